@@ -1,0 +1,1 @@
+//! Raw bindings to the Asterisk 11 module ABI.

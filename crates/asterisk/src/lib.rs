@@ -1,0 +1,1 @@
+//! The Asterisk host API, safe: ownership, frames, logging, configuration, the module declaration.

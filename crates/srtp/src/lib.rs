@@ -1,0 +1,1 @@
+//! Owned libsrtp sessions and policies (RFC 3711).

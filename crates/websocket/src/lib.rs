@@ -1,0 +1,1 @@
+//! RFC 6455: handshake and frames, without I/O.

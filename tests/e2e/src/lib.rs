@@ -1,0 +1,1 @@
+//! A real Asterisk and real browsers: register, call, hear, hang up.
