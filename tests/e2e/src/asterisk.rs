@@ -161,14 +161,20 @@ impl Asterisk {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
-                return Err(io::Error::other(format!("Asterisk ended at once ({status}): see {}", self.home.log().display())));
+                return Err(io::Error::other(format!(
+                    "Asterisk ended at once ({status}): see {}",
+                    self.home.log().display()
+                )));
             }
             if self.cli("core waitfullybooted")?.contains("fully booted") {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Err(io::Error::new(io::ErrorKind::TimedOut, format!("Asterisk did not boot: see {}", self.home.log().display())))
+        Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("Asterisk did not boot: see {}", self.home.log().display()),
+        ))
     }
 }
 

@@ -29,7 +29,12 @@ impl Prefix {
         Ok(Self {
             binary: first(&["sbin/asterisk", "usr/sbin/asterisk"], "sbin/asterisk")?,
             modules: first(
-                &["lib/asterisk/modules", "lib64/asterisk/modules", "usr/lib/asterisk/modules", "usr/lib64/asterisk/modules"],
+                &[
+                    "lib/asterisk/modules",
+                    "lib64/asterisk/modules",
+                    "usr/lib/asterisk/modules",
+                    "usr/lib64/asterisk/modules",
+                ],
                 "modules directory",
             )?,
             root: root.to_owned(),

@@ -1,0 +1,95 @@
+//! Debian packages that a command needs, and how to get them.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::Failure;
+use crate::run::{on_path, run};
+
+/// A Debian package and what shows that it, or its like from elsewhere, is here.
+pub struct Package {
+    name: &'static str,
+    shown_by: Sign,
+}
+
+enum Sign {
+    Program(&'static str),
+    /// The name starts like this, in the machine's library directories.
+    Library(&'static str),
+}
+
+const fn program(name: &'static str, program: &'static str) -> Package {
+    Package { name, shown_by: Sign::Program(program) }
+}
+
+/// What compiling the modules takes: a C compiler for the shim and libsrtp, libclang for bindgen, perl and make for OpenSSL.
+pub const TO_BUILD: &[Package] = &[
+    program("gcc", "cc"),
+    program("make", "make"),
+    program("perl", "perl"),
+    program("clang", "clang"),
+    Package { name: "libclang-dev", shown_by: Sign::Library("libclang") },
+];
+
+/// What the tests put on the other side of the wire.
+pub const TO_TEST: &[Package] = &[
+    program("chromium", "chromium"),
+    program("firefox-esr", "firefox-esr"),
+    program("nodejs", "node"),
+    program("npm", "npm"),
+    program("openssl", "openssl"),
+    program("sip-tester", "sipp"),
+];
+
+/// What the demo takes: certificates, the page's libraries, and for `--check` a browser.
+pub const TO_DEMO: &[Package] =
+    &[program("chromium", "chromium"), program("nodejs", "node"), program("npm", "npm"), program("openssl", "openssl")];
+
+/// Installs what is missing of `lists` when we are root; otherwise fails with the command that would.
+pub fn ensure(lists: &[&[Package]]) -> Result<(), Failure> {
+    let mut missing: Vec<&str> =
+        lists.iter().copied().flatten().filter(|package| !package.is_here()).map(|package| package.name).collect();
+    missing.sort_unstable();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let install = format!("apt-get update && apt-get install --no-install-recommends -y {}", missing.join(" "));
+    if !on_path("apt-get") {
+        return Err(format!("This needs the Debian packages {} or their like.", missing.join(" ")));
+    }
+    if !we_are_root() {
+        return Err(format!("Some packages are missing. As root:\n\n  {install}\n"));
+    }
+    println!("Installing {}", missing.join(" "));
+    run(Command::new("sh").args(["-c", &install]).env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+impl Package {
+    fn is_here(&self) -> bool {
+        match self.shown_by {
+            Sign::Program(program) => on_path(program),
+            Sign::Library(prefix) => library_directories().any(|directory| holds(&directory, prefix)),
+        }
+    }
+}
+
+/// Where Debian keeps libclang: the multiarch directory, and one a version of LLVM.
+fn library_directories() -> impl Iterator<Item = std::path::PathBuf> {
+    let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let llvm = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    let llvm = llvm.filter(|entry| entry.file_name().to_string_lossy().starts_with("llvm-"));
+    std::iter::once(multiarch.into()).chain(llvm.map(|entry| entry.path().join("lib")))
+}
+
+fn holds(directory: &Path, prefix: &str) -> bool {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with(prefix) && name.contains(".so")
+    })
+}
+
+fn we_are_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
