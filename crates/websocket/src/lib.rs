@@ -1,1 +1,49 @@
-//! RFC 6455: handshake and frames, without I/O.
+//! The WebSocket protocol (RFC 6455): handshake, frames, messages and the closing handshake.
+//!
+//! This crate opens no sockets and reads no clock. The caller feeds what the stream gave and the time, writes what
+//! [`Connection::poll_transmit`] holds and drains [`Connection::poll_event`]:
+//!
+//! ```
+//! use std::time::Instant;
+//! use websocket::{Config, Connection, Event, Opcode};
+//!
+//! let now = Instant::now();
+//! let mut connection = Connection::server(now, Config::default());
+//! // The masked "Hello" of RFC 6455 §5.7.
+//! connection.handle_data(now, &[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+//! let Some(Event::Message(message)) = connection.poll_event() else { panic!() };
+//! assert_eq!((message.opcode, message.payload.as_slice()), (Opcode::Text, &b"Hello"[..]));
+//! ```
+//!
+//! | file | section of RFC 6455 |
+//! |---|---|
+//! | [`handshake`] | 4: the opening handshake, as a server |
+//! | [`frame`], [`mask`] | 5.2, 5.3: the header of a frame, masking |
+//! | `receiver` | 5.4, 5.5: from bytes to messages and control frames |
+//! | [`utf8`] | 8.1: text is UTF-8, checked as it arrives |
+//! | [`close`] | 7.4: status codes |
+//! | [`connection`] | 5.5, 7: PING and PONG, who closes when, deadlines |
+//!
+//! Left out, with reasons: extensions (permessage-deflate comes later; RSV bits are refused until then); the client's
+//! side of the opening handshake and its masking keys' randomness (only tests are clients; they pass keys in).
+//!
+//! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted beside 13, because the host's own module
+//! does and their frames are the same; a request that names no subprotocol is refused, because without one there is
+//! nobody to hand the session to.
+#![forbid(unsafe_code)]
+
+pub mod close;
+pub mod connection;
+mod error;
+pub mod frame;
+pub mod handshake;
+pub mod mask;
+mod output;
+mod receiver;
+pub mod utf8;
+
+pub use close::CloseCode;
+pub use connection::{Config, Connection, Ended, Event, State};
+pub use error::{FrameError, SendError};
+pub use frame::Opcode;
+pub use receiver::{Message, Reassembly};

@@ -1,0 +1,385 @@
+//! One connection after the handshake: PING and PONG (RFC 6455 §5.5), the closing handshake (§7), and the deadlines
+//! that a peer has to meet.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::close::{CloseCode, CloseFrame};
+use crate::error::{FrameError, SendError};
+use crate::frame::{MAX_CONTROL_LEN, Opcode};
+use crate::output::Output;
+use crate::receiver::{Incoming, Message, Peer, Reassembly, Receiver};
+
+/// What a connection puts up with.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The longest message, or fragment if fragments are not joined, that is taken; beyond it 1009.
+    pub max_message_len: usize,
+    /// How much output may wait for a peer that does not take it; beyond it 1013. One frame always may.
+    pub max_queued_output: usize,
+    /// How long a frame may wait to be written.
+    pub write_timeout: Duration,
+    /// A PING goes out when nothing was heard for this long.
+    pub ping_after: Option<Duration>,
+    /// Then something has to be heard within this time.
+    pub pong_timeout: Duration,
+    /// How long a closing handshake may take.
+    pub close_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            max_message_len: 64 * 1024,
+            max_queued_output: 256 * 1024,
+            write_timeout: Duration::from_secs(30),
+            ping_after: Some(Duration::from_secs(30)),
+            pong_timeout: Duration::from_secs(20),
+            close_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The peer said something.
+    Message(Message),
+    /// The peer asked whether we are there; the answer is queued already.
+    Ping(Vec<u8>),
+    /// The peer answered a PING of our caller, or sends PONGs as a heartbeat.
+    Pong(Vec<u8>),
+    /// The last event: nothing more is received or sent. The stream may still be needed, see [`State`].
+    Ended(Ended),
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// The peer sent a Close frame with this payload; its code is echoed.
+    ByPeer(Vec<u8>),
+    /// Our caller closed.
+    ByUs(CloseCode),
+    /// The peer broke the protocol.
+    Broken(FrameError),
+    /// The stream ended without a Close frame.
+    StreamEnded,
+    /// Nothing was heard from the peer, not even a PONG.
+    PeerSilent,
+    /// The peer does not take what is sent to it: too much waits, or has waited too long.
+    PeerNotReading,
+}
+
+/// What the stream is still needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Both directions carry messages.
+    Open,
+    /// A closing handshake is under way: read, write and keep the timer going.
+    Closing,
+    /// Our Close frame is written and the peer is not listened to any more: stop sending, read on until the peer ends
+    /// the stream (RFC 6455 §7.1.1). Closing at once could reset the stream and destroy that frame on its way.
+    Draining,
+    /// Close the stream now.
+    Closed,
+}
+
+/// One WebSocket connection (RFC 6455), after its handshake.
+pub struct Connection {
+    config: Config,
+    receiver: Receiver,
+    output: Output,
+    events: VecDeque<Event>,
+    phase: Phase,
+    /// When to send a PING, or with `ping_sent` when to give up.
+    idle: Option<Instant>,
+    ping_sent: bool,
+    masking_keys: Option<MaskingKeys>,
+}
+
+/// Where a client's masking keys come from: unpredictable ones, if the client is a real one (RFC 6455 §10.3).
+pub type MaskingKeys = Box<dyn FnMut() -> [u8; 4] + Send>;
+
+/// Who has sent a Close frame (RFC 6455 §7.1.2 to §7.1.7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// We did; the peer's is awaited.
+    SentClose {
+        deadline: Instant,
+    },
+    /// Both did; ours has to be written still.
+    Answering {
+        deadline: Instant,
+    },
+    /// We did, because the peer cannot be understood: nothing more is parsed.
+    Failing {
+        deadline: Instant,
+    },
+    Done,
+}
+
+impl Connection {
+    /// The server's side.
+    pub fn server(now: Instant, config: Config) -> Self {
+        Self::new(now, config, Peer::Client, None)
+    }
+
+    /// The client's side.
+    pub fn client(now: Instant, config: Config, masking_keys: MaskingKeys) -> Self {
+        Self::new(now, config, Peer::Server, Some(masking_keys))
+    }
+
+    fn new(now: Instant, config: Config, peer: Peer, masking_keys: Option<MaskingKeys>) -> Self {
+        Self {
+            receiver: Receiver::new(peer, config.max_message_len),
+            output: Output::default(),
+            events: VecDeque::new(),
+            phase: Phase::Open,
+            idle: config.ping_after.map(|after| now + after),
+            ping_sent: false,
+            masking_keys,
+            config,
+        }
+    }
+
+    /// Takes in what the stream gave.
+    pub fn handle_data(&mut self, now: Instant, mut data: &[u8]) {
+        self.heard(now);
+        while matches!(self.phase, Phase::Open | Phase::SentClose { .. }) {
+            match self.receiver.take(&mut data) {
+                Ok(Some(incoming)) => self.handle_incoming(now, incoming),
+                Ok(None) => return,
+                Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
+            }
+        }
+    }
+
+    /// The stream ended or failed.
+    pub fn handle_end(&mut self) {
+        self.end(Phase::Done, Ended::StreamEnded);
+    }
+
+    /// Lets time pass. Calling early is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Open => {
+                self.check_write_deadline(now);
+                self.check_idle(now);
+            }
+            Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
+                if now >= deadline {
+                    self.phase = Phase::Done;
+                }
+            }
+            Phase::Done => {}
+        }
+    }
+
+    /// When `handle_timeout` next has something to do. May change after any other call.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        match self.phase {
+            Phase::Open => self.idle.into_iter().chain(self.write_deadline()).min(),
+            Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
+                Some(deadline)
+            }
+            Phase::Done => None,
+        }
+    }
+
+    /// What the stream should take next. It is lent and not copied out, because a TLS stream that could not take it
+    /// wants the very same bytes at the very same place again: they stay until [`Connection::handle_transmitted`].
+    pub fn poll_transmit(&self) -> Option<&[u8]> {
+        if self.phase == Phase::Done { None } else { self.output.front() }
+    }
+
+    /// The stream took the first `len` bytes of them.
+    pub fn handle_transmitted(&mut self, len: usize) {
+        self.output.advance(len);
+        if matches!(self.phase, Phase::Answering { .. }) && self.output.queued() == 0 {
+            self.phase = Phase::Done;
+        }
+    }
+
+    /// What happened, oldest first.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether `poll_event` has something.
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Queues one message, PING or PONG.
+    pub fn send(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        if self.phase != Phase::Open {
+            return Err(SendError::Closed);
+        }
+        match opcode {
+            Opcode::Text if std::str::from_utf8(payload).is_err() => return Err(SendError::NotUtf8),
+            Opcode::Ping | Opcode::Pong if payload.len() > MAX_CONTROL_LEN => {
+                return Err(SendError::ControlTooLong(payload.len()));
+            }
+            Opcode::Close | Opcode::Continuation => return Err(SendError::Opcode(opcode)),
+            Opcode::Text | Opcode::Binary | Opcode::Ping | Opcode::Pong => {}
+        }
+        self.queue(now, opcode, payload)
+    }
+
+    /// Starts the closing handshake (RFC 6455 §7.1.2). Nothing is sent after it, nothing received is reported.
+    pub fn close(&mut self, now: Instant, code: CloseCode) {
+        if self.phase == Phase::Open {
+            self.push(now, Opcode::Close, &code.get().to_be_bytes());
+            let deadline = now + self.config.close_timeout;
+            self.end(Phase::SentClose { deadline }, Ended::ByUs(code));
+        }
+    }
+
+    /// Whether fragments are joined before they are reported.
+    pub fn set_reassembly(&mut self, reassembly: Reassembly) {
+        self.receiver.set_reassembly(reassembly);
+    }
+
+    /// The longest message that is taken from now on.
+    pub fn set_max_message_len(&mut self, max: usize) {
+        self.receiver.set_max_message_len(max);
+    }
+
+    /// How long a frame may wait to be written from now on.
+    pub fn set_write_timeout(&mut self, timeout: Duration) {
+        self.config.write_timeout = timeout;
+    }
+
+    /// What the stream is still needed for.
+    pub fn state(&self) -> State {
+        match self.phase {
+            Phase::Open => State::Open,
+            Phase::Failing { .. } if self.output.queued() == 0 => State::Draining,
+            Phase::SentClose { .. } | Phase::Answering { .. } | Phase::Failing { .. } => State::Closing,
+            Phase::Done => State::Closed,
+        }
+    }
+
+    /// Bytes that wait to be written.
+    pub fn queued_output(&self) -> usize {
+        self.output.queued()
+    }
+
+    fn handle_incoming(&mut self, now: Instant, incoming: Incoming) {
+        if let Incoming::Close(payload) = incoming {
+            return self.handle_close(now, payload);
+        }
+        if self.phase != Phase::Open {
+            // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
+            return;
+        }
+        match incoming {
+            Incoming::Message(message) => self.events.push_back(Event::Message(message)),
+            Incoming::Ping(payload) => {
+                self.output.drop_waiting_pong();
+                if self.queue(now, Opcode::Pong, &payload).is_ok() {
+                    self.events.push_back(Event::Ping(payload));
+                }
+            }
+            Incoming::Pong(payload) if payload == KEEPALIVE => {}
+            Incoming::Pong(payload) => self.events.push_back(Event::Pong(payload)),
+            Incoming::Close(_) => {}
+        }
+    }
+
+    /// RFC 6455 §5.5.1: answer with the code that came, unless we sent a Close frame before.
+    fn handle_close(&mut self, now: Instant, payload: Vec<u8>) {
+        if self.phase != Phase::Open {
+            self.phase = self.when_written(now);
+            return;
+        }
+        match CloseFrame::parse(&payload) {
+            Ok(frame) => {
+                let code = frame.map(|frame| frame.code.get().to_be_bytes());
+                self.push(now, Opcode::Close, code.as_ref().map_or(&[][..], |code| code));
+                let phase = self.when_written(now);
+                self.end(phase, Ended::ByPeer(payload));
+            }
+            Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
+        }
+    }
+
+    /// RFC 6455 §7.1.7, "Fail the WebSocket Connection": with a Close frame, if none was sent.
+    fn fail(&mut self, now: Instant, code: CloseCode, why: Ended) {
+        if self.phase != Phase::Open {
+            self.phase = Phase::Done;
+            return;
+        }
+        self.output.drop_waiting();
+        self.push(now, Opcode::Close, &code.get().to_be_bytes());
+        let deadline = now + self.config.close_timeout;
+        self.end(Phase::Failing { deadline }, why);
+    }
+
+    fn end(&mut self, phase: Phase, why: Ended) {
+        if self.phase == Phase::Open {
+            self.events.push_back(Event::Ended(why));
+        }
+        self.phase = phase;
+    }
+
+    /// Both Close frames are there: the server closes the stream as soon as its own is written (RFC 6455 §7.1.1).
+    fn when_written(&self, now: Instant) -> Phase {
+        match self.output.queued() {
+            0 => Phase::Done,
+            _ => Phase::Answering { deadline: now + self.config.close_timeout },
+        }
+    }
+
+    fn queue(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        let (queued, max) = (self.output.queued(), self.config.max_queued_output);
+        if queued != 0 && queued.saturating_add(payload.len()) > max {
+            self.fail(now, CloseCode::TRY_AGAIN_LATER, Ended::PeerNotReading);
+            return Err(SendError::OutputFull { queued, max });
+        }
+        self.push(now, opcode, payload);
+        Ok(())
+    }
+
+    fn push(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) {
+        let masking_key = self.masking_keys.as_mut().map(|next| next());
+        self.output.push(now, opcode, masking_key, payload);
+    }
+
+    fn heard(&mut self, now: Instant) {
+        self.ping_sent = false;
+        self.idle = self.config.ping_after.map(|after| now + after);
+    }
+
+    fn write_deadline(&self) -> Option<Instant> {
+        self.output.oldest().map(|since| since + self.config.write_timeout)
+    }
+
+    fn check_write_deadline(&mut self, now: Instant) {
+        if self.write_deadline().is_some_and(|deadline| now >= deadline) {
+            // A Close frame would wait behind what already does not get through.
+            self.end(Phase::Done, Ended::PeerNotReading);
+        }
+    }
+
+    fn check_idle(&mut self, now: Instant) {
+        if self.phase != Phase::Open || self.idle.is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if self.has_event() {
+            // Whoever reads us is behind, and the answer may wait unread: not the peer's fault.
+            self.heard(now);
+        } else if self.ping_sent {
+            self.end(Phase::Done, Ended::PeerSilent);
+        } else {
+            self.ping_sent = true;
+            self.idle = Some(now + self.config.pong_timeout);
+            // A full queue has its own deadline.
+            let _ = self.queue(now, Opcode::Ping, KEEPALIVE);
+        }
+    }
+}
+
+/// What our own PINGs carry, to tell their PONGs from those that our caller wants to see.
+const KEEPALIVE: &[u8] = b"keepalive";

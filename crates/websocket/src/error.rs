@@ -1,0 +1,93 @@
+//! What can be wrong: with a frame from the peer, and with what our caller wants to send.
+
+use crate::close::CloseCode;
+
+/// Why a frame from the peer was refused. Each has its status code (RFC 6455 §7.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// RFC 6455 §5.2: no extension was negotiated that gives these bits a meaning.
+    #[error("reserved bits {0:03b} set")]
+    ReservedBits(u8),
+    /// RFC 6455 §5.2: opcodes 0x3 to 0x7 and 0xB to 0xF are reserved.
+    #[error("unknown opcode {0:#x}")]
+    UnknownOpcode(u8),
+    /// RFC 6455 §5.1: a client masks every frame.
+    #[error("frame of a client is not masked")]
+    Unmasked,
+    /// RFC 6455 §5.1: a server masks none.
+    #[error("frame of a server is masked")]
+    Masked,
+    /// RFC 6455 §5.2: the minimal number of bytes encodes the length.
+    #[error("length {0} is not encoded in the fewest bytes")]
+    LengthNotMinimal(u64),
+    /// RFC 6455 §5.2: the most significant bit of a 64-bit length is 0.
+    #[error("length with its highest bit set")]
+    LengthTooLarge,
+    /// RFC 6455 §5.5.
+    #[error("control frame of {0} bytes")]
+    ControlTooLong(u64),
+    /// RFC 6455 §5.5.
+    #[error("fragmented control frame")]
+    ControlFragmented,
+    /// RFC 6455 §5.4: a continuation continues something.
+    #[error("continuation without a message")]
+    NothingToContinue,
+    /// RFC 6455 §5.4: fragments of one message are not interleaved with another's.
+    #[error("new message inside a fragmented one")]
+    MessageUnfinished,
+    /// RFC 6455 §8.1.
+    #[error("text is not UTF-8")]
+    NotUtf8,
+    /// RFC 6455 §5.5.1: a status code has two bytes.
+    #[error("close frame of one byte")]
+    CloseTooShort,
+    /// RFC 6455 §7.4.
+    #[error("close code {0} must not be sent")]
+    CloseCode(u16),
+    /// RFC 6455 §10.4: we choose how much we take.
+    #[error("message of {len} bytes, we take {max}")]
+    TooBig {
+        /// What it has come to with this frame.
+        len: u64,
+        /// What we take.
+        max: u64,
+    },
+}
+
+impl FrameError {
+    /// The status code that tells the peer (RFC 6455 §7.4.1).
+    pub fn close_code(&self) -> CloseCode {
+        match self {
+            Self::NotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::TooBig { .. } => CloseCode::TOO_BIG,
+            _ => CloseCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
+/// Why something was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A Close frame was sent or received, or the stream ended (RFC 6455 §5.5.1).
+    #[error("the connection is closing or closed")]
+    Closed,
+    /// The peer does not take what is queued for it.
+    #[error("{queued} bytes wait to be sent, we queue {max}")]
+    OutputFull {
+        /// What already waits.
+        queued: usize,
+        /// What we queue.
+        max: usize,
+    },
+    /// RFC 6455 §5.5.
+    #[error("control frame of {0} bytes")]
+    ControlTooLong(usize),
+    /// RFC 6455 §8.1.
+    #[error("text is not UTF-8")]
+    NotUtf8,
+    /// Close frames are sent by [`crate::Connection::close`], continuations not at all.
+    #[error("a caller does not send {0:?} frames")]
+    Opcode(crate::frame::Opcode),
+}

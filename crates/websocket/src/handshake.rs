@@ -1,0 +1,253 @@
+//! The opening handshake, as a server (RFC 6455 §4.2).
+//!
+//! The host has read the request; what is left is to judge its headers and to answer.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::{Digest, Sha1};
+
+/// RFC 6455 §1.3: what proves that the server understood the handshake.
+const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Newest first, as a refusal lists them (RFC 6455 §4.4).
+const VERSIONS: &str = "13, 8, 7";
+
+/// The headers of a request that matter here.
+#[derive(Debug, Clone, Default)]
+pub struct Request<'a> {
+    is_get: bool,
+    host: Option<&'a str>,
+    upgrade: Vec<&'a str>,
+    connection: Vec<&'a str>,
+    key: Option<&'a str>,
+    version: Option<&'a str>,
+    protocols: Vec<&'a str>,
+}
+
+/// A request that will be answered with 101.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted<'a> {
+    /// The subprotocol, as the client spells it.
+    pub protocol: &'a str,
+    /// 13, or a draft's 7 or 8.
+    pub version: u8,
+    key: &'a str,
+}
+
+/// Why a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// RFC 6455 §4.2.1: the method is GET.
+    #[error("not a GET request")]
+    Method,
+    /// RFC 6455 §4.2.1 item 3.
+    #[error("did not request WebSocket")]
+    NoUpgrade,
+    /// RFC 6455 §4.2.1 item 4.
+    #[error("Connection header without the token Upgrade")]
+    NoConnectionUpgrade,
+    /// RFC 6455 §4.2.1 item 2.
+    #[error("no Host header")]
+    NoHost,
+    /// RFC 6455 §4.2.1 item 5: 16 bytes in base64.
+    #[error("missing or bad Sec-WebSocket-Key")]
+    Key,
+    /// RFC 6455 §4.2.1 item 6.
+    #[error("unsupported version chosen")]
+    Version,
+    /// Nobody to hand the session to.
+    #[error("no protocols requested")]
+    NoProtocol,
+    /// Nobody to hand the session to.
+    #[error("no protocols out of those requested supported")]
+    UnknownProtocol,
+}
+
+impl<'a> Request<'a> {
+    /// Picks from the headers of a request. Names are compared without case; a list may come in several headers.
+    pub fn new(is_get: bool, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut request = Self { is_get, ..Self::default() };
+        for (name, value) in headers {
+            request.add(name, value.trim());
+        }
+        request
+    }
+
+    /// Judges the request (RFC 6455 §4.2.1) and chooses the first of its subprotocols that is `supported`.
+    pub fn accept(&self, supported: impl Fn(&str) -> bool) -> Result<Accepted<'a>, Refusal> {
+        if !self.is_get {
+            return Err(Refusal::Method);
+        }
+        if !self.upgrade.iter().any(|token| token.eq_ignore_ascii_case("websocket")) {
+            return Err(Refusal::NoUpgrade);
+        }
+        if !self.connection.iter().any(|token| token.eq_ignore_ascii_case("upgrade")) {
+            return Err(Refusal::NoConnectionUpgrade);
+        }
+        if self.host.is_none() {
+            return Err(Refusal::NoHost);
+        }
+        let version =
+            self.version.and_then(|version| version.parse().ok()).filter(|version| [7, 8, 13].contains(version));
+        let version = version.ok_or(Refusal::Version)?;
+        let key = self.key.filter(|key| is_nonce(key)).ok_or(Refusal::Key)?;
+        if self.protocols.is_empty() {
+            return Err(Refusal::NoProtocol);
+        }
+        let protocol = self.protocols.iter().find(|name| supported(name)).ok_or(Refusal::UnknownProtocol)?;
+        Ok(Accepted { protocol, version, key })
+    }
+
+    fn add(&mut self, name: &str, value: &'a str) {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("Host") {
+            self.host = Some(value);
+        } else if is("Upgrade") {
+            self.upgrade.extend(list(value));
+        } else if is("Connection") {
+            self.connection.extend(list(value));
+        } else if is("Sec-WebSocket-Key") {
+            self.key = Some(value);
+        } else if is("Sec-WebSocket-Version") {
+            self.version = Some(value);
+        } else if is("Sec-WebSocket-Protocol") {
+            self.protocols.extend(list(value));
+        }
+    }
+}
+
+impl Accepted<'_> {
+    /// The answer to send (RFC 6455 §4.2.2).
+    pub fn response(&self) -> String {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\n\
+             Upgrade: websocket\r\n\
+             Connection: Upgrade\r\n\
+             Sec-WebSocket-Accept: {}\r\n\
+             Sec-WebSocket-Protocol: {}\r\n\r\n",
+            accept_key(self.key),
+            self.protocol
+        )
+    }
+}
+
+impl Refusal {
+    /// The answer to send. The version list goes along as the host's own module sends it, whatever is wrong.
+    pub fn response(&self) -> String {
+        let (status, upgrade) = match self {
+            Self::Method => ("501 Not Implemented", ""),
+            Self::NoUpgrade | Self::Version => ("426 Upgrade Required", "Upgrade: websocket\r\n"),
+            _ => ("400 Bad Request", ""),
+        };
+        let connection = if upgrade.is_empty() { "close" } else { "Upgrade, close" };
+        format!(
+            "HTTP/1.1 {status}\r\n\
+             {upgrade}\
+             Connection: {connection}\r\n\
+             Sec-WebSocket-Version: {VERSIONS}\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
+    }
+}
+
+/// RFC 6455 §4.2.2 item 5.4.
+fn accept_key(key: &str) -> String {
+    STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
+}
+
+fn is_nonce(key: &str) -> bool {
+    let mut nonce = [0; 18];
+    key.len() == 24 && STANDARD.decode_slice(key, &mut nonce) == Ok(16)
+}
+
+fn list(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The request of RFC 6455 §1.2.
+    const SECTION_1_2: [(&str, &str); 7] = [
+        ("Host", "server.example.com"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Origin", "http://example.com"),
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+
+    fn with(name: &str, value: Option<&'static str>) -> Result<u8, Refusal> {
+        let headers = SECTION_1_2.into_iter().filter_map(|(own, given)| match (own == name, value) {
+            (true, None) => None,
+            (true, Some(value)) => Some((own, value)),
+            (false, _) => Some((own, given)),
+        });
+        Request::new(true, headers).accept(|name| name == "chat").map(|accepted| accepted.version)
+    }
+
+    #[test]
+    fn section_1_2_and_1_3_are_answered() {
+        let request = Request::new(true, SECTION_1_2);
+        let accepted = request.accept(|name| name == "superchat").unwrap();
+        assert_eq!((accepted.protocol, accepted.version), ("superchat", 13));
+        let response = accepted.response();
+        assert!(response.starts_with("HTTP/1.1 101 "));
+        assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+        assert!(response.contains("\r\nSec-WebSocket-Protocol: superchat\r\n"));
+        assert!(response.ends_with("\r\n\r\n"));
+    }
+
+    #[test]
+    fn section_4_2_1_tokens_are_found_in_lists_whatever_their_case() {
+        assert_eq!(with("Connection", Some("keep-alive, Upgrade")), Ok(13));
+        assert_eq!(with("Upgrade", Some("WebSocket")), Ok(13));
+        assert_eq!(with("Upgrade", Some("h2c")), Err(Refusal::NoUpgrade));
+        assert_eq!(with("Upgrade", None), Err(Refusal::NoUpgrade));
+        assert_eq!(with("Connection", Some("close")), Err(Refusal::NoConnectionUpgrade));
+        assert_eq!(with("Host", None), Err(Refusal::NoHost));
+    }
+
+    #[test]
+    fn section_4_2_1_key_is_16_bytes() {
+        for bad in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZTEyMzQ1", "!GhlIHNhbXBsZSBub25jZQ=="] {
+            assert_eq!(with("Sec-WebSocket-Key", Some(bad)), Err(Refusal::Key), "{bad}");
+        }
+        assert_eq!(with("Sec-WebSocket-Key", None), Err(Refusal::Key));
+    }
+
+    #[test]
+    fn section_4_4_versions() {
+        for good in ["13", "8", "7"] {
+            assert!(with("Sec-WebSocket-Version", Some(good)).is_ok());
+        }
+        for bad in [Some("0"), Some("14"), Some("x"), None] {
+            assert_eq!(with("Sec-WebSocket-Version", bad), Err(Refusal::Version));
+        }
+        let response = Refusal::Version.response();
+        assert!(response.starts_with("HTTP/1.1 426 ") && response.contains("\r\nSec-WebSocket-Version: 13, 8, 7\r\n"));
+    }
+
+    #[test]
+    fn without_a_subprotocol_there_is_nobody_to_talk_to() {
+        assert_eq!(with("Sec-WebSocket-Protocol", None), Err(Refusal::NoProtocol));
+        assert_eq!(with("Sec-WebSocket-Protocol", Some(" , ")), Err(Refusal::NoProtocol));
+        assert_eq!(with("Sec-WebSocket-Protocol", Some("x,y")), Err(Refusal::UnknownProtocol));
+        assert!(Refusal::UnknownProtocol.response().starts_with("HTTP/1.1 400 "));
+    }
+
+    #[test]
+    fn lists_may_come_in_several_headers() {
+        let more = [("sec-websocket-protocol", "sip")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(more));
+        assert_eq!(request.accept(|name| name == "sip").map(|accepted| accepted.protocol), Ok("sip"));
+    }
+
+    #[test]
+    fn only_get_upgrades() {
+        assert_eq!(Request::new(false, SECTION_1_2).accept(|_| true), Err(Refusal::Method));
+    }
+}

@@ -1,0 +1,83 @@
+//! Frames that wait to be written.
+//!
+//! Each frame is one allocation that does not move until the stream has taken it: a TLS stream that could not take
+//! bytes wants the very same buffer again.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
+use crate::mask;
+
+#[derive(Default)]
+pub(crate) struct Output {
+    frames: VecDeque<Frame>,
+    queued: usize,
+}
+
+struct Frame {
+    opcode: Opcode,
+    bytes: Box<[u8]>,
+    written: usize,
+    since: Instant,
+}
+
+impl Output {
+    /// Queues one whole frame (we never fragment).
+    pub(crate) fn push(&mut self, now: Instant, opcode: Opcode, masking_key: Option<[u8; 4]>, payload: &[u8]) {
+        let mut bytes = Vec::with_capacity(MAX_HEADER_LEN + payload.len());
+        Header { fin: true, opcode, masking_key, payload_len: payload.len() as u64 }.write(&mut bytes);
+        let header_len = bytes.len();
+        bytes.extend_from_slice(payload);
+        if let Some(key) = masking_key {
+            mask::apply(key, 0, bytes.get_mut(header_len..).unwrap_or_default());
+        }
+        self.queued += bytes.len();
+        self.frames.push_back(Frame { opcode, bytes: bytes.into(), written: 0, since: now });
+    }
+
+    /// What the stream should take next; the same bytes until `advance`.
+    pub(crate) fn front(&self) -> Option<&[u8]> {
+        self.frames.front().and_then(|frame| frame.bytes.get(frame.written..))
+    }
+
+    /// The stream took `len` bytes.
+    pub(crate) fn advance(&mut self, len: usize) {
+        let Some(frame) = self.frames.front_mut() else { return };
+        frame.written += len;
+        self.queued = self.queued.saturating_sub(len);
+        if frame.written >= frame.bytes.len() {
+            self.frames.pop_front();
+        }
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Since when the oldest of them do.
+    pub(crate) fn oldest(&self) -> Option<Instant> {
+        self.frames.front().map(|frame| frame.since)
+    }
+
+    /// Forgets a PONG that waits: only the newest needs to be sent (RFC 6455 §5.5.3).
+    pub(crate) fn drop_waiting_pong(&mut self) {
+        if self.frames.len() > 1 && self.frames.back().is_some_and(|last| last.opcode == Opcode::Pong) {
+            self.drop_last();
+        }
+    }
+
+    /// Forgets what waits, so that a Close frame can follow. The frame in front stays: part of it may have left.
+    pub(crate) fn drop_waiting(&mut self) {
+        while self.frames.len() > 1 {
+            self.drop_last();
+        }
+    }
+
+    fn drop_last(&mut self) {
+        if let Some(last) = self.frames.pop_back() {
+            self.queued = self.queued.saturating_sub(last.bytes.len());
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! From bytes to messages and control frames (RFC 6455 §5.4, §5.5).
+//!
+//! Everything is checked as early as it can be known: a header at its second byte, a size before anything is kept for
+//! it, text as it arrives. A message is held once, unmasked in place.
+
+use crate::error::FrameError;
+use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
+use crate::{mask, utf8};
+
+/// Text or binary data from the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// [`Opcode::Text`] or [`Opcode::Binary`]; [`Opcode::Continuation`] for a later part of a message that is
+    /// delivered in parts, except the last, which again carries the message's own.
+    pub opcode: Opcode,
+    /// What it says.
+    pub payload: Vec<u8>,
+    /// More parts of the same message follow: only when [`Reassembly`] cut it.
+    pub more_follows: bool,
+}
+
+/// Whether fragments are joined before they are delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reassembly {
+    /// Messages are delivered whole, up to the limit on their size.
+    Whole,
+    /// Fragments are joined until this many bytes are there, then delivered as one part. 0 delivers each on its own.
+    UpTo(usize),
+}
+
+/// A whole thing from the peer.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    Message(Message),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Vec<u8>),
+}
+
+/// Who the peer is, for the rule about masks (RFC 6455 §5.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Client,
+    Server,
+}
+
+pub(crate) struct Receiver {
+    peer: Peer,
+    max_message_len: usize,
+    reassembly: Reassembly,
+    progress: Progress,
+    message: Option<Assembly>,
+}
+
+/// Where in a frame we are.
+enum Progress {
+    Header { bytes: [u8; MAX_HEADER_LEN], len: usize },
+    Data { header: Header, received: u64 },
+    Control { header: Header, payload: Vec<u8> },
+}
+
+/// A message whose last fragment is not here yet.
+struct Assembly {
+    opcode: Opcode,
+    payload: Vec<u8>,
+    text: Option<utf8::Validator>,
+    /// A part of it has been delivered.
+    begun: bool,
+}
+
+impl Receiver {
+    pub(crate) fn new(peer: Peer, max_message_len: usize) -> Self {
+        Self { peer, max_message_len, reassembly: Reassembly::Whole, progress: Progress::START, message: None }
+    }
+
+    pub(crate) fn set_reassembly(&mut self, reassembly: Reassembly) {
+        self.reassembly = reassembly;
+    }
+
+    pub(crate) fn set_max_message_len(&mut self, max: usize) {
+        self.max_message_len = max;
+    }
+
+    /// Takes from the front of `data` until one thing is whole (`Some`) or `data` is used up (`None`).
+    pub(crate) fn take(&mut self, data: &mut &[u8]) -> Result<Option<Incoming>, FrameError> {
+        loop {
+            let progress = std::mem::replace(&mut self.progress, Progress::START);
+            let (progress, incoming) = match progress {
+                Progress::Header { bytes, len } => self.take_header(bytes, len, data)?,
+                Progress::Data { header, received } => self.take_data(header, received, data)?,
+                Progress::Control { header, payload } => take_control(header, payload, data),
+            };
+            self.progress = progress;
+            if incoming.is_some() {
+                return Ok(incoming);
+            }
+            // A payload of no bytes is whole without another one.
+            if data.is_empty() && !self.progress.is_whole() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn take_header(
+        &mut self,
+        mut bytes: [u8; MAX_HEADER_LEN],
+        mut len: usize,
+        data: &mut &[u8],
+    ) -> Result<(Progress, Option<Incoming>), FrameError> {
+        loop {
+            let begun = bytes.get(..len).unwrap_or_default();
+            if len == 2 {
+                self.check_mask(begun)?;
+            }
+            if let Some(header) = Header::parse(begun)? {
+                return Ok((self.begin_payload(header)?, None));
+            }
+            let missing = Header::len_from(begun) - len;
+            let (taken, rest) = data.split_at(missing.min(data.len()));
+            bytes.iter_mut().skip(len).zip(taken).for_each(|(to, from)| *to = *from);
+            len += taken.len();
+            *data = rest;
+            if taken.len() < missing {
+                return Ok((Progress::Header { bytes, len }, None));
+            }
+        }
+    }
+
+    /// RFC 6455 §5.1: who masks.
+    fn check_mask(&self, begun: &[u8]) -> Result<(), FrameError> {
+        let masked = begun.get(1).is_some_and(|second| second & 0x80 != 0);
+        match (self.peer, masked) {
+            (Peer::Client, false) => Err(FrameError::Unmasked),
+            (Peer::Server, true) => Err(FrameError::Masked),
+            _ => Ok(()),
+        }
+    }
+
+    /// The rules about what may follow what (RFC 6455 §5.4), and the limit on size, before a byte is kept.
+    fn begin_payload(&mut self, header: Header) -> Result<Progress, FrameError> {
+        if header.opcode.is_control() {
+            return Ok(Progress::Control { header, payload: Vec::new() });
+        }
+        match (&self.message, header.opcode) {
+            (None, Opcode::Continuation) => return Err(FrameError::NothingToContinue),
+            (Some(_), Opcode::Text | Opcode::Binary) => return Err(FrameError::MessageUnfinished),
+            (Some(_), _) => {}
+            (None, opcode) => self.message = Some(Assembly::new(opcode)),
+        }
+        let held = self.message.as_ref().map_or(0, |message| message.payload.len() as u64);
+        let (len, max) = (held.saturating_add(header.payload_len), self.max_message_len as u64);
+        if len > max {
+            return Err(FrameError::TooBig { len, max });
+        }
+        Ok(Progress::Data { header, received: 0 })
+    }
+
+    fn take_data(
+        &mut self,
+        header: Header,
+        received: u64,
+        data: &mut &[u8],
+    ) -> Result<(Progress, Option<Incoming>), FrameError> {
+        // `begin_payload` made the message, and only `deliver` takes it.
+        let Some(message) = self.message.as_mut() else { return Err(FrameError::NothingToContinue) };
+        let taken = split_off(data, header.payload_len - received);
+        message.push(header.masking_key, received, taken)?;
+        let received = received + taken.len() as u64;
+        if received < header.payload_len {
+            return Ok((Progress::Data { header, received }, None));
+        }
+        Ok((Progress::START, self.deliver(header)?.map(Incoming::Message)))
+    }
+
+    /// A data frame is whole: is there something to hand on?
+    fn deliver(&mut self, header: Header) -> Result<Option<Message>, FrameError> {
+        let Some(mut message) = self.message.take() else { return Ok(None) };
+        if header.fin {
+            return message.finish().map(Some);
+        }
+        let part = match self.reassembly {
+            Reassembly::UpTo(bytes) if message.payload.len() >= bytes => Some(message.part()),
+            _ => None,
+        };
+        self.message = Some(message);
+        Ok(part)
+    }
+}
+
+impl Progress {
+    const START: Self = Self::Header { bytes: [0; MAX_HEADER_LEN], len: 0 };
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Header { .. } => false,
+            Self::Data { header, received } => header.payload_len == *received,
+            Self::Control { header, payload } => header.payload_len == payload.len() as u64,
+        }
+    }
+}
+
+impl Assembly {
+    fn new(opcode: Opcode) -> Self {
+        let text = (opcode == Opcode::Text).then(utf8::Validator::default);
+        Self { opcode, payload: Vec::new(), text, begun: false }
+    }
+
+    fn push(&mut self, key: Option<[u8; 4]>, received: u64, data: &[u8]) -> Result<(), FrameError> {
+        let held = self.payload.len();
+        self.payload.extend_from_slice(data);
+        let new = self.payload.get_mut(held..).unwrap_or_default();
+        if let Some(key) = key {
+            mask::apply(key, (received % 4) as usize, new);
+        }
+        match &mut self.text {
+            Some(text) => text.push(new).map_err(|utf8::NotUtf8| FrameError::NotUtf8),
+            None => Ok(()),
+        }
+    }
+
+    fn finish(self) -> Result<Message, FrameError> {
+        if self.text.is_some_and(|text| !text.is_complete()) {
+            return Err(FrameError::NotUtf8);
+        }
+        Ok(Message { opcode: self.opcode, payload: self.payload, more_follows: false })
+    }
+
+    fn part(&mut self) -> Message {
+        let opcode = if self.begun { Opcode::Continuation } else { self.opcode };
+        self.begun = true;
+        Message { opcode, payload: std::mem::take(&mut self.payload), more_follows: true }
+    }
+}
+
+fn take_control(header: Header, mut payload: Vec<u8>, data: &mut &[u8]) -> (Progress, Option<Incoming>) {
+    let received = payload.len();
+    payload.extend_from_slice(split_off(data, header.payload_len - received as u64));
+    if let Some(key) = header.masking_key {
+        mask::apply(key, received, payload.get_mut(received..).unwrap_or_default());
+    }
+    if (payload.len() as u64) < header.payload_len {
+        return (Progress::Control { header, payload }, None);
+    }
+    let incoming = match header.opcode {
+        Opcode::Close => Incoming::Close(payload),
+        Opcode::Ping => Incoming::Ping(payload),
+        _ => Incoming::Pong(payload),
+    };
+    (Progress::START, Some(incoming))
+}
+
+fn split_off<'a>(data: &mut &'a [u8], wanted: u64) -> &'a [u8] {
+    let here = usize::try_from(wanted).unwrap_or(usize::MAX).min(data.len());
+    let (taken, rest) = data.split_at(here);
+    *data = rest;
+    taken
+}

@@ -1,0 +1,364 @@
+//! RFC 6455 §5 and §7 as a peer sees them: bytes in, bytes and events out.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use websocket::frame::Header;
+use websocket::{
+    CloseCode, Config, Connection, Ended, Event, FrameError, Message, Opcode, Reassembly, SendError, State,
+};
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+
+fn config() -> Config {
+    Config { max_message_len: 1000, max_queued_output: 500, ..Config::default() }
+}
+
+/// One masked frame of a client.
+fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    let mut wire = Vec::new();
+    Header { fin, opcode, masking_key: Some(KEY), payload_len: payload.len() as u64 }.write(&mut wire);
+    let start = wire.len();
+    wire.extend_from_slice(payload);
+    websocket::mask::apply(KEY, 0, &mut wire[start..]);
+    wire
+}
+
+fn text(payload: &str) -> Vec<u8> {
+    frame(true, Opcode::Text, payload.as_bytes())
+}
+
+/// A server, what it said so far, and a clock.
+struct Server {
+    connection: Connection,
+    start: Instant,
+    now: Instant,
+}
+
+impl Server {
+    fn new() -> Self {
+        Self::with(config())
+    }
+
+    fn with(config: Config) -> Self {
+        let now = Instant::now();
+        Self { connection: Connection::server(now, config), start: now, now }
+    }
+
+    fn receives(mut self, data: &[u8]) -> Self {
+        self.connection.handle_data(self.now, data);
+        self
+    }
+
+    fn waits(&mut self, time: Duration) {
+        self.now += time;
+        self.connection.handle_timeout(self.now);
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.connection.poll_event()).collect()
+    }
+
+    fn sends(&mut self) -> Vec<u8> {
+        let mut sent = Vec::new();
+        while let Some(front) = self.connection.poll_transmit() {
+            sent.extend_from_slice(front);
+            let len = front.len();
+            self.connection.handle_transmitted(len);
+        }
+        sent
+    }
+
+    /// Fails with this error and says so with its code.
+    fn ends_with(mut self, error: FrameError, code: u16) {
+        assert_eq!(self.events(), [Event::Ended(Ended::Broken(error))]);
+        assert_eq!(self.connection.state(), State::Closing);
+        assert_eq!(self.sends(), [&[0x88, 2], &code.to_be_bytes()[..]].concat());
+        assert_eq!(self.connection.state(), State::Draining);
+        self.connection.handle_end();
+        assert_eq!(self.connection.state(), State::Closed);
+        assert_eq!(self.events(), []);
+    }
+}
+
+fn message(opcode: Opcode, payload: &[u8]) -> Event {
+    Event::Message(Message { opcode, payload: payload.to_vec(), more_follows: false })
+}
+
+#[test]
+fn two_messages_in_one_segment_are_two_events() {
+    let mut server = Server::new().receives(&[text("one"), text("two")].concat());
+    assert_eq!(server.events(), [message(Opcode::Text, b"one"), message(Opcode::Text, b"two")]);
+}
+
+#[test]
+fn an_empty_message_is_a_message() {
+    let mut server = Server::new().receives(&text(""));
+    assert_eq!(server.events(), [message(Opcode::Text, b"")]);
+}
+
+#[test]
+fn section_5_4_control_frames_come_between_fragments() {
+    let wire = [
+        frame(false, Opcode::Text, b"Hel"),
+        frame(true, Opcode::Ping, b"there?"),
+        frame(false, Opcode::Continuation, b""),
+        frame(true, Opcode::Continuation, b"lo"),
+    ];
+    let mut server = Server::new().receives(&wire.concat());
+    assert_eq!(server.events(), [Event::Ping(b"there?".to_vec()), message(Opcode::Text, b"Hello")]);
+    assert_eq!(server.sends(), b"\x8a\x06there?");
+}
+
+#[test]
+fn section_5_4_what_may_follow_what() {
+    Server::new().receives(&frame(true, Opcode::Continuation, b"x")).ends_with(FrameError::NothingToContinue, 1002);
+    let twice = [frame(false, Opcode::Text, b"x"), text("y")].concat();
+    Server::new().receives(&twice).ends_with(FrameError::MessageUnfinished, 1002);
+}
+
+#[test]
+fn section_5_1_a_client_masks() {
+    Server::new().receives(&[0x81, 0x05]).ends_with(FrameError::Unmasked, 1002);
+    let mut client = Connection::client(Instant::now(), config(), Box::new(|| KEY));
+    client.handle_data(Instant::now(), &text("x"));
+    assert_eq!(client.poll_event(), Some(Event::Ended(Ended::Broken(FrameError::Masked))));
+}
+
+#[test]
+fn section_5_2_and_5_5_refused_at_the_second_byte() {
+    Server::new().receives(&[0xc1, 0x80]).ends_with(FrameError::ReservedBits(0b100), 1002);
+    Server::new().receives(&[0x83, 0x80]).ends_with(FrameError::UnknownOpcode(3), 1002);
+    Server::new().receives(&[0x09, 0x80]).ends_with(FrameError::ControlFragmented, 1002);
+    Server::new().receives(&[0x89, 0xfe]).ends_with(FrameError::ControlTooLong(126), 1002);
+}
+
+#[test]
+fn section_8_1_text_is_utf8_as_a_whole() {
+    let cut = [frame(false, Opcode::Text, b"\xce"), frame(true, Opcode::Continuation, b"\xba")];
+    let mut server = Server::new().receives(&cut.concat());
+    assert_eq!(server.events(), [message(Opcode::Text, "κ".as_bytes())]);
+    Server::new().receives(&frame(true, Opcode::Text, b"\xce")).ends_with(FrameError::NotUtf8, 1007);
+    // Refused before the rest of the message is here.
+    let start = frame(true, Opcode::Text, b"\xed\xa0\x80 and more");
+    Server::new().receives(&start[..8]).ends_with(FrameError::NotUtf8, 1007);
+    let mut server = Server::new().receives(&frame(true, Opcode::Binary, b"\xff"));
+    assert_eq!(server.events(), [message(Opcode::Binary, b"\xff")]);
+}
+
+#[test]
+fn section_10_4_a_message_too_big_ends_with_at_its_header() {
+    let mut header = Vec::new();
+    let declared = Header { fin: true, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: 1 << 40 };
+    declared.write(&mut header);
+    Server::new().receives(&header).ends_with(FrameError::TooBig { len: 1 << 40, max: 1000 }, 1009);
+    let fragments = [frame(false, Opcode::Text, &[b'x'; 600]), frame(true, Opcode::Continuation, &[b'x'; 401])];
+    Server::new().receives(&fragments.concat()).ends_with(FrameError::TooBig { len: 1001, max: 1000 }, 1009);
+    let fits = [frame(false, Opcode::Text, &[b'x'; 600]), frame(true, Opcode::Continuation, &[b'x'; 400])];
+    assert_eq!(Server::new().receives(&fits.concat()).events().len(), 1);
+}
+
+#[test]
+fn fragments_can_be_had_as_they_come() {
+    let fragments = [
+        frame(false, Opcode::Text, b"one"),
+        frame(false, Opcode::Continuation, b"two"),
+        frame(true, Opcode::Continuation, b"three"),
+    ];
+    let part = |opcode, payload: &[u8], more_follows| {
+        Event::Message(Message { opcode, payload: payload.to_vec(), more_follows })
+    };
+    let mut server = Server::new();
+    server.connection.set_reassembly(Reassembly::UpTo(0));
+    let expected = [
+        part(Opcode::Text, b"one", true),
+        part(Opcode::Continuation, b"two", true),
+        part(Opcode::Text, b"three", false),
+    ];
+    assert_eq!(server.receives(&fragments.concat()).events(), expected);
+
+    let mut server = Server::new();
+    server.connection.set_reassembly(Reassembly::UpTo(4));
+    let expected = [part(Opcode::Text, b"onetwo", true), part(Opcode::Text, b"three", false)];
+    assert_eq!(server.receives(&fragments.concat()).events(), expected);
+}
+
+#[test]
+fn section_5_5_1_the_code_that_came_is_echoed() {
+    let mut server = Server::new().receives(&frame(true, Opcode::Close, b"\x0b\xb8bye"));
+    assert_eq!(server.events(), [Event::Ended(Ended::ByPeer(b"\x0b\xb8bye".to_vec()))]);
+    assert_eq!(server.connection.state(), State::Closing);
+    assert_eq!(server.sends(), [0x88, 2, 0x0b, 0xb8]);
+    assert_eq!(server.connection.state(), State::Closed, "the server closes the stream first");
+
+    let mut server = Server::new().receives(&frame(true, Opcode::Close, b""));
+    assert_eq!(server.sends(), [0x88, 0]);
+}
+
+#[test]
+fn section_7_4_bad_close_frames() {
+    let close = |payload: &[u8]| Server::new().receives(&frame(true, Opcode::Close, payload));
+    close(b"\x03").ends_with(FrameError::CloseTooShort, 1002);
+    close(b"\x03\xed").ends_with(FrameError::CloseCode(1005), 1002);
+    close(b"\x03\xe8\xff").ends_with(FrameError::NotUtf8, 1007);
+}
+
+#[test]
+fn nothing_is_said_or_heard_after_a_close_frame() {
+    let after = [frame(true, Opcode::Close, b"\x03\xe8"), text("late"), frame(true, Opcode::Ping, b"")].concat();
+    let mut server = Server::new().receives(&after);
+    assert_eq!(server.events(), [Event::Ended(Ended::ByPeer(b"\x03\xe8".to_vec()))]);
+    assert_eq!(server.connection.send(server.now, Opcode::Text, b"x"), Err(SendError::Closed));
+    assert_eq!(server.sends(), [0x88, 2, 3, 0xe8]);
+}
+
+#[test]
+fn section_7_1_2_we_close() {
+    let mut server = Server::new();
+    server.connection.close(server.now, CloseCode::GOING_AWAY);
+    assert_eq!(server.events(), [Event::Ended(Ended::ByUs(CloseCode::GOING_AWAY))]);
+    assert_eq!(server.sends(), [0x88, 2, 3, 0xe9]);
+    let mut server = server.receives(&[text("crossed"), frame(true, Opcode::Ping, b"")].concat());
+    assert_eq!(server.connection.state(), State::Closing, "the peer's Close is awaited");
+    let mut answered = server.receives(&frame(true, Opcode::Close, b"\x03\xe9"));
+    assert_eq!((answered.connection.state(), answered.events()), (State::Closed, vec![]));
+
+    server = Server::new();
+    server.connection.close(server.now, CloseCode::NORMAL);
+    server.waits(config().close_timeout);
+    assert_eq!(server.connection.state(), State::Closed, "but not for ever");
+}
+
+#[test]
+fn only_the_newest_ping_is_answered_to_a_peer_that_does_not_read() {
+    let mut server = Server::new();
+    server.connection.send(server.now, Opcode::Text, b"stuck").unwrap();
+    for _ in 0..1000 {
+        server.connection.handle_data(server.now, &frame(true, Opcode::Ping, b"old"));
+    }
+    let mut server = server.receives(&frame(true, Opcode::Ping, b"new"));
+    assert_eq!(server.sends(), b"\x81\x05stuck\x8a\x03new");
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_left_behind() {
+    let mut server = Server::new();
+    server.connection.send(server.now, Opcode::Text, &[b'x'; 600]).expect("one frame always fits");
+    let full = SendError::OutputFull { queued: 604, max: 500 };
+    assert_eq!(server.connection.send(server.now, Opcode::Text, b"y"), Err(full));
+    assert_eq!(server.events(), [Event::Ended(Ended::PeerNotReading)]);
+    assert_eq!(server.sends()[604..], [0x88, 2, 0x03, 0xf5], "1013, behind the frame that had begun");
+}
+
+#[test]
+fn a_frame_waits_only_so_long() {
+    let mut server = Server::with(Config { write_timeout: Duration::from_millis(100), ..config() });
+    server.connection.send(server.now, Opcode::Text, b"x").unwrap();
+    assert_eq!(server.connection.poll_timeout(), Some(server.start + Duration::from_millis(100)));
+    server.waits(Duration::from_millis(99));
+    assert_eq!(server.connection.state(), State::Open);
+    server.waits(Duration::from_millis(1));
+    assert_eq!(
+        (server.connection.state(), server.events()),
+        (State::Closed, vec![Event::Ended(Ended::PeerNotReading)])
+    );
+}
+
+#[test]
+fn a_silent_peer_is_asked_and_then_given_up() {
+    let mut server = Server::new();
+    server.waits(Duration::from_secs(30));
+    assert_eq!(server.sends(), b"\x89\x09keepalive");
+    let mut alive = server.receives(&frame(true, Opcode::Pong, b"keepalive"));
+    assert_eq!(alive.events(), [], "an answer to our own PING is nobody else's business");
+    alive.waits(Duration::from_secs(29));
+    assert_eq!(alive.sends(), b"");
+    alive.waits(Duration::from_secs(1));
+    assert_eq!(alive.sends(), b"\x89\x09keepalive");
+    alive.waits(Duration::from_secs(20));
+    assert_eq!((alive.connection.state(), alive.events()), (State::Closed, vec![Event::Ended(Ended::PeerSilent)]));
+}
+
+#[test]
+fn a_peer_is_not_silent_because_nobody_listens() {
+    let mut server = Server::new().receives(&text("unread"));
+    server.waits(Duration::from_secs(300));
+    assert_eq!((server.connection.state(), server.sends()), (State::Open, vec![]));
+}
+
+#[test]
+fn what_we_send_is_checked() {
+    let mut server = Server::new();
+    let now = server.now;
+    let mut send = |opcode, payload: &[u8]| server.connection.send(now, opcode, payload);
+    assert_eq!(send(Opcode::Text, b"\xff"), Err(SendError::NotUtf8));
+    assert_eq!(send(Opcode::Ping, &[0; 126]), Err(SendError::ControlTooLong(126)));
+    assert_eq!(send(Opcode::Close, b""), Err(SendError::Opcode(Opcode::Close)));
+    assert_eq!(send(Opcode::Binary, b"\xff"), Ok(()));
+    assert_eq!(server.sends(), b"\x82\x01\xff");
+}
+
+#[test]
+fn a_client_and_a_server_understand_each_other() {
+    let now = Instant::now();
+    let mut client = Connection::client(now, config(), Box::new(|| KEY));
+    let mut server = Server::new();
+    client.send(now, Opcode::Text, b"Hello").unwrap();
+    client.close(now, CloseCode::NORMAL);
+    while let Some(front) = client.poll_transmit() {
+        let len = front.len();
+        server.connection.handle_data(now, front);
+        client.handle_transmitted(len);
+    }
+    let closed = Event::Ended(Ended::ByPeer(b"\x03\xe8".to_vec()));
+    assert_eq!(server.events(), [message(Opcode::Text, b"Hello"), closed]);
+    client.handle_data(now, &server.sends());
+    assert_eq!((client.state(), server.connection.state()), (State::Closed, State::Closed));
+}
+
+/// Frames as peers send them, right and wrong ones.
+fn frames() -> impl Strategy<Value = Vec<u8>> {
+    let opcode = prop::sample::select(vec![
+        Opcode::Text,
+        Opcode::Text,
+        Opcode::Continuation,
+        Opcode::Continuation,
+        Opcode::Binary,
+        Opcode::Ping,
+        Opcode::Pong,
+        Opcode::Close,
+    ]);
+    let payload = prop_oneof![
+        4 => "[a-zκ😀]{0,40}".prop_map(String::into_bytes),
+        1 => proptest::collection::vec(any::<u8>(), 0..140),
+        1 => Just(b"\x03\xe8bye".to_vec()),
+    ];
+    prop_oneof![
+        30 => (any::<bool>(), opcode, payload).prop_map(|(fin, opcode, payload)| frame(fin, opcode, &payload)),
+        1 => proptest::collection::vec(any::<u8>(), 0..30),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_split_of_the_stream_gives_the_same(
+        frames in proptest::collection::vec(frames(), 0..12),
+        cuts in proptest::collection::vec(1usize..40, 1..8),
+    ) {
+        let wire = frames.concat();
+        let mut whole = Server::new().receives(&wire);
+        let mut split = Server::new();
+        let mut rest = wire.as_slice();
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (piece, tail) = rest.split_at((*cut).min(rest.len()));
+            split.connection.handle_data(split.now, piece);
+            rest = tail;
+        }
+        prop_assert_eq!(whole.events(), split.events());
+        prop_assert_eq!(whole.sends(), split.sends());
+        prop_assert_eq!(whole.connection.state(), split.connection.state());
+    }
+}
