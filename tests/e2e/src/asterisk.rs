@@ -105,35 +105,29 @@ const LOGGER_CONF: &str = "[general]\n[logfiles]\nfull => notice,warning,error,v
 pub struct Asterisk {
     child: Child,
     home: Home,
-    binary: PathBuf,
+    prefix: Prefix,
 }
 
 impl Asterisk {
     /// Starts `prefix`'s Asterisk in `home` and waits until it has booted.
     pub fn start(prefix: &Prefix, home: Home) -> io::Result<Self> {
         let output = fs::File::create(home.root.join("log/output"))?;
-        let child = Command::new(prefix.binary())
-            .arg("-C")
-            .arg(home.etc().join("asterisk.conf"))
+        let child = command(prefix, &home)
             .args(["-f", "-g", "-vvv"])
+            .env("LD_LIBRARY_PATH", prefix.libraries())
             .current_dir(&home.root)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()?;
-        let mut asterisk = Self { child, home, binary: prefix.binary().to_owned() };
+        let mut asterisk = Self { child, home, prefix: prefix.clone() };
         asterisk.wait_until_booted()?;
         Ok(asterisk)
     }
 
     /// Runs one command of the host's CLI and returns what it printed.
     pub fn cli(&self, command: &str) -> io::Result<String> {
-        let output = Command::new(&self.binary)
-            .arg("-C")
-            .arg(self.home.etc().join("asterisk.conf"))
-            .args(["-rx", command])
-            .stdin(Stdio::null())
-            .output()?;
+        let output = self::command(&self.prefix, &self.home).args(["-rx", command]).stdin(Stdio::null()).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -176,6 +170,12 @@ impl Asterisk {
             format!("Asterisk did not boot: see {}", self.home.log().display()),
         ))
     }
+}
+
+fn command(prefix: &Prefix, home: &Home) -> Command {
+    let mut command = Command::new(prefix.binary());
+    command.arg("-C").arg(home.etc().join("asterisk.conf")).env("LD_LIBRARY_PATH", prefix.libraries());
+    command
 }
 
 impl Drop for Asterisk {

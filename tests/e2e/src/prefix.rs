@@ -51,6 +51,16 @@ impl Prefix {
         &self.modules
     }
 
+    /// Where it keeps libraries of its own, which a prefix outside the system's search path needs help to find.
+    pub fn libraries(&self) -> PathBuf {
+        self.root.join("lib")
+    }
+
+    /// Where its own libraries are: `make install` puts `libasteriskssl` where no linker looks.
+    pub fn libraries(&self) -> PathBuf {
+        self.root.join("lib")
+    }
+
     /// Its sounds, where it has any.
     pub fn sounds(&self) -> Option<PathBuf> {
         let places = ["var/lib/asterisk/sounds", "share/asterisk/sounds", "usr/share/asterisk/sounds"];
