@@ -1,0 +1,16 @@
+/*
+ * Per-thread buffers; here because the growing string names one.
+ */
+#ifndef ASTERISK_HEADERS_THREADSTORAGE_H
+#define ASTERISK_HEADERS_THREADSTORAGE_H
+
+#include <pthread.h>
+
+struct ast_threadstorage {
+	pthread_once_t once;
+	pthread_key_t key;
+	void (*key_init)(void);
+	int (*custom_init)(void *);
+};
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * The host's variadic functions, with the format fixed here: a text that came from a peer can only ever be an argument.
+ */
+#include "asterisk/cli.h"
+#include "asterisk/logger.h"
+#include "asterisk/manager.h"
+#include "shim.h"
+
+void asterisk_sys_log(int level, const char *file, int line, const char *function, const char *message)
+{
+	ast_log(level, file, line, function, "%s\n", message);
+}
+
+void asterisk_sys_verbose(int level, const char *file, int line, const char *function, const char *message)
+{
+	__ast_verbose(file, line, function, level, "%s\n", message);
+}
+
+void asterisk_sys_cli(int fd, const char *text)
+{
+	ast_cli(fd, "%s", text);
+}
+
+int asterisk_sys_manager_event(int category, const char *event, int channel_count, struct ast_channel **channels,
+	const char *file, int line, const char *function, const char *headers)
+{
+	return __ast_manager_event_multichan(category, event, channel_count, channels, file, line, function, "%s", headers);
+}
