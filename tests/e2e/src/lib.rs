@@ -10,5 +10,6 @@ pub mod failure;
 pub mod lab;
 pub mod phone;
 pub mod prefix;
+pub mod proof;
 pub mod site;
 pub mod tone;

@@ -51,11 +51,6 @@ impl Prefix {
         &self.modules
     }
 
-    /// Where it keeps libraries of its own, which a prefix outside the system's search path needs help to find.
-    pub fn libraries(&self) -> PathBuf {
-        self.root.join("lib")
-    }
-
     /// Where its own libraries are: `make install` puts `libasteriskssl` where no linker looks.
     pub fn libraries(&self) -> PathBuf {
         self.root.join("lib")

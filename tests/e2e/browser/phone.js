@@ -1,0 +1,157 @@
+// The page under test: a SIP phone whose every method the driver may call as `phone.<method>(...)`.
+//
+// What it sends is a pure tone, what it hears is measured by frequency: a call has audio when the right tone arrives,
+// not when packets do.
+
+import JsSIP from 'jssip';
+import { Ear } from './ear.js';
+import { summary } from './statistics.js';
+
+const audio = { audio: true, video: false };
+
+class Phone {
+  #agent = null;
+  #session = null;
+  #ear = new Ear();
+  #events = [];
+  #waiting = [];
+  #source = { kind: 'tone', frequency: 1000 };
+
+  /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
+  async register({ server, uri, password, source }) {
+    if (source) this.#source = source;
+    const agent = new JsSIP.UA({
+      sockets: [new JsSIP.WebSocketInterface(server)], uri, password, session_timers: false, register: true,
+    });
+    this.#agent = agent;
+    for (const name of ['connected', 'disconnected', 'registered', 'unregistered']) agent.on(name, () => this.#note(name));
+    agent.on('registrationFailed', ({ cause }) => this.#note('registrationFailed', cause));
+    agent.on('newRTCSession', ({ session, originator }) => this.#begin(session, originator));
+    agent.start();
+    return this.until(['registered', 'registrationFailed'], 15);
+  }
+
+  async unregister() {
+    this.#agent.stop();
+    return this.until(['disconnected'], 10);
+  }
+
+  /** Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection. */
+  async dial(number, { pc = {} } = {}) {
+    this.#forget();
+    const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
+    this.#agent.call(target, { ...(await this.#media()), pcConfig: pc });
+  }
+
+  async answer({ pc = {} } = {}) {
+    this.#session.answer({ ...(await this.#media()), pcConfig: pc });
+  }
+
+  /** Resolves with the first event of these names since the call began, or `null` after `seconds`. */
+  until(names, seconds) {
+    const seen = this.#events.find(({ name }) => names.includes(name));
+    if (seen) return Promise.resolve(seen);
+    return new Promise((resolve) => {
+      const waiting = { names, resolve };
+      this.#waiting.push(waiting);
+      setTimeout(() => {
+        this.#waiting = this.#waiting.filter((one) => one !== waiting);
+        resolve(null);
+      }, seconds * 1000);
+    });
+  }
+
+  hold() {
+    return this.#renegotiate((done) => this.#session.hold({}, done));
+  }
+
+  unhold() {
+    return this.#renegotiate((done) => this.#session.unhold({}, done));
+  }
+
+  /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */
+  dtmf(digits) {
+    this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration: 120, interToneGap: 120 });
+  }
+
+  hangup() {
+    this.#session.terminate();
+  }
+
+  /** How much of what is heard during `seconds` is each of these tones; see `Ear.listen`. */
+  listen(frequencies, seconds) {
+    return this.#ear.listen(frequencies, seconds);
+  }
+
+  async statistics() {
+    return summary(await this.#session.connection.getStats());
+  }
+
+  /** The descriptions as the browser holds them, for the log. */
+  descriptions() {
+    const { localDescription, remoteDescription, connectionState, iceConnectionState } = this.#session.connection;
+    return { connectionState, iceConnectionState, local: localDescription?.sdp, remote: remoteDescription?.sdp };
+  }
+
+  /** Every event since the call began. */
+  events() {
+    return this.#events;
+  }
+
+  #begin(session, originator) {
+    if (originator === 'remote') this.#forget();
+    this.#session = session;
+    for (const name of ['progress', 'accepted', 'confirmed', 'hold', 'unhold']) {
+      session.on(name, ({ originator } = {}) => this.#note(name, originator));
+    }
+    for (const name of ['ended', 'failed']) {
+      session.on(name, ({ cause, originator }) => this.#note(name, `${originator}: ${cause}`));
+    }
+    session.on('peerconnection', ({ peerconnection }) => this.#watch(peerconnection));
+    if (session.connection) this.#watch(session.connection);
+    for (const kind of ['createofferfailed', 'createanswerfailed', 'setlocaldescriptionfailed', 'setremotedescriptionfailed']) {
+      session.on(`peerconnection:${kind}`, (error) => this.#note(kind, String(error)));
+    }
+    session.on('sdp', ({ originator, type, sdp }) => console.log(`SDP ${originator} ${type}\n${sdp}`));
+    if (originator === 'remote') this.#note('ringing', session.remote_identity.uri.user);
+  }
+
+  #watch(connection) {
+    connection.addEventListener('track', ({ track }) => this.#ear.hear(track));
+    for (const name of ['connectionState', 'iceConnectionState']) {
+      connection.addEventListener(name.toLowerCase() + 'change', () => this.#note(name, connection[name]));
+    }
+  }
+
+  /** Asks for the microphone as a page does: before that a browser hides its addresses (RFC 8828). */
+  async #media() {
+    if (this.#source.kind === 'microphone') return { mediaConstraints: audio };
+    if (!this.#source.withoutPermission) {
+      this.microphone ??= await navigator.mediaDevices.getUserMedia(audio);
+    }
+    return { mediaConstraints: audio, mediaStream: this.#ear.tone(this.#source.frequency) };
+  }
+
+  #renegotiate(start) {
+    return new Promise((resolve, reject) => {
+      setTimeout(() => reject(new Error('the re-INVITE was not answered')), 10_000);
+      if (!start(() => resolve(true))) reject(new Error('the phone is not ready for a re-INVITE'));
+    });
+  }
+
+  #forget() {
+    this.#events = this.#events.filter(({ name }) => name === 'registered');
+  }
+
+  #note(name, detail) {
+    console.log(`event ${name} ${detail ?? ''}`);
+    const event = { name, detail, at: performance.now() };
+    this.#events.push(event);
+    const heard = this.#waiting.filter(({ names }) => names.includes(name));
+    this.#waiting = this.#waiting.filter((one) => !heard.includes(one));
+    for (const { resolve } of heard) resolve(event);
+  }
+}
+
+JsSIP.debug.enable('JsSIP:Transport JsSIP:RTCSession');
+window.phone = new Phone();

@@ -1,0 +1,31 @@
+// getStats() in the few numbers that the tests ask for.
+
+export function summary(report) {
+  const all = [...report.values()];
+  const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'audio');
+  const [inbound, outbound, remote] = ['inbound-rtp', 'outbound-rtp', 'remote-inbound-rtp'].map(find);
+  const remoteOutbound = find('remote-outbound-rtp');
+  const pair = all.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
+  const transports = all.filter((entry) => entry.type === 'transport');
+  const candidate = (id) => {
+    const found = id && report.get(id);
+    return found ? `${found.candidateType} ${found.address}:${found.port}` : null;
+  };
+  return {
+    packetsReceived: inbound?.packetsReceived ?? 0,
+    packetsLost: inbound?.packetsLost ?? 0,
+    jitter: inbound?.jitter ?? null,
+    energy: inbound?.totalAudioEnergy ?? null,
+    packetsSent: outbound?.packetsSent ?? 0,
+    remotePacketsLost: remote?.packetsLost ?? null,
+    roundTripTime: remote?.roundTripTime ?? null,
+    roundTripMeasurements: remote?.roundTripTimeMeasurements ?? null,
+    senderReports: remoteOutbound?.reportsSent ?? null,
+    senderReportsSeen: remoteOutbound !== undefined,
+    transports: transports.length,
+    dtls: transports.map((transport) => `${transport.dtlsState} ${transport.srtpCipher}`),
+    local: candidate(pair?.localCandidateId),
+    remote: candidate(pair?.remoteCandidateId),
+    selected: all.filter((entry) => entry.type === 'candidate-pair' && entry.nominated).length,
+  };
+}

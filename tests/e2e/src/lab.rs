@@ -1,0 +1,102 @@
+//! One test: an Asterisk with its configuration, and a directory where everything that happened can be read.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use crate::asterisk::{Asterisk, Home};
+use crate::failure::{Failure, Result};
+use crate::prefix::Prefix;
+use crate::site::{Ports, Site};
+use crate::tone::Audio;
+
+/// A running Asterisk and what belongs to it.
+#[derive(Debug)]
+pub struct Lab {
+    asterisk: Asterisk,
+    ports: Ports,
+}
+
+impl Lab {
+    /// Starts the Asterisk that `ASTERISK_PREFIX` names, with the modules in `MODULES_DIR` in place of its own.
+    ///
+    /// `None`, and a line that says so, when there is none: the test is skipped.
+    pub fn start(name: &str, site: &Site) -> Result<Option<Self>> {
+        let Some(prefix) = Prefix::from_env() else {
+            println!("SKIPPED {name}: ASTERISK_PREFIX does not name an installed Asterisk.");
+            return Ok(None);
+        };
+        let (home, ports) = (Home::create(&directory().join(name))?, Ports::free()?);
+        let prefix = prefix?;
+        let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
+        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        site.write(&home, &ports)?;
+        let asterisk = Asterisk::start(&prefix, home)?;
+        Ok(Some(Self { asterisk, ports }))
+    }
+
+    /// The host.
+    pub fn asterisk(&self) -> &Asterisk {
+        &self.asterisk
+    }
+
+    /// Its ports.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// Where logs, recordings and the configuration are.
+    pub fn directory(&self) -> &Path {
+        self.asterisk.home().root()
+    }
+
+    /// Everything that Asterisk logged so far.
+    pub fn log(&self) -> Result<String> {
+        Ok(String::from_utf8_lossy(&fs::read(self.asterisk.home().log())?).into_owned())
+    }
+
+    /// Waits until the log contains `text`.
+    pub fn until_logged(&self, text: &str, patience: Duration) -> Result {
+        let end = Instant::now() + patience;
+        while Instant::now() < end {
+            if self.log()?.contains(text) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Err(Failure::new(format!("the log never said {text:?}: {}", self.asterisk.home().log().display())))
+    }
+
+    /// Waits until no call is up.
+    pub fn until_idle(&self, patience: Duration) -> Result {
+        let end = Instant::now() + patience;
+        loop {
+            let channels = self.asterisk.cli("core show channels count")?;
+            if channels.contains("0 active channels") {
+                return Ok(());
+            }
+            if Instant::now() > end {
+                return Err(Failure::new(format!("calls are still up: {channels}")));
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// What the latest recorded call sent to Asterisk.
+    pub fn recorded(&self) -> Result<Audio> {
+        let mut recordings: Vec<_> = fs::read_dir(self.directory().join("spool/monitor"))?
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.to_string_lossy().ends_with("-in.wav"))
+            .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+            .collect();
+        recordings.sort();
+        let (_, latest) = recordings.pop().ok_or_else(|| Failure::new("no call was recorded"))?;
+        Ok(Audio::read_wav(&latest)?)
+    }
+}
+
+/// A directory for all tests; a caller may want another one, to keep two runs apart.
+fn directory() -> PathBuf {
+    std::env::var_os("E2E_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/e2e"), PathBuf::from)
+}

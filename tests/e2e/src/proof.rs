@@ -1,0 +1,83 @@
+//! What makes a call a call: the right tone at both ends, nothing lost, RTCP answered.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::failure::{Result, ensure};
+use crate::lab::Lab;
+use crate::phone::{Phone, RtcpMux};
+use crate::site::{ANNOUNCEMENT, VOICE};
+
+/// How thoroughly a call to `echo` is tried.
+#[derive(Clone, Copy, Debug)]
+pub struct EchoCall {
+    /// At least this long.
+    pub length: Duration,
+    /// With a re-INVITE for hold, and one back.
+    pub hold: bool,
+    /// What the browser is told about RTCP.
+    pub rtcp: RtcpMux,
+}
+
+impl EchoCall {
+    /// Long enough for RTCP both ways.
+    pub const SHORT: Self = Self { length: Duration::from_secs(12), hold: false, rtcp: RtcpMux::Require };
+
+    /// What the browsers' users do.
+    pub const LONG: Self = Self { length: Duration::from_secs(40), hold: true, rtcp: RtcpMux::Require };
+
+    /// The same without asking for rtcp-mux.
+    pub fn negotiating(self) -> Self {
+        Self { rtcp: RtcpMux::Negotiate, ..self }
+    }
+
+    /// Calls `number`, which ends at the dialplan's echo, and proves it; returns the statistics.
+    pub fn place(self, lab: &Lab, phone: &mut Phone, number: &str) -> Result<Value> {
+        phone.call(number, self.rtcp)?;
+        self.prove(lab, phone)
+    }
+
+    /// Proves a call to the dialplan's echo that has just been set up, and ends it.
+    pub fn prove(self, lab: &Lab, phone: &mut Phone) -> Result<Value> {
+        let began = Instant::now();
+        phone.hears(ANNOUNCEMENT)?;
+        phone.hears(VOICE)?;
+        if self.hold {
+            phone.hold()?;
+            // Music on hold is for the far end, which is an echo of nothing.
+            phone.hears_nothing()?;
+            phone.unhold()?;
+            phone.hears(VOICE)?;
+        }
+        thread::sleep(self.length.saturating_sub(began.elapsed()));
+        phone.hears(VOICE)?;
+        let statistics = phone.statistics()?;
+        phone.hangup()?;
+        lab.until_idle(Duration::from_secs(5))?;
+        heard_by_asterisk(lab, Duration::from_secs(3))?;
+        nothing_amiss(&statistics)?;
+        Ok(statistics)
+    }
+}
+
+/// The latest recording holds the browser's tone for so long.
+pub fn heard_by_asterisk(lab: &Lab, least: Duration) -> Result {
+    let recording = lab.recorded()?;
+    let heard = recording.time_of_tone(VOICE);
+    ensure(heard >= least, || {
+        format!("Asterisk heard {VOICE} Hz for {heard:?} of {:?}: {}", recording.length(), lab.directory().display())
+    })
+}
+
+/// Packets both ways, none lost either way, and a round trip that RTCP told.
+pub fn nothing_amiss(statistics: &Value) -> Result {
+    let number = |name: &str| statistics[name].as_f64();
+    let holds = number("packetsReceived") > Some(100.0)
+        && number("packetsSent") > Some(100.0)
+        && number("packetsLost") == Some(0.0)
+        && number("remotePacketsLost") == Some(0.0)
+        && number("roundTripTime").is_some();
+    ensure(holds, || format!("something is amiss: {statistics}"))
+}

@@ -1,0 +1,104 @@
+//! Tones as proof: made here, found there. 8000 samples a second, as telephones have them.
+
+use std::f64::consts::TAU;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+/// Samples a second.
+pub const RATE: u32 = 8000;
+
+/// Audio of one channel.
+#[derive(Clone, Debug, Default)]
+pub struct Audio {
+    samples: Vec<i16>,
+}
+
+impl Audio {
+    /// A pure tone.
+    pub fn tone(frequency: f64, length: Duration) -> Self {
+        let count = (length.as_secs_f64() * f64::from(RATE)) as u32;
+        let step = TAU * frequency / f64::from(RATE);
+        Self { samples: (0..count).map(|index| ((f64::from(index) * step).sin() * 8000.0) as i16).collect() }
+    }
+
+    /// These samples.
+    pub fn of(samples: Vec<i16>) -> Self {
+        Self { samples }
+    }
+
+    /// Reads a WAV file of 16 bits, as Asterisk's recordings are.
+    pub fn read_wav(path: &Path) -> io::Result<Self> {
+        let bytes = fs::read(path)?;
+        // Asterisk writes a plain header of 44 bytes, and its lengths only when the recording ends.
+        let body = bytes.get(44..).unwrap_or_default();
+        Ok(Self { samples: body.as_chunks::<2>().0.iter().copied().map(i16::from_le_bytes).collect() })
+    }
+
+    /// Writes a WAV file of 16 bits.
+    pub fn write_wav(&self, path: &Path) -> io::Result<()> {
+        let length = self.samples.len() as u32 * 2;
+        let mut bytes = Vec::with_capacity(44 + self.samples.len() * 2);
+        bytes.extend_from_slice(b"RIFF");
+        bytes.extend_from_slice(&(36 + length).to_le_bytes());
+        bytes.extend_from_slice(b"WAVEfmt ");
+        bytes.extend_from_slice(&16_u32.to_le_bytes());
+        bytes.extend_from_slice(&1_u16.to_le_bytes());
+        bytes.extend_from_slice(&1_u16.to_le_bytes());
+        bytes.extend_from_slice(&RATE.to_le_bytes());
+        bytes.extend_from_slice(&(RATE * 2).to_le_bytes());
+        bytes.extend_from_slice(&2_u16.to_le_bytes());
+        bytes.extend_from_slice(&16_u16.to_le_bytes());
+        bytes.extend_from_slice(b"data");
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend(self.samples.iter().flat_map(|sample| sample.to_le_bytes()));
+        fs::write(path, bytes)
+    }
+
+    /// How long it plays.
+    pub fn length(&self) -> Duration {
+        Duration::from_secs_f64(self.samples.len() as f64 / f64::from(RATE))
+    }
+
+    /// The samples.
+    pub fn samples(&self) -> &[i16] {
+        &self.samples
+    }
+
+    /// For how long, in windows of 100 ms, nearly all that is heard is this tone.
+    pub fn time_of_tone(&self, frequency: f64) -> Duration {
+        let window = RATE as usize / 10;
+        let found = self.samples.chunks_exact(window).filter(|samples| share(samples, frequency) > 0.8).count();
+        Duration::from_millis(100) * found as u32
+    }
+}
+
+/// Which share of the power is at this frequency, 0 for silence (Goertzel's filter, by its closed form).
+fn share(samples: &[i16], frequency: f64) -> f64 {
+    let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len() as f64;
+    if power < 100.0 {
+        return 0.0;
+    }
+    let step = TAU * frequency / f64::from(RATE);
+    let (mut real, mut imaginary) = (0.0, 0.0);
+    for (index, sample) in samples.iter().enumerate() {
+        let angle = step * index as f64;
+        real += f64::from(*sample) * angle.cos();
+        imaginary += f64::from(*sample) * angle.sin();
+    }
+    2.0 * (real * real + imaginary * imaginary) / (samples.len() as f64).powi(2) / power
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tone_is_found_at_its_own_frequency_alone() {
+        let audio = Audio::tone(600.0, Duration::from_secs(1));
+        assert_eq!(audio.time_of_tone(600.0), Duration::from_secs(1));
+        assert_eq!(audio.time_of_tone(1000.0), Duration::ZERO);
+        assert_eq!(Audio::of(vec![0; 8000]).time_of_tone(600.0), Duration::ZERO);
+    }
+}
