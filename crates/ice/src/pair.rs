@@ -1,0 +1,179 @@
+//! Candidate pairs (RFC 8445 §6.1.2): one of our bases, one address of the peer's.
+//!
+//! The RFC keeps a checklist of pairs to be tried and a valid list of pairs that work, whose local
+//! candidate is the address that the peer saw. On the wire a pair is a base and a remote address
+//! either way, so there is one object here: when its check succeeds it takes the priority of the
+//! valid pair, and that is the end of the second list.
+//!
+//! ```text
+//!  Frozen ──▶ Waiting ──▶ InProgress ──▶ Succeeded ──▶ (nominated: see nominate.rs)
+//!               ▲              │
+//!               └── a check ───┴──▶ Failed            a check of the peer's thaws any of them
+//! ```
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::candidate::Candidate;
+use crate::{Component, Path, Role};
+
+/// Names a pair for as long as the session lasts; never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PairId(pub u64);
+
+/// §6.1.2.6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Frozen,
+    Waiting,
+    InProgress,
+    Succeeded,
+    Failed,
+}
+
+#[derive(Debug)]
+pub(crate) struct Pair {
+    pub id: PairId,
+    pub component: Component,
+    /// Base of the local candidate.
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// §6.1.2.6: the foundations of both candidates.
+    pub foundation: (String, String),
+    pub local_priority: u32,
+    pub remote_priority: u32,
+    /// PRIORITY of our checks: that of the peer-reflexive candidate they may discover (§7.1.1).
+    pub reflexive_priority: u32,
+    /// §6.1.2.3, of both priorities.
+    pub priority: u64,
+    pub state: State,
+    /// The check under way: of a pair that is in progress, or of a succeeded one being nominated.
+    pub transaction: Option<Transaction>,
+    /// The peer's authenticated check came this way: it will take its media this way, and may send it.
+    pub checked_by_peer: bool,
+    /// The peer nominated it before our check was answered (§7.3.1.5).
+    pub nominated_by_peer: bool,
+}
+
+impl Pair {
+    pub fn path(&self) -> Path {
+        Path { component: self.component, local: self.local, remote: self.remote }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        matches!(self.state, State::Frozen | State::Waiting | State::InProgress)
+    }
+
+    /// Datagrams from there come from the peer.
+    pub fn is_valid(&self) -> bool {
+        self.state == State::Succeeded || self.checked_by_peer
+    }
+
+    pub fn shares_foundation(&self, other: &Pair) -> bool {
+        self.foundation == other.foundation
+    }
+
+    /// §6.1.2.3, G being the controlling side's priority.
+    pub fn prioritise(&mut self, role: Role) {
+        let (local, remote) = (u64::from(self.local_priority), u64::from(self.remote_priority));
+        let (g, d) = match role {
+            Role::Controlling => (local, remote),
+            Role::Controlled => (remote, local),
+        };
+        self.priority = (g.min(d) << 32) + 2 * g.max(d) + u64::from(g > d);
+    }
+
+    /// §7.2.5.3.2: the valid pair's local candidate is the one with the address that the peer saw; if
+    /// none has, a peer-reflexive one has been discovered (§7.2.5.3.1).
+    pub fn succeed(&mut self, mapped: SocketAddr, locals: &[Candidate], role: Role) {
+        let seen_as = locals.iter().find(|local| local.component == self.component && local.addr == mapped);
+        self.local_priority = seen_as.map_or(self.reflexive_priority, |local| local.priority);
+        self.prioritise(role);
+        self.state = State::Succeeded;
+    }
+}
+
+/// A Binding request that waits for its answer (RFC 8489 §6.2.1).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transaction {
+    pub id: u128,
+    /// In which role it was sent (§7.2.5.1 compares).
+    pub role: Role,
+    pub use_candidate: bool,
+    last_sent: Instant,
+    next: Instant,
+    rto: Duration,
+    sent: u8,
+}
+
+impl Transaction {
+    pub fn begin(id: u128, role: Role, use_candidate: bool, rto: Duration, now: Instant) -> Self {
+        Self { id, role, use_candidate, last_sent: now, next: now + rto, rto, sent: 1 }
+    }
+
+    /// When to retransmit, or give up.
+    pub fn due(&self) -> Instant {
+        self.next
+    }
+
+    /// Retransmits with a doubled interval; `false` when nothing is left to try.
+    pub fn retransmit(&mut self, now: Instant, initial_rto: Duration) -> bool {
+        if self.sent >= MAX_REQUESTS {
+            return false;
+        }
+        self.sent += 1;
+        self.last_sent = now;
+        self.rto *= 2;
+        let wait = if self.sent == MAX_REQUESTS { initial_rto * LAST_WAIT } else { self.rto };
+        self.next = now + wait;
+        true
+    }
+
+    /// The peer is there: repeat the request soon and start over with the intervals, but not more often
+    /// than every `pause`, or two agents that hear but do not understand each other would chase one another.
+    pub fn hurry(&mut self, now: Instant, pause: Duration, initial_rto: Duration) {
+        let soon = now.max(self.last_sent + pause);
+        if soon < self.next {
+            self.next = soon;
+            self.rto = initial_rto / 2; // doubled when it is sent
+            self.sent = self.sent.min(MAX_REQUESTS - 1);
+        }
+    }
+}
+
+/// Rc of RFC 8489 §6.2.1.
+const MAX_REQUESTS: u8 = 7;
+/// Rm of RFC 8489 §6.2.1: how many times the first interval the last request waits.
+const LAST_WAIT: u32 = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rfc8489_6_2_1_requests_go_out_at_the_times_of_the_rfc() {
+        let start = Instant::now();
+        let rto = Duration::from_millis(500);
+        let mut transaction = Transaction::begin(1, Role::Controlled, false, rto, start);
+        let mut times = vec![0];
+        loop {
+            let due = transaction.due();
+            times.push((due - start).as_millis());
+            if !transaction.retransmit(due, rto) {
+                break;
+            }
+        }
+        assert_eq!(times, [0, 500, 1500, 3500, 7500, 15500, 31500, 39500]);
+    }
+
+    #[test]
+    fn a_check_of_the_peers_repeats_ours_but_not_without_pause() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut transaction = Transaction::begin(1, Role::Controlled, false, ms(500), start);
+        transaction.hurry(start + ms(10), ms(50), ms(500));
+        assert_eq!(transaction.due(), start + ms(50));
+        assert!(transaction.retransmit(start + ms(50), ms(500)));
+        assert_eq!(transaction.due(), start + ms(550));
+    }
+}

@@ -1,0 +1,352 @@
+//! Connectivity checks (RFC 8445 §7): how they are sent, and what one of the peer's sets off.
+//!
+//! A check of the peer's often overtakes its description. We hold the password it needs, so it is
+//! answered at once, and its source is paired when the peer's credentials are known.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use stun_types::message::{IntegrityAlgorithm, Message};
+
+use crate::agent::{Agent, Lifecycle, MAX_REMOTE_CANDIDATES};
+use crate::candidate::{Candidate, CandidateKind, can_reach, priority};
+use crate::checklist::{Added, Wanted};
+use crate::credentials::Keyed;
+use crate::message::{Answer, CheckAttributes, Request, authenticate, unknown_attribute, username};
+use crate::nominate::Phase;
+use crate::pair::{PairId, State, Transaction};
+use crate::path::is_or_may_be;
+use crate::{Component, Error, Path, Role, Transmit};
+
+/// A datagram to be written when the caller asks for it.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// The check that a pair has under way.
+    Check(PairId),
+    /// RFC 7675 §5.1.
+    Consent {
+        component: Component,
+        id: u128,
+    },
+    Answer {
+        path: Path,
+        id: u128,
+        answer: Answer,
+        algorithm: IntegrityAlgorithm,
+        generation: Generation,
+    },
+}
+
+/// Whose password signs an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Generation {
+    Current,
+    /// Of before the restart (§9), as long as the path of then is in use.
+    Old,
+}
+
+/// A check that was authenticated before the peer's credentials were known.
+#[derive(Debug)]
+pub(crate) struct EarlyCheck {
+    from: String,
+    check: Check,
+}
+
+/// An authenticated check of the peer's.
+#[derive(Debug, Clone, Copy)]
+struct Check {
+    component: Component,
+    /// Base of ours that it reached.
+    local: SocketAddr,
+    remote: SocketAddr,
+    priority: Option<u32>,
+    use_candidate: bool,
+}
+
+impl Agent {
+    /// §7.3: authenticates a request, answers it and learns from it.
+    pub(crate) fn handle_request(&mut self, now: Instant, arrived: Path, message: &Message<'_>) -> Result<(), Error> {
+        let path = arrived.canonical();
+        let (to, from) = username(message)?;
+        let generation = self.generation_of(&to, &path).ok_or(Error::UnknownUsername)?;
+        let key = &self.keyed(generation, path.component).ok_or(Error::UnknownUsername)?.key;
+        let algorithm = authenticate(message, key)?;
+        let local = self.base_of(&path).ok_or(Error::UnknownLocalAddress)?;
+        self.counters.requests += 1;
+
+        let attributes = CheckAttributes::of(message);
+        let answer = self.answer_to(message, &attributes, generation, &path);
+        let id = message.transaction_id().into();
+        push_bounded(&mut self.outgoing, Outgoing::Answer { path: arrived, id, answer, algorithm, generation });
+        match answer {
+            Answer::UnknownAttribute(kind) => return Err(Error::UnknownAttribute(kind)),
+            Answer::Success(_) if generation == Generation::Current => {
+                let CheckAttributes { priority, use_candidate, .. } = attributes;
+                let check = Check { component: path.component, local, remote: path.remote, priority, use_candidate };
+                self.receive(now, from, check);
+            }
+            Answer::Success(_) | Answer::RoleConflict => {}
+        }
+        Ok(())
+    }
+
+    fn answer_to(
+        &mut self,
+        message: &Message<'_>,
+        attributes: &CheckAttributes,
+        generation: Generation,
+        path: &Path,
+    ) -> Answer {
+        if let Some(kind) = unknown_attribute(message) {
+            return Answer::UnknownAttribute(kind);
+        }
+        let conflict = match generation {
+            Generation::Current => self.detect_role_conflict(attributes.role),
+            Generation::Old => None, // the new generation settles its own
+        };
+        conflict.unwrap_or(Answer::Success(path.remote))
+    }
+
+    fn receive(&mut self, now: Instant, from: String, check: Check) {
+        let checking = matches!(self.lifecycle, Lifecycle::Checking { .. });
+        let from_known_peer = self.remote.as_ref().is_some_and(|remote| remote.credentials.ufrag == from);
+        if checking && from_known_peer {
+            self.trigger(now, check);
+        } else {
+            self.hold(from, check);
+        }
+    }
+
+    fn hold(&mut self, from: String, check: Check) {
+        let same = |held: &&mut EarlyCheck| {
+            let held = &held.check;
+            (held.component, held.local, held.remote) == (check.component, check.local, check.remote)
+        };
+        if let Some(held) = self.early.iter_mut().find(same) {
+            let use_candidate = check.use_candidate || (held.from == from && held.check.use_candidate);
+            *held = EarlyCheck { from, check: Check { use_candidate, ..check } };
+        } else if self.early.len() < MAX_EARLY_CHECKS {
+            self.counters.early += 1;
+            self.early.push(EarlyCheck { from, check });
+        } else {
+            self.counters.over_limit += 1;
+        }
+    }
+
+    /// Pairs the sources of early checks, now that the peer can be answered with checks of ours.
+    pub(crate) fn replay_early_checks(&mut self, now: Instant) {
+        let Some(remote) = &self.remote else { return };
+        let ufrag = &remote.credentials.ufrag;
+        let (ready, others) = std::mem::take(&mut self.early).into_iter().partition(|held| held.from == *ufrag);
+        self.early = others;
+        let ready: Vec<EarlyCheck> = ready;
+        ready.into_iter().for_each(|held| self.trigger(now, held.check));
+    }
+
+    /// §7.3.1.4: a check of the peer's makes us check the same pair.
+    fn trigger(&mut self, now: Instant, check: Check) {
+        let Some(id) = self.pair_of(check) else {
+            self.counters.over_limit += 1;
+            return;
+        };
+        self.heard_on(now, id);
+        let (pause, rto, role) = (self.config.pacing, self.rto(), self.role);
+        let Some(pair) = self.checklist.get_mut(id) else { return };
+        pair.checked_by_peer = true;
+        let nominated = check.use_candidate && role == Role::Controlled; // §7.3.1.5
+        pair.nominated_by_peer |= nominated;
+        if let Some(transaction) = &mut pair.transaction {
+            transaction.hurry(now, pause, rto);
+        }
+        match pair.state {
+            State::Succeeded if nominated => self.accept_nomination(now, id),
+            State::Succeeded | State::InProgress => {}
+            State::Waiting | State::Frozen | State::Failed => {
+                pair.state = State::Waiting;
+                self.checklist.trigger(id);
+            }
+        }
+    }
+
+    /// The pair that a check came over, made up if there is none yet (§7.3.1.3).
+    fn pair_of(&mut self, check: Check) -> Option<PairId> {
+        self.learn_peer_reflexive(check)?;
+        let of = |candidate: &&Candidate| candidate.component == check.component;
+        let local = self.locals.iter().filter(of).find(|local| local.base() == check.local)?;
+        let remote = self.remotes.iter().filter(of).find(|remote| remote.addr == check.remote)?;
+        match self.checklist.add(local, remote, self.role, Wanted::ByPeer) {
+            Added::New(id) | Added::Redundant(id) => Some(id),
+            Added::Unpairable | Added::OverLimit => None,
+        }
+    }
+
+    /// §7.3.1.3: an address that the peer did not signal, because of a NAT or because it could not.
+    fn learn_peer_reflexive(&mut self, check: Check) -> Option<()> {
+        let Check { component, remote: addr, .. } = check;
+        if self.remotes.iter().any(|remote| (remote.component, remote.addr) == (component, addr)) {
+            return Some(());
+        }
+        if self.remotes.len() >= MAX_REMOTE_CANDIDATES {
+            self.forget_peer_reflexive()?;
+        }
+        let kind = CandidateKind::PeerReflexive;
+        self.counters.learned(kind);
+        // Unlike any that can be signalled: '~' is no ice-char.
+        let foundation = format!("~{}", self.counters.peer_reflexive);
+        let priority = check.priority.unwrap_or_else(|| priority(kind, 0, component));
+        self.remotes.push(Candidate { foundation, component, priority, addr, kind, related: None });
+        Some(())
+    }
+
+    /// Makes room for a newer one: a peer behind a NAT that keeps changing stays reachable.
+    fn forget_peer_reflexive(&mut self) -> Option<()> {
+        let in_use = |candidate: &Candidate| {
+            self.checklist
+                .of(candidate.component)
+                .any(|pair| pair.remote == candidate.addr && pair.state != State::Failed)
+        };
+        let at =
+            self.remotes.iter().position(|remote| remote.kind == CandidateKind::PeerReflexive && !in_use(remote))?;
+        let gone = self.remotes.remove(at);
+        self.checklist.retain(|pair| (pair.component, pair.remote) != (gone.component, gone.addr));
+        Some(())
+    }
+
+    /// §6.1.4.2: sends the next check, if Ta has passed since the last.
+    pub(crate) fn check_next(&mut self, now: Instant) {
+        let Lifecycle::Checking { .. } = self.lifecycle else { return };
+        if self.last_check.is_some_and(|last| now < last + self.config.pacing) {
+            return;
+        }
+        while let Some(id) = self.checklist.next() {
+            if self.check(now, id) {
+                self.last_check = Some(now);
+                return;
+            }
+        }
+    }
+
+    /// §7.2.4. `false` when the pair needs no check (any more).
+    fn check(&mut self, now: Instant, id: PairId) -> bool {
+        let (rto, role) = (self.rto(), self.role);
+        let transaction_id = self.random.transaction_id();
+        let Some(pair) = self.checklist.get_mut(id) else { return false };
+        let nominate = matches!(self.phases[pair.component.index()], Phase::Nominating(nominee) if nominee == id);
+        let wanted = match pair.state {
+            State::Succeeded => nominate && pair.transaction.is_none(),
+            State::InProgress => false,
+            State::Waiting | State::Frozen | State::Failed => true,
+        };
+        if wanted {
+            pair.transaction = Some(Transaction::begin(transaction_id, role, nominate, rto, now));
+            if pair.state != State::Succeeded {
+                pair.state = State::InProgress;
+            }
+            push_bounded(&mut self.outgoing, Outgoing::Check(id));
+        }
+        wanted
+    }
+
+    /// §14.3: repeats what was not answered; a pair fails when nothing is left to try.
+    pub(crate) fn retransmit(&mut self, now: Instant) {
+        let rto = self.rto();
+        let mut given_up = Vec::new();
+        for pair in self.checklist.iter_mut() {
+            let Some(transaction) = pair.transaction.as_mut().filter(|transaction| transaction.due() <= now) else {
+                continue;
+            };
+            if transaction.retransmit(now, rto) {
+                push_bounded(&mut self.outgoing, Outgoing::Check(pair.id));
+            } else {
+                given_up.push(pair.id);
+            }
+        }
+        given_up.into_iter().for_each(|id| self.fail(id));
+    }
+
+    /// §14.3: the first interval of a check, for as many checks as are to be sent.
+    fn rto(&self) -> Duration {
+        self.config.rto.max(self.config.pacing * self.checklist.active() as u32)
+    }
+
+    pub(crate) fn write(&mut self, outgoing: &Outgoing, buf: &mut [u8]) -> Option<Transmit> {
+        match *outgoing {
+            Outgoing::Answer { path, id, answer, algorithm, generation } => {
+                let key = &self.keyed(generation, path.component)?.key;
+                let len = answer.write(buf, id, (key, algorithm))?;
+                Some(Transmit { path, len })
+            }
+            Outgoing::Check(pair) => {
+                let pair = self.checklist.get(pair)?;
+                let Transaction { id, role, use_candidate, .. } = pair.transaction?;
+                let (path, priority) = (pair.path(), pair.reflexive_priority);
+                let len = self.write_request(buf, id, priority, role, use_candidate)?;
+                Some(Transmit { path, len })
+            }
+            Outgoing::Consent { component, id } => {
+                let Phase::Selected(selected) = &self.phases[component.index()] else { return None };
+                let (path, priority) = (selected.path, selected.reflexive_priority);
+                let len = self.write_request(buf, id, priority, self.role, false)?;
+                Some(Transmit { path, len })
+            }
+        }
+    }
+
+    fn write_request(&mut self, buf: &mut [u8], id: u128, priority: u32, role: Role, nominate: bool) -> Option<usize> {
+        let remote = self.remote.as_ref()?;
+        let request = Request {
+            transaction_id: id,
+            local_ufrag: &self.local.credentials.ufrag,
+            remote_ufrag: &remote.credentials.ufrag,
+            priority,
+            role,
+            tie_breaker: self.tie_breaker,
+            use_candidate: nominate,
+        };
+        let len = request.write(buf, &remote.key)?;
+        self.counters.sent_requests += 1;
+        Some(len)
+    }
+
+    fn generation_of(&self, ufrag: &str, path: &Path) -> Option<Generation> {
+        if ufrag == self.local.credentials.ufrag {
+            return Some(Generation::Current);
+        }
+        let old = self.old_paths[path.component.index()].as_ref()?;
+        let own = old.path;
+        let still_used = ufrag == old.local.credentials.ufrag && path.joins(own.component, own.local, own.remote);
+        still_used.then_some(Generation::Old)
+    }
+
+    fn keyed(&self, generation: Generation, component: Component) -> Option<&Keyed> {
+        match generation {
+            Generation::Current => Some(&self.local),
+            Generation::Old => self.old_paths[component.index()].as_ref().map(|old| &old.local),
+        }
+    }
+
+    /// Which of our bases a datagram came in on. A wildcard socket does not tell: then that of the pair
+    /// it fits, or the most preferred one.
+    fn base_of(&self, path: &Path) -> Option<SocketAddr> {
+        let known = self.checklist.find_path(path).map(|pair| pair.local);
+        let fits = |base: &SocketAddr| is_or_may_be(path.local, *base) && can_reach(*base, path.remote);
+        let mine = self.locals.iter().filter(|local| local.component == path.component);
+        known.or_else(|| mine.map(Candidate::base).find(fits))
+    }
+}
+
+/// A caller that does not fetch what there is to send loses the oldest.
+pub(crate) fn push_bounded(queue: &mut std::collections::VecDeque<Outgoing>, outgoing: Outgoing) {
+    if queue.len() >= MAX_OUTGOING {
+        queue.pop_front();
+    }
+    queue.push_back(outgoing);
+}
+
+/// Sources of checks that are remembered until the peer's credentials are known.
+const MAX_EARLY_CHECKS: usize = 16;
+const MAX_OUTGOING: usize = 256;
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,78 @@
+//! Beginning, and beginning again (RFC 8445 §9): new credentials on either side make a new generation of
+//! candidates and pairs, on the same sockets. Media keeps flowing over the old pair meanwhile.
+//!
+//! Both sides' credentials change, ours by [`Agent::restart`], the peer's by
+//! [`Agent::set_remote_credentials`], in either order. Whichever comes first begins the generation; the
+//! other one joins it.
+
+use std::time::Instant;
+
+use crate::agent::Lifecycle;
+use crate::consent::OldPath;
+use crate::nominate::Phase;
+use crate::{Agent, Component, Credentials};
+
+impl Agent {
+    /// Takes the peer's credentials. The same ones again change nothing; others are a restart by the peer,
+    /// to which the caller replies with new ones of ours ([`Agent::restart`]).
+    pub fn set_remote_credentials(&mut self, now: Instant, credentials: Credentials) {
+        let known = self.remote.as_ref().map(|remote| &remote.credentials);
+        if known == Some(&credentials) {
+            return;
+        }
+        if !credentials.are_usable() {
+            self.counters.over_limit += 1;
+            return;
+        }
+        if known.is_some() {
+            self.begin_generation();
+            self.remote_is_ahead = true;
+        }
+        self.remote = Some(credentials.into());
+        self.begin_if_ready(now);
+        self.proceed(now);
+    }
+
+    /// Takes new credentials of ours, to be signalled. Remote candidates and credentials are forgotten,
+    /// except when it is the peer that restarted and has signalled them already.
+    pub fn restart(&mut self, now: Instant, local: Credentials) {
+        if !std::mem::take(&mut self.remote_is_ahead) {
+            self.begin_generation();
+            self.remote = None;
+            self.early.clear(); // they were sent to our old credentials
+        }
+        self.local = local.into();
+        self.begin_if_ready(now);
+        self.proceed(now);
+    }
+
+    fn begin_generation(&mut self) {
+        for component in Component::ALL {
+            let phase = std::mem::replace(&mut self.phases[component.index()], Phase::RUNNING);
+            if let Phase::Selected(selected) = phase {
+                let (path, expires) = (selected.path, selected.consent.expires());
+                self.old_paths[component.index()] = Some(OldPath { path, expires, local: self.local.clone() });
+            }
+        }
+        self.checklist.clear();
+        self.remotes.clear();
+        if let Lifecycle::Checking { .. } = self.lifecycle {
+            self.lifecycle = Lifecycle::Started;
+        }
+    }
+
+    /// Checks begin when the caller has said so and the peer's credentials are there.
+    pub(crate) fn begin_if_ready(&mut self, now: Instant) {
+        if self.lifecycle == Lifecycle::Started && self.remote.is_some() {
+            self.lifecycle = Lifecycle::Checking { since: now, fail_at: Some(now + self.config.failure_timeout) };
+            self.form_pairs();
+        }
+        if let Lifecycle::Checking { .. } = self.lifecycle {
+            self.replay_early_checks(now);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "restart_tests.rs"]
+mod tests;

@@ -1,0 +1,62 @@
+//! Who decides: the controlling side nominates (RFC 8445 §6.1.1). When both believe they are the one,
+//! or neither does, tie-breakers settle it (§7.2.5.1, §7.3.1.1).
+
+use crate::message::Answer;
+use crate::{Agent, Event};
+
+/// Which side nominates the pairs to be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// We nominate: we sent the offer, or the peer is lite.
+    Controlling,
+    /// The peer nominates.
+    Controlled,
+}
+
+impl Role {
+    fn other(self) -> Self {
+        match self {
+            Self::Controlling => Self::Controlled,
+            Self::Controlled => Self::Controlling,
+        }
+    }
+}
+
+impl Agent {
+    /// §7.3.1.1: compares the role a request claims with ours. `Some` refuses the request.
+    pub(crate) fn detect_role_conflict(&mut self, claimed: Option<(Role, u64)>) -> Option<Answer> {
+        let (role, tie_breaker) = claimed?;
+        if role != self.role {
+            return None;
+        }
+        self.counters.role_conflicts += 1;
+        let ours_is_larger = self.tie_breaker >= tie_breaker;
+        // The larger tie-breaker becomes controlling, whichever role the two happen to share.
+        if ours_is_larger == (self.role == Role::Controlling) {
+            return Some(Answer::RoleConflict);
+        }
+        self.switch_role(self.role.other());
+        None
+    }
+
+    /// §7.2.5.1: the peer refused a check that was sent in `role`.
+    pub(crate) fn role_was_refused(&mut self, role: Role) {
+        self.counters.role_conflicts += 1;
+        if role == self.role {
+            self.switch_role(role.other());
+            self.tie_breaker = self.random.tie_breaker();
+        }
+    }
+
+    fn switch_role(&mut self, role: Role) {
+        log::debug!("ice: role conflict, now {role:?}");
+        self.assume_role(role);
+        self.events.push_back(Event::RoleChanged(role));
+    }
+
+    pub(crate) fn assume_role(&mut self, role: Role) {
+        self.role = role;
+        self.checklist.reprioritise(role); // §6.1.2.3: who is controlling enters into the priority
+        self.forget_nominations();
+    }
+}
