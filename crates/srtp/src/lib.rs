@@ -1,1 +1,36 @@
-//! Owned libsrtp sessions and policies (RFC 3711).
+//! Secure RTP (RFC 3711): libsrtp sessions with an owner.
+//!
+//! libsrtp is a C library with one global state and sessions that are freed by hand. Here a [`Session`] frees itself, keeps
+//! the global state alive for as long as it lives, copies the [`Policy`] it is made from, and reports what happened to
+//! a packet as an [`Error`] that says whose fault it was. Packets are protected and unprotected in place, without
+//! allocation.
+//!
+//! ```
+//! use media_srtp::{Policy, Session, Streams, Suite};
+//!
+//! let key = [7; 30];
+//! let mut sender = Session::new(&[Policy::new(Streams::AnyOutbound, Suite::AesCm128HmacSha1_80, &key)?])?;
+//! let mut receiver = Session::new(&[Policy::new(Streams::AnyInbound, Suite::AesCm128HmacSha1_80, &key)?])?;
+//!
+//! let mut packet = [0_u8; 32 + media_srtp::MAX_TRAILER_LEN];
+//! packet[0] = 0x80;
+//! let protected = sender.protect_rtp(&mut packet, 32)?;
+//! assert_eq!(receiver.unprotect_rtp(&mut packet[..protected])?, 32);
+//! # Ok::<(), media_srtp::Error>(())
+//! ```
+//!
+//! Decisions:
+//! - A packet that was seen before is refused ([`Error::Replayed`], [`Error::TooOld`]) and nothing else happens: a session
+//!   is never made anew because of what a stranger sent, which would also forget the rollover counter (RFC 3711 §3.3.1).
+//! - With the 32-bit authentication tag, SRTCP keeps its 80-bit tag (RFC 3711 §5.2, RFC 4568 §6.2, RFC 5764 §4.1.2).
+//! - Left out: AES-f8 (nobody offers it), master key identifiers (the host refuses them in SDP), null ciphers.
+
+mod error;
+mod library;
+mod policy;
+mod session;
+
+pub use error::Error;
+pub use library::Library;
+pub use policy::{Policy, Streams, Suite};
+pub use session::{MAX_TRAILER_LEN, Session};

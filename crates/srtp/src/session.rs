@@ -1,0 +1,165 @@
+//! A libsrtp session with an owner.
+
+use std::ffi::{c_int, c_void};
+use std::ptr::NonNull;
+
+use libsrtp2_sys as sys;
+
+use crate::error::{Error, check};
+use crate::library::Library;
+use crate::policy::{Policy, Streams};
+
+/// Cryptographic contexts of the streams of one direction, or of both (RFC 3711 §3.2).
+#[derive(Debug)]
+pub struct Session {
+    raw: NonNull<sys::srtp_ctx_t>,
+    /// SSRCs with a policy of their own.
+    configured: Vec<u32>,
+    /// SSRCs that libsrtp made a stream for from the wildcard, least recently first seen in front.
+    learned: Vec<u32>,
+    // Declared after the context: libsrtp is shut down, if this is the last, once the context is gone.
+    _library: Library,
+}
+
+// SAFETY: a libsrtp context is tied to no thread, and every function that uses it takes `&mut self`.
+unsafe impl Send for Session {}
+
+impl Session {
+    /// Wraps `srtp_create`. At most one of the policies is a wildcard: libsrtp has one template per session.
+    pub fn new(policies: &[Policy]) -> Result<Self, Error> {
+        let library = Library::open()?;
+        let mut raw = std::ptr::null_mut();
+        // SAFETY: `raw` is ours to write to, and a session without policies is allowed.
+        check(unsafe { sys::srtp_create(&mut raw, std::ptr::null()) })?;
+        let raw = NonNull::new(raw).ok_or(Error::Library(sys::srtp_err_status_t_srtp_err_status_alloc_fail))?;
+        let learned = Vec::with_capacity(LEARNED_MAX + 1);
+        let mut session = Self { raw, configured: Vec::new(), learned, _library: library };
+        policies.iter().try_for_each(|policy| session.add_stream(policy))?;
+        Ok(session)
+    }
+
+    /// Wraps `srtp_add_stream`. A policy for an SSRC that has one takes its place and begins with a fresh rollover counter
+    /// and replay list; a second wildcard is [`Error::BadPolicy`].
+    pub fn add_stream(&mut self, policy: &Policy) -> Result<(), Error> {
+        if let Streams::Ssrc(ssrc) = policy.streams() {
+            // libsrtp would keep both and use the newer; `NoStream` is the usual answer here.
+            let _ = self.remove_stream(ssrc);
+        }
+        // SAFETY: the session is live, the policy lives through the call, which copies it.
+        policy.with_raw(|policy| check(unsafe { sys::srtp_add_stream(self.raw.as_ptr(), policy) }))?;
+        if let Streams::Ssrc(ssrc) = policy.streams() {
+            self.configured.push(ssrc);
+        }
+        Ok(())
+    }
+
+    /// Wraps `srtp_remove_stream`.
+    pub fn remove_stream(&mut self, ssrc: u32) -> Result<(), Error> {
+        self.configured.retain(|&configured| configured != ssrc);
+        self.learned.retain(|&learned| learned != ssrc);
+        // SAFETY: the session is live. Unlike the SSRC of a policy, this one is taken in network order.
+        check(unsafe { sys::srtp_remove_stream(self.raw.as_ptr(), ssrc.to_be()) })
+    }
+
+    /// Wraps `srtp_update`: new keys for the streams that the policies name, whose rollover counters are kept.
+    pub fn update(&mut self, policy: &Policy) -> Result<(), Error> {
+        // SAFETY: as in `add_stream`.
+        policy.with_raw(|policy| check(unsafe { sys::srtp_update(self.raw.as_ptr(), policy) }))
+    }
+
+    /// Protects the RTP packet in the first `len` bytes and returns the new length. [`MAX_TRAILER_LEN`] bytes of room
+    /// behind it are enough.
+    pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
+        self.protect(sys::srtp_protect, RTP_HEADER_LEN, buffer, len)
+    }
+
+    /// Protects the compound RTCP packet in the first `len` bytes and returns the new length.
+    pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
+        self.protect(sys::srtp_protect_rtcp, RTCP_HEADER_LEN, buffer, len)
+    }
+
+    /// Authenticates and decrypts an SRTP packet, and returns the length of the RTP packet. After an error the contents
+    /// are undefined, and the session is as it was.
+    pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
+        let len = self.unprotect(sys::srtp_unprotect, RTP_HEADER_LEN, packet)?;
+        self.learn(packet, RTP_SSRC_OFFSET);
+        Ok(len)
+    }
+
+    /// The same for SRTCP.
+    pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
+        let len = self.unprotect(sys::srtp_unprotect_rtcp, RTCP_HEADER_LEN + SRTCP_INDEX_LEN, packet)?;
+        self.learn(packet, RTCP_SSRC_OFFSET);
+        Ok(len)
+    }
+
+    fn protect(&mut self, function: Function, header: usize, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
+        let needed = len.checked_add(MAX_TRAILER_LEN).ok_or(Error::Malformed)?;
+        if buffer.len() < needed {
+            return Err(Error::BufferTooSmall { needed });
+        }
+        self.transform(function, header, buffer, len)
+    }
+
+    fn unprotect(&mut self, function: Function, header: usize, packet: &mut [u8]) -> Result<usize, Error> {
+        let len = packet.len();
+        self.transform(function, header, packet, len).map_err(|error| match error {
+            // What libsrtp calls a packet that is shorter than its tag.
+            Error::BadPolicy | Error::Library(sys::srtp_err_status_t_srtp_err_status_cipher_fail) => Error::Malformed,
+            other => other,
+        })
+    }
+
+    /// Notes the source of an authenticated packet. libsrtp keeps a stream for every SSRC that the wildcard let in, in a
+    /// list without an end: a peer that invents an SSRC for each packet would use up memory and time.
+    fn learn(&mut self, packet: &[u8], offset: usize) {
+        let Some(&ssrc) = packet.get(offset..).and_then(|rest| rest.first_chunk()) else { return };
+        let ssrc = u32::from_be_bytes(ssrc);
+        if self.learned.contains(&ssrc) || self.configured.contains(&ssrc) {
+            return;
+        }
+        self.learned.push(ssrc);
+        if self.learned.len() > LEARNED_MAX {
+            let _ = self.remove_stream(self.learned[0]);
+        }
+    }
+
+    fn transform(&mut self, function: Function, header: usize, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
+        if len < header {
+            return Err(Error::Malformed);
+        }
+        let mut new_len = c_int::try_from(len).map_err(|_| Error::Malformed)?;
+        // SAFETY: the session is live and borrowed mutably. `buffer` holds `len` bytes, which the caller checked, and room
+        // for the longest trailer when protecting; unprotecting never makes a packet longer.
+        check(unsafe { function(self.raw.as_ptr(), buffer.as_mut_ptr().cast(), &mut new_len) })?;
+        usize::try_from(new_len).map_err(|_| Error::Malformed)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // SAFETY: `new` created it, nobody else has it. A failure to free has no remedy.
+        unsafe { sys::srtp_dealloc(self.raw.as_ptr()) };
+    }
+}
+
+/// `srtp_protect` and its three sisters.
+type Function = unsafe extern "C" fn(sys::srtp_t, *mut c_void, *mut c_int) -> sys::srtp_err_status_t;
+
+/// The most that protecting adds: the SRTCP index, and the tag of the GCM suites.
+pub const MAX_TRAILER_LEN: usize = SRTCP_INDEX_LEN + 16;
+
+/// How many sources that nobody announced a session takes at a time: more than a browser sends in one media section
+/// with simulcast, retransmission and an SSRC that changes with every re-INVITE.
+const LEARNED_MAX: usize = 64;
+
+/// RFC 3550 §5.1.
+const RTP_HEADER_LEN: usize = 12;
+/// Where an RTP packet says who sent it.
+const RTP_SSRC_OFFSET: usize = 8;
+/// Where an RTCP packet does (RFC 3550 §6.4).
+const RTCP_SSRC_OFFSET: usize = 4;
+/// RFC 3550 §6.4: the header and the SSRC of the sender, which SRTCP leaves in the clear.
+const RTCP_HEADER_LEN: usize = 8;
+/// The E bit and the index (RFC 3711 §3.4).
+const SRTCP_INDEX_LEN: usize = 4;
