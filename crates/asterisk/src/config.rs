@@ -1,0 +1,211 @@
+//! The host's configuration files. A value that cannot be used is an error that names file, line, key and value, and what
+//! is used instead; nothing else is disturbed by it.
+
+use std::ffi::{CStr, CString};
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::ops::RangeInclusive;
+use std::ptr::NonNull;
+use std::str::FromStr;
+
+use crate::{error, log, module, sys};
+
+/// One configuration file, read.
+#[derive(Debug)]
+pub struct Config {
+    file: CString,
+    raw: NonNull<sys::ast_config>,
+}
+
+/// What came of reading one.
+#[derive(Debug)]
+pub enum Load {
+    /// There is no such file.
+    Missing,
+    /// The host could not make sense of it, and has logged why.
+    Invalid,
+    /// Not written to since it was read the last time.
+    Unchanged,
+    /// Here it is.
+    Loaded(Config),
+}
+
+/// When to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reload {
+    /// In any case.
+    Always,
+    /// When the file was written to since the last time.
+    IfChanged,
+}
+
+impl Config {
+    /// Reads a file of the configuration directory. Wraps `ast_config_load2`.
+    pub fn load(file: &CStr, reload: Reload) -> Load {
+        let flags = match reload {
+            Reload::Always => 0,
+            Reload::IfChanged => sys::CONFIG_FLAG_FILEUNCHANGED,
+        };
+        let flags = sys::ast_flags { flags: flags as _ };
+        // SAFETY: two NUL-terminated strings that the host only reads.
+        let raw = unsafe { sys::ast_config_load2(file.as_ptr(), module::name().as_ptr(), flags) };
+        match raw.addr() as isize {
+            0 => Load::Missing,
+            -1 => Load::Unchanged,
+            -2 => Load::Invalid,
+            // SAFETY: not null, as seen just above.
+            _ => Load::Loaded(Self { file: file.to_owned(), raw: unsafe { NonNull::new_unchecked(raw) } }),
+        }
+    }
+
+    /// What a section says, in the order of the file. Wraps `ast_variable_browse`.
+    pub fn section(&self, section: &CStr) -> Entries<'_> {
+        // SAFETY: the configuration is ours; what it answers stays until it is destroyed.
+        Entries { next: unsafe { sys::ast_variable_browse(self.raw.as_ptr(), section.as_ptr()) }, of: PhantomData }
+    }
+
+    /// The last word of a section on a key, as the file is read by people: later lines win.
+    pub fn get(&self, section: &CStr, key: &str) -> Option<Entry<'_>> {
+        self.section(section).filter(|entry| entry.name.eq_ignore_ascii_case(key)).last()
+    }
+
+    /// A number within limits, or the default: silently when the key is not there, with an error when it is broken.
+    pub fn number<T>(&self, section: &CStr, key: &str, range: RangeInclusive<T>, default: T) -> T
+    where
+        T: FromStr + PartialOrd + Display + Copy,
+    {
+        self.get(section, key)
+            .map_or(default, |entry| entry.number(range).unwrap_or_else(|bad| bad.use_instead(default)))
+    }
+
+    /// Yes or no, or the default.
+    pub fn boolean(&self, section: &CStr, key: &str, default: bool) -> bool {
+        let word = |value| if value { "yes" } else { "no" };
+        self.get(section, key).map_or(default, |entry| {
+            entry.boolean().unwrap_or_else(|bad| {
+                bad.use_instead(word(default));
+                default
+            })
+        })
+    }
+
+    /// The file's name.
+    pub fn file(&self) -> &CStr {
+        &self.file
+    }
+}
+
+impl Drop for Config {
+    fn drop(&mut self) {
+        // SAFETY: `load` gave it to us, and every entry borrows from us.
+        unsafe { sys::ast_config_destroy(self.raw.as_ptr()) };
+    }
+}
+
+/// The lines of a section.
+#[derive(Debug, Clone)]
+pub struct Entries<'a> {
+    next: *mut sys::ast_variable,
+    of: PhantomData<&'a Config>,
+}
+
+impl<'a> Iterator for Entries<'a> {
+    type Item = Entry<'a>;
+
+    fn next(&mut self) -> Option<Entry<'a>> {
+        // SAFETY: null at the end, else an entry that stays as long as the configuration, which `'a` borrows.
+        let variable = unsafe { self.next.as_ref() }?;
+        self.next = variable.next;
+        // SAFETY: strings of the same configuration.
+        let text = |raw| unsafe { log::text(raw) }.unwrap_or_default();
+        let file = text(variable.file);
+        let line = u32::try_from(variable.lineno).unwrap_or(0);
+        Some(Entry { name: text(variable.name), value: text(variable.value), file, line })
+    }
+}
+
+/// One line of a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry<'a> {
+    /// What stands before the equals sign.
+    pub name: &'a str,
+    /// What stands behind it.
+    pub value: &'a str,
+    /// Where it is written; a file that includes others is not where they are.
+    pub file: &'a str,
+    /// On which line.
+    pub line: u32,
+}
+
+impl<'a> Entry<'a> {
+    /// A number within limits.
+    pub fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, BadValue<'a>>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        let wanted = || format!("a number from {} to {}", range.start(), range.end());
+        let number = self.value.trim().parse().ok().filter(|number| range.contains(number));
+        number.ok_or_else(|| self.bad(wanted()))
+    }
+
+    /// Yes or no, in the words that the host takes for them.
+    pub fn boolean(&self) -> Result<bool, BadValue<'a>> {
+        let is_one_of = |words: &[&str]| words.iter().any(|word| self.value.trim().eq_ignore_ascii_case(word));
+        match () {
+            () if is_one_of(&["yes", "true", "y", "t", "1", "on"]) => Ok(true),
+            () if is_one_of(&["no", "false", "n", "f", "0", "off"]) => Ok(false),
+            () => Err(self.bad("yes or no".to_owned())),
+        }
+    }
+
+    /// Says that the value is not what it should be: `entry.bad("an address and a port".into())`.
+    pub fn bad(&self, wanted: String) -> BadValue<'a> {
+        BadValue { entry: *self, wanted }
+    }
+}
+
+/// A value that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct BadValue<'a> {
+    entry: Entry<'a>,
+    wanted: String,
+}
+
+impl BadValue<'_> {
+    /// Logs the error with what is used instead, and answers that.
+    pub fn use_instead<T: Display>(&self, default: T) -> T {
+        error!("{self}; using {default}");
+        default
+    }
+}
+
+impl Display for BadValue<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Entry { name, value, file, line } = self.entry;
+        write!(f, "{file}, line {line}: {name} = '{value}' is not {}", self.wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(value: &str) -> Entry<'_> {
+        Entry { name: "rtpstart", value, file: "rtp.conf", line: 12 }
+    }
+
+    #[test]
+    fn a_broken_number_is_reported_with_its_place() {
+        assert_eq!(entry("5000").number(1024..=65535), Ok(5000));
+        let text = "rtp.conf, line 12: rtpstart = '70000' is not a number from 1024 to 65535";
+        assert_eq!(entry("70000").number(1024..=65535).unwrap_err().to_string(), text);
+        assert!(entry("many").number(1024..=65535).is_err());
+    }
+
+    #[test]
+    fn booleans_are_the_hosts_words() {
+        assert_eq!(entry("Yes").boolean(), Ok(true));
+        assert_eq!(entry("off").boolean(), Ok(false));
+        assert!(entry("maybe").boolean().is_err());
+    }
+}

@@ -1,0 +1,204 @@
+//! The frame that a session hands to the host packet after packet, with its buffer: receiving allocates nothing.
+//!
+//! The host reads a call under the lock of its channel and is done with a frame before it reads the next one, so one slot
+//! for each thing that can be read (media, control) is enough. The payload begins behind `AST_FRIENDLY_OFFSET` free
+//! bytes, where the host may write a header of its own.
+
+use std::fmt;
+use std::ops::Range;
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use crate::frame::{HostFrame, blank};
+use crate::{Format, sys, time};
+
+/// A reusable frame and its payload buffer.
+pub struct FrameSlot {
+    frame: NonNull<sys::ast_frame>,
+    buffer: NonNull<[u8]>,
+}
+
+// SAFETY: memory without a tie to a thread; whoever holds the slot exclusively fills it.
+unsafe impl Send for FrameSlot {}
+
+/// Where a media frame stands in its stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// The RTP timestamp in milliseconds of its clock.
+    pub timestamp_ms: i64,
+    /// The RTP sequence number.
+    pub sequence_number: u16,
+    /// When it was meant to be heard, by the wall clock; `None` when unknown.
+    pub delivery: Option<Duration>,
+}
+
+/// Which end of a digit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Digit {
+    /// The key went down.
+    Begin,
+    /// The key went up, after so long.
+    End {
+        /// How long it was held.
+        duration_ms: u32,
+    },
+}
+
+impl FrameSlot {
+    /// With room for `capacity` bytes of datagram.
+    pub fn new(capacity: usize) -> Self {
+        let buffer = vec![0_u8; HEADROOM + capacity].into_boxed_slice();
+        // unwrap: a box is never null.
+        let pointer = |raw| NonNull::new(raw).unwrap();
+        Self { frame: pointer(Box::into_raw(Box::new(blank()))), buffer: NonNull::new(Box::into_raw(buffer)).unwrap() }
+    }
+
+    /// Where to receive into. Overwrites what the last frame of this slot said, which the host is done with.
+    pub fn payload_buffer(&mut self) -> &mut [u8] {
+        // SAFETY: `new` allocated it, `drop` frees it, and we hold the slot exclusively.
+        unsafe { &mut self.buffer.as_mut()[HEADROOM..] }
+    }
+
+    /// Sound that lies in that part of the buffer. Samples are counted by the host (`ast_codec_get_samples`), linear ones
+    /// brought from network order into ours.
+    pub fn voice(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
+        let frame = self.media(sys::AST_FRAME_VOICE, format, payload, timing);
+        // SAFETY: `media` filled in a voice frame whose payload lies in our buffer; the host only reads it.
+        frame.samples = unsafe { sys::ast_codec_get_samples(frame) };
+        if format.is_slinear() && cfg!(target_endian = "little") {
+            // SAFETY: `samples` is half of `datalen`, so the swap stays inside the payload.
+            unsafe { sys::ast_swapcopy_samples(frame.data.ptr, frame.data.ptr, frame.samples) };
+        }
+        let rate = i64::from(format.rate());
+        if rate > 0 {
+            frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO as u32;
+            frame.len = (i64::from(frame.samples) * 1000 / rate) as _;
+        }
+        self.hand_out()
+    }
+
+    /// A piece of a picture. `samples` is what the timestamp advanced by, `marker` says that the picture is complete.
+    pub fn video(
+        &mut self,
+        format: &Format,
+        payload: Range<usize>,
+        timing: Timing,
+        samples: u32,
+        marker: bool,
+    ) -> HostFrame {
+        let mut format = *format;
+        if marker {
+            format.set_video_mark();
+        }
+        let frame = self.media(sys::AST_FRAME_VIDEO, &format, payload, timing);
+        frame.samples = samples.try_into().unwrap_or(i32::MAX);
+        self.hand_out()
+    }
+
+    /// Text.
+    pub fn text(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
+        self.media(sys::AST_FRAME_TEXT, format, payload, timing);
+        self.hand_out()
+    }
+
+    /// A still picture.
+    pub fn image(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
+        self.media(sys::AST_FRAME_IMAGE, format, payload, timing);
+        self.hand_out()
+    }
+
+    /// A digit, as ASCII.
+    pub fn digit(&mut self, digit: u8, end: Digit) -> HostFrame {
+        let frame = self.fresh();
+        frame.subclass.integer = i32::from(digit);
+        match end {
+            Digit::Begin => frame.frametype = sys::AST_FRAME_DTMF_BEGIN,
+            Digit::End { duration_ms } => {
+                frame.frametype = sys::AST_FRAME_DTMF_END;
+                frame.len = duration_ms.into();
+            }
+        }
+        self.hand_out()
+    }
+
+    /// Comfort noise at this level (RFC 3389: -dBov, 127 when not given), with what else the packet said.
+    pub fn comfort_noise(&mut self, level: u8, payload: Range<usize>) -> HostFrame {
+        let (start, length) = self.place(payload);
+        let frame = self.fresh();
+        frame.frametype = sys::AST_FRAME_CNG;
+        frame.subclass.integer = i32::from(level);
+        frame.data.ptr = start;
+        frame.datalen = length;
+        frame.offset = HEADROOM as _;
+        self.hand_out()
+    }
+
+    /// Signalling for the host, one of `AST_CONTROL_*`.
+    pub fn control(&mut self, control: i32) -> HostFrame {
+        let frame = self.fresh();
+        frame.frametype = sys::AST_FRAME_CONTROL;
+        frame.subclass.integer = control;
+        self.hand_out()
+    }
+
+    fn media(
+        &mut self,
+        frametype: sys::ast_frame_type,
+        format: &Format,
+        payload: Range<usize>,
+        timing: Timing,
+    ) -> &mut sys::ast_frame {
+        let offset = HEADROOM + payload.start.min(self.buffer.len());
+        let (start, length) = self.place(payload);
+        let frame = self.fresh();
+        frame.frametype = frametype;
+        frame.subclass.format = format.0;
+        frame.data.ptr = start;
+        frame.datalen = length;
+        frame.offset = offset as _;
+        frame.ts = timing.timestamp_ms as _;
+        frame.seqno = timing.sequence_number.into();
+        frame.delivery = time::to_timeval(timing.delivery.unwrap_or_default());
+        frame
+    }
+
+    /// Where that part of the buffer begins and how long it is, cut off at the end of the buffer.
+    fn place(&mut self, payload: Range<usize>) -> (*mut std::ffi::c_void, i32) {
+        let room = self.payload_buffer();
+        let end = payload.end.min(room.len());
+        let start = payload.start.min(end);
+        // unwrap: a datagram has less than 65536 bytes, and so has the buffer.
+        let length = i32::try_from(end - start).unwrap_or(0);
+        (room[start..].as_mut_ptr().cast(), length)
+    }
+
+    fn fresh(&mut self) -> &mut sys::ast_frame {
+        // SAFETY: `new` allocated it, `drop` frees it, and we hold the slot exclusively; the host is done with the last one.
+        let frame = unsafe { self.frame.as_mut() };
+        *frame = blank();
+        frame
+    }
+
+    fn hand_out(&mut self) -> HostFrame {
+        HostFrame::from_raw(self.frame.as_ptr())
+    }
+}
+
+impl Drop for FrameSlot {
+    fn drop(&mut self) {
+        // SAFETY: both came out of boxes in `new`; the session goes when the host has no call on it any more.
+        unsafe {
+            drop(Box::from_raw(self.frame.as_ptr()));
+            drop(Box::from_raw(ptr::slice_from_raw_parts_mut(self.buffer.as_ptr().cast::<u8>(), self.buffer.len())));
+        }
+    }
+}
+
+impl fmt::Debug for FrameSlot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FrameSlot({} bytes)", self.buffer.len() - HEADROOM)
+    }
+}
+
+/// What the host may write before the payload.
+const HEADROOM: usize = sys::AST_FRIENDLY_OFFSET as usize;

@@ -1,0 +1,148 @@
+//! `ast_sockaddr` and `std::net::SocketAddr`.
+
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+
+use crate::sys;
+
+/// An address as the host keeps it, by value.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub struct SockAddr(pub sys::ast_sockaddr);
+
+impl SockAddr {
+    /// The host's "no address".
+    pub fn null() -> Self {
+        // SAFETY: all zero is the null address: family unspecified, length 0.
+        Self(unsafe { mem::zeroed() })
+    }
+
+    /// `None` for the null address and for families other than IPv4 and IPv6.
+    pub fn to_std(&self) -> Option<SocketAddr> {
+        from_host(&self.0)
+    }
+
+    /// For functions of the host that read it.
+    pub fn as_ptr(&self) -> *const sys::ast_sockaddr {
+        &raw const self.0
+    }
+
+    /// For functions of the host that write it.
+    pub fn as_mut_ptr(&mut self) -> *mut sys::ast_sockaddr {
+        &raw mut self.0
+    }
+}
+
+impl From<SocketAddr> for SockAddr {
+    fn from(address: SocketAddr) -> Self {
+        let mut host = Self::null();
+        let storage = (&raw mut host.0.ss).cast::<u8>();
+        match address {
+            SocketAddr::V4(v4) => {
+                // SAFETY: all zero is valid for this structure of integers.
+                let mut inet: libc::sockaddr_in = unsafe { mem::zeroed() };
+                inet.sin_family = libc::AF_INET as libc::sa_family_t;
+                inet.sin_port = v4.port().to_be();
+                inet.sin_addr.s_addr = u32::from_ne_bytes(v4.ip().octets());
+                host.0.len = size_of::<libc::sockaddr_in>() as _;
+                // SAFETY: a `sockaddr_storage` has room and alignment for every kind of socket address.
+                unsafe { storage.cast::<libc::sockaddr_in>().write(inet) };
+            }
+            SocketAddr::V6(v6) => {
+                // SAFETY: as above.
+                let mut inet: libc::sockaddr_in6 = unsafe { mem::zeroed() };
+                inet.sin6_family = libc::AF_INET6 as libc::sa_family_t;
+                inet.sin6_port = v6.port().to_be();
+                inet.sin6_flowinfo = v6.flowinfo();
+                inet.sin6_scope_id = v6.scope_id();
+                inet.sin6_addr.s6_addr = v6.ip().octets();
+                host.0.len = size_of::<libc::sockaddr_in6>() as _;
+                // SAFETY: as above.
+                unsafe { storage.cast::<libc::sockaddr_in6>().write(inet) };
+            }
+        }
+        host
+    }
+}
+
+impl From<Option<SocketAddr>> for SockAddr {
+    fn from(address: Option<SocketAddr>) -> Self {
+        address.map_or_else(Self::null, Self::from)
+    }
+}
+
+impl std::fmt::Debug for SockAddr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.to_std().fmt(f)
+    }
+}
+
+/// What the host keeps in one of its structures; `None` for the null address.
+pub fn from_host(host: &sys::ast_sockaddr) -> Option<SocketAddr> {
+    if host.len == 0 {
+        return None;
+    }
+    let storage = (&raw const host.ss).cast::<u8>();
+    // SAFETY: every socket address begins with its family, and the storage is always initialised.
+    let family = unsafe { storage.cast::<libc::sa_family_t>().read() };
+    match i32::from(family) {
+        libc::AF_INET => {
+            // SAFETY: the storage is large and aligned enough, and any bytes are a valid address.
+            let inet = unsafe { storage.cast::<libc::sockaddr_in>().read() };
+            let ip = Ipv4Addr::from(inet.sin_addr.s_addr.to_ne_bytes());
+            Some(SocketAddr::new(IpAddr::V4(ip), u16::from_be(inet.sin_port)))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above.
+            let inet = unsafe { storage.cast::<libc::sockaddr_in6>().read() };
+            let ip = Ipv6Addr::from(inet.sin6_addr.s6_addr);
+            let port = u16::from_be(inet.sin6_port);
+            Some(SocketAddr::V6(SocketAddrV6::new(ip, port, inet.sin6_flowinfo, inet.sin6_scope_id)))
+        }
+        _ => None,
+    }
+}
+
+/// What a pointer from the host says.
+///
+/// # Safety
+/// `host` is null or points to an address that is not written during the call.
+pub unsafe fn from_ptr(host: *const sys::ast_sockaddr) -> Option<SocketAddr> {
+    // SAFETY: the caller vouches for it.
+    from_host(unsafe { host.as_ref() }?)
+}
+
+/// An IPv4 address that a dual-stack socket wrote as IPv6, in the form a peer knows it by.
+pub fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+/// An IPv4 address in the form that a dual-stack socket takes.
+pub fn mapped(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) => SocketAddr::new(IpAddr::V6(v4.ip().to_ipv6_mapped()), v4.port()),
+        SocketAddr::V6(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_the_way_to_the_host_and_back() {
+        for text in ["192.0.2.1:5060", "0.0.0.0:0", "[2001:db8::1]:443", "[::ffff:192.0.2.1]:1", "[::]:9"] {
+            let address: SocketAddr = text.parse().unwrap();
+            assert_eq!(SockAddr::from(address).to_std(), Some(address));
+        }
+        assert_eq!(SockAddr::null().to_std(), None);
+        assert_eq!(SockAddr::from(None).to_std(), None);
+    }
+
+    #[test]
+    fn a_mapped_address_is_the_ipv4_address_it_maps() {
+        let v4: SocketAddr = "192.0.2.1:5060".parse().unwrap();
+        assert_eq!(mapped(v4), "[::ffff:192.0.2.1]:5060".parse().unwrap());
+        assert_eq!(unmapped(mapped(v4)), v4);
+    }
+}
