@@ -1,1 +1,41 @@
-//! RTP, RTCP and telephone-event (RFC 3550, 3551, 4733), without I/O.
+//! RTP, RTCP and telephone-event (RFC 3550, 3551, 4733): what one media session receives and sends.
+//!
+//! This crate opens no sockets and reads no clock. Datagrams come in as byte slices and time as
+//! `now: Instant`; where a protocol field needs the time of day, the caller passes it too. Nothing
+//! on the path of a packet allocates.
+//!
+//! A datagram takes this way: [`demux::classify`] tells RTP and RTCP from STUN and DTLS,
+//! [`source::StrictRtp`] decides whether its sender is the one we listen to, [`Packet::parse`] or
+//! [`rtcp::Compound::parse`] takes it apart, and [`reception::Receiver`] counts it. In the other
+//! direction [`timestamp::Timeline`] gives a frame its timestamp, [`Header::write`] puts twelve octets
+//! in front of it, and [`sending::Sender`] counts it and turns the peer's reports into a round trip.
+//!
+//! Deliberate departures from the RFCs:
+//! - jitter is not fed by a packet with the marker bit (RFC 3550 A.8 would): senders that restart
+//!   their timestamps there would otherwise report seconds of jitter;
+//! - the round trip is measured against our own record of the reports we sent instead of the time
+//!   of day (§6.4.1), so that neither a stepped clock nor an invented LSR can falsify it;
+//! - the three final packets of a telephone-event leave at once instead of 20 ms apart
+//!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended.
+//!
+//! Left out: mixers and translators (§7), header extensions beyond skipping them, and for now
+//! RFC 2198 redundancy with RFC 4103 text.
+#![forbid(unsafe_code)]
+
+pub mod comfort_noise;
+pub mod demux;
+#[doc(hidden)]
+pub mod fuzzing;
+pub mod packet;
+pub mod reception;
+pub mod rtcp;
+pub mod schedule;
+pub mod sending;
+pub mod source;
+pub mod stats;
+pub mod telephone_event;
+pub mod timestamp;
+mod wire;
+
+pub use packet::{Header, Packet, PacketError};
+pub use timestamp::{RtpTimestamp, SequenceNumber};

@@ -1,0 +1,151 @@
+//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` and the properties
+//! below the parsers call them. They panic when a promise of the crate is broken.
+
+use std::time::{Duration, Instant};
+
+use crate::packet::{HEADER_LEN, Packet};
+use crate::reception::Receiver;
+use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
+use crate::telephone_event::{self, Event, Key, Signal};
+
+/// Every octet of an RTP packet belongs to exactly one part of it, and a receiver survives it.
+pub fn rtp_packet(datagram: &[u8]) {
+    let Ok(packet) = Packet::parse(datagram) else { return };
+    let parts = packet.header_len() + packet.payload.len() + usize::from(packet.padding);
+    assert_eq!(parts, datagram.len());
+    assert_eq!(&datagram[packet.payload_range()], packet.payload);
+    assert_eq!(packet.header_len() - HEADER_LEN, {
+        packet.csrc().count() * 4 + packet.extension.map_or(0, |extension| extension.data.len() + 4)
+    });
+    let (mut receiver, now) = (Receiver::default(), Instant::now());
+    receiver.update(now, &packet, Some(8000));
+    receiver.update(now + Duration::from_millis(20), &packet, Some(48000));
+    receiver.report_block(now);
+}
+
+/// What was parsed, written again and parsed again is the same.
+pub fn rtcp_compound(datagram: &[u8]) {
+    let Ok(compound) = Compound::parse(datagram) else { return };
+    for packet in compound.flatten() {
+        walk(&packet);
+        let mut buffer = vec![0; datagram.len() + 8];
+        let mut writer = Writer::new(&mut buffer);
+        writer.copy(&packet);
+        let len = writer.finish().expect("a packet fits where its datagram did");
+        let mut again = Compound::parse(&buffer[..len]).expect("we write what we can read");
+        assert_eq!(again.next(), Some(Ok(packet)));
+        assert_eq!(again.next(), None);
+    }
+}
+
+/// Reads everything that a packet holds.
+fn walk(packet: &RtcpPacket<'_>) {
+    match packet {
+        RtcpPacket::SenderReport(report) => assert_eq!(report.blocks.iter().count(), report.blocks.len()),
+        RtcpPacket::ReceiverReport(report) => assert_eq!(report.blocks.iter().count(), report.blocks.len()),
+        RtcpPacket::Sdes(sdes) => sdes.chunks().for_each(|chunk| chunk.items().for_each(drop)),
+        RtcpPacket::Bye(bye) => bye.sources().for_each(drop),
+        RtcpPacket::Nack(nack) => assert!(nack.pairs.missing().count() >= nack.pairs.iter().count()),
+        RtcpPacket::Fir(fir) => fir.entries.iter().for_each(drop),
+        RtcpPacket::Remb(remb) => assert!(remb.bitrate() > 0 || remb.ssrcs().count() <= 255),
+        RtcpPacket::ExtendedReport(report) => report.blocks().for_each(drop),
+        _ => {}
+    }
+}
+
+/// Takes the input for a list of event packets with gaps in number and time. Whatever comes, begin
+/// and end alternate, and an end names the digit that began.
+pub fn telephone_event(input: &[u8]) {
+    let mut receiver = telephone_event::Receiver::new();
+    let now = Instant::now();
+    let (mut number, mut timestamp) = (0u16, 0u32);
+    let mut pressed = None;
+    for operation in input.as_chunks::<6>().0 {
+        number = number.wrapping_add(u16::from(operation[0] & 0x7F)).wrapping_sub(8);
+        timestamp = timestamp.wrapping_add(u32::from(operation[1]) * 0x111);
+        let signals = if operation[0] & 0x80 != 0 {
+            [receiver.handle_media(timestamp, 1200), None]
+        } else {
+            let event = Event::parse(&operation[2..]).expect("four octets");
+            let mut signals = receiver.handle_event(now, number, timestamp, operation[1] > 0, event).into_iter();
+            [signals.next(), signals.next()]
+        };
+        for signal in signals.into_iter().flatten() {
+            pressed = match signal {
+                Signal::Begin(key) => {
+                    assert_eq!(pressed, None);
+                    Some(key)
+                }
+                Signal::Continue(key) => {
+                    assert_eq!(pressed, Some(key));
+                    pressed
+                }
+                Signal::End { key, .. } => {
+                    assert!(pressed.is_none_or(|pressed| pressed == key));
+                    None
+                }
+            };
+        }
+        assert_eq!(receiver.active(), pressed);
+    }
+}
+
+/// Sends digits through a network that loses (0), duplicates (1) or swaps (2) packets, and expects
+/// to find each of which a packet arrived.
+pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], timestamp: u32, number: u16, milliseconds: u64) {
+    let start = Instant::now();
+    let (mut sender, mut receiver) = (telephone_event::Sender::new(), telephone_event::Receiver::new());
+    let mut fates = fates.iter().copied().cycle();
+    let (mut number, mut now) = (number, start);
+    let (mut expected, mut seen, mut wire) = (Vec::new(), Vec::new(), Vec::new());
+    for key in keys.iter().filter_map(|event| Key::from_event(*event)) {
+        let elapsed = u32::try_from((now - start).as_millis() * 8).expect("a short test");
+        sender.begin(now, key, timestamp.wrapping_add(elapsed), 8000);
+        let released = now + Duration::from_millis(milliseconds);
+        let before = wire.len();
+        loop {
+            while let Some(packet) = sender.poll_transmit() {
+                let fate = fates.next().unwrap_or(3);
+                if fate > 0 {
+                    wire.push((number, packet));
+                }
+                if fate == 1 {
+                    wire.push((number, packet));
+                }
+                let len = wire.len();
+                if fate == 2 && len >= 2 && len - before >= 2 {
+                    wire.swap(len - 1, len - 2);
+                }
+                number = number.wrapping_add(1);
+            }
+            match sender.poll_timeout() {
+                Some(next) if next < released => {
+                    now = next;
+                    sender.handle_timeout(now);
+                }
+                Some(_) => {
+                    now = released;
+                    sender.end(now, None);
+                }
+                None => break,
+            }
+        }
+        if wire.len() > before {
+            expected.push(key);
+        }
+        now += Duration::from_millis(300);
+    }
+    for (number, packet) in wire {
+        let event = Event::parse(&packet.payload).expect("we wrote it");
+        let signals = receiver.handle_event(now, number, packet.timestamp, packet.marker, event);
+        seen.extend(signals.into_iter().filter_map(|signal| match signal {
+            Signal::End { key, .. } => Some(key),
+            _ => None,
+        }));
+    }
+    seen.extend(receiver.reset().and_then(|signal| match signal {
+        Signal::End { key, .. } => Some(key),
+        _ => None,
+    }));
+    assert_eq!(seen, expected);
+}

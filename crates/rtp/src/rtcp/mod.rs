@@ -1,0 +1,228 @@
+//! RTCP (RFC 3550 §6): compound packets taken apart ([`Compound`]) and put together ([`Writer`]).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |V=2|P| RC/FMT  |  packet type  |    length in words, minus one |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |             SSRC of the sender, with most types               |
+//! ```
+//!
+//! The whole datagram is checked before anything in it is believed (A.2), except that it need not
+//! begin with a report: browsers send reduced-size packets when the SDP allows them (RFC 5506), and
+//! some send them when it does not.
+
+mod extended_report;
+mod feedback;
+mod ntp;
+mod report;
+mod source_description;
+mod writer;
+
+pub use extended_report::{ExtendedReport, ExtendedReportBlock, ExtendedReportBlocks};
+pub use feedback::{Feedback, Fir, FirEntries, FirEntry, Nack, NackPair, NackPairs, Pli, Remb};
+pub use ntp::NtpTimestamp;
+pub use report::{ReceiverReport, ReportBlock, ReportBlocks, SenderInfo, SenderReport};
+pub use source_description::{App, Bye, Chunk, Chunks, Sdes, SdesItem, SdesItems};
+pub use writer::{BufferTooSmall, Report, Writer};
+
+/// Packet types (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2, RFC 2032 §5.2.1).
+pub mod packet_type {
+    /// Full intra request of H.261.
+    pub const FIR_H261: u8 = 192;
+    /// Sender report.
+    pub const SENDER_REPORT: u8 = 200;
+    /// Receiver report.
+    pub const RECEIVER_REPORT: u8 = 201;
+    /// Source description.
+    pub const SOURCE_DESCRIPTION: u8 = 202;
+    /// Goodbye.
+    pub const GOODBYE: u8 = 203;
+    /// Application-defined.
+    pub const APPLICATION: u8 = 204;
+    /// Transport layer feedback.
+    pub const TRANSPORT_FEEDBACK: u8 = 205;
+    /// Payload-specific feedback.
+    pub const PAYLOAD_FEEDBACK: u8 = 206;
+    /// Extended report.
+    pub const EXTENDED_REPORT: u8 = 207;
+}
+
+/// One RTCP packet of a compound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Packet<'a> {
+    /// SR: what the peer sent and what it received.
+    SenderReport(SenderReport<'a>),
+    /// RR: what the peer received.
+    ReceiverReport(ReceiverReport<'a>),
+    /// SDES: who the peer is.
+    Sdes(Sdes<'a>),
+    /// BYE: sources that end.
+    Bye(Bye<'a>),
+    /// APP, not interpreted.
+    App(App<'a>),
+    /// RTPFB 1: packets that the peer misses.
+    Nack(Nack<'a>),
+    /// PSFB 1: the peer lost a picture.
+    Pli(Pli),
+    /// PSFB 4: the peer wants a full picture.
+    Fir(Fir<'a>),
+    /// PSFB 15 "REMB": the bandwidth that the peer estimates.
+    Remb(Remb<'a>),
+    /// Full intra request of H.261 (RFC 2032), which old video phones send for any codec.
+    FirH261 {
+        /// Who asks.
+        sender_ssrc: u32,
+    },
+    /// XR: extended report, blocks not interpreted.
+    ExtendedReport(ExtendedReport<'a>),
+    /// Feedback of another format, not interpreted.
+    Feedback(Feedback<'a>),
+    /// A packet type that we do not know, to be skipped (§6.1).
+    Unknown {
+        /// Its packet type.
+        packet_type: u8,
+        /// The five bits in front of it.
+        count: u8,
+        /// What follows the header.
+        body: &'a [u8],
+    },
+}
+
+/// Why a datagram is not RTCP, or one of its packets is not what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RtcpError {
+    /// Shorter than a header with an SSRC, or not a whole number of words.
+    #[error("{0} octets, not a whole RTCP packet")]
+    Length(usize),
+    /// A version other than 2.
+    #[error("RTCP version {0}")]
+    Version(u8),
+    /// A packet type outside of 192 to 223.
+    #[error("packet type {0} is not RTCP")]
+    PacketType(u8),
+    /// The lengths do not add up to the datagram's.
+    #[error("packet type {packet_type} of {len} octets runs past the end by {excess}")]
+    Truncated {
+        /// Type of the packet that does not fit.
+        packet_type: u8,
+        /// Its length as its header says.
+        len: usize,
+        /// What is missing.
+        excess: usize,
+    },
+    /// Padding on a packet that is not the last, or of a wrong length (§6.4.1).
+    #[error("bad padding in packet type {0}")]
+    Padding(u8),
+    /// A packet too short for its contents.
+    #[error("packet type {packet_type} with count {count} in {len} octets")]
+    Malformed {
+        /// Type of the packet.
+        packet_type: u8,
+        /// Report or source count, or feedback format.
+        count: u8,
+        /// Octets of its body.
+        len: usize,
+    },
+}
+
+/// A datagram of RTCP whose outer structure is sound; iterates over its packets.
+#[derive(Debug, Clone, Copy)]
+pub struct Compound<'a> {
+    rest: &'a [u8],
+    reduced_size: bool,
+}
+
+impl<'a> Compound<'a> {
+    /// Checks the datagram as RFC 3550 A.2 does, without insisting that it begins with a report.
+    pub fn parse(datagram: &'a [u8]) -> Result<Self, RtcpError> {
+        // A BYE without sources is the shortest packet, a header alone.
+        if datagram.is_empty() || !datagram.len().is_multiple_of(4) {
+            return Err(RtcpError::Length(datagram.len()));
+        }
+        let first = datagram.get(1).copied().unwrap_or(0);
+        let reduced_size = !matches!(first, packet_type::SENDER_REPORT | packet_type::RECEIVER_REPORT);
+        let mut rest = datagram;
+        while !rest.is_empty() {
+            (_, rest) = RawPacket::split(rest)?;
+        }
+        Ok(Self { rest: datagram, reduced_size })
+    }
+
+    /// Whether it does not begin with a report (RFC 5506).
+    pub fn is_reduced_size(&self) -> bool {
+        self.reduced_size
+    }
+}
+
+impl<'a> Iterator for Compound<'a> {
+    type Item = Result<Packet<'a>, RtcpError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (raw, rest) = RawPacket::split(self.rest).ok()?;
+        self.rest = rest;
+        Some(raw.interpret())
+    }
+}
+
+/// Header and body of one packet, padding already cut off.
+#[derive(Debug, Clone, Copy)]
+struct RawPacket<'a> {
+    packet_type: u8,
+    count: u8,
+    body: &'a [u8],
+}
+
+impl<'a> RawPacket<'a> {
+    fn split(bytes: &'a [u8]) -> Result<(Self, &'a [u8]), RtcpError> {
+        let (header, _) = bytes.split_first_chunk::<4>().ok_or(RtcpError::Length(bytes.len()))?;
+        let [first, packet_type, high, low] = *header;
+        if first >> 6 != 2 {
+            return Err(RtcpError::Version(first >> 6));
+        }
+        if !(192..=223).contains(&packet_type) {
+            return Err(RtcpError::PacketType(packet_type));
+        }
+        let len = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
+        let (packet, rest) = bytes.split_at_checked(len).ok_or(RtcpError::Truncated {
+            packet_type,
+            len,
+            excess: len - bytes.len().min(len),
+        })?;
+        let mut body = &packet[4..];
+        if first & 0x20 != 0 {
+            body = without_padding(body, rest).ok_or(RtcpError::Padding(packet_type))?;
+        }
+        Ok((Self { packet_type, count: first & 0x1F, body }, rest))
+    }
+
+    fn interpret(&self) -> Result<Packet<'a>, RtcpError> {
+        use packet_type as pt;
+        let Self { packet_type, count, body } = *self;
+        let packet = match packet_type {
+            pt::SENDER_REPORT => SenderReport::parse(count, body).map(Packet::SenderReport),
+            pt::RECEIVER_REPORT => ReceiverReport::parse(count, body).map(Packet::ReceiverReport),
+            pt::SOURCE_DESCRIPTION => Sdes::parse(count, body).map(Packet::Sdes),
+            pt::GOODBYE => Bye::parse(count, body).map(Packet::Bye),
+            pt::APPLICATION => App::parse(count, body).map(Packet::App),
+            pt::TRANSPORT_FEEDBACK | pt::PAYLOAD_FEEDBACK => Feedback::parse(packet_type, count, body),
+            pt::EXTENDED_REPORT => ExtendedReport::parse(body).map(Packet::ExtendedReport),
+            pt::FIR_H261 => crate::wire::be32(body, 0).map(|sender_ssrc| Packet::FirH261 { sender_ssrc }),
+            _ => Some(Packet::Unknown { packet_type, count, body }),
+        };
+        packet.ok_or(RtcpError::Malformed { packet_type, count, len: body.len() })
+    }
+}
+
+/// Padding belongs to the last packet of a compound only, and is a whole number of words (§6.4.1).
+fn without_padding<'a>(body: &'a [u8], rest: &[u8]) -> Option<&'a [u8]> {
+    let padding = usize::from(*body.last()?);
+    let sound = rest.is_empty() && padding > 0 && padding.is_multiple_of(4);
+    body.get(..body.len().checked_sub(padding)?).filter(|_| sound)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! DTMF digits and hook flash as named events (RFC 4733, before it RFC 2833).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! |     event     |E|R| volume    |          duration             |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+//! ```
+//!
+//! All packets of an event carry the timestamp of its beginning; the duration grows from one to the
+//! next, and the last is sent three times with E set. An event longer than 0xFFFF ticks (8 s at
+//! 8000 Hz) is sent in segments, each with a timestamp of its own (§2.5.1.3).
+
+pub mod cisco;
+mod receiver;
+mod sender;
+
+pub use receiver::{Receiver, Reporting, Signal, Signals};
+pub use sender::{Outgoing, Sender};
+
+/// One telephone-event payload (§2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event {
+    /// Which event: 0 to 15 are the DTMF digits, 16 is flash.
+    pub event: u8,
+    /// Whether this packet ends it.
+    pub end: bool,
+    /// Power in -dBm0, 0 to 63.
+    pub volume: u8,
+    /// Length so far in timestamp units.
+    pub duration: u16,
+}
+
+impl Event {
+    /// Reads a payload. Octets behind the first four belong to other events that we do not expect.
+    pub fn parse(payload: &[u8]) -> Option<Self> {
+        let [event, flags, high, low] = *payload.first_chunk()?;
+        let duration = u16::from_be_bytes([high, low]);
+        Some(Self { event, end: flags & 0x80 != 0, volume: flags & 0x3F, duration })
+    }
+
+    /// The payload; the reserved bit is zero.
+    pub fn to_bytes(self) -> [u8; 4] {
+        let [high, low] = self.duration.to_be_bytes();
+        [self.event, u8::from(self.end) << 7 | self.volume & 0x3F, high, low]
+    }
+}
+
+/// A key of a telephone: what the host knows as a DTMF frame, or flash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(u8);
+
+impl Key {
+    /// Hook flash, event 16 (RFC 2833 §3.10).
+    pub const FLASH: Self = Self(16);
+
+    /// The key of an event code; events other than DTMF and flash are none of ours.
+    pub fn from_event(event: u8) -> Option<Self> {
+        (event <= Self::FLASH.0).then_some(Self(event))
+    }
+
+    /// The key with this letter on it; small letters are accepted for A to D.
+    pub fn from_char(letter: char) -> Option<Self> {
+        let position = LETTERS.chars().position(|known| known == letter.to_ascii_uppercase())?;
+        u8::try_from(position).ok().map(Self)
+    }
+
+    /// Its event code (RFC 4733 §3.2).
+    pub fn event(self) -> u8 {
+        self.0
+    }
+
+    /// Its letter; `None` for flash.
+    pub fn to_char(self) -> Option<char> {
+        LETTERS.chars().nth(self.0.into())
+    }
+
+    /// Whether it is hook flash.
+    pub fn is_flash(self) -> bool {
+        self == Self::FLASH
+    }
+}
+
+/// In the order of the event codes (RFC 4733 table 3).
+const LETTERS: &str = "0123456789*#ABCD";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rfc4733_section_2_3_payload() {
+        // §5.1: the digit "9" at volume 7, ended after 1200 ticks.
+        let event = Event { event: 9, end: true, volume: 7, duration: 1200 };
+        assert_eq!(event.to_bytes(), [9, 0x87, 0x04, 0xB0]);
+        assert_eq!(Event::parse(&[9, 0x87, 0x04, 0xB0]), Some(event));
+        assert_eq!(Event::parse(&[9, 0xC7, 0x04, 0xB0, 1]), Some(event));
+        assert_eq!(Event::parse(&[9, 7, 4]), None);
+    }
+
+    #[test]
+    fn rfc4733_section_3_2_keys() {
+        for (code, letter) in (0u8..).zip("0123456789*#ABCD".chars()) {
+            assert_eq!(Key::from_event(code).and_then(Key::to_char), Some(letter));
+            assert_eq!(Key::from_char(letter).map(Key::event), Some(code));
+        }
+        assert_eq!(Key::from_char('d').map(Key::event), Some(15));
+        assert_eq!((Key::from_char('x'), Key::from_char('E'), Key::from_event(17)), (None, None, None));
+        assert!(Key::from_event(16).unwrap().is_flash());
+        assert_eq!(Key::FLASH.to_char(), None);
+    }
+
+    proptest! {
+        #[test]
+        fn parse_gives_back_what_was_written(event: u8, end: bool, volume in 0u8..64, duration: u16) {
+            let event = Event { event, end, volume, duration };
+            prop_assert_eq!(Event::parse(&event.to_bytes()), Some(event));
+        }
+
+        /// One digit after another, over a network that loses, duplicates and delays by a packet.
+        #[test]
+        fn every_digit_arrives_once_when_one_packet_of_it_does(
+            keys in prop::collection::vec(0u8..16, 1..12), fates in prop::collection::vec(0u8..4, 64),
+            first_timestamp: u32, first_number: u16, milliseconds in 40u64..12_000,
+        ) {
+            crate::fuzzing::digits_over_a_bad_network(&keys, &fates, first_timestamp, first_number, milliseconds);
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Event packets for a digit that we press (RFC 4733 §2.5.1).
+//!
+//! The caller drives it: [`Sender::begin`], then [`Sender::handle_timeout`] every 20 ms while the key
+//! is down, then [`Sender::end`]; after each of them [`Sender::poll_transmit`] until it is empty.
+
+use std::time::{Duration, Instant};
+
+use super::{Event, Key};
+use crate::timestamp::{RtpTimestamp, ticks};
+
+/// A packet to be sent; the caller adds sequence number, payload type and SSRC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Set on the first packet of an event.
+    pub marker: bool,
+    /// When the event, or its segment, began.
+    pub timestamp: u32,
+    /// The payload.
+    pub payload: [u8; 4],
+}
+
+/// Sends one digit after another.
+#[derive(Debug, Clone, Default)]
+pub struct Sender {
+    active: Option<Active>,
+    queue: Queue,
+    last_timestamp: Option<RtpTimestamp>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Active {
+    key: Key,
+    began: Instant,
+    clock_rate: u32,
+    segment: RtpTimestamp,
+    /// Ticks in the segments before this one.
+    earlier_segments: u64,
+    /// Newest duration within the segment.
+    duration: u16,
+    last_sent: Instant,
+}
+
+impl Sender {
+    /// A sender with no key down.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Presses `key`. `timestamp` is that of the moment; the end of a digit that is still down is
+    /// sent first.
+    pub fn begin(&mut self, now: Instant, key: Key, timestamp: u32, clock_rate: u32) {
+        if self.active.is_some() {
+            self.end(now, None);
+        }
+        // A receiver takes the same timestamp for the same event: two digits in one tick differ.
+        let same = self.last_timestamp == Some(RtpTimestamp(timestamp));
+        let segment = RtpTimestamp(timestamp).plus(u32::from(same));
+        self.last_timestamp = Some(segment);
+        let duration = u16::try_from(ticks(UPDATE, clock_rate)).unwrap_or(u16::MAX).max(1);
+        let active = Active { key, began: now, clock_rate, segment, earlier_segments: 0, duration, last_sent: now };
+        self.active = Some(active);
+        self.queue.push(active.packet(true, false));
+    }
+
+    /// Tells the peer that the key is still down, when 20 ms have passed since it was told.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(mut active) = self.active.filter(|active| now >= active.last_sent + UPDATE) else { return };
+        let held = now.saturating_duration_since(active.began) + UPDATE;
+        self.grow(&mut active, held);
+        active.last_sent = now;
+        self.queue.push(active.packet(false, false));
+        self.active = Some(active);
+    }
+
+    /// When [`Self::handle_timeout`] next has something to say.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.active.map(|active| active.last_sent + UPDATE)
+    }
+
+    /// Releases the key. `held` is how long it was down where it was pressed, if that is known; the
+    /// peer is never told less than it was told before.
+    pub fn end(&mut self, now: Instant, held: Option<Duration>) {
+        let Some(mut active) = self.active.take() else { return };
+        let pressed = now.saturating_duration_since(active.began);
+        self.grow(&mut active, held.map_or(pressed, |held| held.max(pressed)));
+        (0..REPETITIONS).for_each(|_| self.queue.push(active.packet(false, true)));
+    }
+
+    /// Releases the key without telling the peer: there is no way to it any more.
+    pub fn cancel(&mut self) {
+        self.active = None;
+        self.queue = Queue::default();
+    }
+
+    /// The next packet to send.
+    pub fn poll_transmit(&mut self) -> Option<Outgoing> {
+        self.queue.pop()
+    }
+
+    /// The key that is down. Media is held back until it is released.
+    pub fn active(&self) -> Option<Key> {
+        self.active.map(|active| active.key)
+    }
+
+    /// Lets the duration grow to `held`, into the next segment when this one is full (§2.5.1.3).
+    fn grow(&mut self, active: &mut Active, held: Duration) {
+        let total = ticks(held.min(LONGEST), active.clock_rate);
+        while total > active.earlier_segments + u64::from(u16::MAX) {
+            active.duration = u16::MAX;
+            // §2.5.1.4: the last packet of a segment is as important as that of an event.
+            (0..REPETITIONS).for_each(|_| self.queue.push(active.packet(false, false)));
+            active.earlier_segments += u64::from(u16::MAX);
+            active.segment = active.segment.plus(u16::MAX.into());
+            active.duration = 0;
+            self.last_timestamp = Some(active.segment);
+        }
+        let duration = u16::try_from(total.saturating_sub(active.earlier_segments)).unwrap_or(u16::MAX);
+        active.duration = active.duration.max(duration).max(1);
+    }
+}
+
+impl Active {
+    fn packet(&self, marker: bool, end: bool) -> Outgoing {
+        let event = Event { event: self.key.event(), end, volume: VOLUME, duration: self.duration };
+        Outgoing { marker, timestamp: self.segment.0, payload: event.to_bytes() }
+    }
+}
+
+/// Packets not yet taken by the caller; the oldest go when it takes none.
+#[derive(Debug, Clone, Default)]
+struct Queue {
+    packets: [Option<Outgoing>; QUEUE],
+    first: usize,
+    len: usize,
+}
+
+impl Queue {
+    fn push(&mut self, packet: Outgoing) {
+        if self.len == QUEUE {
+            self.pop();
+        }
+        self.packets[(self.first + self.len) % QUEUE] = Some(packet);
+        self.len += 1;
+    }
+
+    fn pop(&mut self) -> Option<Outgoing> {
+        self.len = self.len.checked_sub(1)?;
+        let packet = self.packets[self.first].take();
+        self.first = (self.first + 1) % QUEUE;
+        packet
+    }
+}
+
+/// How often the peer is told that the key is down; 50 ms at most (§2.5.1.2).
+const UPDATE: Duration = Duration::from_millis(20);
+
+/// The last packet of an event is sent this often (§2.5.1.4).
+const REPETITIONS: usize = 3;
+
+/// -10 dBm0, a usual level for DTMF.
+const VOLUME: u8 = 10;
+
+/// Nobody holds a key for longer; the host may say so all the same.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// The end of one digit, with a segment before it, and the begin of the next.
+const QUEUE: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(sender: &mut Sender) -> Vec<(bool, u32, Event)> {
+        let packets = std::iter::from_fn(|| sender.poll_transmit());
+        packets.map(|packet| (packet.marker, packet.timestamp, Event::parse(&packet.payload).unwrap())).collect()
+    }
+
+    fn event(duration: u16, end: bool) -> Event {
+        Event { event: 5, end, volume: 10, duration }
+    }
+
+    fn five() -> Key {
+        Key::from_char('5').unwrap()
+    }
+
+    #[test]
+    fn rfc4733_section_2_5_1_marker_growth_and_three_ends() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), 1000, 8000);
+        assert_eq!(drain(&mut sender), [(true, 1000, event(160, false))]);
+        assert_eq!(sender.active(), Some(five()));
+        sender.handle_timeout(start + Duration::from_millis(19));
+        assert_eq!(drain(&mut sender), []);
+        sender.handle_timeout(sender.poll_timeout().unwrap());
+        assert_eq!(drain(&mut sender), [(false, 1000, event(320, false))]);
+        sender.end(start + Duration::from_millis(100), None);
+        assert_eq!(drain(&mut sender), [(false, 1000, event(800, true)); 3]);
+        assert_eq!((sender.active(), sender.poll_timeout()), (None, None));
+        sender.end(start, None);
+        assert_eq!(drain(&mut sender), []);
+    }
+
+    #[test]
+    fn the_duration_where_it_was_pressed_counts_when_it_is_longer() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), 1000, 8000);
+        sender.end(start + Duration::from_millis(60), Some(Duration::from_millis(200)));
+        assert_eq!(drain(&mut sender).last(), Some(&(false, 1000, event(1600, true))));
+        sender.begin(start, five(), 9000, 8000);
+        sender.end(start, Some(Duration::ZERO));
+        assert_eq!(drain(&mut sender).last(), Some(&(false, 9000, event(160, true))));
+    }
+
+    #[test]
+    fn rfc4733_section_2_5_1_3_a_long_digit_is_sent_in_segments() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), u32::MAX, 8000);
+        sender.end(start + Duration::from_secs(10), None);
+        let packets = drain(&mut sender);
+        let second = u32::MAX.wrapping_add(0xFFFF);
+        assert_eq!(
+            packets[..4],
+            [
+                (true, u32::MAX, event(160, false)),
+                (false, u32::MAX, event(0xFFFF, false)),
+                (false, u32::MAX, event(0xFFFF, false)),
+                (false, u32::MAX, event(0xFFFF, false)),
+            ]
+        );
+        assert_eq!(packets[4..], [(false, second, event((80_000u32 - 0xFFFF) as u16, true)); 3]);
+    }
+
+    #[test]
+    fn the_next_digit_ends_the_one_before_and_has_another_timestamp() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), 1000, 8000);
+        drain(&mut sender);
+        sender.begin(start, five(), 1000, 8000);
+        let packets = drain(&mut sender);
+        assert_eq!(packets[..3], [(false, 1000, event(160, true)); 3]);
+        assert_eq!(packets[3..], [(true, 1001, event(160, false))]);
+    }
+
+    #[test]
+    fn nothing_is_left_after_cancelling() {
+        let mut sender = Sender::new();
+        sender.begin(Instant::now(), five(), 1000, 8000);
+        sender.cancel();
+        assert_eq!((drain(&mut sender).len(), sender.active()), (0, None));
+    }
+}

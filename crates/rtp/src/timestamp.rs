@@ -1,0 +1,352 @@
+//! Sequence numbers and timestamps that wrap (RFC 3550 §5.1), and the two timelines built on them:
+//! the timestamps we give to what we send, and the time of day at which what we receive is due.
+
+use std::time::{Duration, Instant};
+
+/// An RTP sequence number: counts packets, wraps at 65536.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SequenceNumber(pub u16);
+
+impl SequenceNumber {
+    /// The number after this one.
+    pub fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+
+    /// How many packets `self` is after `earlier`; negative when it is before. Within half the
+    /// number space there is one answer.
+    pub fn distance_from(self, earlier: Self) -> i16 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+
+    /// Whether `self` comes after `other`.
+    pub fn is_after(self, other: Self) -> bool {
+        self.distance_from(other) > 0
+    }
+}
+
+/// An RTP timestamp: counts ticks of the payload's clock, wraps at 2^32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RtpTimestamp(pub u32);
+
+impl RtpTimestamp {
+    /// This timestamp, moved by `ticks`.
+    pub fn plus(self, ticks: u32) -> Self {
+        Self(self.0.wrapping_add(ticks))
+    }
+
+    /// Ticks from `earlier` to `self`; negative when `self` is before it.
+    pub fn distance_from(self, earlier: Self) -> i32 {
+        self.0.wrapping_sub(earlier.0).cast_signed()
+    }
+
+    /// Whether `self` comes after `other`.
+    pub fn is_after(self, other: Self) -> bool {
+        self.distance_from(other) > 0
+    }
+}
+
+/// Ticks of a clock of `clock_rate` hertz in `duration`, rounded down. G.722 samples 16000 times a
+/// second but its clock is 8000 (RFC 3551 §4.5.2): the caller passes the clock.
+pub fn ticks(duration: Duration, clock_rate: u32) -> u64 {
+    let ticks = duration.as_nanos() * u128::from(clock_rate) / 1_000_000_000;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+/// The time that `ticks` of a clock of `clock_rate` hertz take; zero for a clock that stands still.
+pub fn duration(ticks: u64, clock_rate: u32) -> Duration {
+    if clock_rate == 0 {
+        return Duration::ZERO;
+    }
+    let nanos = u128::from(ticks) * 1_000_000_000 / u128::from(clock_rate);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+/// What a frame to be sent tells about its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Timing {
+    /// Nothing: it follows the frame before, unless there was a pause.
+    Continuous,
+    /// It was due at this moment (a frame's delivery time).
+    At(Instant),
+    /// The milliseconds on the timeline of the stream it comes from, which is not ours.
+    Source {
+        /// Position on that timeline.
+        milliseconds: i64,
+    },
+}
+
+/// One frame to be sent, as the timeline sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Ticks of the RTP clock that the frame lasts (half the samples for G.722).
+    pub ticks: u32,
+    /// The RTP clock in hertz.
+    pub clock_rate: u32,
+    /// What is known about its time.
+    pub timing: Timing,
+}
+
+/// A frame's place on the timeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The RTP timestamp to send.
+    pub timestamp: u32,
+    /// Whether there was a pause (or nothing) before it: audio sets the marker bit (RFC 3551 §4.1).
+    pub after_pause: bool,
+}
+
+/// The timestamps of one outgoing stream.
+///
+/// Timestamps advance by the length of what was sent, so that the jitter of our own scheduling does
+/// not show; when the wall clock disagrees by more than the tolerance there was a pause, and the
+/// wall clock is right. They never follow the source's own timeline blindly: when a bridge changes
+/// its source, that jumps, and a receiver drops whatever lies behind.
+#[derive(Debug, Clone)]
+pub struct Timeline {
+    last: Option<Sent>,
+    start: RtpTimestamp,
+    tolerance: Duration,
+    source: Option<SourceOffset>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Sent {
+    at: Instant,
+    timestamp: RtpTimestamp,
+    ticks: u32,
+}
+
+/// Where the source's timeline was when we last tied it to ours.
+#[derive(Debug, Clone, Copy)]
+struct SourceOffset {
+    milliseconds: i64,
+    timestamp: RtpTimestamp,
+}
+
+impl Timeline {
+    /// A timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
+    pub fn new(start: u32) -> Self {
+        Self { last: None, start: RtpTimestamp(start), tolerance: PAUSE, source: None }
+    }
+
+    /// Places a frame that is sent `now`.
+    pub fn frame(&mut self, now: Instant, span: Span) -> Stamp {
+        let Some(last) = self.last else {
+            self.record(now, self.start, span);
+            return Stamp { timestamp: self.start.0, after_pause: true };
+        };
+        let at = if let Timing::At(due) = span.timing { due.max(last.at) } else { now };
+        let by_clock = last.timestamp.plus(ticks_since(last.at, at, span.clock_rate));
+        let (timestamp, after_pause) = match span.timing {
+            Timing::Source { milliseconds } => self.on_source(milliseconds, last, by_clock, span.clock_rate),
+            Timing::Continuous | Timing::At(_) => self.continuous(last, by_clock, span.clock_rate),
+        };
+        self.record(at, timestamp, span);
+        Stamp { timestamp: timestamp.0, after_pause }
+    }
+
+    /// The timestamp of this moment, for what is not a frame: a telephone-event, comfort noise, a
+    /// sender report. Does not move the timeline.
+    pub fn at(&self, now: Instant, clock_rate: u32) -> u32 {
+        self.last.map_or(self.start, |last| last.timestamp.plus(ticks_since(last.at, now, clock_rate))).0
+    }
+
+    /// The timestamp of the last frame, if there was one.
+    pub fn last(&self) -> Option<u32> {
+        self.last.map(|last| last.timestamp.0)
+    }
+
+    fn continuous(&mut self, last: Sent, by_clock: RtpTimestamp, clock_rate: u32) -> (RtpTimestamp, bool) {
+        self.source = None;
+        let predicted = last.timestamp.plus(last.ticks);
+        if self.close(predicted, by_clock, clock_rate, self.tolerance) { (predicted, false) } else { (by_clock, true) }
+    }
+
+    fn on_source(
+        &mut self,
+        milliseconds: i64,
+        last: Sent,
+        by_clock: RtpTimestamp,
+        clock_rate: u32,
+    ) -> (RtpTimestamp, bool) {
+        if let Some(offset) = self.source {
+            let moved = milliseconds.wrapping_sub(offset.milliseconds).saturating_mul(i64::from(clock_rate)) / 1000;
+            // The low 32 bits are the wrapped timestamp, whichever direction it moved.
+            let timestamp = offset.timestamp.plus(moved as u32);
+            if self.close(timestamp, by_clock, clock_rate, SOURCE_JUMP) {
+                return (timestamp, false);
+            }
+        }
+        let (timestamp, after_pause) = self.continuous(last, by_clock, clock_rate);
+        self.source = Some(SourceOffset { milliseconds, timestamp });
+        (timestamp, after_pause)
+    }
+
+    fn close(&self, one: RtpTimestamp, other: RtpTimestamp, clock_rate: u32, within: Duration) -> bool {
+        u64::from(one.distance_from(other).unsigned_abs()) < ticks(within, clock_rate)
+    }
+
+    fn record(&mut self, at: Instant, timestamp: RtpTimestamp, span: Span) {
+        if let (None, Timing::Source { milliseconds }) = (self.last, span.timing) {
+            self.source = Some(SourceOffset { milliseconds, timestamp });
+        }
+        self.last = Some(Sent { at, timestamp, ticks: span.ticks });
+    }
+}
+
+fn ticks_since(earlier: Instant, now: Instant, clock_rate: u32) -> u32 {
+    // Truncation is the wrap that a timestamp does anyway.
+    ticks(now.saturating_duration_since(earlier), clock_rate) as u32
+}
+
+/// Maps the timestamps of a received stream to the time of day at which each frame is due, which
+/// the host wants to know of every audio frame.
+#[derive(Debug, Clone, Default)]
+pub struct DeliveryClock {
+    origin: Option<Origin>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Origin {
+    due: Duration,
+    timestamp: RtpTimestamp,
+}
+
+impl DeliveryClock {
+    /// When the packet with `timestamp`, arrived at `time_of_day` (since 1970), is due. The mapping
+    /// starts at the first packet and again at each marker, and when it is off by more than a second.
+    pub fn due(&mut self, time_of_day: Duration, timestamp: u32, clock_rate: u32, marker: bool) -> Duration {
+        let timestamp = RtpTimestamp(timestamp);
+        if let Some(origin) = self.origin.filter(|_| !marker && clock_rate > 0) {
+            let distance = timestamp.distance_from(origin.timestamp);
+            let length = duration(u64::from(distance.unsigned_abs()), clock_rate);
+            let due = if distance < 0 { origin.due.saturating_sub(length) } else { origin.due + length };
+            if due.abs_diff(time_of_day) < DELIVERY_JUMP {
+                return due;
+            }
+        }
+        self.origin = Some(Origin { due: time_of_day, timestamp });
+        time_of_day
+    }
+}
+
+/// Beyond this disagreement with the wall clock there was a pause; four frames of 20 ms.
+const PAUSE: Duration = Duration::from_millis(80);
+
+/// A source whose timeline is this far from the wall clock is another source, or was on hold.
+const SOURCE_JUMP: Duration = Duration::from_millis(500);
+
+const DELIVERY_JUMP: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const FRAME: Duration = Duration::from_millis(20);
+
+    fn span(timing: Timing) -> Span {
+        Span { ticks: 160, clock_rate: 8000, timing }
+    }
+
+    #[test]
+    fn ticks_and_durations_agree_at_usual_clocks() {
+        for rate in [8000, 16000, 48000, 90000, 1000] {
+            assert_eq!(ticks(Duration::from_secs(3), rate), u64::from(rate) * 3);
+            assert_eq!(duration(u64::from(rate) * 3, rate), Duration::from_secs(3));
+        }
+        assert_eq!(duration(5, 0), Duration::ZERO);
+    }
+
+    #[test]
+    fn late_sending_does_not_show_in_timestamps() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(u32::MAX - 100);
+        for n in 0..50u32 {
+            let jitter = Duration::from_millis(u64::from(n * 7 % 15));
+            let stamp = timeline.frame(start + FRAME * n + jitter, span(Timing::Continuous));
+            assert_eq!(stamp.timestamp, (u32::MAX - 100).wrapping_add(160 * n));
+            assert_eq!(stamp.after_pause, n == 0);
+        }
+    }
+
+    #[test]
+    fn a_pause_moves_timestamps_with_the_clock_and_sets_the_marker() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        timeline.frame(start, span(Timing::Continuous));
+        let stamp = timeline.frame(start + Duration::from_secs(2), span(Timing::Continuous));
+        assert_eq!(stamp, Stamp { timestamp: 16000, after_pause: true });
+        assert_eq!(timeline.at(start + Duration::from_secs(3), 8000), 24000);
+    }
+
+    #[test]
+    fn frames_of_different_length_advance_by_what_was_sent() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        timeline.frame(start, Span { ticks: 160, clock_rate: 8000, timing: Timing::Continuous });
+        let second = timeline.frame(start + FRAME, Span { ticks: 480, clock_rate: 8000, timing: Timing::Continuous });
+        assert_eq!(second.timestamp, 160);
+        let third =
+            timeline.frame(start + 4 * FRAME, Span { ticks: 160, clock_rate: 8000, timing: Timing::Continuous });
+        assert_eq!(third.timestamp, 640);
+    }
+
+    #[test]
+    fn a_source_keeps_its_gaps_and_a_new_source_does_not_jump() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(1000);
+        let at = |n: u32| start + FRAME * n;
+        let source = |milliseconds| span(Timing::Source { milliseconds });
+        assert_eq!(timeline.frame(at(0), source(500_000)).timestamp, 1000);
+        assert_eq!(timeline.frame(at(1), source(500_020)).timestamp, 1160);
+        // One frame of the source was lost on its way to us: the gap is kept.
+        assert_eq!(timeline.frame(at(3), source(500_060)).timestamp, 1480);
+        // Another source, far back on its own timeline: ours goes on.
+        let stamp = timeline.frame(at(4), source(40));
+        assert_eq!(stamp, Stamp { timestamp: 1640, after_pause: false });
+        assert_eq!(timeline.frame(at(5), source(60)).timestamp, 1800);
+        // And a file played to the caller, with no timing at all.
+        assert_eq!(timeline.frame(at(6), span(Timing::Continuous)).timestamp, 1960);
+    }
+
+    #[test]
+    fn delivery_follows_timestamps_not_arrival() {
+        let mut clock = DeliveryClock::default();
+        let day = Duration::from_secs(1_700_000_000);
+        assert_eq!(clock.due(day, u32::MAX, 8000, false), day);
+        assert_eq!(clock.due(day + Duration::from_millis(33), 159, 8000, false), day + FRAME);
+        assert_eq!(clock.due(day + FRAME, u32::MAX - 160, 8000, false), day - FRAME);
+        let later = day + Duration::from_secs(9);
+        assert_eq!(clock.due(later, 4711, 8000, true), later);
+        assert_eq!(clock.due(later + FRAME, 99_999_999, 8000, false), later + FRAME);
+    }
+
+    proptest! {
+        #[test]
+        fn distance_undoes_wrapping_addition(start: u32, moved in -0x4000_0000i32..0x4000_0000) {
+            let timestamp = RtpTimestamp(start).plus(moved.cast_unsigned());
+            prop_assert_eq!(timestamp.distance_from(RtpTimestamp(start)), moved);
+        }
+
+        #[test]
+        fn timestamps_of_a_steady_stream_never_go_back(
+            start: u32, delays in prop::collection::vec(0u64..70, 1..100), source: bool,
+        ) {
+            let origin = Instant::now();
+            let mut timeline = Timeline::new(start);
+            let mut last = None;
+            for (n, delay) in delays.into_iter().enumerate() {
+                let milliseconds = i64::try_from(n).unwrap() * 20;
+                let timing = if source { Timing::Source { milliseconds } } else { Timing::Continuous };
+                let now = origin + FRAME * u32::try_from(n).unwrap() + Duration::from_millis(delay);
+                let stamp = RtpTimestamp(timeline.frame(now, span(timing)).timestamp);
+                if let Some(last) = last {
+                    prop_assert!(stamp.is_after(last));
+                }
+                last = Some(stamp);
+            }
+        }
+    }
+}
