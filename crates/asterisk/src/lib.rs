@@ -15,6 +15,7 @@ pub mod config;
 pub mod fence;
 pub mod format;
 pub mod frame;
+pub mod http;
 pub mod limit;
 pub mod log;
 pub mod manager;
