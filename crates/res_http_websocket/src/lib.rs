@@ -1,1 +1,53 @@
-//! HTTP WebSocket Support for Asterisk 11, in place of its res_http_websocket.so.
+//! `res_http_websocket.so`: `/ws` in the host's HTTP server, for SIP over WebSocket (RFC 7118).
+//!
+//! Glue only: the protocol is in the `websocket` crate. Here are the stream, the descriptor that the consumer of a
+//! session polls, one thread for what must not wait for the consumer, and the functions that C calls.
+//!
+//! ```text
+//!  host's HTTP thread                         chan_sip, any thread            our thread (driver)
+//!    accept -> protocol's callback             __ast_websocket_write           queued output, PINGs,
+//!      poll(descriptor), __ast_websocket_read    |                             deadlines, closing handshakes
+//!             \________________________________  |  __________________________/
+//!                                       Session: one short lock
+//!                                   websocket::Connection + stream
+//! ```
+//!
+//! Nobody waits under that lock: the stream answers at once, and what it does not take is left to the driver.
+
+mod accept;
+mod descriptor;
+mod driver;
+mod echo;
+mod epoll;
+mod exports;
+mod protocols;
+mod running;
+mod session;
+
+use asterisk::Failed;
+use asterisk::module::{self, LoadResult};
+
+asterisk::module! {
+    name: c"res_http_websocket",
+    description: c"HTTP WebSocket Support",
+    flags: module::GLOBAL_SYMBOLS | module::LOAD_ORDER,
+    module: Module,
+}
+
+struct Module;
+
+impl module::Module for Module {
+    fn load() -> LoadResult {
+        match running::start() {
+            Ok(()) => LoadResult::Success,
+            Err(error) => {
+                asterisk::error!("WebSocket: {error}");
+                LoadResult::Decline
+            }
+        }
+    }
+
+    fn unload() -> Result<(), Failed> {
+        running::stop()
+    }
+}

@@ -1,0 +1,218 @@
+//! The names that other modules look for: fourteen, as the host's own module of 11.25.3 has them.
+//!
+//! chan_sip holds weak references to them, bound when they are first called.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::time::Duration;
+
+use asterisk::fence::fence;
+use asterisk::{Ao2Box, sys};
+use websocket::{CloseCode, Opcode, Reassembly};
+
+use crate::protocols::Callback;
+use crate::running::running;
+use crate::session::{Read, Session};
+
+/// One reference to a session, of the kind that C counts.
+pub struct Handle(Ao2Box<Counted>);
+
+/// When C has let go of it, nobody is there to read: the driver sees the closing handshake through.
+struct Counted(Arc<Session>);
+
+impl Handle {
+    pub fn new(session: Arc<Session>) -> Option<Self> {
+        Ao2Box::new(Counted(session)).map(Self)
+    }
+
+    /// Takes over a reference from C.
+    ///
+    /// # Safety
+    /// `session` came from [`Handle::into_raw`] and one count of it is ours to give back.
+    pub unsafe fn adopt(session: NonNull<sys::ast_websocket>) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { Ao2Box::adopt(session.cast()) })
+    }
+
+    /// Hands our reference to C, which must release it.
+    pub fn into_raw(self) -> *mut sys::ast_websocket {
+        self.0.into_raw().cast()
+    }
+
+    pub fn session(&self) -> &Session {
+        &self.0.0
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+/// Calls into a session that C lends us for the length of the call.
+fn with<T>(name: &'static str, session: *mut sys::ast_websocket, failed: T, body: impl FnOnce(&Session) -> T) -> T
+where
+    T: Copy,
+{
+    fence(name, failed, || {
+        // SAFETY: the caller holds a reference to a session that we gave it, or null.
+        let counted = unsafe { Ao2Box::<Counted>::lend(session.cast::<c_void>()) };
+        counted.map_or(failed, |counted| body(&counted.0))
+    })
+}
+
+/// # Safety
+/// `name` is null or a string.
+unsafe fn protocol_name<'a>(name: *const c_char) -> Option<&'a str> {
+    // SAFETY: the caller's word.
+    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })?.to_str().ok()
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_add_protocol(name: *const c_char, callback: Option<Callback>) -> c_int {
+    fence("ast_websocket_add_protocol", -1, || {
+        // SAFETY: a string of the caller's.
+        let (Some(name), Some(callback)) = (unsafe { protocol_name(name) }, callback) else { return -1 };
+        let added = running().is_some_and(|running| running.add_protocol(name, callback));
+        if added { 0 } else { -1 }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_remove_protocol(name: *const c_char, callback: Option<Callback>) -> c_int {
+    fence("ast_websocket_remove_protocol", -1, || {
+        // SAFETY: a string of the caller's.
+        let (Some(name), Some(callback)) = (unsafe { protocol_name(name) }, callback) else { return -1 };
+        let removed = running().is_some_and(|running| running.remove_protocol(name, callback));
+        if removed { 0 } else { -1 }
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_read(
+    session: *mut sys::ast_websocket,
+    payload: *mut *mut c_char,
+    payload_len: *mut u64,
+    opcode: *mut sys::ast_websocket_opcode,
+    fragmented: *mut c_int,
+) -> c_int {
+    let read = with("ast_websocket_read", session, Read::Ended, Session::read);
+    let (answer, kind, more_follows, data, len) = match read {
+        Read::Frame { opcode, more_follows, payload, len } => (0, opcode, more_follows, payload, len),
+        // Not -1, which ends the session, nor an empty text, which would be handled as SIP.
+        Read::NothingYet => (0, Opcode::Continuation, false, ptr::null_mut(), 0),
+        Read::Ended => (-1, Opcode::Close, false, ptr::null_mut(), 0),
+    };
+    // SAFETY: the caller has room for all four.
+    unsafe {
+        payload.write(data.cast());
+        payload_len.write(len as u64);
+        opcode.write(kind as _);
+        fragmented.write(more_follows.into());
+    }
+    answer
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_write(
+    session: *mut sys::ast_websocket,
+    opcode: sys::ast_websocket_opcode,
+    payload: *mut c_char,
+    payload_size: u64,
+) -> c_int {
+    let written = with("ast_websocket_write", session, false, |session| {
+        let Ok(opcode) = u8::try_from(opcode).map_err(drop).and_then(|bits| Opcode::from_wire(bits).map_err(drop))
+        else {
+            return false;
+        };
+        let payload = match usize::try_from(payload_size) {
+            Ok(len) if len > 0 && !payload.is_null() => {
+                // SAFETY: the caller has that many bytes there.
+                unsafe { std::slice::from_raw_parts(payload.cast::<u8>(), len) }
+            }
+            _ => &[],
+        };
+        session.write(opcode, payload).is_ok()
+    });
+    if written {
+        return 0;
+    }
+    // What chan_sip takes for a connection that is gone, instead of trying again and again.
+    // SAFETY: this thread's own.
+    unsafe { *libc::__errno_location() = libc::EBADF };
+    -1
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_close(session: *mut sys::ast_websocket, reason: u16) -> c_int {
+    with("ast_websocket_close", session, -1, |session| {
+        // 0 and what must not be sent become the code for "done".
+        session.close(CloseCode::new(reason).unwrap_or(CloseCode::NORMAL));
+        0
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_reconstruct_enable(session: *mut sys::ast_websocket, bytes: usize) {
+    with("ast_websocket_reconstruct_enable", session, (), |session| session.set_reassembly(Reassembly::UpTo(bytes)));
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_reconstruct_disable(session: *mut sys::ast_websocket) {
+    with("ast_websocket_reconstruct_disable", session, (), |session| session.set_reassembly(Reassembly::UpTo(0)));
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_ref(session: *mut sys::ast_websocket) {
+    fence("ast_websocket_ref", (), || {
+        if let Some(session) = NonNull::new(session.cast()) {
+            // SAFETY: the caller holds a reference, and the new one becomes its own.
+            unsafe { Ao2Box::<Counted>::share(session) }.into_raw();
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_unref(session: *mut sys::ast_websocket) {
+    fence("ast_websocket_unref", (), || {
+        if let Some(session) = NonNull::new(session) {
+            // SAFETY: the caller gives its own reference back.
+            drop(unsafe { Handle::adopt(session) });
+        }
+    });
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_fd(session: *mut sys::ast_websocket) -> c_int {
+    with("ast_websocket_fd", session, -1, Session::descriptor)
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_remote_address(session: *mut sys::ast_websocket) -> *mut sys::ast_sockaddr {
+    with("ast_websocket_remote_address", session, ptr::null_mut(), |session| {
+        session.remote_address().as_ptr().cast_mut()
+    })
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_is_secure(session: *mut sys::ast_websocket) -> c_int {
+    with("ast_websocket_is_secure", session, 0, |session| session.is_secure().into())
+}
+
+/// It never blocks.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_set_nonblock(_session: *mut sys::ast_websocket) -> c_int {
+    0
+}
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn __ast_websocket_set_timeout(session: *mut sys::ast_websocket, timeout: c_int) -> c_int {
+    with("ast_websocket_set_timeout", session, -1, |session| {
+        if let Ok(millis) = u64::try_from(timeout) {
+            session.set_write_timeout(Duration::from_millis(millis));
+        }
+        0
+    })
+}

@@ -1,0 +1,138 @@
+//! Who takes sessions: the subprotocols, `echo` and those that other modules register (chan_sip: `sip`).
+//!
+//! A protocol that goes takes its sessions along, and waits until its callback has returned everywhere: its code is
+//! about to be unmapped.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use asterisk::module::UseCount;
+use asterisk::sys;
+
+/// What C registers.
+pub type Callback = unsafe extern "C" fn(*mut sys::ast_websocket, *mut sys::ast_variable, *mut sys::ast_variable);
+
+pub struct Protocol {
+    name: String,
+    callback: Callback,
+    running: Mutex<Calls>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Calls {
+    count: usize,
+    /// None begins any more.
+    closed: bool,
+}
+
+/// Names are compared without case, as the host's own module does.
+#[derive(Default)]
+pub struct Protocols(Mutex<Vec<Entry>>);
+
+struct Entry {
+    protocol: Arc<Protocol>,
+    /// Someone else's pointers are here: a plain unload of this module is refused by the host.
+    _in_use: Option<UseCount>,
+}
+
+/// The protocol's callback is running, or about to.
+pub struct Call {
+    protocol: Arc<Protocol>,
+    _in_use: UseCount,
+}
+
+impl Protocols {
+    /// `false` if the name is taken.
+    pub fn add(&self, name: &str, callback: Callback, in_use: Option<UseCount>) -> bool {
+        let mut entries = self.entries();
+        if entries.iter().any(|entry| entry.protocol.is_called(name)) {
+            return false;
+        }
+        let protocol =
+            Protocol { name: name.to_owned(), callback, running: Mutex::default(), returned: Condvar::new() };
+        entries.push(Entry { protocol: Arc::new(protocol), _in_use: in_use });
+        true
+    }
+
+    /// Takes it out, if it is this very callback's.
+    pub fn remove(&self, name: &str, callback: Callback) -> Option<Arc<Protocol>> {
+        let mut entries = self.entries();
+        let found = entries.iter().position(|entry| {
+            entry.protocol.is_called(name) && std::ptr::fn_addr_eq(entry.protocol.callback, callback)
+        })?;
+        Some(entries.remove(found).protocol)
+    }
+
+    pub fn find(&self, name: &str) -> Option<Arc<Protocol>> {
+        self.entries().iter().find(|entry| entry.protocol.is_called(name)).map(|entry| entry.protocol.clone())
+    }
+
+    pub fn all(&self) -> Vec<Arc<Protocol>> {
+        self.entries().iter().map(|entry| entry.protocol.clone()).collect()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Protocol {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn callback(&self) -> Callback {
+        self.callback
+    }
+
+    /// `None` if the protocol is going.
+    pub fn begin(self: &Arc<Self>) -> Option<Call> {
+        let mut calls = self.calls();
+        if calls.closed {
+            return None;
+        }
+        calls.count += 1;
+        Some(Call { protocol: self.clone(), _in_use: UseCount::take() })
+    }
+
+    /// Lets no more calls begin.
+    pub fn close(&self) {
+        self.calls().closed = true;
+    }
+
+    /// Waits until every call has returned; `false` if that takes longer than `patience`.
+    pub fn wait(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut calls = self.calls();
+        while calls.count > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            calls = self.returned.wait_timeout(calls, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    fn is_called(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Call {
+    pub fn protocol(&self) -> &Arc<Protocol> {
+        &self.protocol
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.protocol.calls().count -= 1;
+        self.protocol.returned.notify_all();
+    }
+}

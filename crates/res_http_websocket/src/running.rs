@@ -1,0 +1,139 @@
+//! What there is while the module is loaded, and how it comes and goes.
+//!
+//! The host may unload and load twice on one image (a loaded chan_sip keeps it mapped), so nothing here is initialised
+//! once: everything is made by [`start`] and gone after [`stop`].
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use asterisk::Failed;
+use asterisk::http::{self, Uri};
+use asterisk::module::UseCount;
+use asterisk::thread::{self, JoinHandle};
+use websocket::CloseCode;
+
+use crate::accept::WebSocketUri;
+use crate::descriptor::always_readable;
+use crate::driver::Driver;
+use crate::epoll::EventFd;
+use crate::protocols::{Callback, Protocols};
+use crate::{echo, protocols::Protocol};
+
+/// Everything that is running.
+pub struct Running {
+    pub driver: Arc<Driver>,
+    pub protocols: Protocols,
+    pub always: Arc<EventFd>,
+    uri: Mutex<Option<Uri<WebSocketUri>>>,
+    thread: Mutex<Option<JoinHandle>>,
+}
+
+static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
+
+/// How long a protocol's callbacks may take to return after their sessions were ended, before an unload is refused.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for a protocol that goes on its own: its module goes away whatever we say.
+const PROTOCOL_PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("cannot set up its thread: {0}")]
+    Io(#[from] io::Error),
+    #[error("cannot register /ws with the HTTP server")]
+    Uri,
+}
+
+/// What runs now; `None` before loading and after unloading.
+pub fn running() -> Option<Arc<Running>> {
+    slot().clone()
+}
+
+pub fn start() -> Result<(), StartError> {
+    let driver = Arc::new(Driver::new()?);
+    let always = always_readable()?;
+    let thread = {
+        let driver = driver.clone();
+        thread::spawn(c"websocket", move || driver.run())?
+    };
+    let running = Arc::new(Running {
+        driver,
+        protocols: Protocols::default(),
+        always,
+        uri: Mutex::new(None),
+        thread: Mutex::new(Some(thread)),
+    });
+    // Our own: it needs no reference of the module to itself.
+    running.protocols.add("echo", echo::callback, None);
+    *slot() = Some(running.clone());
+    match http::register() {
+        Ok(uri) => *lock(&running.uri) = Some(uri),
+        Err(Failed) => {
+            let _ = stop();
+            return Err(StartError::Uri);
+        }
+    }
+    Ok(())
+}
+
+/// Ends every session, waits for every callback, joins the thread. Refused while a callback does not come back: its
+/// thread would return into code that is gone. May be called again then.
+pub fn stop() -> Result<(), Failed> {
+    let Some(running) = running() else { return Ok(()) };
+    drop(lock(&running.uri).take());
+    for protocol in running.protocols.all() {
+        running.end_sessions(&protocol);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    for protocol in running.protocols.all() {
+        if !protocol.wait(deadline.saturating_duration_since(Instant::now())) {
+            asterisk::error!("WebSocket: protocol '{}' does not let go of its sessions", protocol.name());
+            return Err(Failed);
+        }
+    }
+    for session in running.driver.sessions(None) {
+        session.cut(CloseCode::GOING_AWAY);
+    }
+    running.driver.stop();
+    drop(lock(&running.thread).take());
+    *slot() = None;
+    Ok(())
+}
+
+impl Running {
+    /// A protocol of another module; `false` if the name is taken.
+    pub fn add_protocol(&self, name: &str, callback: Callback) -> bool {
+        let added = self.protocols.add(name, callback, Some(UseCount::take()));
+        if added {
+            asterisk::verbose!(2, "WebSocket: sub-protocol '{name}' registered");
+        }
+        added
+    }
+
+    /// Takes it out together with its sessions; `false` if this is not it.
+    pub fn remove_protocol(&self, name: &str, callback: Callback) -> bool {
+        let Some(protocol) = self.protocols.remove(name, callback) else { return false };
+        self.end_sessions(&protocol);
+        if !protocol.wait(PROTOCOL_PATIENCE) {
+            asterisk::error!("WebSocket: protocol '{name}' goes while it still has sessions");
+        }
+        asterisk::verbose!(2, "WebSocket: sub-protocol '{name}' unregistered");
+        true
+    }
+
+    fn end_sessions(&self, protocol: &Arc<Protocol>) {
+        protocol.close();
+        for session in self.driver.sessions(Some(protocol)) {
+            session.close(CloseCode::GOING_AWAY);
+        }
+    }
+}
+
+fn slot() -> MutexGuard<'static, Option<Arc<Running>>> {
+    lock(&RUNNING)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
