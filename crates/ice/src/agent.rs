@@ -29,7 +29,7 @@ pub struct Config {
     /// What we signal, see [`Credentials::from_random`].
     pub local: Credentials,
     /// Seed of the transaction ids and of the jitter: random, and for nothing else.
-    pub seed: [u8; 32],
+    pub seed: Seed,
     /// 1, or 2 with a component for RTCP (the default).
     pub components: u8,
     /// Ta, the pause between two new checks (RFC 8445 §14.2): 50 ms.
@@ -54,7 +54,7 @@ impl Config {
             role,
             tie_breaker,
             local,
-            seed,
+            seed: Seed(seed),
             components: 2,
             pacing: Duration::from_millis(50),
             rto: Duration::from_millis(500),
@@ -63,6 +63,16 @@ impl Config {
             consent_interval: Duration::from_secs(5),
             consent_lifetime: Duration::from_secs(30),
         }
+    }
+}
+
+/// Thirty-two random bytes that are not printed.
+#[derive(Clone)]
+pub struct Seed(pub(crate) [u8; 32]);
+
+impl std::fmt::Debug for Seed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Seed")
     }
 }
 
@@ -151,7 +161,7 @@ impl Agent {
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             timers: Timers::default(),
-            random: Random::from_seed(config.seed),
+            random: Random::from_seed(&config.seed),
             counters: Counters::default(),
             config,
         }

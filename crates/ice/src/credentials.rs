@@ -36,7 +36,7 @@ impl fmt::Debug for Credentials {
 }
 
 /// Credentials and the MESSAGE-INTEGRITY key made of them (RFC 8489 §9.1.1).
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Keyed {
     pub credentials: Credentials,
     pub key: IntegrityKey,
@@ -47,6 +47,12 @@ impl From<Credentials> for Keyed {
         let short_term = ShortTermCredentials::new(credentials.password.clone());
         let key = MessageIntegrityCredentials::from(short_term).make_key(IntegrityAlgorithm::Sha1);
         Self { credentials, key }
+    }
+}
+
+impl fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.credentials.fmt(f)
     }
 }
 

@@ -56,6 +56,8 @@
 //!   (§7.2.5.2.1): the pair fails by its timeout, and nobody can fail it for us by replaying an answer.
 //! - A check that arrives while ours is under way makes us repeat the same transaction instead of a
 //!   new one beside it (§7.3.1.4): it opens the NAT just as well, and memory stays bounded.
+//! - Intervals between retransmissions stop doubling at 2 s (RFC 8489 §6.2.1), for the sake of lossy networks;
+//!   a check still ends after 39.5 s, and their rate stays below one per Ta.
 //! - §6.1.2.6 sets up checklists once; ours takes candidates at any time, by the rules of RFC 8838.
 //! - A failed component is revived by a peer whose authenticated checks arrive after all.
 #![forbid(unsafe_code)]
@@ -77,7 +79,7 @@ mod restart;
 mod role;
 mod timer;
 
-pub use agent::{Agent, Config, Event};
+pub use agent::{Agent, Config, Event, Seed};
 pub use candidate::{Candidate, CandidateKind};
 pub use credentials::Credentials;
 pub use error::{Counters, Error};

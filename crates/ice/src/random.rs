@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use crate::agent::Seed;
+
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 pub(crate) struct Random(ChaCha20Rng);
 
 impl Random {
-    pub fn from_seed(seed: [u8; 32]) -> Self {
-        Self(ChaCha20Rng::from_seed(seed))
+    pub fn from_seed(seed: &Seed) -> Self {
+        Self(ChaCha20Rng::from_seed(seed.0))
     }
 
     /// 96 bits (RFC 8489 §5).

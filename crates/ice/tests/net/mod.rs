@@ -143,6 +143,16 @@ impl Pair {
         self
     }
 
+    /// Component 1 only.
+    pub fn single(mut self) -> Self {
+        for (side, (name, role)) in self.sides.iter_mut().zip([(1, Role::Controlling), (2, Role::Controlled)]) {
+            let mut config = Config::new(role, u64::from(name), credentials(name, 0), [name; 32]);
+            config.components = 1;
+            side.agent = Agent::new(config);
+        }
+        self
+    }
+
     pub fn loss(mut self, loss: f64) -> Self {
         self.loss = loss;
         self
