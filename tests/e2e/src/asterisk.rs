@@ -114,7 +114,6 @@ impl Asterisk {
         let output = fs::File::create(home.root.join("log/output"))?;
         let child = command(prefix, &home)
             .args(["-f", "-g", "-vvv"])
-            .env("LD_LIBRARY_PATH", prefix.libraries())
             .current_dir(&home.root)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

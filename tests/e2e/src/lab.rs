@@ -67,6 +67,14 @@ impl Lab {
         Err(Failure::new(format!("the log never said {text:?}: {}", self.asterisk.home().log().display())))
     }
 
+    /// Has Asterisk call `account` and connect it to `number`: a call file, since the CLI's own command waits for the answer.
+    pub fn originate(&self, account: &str, number: &str) -> Result {
+        let call = format!("Channel: SIP/{account}\nWaitTime: 60\nContext: calls\nExtension: {number}\nPriority: 1\n");
+        let (written, placed) = (self.directory().join("spool/call"), self.directory().join("spool/outgoing/call"));
+        fs::write(&written, call)?;
+        Ok(fs::rename(written, placed)?)
+    }
+
     /// Waits until no call is up.
     pub fn until_idle(&self, patience: Duration) -> Result {
         let end = Instant::now() + patience;

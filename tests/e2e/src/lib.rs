@@ -7,8 +7,10 @@
 
 pub mod asterisk;
 pub mod failure;
+pub mod g711;
 pub mod lab;
 pub mod phone;
+pub mod plain;
 pub mod prefix;
 pub mod proof;
 pub mod site;

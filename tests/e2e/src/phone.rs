@@ -63,8 +63,9 @@ pub enum RtcpMux {
 impl RtcpMux {
     fn configuration(self) -> Value {
         match self {
-            Self::Require => json!({}),
-            Self::Negotiate => json!({ "pc": { "rtcpMuxPolicy": "negotiate" } }),
+            // So that the original modules can be measured by the same calls: today's defaults fail with them at once.
+            Self::Require if std::env::var_os("E2E_BASELINE").is_none() => json!({}),
+            _ => json!({ "pc": { "rtcpMuxPolicy": "negotiate" } }),
         }
     }
 }
@@ -167,7 +168,11 @@ impl Phone {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Err(Failure::new(format!("no media path: {} after ten seconds, events {}", state["connectionState"], self.ask("events", json!([]))?)))
+        Err(Failure::new(format!(
+            "no media path: {} after ten seconds, events {}",
+            state["connectionState"],
+            self.ask("events", json!([]))?
+        )))
     }
 
     /// Waits for one of these events.

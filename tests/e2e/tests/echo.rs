@@ -46,13 +46,7 @@ fn firefox_hears_itself_without_rtcp_mux() -> Result {
     echo(Browser::Firefox, "nomux-firefox", Transport::Plain, Some("no"), EchoCall::SHORT.negotiating())
 }
 
-fn echo(
-    browser: Browser,
-    name: &str,
-    transport: Transport,
-    rtcpmux: Option<&'static str>,
-    call: EchoCall,
-) -> Result {
+fn echo(browser: Browser, name: &str, transport: Transport, rtcpmux: Option<&'static str>, call: EchoCall) -> Result {
     let Some(lab) = Lab::start(name, &Site { rtcpmux, ..Site::default() })? else { return Ok(()) };
     let mut phone = Phone::open(&lab, browser, "1001")?;
     phone.register(&lab, transport)?;

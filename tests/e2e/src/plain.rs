@@ -1,0 +1,151 @@
+//! A plain SIP phone: SIPp speaks SIP, a socket here speaks RTP. No ICE, no encryption, PCMU.
+
+use std::fs::File;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Result, ensure};
+use crate::g711;
+use crate::lab::Lab;
+use crate::tone::Audio;
+
+/// What a plain phone sends.
+pub const PLAIN_VOICE: f64 = 800.0;
+
+/// Samples in a packet of 20 ms.
+const PACKET: usize = 160;
+
+/// A phone in one call.
+pub struct PlainPhone {
+    sipp: Child,
+    ended: Arc<AtomicBool>,
+    media: JoinHandle<Received>,
+}
+
+/// What it got.
+#[derive(Debug, Default)]
+pub struct Received {
+    /// Decoded, in the order of arrival.
+    pub audio: Audio,
+    /// RTP packets.
+    pub packets: usize,
+    /// Sequence numbers that never came, within one source.
+    pub lost: usize,
+}
+
+impl PlainPhone {
+    /// Calls `number`, and hangs up after `length`.
+    pub fn call(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
+        Self::start(lab, "call", length, &["-s", number])
+    }
+
+    /// Waits for a call and answers it after it rang for so long.
+    pub fn answer(lab: &Lab, ringing: Duration) -> Result<Self> {
+        Self::start(lab, "answer", ringing, &[])
+    }
+
+    fn start(lab: &Lab, scenario: &str, pause: Duration, more: &[&str]) -> Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let log = lab.directory().join("log");
+        let sipp = Command::new("sipp")
+            .arg(format!("127.0.0.1:{}", lab.ports().sip))
+            .arg("-sf")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml")))
+            .args(["-i", "127.0.0.1", "-p", &lab.ports().plain.to_string(), "-m", "1", "-nostdin"])
+            .args(["-d", &pause.as_millis().to_string()])
+            .args(["-key", "rtp_port", &socket.local_addr()?.port().to_string()])
+            .args(["-trace_msg", "-message_file"])
+            .arg(log.join(format!("sipp-{scenario}.log")))
+            .args(more)
+            .stdout(File::create(log.join(format!("sipp-{scenario}.out")))?)
+            .stderr(Stdio::null())
+            .spawn()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let until = Arc::clone(&ended);
+        let media = thread::spawn(move || talk(&socket, &until));
+        Ok(Self { sipp, ended, media })
+    }
+
+    /// Waits until the call is over, and tells what was heard in it.
+    pub fn finish(mut self, patience: Duration) -> Result<Received> {
+        let end = Instant::now() + patience;
+        let mut status = self.sipp.try_wait()?;
+        while status.is_none() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(50));
+            status = self.sipp.try_wait()?;
+        }
+        self.ended.store(true, Ordering::Relaxed);
+        let received = self.media.join().map_err(|_| Failure::new("the plain phone's media thread ended badly"))?;
+        match status {
+            Some(status) => ensure(status.success(), || format!("the plain phone's call failed ({status})"))?,
+            None => {
+                let _ = self.sipp.kill();
+                let _ = self.sipp.wait();
+                return Err(Failure::new("the plain phone's call did not end"));
+            }
+        }
+        Ok(received)
+    }
+}
+
+/// Sends a tone to whoever sends to us, and keeps what comes.
+fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
+    let voice = Audio::tone(PLAIN_VOICE, Duration::from_secs(1));
+    let (mut heard, mut sequence, mut packets) = (Vec::new(), Sequence::default(), 0);
+    let (mut next, mut sent, mut peer) = (Instant::now(), 0_u32, None);
+    let mut buffer = [0; 2048];
+    while !ended.load(Ordering::Relaxed) {
+        let _ = socket.set_read_timeout(Some(Duration::from_millis(5)));
+        if let Ok((length, from)) = socket.recv_from(&mut buffer) {
+            if let [0x80, 0x00 | 0x80, high, low, _, _, _, _, source @ ..] = &buffer[..length]
+                && let Some((source, payload)) = source.split_first_chunk::<4>()
+            {
+                peer = Some(from);
+                packets += 1;
+                sequence.seen(u32::from_be_bytes(*source), u16::from_be_bytes([*high, *low]));
+                heard.extend(payload.iter().map(|byte| g711::decode(*byte)));
+            }
+        }
+        if let Some(peer) = peer
+            && Instant::now() >= next
+        {
+            let _ = socket.send_to(&packet(&voice, sent), peer);
+            sent += 1;
+            next = next.max(Instant::now() - Duration::from_millis(100)) + Duration::from_millis(20);
+        }
+    }
+    Received { audio: Audio::of(heard), packets, lost: sequence.lost }
+}
+
+/// RFC 3550 §5.1, payload type 0.
+fn packet(voice: &Audio, number: u32) -> Vec<u8> {
+    let mut packet = vec![0x80, if number == 0 { 0x80 } else { 0 }];
+    packet.extend_from_slice(&(number as u16).to_be_bytes());
+    packet.extend_from_slice(&(number * PACKET as u32).to_be_bytes());
+    packet.extend_from_slice(&0x7072_6f62_u32.to_be_bytes());
+    let start = number as usize * PACKET % voice.samples().len();
+    packet.extend(voice.samples()[start..start + PACKET].iter().map(|sample| g711::encode(*sample)));
+    packet
+}
+
+#[derive(Default)]
+struct Sequence {
+    last: Option<(u32, u16)>,
+    lost: usize,
+}
+
+impl Sequence {
+    fn seen(&mut self, source: u32, number: u16) {
+        if let Some((same, last)) = self.last
+            && same == source
+        {
+            self.lost += usize::from(number.wrapping_sub(last).wrapping_sub(1));
+        }
+        self.last = Some((source, number));
+    }
+}

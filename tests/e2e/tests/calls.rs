@@ -1,0 +1,183 @@
+//! What people do with a phone: be called, call each other, press digits, hold, hang up.
+
+use std::thread;
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone, RtcpMux};
+use e2e::proof::EchoCall;
+use e2e::site::{Site, VOICE};
+use serde_json::json;
+
+/// The second browser sends another tone, so that nobody takes an echo for an answer.
+const OTHER_VOICE: f64 = 1400.0;
+
+#[test]
+fn chromium_is_called_by_asterisk() -> Result {
+    is_called(Browser::Chromium, RtcpMux::Require, "called-chromium")
+}
+
+#[test]
+fn firefox_is_called_by_asterisk() -> Result {
+    is_called(Browser::Firefox, RtcpMux::Require, "called-firefox")
+}
+
+#[test]
+fn chromium_that_negotiates_rtcp_mux_is_called() -> Result {
+    is_called(Browser::Chromium, RtcpMux::Negotiate, "called-nego-chromium")
+}
+
+#[test]
+fn firefox_that_negotiates_rtcp_mux_is_called() -> Result {
+    is_called(Browser::Firefox, RtcpMux::Negotiate, "called-nego-firefox")
+}
+
+#[test]
+fn chromium_calls_firefox() -> Result {
+    each_other(Browser::Chromium, Browser::Firefox, "chromium-firefox")
+}
+
+#[test]
+fn firefox_calls_chromium() -> Result {
+    each_other(Browser::Firefox, Browser::Chromium, "firefox-chromium")
+}
+
+#[test]
+fn chromium_holds_and_comes_back() -> Result {
+    hold(Browser::Chromium, "hold-chromium")
+}
+
+#[test]
+fn firefox_holds_and_comes_back() -> Result {
+    hold(Browser::Firefox, "hold-firefox")
+}
+
+#[test]
+fn the_dialplan_reads_digits_of_chromium() -> Result {
+    digits(Browser::Chromium, "digits-chromium")
+}
+
+#[test]
+fn the_dialplan_reads_digits_of_firefox() -> Result {
+    digits(Browser::Firefox, "digits-firefox")
+}
+
+#[test]
+fn asterisk_hangs_up_on_chromium() -> Result {
+    goodbye(Browser::Chromium, "goodbye-chromium")
+}
+
+#[test]
+fn asterisk_hangs_up_on_firefox() -> Result {
+    goodbye(Browser::Firefox, "goodbye-firefox")
+}
+
+#[test]
+fn chromium_has_audio_after_a_dialplan_that_read_nothing_for_a_minute() -> Result {
+    deaf(Browser::Chromium, "deaf-chromium")
+}
+
+#[test]
+fn firefox_has_audio_after_a_dialplan_that_read_nothing_for_a_minute() -> Result {
+    deaf(Browser::Firefox, "deaf-firefox")
+}
+
+#[test]
+fn chromium_has_audio_after_ringing_for_40_seconds() -> Result {
+    ringing(Browser::Chromium, "ringing-chromium")
+}
+
+#[test]
+fn firefox_has_audio_after_ringing_for_40_seconds() -> Result {
+    ringing(Browser::Firefox, "ringing-firefox")
+}
+
+#[test]
+fn a_browser_that_gave_no_microphone_and_hides_its_addresses_hears_itself() -> Result {
+    let Some(lab) = Lab::start("hidden-chromium", &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
+    let source = json!({ "kind": "tone", "frequency": VOICE, "withoutPermission": true });
+    phone.register_with(&lab, e2e::phone::Transport::Plain, source)?;
+    EchoCall::SHORT.place(&lab, &mut phone, "echo").map(drop)
+}
+
+fn is_called(browser: Browser, rtcp: RtcpMux, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    lab.originate("1001", "echo")?;
+    phone.answer(rtcp)?;
+    phone.connected(Duration::from_secs(15))?;
+    EchoCall::SHORT.prove(&lab, &mut phone).map(drop)
+}
+
+fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut caller = Phone::registered(&lab, caller, "1001")?;
+    let mut callee = Phone::open(&lab, callee, "1002")?;
+    callee.register_with(&lab, e2e::phone::Transport::Plain, json!({ "kind": "tone", "frequency": OTHER_VOICE }))?;
+    for who_hangs_up in 0..2 {
+        caller.dial("1002", RtcpMux::Require)?;
+        callee.answer(RtcpMux::Require)?;
+        callee.connected(Duration::from_secs(15))?;
+        caller.connected(Duration::from_secs(15))?;
+        callee.hears(VOICE)?;
+        caller.hears(OTHER_VOICE)?;
+        caller.hold()?;
+        thread::sleep(Duration::from_secs(2));
+        caller.unhold()?;
+        callee.hears(VOICE)?;
+        caller.hears(OTHER_VOICE)?;
+        let (first, second) = if who_hangs_up == 0 { (&mut caller, &mut callee) } else { (&mut callee, &mut caller) };
+        first.hangup()?;
+        second.until(&["ended"], Duration::from_secs(5))?;
+        lab.until_idle(Duration::from_secs(5))?;
+    }
+    Ok(())
+}
+
+fn hold(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    EchoCall { hold: true, ..EchoCall::SHORT }.place(&lab, &mut phone, "echo").map(drop)
+}
+
+fn digits(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.call("digits", RtcpMux::Require)?;
+    thread::sleep(Duration::from_secs(1));
+    phone.dtmf("12*4#9")?;
+    // `#` ends what Read reads.
+    lab.until_logged("digits read: 12*4.", Duration::from_secs(10))?;
+    phone.hears(VOICE)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+fn goodbye(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.call("goodbye", RtcpMux::Require)?;
+    let ended = phone.until(&["ended"], Duration::from_secs(10))?;
+    ensure(ended["detail"].as_str().is_some_and(|who| who.starts_with("remote")), || {
+        format!("not by Asterisk: {ended}")
+    })?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+fn deaf(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.call("deaf", RtcpMux::Require)?;
+    thread::sleep(Duration::from_secs(58));
+    EchoCall::SHORT.prove(&lab, &mut phone).map(drop)
+}
+
+fn ringing(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.dial("ringing", RtcpMux::Require)?;
+    phone.connected(Duration::from_secs(55))?;
+    EchoCall::SHORT.prove(&lab, &mut phone).map(drop)
+}
