@@ -77,6 +77,8 @@ mod request;
 mod response;
 mod restart;
 mod role;
+#[cfg(test)]
+mod testing;
 mod timer;
 
 pub use agent::{Agent, Config, Event, Seed};

@@ -1,1 +1,76 @@
+use super::*;
+use crate::testing::{Bench, OURS, THEIRS, addr};
+use crate::{Error, Event, Path, Role};
 
+fn fresh(name: &str) -> Credentials {
+    Credentials { ufrag: format!("new{name}"), password: format!("a new password of {name:>20}") }
+}
+
+#[test]
+fn rfc8445_9_either_side_may_be_first_to_change() {
+    for local_first in [true, false] {
+        let mut bench = Bench::new(Role::Controlled);
+        bench.select(THEIRS);
+        if local_first {
+            bench.agent.restart(bench.now, fresh("ours"));
+            bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+            bench.add_remote("198.51.100.7:7");
+        } else {
+            bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+            bench.add_remote("198.51.100.7:7");
+            bench.agent.restart(bench.now, fresh("ours"));
+        }
+        bench.peer = fresh("theirs").into();
+        assert_eq!(bench.agent.remote_credentials(), Some(&fresh("theirs")));
+        assert_eq!(bench.agent.remote_candidates().len(), 1);
+        assert_eq!(bench.agent.selected(Component::Rtp).unwrap().remote, addr(THEIRS), "until the new one is there");
+        let bytes = bench.request("newours", true);
+        bench.deliver("198.51.100.7:7", &bytes).unwrap();
+        bench.wait(50);
+        let sent = bench.sent();
+        bench.answer(sent.last().unwrap()).unwrap();
+        assert_eq!(bench.agent.selected(Component::Rtp).unwrap().remote, addr("198.51.100.7:7"));
+    }
+}
+
+#[test]
+fn consent_for_the_old_path_is_given_only_there_and_only_until_the_new_one_is_found() {
+    let mut bench = Bench::new(Role::Controlled);
+    bench.select(THEIRS);
+    let old = bench.request("evtj", false);
+    let path = Path { component: Component::Rtp, local: addr(OURS), remote: addr(THEIRS) };
+    bench.agent.restart(bench.now, fresh("ours"));
+    assert_eq!(bench.deliver(THEIRS, &old), Ok(()));
+    assert_eq!(bench.answers(), [(path, 200)]);
+    assert_eq!(bench.deliver("198.51.100.7:7", &old), Err(Error::UnknownUsername));
+    assert_eq!(bench.agent.remote_candidates(), [], "the old generation is answered and teaches nothing");
+    bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+    bench.peer = fresh("theirs").into();
+    let bytes = bench.request("newours", true);
+    bench.deliver(THEIRS, &bytes).unwrap();
+    let sent = bench.sent();
+    bench.answer(&sent[0]).unwrap();
+    assert!(matches!(bench.events()[..], [Event::Selected { .. }]));
+    assert_eq!(bench.deliver(THEIRS, &old), Err(Error::UnknownUsername));
+}
+
+#[test]
+fn the_same_credentials_again_are_no_restart() {
+    let mut bench = Bench::new(Role::Controlled);
+    bench.select(THEIRS);
+    let same = bench.peer.credentials.clone();
+    bench.agent.set_remote_credentials(bench.now, same);
+    bench.agent.start(bench.now);
+    bench.wait(1000);
+    assert_eq!((bench.sent(), bench.events()), (vec![], vec![]));
+}
+
+#[test]
+fn credentials_that_stun_cannot_carry_are_not_taken() {
+    let mut bench = Bench::idle(Role::Controlled);
+    for (ufrag, password) in [(0, 24), (257, 24), (4, 0), (4, 257)] {
+        let bad = Credentials { ufrag: "u".repeat(ufrag), password: "p".repeat(password) };
+        bench.agent.set_remote_credentials(bench.now, bad);
+        assert_eq!(bench.agent.remote_credentials(), None);
+    }
+}
