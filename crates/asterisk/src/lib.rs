@@ -21,7 +21,7 @@ pub mod log;
 pub mod manager;
 pub mod module;
 pub mod random;
-//RTP pub mod rtp;
+pub mod rtp;
 pub mod slot;
 pub mod smoother;
 pub mod sockaddr;

@@ -1,0 +1,354 @@
+//! The DTLS functions of an engine (RFC 5763), in both layouts that Asterisk 11 has: this file translates, and nothing
+//! above it sees a difference but that old hosts know SHA-1 alone.
+
+use std::ffi::{c_char, c_int};
+use std::ptr;
+
+use super::held::{Held, with};
+use super::{Engine, Instance};
+use crate::{Failed, answer, log, sys};
+
+/// DTLS-SRTP, as the host drives it from its configuration and from SDP.
+pub trait Dtls {
+    /// The peer is configured for DTLS.
+    fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed>;
+
+    /// Whether it is.
+    fn active(&self, instance: Instance<'_>) -> bool;
+
+    /// No more DTLS on this instance.
+    fn stop(&self, instance: Instance<'_>);
+
+    /// The next SDP begins a new association.
+    fn reset(&self, instance: Instance<'_>);
+
+    /// For `a=connection` in our SDP.
+    fn connection(&self, instance: Instance<'_>) -> DtlsConnection;
+
+    /// For `a=setup` in our SDP.
+    fn setup(&self, instance: Instance<'_>) -> Setup;
+
+    /// `a=setup` in the peer's.
+    fn set_setup(&self, instance: Instance<'_>, setup: Setup);
+
+    /// `a=fingerprint` in the peer's.
+    fn set_fingerprint(&self, instance: Instance<'_>, hash: Hash, fingerprint: &str);
+
+    /// Which hash our fingerprint is printed in.
+    fn fingerprint_hash(&self, instance: Instance<'_>) -> Hash;
+
+    /// Our fingerprint, for SDP: "AB:CD:…".
+    fn fingerprint(&self, instance: Instance<'_>, hash: Hash) -> Option<String>;
+}
+
+/// What `sip.conf` says of DTLS (`dtlsenable` and so on).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DtlsConfig {
+    /// `dtlsenable`
+    pub enabled: bool,
+    /// `dtlsverify`: compare with the fingerprint in SDP.
+    pub verify_fingerprint: bool,
+    /// `dtlsverify`: check against the authorities.
+    pub verify_certificate: bool,
+    /// `dtlsrekey`, in seconds; 0 for never.
+    pub rekey_seconds: u32,
+    /// `dtlssetup`
+    pub setup: Setup,
+    /// The SRTP suite, as the host numbers them: 1 with an 80 bit tag, 2 with 32.
+    pub suite: u32,
+    /// `dtlsfingerprint`; old hosts print SHA-1 and cannot be told otherwise.
+    pub hash: Hash,
+    /// `dtlscertfile`
+    pub certificate: Option<String>,
+    /// `dtlsprivatekey`
+    pub private_key: Option<String>,
+    /// `dtlscipher`
+    pub cipher: Option<String>,
+    /// `dtlscafile`
+    pub ca_file: Option<String>,
+    /// `dtlscapath`
+    pub ca_path: Option<String>,
+}
+
+/// Whether our SDP goes on with the association there is (RFC 4145 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DtlsConnection {
+    /// A new one.
+    New,
+    /// The one there is.
+    Existing,
+}
+
+/// Who sends the first handshake message (RFC 4145 §4).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setup {
+    /// We do.
+    Active,
+    /// The peer does.
+    Passive,
+    /// Whichever the other wants.
+    ActPass,
+    /// Nobody, for now.
+    HoldConn,
+}
+
+/// What a fingerprint is made with (RFC 8122 §5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Hash {
+    /// SHA-1: all that hosts before 11.11 can say.
+    Sha1,
+    /// SHA-256.
+    Sha256,
+}
+
+impl Setup {
+    fn from_host(setup: sys::ast_rtp_dtls_setup) -> Self {
+        match setup {
+            sys::AST_RTP_DTLS_SETUP_ACTIVE => Self::Active,
+            sys::AST_RTP_DTLS_SETUP_PASSIVE => Self::Passive,
+            sys::AST_RTP_DTLS_SETUP_ACTPASS => Self::ActPass,
+            _ => Self::HoldConn,
+        }
+    }
+
+    fn to_host(self) -> sys::ast_rtp_dtls_setup {
+        match self {
+            Self::Active => sys::AST_RTP_DTLS_SETUP_ACTIVE,
+            Self::Passive => sys::AST_RTP_DTLS_SETUP_PASSIVE,
+            Self::ActPass => sys::AST_RTP_DTLS_SETUP_ACTPASS,
+            Self::HoldConn => sys::AST_RTP_DTLS_SETUP_HOLDCONN,
+        }
+    }
+}
+
+impl Hash {
+    fn from_host(hash: sys::ast_rtp_dtls_hash) -> Self {
+        if hash == sys::AST_RTP_DTLS_HASH_SHA1 { Self::Sha1 } else { Self::Sha256 }
+    }
+
+    fn to_host(self) -> sys::ast_rtp_dtls_hash {
+        match self {
+            Self::Sha1 => sys::AST_RTP_DTLS_HASH_SHA1,
+            Self::Sha256 => sys::AST_RTP_DTLS_HASH_SHA256,
+        }
+    }
+}
+
+/// # Safety
+/// Null, or a string that stays for the call.
+unsafe fn owned(text: *const c_char) -> Option<String> {
+    // SAFETY: the caller's word.
+    unsafe { log::text(text) }.filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+impl DtlsConfig {
+    /// # Safety
+    /// The strings stay for the call.
+    unsafe fn from_new(host: &sys::ast_rtp_dtls_cfg) -> Self {
+        // SAFETY: the caller's word on each.
+        let [certificate, private_key, cipher, ca_file, ca_path] =
+            [host.certfile, host.pvtfile, host.cipher, host.cafile, host.capath].map(|text| unsafe { owned(text) });
+        Self {
+            enabled: host.enabled() != 0,
+            verify_fingerprint: host.verify & sys::AST_RTP_DTLS_VERIFY_FINGERPRINT != 0,
+            verify_certificate: host.verify & sys::AST_RTP_DTLS_VERIFY_CERTIFICATE != 0,
+            rekey_seconds: host.rekey,
+            setup: Setup::from_host(host.default_setup),
+            suite: host.suite,
+            hash: Hash::from_host(host.hash),
+            certificate,
+            private_key,
+            cipher,
+            ca_file,
+            ca_path,
+        }
+    }
+
+    /// # Safety
+    /// The strings stay for the call.
+    unsafe fn from_old(host: &sys::ast_rtp_dtls_cfg_before_11_11) -> Self {
+        // SAFETY: the caller's word on each.
+        let [certificate, private_key, cipher, ca_file, ca_path] =
+            [host.certfile, host.pvtfile, host.cipher, host.cafile, host.capath].map(|text| unsafe { owned(text) });
+        let verify = host.verify() != 0;
+        Self {
+            enabled: host.enabled() != 0,
+            // One switch there: the fingerprint, and the certificate where there are authorities to check it against.
+            verify_fingerprint: verify,
+            verify_certificate: verify,
+            rekey_seconds: host.rekey,
+            setup: Setup::from_host(host.default_setup),
+            suite: host.suite,
+            hash: Hash::Sha1,
+            certificate,
+            private_key,
+            cipher,
+            ca_file,
+            ca_path,
+        }
+    }
+}
+
+pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_dtls {
+    sys::ast_rtp_engine_dtls {
+        set_configuration: Some(set_configuration_new::<E>),
+        active: Some(active::<E>),
+        stop: Some(stop::<E>),
+        reset: Some(reset::<E>),
+        get_connection: Some(get_connection::<E>),
+        get_setup: Some(get_setup::<E>),
+        set_setup: Some(set_setup::<E>),
+        set_fingerprint: Some(set_fingerprint_new::<E>),
+        get_fingerprint_hash: Some(get_fingerprint_hash::<E>),
+        get_fingerprint: Some(get_fingerprint_new::<E>),
+    }
+}
+
+pub(super) fn table_before_11_11<E: Engine>() -> sys::ast_rtp_engine_dtls_before_11_11 {
+    sys::ast_rtp_engine_dtls_before_11_11 {
+        set_configuration: Some(set_configuration_old::<E>),
+        active: Some(active::<E>),
+        stop: Some(stop::<E>),
+        reset: Some(reset::<E>),
+        get_connection: Some(get_connection::<E>),
+        get_setup: Some(get_setup::<E>),
+        set_setup: Some(set_setup::<E>),
+        set_fingerprint: Some(set_fingerprint_old::<E>),
+        get_fingerprint: Some(get_fingerprint_old::<E>),
+    }
+}
+
+unsafe extern "C" fn set_configuration_new<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    configuration: *const sys::ast_rtp_dtls_cfg,
+) -> c_int {
+    // SAFETY: the host lends its instance and the configuration for the call.
+    unsafe {
+        with("dtls set_configuration", -1, instance, |held: &Held<E>, instance| {
+            let Some(configuration) = configuration.as_ref() else { return -1 };
+            answer(held.session.set_configuration(instance, &DtlsConfig::from_new(configuration)))
+        })
+    }
+}
+
+unsafe extern "C" fn set_configuration_old<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    configuration: *const sys::ast_rtp_dtls_cfg_before_11_11,
+) -> c_int {
+    // SAFETY: the host lends its instance and the configuration for the call.
+    unsafe {
+        with("dtls set_configuration", -1, instance, |held: &Held<E>, instance| {
+            let Some(configuration) = configuration.as_ref() else { return -1 };
+            answer(held.session.set_configuration(instance, &DtlsConfig::from_old(configuration)))
+        })
+    }
+}
+
+unsafe extern "C" fn active<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_int {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("dtls active", 0, instance, |held: &Held<E>, instance| held.session.active(instance).into()) }
+}
+
+unsafe extern "C" fn stop<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("dtls stop", (), instance, |held: &Held<E>, instance| Dtls::stop(&*held.session, instance)) }
+}
+
+unsafe extern "C" fn reset<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("dtls reset", (), instance, |held: &Held<E>, instance| held.session.reset(instance)) }
+}
+
+unsafe extern "C" fn get_connection<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_connection {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("dtls get_connection", sys::AST_RTP_DTLS_CONNECTION_NEW, instance, |held: &Held<E>, instance| {
+            match held.session.connection(instance) {
+                DtlsConnection::New => sys::AST_RTP_DTLS_CONNECTION_NEW,
+                DtlsConnection::Existing => sys::AST_RTP_DTLS_CONNECTION_EXISTING,
+            }
+        })
+    }
+}
+
+unsafe extern "C" fn get_setup<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_setup {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("dtls get_setup", sys::AST_RTP_DTLS_SETUP_ACTPASS, instance, |held: &Held<E>, instance| {
+            held.session.setup(instance).to_host()
+        })
+    }
+}
+
+unsafe extern "C" fn set_setup<E: Engine>(instance: *mut sys::ast_rtp_instance, setup: sys::ast_rtp_dtls_setup) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("dtls set_setup", (), instance, |held: &Held<E>, instance| {
+            held.session.set_setup(instance, Setup::from_host(setup));
+        });
+    }
+}
+
+unsafe extern "C" fn set_fingerprint_new<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    hash: sys::ast_rtp_dtls_hash,
+    fingerprint: *const c_char,
+) {
+    // SAFETY: the host lends its instance and the string for the call.
+    unsafe { set_fingerprint::<E>(instance, Hash::from_host(hash), fingerprint) }
+}
+
+/// The only hash that a host of this age passes on is SHA-1, which it numbers 0.
+unsafe extern "C" fn set_fingerprint_old<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    _hash: sys::ast_rtp_dtls_hash,
+    fingerprint: *const c_char,
+) {
+    // SAFETY: the host lends its instance and the string for the call.
+    unsafe { set_fingerprint::<E>(instance, Hash::Sha1, fingerprint) }
+}
+
+/// # Safety
+/// The host lends its instance and the string for the call.
+unsafe fn set_fingerprint<E: Engine>(instance: *mut sys::ast_rtp_instance, hash: Hash, fingerprint: *const c_char) {
+    // SAFETY: the caller's word.
+    unsafe {
+        with("dtls set_fingerprint", (), instance, |held: &Held<E>, instance| {
+            if let Some(fingerprint) = log::text(fingerprint) {
+                held.session.set_fingerprint(instance, hash, fingerprint);
+            }
+        });
+    }
+}
+
+unsafe extern "C" fn get_fingerprint_hash<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_hash {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("dtls get_fingerprint_hash", sys::AST_RTP_DTLS_HASH_SHA256, instance, |held: &Held<E>, instance| {
+            held.session.fingerprint_hash(instance).to_host()
+        })
+    }
+}
+
+unsafe extern "C" fn get_fingerprint_new<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("dtls get_fingerprint", ptr::null(), instance, |held: &Held<E>, instance| {
+            let hash = held.session.fingerprint_hash(instance);
+            held.fingerprint.show(held.session.fingerprint(instance, hash))
+        })
+    }
+}
+
+/// The host writes the answer after the word SHA-1, whatever it is.
+unsafe extern "C" fn get_fingerprint_old<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    _hash: sys::ast_rtp_dtls_hash,
+) -> *const c_char {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("dtls get_fingerprint", ptr::null(), instance, |held: &Held<E>, instance| {
+            held.fingerprint.show(held.session.fingerprint(instance, Hash::Sha1))
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! What hangs on an instance: our reference to its session, and the strings that C has been shown.
+
+use std::ffi::{CString, c_char};
+use std::ptr::{self, NonNull};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Engine, Instance};
+use crate::fence::{fence, fence_crypto};
+use crate::{log, sys};
+
+pub(super) struct Held<E> {
+    pub(super) session: Arc<E>,
+    pub(super) ufrag: Shown,
+    pub(super) password: Shown,
+    pub(super) fingerprint: Shown,
+}
+
+impl<E: Engine> Held<E> {
+    /// Hangs the session on its instance. [`Held::take_down`] is due once.
+    pub(super) fn hang_on(instance: Instance<'_>, session: Arc<E>) {
+        let held = Self { session, ufrag: Shown::new(), password: Shown::new(), fingerprint: Shown::new() };
+        instance.set_data(Box::into_raw(Box::new(held)).cast());
+    }
+
+    /// # Safety
+    /// The host is destroying the instance: nobody uses what hangs on it.
+    pub(super) unsafe fn take_down(instance: Instance<'_>) -> Option<Box<Self>> {
+        let held = instance.data().cast::<Self>();
+        instance.set_data(ptr::null_mut());
+        // SAFETY: `hang_on` made it from a box; the data is null now, so nobody takes it a second time.
+        (!held.is_null()).then(|| unsafe { Box::from_raw(held) })
+    }
+}
+
+/// Runs `body` with the session of an instance, inside the fence that the engine asks for; answers `failed` when there is
+/// no session.
+///
+/// # Safety
+/// The host calls with an instance of this engine that stays for the call.
+pub(super) unsafe fn with<E: Engine, T: Copy>(
+    callback: &'static str,
+    failed: T,
+    instance: *mut sys::ast_rtp_instance,
+    body: impl FnOnce(&Held<E>, Instance<'_>) -> T,
+) -> T {
+    guarded::<E, T>(callback, failed, || {
+        let Some(instance) = NonNull::new(instance) else { return failed };
+        // SAFETY: the host keeps the instance for the length of its call.
+        let instance = unsafe { Instance::lend(instance) };
+        // SAFETY: `hang_on` stored it, and `take_down` has not run: the host calls `destroy` last, and once.
+        match unsafe { instance.data().cast::<Held<E>>().as_ref() } {
+            Some(held) => body(held, instance),
+            None => failed,
+        }
+    })
+}
+
+pub(super) fn guarded<E: Engine, T>(callback: &'static str, failed: T, body: impl FnOnce() -> T) -> T {
+    if E::CRYPTO { fence_crypto(callback, failed, body) } else { fence(callback, failed, body) }
+}
+
+/// A string that C was shown and that stays until it is shown the next one: chan_sip copies it at once.
+pub(super) struct Shown(Mutex<CString>);
+
+impl Shown {
+    fn new() -> Self {
+        Self(Mutex::new(CString::default()))
+    }
+
+    /// What C gets to see; null for nothing.
+    pub(super) fn show(&self, text: Option<String>) -> *const c_char {
+        let Some(text) = text else { return ptr::null() };
+        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The same again must not move: somebody may still be reading it.
+        if shown.as_bytes() != text.as_bytes() {
+            *shown = log::c_text(&text);
+        }
+        shown.as_ptr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+
+    #[test]
+    fn what_was_shown_stays_until_it_changes() {
+        let shown = Shown::new();
+        let first = shown.show(Some("ufrag".to_owned()));
+        // SAFETY: shown, and nothing else since.
+        assert_eq!(unsafe { CStr::from_ptr(first) }, c"ufrag");
+        assert_eq!(shown.show(Some("ufrag".to_owned())), first);
+        assert!(shown.show(None).is_null());
+    }
+}

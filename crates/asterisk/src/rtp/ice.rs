@@ -1,0 +1,250 @@
+//! The ICE functions of an engine (RFC 8445), and candidates on their way to and from C.
+
+use std::ffi::{CString, c_char, c_void};
+use std::net::SocketAddr;
+use std::ptr;
+
+use super::held::{Held, with};
+use super::{Engine, Instance};
+use crate::{SockAddr, log, sockaddr, sys};
+
+/// ICE, as the host drives it from SDP.
+pub trait Ice {
+    /// The peer's ufrag and password. They may come one at a time, and again with every SDP.
+    fn set_authentication(&self, instance: Instance<'_>, ufrag: Option<&str>, password: Option<&str>);
+
+    /// A candidate of the peer.
+    fn add_remote_candidate(&self, instance: Instance<'_>, candidate: &Candidate);
+
+    /// The peer's candidates are complete.
+    fn start(&self, instance: Instance<'_>);
+
+    /// The peer does not do ICE.
+    fn stop(&self, instance: Instance<'_>);
+
+    /// Ours, for SDP; `None` without ICE.
+    fn ufrag(&self, instance: Instance<'_>) -> Option<String>;
+
+    /// Ours, for SDP; `None` without ICE.
+    fn password(&self, instance: Instance<'_>) -> Option<String>;
+
+    /// Ours, for SDP.
+    fn local_candidates(&self, instance: Instance<'_>) -> Vec<Candidate>;
+
+    /// The peer is a lite implementation.
+    fn set_lite(&self, instance: Instance<'_>);
+
+    /// Who offered. Hosts before 11.11 never say.
+    fn set_role(&self, instance: Instance<'_>, role: Role);
+}
+
+/// Who nominates (RFC 8445 §6.1.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The peer does.
+    Controlled,
+    /// We do.
+    Controlling,
+}
+
+/// A candidate as SDP has it (RFC 8839 §5.1).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// Equal for candidates of one kind, base and server.
+    pub foundation: String,
+    /// 1 for RTP, 2 for RTCP.
+    pub component: u32,
+    /// "udp", as a rule.
+    pub transport: String,
+    /// The larger, the better.
+    pub priority: u32,
+    /// Where it is.
+    pub address: SocketAddr,
+    /// Where it was derived from.
+    pub related: Option<SocketAddr>,
+    /// How it was found.
+    pub kind: CandidateKind,
+}
+
+/// How a candidate was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CandidateKind {
+    /// An address of the machine.
+    Host,
+    /// As a STUN server, or the peer, sees it.
+    ServerReflexive,
+    /// On a TURN server.
+    Relayed,
+}
+
+impl Candidate {
+    /// `None` when the host could not make sense of its address: a name, or one too long for chan_sip.
+    fn from_host(host: &sys::ast_rtp_engine_ice_candidate) -> Option<Self> {
+        // SAFETY: null or strings that stay for the call.
+        let text = |raw: *const c_char| unsafe { log::text(raw) }.unwrap_or_default().to_owned();
+        Some(Self {
+            foundation: text(host.foundation),
+            component: host.id,
+            transport: text(host.transport),
+            // chan_sip reads 32 bits without a sign into an int.
+            priority: host.priority.cast_unsigned(),
+            address: sockaddr::from_host(&host.address)?,
+            related: sockaddr::from_host(&host.relay_address),
+            kind: match host.type_ {
+                sys::AST_RTP_ICE_CANDIDATE_TYPE_SRFLX => CandidateKind::ServerReflexive,
+                sys::AST_RTP_ICE_CANDIDATE_TYPE_RELAYED => CandidateKind::Relayed,
+                _ => CandidateKind::Host,
+            },
+        })
+    }
+
+    /// A copy for the host, with strings that [`forget_candidate`] frees. Null when out of memory.
+    fn to_host(&self) -> *mut sys::ast_rtp_engine_ice_candidate {
+        let size = size_of::<sys::ast_rtp_engine_ice_candidate>();
+        // SAFETY: the destructor frees what is put in below, and all zero is fine for it too.
+        let object = unsafe { sys::__ao2_alloc(size, Some(forget_candidate), sys::AO2_ALLOC_OPT_LOCK_MUTEX) };
+        let host = object.cast::<sys::ast_rtp_engine_ice_candidate>();
+        if host.is_null() {
+            return host;
+        }
+        let filled = sys::ast_rtp_engine_ice_candidate {
+            foundation: log::c_text(&self.foundation).into_raw(),
+            id: self.component,
+            transport: log::c_text(&self.transport).into_raw(),
+            priority: self.priority.cast_signed(),
+            address: SockAddr::from(self.address).0,
+            relay_address: SockAddr::from(self.related).0,
+            type_: match self.kind {
+                CandidateKind::Host => sys::AST_RTP_ICE_CANDIDATE_TYPE_HOST,
+                CandidateKind::ServerReflexive => sys::AST_RTP_ICE_CANDIDATE_TYPE_SRFLX,
+                CandidateKind::Relayed => sys::AST_RTP_ICE_CANDIDATE_TYPE_RELAYED,
+            },
+        };
+        // SAFETY: allocated with this size, and nobody else knows of it.
+        unsafe { host.write(filled) };
+        host
+    }
+}
+
+unsafe extern "C" fn forget_candidate(object: *mut c_void) {
+    let host = object.cast::<sys::ast_rtp_engine_ice_candidate>();
+    // SAFETY: the host calls this once, with what `to_host` filled in.
+    for text in unsafe { [(*host).foundation, (*host).transport] } {
+        if !text.is_null() {
+            // SAFETY: it came from `into_raw`.
+            drop(unsafe { CString::from_raw(text) });
+        }
+    }
+}
+
+/// A container with a copy of each; null for none. The caller owns the reference.
+fn contain(candidates: &[Candidate]) -> *mut sys::ao2_container {
+    if candidates.is_empty() {
+        return ptr::null_mut();
+    }
+    // SAFETY: one bucket needs no hash function, and nothing is searched for.
+    let container = unsafe { sys::__ao2_container_alloc(sys::AO2_ALLOC_OPT_LOCK_MUTEX, 1, None, None) };
+    if container.is_null() {
+        return container;
+    }
+    for candidate in candidates {
+        let object = candidate.to_host().cast::<c_void>();
+        if !object.is_null() {
+            // SAFETY: both are live; the container takes a reference of its own, and ours goes.
+            unsafe {
+                sys::__ao2_link(container, object, 0);
+                sys::__ao2_ref(object, -1);
+            }
+        }
+    }
+    container
+}
+
+pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_ice {
+    sys::ast_rtp_engine_ice {
+        set_authentication: Some(set_authentication::<E>),
+        add_remote_candidate: Some(add_remote_candidate::<E>),
+        start: Some(start::<E>),
+        stop: Some(stop::<E>),
+        get_ufrag: Some(get_ufrag::<E>),
+        get_password: Some(get_password::<E>),
+        get_local_candidates: Some(get_local_candidates::<E>),
+        ice_lite: Some(ice_lite::<E>),
+        set_role: Some(set_role::<E>),
+    }
+}
+
+unsafe extern "C" fn set_authentication<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    ufrag: *const c_char,
+    password: *const c_char,
+) {
+    // SAFETY: the host lends its instance and two strings, or null, for the call.
+    unsafe {
+        with("ice set_authentication", (), instance, |held: &Held<E>, instance| {
+            held.session.set_authentication(instance, log::text(ufrag), log::text(password));
+        });
+    }
+}
+
+unsafe extern "C" fn add_remote_candidate<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    candidate: *const sys::ast_rtp_engine_ice_candidate,
+) {
+    // SAFETY: the host lends its instance and the candidate for the call.
+    unsafe {
+        with("ice add_remote_candidate", (), instance, |held: &Held<E>, instance| {
+            if let Some(candidate) = candidate.as_ref().and_then(Candidate::from_host) {
+                held.session.add_remote_candidate(instance, &candidate);
+            }
+        });
+    }
+}
+
+unsafe extern "C" fn start<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("ice start", (), instance, |held: &Held<E>, instance| held.session.start(instance)) }
+}
+
+unsafe extern "C" fn stop<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("ice stop", (), instance, |held: &Held<E>, instance| Ice::stop(&*held.session, instance)) }
+}
+
+unsafe extern "C" fn get_ufrag<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("ice get_ufrag", ptr::null(), instance, |held: &Held<E>, instance| {
+            held.ufrag.show(held.session.ufrag(instance))
+        })
+    }
+}
+
+unsafe extern "C" fn get_password<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("ice get_password", ptr::null(), instance, |held: &Held<E>, instance| {
+            held.password.show(held.session.password(instance))
+        })
+    }
+}
+
+unsafe extern "C" fn get_local_candidates<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *mut sys::ao2_container {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("ice get_local_candidates", ptr::null_mut(), instance, |held: &Held<E>, instance| {
+            contain(&held.session.local_candidates(instance))
+        })
+    }
+}
+
+unsafe extern "C" fn ice_lite<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("ice ice_lite", (), instance, |held: &Held<E>, instance| held.session.set_lite(instance)) }
+}
+
+unsafe extern "C" fn set_role<E: Engine>(instance: *mut sys::ast_rtp_instance, role: sys::ast_rtp_ice_role) {
+    let role = if role == sys::AST_RTP_ICE_ROLE_CONTROLLING { Role::Controlling } else { Role::Controlled };
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("ice set_role", (), instance, |held: &Held<E>, instance| held.session.set_role(instance, role)) }
+}
