@@ -50,4 +50,10 @@ impl module::Module for Module {
     fn unload() -> Result<(), Failed> {
         running::stop()
     }
+
+    fn closing() {
+        // After a forced unload and a load, the host has no handle of its own: a loaded chan_sip alone keeps the image
+        // mapped, and takes it along without an unload.
+        let _ = running::stop();
+    }
 }
