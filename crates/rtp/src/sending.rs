@@ -42,8 +42,8 @@ pub struct Remote {
     pub last: Option<ReportBlock>,
     /// Cumulative loss, a sample per report.
     pub lost: Accumulator,
-    /// Jitter in timestamp units, a sample per report.
-    pub jitter_in_timestamp_units: Accumulator,
+    /// Jitter in seconds, by the clock of what we sent last, a sample per report.
+    pub jitter: Accumulator,
     /// Round trip in seconds, a sample per report that allowed to measure it.
     pub round_trip: Accumulator,
 }
@@ -121,7 +121,9 @@ impl Sender {
         }
         self.remote.last = Some(*block);
         self.remote.lost.add(f64::from(block.cumulative_lost));
-        self.remote.jitter_in_timestamp_units.add(f64::from(block.jitter_in_timestamp_units));
+        if let Some(clock_rate) = self.clock_rate() {
+            self.remote.jitter.add(f64::from(block.jitter_in_timestamp_units) / f64::from(clock_rate));
+        }
         let Some(round_trip) = self.round_trip(now, block) else { return RoundTrip::Unknown };
         self.remote.round_trip.add(round_trip.as_secs_f64());
         RoundTrip::Measured(round_trip)
@@ -130,6 +132,11 @@ impl Sender {
     /// Our SSRC.
     pub fn ssrc(&self) -> u32 {
         self.ssrc
+    }
+
+    /// The clock of what we sent last.
+    pub fn clock_rate(&self) -> Option<u32> {
+        self.last.map(|last| last.clock_rate).filter(|rate| *rate > 0)
     }
 
     /// Packets sent in this session, with any SSRC.
@@ -185,12 +192,13 @@ mod tests {
         let start = Instant::now();
         let mut sender = Sender::new(SSRC);
         let ntp = NtpTimestamp(0xB44D_B705_2000_0000);
+        sender.sent(start, 160, 0, 8000);
         sender.sender_info(start, ntp);
         let arrival = start + Duration::from_millis(11_375);
         let round_trip = sender.handle_report(arrival, &block(0xB705_2000, 0x0005_4000));
         assert_eq!(round_trip, RoundTrip::Measured(Duration::from_millis(6125)));
         assert_eq!(sender.remote().round_trip.last(), 6.125);
-        assert_eq!((sender.remote().lost.max(), sender.remote().jitter_in_timestamp_units.mean()), (3.0, 40.0));
+        assert_eq!((sender.remote().lost.max(), sender.remote().jitter.mean()), (3.0, 0.005));
     }
 
     #[test]

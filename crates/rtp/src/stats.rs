@@ -49,9 +49,14 @@ impl Accumulator {
         self.mean
     }
 
+    /// The variance of the whole series, 0 before the second sample.
+    pub fn variance(&self) -> f64 {
+        if self.count < 2 { 0.0 } else { (self.squares / self.count as f64).max(0.0) }
+    }
+
     /// The standard deviation of the whole series, 0 before the second sample.
     pub fn standard_deviation(&self) -> f64 {
-        if self.count < 2 { 0.0 } else { (self.squares / self.count as f64).max(0.0).sqrt() }
+        self.variance().sqrt()
     }
 }
 
