@@ -97,8 +97,10 @@ impl Pair {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Transaction {
     pub id: u128,
-    /// In which role it was sent (§7.2.5.1 compares).
+    /// In which role it was sent (§7.2.5.1 compares), with which tie-breaker. A retransmission says the same: an
+    /// old role with a new tie-breaker would make the peer change its own.
     pub role: Role,
+    pub tie_breaker: u64,
     pub use_candidate: bool,
     last_sent: Instant,
     next: Instant,
@@ -107,8 +109,10 @@ pub(crate) struct Transaction {
 }
 
 impl Transaction {
-    pub fn begin(id: u128, role: Role, use_candidate: bool, rto: Duration, now: Instant) -> Self {
-        Self { id, role, use_candidate, last_sent: now, next: now + rto, rto, give_up: now + rto * LIFETIME }
+    pub fn begin(id: u128, role: (Role, u64), use_candidate: bool, rto: Duration, now: Instant) -> Self {
+        let (role, tie_breaker) = role;
+        let give_up = now + rto * LIFETIME;
+        Self { id, role, tie_breaker, use_candidate, last_sent: now, next: now + rto, rto, give_up }
     }
 
     /// When to retransmit, or give up.
@@ -152,7 +156,7 @@ mod tests {
     fn rfc8489_6_2_1_intervals_double_until_two_seconds() {
         let start = Instant::now();
         let rto = Duration::from_millis(500);
-        let mut transaction = Transaction::begin(1, Role::Controlled, false, rto, start);
+        let mut transaction = Transaction::begin(1, (Role::Controlled, 1), false, rto, start);
         let mut times = vec![0];
         loop {
             let due = transaction.due();
@@ -169,7 +173,7 @@ mod tests {
     fn a_check_of_the_peers_repeats_ours_but_not_without_pause() {
         let start = Instant::now();
         let ms = Duration::from_millis;
-        let mut transaction = Transaction::begin(1, Role::Controlled, false, ms(500), start);
+        let mut transaction = Transaction::begin(1, (Role::Controlled, 1), false, ms(500), start);
         transaction.hurry(start + ms(10), ms(50), ms(500));
         assert_eq!(transaction.due(), start + ms(50));
         assert!(transaction.retransmit(start + ms(50), ms(500)));

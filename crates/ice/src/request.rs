@@ -228,7 +228,7 @@ impl Agent {
 
     /// §7.2.4. `false` when the pair needs no check (any more).
     fn check(&mut self, now: Instant, id: PairId) -> bool {
-        let (rto, role) = (self.rto(), self.role);
+        let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
         let transaction_id = self.random.transaction_id();
         let Some(pair) = self.checklist.get_mut(id) else { return false };
         let nominate = matches!(self.phases[pair.component.index()], Phase::Nominating(nominee) if nominee == id);
@@ -278,29 +278,36 @@ impl Agent {
             }
             Outgoing::Check(pair) => {
                 let pair = self.checklist.get(pair)?;
-                let Transaction { id, role, use_candidate, .. } = pair.transaction?;
+                let Transaction { id, role, tie_breaker, use_candidate, .. } = pair.transaction?;
                 let (path, priority) = (pair.path(), pair.reflexive_priority);
-                let len = self.write_request(buf, id, priority, role, use_candidate)?;
+                let len = self.write_request(buf, id, priority, (role, tie_breaker), use_candidate)?;
                 Some(Transmit { path, len })
             }
             Outgoing::Consent { component, id } => {
                 let Phase::Selected(selected) = &self.phases[component.index()] else { return None };
                 let (path, priority) = (selected.path, selected.reflexive_priority);
-                let len = self.write_request(buf, id, priority, self.role, false)?;
+                let len = self.write_request(buf, id, priority, (self.role, self.tie_breaker), false)?;
                 Some(Transmit { path, len })
             }
         }
     }
 
-    fn write_request(&mut self, buf: &mut [u8], id: u128, priority: u32, role: Role, nominate: bool) -> Option<usize> {
+    fn write_request(
+        &mut self,
+        buf: &mut [u8],
+        id: u128,
+        priority: u32,
+        role: (Role, u64),
+        nominate: bool,
+    ) -> Option<usize> {
         let remote = self.remote.as_ref()?;
         let request = Request {
             transaction_id: id,
             local_ufrag: &self.local.credentials.ufrag,
             remote_ufrag: &remote.credentials.ufrag,
             priority,
-            role,
-            tie_breaker: self.tie_breaker,
+            role: role.0,
+            tie_breaker: role.1,
             use_candidate: nominate,
         };
         let len = request.write(buf, &remote.key)?;
