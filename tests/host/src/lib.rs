@@ -1,1 +1,191 @@
 //! A small Asterisk 11 core that loads the built modules and drives them through the ABI.
+//!
+//! The core is C (`core/`), a shared library that exports what the host exports; the test programs link it, so that a
+//! module finds it where it would find the host. The tests are host and peer at once: they call what chan_sip and the HTTP
+//! server call, and hold the other end of the socket.
+//!
+//! The modules come from `MODULES_DIR`, or are built here by cargo. Under valgrind:
+//!
+//! ```sh
+//! cargo test -p host-tests --no-run
+//! CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' \
+//!     cargo test -p host-tests
+//! ```
+//!
+//! `HOST_LOG=1` prints what the modules log, as it happens.
+
+pub mod modules;
+#[doc(hidden)]
+pub mod raw;
+
+pub use modules::{Loading, directory as module_directory};
+
+use std::{
+    ffi::{CStr, CString, c_char, c_int},
+    fs,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+};
+
+/// Which Asterisk the core is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// 11.25.3, with all that came after 11.0.0.
+    Newest,
+    /// 11.0.0: the old DTLS layout, and nothing that came later. Not in one process with [`Kind::Newest`].
+    Oldest,
+    /// Not one that the modules know.
+    Foreign,
+}
+
+/// The running core. One at a time in a process; the tests of one program wait for each other here.
+pub struct Host {
+    directory: PathBuf,
+    _one_at_a_time: MutexGuard<'static, ()>,
+}
+
+impl Host {
+    /// Starts with an empty configuration and no modules.
+    pub fn start(kind: Kind) -> Self {
+        static RUNNING: Mutex<()> = Mutex::new(());
+        let guard = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = match kind {
+            Kind::Newest => c"11.25.3",
+            Kind::Oldest => c"11.0.0",
+            Kind::Foreign => c"16.28.0~dfsg-0+deb11u4",
+        };
+        if kind == Kind::Newest {
+            bring_in_what_newer_cores_have();
+        }
+        let directory = std::env::temp_dir().join(format!("host-tests-{}", std::process::id()));
+        fs::create_dir_all(&directory).expect("a writable temporary directory");
+        let path = CString::new(directory.to_str().expect("plain text")).expect("no NUL");
+        // SAFETY: strings that live through the calls; the core copies them.
+        unsafe {
+            raw::host_set_version(version.as_ptr());
+            raw::host_set_dtls_before_11_11((kind == Kind::Oldest).into());
+            raw::host_set_config_directory(path.as_ptr());
+        }
+        let host = Self { directory, _one_at_a_time: guard };
+        host.log();
+        host
+    }
+
+    /// Where configuration files are, and where a test may leave others.
+    pub fn directory(&self) -> &std::path::Path {
+        &self.directory
+    }
+
+    /// Writes a configuration file.
+    pub fn configure(&self, file: &str, text: &str) {
+        fs::write(self.directory.join(file), text).expect("a writable temporary directory");
+    }
+
+    /// Loads a module as the host's loader does.
+    pub fn load(&self, module: &str) -> Loading {
+        let path = CString::new(modules::path(module).to_str().expect("plain text")).expect("no NUL");
+        // SAFETY: a string that lives through the call.
+        Loading::from_core(unsafe { raw::host_module_load(path.as_ptr()) })
+    }
+
+    /// Loads modules and expects that to work.
+    pub fn load_all(&self, modules: &[&str]) {
+        for module in modules {
+            assert_eq!(self.load(module), Loading::Loaded, "{module}: {}", self.log());
+        }
+    }
+
+    /// Unloads a module; `false` when it is in use or refuses.
+    pub fn unload(&self, module: &str) -> bool {
+        let name = CString::new(module).expect("no NUL");
+        // SAFETY: as above.
+        unsafe { raw::host_module_unload(name.as_ptr()) == 0 }
+    }
+
+    /// Whether any part of the module's file is still in memory.
+    pub fn is_mapped(&self, module: &str) -> bool {
+        let path = CString::new(modules::path(module).to_str().expect("plain text")).expect("no NUL");
+        // SAFETY: as above.
+        unsafe { raw::host_is_mapped(path.as_ptr()) != 0 }
+    }
+
+    /// Asks a module to read its configuration again.
+    pub fn reload(&self, module: &str) -> c_int {
+        let name = CString::new(module).expect("no NUL");
+        // SAFETY: as above.
+        unsafe { raw::host_module_reload(name.as_ptr()) }
+    }
+
+    /// How often a module is in use.
+    pub fn use_count(&self, module: &str) -> c_int {
+        let name = CString::new(module).expect("no NUL");
+        // SAFETY: as above.
+        unsafe { raw::host_module_use_count(name.as_ptr()) }
+    }
+
+    /// What a module says about itself.
+    pub fn info(&self, module: &str) -> Option<&asterisk_sys::ast_module_info> {
+        let name = CString::new(module).expect("no NUL");
+        // SAFETY: as above; the module stays loaded while `self` is not used to unload it.
+        unsafe { raw::host_module_info(name.as_ptr()).as_ref() }
+    }
+
+    /// What was logged since the last time.
+    pub fn log(&self) -> String {
+        taken(raw::host_log_take)
+    }
+
+    /// The manager events since the last time.
+    pub fn manager_events(&self) -> String {
+        taken(raw::host_manager_take)
+    }
+
+    /// Types a line into the console. -1 when there is no such command, else what its handler answered.
+    pub fn command(&self, line: &str) -> (c_int, String) {
+        let line = CString::new(line).expect("no NUL");
+        let mut output = vec![0_u8; 64 * 1024];
+        // SAFETY: a string and a buffer of the length that goes with it.
+        let answer = unsafe { raw::host_cli(line.as_ptr(), output.as_mut_ptr().cast(), output.len() as _) };
+        (answer, text(&output))
+    }
+
+    /// Counted objects that nobody has given back.
+    pub fn objects_alive(&self) -> i64 {
+        // SAFETY: takes nothing.
+        unsafe { raw::host_objects_alive() }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        for module in modules::ALL {
+            let name = CString::new(*module).expect("no NUL");
+            // SAFETY: as in `unload`. One that is still in use after a failed test stays.
+            unsafe { raw::host_module_unload(name.as_ptr()) };
+        }
+        // It may be gone already, and nothing depends on it.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn bring_in_what_newer_cores_have() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        let path = CString::new(env!("HOST_CORE_NEWER")).expect("no NUL");
+        // SAFETY: a library of ours without constructors.
+        let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+        assert!(!library.is_null(), "{path:?} does not open");
+    });
+}
+
+fn taken(take: unsafe extern "C" fn(*mut c_char, raw::Size) -> raw::Size) -> String {
+    let mut buffer = vec![0_u8; 1 << 20];
+    // SAFETY: a buffer of the length that goes with it.
+    unsafe { take(buffer.as_mut_ptr().cast(), buffer.len() as _) };
+    text(&buffer)
+}
+
+fn text(buffer: &[u8]) -> String {
+    let text = CStr::from_bytes_until_nul(buffer).expect("the core ends its texts");
+    text.to_string_lossy().into_owned()
+}

@@ -1,0 +1,175 @@
+/*
+ * The web server, from the point where a request has been read.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include "asterisk/astobj2.h"
+#include "asterisk/http.h"
+#include "stream.h"
+#include "host.h"
+
+static struct ast_http_uri *uris;
+
+int ast_http_uri_link(struct ast_http_uri *urihandler)
+{
+	for (struct ast_http_uri *uri = uris; uri; uri = uri->entry.next)
+		if (!strcmp(uri->uri, urihandler->uri))
+			return -1;
+	urihandler->entry.next = uris;
+	uris = urihandler;
+	return 0;
+}
+
+void ast_http_uri_unlink(struct ast_http_uri *urihandler)
+{
+	for (struct ast_http_uri **link = &uris; *link; link = &(*link)->entry.next) {
+		if (*link == urihandler) {
+			*link = urihandler->entry.next;
+			return;
+		}
+	}
+}
+
+void ast_http_error(struct ast_tcptls_session_instance *ser, int status, const char *title, const char *text)
+{
+	fprintf(ser->f, "HTTP/1.1 %d %s\r\nContent-Length: %zu\r\n\r\n%s", status, title, strlen(text), text);
+	fflush(ser->f);
+}
+
+/*
+ * The stream behind `f`. With `tls` it reads whole records of the peer at once and keeps what was not asked for, where
+ * no poll of the descriptor can see it; the "encryption" is a XOR.
+ */
+static ssize_t fill(struct ast_tcptls_stream *stream)
+{
+	for (;;) {
+		ssize_t got = recv(stream->fd, stream->held, sizeof stream->held, MSG_DONTWAIT);
+		struct pollfd wait = { .fd = stream->fd, .events = POLLIN };
+		if (got >= 0) {
+			for (ssize_t i = 0; i < got && stream->tls; i++)
+				stream->held[i] ^= HOST_TLS_MASK;
+			stream->from = 0;
+			stream->until = got;
+			return got;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return -1;
+		/* A timeout of 0 makes the stream answer at once; -1 waits for ever. */
+		if (stream->timeout >= 0 && !stream->exclusive_input) {
+			errno = EAGAIN;
+			return -1;
+		}
+		if (poll(&wait, 1, stream->timeout) == 0)
+			return 0;
+	}
+}
+
+static ssize_t stream_read(void *cookie, char *buffer, size_t size)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	size_t held;
+	if (stream->from == stream->until) {
+		ssize_t got = fill(stream);
+		if (got <= 0)
+			return got;
+	}
+	held = stream->until - stream->from;
+	if (held > size)
+		held = size;
+	memcpy(buffer, stream->held + stream->from, held);
+	stream->from += held;
+	return held;
+}
+
+static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	char masked[4096];
+	if (size > sizeof masked)
+		size = sizeof masked;
+	for (size_t i = 0; i < size; i++)
+		masked[i] = buffer[i] ^ (stream->tls ? HOST_TLS_MASK : 0);
+	ssize_t sent = send(stream->fd, masked, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	return sent < 0 ? (errno == EAGAIN ? 0 : -1) : sent;
+}
+
+static int stream_close(void *cookie)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	close(stream->fd);
+	stream->fd = -1;
+	return 0;
+}
+
+ssize_t ast_tcptls_server_read(struct ast_tcptls_session_instance *ser, void *buf, size_t count)
+{
+	if (!ser->stream_cookie || ser->stream_cookie->fd < 0) {
+		errno = EIO;
+		return -1;
+	}
+	return stream_read(ser->stream_cookie, buf, count);
+}
+
+ssize_t ast_tcptls_server_write(struct ast_tcptls_session_instance *ser, const void *buf, size_t count)
+{
+	if (!ser->stream_cookie || ser->stream_cookie->fd < 0) {
+		errno = EIO;
+		return -1;
+	}
+	return stream_write(ser->stream_cookie, buf, count);
+}
+
+static void session_destructor(void *object)
+{
+	struct ast_tcptls_session_instance *ser = object;
+	free(ser->stream_cookie);
+}
+
+static struct ast_tcptls_session_instance *session(int fd, int tls)
+{
+	static const cookie_io_functions_t functions = { .read = stream_read, .write = stream_write, .close = stream_close };
+	struct ast_tcptls_session_instance *ser = __ao2_alloc(sizeof *ser, session_destructor, AO2_ALLOC_OPT_LOCK_MUTEX);
+	struct ast_tcptls_stream *stream = calloc(1, sizeof *stream);
+	struct sockaddr_in *address = (struct sockaddr_in *) &ser->remote_address.ss;
+	stream->fd = fd;
+	stream->tls = tls;
+	stream->timeout = -1;
+	stream->exclusive_input = 1;
+	ser->stream_cookie = stream;
+	ser->fd = fd;
+	ser->f = fopencookie(stream, "w+", functions);
+	/* The real one sets no buffer either: every fgetc is a read. */
+	setvbuf(ser->f, NULL, _IONBF, 0);
+	ser->ssl = tls ? (SSL *) stream : NULL;
+	address->sin_family = AF_INET;
+	address->sin_port = htons(40000);
+	address->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ser->remote_address.len = sizeof *address;
+	return ser;
+}
+
+int host_http_serve(int fd, int tls, const char *path, int method, struct ast_variable *headers)
+{
+	struct ast_tcptls_session_instance *ser = session(fd, tls);
+	struct ast_http_uri *uri = uris;
+	int result = -1;
+	while (uri && strcmp(uri->uri, path))
+		uri = uri->entry.next;
+	if (uri)
+		result = uri->callback(ser, uri, "", method, NULL, headers);
+	else
+		ast_http_error(ser, 404, "Not Found", "no such page");
+	if (ser->f) {
+		fclose(ser->f);
+		ser->f = NULL;
+	}
+	__ao2_ref(ser, -1);
+	ast_variables_destroy(headers);
+	return result;
+}

@@ -1,0 +1,71 @@
+//! Where the modules under test are.
+
+use crate::raw;
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+
+/// The three, in the order of loading.
+pub const ALL: &[&str] = &["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
+
+/// How loading went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Loading {
+    /// Registered and running.
+    Loaded,
+    /// The system's loader refused; the log has why.
+    NotOpened,
+    /// The constructor chose not to register.
+    NotRegistered,
+    /// After the first close it was still in memory.
+    StayedMapped,
+    /// The key or the options were not those of the host.
+    KeyRefused,
+    /// `load` answered no.
+    Declined,
+}
+
+impl Loading {
+    pub(crate) fn from_core(result: raw::host_load) -> Self {
+        match result {
+            raw::HOST_LOADED => Self::Loaded,
+            raw::HOST_NOT_OPENED => Self::NotOpened,
+            raw::HOST_NOT_REGISTERED => Self::NotRegistered,
+            raw::HOST_STAYED_MAPPED => Self::StayedMapped,
+            raw::HOST_KEY_REFUSED => Self::KeyRefused,
+            _ => Self::Declined,
+        }
+    }
+}
+
+/// The file of a module.
+pub fn path(module: &str) -> PathBuf {
+    let named_by_us = directory().join(format!("{module}.so"));
+    if named_by_us.exists() { named_by_us } else { directory().join(format!("lib{module}.so")) }
+}
+
+/// `MODULES_DIR`, or where cargo put them just now.
+pub fn directory() -> &'static Path {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    DIRECTORY.get_or_init(|| {
+        let directory = env::var_os("MODULES_DIR").map_or_else(build, PathBuf::from);
+        // The core looks for this path in /proc/self/maps, which has the real one.
+        fs::canonicalize(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
+    })
+}
+
+fn build() -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.current_dir(&workspace).args(["build", "--quiet", "--release"]);
+    for module in ALL {
+        command.args(["-p", module]);
+    }
+    assert!(command.status().expect("cargo runs").success(), "the modules do not build");
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    target.join("release")
+}

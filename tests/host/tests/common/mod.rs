@@ -1,0 +1,52 @@
+//! What several of the test programs need.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+pub mod websocket;
+
+use std::{
+    sync::mpsc,
+    thread::{self, JoinHandle},
+};
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A thread of the host's that does one call after another, and outlives a module.
+pub struct HostThread {
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HostThread {
+    pub fn start() -> Self {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let thread = thread::spawn(move || queue.iter().for_each(|job| job()));
+        Self { jobs: Some(jobs), thread: Some(thread) }
+    }
+
+    /// Runs `job` there and waits for it.
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
+        let (answer, result) = mpsc::sync_channel(1);
+        let job = Box::new(move || answer.send(job()).expect("somebody waits"));
+        self.jobs.as_ref().expect("runs until dropped").send(job).expect("the thread runs");
+        result.recv().expect("the job did not panic")
+    }
+
+    /// Lets the thread end and waits until it has.
+    pub fn end(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("no job panicked");
+        }
+    }
+}
+
+impl Drop for HostThread {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}

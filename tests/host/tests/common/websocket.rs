@@ -1,0 +1,195 @@
+//! The browser's end of a WebSocket, as plain as RFC 6455 allows.
+
+use host_tests::raw;
+use std::{
+    ffi::CString,
+    io::{Read, Write},
+    os::{fd::IntoRawFd, unix::net::UnixStream},
+    ptr,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// What the core's "TLS" does to every byte.
+const TLS_MASK: u8 = 0x5a;
+
+pub const TEXT: u8 = 1;
+pub const BINARY: u8 = 2;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+/// A connection to the core's HTTP server, which serves it on a thread of its own.
+pub struct Browser {
+    socket: UnixStream,
+    server: Option<JoinHandle<i32>>,
+    tls: bool,
+}
+
+impl Browser {
+    /// Connects and has the request served; `headers` go along with it.
+    pub fn request(uri: &str, tls: bool, headers: &[(&str, &str)]) -> Self {
+        let (socket, theirs) = UnixStream::pair().expect("a socket pair");
+        socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let uri = CString::new(uri).expect("no NUL");
+        let headers = HeaderList::new(headers);
+        let server = thread::spawn(move || {
+            let headers = headers;
+            // SAFETY: a socket and a list that are handed over, a string that lives through the call.
+            unsafe { raw::host_http_serve(theirs.into_raw_fd(), tls.into(), uri.as_ptr(), 0, headers.0) }
+        });
+        Self { socket, server: Some(server), tls }
+    }
+
+    /// Shakes hands for one of `protocols` (RFC 6455 §1.3, with its key), or says what came instead.
+    pub fn connect(uri: &str, tls: bool, protocols: &str) -> Result<Self, String> {
+        let mut browser = Self::request(
+            uri,
+            tls,
+            &[
+                ("Host", "pbx.example"),
+                ("Upgrade", "websocket"),
+                ("Connection", "keep-alive, Upgrade"),
+                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+                ("Sec-WebSocket-Version", "13"),
+                ("Sec-WebSocket-Protocol", protocols),
+                ("Origin", "https://phone.example"),
+            ],
+        );
+        let answer = browser.head();
+        if answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
+            Ok(browser)
+        } else {
+            Err(answer)
+        }
+    }
+
+    /// The head of an HTTP answer.
+    pub fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            if self.read(&mut byte) == 0 {
+                break;
+            }
+            head.push(byte[0]);
+        }
+        String::from_utf8_lossy(&head).into_owned()
+    }
+
+    /// One masked frame.
+    pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+        let mask = [0x37, 0xfa, 0x21, 0x3d];
+        let mut frame = vec![0x80 | opcode];
+        match payload.len() {
+            length @ 0..126 => frame.push(0x80 | length as u8),
+            length @ 126..0x1_0000 => {
+                frame.push(0x80 | 126);
+                frame.extend_from_slice(&(length as u16).to_be_bytes());
+            }
+            length => {
+                frame.push(0x80 | 127);
+                frame.extend_from_slice(&(length as u64).to_be_bytes());
+            }
+        }
+        frame.extend_from_slice(&mask);
+        frame.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+        frame
+    }
+
+    pub fn send(&mut self, opcode: u8, payload: &[u8]) {
+        self.send_bytes(&Self::frame(opcode, payload));
+    }
+
+    /// Sends in one segment, and in one record when there is TLS.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        let masked: Vec<u8> = bytes.iter().map(|byte| byte ^ if self.tls { TLS_MASK } else { 0 }).collect();
+        self.socket.write_all(&masked).expect("the server reads");
+    }
+
+    /// The next frame from the server: opcode and payload.
+    pub fn receive(&mut self) -> (u8, Vec<u8>) {
+        let mut head = [0; 2];
+        self.read_exact(&mut head);
+        assert_eq!(head[1] & 0x80, 0, "a server does not mask (RFC 6455 §5.1)");
+        let length = match head[1] {
+            126 => {
+                let mut length = [0; 2];
+                self.read_exact(&mut length);
+                u16::from_be_bytes(length).into()
+            }
+            127 => {
+                let mut length = [0; 8];
+                self.read_exact(&mut length);
+                usize::try_from(u64::from_be_bytes(length)).expect("fits")
+            }
+            short => usize::from(short),
+        };
+        let mut payload = vec![0; length];
+        self.read_exact(&mut payload);
+        (head[0] & 0x0f, payload)
+    }
+
+    /// Whether the server closed, after whatever it still had to say.
+    pub fn is_closed_by_server(&mut self) -> bool {
+        let mut buffer = [0; 4096];
+        loop {
+            match self.socket.read(&mut buffer) {
+                Ok(0) => return true,
+                Ok(_) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Closes politely and waits until the server's thread is done with us.
+    pub fn close(mut self) -> i32 {
+        self.send(CLOSE, &1000_u16.to_be_bytes());
+        let (opcode, _) = self.receive();
+        assert_eq!(opcode, CLOSE);
+        self.hang_up()
+    }
+
+    /// Just goes away.
+    pub fn hang_up(mut self) -> i32 {
+        // Nothing to do when it is closed already.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
+        self.server.take().expect("joined once").join().expect("the server's thread")
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let got = self.socket.read(buffer).expect("an answer within five seconds");
+        if self.tls {
+            buffer.iter_mut().for_each(|byte| *byte ^= TLS_MASK);
+        }
+        got
+    }
+
+    fn read_exact(&mut self, buffer: &mut [u8]) {
+        self.socket.read_exact(buffer).expect("an answer within five seconds");
+        if self.tls {
+            buffer.iter_mut().for_each(|byte| *byte ^= TLS_MASK);
+        }
+    }
+}
+
+/// Headers as the host hands them over.
+struct HeaderList(*mut asterisk_sys::ast_variable);
+
+// SAFETY: nobody else has the list, and it is plain memory.
+unsafe impl Send for HeaderList {}
+
+impl HeaderList {
+    fn new(headers: &[(&str, &str)]) -> Self {
+        let mut first = ptr::null_mut();
+        for (name, value) in headers.iter().rev() {
+            let (name, value) = (CString::new(*name).expect("no NUL"), CString::new(*value).expect("no NUL"));
+            // SAFETY: strings that live through the call; the core copies them.
+            let variable = unsafe { asterisk_sys::ast_variable_new(name.as_ptr(), value.as_ptr(), c"".as_ptr()) };
+            // SAFETY: just made.
+            unsafe { (*variable).next = first };
+            first = variable;
+        }
+        Self(first)
+    }
+}
