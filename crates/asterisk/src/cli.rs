@@ -87,9 +87,7 @@ unsafe impl Sync for Commands {}
 pub fn register(commands: &'static [Command]) -> Result<Commands, Failed> {
     let mut registered = Commands(Vec::with_capacity(commands.len()));
     for command in commands {
-        let mut raw = sys::ast_cli_entry::default();
-        raw.handler = Some(handle);
-        raw.summary = command.summary.as_ptr();
+        let raw = sys::ast_cli_entry { handler: Some(handle), summary: command.summary.as_ptr(), ..Default::default() };
         let entry = Box::into_raw(Box::new(Entry { raw, command }));
         // SAFETY: the entry stays where it is until the host has let go of it.
         if check(unsafe { sys::ast_cli_register_multiple(&raw mut (*entry).raw, 1) }).is_err() {
@@ -152,10 +150,10 @@ unsafe extern "C" fn handle(
         }
         // Alternatives in braces are completed by the host; there is nothing to add to them.
         sys::CLI_GENERATE => ptr::null_mut(),
-        // SAFETY: for everything else the host passes its arguments, which stay for the call.
         _ => {
-            match fence("a console command", Outcome::Failure, || (command.run)(&unsafe { invocation(raw, arguments) }))
-            {
+            // SAFETY: for everything else the host passes its arguments, which stay for the call.
+            let invocation = unsafe { invocation(raw, arguments) };
+            match fence("a console command", Outcome::Failure, || (command.run)(&invocation)) {
                 Outcome::Success => sys::CLI_SUCCESS,
                 Outcome::ShowUsage => sys::CLI_SHOWUSAGE,
                 Outcome::Failure => sys::CLI_FAILURE,

@@ -50,7 +50,7 @@ impl FrameType {
             sys::AST_FRAME_IMAGE => Self::Image,
             sys::AST_FRAME_CNG => Self::ComfortNoise,
             sys::AST_FRAME_MODEM => Self::Modem,
-            other => Self::Other(other as u32),
+            other => Self::Other(other),
         }
     }
 }
@@ -107,12 +107,12 @@ impl<'a> FrameRef<'a> {
 
     /// When the frame says so: its place in the stream.
     pub fn timestamp_ms(&self) -> Option<i64> {
-        self.has_timing().then(|| self.raw().ts as i64)
+        self.has_timing().then(|| self.raw().ts)
     }
 
     /// How long it lasts, for media with timing and for digits.
     pub fn length_ms(&self) -> i64 {
-        self.raw().len as i64
+        self.raw().len
     }
 
     /// Its number in the stream it came from.
@@ -137,7 +137,7 @@ impl<'a> FrameRef<'a> {
     }
 
     fn has_timing(&self) -> bool {
-        self.raw().flags & (sys::AST_FRFLAG_HAS_TIMING_INFO as u32) != 0
+        self.raw().flags & sys::AST_FRFLAG_HAS_TIMING_INFO != 0
     }
 
     fn raw(&self) -> &'a sys::ast_frame {

@@ -50,3 +50,8 @@ pub(crate) fn check(answer: std::ffi::c_int) -> Result<(), Failed> {
 pub(crate) fn answer(result: Result<(), Failed>) -> std::ffi::c_int {
     if result.is_ok() { 0 } else { -1 }
 }
+
+#[cfg(test)]
+mod fake_host;
+#[cfg(test)]
+mod tests;

@@ -99,7 +99,7 @@ pub fn debug_enabled(level: u32) -> bool {
 /// The debug level set for this module alone; 0 when the host keeps none. Wraps `ast_debug_get_by_module`.
 fn module_debug() -> u32 {
     let flags = symbols::AST_OPTIONS.read().unwrap_or(0);
-    if flags & (sys::AST_OPT_FLAG_DEBUG_MODULE as u32) == 0 {
+    if flags & sys::AST_OPT_FLAG_DEBUG_MODULE == 0 {
         return 0;
     }
     // SAFETY: the name is NUL-terminated and static; the host only compares it.

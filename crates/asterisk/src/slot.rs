@@ -71,7 +71,7 @@ impl FrameSlot {
         }
         let rate = i64::from(format.rate());
         if rate > 0 {
-            frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO as u32;
+            frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO;
             frame.len = (i64::from(frame.samples) * 1000 / rate) as _;
         }
         self.hand_out()

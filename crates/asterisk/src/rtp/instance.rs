@@ -36,6 +36,7 @@ pub mod rtp_code {
 
 /// What a payload type of RTP stands for.
 #[derive(Debug, Clone, Copy)]
+#[allow(clippy::large_enum_variant, reason = "looked up for each packet, so it lives on the stack")]
 pub enum Payload {
     /// A format.
     Media(Format),

@@ -13,6 +13,8 @@ mod instance;
 mod srtp;
 mod stats;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
 pub use engine::{Component, DtmfMode, Engine, Property};

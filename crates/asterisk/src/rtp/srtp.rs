@@ -25,9 +25,11 @@ fn policy_table() -> Option<NonNull<sys::ast_srtp_policy_res>> {
 
 /// One function of a table; `None` while there is no module.
 macro_rules! function {
-    // SAFETY: a table stays in place while it is registered, and a session or policy of its module keeps the module there.
     ($table:expr, $name:ident) => {
-        $table.and_then(|table| unsafe { table.as_ref() }.$name)
+        $table.and_then(|table| {
+            // SAFETY: a table stays in place while it is registered, and what was made with it keeps its module there.
+            unsafe { table.as_ref() }.$name
+        })
     };
 }
 

@@ -83,7 +83,7 @@ impl Tables {
 }
 
 /// No `local_bridge`: packets of bridged calls pass through the host, which is what it does for engines without one.
-fn engine<E: Engine>() -> sys::ast_rtp_engine {
+pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
     sys::ast_rtp_engine {
         name: E::NAME.as_ptr(),
         new: Some(new::<E>),
