@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use asterisk::http::{Handler, Method, Request, Variables};
 use asterisk::limit::RateLimit;
-use websocket::Config;
 use websocket::handshake::{self, Accepted, Refusal};
+use websocket::{CloseCode, Config};
 
 use crate::exports::Handle;
 use crate::protocols::Call;
@@ -75,6 +75,10 @@ fn serve(
     let started = Session::start(running, call.protocol().clone(), stream, config, accepted.response().as_bytes());
     let handle = started.and_then(|session| Handle::new(session).ok_or_else(|| std::io::ErrorKind::OutOfMemory.into()));
     let handle = handle.map_err(|error| asterisk::error!("WebSocket: connection from {}: {error}", Peer(peer)))?;
+    if call.protocol().is_closed() {
+        // Whoever ends its sessions may have looked before this one was there.
+        handle.session().close(CloseCode::GOING_AWAY);
+    }
     asterisk::verbose!(
         2,
         "WebSocket: connection from {} for protocol '{}' (version {}) accepted",

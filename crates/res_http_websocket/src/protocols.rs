@@ -101,6 +101,10 @@ impl Protocol {
         self.calls().closed = true;
     }
 
+    pub fn is_closed(&self) -> bool {
+        self.calls().closed
+    }
+
     /// Waits until every call has returned; `false` if that takes longer than `patience`.
     pub fn wait(&self, patience: Duration) -> bool {
         let deadline = Instant::now() + patience;
