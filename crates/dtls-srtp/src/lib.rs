@@ -1,1 +1,46 @@
-//! DTLS-SRTP (RFC 5763, 5764) on OpenSSL with memory buffers, without I/O.
+//! DTLS-SRTP (RFC 5763, RFC 5764): the keys of a media session, agreed on by a DTLS handshake in the media path and vouched
+//! for by a fingerprint in the SDP.
+//!
+//! This crate opens no sockets and has no timer of its own. The caller feeds datagrams and the time into a [`Session`],
+//! sends what [`Session::poll_transmit`] writes, and learns of the keys by [`Event::Connected`]. The cryptography
+//! is OpenSSL's.
+//!
+//! ```text
+//!   SDP: a=setup, a=fingerprint            media path
+//!   ------------------------------         ---------------------------------------------
+//!   active  (sends the ClientHello) -----> Role::Client  start, handle_datagram ..
+//!   passive (waits for it)          -----> Role::Server        |
+//!   the peer's fingerprint          -----> set_remote_fingerprint, before or after
+//!                                                              v
+//!                                          Event::Connected(Keys)  only once both are there
+//! ```
+//!
+//! Decisions and departures:
+//! - DTLS 1.2 alone. RFC 8827 §6.5 asks for it and forbids to depend on 1.0; OpenSSL has no 1.3.
+//! - The retransmission timer is the caller's `now`, from 100 ms (see [`timer`](mod@timer)). OpenSSL's own follows the wall clock, jumps
+//!   with it, goes off inside of reads, and ends the session after twelve times.
+//! - What could come from anybody ends nothing: plaintext alerts, records that do not parse, handshake messages of the
+//!   wrong direction and application data do not even reach OpenSSL. A ClientHello that cannot be accepted is
+//!   told by [`Event::Refused`], and another one waited for.
+//! - No cookie exchange (RFC 6347 §4.2.1): where it would protect from forged source addresses, ICE has checked the pair.
+//! - No session resumption, which would skip the certificate, and no renegotiation: keys change by a new session.
+//! - DTLS application data is ignored; SRTP carries the media (RFC 5764 §4.1).
+
+mod certificate;
+mod context;
+mod error;
+mod fingerprint;
+mod keys;
+mod libssl;
+mod record;
+mod session;
+pub mod timer;
+mod wire;
+
+pub use certificate::{Certificate, CertificateError};
+pub use context::{Context, ContextConfig, ContextError, DEFAULT_CIPHERS, Verify};
+pub use error::Failure;
+pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
+pub use keys::{Keys, MasterKey, Profile};
+pub use libssl::{cleanup, thread_stop};
+pub use session::{Event, MAX_DATAGRAM_LEN, Role, Session};

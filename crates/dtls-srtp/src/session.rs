@@ -1,0 +1,371 @@
+//! One DTLS association, from the first datagram to the keys.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use openssl::error::ErrorStack;
+use openssl::ssl::{ErrorCode, SslStream};
+use openssl::x509::X509VerifyResult;
+
+use crate::context::Context;
+use crate::error::Failure;
+use crate::fingerprint::{Fingerprint, FingerprintError, HashFunction};
+use crate::keys::{Keys, Profile};
+use crate::libssl;
+use crate::record::{self, Phase};
+use crate::timer::{Due, Timers};
+use crate::wire::Wire;
+
+/// Who sends the ClientHello (RFC 5763 §5: `a=setup`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// `active`
+    Client,
+    /// `passive`
+    Server,
+}
+
+/// What happened.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The handshake is complete and the peer is who its SDP said it is.
+    Connected(Keys),
+    /// A ClientHello that we cannot accept. Anybody could have sent it, so another one is waited for; if it was the peer's,
+    /// this is the reason why there will be no media.
+    Refused(Failure),
+    /// There will be no keys.
+    Failed(Failure),
+    /// The peer ended the association (close_notify, or an encrypted fatal alert).
+    Closed,
+}
+
+/// One DTLS association.
+#[derive(Debug)]
+pub struct Session {
+    context: Arc<Context>,
+    role: Role,
+    state: State,
+    stream: SslStream<Wire>,
+    remote_fingerprints: Vec<Fingerprint>,
+    timers: Timers,
+    last_alert: Option<u8>,
+    events: VecDeque<Event>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Not started; what the peer has sent already is kept.
+    Idle { early: Vec<Vec<u8>> },
+    /// Server: nobody has sent a ClientHello that we took.
+    AwaitingHello,
+    /// Messages are exchanged.
+    Handshake,
+    /// The handshake is complete, but the SDP with the fingerprint has not come.
+    AwaitingFingerprint { keys: Keys },
+    /// Keys were reported. Records are still read: the last flight may have to be sent again.
+    Connected,
+    /// Failed, or closed by either side.
+    Ended,
+}
+
+impl Session {
+    /// An association that begins with [`start`](Self::start).
+    pub fn new(context: &Arc<Context>, role: Role) -> Result<Self, ErrorStack> {
+        Ok(Self {
+            context: Arc::clone(context),
+            role,
+            state: State::Idle { early: Vec::new() },
+            stream: new_stream(context, role)?,
+            remote_fingerprints: Vec::new(),
+            timers: Timers::default(),
+            last_alert: None,
+            events: VecDeque::new(),
+        })
+    }
+
+    /// Changes the role, as a later SDP may until messages have been exchanged; afterwards it stays, and `false` says so.
+    pub fn set_role(&mut self, role: Role) -> Result<bool, ErrorStack> {
+        if role == self.role {
+            return Ok(true);
+        }
+        if !matches!(self.state, State::Idle { .. } | State::AwaitingHello) {
+            return Ok(false);
+        }
+        self.stream = new_stream(&self.context, role)?;
+        self.role = role;
+        self.state = State::Idle { early: Vec::new() };
+        Ok(true)
+    }
+
+    /// Tells the peer's fingerprint (RFC 8122 §5). It may come before the handshake, during it, or after it; if there are
+    /// several, the one with the strongest hash function counts.
+    pub fn set_remote_fingerprint(&mut self, function: HashFunction, text: &str) -> Result<(), FingerprintError> {
+        let fingerprint = Fingerprint::parse(function, text)?;
+        self.remote_fingerprints.retain(|known| known.function() != function);
+        self.remote_fingerprints.push(fingerprint);
+        self.remote_fingerprints.sort_by_key(Fingerprint::function);
+        if let State::AwaitingFingerprint { keys } = &self.state {
+            let keys = keys.clone();
+            self.finish(keys);
+        }
+        Ok(())
+    }
+
+    /// Begins: the client sends its ClientHello, the server takes what has come already. Later calls do nothing.
+    pub fn start(&mut self, now: Instant) {
+        let State::Idle { early } = &mut self.state else { return };
+        let early = std::mem::take(early);
+        match self.role {
+            Role::Client => {
+                self.state = State::Handshake;
+                self.advance(now);
+            }
+            Role::Server => self.state = State::AwaitingHello,
+        }
+        early.iter().for_each(|datagram| self.handle_datagram(now, datagram));
+    }
+
+    /// Takes in one datagram that RFC 7983 says is DTLS. What does not belong to this handshake changes nothing.
+    pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
+        let phase = match &mut self.state {
+            State::Idle { early } => {
+                if early.len() < EARLY_MAX {
+                    early.push(datagram.to_vec());
+                }
+                return;
+            }
+            State::AwaitingHello | State::Handshake => Phase::Handshake,
+            State::AwaitingFingerprint { .. } | State::Connected => Phase::Connected,
+            State::Ended => return,
+        };
+        let filtered = record::filter(self.role, phase, datagram);
+        self.last_alert = filtered.alert.or(self.last_alert);
+        if filtered.records.is_empty() {
+            return;
+        }
+        self.stream.get_mut().receive(filtered.records);
+        match phase {
+            Phase::Handshake => self.advance(now),
+            Phase::Connected => self.read(),
+        }
+    }
+
+    /// Lets time pass. Calling early is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.timers.expire(now) {
+            Some(Due::Retransmission) => libssl::retransmit(&mut self.stream),
+            Some(Due::GivingUp) => self.fail(Failure::TimedOut { alert: self.last_alert }),
+            None => {}
+        }
+    }
+
+    /// Ends the association and tells the peer (close_notify).
+    pub fn close(&mut self) {
+        if matches!(self.state, State::AwaitingFingerprint { .. } | State::Connected) {
+            self.send_close_notify();
+        }
+        self.end();
+    }
+
+    /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram is
+    /// longer than [`MAX_DATAGRAM_LEN`].
+    pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        let datagram = self.stream.get_mut().transmit()?;
+        let len = datagram.len();
+        buffer.get_mut(..len)?.copy_from_slice(&datagram);
+        Some(len)
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) next has something to do. May change after any other call.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Who sends the ClientHello.
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Whether [`Event::Connected`] was reported and the association has not ended since.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state, State::Connected)
+    }
+
+    /// Where the association stands, for people to read.
+    pub fn progress(&self) -> &'static str {
+        match self.state {
+            State::Idle { .. } => "not started",
+            State::AwaitingHello => "waiting for the peer's ClientHello",
+            State::Handshake => "handshake under way",
+            State::AwaitingFingerprint { .. } => "handshake complete, waiting for the peer's fingerprint",
+            State::Connected => "connected",
+            State::Ended => "ended",
+        }
+    }
+
+    /// Lets OpenSSL work on what has come, and notes where that led.
+    fn advance(&mut self, now: Instant) {
+        let queued = self.stream.get_ref().queued();
+        match self.stream.do_handshake() {
+            Ok(()) => self.complete(),
+            Err(error) if error.code() == ErrorCode::WANT_READ => self.await_peer(now, queued),
+            Err(error) => self.refuse(&error),
+        }
+    }
+
+    /// OpenSSL wants more. If it has sent something, that is a new flight: it sends nothing again on its own.
+    fn await_peer(&mut self, now: Instant, queued: usize) {
+        let has_sent = self.stream.get_ref().queued() > queued;
+        if has_sent {
+            self.state = State::Handshake;
+        }
+        if !libssl::is_flight_outstanding(self.stream.ssl()) {
+            self.timers.flight_answered();
+        } else if has_sent {
+            self.timers.flight_sent(now);
+        }
+    }
+
+    fn refuse(&mut self, error: &openssl::ssl::Error) {
+        let failure = self.reason(error);
+        if !matches!(self.state, State::AwaitingHello) {
+            return self.fail(failure);
+        }
+        match new_stream(&self.context, self.role) {
+            Ok(mut stream) => {
+                // With the alert that tells the peer.
+                self.stream.get_mut().hand_over(stream.get_mut());
+                self.stream = stream;
+                if self.events.len() < EVENTS_MAX {
+                    self.events.push_back(Event::Refused(failure));
+                }
+            }
+            Err(_) => self.fail(failure),
+        }
+    }
+
+    fn reason(&self, error: &openssl::ssl::Error) -> Failure {
+        let verified = self.stream.ssl().verify_result();
+        if verified != X509VerifyResult::OK && self.context.verify().certificate {
+            return Failure::CertificateNotTrusted(verified.error_string().to_owned());
+        }
+        match error.ssl_error().and_then(|stack| stack.errors().first()) {
+            Some(first) => Failure::Handshake(first.reason().unwrap_or("unknown reason").to_owned()),
+            None => Failure::Handshake(error.to_string()),
+        }
+    }
+
+    /// The handshake is over: derive the keys, look at the certificate.
+    fn complete(&mut self) {
+        self.timers.stop();
+        match self.export_keys() {
+            Ok(keys) => self.finish(keys),
+            Err(failure) => self.fail_politely(failure),
+        }
+        if self.is_connected() {
+            // What came in the same datagram behind the last message.
+            self.read();
+        }
+    }
+
+    /// RFC 5764 §4.2.
+    fn export_keys(&self) -> Result<Keys, Failure> {
+        let ssl = self.stream.ssl();
+        let profile = ssl
+            .selected_srtp_profile()
+            .and_then(|profile| Profile::from_name(profile.name()))
+            .ok_or(Failure::NoProfile)?;
+        let mut material = vec![0; profile.material_len()];
+        ssl.export_keying_material(&mut material, "EXTRACTOR-dtls_srtp", None)
+            .map_err(|error| Failure::Handshake(error.to_string()))?;
+        Ok(Keys::split(profile, self.role, &mut material))
+    }
+
+    /// The one place where keys are reported.
+    fn finish(&mut self, keys: Keys) {
+        match self.check_fingerprint() {
+            Ok(true) => {
+                self.state = State::Connected;
+                self.events.push_back(Event::Connected(keys));
+            }
+            Ok(false) => self.state = State::AwaitingFingerprint { keys },
+            Err(failure) => self.fail_politely(failure),
+        }
+    }
+
+    /// RFC 5763 §5: whether the certificate is the one of the SDP, or `false` when there is no SDP yet.
+    fn check_fingerprint(&self) -> Result<bool, Failure> {
+        if !self.context.verify().fingerprint {
+            return Ok(true);
+        }
+        let Some(expected) = self.remote_fingerprints.last() else { return Ok(false) };
+        let certificate = self.stream.ssl().peer_certificate().ok_or(Failure::NoCertificate)?;
+        let received = Fingerprint::of(&certificate, expected.function())
+            .map_err(|error| Failure::Handshake(error.to_string()))?;
+        if !expected.matches(&received) {
+            return Err(Failure::FingerprintMismatch { expected: expected.clone(), received });
+        }
+        Ok(true)
+    }
+
+    /// Reads records after the handshake: the peer's last flight again, which OpenSSL answers with ours, or its farewell.
+    fn read(&mut self) {
+        let mut ignored = [0; 256];
+        loop {
+            match self.stream.ssl_read(&mut ignored) {
+                Ok(_) => {}
+                Err(error) if error.code() == ErrorCode::WANT_READ => return,
+                // Only an encrypted alert leads here.
+                Err(_) => {
+                    self.send_close_notify();
+                    self.events.push_back(Event::Closed);
+                    return self.end();
+                }
+            }
+        }
+    }
+
+    fn fail_politely(&mut self, failure: Failure) {
+        self.send_close_notify();
+        self.fail(failure);
+    }
+
+    fn send_close_notify(&mut self) {
+        // An association that is in pieces already cannot say goodbye, and need not.
+        let _ = self.stream.shutdown();
+    }
+
+    fn fail(&mut self, failure: Failure) {
+        self.events.push_back(Event::Failed(failure));
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.timers.stop();
+        self.state = State::Ended;
+    }
+}
+
+fn new_stream(context: &Context, role: Role) -> Result<SslStream<Wire>, ErrorStack> {
+    let mut ssl = context.ssl()?;
+    ssl.set_mtu(MAX_DATAGRAM_LEN as u32)?;
+    match role {
+        Role::Client => ssl.set_connect_state(),
+        Role::Server => ssl.set_accept_state(),
+    }
+    libssl::disarm_timer(&mut ssl);
+    SslStream::new(ssl, Wire::default())
+}
+
+/// What passes every path that carries media: IPv6 with a tunnel or two around it.
+pub const MAX_DATAGRAM_LEN: usize = 1200;
+/// A ClientHello with post-quantum key shares is two datagrams; it may come twice.
+const EARLY_MAX: usize = 8;
+/// Events that nobody fetches.
+const EVENTS_MAX: usize = 16;
