@@ -45,6 +45,9 @@ impl Home {
             let source = if replaced { ours.join(&name) } else { prefix.modules().join(&name) };
             symlink(source.canonicalize()?, self.root.join("modules").join(&name))?;
         }
+        if let Some(documentation) = prefix.documentation() {
+            symlink(documentation.canonicalize()?, self.root.join("data/documentation"))?;
+        }
         if let Some(sounds) = prefix.sounds() {
             symlink(sounds.canonicalize()?, self.root.join("data/sounds"))?;
         }

@@ -58,7 +58,16 @@ impl Prefix {
 
     /// Its sounds, where it has any.
     pub fn sounds(&self) -> Option<PathBuf> {
-        let places = ["var/lib/asterisk/sounds", "share/asterisk/sounds", "usr/share/asterisk/sounds"];
-        places.iter().map(|place| self.root.join(place)).find(|path| path.exists())
+        self.data("sounds")
+    }
+
+    /// The descriptions of its applications, without which it warns of each.
+    pub fn documentation(&self) -> Option<PathBuf> {
+        self.data("documentation")
+    }
+
+    fn data(&self, what: &str) -> Option<PathBuf> {
+        let places = ["var/lib/asterisk", "share/asterisk", "usr/share/asterisk"];
+        places.iter().map(|place| self.root.join(place).join(what)).find(|path| path.exists())
     }
 }

@@ -1,0 +1,121 @@
+//! Many calls: ten of forty seconds in a row, and hundreds after which nothing is left behind.
+//!
+//! These take minutes each, so they run when asked for: `cargo test --package e2e --test endurance -- --ignored`.
+
+use std::fs;
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone, RtcpMux};
+use e2e::proof::EchoCall;
+use e2e::site::{ANNOUNCEMENT, Site};
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_of_chromium() -> Result {
+    ten(Browser::Chromium, "ten-chromium", None, EchoCall::LONG)
+}
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_of_firefox() -> Result {
+    ten(Browser::Firefox, "ten-firefox", None, EchoCall::LONG)
+}
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_of_chromium_that_negotiates_rtcp_mux() -> Result {
+    ten(Browser::Chromium, "ten-nego-chromium", None, EchoCall::LONG.negotiating())
+}
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_of_firefox_that_negotiates_rtcp_mux() -> Result {
+    ten(Browser::Firefox, "ten-nego-firefox", None, EchoCall::LONG.negotiating())
+}
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_of_chromium_without_rtcp_mux() -> Result {
+    ten(Browser::Chromium, "ten-nomux-chromium", Some("no"), EchoCall::LONG.negotiating())
+}
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_of_firefox_without_rtcp_mux() -> Result {
+    ten(Browser::Firefox, "ten-nomux-firefox", Some("no"), EchoCall::LONG.negotiating())
+}
+
+#[test]
+#[ignore = "a quarter of an hour"]
+fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
+    let Some(lab) = Lab::start("hundreds", &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    for _ in 0..5 {
+        short(&lab, &mut phone)?;
+    }
+    let before = Footprint::of(&lab)?;
+    let mut hundred = before;
+    for call in 1..=500 {
+        short(&lab, &mut phone)?;
+        if call == 100 {
+            hundred = Footprint::of(&lab)?;
+            println!("before {before:?}, after 100 calls {hundred:?}");
+            ensure((hundred.descriptors, hundred.threads) == (before.descriptors, before.threads), || {
+                format!("100 calls left something behind: {before:?}, {hundred:?}")
+            })?;
+        }
+    }
+    let after = Footprint::of(&lab)?;
+    println!("after 500 calls {after:?}");
+    let grown = after.resident_kib.saturating_sub(hundred.resident_kib);
+    ensure(grown < 1024, || format!("grown by {grown} KiB from call 100 to call 500"))
+}
+
+fn ten(browser: Browser, name: &str, rtcpmux: Option<&'static str>, call: EchoCall) -> Result {
+    let Some(lab) = Lab::start(name, &Site { rtcpmux, ..Site::default() })? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    for number in 1..=10 {
+        let statistics = call.place(&lab, &mut phone, "echo")?;
+        println!("{name} call {number}: {statistics}");
+    }
+    Ok(())
+}
+
+fn short(lab: &Lab, phone: &mut Phone) -> Result {
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(ANNOUNCEMENT)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))?;
+    // Recordings are not what is counted here.
+    let recordings = lab.directory().join("spool/monitor");
+    fs::remove_dir_all(&recordings)?;
+    Ok(fs::create_dir(&recordings)?)
+}
+
+/// What a process holds.
+#[derive(Clone, Copy, Debug)]
+struct Footprint {
+    descriptors: usize,
+    threads: usize,
+    resident_kib: usize,
+}
+
+impl Footprint {
+    /// Once what a call leaves for a while is gone: chan_sip keeps a dialog for 32 s after its BYE (RFC 3261 §17.1.2.2).
+    fn of(lab: &Lab) -> Result<Self> {
+        std::thread::sleep(Duration::from_secs(40));
+        let process = format!("/proc/{}", lab.asterisk().pid());
+        let status = fs::read_to_string(format!("{process}/status"))?;
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name));
+            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+        };
+        Ok(Self {
+            descriptors: fs::read_dir(format!("{process}/fd"))?.count(),
+            threads: field("Threads:"),
+            resident_kib: field("VmRSS:"),
+        })
+    }
+}

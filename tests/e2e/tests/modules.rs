@@ -1,0 +1,80 @@
+//! Modules come and go under a running host, and calls go on afterwards.
+
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone, RtcpMux, Transport};
+use e2e::proof::EchoCall;
+use e2e::site::{Site, VOICE};
+
+/// Names and descriptions, as the originals have them.
+const MODULES: [(&str, &str); 3] = [
+    ("res_http_websocket.so", "HTTP WebSocket Support"),
+    ("res_srtp.so", "Secure RTP (SRTP)"),
+    ("res_rtp_asterisk.so", "Asterisk RTP Stack"),
+];
+
+#[test]
+fn the_host_lists_the_three_as_it_lists_the_originals() -> Result {
+    let Some(lab) = Lab::start("module-show", &Site::default())? else { return Ok(()) };
+    let list = lab.asterisk().cli("module show like res_")?;
+    for (module, description) in MODULES {
+        let listed = list.lines().any(|line| line.starts_with(module) && line.contains(description));
+        ensure(listed, || format!("{module} is not listed as {description:?}:\n{list}"))?;
+    }
+    Ok(())
+}
+
+#[test]
+fn unloaded_and_loaded_three_times_and_then_a_call() -> Result {
+    let Some(lab) = Lab::start("reload", &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    for _ in 0..3 {
+        phone.call("echo", RtcpMux::Require)?;
+        phone.hears(VOICE)?;
+        for module in ["res_srtp.so", "res_rtp_asterisk.so", "res_http_websocket.so"] {
+            refuses_to_go(&lab, module)?;
+        }
+        phone.hears(VOICE)?;
+        phone.hangup()?;
+        lab.until_idle(Duration::from_secs(5))?;
+        // chan_sip keeps the engine's instance of a call for as long as it may have to repeat the answer to its BYE.
+        std::thread::sleep(Duration::from_secs(35));
+
+        refuses_to_go(&lab, "res_http_websocket.so")?;
+        for module in ["res_srtp.so", "res_rtp_asterisk.so"] {
+            goes(&lab, module)?;
+            comes(&lab, module)?;
+        }
+        phone.unregister()?;
+        for module in ["chan_sip.so", "res_http_websocket.so"] {
+            goes(&lab, module)?;
+        }
+        for module in ["res_http_websocket.so", "chan_sip.so"] {
+            comes(&lab, module)?;
+        }
+        phone.register(&lab, Transport::Plain)?;
+    }
+    EchoCall::SHORT.place(&lab, &mut phone, "echo").map(drop)
+}
+
+fn goes(lab: &Lab, module: &str) -> Result {
+    let answer = lab.asterisk().cli(&format!("module unload {module}"))?;
+    ensure(!is_loaded(lab, module)?, || format!("{module} stays: {answer}"))
+}
+
+fn refuses_to_go(lab: &Lab, module: &str) -> Result {
+    let answer = lab.asterisk().cli(&format!("module unload {module}"))?;
+    ensure(is_loaded(lab, module)?, || format!("{module} went: {answer}"))
+}
+
+fn comes(lab: &Lab, module: &str) -> Result {
+    let answer = lab.asterisk().cli(&format!("module load {module}"))?;
+    ensure(is_loaded(lab, module)?, || format!("{module} does not load: {answer}"))
+}
+
+fn is_loaded(lab: &Lab, module: &str) -> Result<bool> {
+    let list = lab.asterisk().cli(&format!("module show like {module}"))?;
+    Ok(list.lines().any(|line| line.starts_with(module)))
+}
