@@ -1,1 +1,150 @@
-//! Asterisk RTP Stack for Asterisk 11, in place of its res_rtp_asterisk.so.
+//! Asterisk RTP Stack for Asterisk 11, in place of its res_rtp_asterisk.so: the engine of every call.
+//!
+//! Glue. What RTP, ICE, DTLS-SRTP are is in the crates of those names; here are sockets, threads and
+//! locks. `session.rs` says who may hold what; `engine.rs` is the one thread; `state.rs` is a session,
+//! `transport.rs` and `receive.rs` what happens to a datagram, `read.rs` and `write.rs` the way to and
+//! from the host's frames; `host.rs`, `host_ice.rs` and `host_dtls.rs` are what the host calls.
+
+mod cli;
+mod config;
+mod contexts;
+mod counters;
+mod debug;
+mod dtls;
+mod engine;
+mod host;
+mod host_dtls;
+mod host_ice;
+mod ice_side;
+mod interfaces;
+mod notes;
+mod outgoing;
+mod pollable;
+mod read;
+mod receive;
+mod ring;
+mod rtcp;
+mod rtcp_notes;
+mod session;
+mod sockets;
+mod state;
+mod stats;
+mod transport;
+mod watch;
+mod write;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use asterisk::config::Reload;
+use asterisk::module::{LoadResult, Module};
+use asterisk::rtp::Registration;
+use asterisk::{Failed, fence};
+
+use crate::config::Settings;
+use crate::contexts::Contexts;
+use crate::engine::Engine;
+use crate::session::Session;
+
+asterisk::module! {
+    name: c"res_rtp_asterisk",
+    description: c"Asterisk RTP Stack",
+    flags: asterisk::module::LOAD_ORDER,
+    module: RtpModule,
+}
+
+/// The module, to the loader.
+struct RtpModule;
+
+/// What all sessions share, from load to unload.
+struct Globals {
+    settings: Mutex<Arc<Settings>>,
+    contexts: Contexts,
+    engine: Engine,
+}
+
+/// What is registered with the host.
+struct Loaded {
+    /// Taken back in this order.
+    registration: Registration<Session>,
+    commands: asterisk::cli::Commands,
+    globals: Arc<Globals>,
+}
+
+static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
+static GLOBALS: Mutex<Option<Arc<Globals>>> = Mutex::new(None);
+
+impl Module for RtpModule {
+    const RELOADS: bool = true;
+
+    fn load() -> LoadResult {
+        match load() {
+            Ok(()) => LoadResult::Success,
+            Err(Failed) => LoadResult::Decline,
+        }
+    }
+
+    fn unload() -> Result<(), Failed> {
+        let Some(Loaded { registration, commands, globals }) = lock(&LOADED).take() else { return Ok(()) };
+        drop(registration);
+        drop(commands);
+        lock(&GLOBALS).take();
+        // The last count of it: the engine thread is joined here, before the code goes.
+        drop(globals);
+        Ok(())
+    }
+
+    fn reload() -> Result<(), Failed> {
+        if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
+            globals.set_settings(settings);
+        }
+        Ok(())
+    }
+
+    fn closing() {
+        // SAFETY: the object goes: no session, no thread of ours and no host thread is in it, and each
+        // host thread that was has let go of OpenSSL since (`fence::set_after`).
+        unsafe { dtls_srtp::cleanup() };
+    }
+}
+
+fn load() -> Result<(), Failed> {
+    fence::set_after(dtls_srtp::thread_stop);
+    let settings = Settings::load(Reload::Always).unwrap_or_default();
+    let engine = Engine::start().map_err(|error| {
+        asterisk::error!("the RTP engine's thread could not be started: {error}");
+        Failed
+    })?;
+    let (first, last) = settings.ports;
+    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts: Contexts::default(), engine });
+    *lock(&GLOBALS) = Some(Arc::clone(&globals));
+    let registered = asterisk::rtp::register::<Session>()
+        .and_then(|registration| Ok((registration, asterisk::cli::register(&cli::COMMANDS)?)));
+    let Ok((registration, commands)) = registered else {
+        lock(&GLOBALS).take();
+        return Err(Failed);
+    };
+    *lock(&LOADED) = Some(Loaded { registration, commands, globals });
+    asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
+    Ok(())
+}
+
+/// What all sessions share, while the module is loaded.
+fn globals() -> Option<Arc<Globals>> {
+    lock(&GLOBALS).clone()
+}
+
+impl Globals {
+    /// What `rtp.conf` says at this moment.
+    fn settings(&self) -> Arc<Settings> {
+        Arc::clone(&lock(&self.settings))
+    }
+
+    fn set_settings(&self, settings: Settings) {
+        *lock(&self.settings) = Arc::new(settings);
+    }
+}
+
+/// Nothing panics while these are held; were it otherwise, what they hold would still be whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

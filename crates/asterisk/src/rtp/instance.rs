@@ -98,6 +98,12 @@ impl<'a> Instance<'a> {
         unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), SockAddr::from(address).as_ptr()) };
     }
 
+    /// Says that the peer receives nowhere (any more). As [`Self::set_remote_address`].
+    pub fn clear_remote_address(&self) {
+        // SAFETY: a live instance, and an address that is copied.
+        unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), SockAddr::null().as_ptr()) };
+    }
+
     /// Wraps `ast_rtp_instance_get_prop`.
     pub fn property(&self, property: Property) -> i32 {
         // SAFETY: lent to us.

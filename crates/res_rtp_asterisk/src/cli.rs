@@ -1,0 +1,121 @@
+//! `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::Ordering;
+
+use asterisk::cli::{Command, Invocation, Outcome};
+use asterisk::cli_print;
+
+use crate::config::Mux;
+use crate::debug::{self, Only, Switch};
+
+/// All of them.
+pub static COMMANDS: [Command; 4] = [
+    Command {
+        words: c"rtp set debug {on|off|ip}",
+        summary: c"Enable/Disable RTP debugging",
+        usage: c"Usage: rtp set debug {on|off|ip host[:port]}\n       Shows every RTP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
+        run: |invocation| set_debug(invocation, &debug::RTP, "RTP"),
+    },
+    Command {
+        words: c"rtcp set debug {on|off|ip}",
+        summary: c"Enable/Disable RTCP debugging",
+        usage: c"Usage: rtcp set debug {on|off|ip host[:port]}\n       Shows every RTCP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
+        run: |invocation| set_debug(invocation, &debug::RTCP, "RTCP"),
+    },
+    Command {
+        words: c"rtcp set stats {on|off}",
+        summary: c"Enable/Disable RTCP stats",
+        usage: c"Usage: rtcp set stats {on|off}\n       Shows the statistics of a call when it ends.\n",
+        run: set_stats,
+    },
+    Command {
+        words: c"rtp show settings",
+        summary: c"Show what rtp.conf says",
+        usage: c"Usage: rtp show settings\n       Shows the settings that new calls begin with.\n",
+        run: show_settings,
+    },
+];
+
+fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcome {
+    let words: Vec<&str> = invocation.arguments().collect();
+    match words.get(3..) {
+        Some(["on"]) => {
+            switch.turn_on(None);
+            cli_print!(invocation, "{what} Debugging Enabled");
+        }
+        Some(["off"]) => {
+            switch.turn_off();
+            cli_print!(invocation, "{what} Debugging Disabled");
+        }
+        Some(["ip", peer]) => {
+            let Some(only) = peer_of(peer) else {
+                cli_print!(invocation, "Lookup failed for '{peer}'");
+                return Outcome::Failure;
+            };
+            switch.turn_on(Some(only));
+            cli_print!(invocation, "{what} Debugging Enabled for address: {peer}");
+        }
+        _ => return Outcome::ShowUsage,
+    }
+    Outcome::Success
+}
+
+/// An address with or without a port. Names are not resolved: the console would wait for DNS.
+fn peer_of(text: &str) -> Option<Only> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some(Only { ip: address.ip(), port: Some(address.port()).filter(|port| *port != 0) });
+    }
+    let ip: IpAddr = text.trim_matches(['[', ']']).parse().ok()?;
+    Some(Only { ip, port: None })
+}
+
+fn set_stats(invocation: &Invocation<'_>) -> Outcome {
+    let on = match invocation.argument(3) {
+        Some("on") => true,
+        Some("off") => false,
+        _ => return Outcome::ShowUsage,
+    };
+    debug::STATISTICS.store(on, Ordering::Relaxed);
+    cli_print!(invocation, "RTCP Stats {}", if on { "Enabled" } else { "Disabled" });
+    Outcome::Success
+}
+
+fn show_settings(invocation: &Invocation<'_>) -> Outcome {
+    let Some(globals) = crate::globals() else { return Outcome::Failure };
+    let settings = globals.settings();
+    let yes = |value| if value { "yes" } else { "no" };
+    let mux = match settings.rtcp_mux {
+        Mux::Auto => "auto",
+        Mux::Yes => "yes",
+        Mux::No => "no",
+    };
+    cli_print!(
+        invocation,
+        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}",
+        settings.ports.0,
+        settings.ports.1,
+        yes(settings.checksums),
+        settings.dtmf_timeout,
+        settings.rtcp_interval.as_millis(),
+        yes(settings.strict_rtp),
+        settings.probation,
+        yes(settings.ice)
+    );
+    Outcome::Success
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_with_and_without_port() {
+        let only = |ip: &str, port| Some(Only { ip: ip.parse().unwrap(), port });
+        assert_eq!(peer_of("192.0.2.1"), only("192.0.2.1", None));
+        assert_eq!(peer_of("192.0.2.1:4000"), only("192.0.2.1", Some(4000)));
+        assert_eq!(peer_of("[2001:db8::1]:4000"), only("2001:db8::1", Some(4000)));
+        assert_eq!(peer_of("[2001:db8::1]"), only("2001:db8::1", None));
+        assert_eq!(peer_of("phone.example"), None);
+    }
+}

@@ -1,0 +1,64 @@
+//! What was refused, and why: one count per reason, so that "no audio" has a name.
+
+/// Why a datagram went no further, or a frame was not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Refused {
+    /// RFC 7983 knows no such first octet, or nobody asked for such a datagram.
+    Unknown,
+    /// STUN without an ICE session, or one that the agent refused.
+    Stun,
+    /// DTLS where none is configured, or from elsewhere than ICE or the signalling say.
+    Dtls,
+    /// Media or RTCP before the keys that are due.
+    NoKeys,
+    /// SRTP or SRTCP that did not verify, or was a replay.
+    Srtp,
+    /// Media from another source than the one that was learned or checked.
+    Source,
+    /// Not RTP or RTCP after all.
+    Malformed,
+    /// A duplicate or an unconfirmed jump.
+    Sequence,
+    /// RTCP while RTCP is off.
+    RtcpOff,
+    /// A payload type that was not negotiated.
+    PayloadType,
+    /// The bounded ring let go of an older packet.
+    RingFull,
+    /// Not sent: no keys, no address, or no consent.
+    Unsendable,
+}
+
+/// One count per [`Refused`].
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Counters([u64; 12]);
+
+impl Counters {
+    /// Counts one.
+    pub fn add(&mut self, reason: Refused) {
+        if let Some(count) = self.0.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// All that are not zero, for a line when the session ends.
+    pub fn told(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        NAMES.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
+    }
+}
+
+const NAMES: [&str; 12] = [
+    "unknown",
+    "stun",
+    "dtls",
+    "no keys",
+    "srtp",
+    "source",
+    "malformed",
+    "sequence",
+    "rtcp off",
+    "payload type",
+    "ring full",
+    "unsendable",
+];

@@ -1,0 +1,163 @@
+//! DTLS-SRTP as chan_sip drives it: a configuration, a role that the two descriptions settle
+//! (RFC 5763 §5), and the fingerprint that the peer's description promises.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use asterisk::rtp::Setup;
+use dtls_srtp::{HashFunction, Role};
+use ice::Component;
+
+use crate::contexts::Configuration;
+
+/// The DTLS side of a session.
+pub struct Dtls {
+    /// Certificate and context, shared by all calls of the same configuration.
+    pub configuration: Arc<Configuration>,
+    setup: Setup,
+    remote_fingerprint: Option<(HashFunction, String)>,
+    /// One association for each component; the second only where RTCP is not multiplexed.
+    pub links: [Link; 2],
+    /// The host wants handshakes to begin.
+    pub activated: bool,
+    /// There were keys for media; they stay in use until newer ones come.
+    pub keyed: bool,
+}
+
+/// One association, or the lack of it.
+#[derive(Default)]
+pub struct Link {
+    /// The handshake, and what follows it.
+    pub session: Option<dtls_srtp::Session>,
+    /// How far it is.
+    pub phase: Phase,
+    /// Where the peer's datagrams came from, for answers before ICE has selected.
+    pub from: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// How far an association is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// Nothing has happened.
+    #[default]
+    Idle,
+    /// The handshake runs.
+    Handshaking,
+    /// There are keys.
+    Connected,
+    /// There will be none, until the peer offers another association.
+    Failed,
+}
+
+impl Dtls {
+    /// Nothing known of the peer.
+    pub fn new(configuration: Arc<Configuration>, setup: Setup) -> Self {
+        let links = Default::default();
+        Self { configuration, setup, remote_fingerprint: None, links, activated: false, keyed: false }
+    }
+
+    /// What our description says.
+    pub fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// The peer's description says so. Whether our role changed while there was an association.
+    pub fn set_setup(&mut self, told: Setup) {
+        let ours = match told {
+            Setup::Active => Setup::Passive,
+            Setup::Passive => Setup::Active,
+            // RFC 5763 §5 prefers that the answerer is active: it knows the fingerprint already.
+            Setup::ActPass if self.setup == Setup::ActPass => Setup::Active,
+            Setup::ActPass => self.setup,
+            Setup::HoldConn => Setup::HoldConn,
+        };
+        let before = std::mem::replace(&mut self.setup, ours);
+        if before != ours && self.has_association() && matches!(ours, Setup::Active | Setup::Passive) {
+            self.start_over();
+        }
+    }
+
+    /// The peer's certificate has this fingerprint. Another one than before is another association
+    /// (RFC 8842 §4).
+    pub fn set_fingerprint(&mut self, hash: HashFunction, fingerprint: &str) {
+        let told = (hash, fingerprint.to_ascii_uppercase());
+        let known = self.remote_fingerprint.as_ref();
+        // A description may have one for each hash function: they name the same certificate. SHA-256
+        // is kept, whatever their order.
+        if known.is_some_and(|(known, _)| *known != hash) && hash == HashFunction::Sha1 {
+            return;
+        }
+        let changed = known.is_some_and(|known| known.0 == told.0 && known.1 != told.1);
+        self.remote_fingerprint = Some(told);
+        if changed && self.has_association() {
+            self.start_over();
+        }
+    }
+
+    /// Forgets the association; the keys stay until there are newer ones.
+    pub fn start_over(&mut self) {
+        self.links = Default::default();
+    }
+
+    /// Whether a handshake has begun.
+    pub fn has_association(&self) -> bool {
+        self.links.iter().any(|link| link.phase != Phase::Idle)
+    }
+
+    /// Whether media is keyed by an association that both sides know.
+    pub fn is_connected(&self) -> bool {
+        self.links[0].phase == Phase::Connected
+    }
+
+    /// The link of that component.
+    pub fn link(&mut self, component: Component) -> &mut Link {
+        &mut self.links[usize::from(component == Component::Rtcp)]
+    }
+
+    /// Begins the handshake as the client, if that is our role and nothing is missing.
+    pub fn begin_if_active(&mut self, now: Instant, component: Component) {
+        let ready = self.activated && self.setup == Setup::Active && self.is_peer_known();
+        if ready && self.link(component).phase == Phase::Idle {
+            self.begin(now, component, Role::Client);
+        }
+    }
+
+    /// A datagram came before we began: the peer is the client, if it may be.
+    pub fn begin_if_passive(&mut self, now: Instant, component: Component) {
+        if self.link(component).phase != Phase::Idle || !self.is_peer_known() {
+            return;
+        }
+        if self.setup == Setup::ActPass {
+            self.setup = Setup::Passive;
+        }
+        if self.setup == Setup::Passive {
+            self.begin(now, component, Role::Server);
+        }
+    }
+
+    /// When the first of the associations wants time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.links.iter().filter_map(|link| link.session.as_ref()?.poll_timeout()).min()
+    }
+
+    fn begin(&mut self, now: Instant, component: Component, role: Role) {
+        let context = &self.configuration.context;
+        let session = dtls_srtp::Session::new(context, role).map(|mut session| {
+            if let Some((hash, fingerprint)) = &self.remote_fingerprint {
+                // Was parsed when it was told.
+                let _ = session.set_remote_fingerprint(*hash, fingerprint);
+            }
+            session.start(now);
+            session
+        });
+        let link = self.link(component);
+        link.phase = if session.is_ok() { Phase::Handshaking } else { Phase::Failed };
+        link.session = session.ok();
+    }
+
+    /// The fingerprint has to be known before the handshake, if it is to be verified at all.
+    fn is_peer_known(&self) -> bool {
+        self.remote_fingerprint.is_some() || !self.configuration.verify_fingerprint
+    }
+}

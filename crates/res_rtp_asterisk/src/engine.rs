@@ -1,0 +1,223 @@
+//! The engine thread: timers of ICE, DTLS, RTCP and digits, and the sockets that nobody reads.
+//!
+//! A channel whose dialplan waits (an unanswered INVITE, AGI, a database) reads nothing, but the
+//! peer's checks and handshakes want answers. So this thread watches the sockets of every ICE or
+//! DTLS session from the moment it starts: silently while the channel reads, with `epoll` as soon as
+//! it has not read for [`crate::watch::PATIENCE`]. It sleeps until the next deadline or until one of the
+//! sockets is ready.
+//!
+//! The table holds its own `Arc<Session>`, never a reference to the host's instance: the last of
+//! those would run `destroy` on this thread. The table's lock is the innermost of all.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::io;
+use std::os::fd::RawFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use asterisk::fence::fence;
+use asterisk::thread;
+use ice::Component;
+
+use crate::pollable::{Poll, Signal};
+use crate::session::Session;
+
+/// Names a session to the thread, for the life of the module.
+pub type Id = u64;
+
+/// What sessions and the thread share.
+pub struct Shared {
+    poll: Poll,
+    wake: Signal,
+    stopping: AtomicBool,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    next_id: Id,
+    sessions: HashMap<Id, Arc<Session>>,
+    deadlines: BinaryHeap<Reverse<(Instant, Id)>>,
+    /// Until when the thread sleeps; `None` while it works, or for ever.
+    sleeps_until: Option<Instant>,
+    sleeps: bool,
+}
+
+/// The thread itself. Joined when this goes.
+pub struct Engine {
+    shared: Arc<Shared>,
+    thread: Option<thread::JoinHandle>,
+}
+
+impl Engine {
+    /// Starts the thread.
+    pub fn start() -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            poll: Poll::new()?,
+            wake: Signal::new()?,
+            stopping: AtomicBool::new(false),
+            table: Mutex::default(),
+        });
+        shared.poll.watch_signal(&shared.wake, WAKE)?;
+        let of_thread = Arc::clone(&shared);
+        let thread = thread::spawn(c"rtp-engine", move || of_thread.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// For sessions to register with.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        self.shared.wake.raise();
+        if let Some(thread) = self.thread.take() {
+            thread.join();
+        }
+    }
+}
+
+impl Shared {
+    /// A name for a session about to be made.
+    pub fn next_id(&self) -> Id {
+        let mut table = self.table();
+        table.next_id += 1;
+        table.next_id
+    }
+
+    /// The thread may look after this session from now on.
+    pub fn add(&self, session: &Arc<Session>) {
+        self.table().sessions.insert(session.id(), Arc::clone(session));
+    }
+
+    /// The thread takes this session up no more. It may be at it at this moment: whoever calls locks
+    /// the session afterwards to wait for that.
+    pub fn remove(&self, id: Id, sockets: [RawFd; 2]) {
+        for socket in sockets {
+            self.poll.forget(socket);
+        }
+        let session = self.table().sessions.remove(&id);
+        drop(session); // with the table open again: this may be the last of it
+    }
+
+    /// Has the session's `handle_timeout` called at `deadline`. Earlier and additional calls happen.
+    pub fn schedule(&self, id: Id, deadline: Instant) {
+        let mut table = self.table();
+        table.deadlines.push(Reverse((deadline, id)));
+        let sleeps_past_it = table.sleeps && table.sleeps_until.is_none_or(|until| deadline < until);
+        if sleeps_past_it {
+            table.sleeps_until = Some(deadline);
+            drop(table);
+            self.wake.raise();
+        }
+    }
+
+    /// Begins or ends waiting for the sockets of a session.
+    pub fn watch(&self, id: Id, sockets: [RawFd; 2], watched: bool) {
+        for (socket, component) in sockets.into_iter().zip(Component::ALL) {
+            if watched {
+                // Fails only without memory; the next deadline tries again.
+                let _ = self.poll.watch(socket, token(id, component));
+            } else {
+                self.poll.forget(socket);
+            }
+        }
+    }
+
+    fn run(&self) {
+        while !self.stopping.load(Ordering::Acquire) {
+            let timeout = self.fall_asleep();
+            let mut ready = Ready::default();
+            self.poll.wait(timeout, |token| ready.push(token));
+            self.table().sleeps = false;
+            for token in ready.tokens() {
+                self.serve(token);
+            }
+            self.serve_deadlines();
+        }
+    }
+
+    /// How long to sleep, in the milliseconds of `epoll_wait`.
+    fn fall_asleep(&self) -> i32 {
+        let mut table = self.table();
+        table.sleeps_until = table.deadlines.peek().map(|Reverse((deadline, _))| *deadline);
+        table.sleeps = true;
+        let Some(until) = table.sleeps_until else { return -1 };
+        let left = until.saturating_duration_since(Instant::now());
+        // Up, or the last fraction of a millisecond would be spent spinning.
+        i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+    }
+
+    fn serve(&self, token: u64) {
+        if token == WAKE {
+            self.wake.clear();
+            return;
+        }
+        let component = if token & 1 == 0 { Component::Rtp } else { Component::Rtcp };
+        let session = self.table().sessions.get(&(token >> 1)).cloned();
+        if let Some(session) = session {
+            fence("engine thread: socket", (), || session.handle_readable(Instant::now(), component));
+        }
+    }
+
+    fn serve_deadlines(&self) {
+        let now = Instant::now();
+        while let Some(session) = self.next_due(now) {
+            if let Some(session) = session {
+                fence("engine thread: timer", (), || session.handle_timeout(now));
+            }
+        }
+    }
+
+    /// The next session whose deadline has come; inner `None` when the session is gone.
+    fn next_due(&self, now: Instant) -> Option<Option<Arc<Session>>> {
+        let mut table = self.table();
+        let Reverse((deadline, id)) = *table.deadlines.peek()?;
+        if deadline > now {
+            return None;
+        }
+        table.deadlines.pop();
+        Some(table.sessions.get(&id).cloned())
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing panics while it is held; were it otherwise, the table would still be whole.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tokens of one round: taken down first, served after, as serving changes what is watched.
+struct Ready {
+    tokens: [u64; 64],
+    len: usize,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        Self { tokens: [WAKE; 64], len: 0 }
+    }
+}
+
+impl Ready {
+    fn push(&mut self, token: u64) {
+        if let Some(slot) = self.tokens.get_mut(self.len) {
+            *slot = token;
+            self.len += 1;
+        }
+    }
+
+    fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
+        self.tokens.iter().take(self.len).copied()
+    }
+}
+
+fn token(id: Id, component: Component) -> u64 {
+    id << 1 | u64::from(component == Component::Rtcp)
+}
+
+const WAKE: u64 = u64::MAX;

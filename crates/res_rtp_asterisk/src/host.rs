@@ -1,0 +1,235 @@
+//! The session as the host drives it: calls of the RTP engine.
+
+use std::ffi::CStr;
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, Statistics, rtp_code};
+use asterisk::{Failed, FrameRef, HostFrame};
+use ice::Component;
+use rtp::telephone_event::Key;
+
+use crate::config::Mux;
+use crate::ice_side::IceSide;
+use crate::read::reporting_of;
+use crate::session::Session;
+use crate::sockets::Pair;
+use crate::state::State;
+use crate::stats;
+use crate::{debug, globals};
+
+/// After a digit or noise of ours, a digit that comes is its echo.
+const ECHO: Duration = Duration::from_millis(500);
+
+/// telephone-event as chan_sip describes it.
+const EVENT_CLOCK: u32 = 8000;
+
+impl Engine for Session {
+    const NAME: &'static CStr = c"asterisk";
+
+    fn new(instance: Instance<'_>, local: Option<SocketAddr>) -> Result<Arc<Self>, Failed> {
+        let globals = globals().ok_or(Failed)?;
+        let settings = globals.settings();
+        let local = local.ok_or(Failed)?;
+        let sockets =
+            Pair::bind(local.ip(), settings.ports, asterisk::random::u32(), settings.checksums).map_err(|error| {
+                let (first, last) = settings.ports;
+                asterisk::error!("no RTP port from {first} to {last} on {} could be had: {error}", local.ip());
+                Failed
+            })?;
+        let components = if settings.rtcp_mux == Mux::Yes { 1 } else { 2 };
+        let ice = settings.ice.then(|| IceSide::new(&sockets, components));
+        instance.set_local_address(sockets.rtp.local());
+        let state = State::new(instance.pointer(), settings, sockets, ice, Instant::now());
+        let engine = globals.engine.shared();
+        Ok(Session::new(engine.next_id(), Arc::clone(engine), state))
+    }
+
+    fn destroy(self: &Arc<Self>, _instance: Instance<'_>) {
+        if debug::STATISTICS.load(Ordering::Relaxed)
+            && let Some(text) = self.with(|state| stats::told(state))
+        {
+            asterisk::verbose!(0, "{text}");
+        }
+        self.end();
+    }
+
+    fn write(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
+        self.tell_remote_address(instance);
+        self.writing().ok_or(Failed)?.write(self, instance, frame)
+    }
+
+    fn read(&self, instance: Instance<'_>, component: host::Component) -> Option<HostFrame> {
+        let component = component_of(component);
+        let frame = self.reading()?.read(self, instance, component);
+        self.tell_remote_address(instance);
+        frame
+    }
+
+    fn stop(&self, instance: Instance<'_>) {
+        self.with(|state| {
+            state.cancel_digit();
+            state.stop_reports();
+            state.symmetric.set_signalled(None);
+            state.learned_remote = None;
+            state.told_remote = None;
+            state.outgoing.mark_next();
+        });
+        instance.clear_remote_address();
+    }
+
+    fn update_source(&self, _instance: Instance<'_>) {
+        self.with(|state| state.outgoing.mark_next());
+    }
+
+    fn change_source(&self, _instance: Instance<'_>) {
+        self.with(State::change_ssrc);
+    }
+
+    fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
+        let key = key_of(digit)?;
+        let payload_type = instance.payload_type_of_code(rtp_code::DTMF).unwrap_or(101);
+        self.expect_echo();
+        let begun = self.with(|state| state.begin_digit(Instant::now(), key, payload_type, EVENT_CLOCK));
+        if begun == Some(true) { Ok(()) } else { Err(Failed) }
+    }
+
+    fn dtmf_end(&self, _instance: Instance<'_>, digit: u8, duration_ms: Option<u32>) -> Result<(), Failed> {
+        key_of(digit)?;
+        self.expect_echo();
+        let held = duration_ms.filter(|held| *held > 0).map(|held| Duration::from_millis(held.into()));
+        self.with(|state| state.end_digit(Instant::now(), held)).ok_or(Failed)
+    }
+
+    fn property_set(&self, instance: Instance<'_>, property: Property, value: i32) {
+        match property {
+            Property::Rtcp => {
+                self.with(|state| state.set_rtcp(value != 0));
+            }
+            Property::Nat => {
+                self.with(|state| {
+                    state.nat = value != 0;
+                    state.symmetric.set_follow(value != 0);
+                });
+            }
+            Property::DtmfCompensate => {
+                if let Some(mut reading) = self.reading() {
+                    reading.set_reporting(reporting_of(instance));
+                }
+            }
+            Property::Dtmf | Property::Stun => {}
+        }
+    }
+
+    fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
+        self.with(|state| {
+            // What we told the host ourselves, or what it knows from us, is no news.
+            if address.is_none() || address != state.told_remote {
+                state.set_signalled(Instant::now(), address);
+            }
+        });
+    }
+
+    fn alt_remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
+        self.with(|state| state.strict.set_alternative(Instant::now(), address));
+    }
+
+    fn dtmf_mode_set(&self, _instance: Instance<'_>, mode: DtmfMode) -> Result<(), Failed> {
+        self.with(|state| state.dtmf_mode = mode).ok_or(Failed)
+    }
+
+    fn dtmf_mode_get(&self, _instance: Instance<'_>) -> DtmfMode {
+        self.with(|state| state.dtmf_mode).unwrap_or(DtmfMode::None)
+    }
+
+    fn statistics(&self, _instance: Instance<'_>) -> Option<Statistics> {
+        self.with(|state| stats::statistics(state))
+    }
+
+    fn qos(&self, _instance: Instance<'_>, tos: i32, cos: i32, description: &CStr) -> Result<(), Failed> {
+        let set =
+            self.with(|state| state.sockets.rtp.set_quality(tos, cos).and(state.sockets.rtcp.set_quality(tos, cos)));
+        set.ok_or(Failed)?.map_err(|error| {
+            asterisk::warning!("{description:?}: TOS {tos}, CoS {cos} could not be set: {error}");
+            Failed
+        })
+    }
+
+    fn descriptor(&self, _instance: Instance<'_>, component: host::Component) -> RawFd {
+        let component = component_of(component);
+        self.with(|state| {
+            let wanted = component == Component::Rtp || state.rtcp.is_on;
+            if wanted { state.descriptor(component) } else { -1 }
+        })
+        .unwrap_or(-1)
+    }
+
+    fn activate(&self, _instance: Instance<'_>) -> Result<(), Failed> {
+        self.with(|state| {
+            if let Some(dtls) = &mut state.dtls {
+                dtls.activated = true;
+                self.begin_watching(state);
+                state.drive(Instant::now());
+            }
+        })
+        .ok_or(Failed)
+    }
+
+    fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {
+        let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
+        // The host says how loud, the packet how far below overload.
+        let level = 127 - (level & 0x7F) as u8;
+        self.expect_echo();
+        let sent = self.with(|state| state.send_comfort_noise(Instant::now(), payload_type, level));
+        if sent == Some(true) { Ok(()) } else { Err(Failed) }
+    }
+}
+
+impl Session {
+    fn expect_echo(&self) {
+        let until = Instant::now() + ECHO;
+        if let Some(mut reading) = self.reading() {
+            reading.mute_digits(until);
+        }
+    }
+}
+
+impl State {
+    /// SDP names the peer's address, or takes it back.
+    fn set_signalled(&mut self, now: Instant, address: Option<SocketAddr>) {
+        self.told_remote = None;
+        self.symmetric.set_signalled(address);
+        self.strict.set_signalled(now, address);
+        self.drive(now);
+    }
+
+    /// A new source: a new SSRC, which SRTP has to be told of.
+    fn change_ssrc(&mut self) {
+        let Some((old, new)) = self.outgoing.change_ssrc() else { return };
+        if let Some(srtp) = self.instance().and_then(|instance| instance.srtp()) {
+            // Fails where the policy is for any SSRC, which then needs no change.
+            let _ = srtp.change_source(old, new);
+        }
+        if let Some(own) = &self.rtcp.keys {
+            let _ = own.borrow().change_source(old, new);
+        }
+    }
+}
+
+/// The host's word for a component, in ours.
+pub fn component_of(component: host::Component) -> Component {
+    match component {
+        host::Component::Rtp => Component::Rtp,
+        host::Component::Rtcp => Component::Rtcp,
+    }
+}
+
+fn key_of(digit: u8) -> Result<Key, Failed> {
+    Key::from_char(digit.into()).ok_or_else(|| {
+        asterisk::warning!("'{}' cannot be sent as a telephone-event", char::from(digit).escape_default());
+        Failed
+    })
+}

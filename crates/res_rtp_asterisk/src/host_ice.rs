@@ -1,0 +1,137 @@
+//! The session as the host drives it: calls of the ICE table.
+
+use std::time::Instant;
+
+use asterisk::rtp::{Candidate, CandidateKind, Ice, Instance, Role};
+use ice::Component;
+
+use crate::config::Mux;
+use crate::session::Session;
+
+impl Ice for Session {
+    fn set_authentication(&self, _instance: Instance<'_>, ufrag: Option<&str>, password: Option<&str>) {
+        self.with(|state| {
+            if let Some(ice) = &mut state.ice {
+                ice.set_authentication(ufrag, password);
+            }
+        });
+    }
+
+    fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
+        let Some(candidate) = from_host(candidate) else { return };
+        self.with(|state| {
+            if let Some(ice) = &mut state.ice {
+                ice.add_remote_candidate(candidate);
+            }
+        });
+    }
+
+    fn start(&self, _instance: Instance<'_>) {
+        self.with(|state| {
+            let now = Instant::now();
+            let Some(ice) = &mut state.ice else { return };
+            ice.start(now);
+            if ice.is_active() {
+                if let Some(dtls) = &mut state.dtls {
+                    dtls.activated = true;
+                }
+                self.begin_watching(state);
+            }
+            state.drive(now);
+        });
+    }
+
+    fn stop(&self, _instance: Instance<'_>) {
+        self.with(|state| {
+            if let Some(ice) = &mut state.ice {
+                ice.stop();
+            }
+            state.ice = None;
+        });
+    }
+
+    fn ufrag(&self, _instance: Instance<'_>) -> Option<String> {
+        self.describe(|agent| agent.local_credentials().ufrag.clone())
+    }
+
+    /// chan_sip prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035): so
+    /// the attribute rides on the next line. Only for DTLS peers, which are those that want it;
+    /// chan_motif prints the password in XML.
+    fn password(&self, _instance: Instance<'_>) -> Option<String> {
+        let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
+        let muxes = self.with(|state| state.dtls.is_some() && state.settings.rtcp_mux != Mux::No);
+        if muxes == Some(true) {
+            password.push_str("\r\na=rtcp-mux");
+        }
+        Some(password)
+    }
+
+    fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
+        self.describe(|agent| agent.local_candidates().iter().map(to_host).collect()).unwrap_or_default()
+    }
+
+    fn set_lite(&self, _instance: Instance<'_>) {
+        self.with(|state| {
+            if let Some(ice) = &mut state.ice {
+                ice.agent.set_remote_lite(true);
+            }
+        });
+    }
+
+    fn set_role(&self, _instance: Instance<'_>, role: Role) {
+        self.with(|state| {
+            if let Some(ice) = &mut state.ice {
+                ice.set_role(match role {
+                    Role::Controlling => ice::Role::Controlling,
+                    Role::Controlled => ice::Role::Controlled,
+                });
+            }
+        });
+    }
+}
+
+impl Session {
+    /// Something of our description, which is being printed.
+    fn describe<R>(&self, of: impl FnOnce(&ice::Agent) -> R) -> Option<R> {
+        self.with(|state| {
+            let ice = state.ice.as_mut()?;
+            ice.describe(Instant::now());
+            Some(of(&ice.agent))
+        })
+        .flatten()
+    }
+}
+
+fn from_host(candidate: &Candidate) -> Option<ice::Candidate> {
+    if !candidate.transport.eq_ignore_ascii_case("udp") {
+        return None;
+    }
+    Some(ice::Candidate {
+        foundation: candidate.foundation.clone(),
+        component: Component::from_id(u16::try_from(candidate.component).ok()?)?,
+        priority: candidate.priority,
+        addr: candidate.address,
+        kind: match candidate.kind {
+            CandidateKind::Host => ice::CandidateKind::Host,
+            CandidateKind::ServerReflexive => ice::CandidateKind::ServerReflexive,
+            CandidateKind::Relayed => ice::CandidateKind::Relayed,
+        },
+        related: candidate.related,
+    })
+}
+
+fn to_host(candidate: &ice::Candidate) -> Candidate {
+    Candidate {
+        foundation: candidate.foundation.clone(),
+        component: candidate.component.id().into(),
+        transport: "UDP".to_owned(),
+        priority: candidate.priority,
+        address: candidate.addr,
+        related: candidate.related,
+        kind: match candidate.kind {
+            ice::CandidateKind::ServerReflexive | ice::CandidateKind::PeerReflexive => CandidateKind::ServerReflexive,
+            ice::CandidateKind::Relayed => CandidateKind::Relayed,
+            ice::CandidateKind::Host => CandidateKind::Host,
+        },
+    }
+}

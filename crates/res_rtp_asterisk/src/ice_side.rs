@@ -1,0 +1,129 @@
+//! ICE as chan_sip drives it: credentials in two halves, candidates in front of them, `start` with
+//! every answer, and a role that old hosts never tell.
+//!
+//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We answer it with new ones of
+//! ours when our next description is printed; if none is printed before `start`, the description was
+//! an answer to ours, and only the peer's side changes (another branch of a forked call).
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use ice::{Agent, Candidate, Component, Config, Credentials, Path, Role};
+
+use crate::interfaces;
+use crate::sockets::Pair;
+
+/// The agent, and what chan_sip has said but not yet put in force.
+pub struct IceSide {
+    /// The agent itself.
+    pub agent: Agent,
+    ufrag: Option<String>,
+    password: Option<String>,
+    candidates: Vec<Candidate>,
+    role_told: bool,
+    started: bool,
+}
+
+/// What a peer may make us remember before `start`.
+const MOST_CANDIDATES: usize = 64;
+
+impl IceSide {
+    /// With the host candidates of both sockets, or of the first only.
+    pub fn new(sockets: &Pair, components: u8) -> Self {
+        let mut config =
+            Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
+        config.components = components;
+        let mut agent = Agent::new(config);
+        for ip in interfaces::host_addresses(sockets.rtp.local().ip()) {
+            agent.add_local_candidate(Component::Rtp, SocketAddr::new(ip, sockets.rtp.local().port()));
+            if components > 1 {
+                agent.add_local_candidate(Component::Rtcp, SocketAddr::new(ip, sockets.rtcp.local().port()));
+            }
+        }
+        let (ufrag, password) = (None, None);
+        Self { agent, ufrag, password, candidates: Vec::new(), role_told: false, started: false }
+    }
+
+    /// Half of the peer's credentials.
+    pub fn set_authentication(&mut self, ufrag: Option<&str>, password: Option<&str>) {
+        if let Some(ufrag) = ufrag {
+            self.ufrag = Some(ufrag.to_owned());
+        }
+        if let Some(password) = password {
+            self.password = Some(password.to_owned());
+        }
+    }
+
+    /// A candidate of the peer, to be used when it starts.
+    pub fn add_remote_candidate(&mut self, candidate: Candidate) {
+        if self.candidates.len() < MOST_CANDIDATES && !self.candidates.contains(&candidate) {
+            self.candidates.push(candidate);
+        }
+    }
+
+    /// The host told the role. It is settled when checks begin and stays then, whoever offers next
+    /// (RFC 8445 §6.1.1).
+    pub fn set_role(&mut self, role: Role) {
+        self.role_told = true;
+        if !self.started {
+            self.agent.set_role(role);
+        }
+    }
+
+    /// Our description is about to be printed: with new credentials when the peer restarted.
+    pub fn describe(&mut self, now: Instant) {
+        match self.told() {
+            Some(told) => {
+                let known = self.agent.remote_credentials();
+                if known.is_some_and(|known| *known != told) {
+                    self.agent.set_remote_credentials(now, told);
+                    self.agent.restart(now, Credentials::from_random(&random()));
+                }
+            }
+            // Nothing heard of the peer yet: this is an offer, and who offers controls.
+            None if !self.role_told && !self.started => self.agent.set_role(Role::Controlling),
+            None => {}
+        }
+    }
+
+    /// Puts in force what the peer's description said. Nothing happens when it said nothing of ICE.
+    pub fn start(&mut self, now: Instant) {
+        let Some(told) = self.told() else { return };
+        self.agent.set_remote_credentials(now, told);
+        for candidate in self.candidates.drain(..) {
+            self.agent.add_remote_candidate(now, candidate);
+        }
+        self.agent.start(now);
+        self.started = true;
+    }
+
+    /// The session is over, or never was to be.
+    pub fn stop(&mut self) {
+        self.agent.stop();
+    }
+
+    /// Whether the peer does ICE: then it alone says where packets go and may come from.
+    pub fn is_active(&self) -> bool {
+        self.started
+    }
+
+    /// Whether a datagram that came this way comes from the peer.
+    pub fn is_valid(&self, component: Component, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.agent.is_valid_path(&Path { component, local, remote })
+    }
+
+    /// Where packets of that component go, and from which of our addresses.
+    pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+        self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    }
+
+    fn told(&self) -> Option<Credentials> {
+        Some(Credentials { ufrag: self.ufrag.clone()?, password: self.password.clone()? })
+    }
+}
+
+fn random() -> [u8; 32] {
+    let mut octets = [0; 32];
+    asterisk::random::fill(&mut octets);
+    octets
+}

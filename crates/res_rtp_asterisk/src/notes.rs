@@ -1,0 +1,39 @@
+//! What has to be told to the host once a session's lock is open again.
+
+use asterisk::manager::{Category, Event};
+
+/// One thing to tell.
+#[derive(Debug)]
+pub enum Note {
+    /// For whoever watches the console (`rtp set debug on`).
+    Verbose(String),
+    /// For the debug log, at this level.
+    Debug(u32, String),
+    /// For the log.
+    Warning(String),
+    /// For the log.
+    Error(String),
+    /// For who listens on the manager interface: the event's name and its headers.
+    Manager(&'static std::ffi::CStr, Vec<(&'static str, String)>),
+}
+
+impl Note {
+    /// For the debug log.
+    pub fn debug(level: u32, text: impl Into<String>) -> Self {
+        Self::Debug(level, text.into())
+    }
+
+    /// Tells it. No lock of ours is held.
+    pub fn tell(self) {
+        match self {
+            Self::Verbose(text) => asterisk::verbose!(0, "{text}"),
+            Self::Debug(level, text) => asterisk::debug!(level, "{text}"),
+            Self::Warning(text) => asterisk::warning!("{text}"),
+            Self::Error(text) => asterisk::error!("{text}"),
+            Self::Manager(name, headers) => {
+                let event = Event::new(Category::Reporting, name);
+                headers.into_iter().fold(event, |event, (header, value)| event.header(header, value)).send();
+            }
+        }
+    }
+}

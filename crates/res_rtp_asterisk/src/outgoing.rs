@@ -1,0 +1,236 @@
+//! What we send: media, comfort noise and digits under one SSRC and one count of sequence numbers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use asterisk::rtp::Which;
+use ice::Component;
+use rtp::sending::Sender;
+use rtp::timestamp::{Span, Timeline};
+use rtp::{Header, packet::HEADER_LEN, telephone_event};
+
+use crate::counters::Refused;
+use crate::debug;
+use crate::state::{LARGEST_DATAGRAM, State};
+
+/// The sending side of a session.
+pub struct Outgoing {
+    ssrc: u32,
+    sequence_number: u16,
+    timeline: Timeline,
+    pictures: PictureClock,
+    digits: telephone_event::Sender,
+    digit_payload_type: u8,
+    clock_rate: u32,
+    marker_due: bool,
+    last_payload_type: Option<u8>,
+    /// Counts for reports, and what the peer's say.
+    pub sender: Sender,
+    buffer: Box<[u8]>,
+}
+
+/// A packet but for its header.
+pub struct Media<'a> {
+    /// As negotiated.
+    pub payload_type: u8,
+    /// Asked for by the frame.
+    pub marker: bool,
+    /// What a pause sets the marker for: audio.
+    pub marks_pauses: bool,
+    /// Its place in time.
+    pub span: Span,
+    /// Whether `span.ticks` have passed before the frame (video) rather than during it.
+    pub ticks_before: bool,
+    /// The payload.
+    pub payload: &'a [u8],
+}
+
+impl Outgoing {
+    /// Random, where RFC 3550 §5.1 wants it random. The first sequence number leaves room before the
+    /// first wrap, which SRTP's rollover counter cannot see when packets are lost (RFC 3711 §3.3.1).
+    pub fn new() -> Self {
+        let ssrc = asterisk::random::u32();
+        Self {
+            ssrc,
+            sequence_number: (asterisk::random::u32() & 0x7FFF) as u16,
+            timeline: Timeline::new(asterisk::random::u32()),
+            pictures: PictureClock::default(),
+            digits: telephone_event::Sender::new(),
+            digit_payload_type: 101,
+            clock_rate: 8000,
+            marker_due: false,
+            last_payload_type: None,
+            sender: Sender::new(ssrc),
+            buffer: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
+        }
+    }
+
+    /// Our SSRC.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The next packet starts something new.
+    pub fn mark_next(&mut self) {
+        self.marker_due = true;
+    }
+
+    /// Another SSRC from now on. Returns the one before; `None` when nothing was sent under it, which
+    /// needs no change.
+    pub fn change_ssrc(&mut self) -> Option<(u32, u32)> {
+        if self.sender.packets() == 0 {
+            return None;
+        }
+        let (old, new) = (self.ssrc, asterisk::random::u32());
+        self.ssrc = new;
+        self.sender.change_ssrc(new);
+        self.marker_due = true;
+        Some((old, new))
+    }
+
+    /// Whether a digit is being sent, which media waits for.
+    pub fn is_sending_digit(&self) -> bool {
+        self.digits.active().is_some()
+    }
+
+    /// When the digit wants its next packet.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.digits.poll_timeout()
+    }
+
+    fn header(&mut self, payload_type: u8, marker: bool, timestamp: u32) -> Header {
+        let header = Header { marker, payload_type, sequence_number: self.sequence_number, timestamp, ssrc: self.ssrc };
+        self.sequence_number = self.sequence_number.wrapping_add(1);
+        header
+    }
+}
+
+impl State {
+    /// Sends a packet of media, or counts why not.
+    pub fn send_media(&mut self, now: Instant, media: &Media<'_>) {
+        if self.outgoing.is_sending_digit() {
+            return;
+        }
+        let Some(route) = self.sendable_route() else { return };
+        let outgoing = &mut self.outgoing;
+        outgoing.clock_rate = media.span.clock_rate;
+        let (timestamp, after_pause) = if media.ticks_before {
+            (outgoing.pictures.stamp(now, media.span), false)
+        } else {
+            let stamp = outgoing.timeline.frame(now, media.span);
+            (stamp.timestamp, stamp.after_pause)
+        };
+        let marker = media.marker || std::mem::take(&mut outgoing.marker_due) || (media.marks_pauses && after_pause);
+        let header = outgoing.header(media.payload_type, marker, timestamp);
+        if self.send_rtp(now, header, media.payload, route) {
+            let clock_rate = media.span.clock_rate;
+            self.outgoing.sender.sent(now, media.payload.len(), timestamp, clock_rate);
+            self.start_reports(now);
+        }
+    }
+
+    /// Sends comfort noise at `level` (RFC 3389), also to keep NAT bindings open.
+    pub fn send_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> bool {
+        let Some(route) = self.sendable_route() else { return false };
+        let timestamp = self.outgoing.timeline.at(now, self.outgoing.clock_rate);
+        let header = self.outgoing.header(payload_type, false, timestamp);
+        self.send_rtp(now, header, &rtp::comfort_noise::payload(level), route)
+    }
+
+    /// Presses a key. Whether there is a way to tell the peer.
+    pub fn begin_digit(&mut self, now: Instant, key: telephone_event::Key, payload_type: u8, clock_rate: u32) -> bool {
+        if self.sendable_route().is_none() {
+            return false;
+        }
+        let outgoing = &mut self.outgoing;
+        outgoing.digit_payload_type = payload_type;
+        let timestamp = outgoing.timeline.at(now, outgoing.clock_rate);
+        outgoing.digits.begin(now, key, timestamp, clock_rate);
+        self.flush_digits(now);
+        true
+    }
+
+    /// Releases it.
+    pub fn end_digit(&mut self, now: Instant, held: Option<Duration>) {
+        self.outgoing.digits.end(now, held);
+        self.flush_digits(now);
+    }
+
+    /// The key may still be down.
+    pub fn handle_digit_timeout(&mut self, now: Instant) {
+        self.outgoing.digits.handle_timeout(now);
+        self.flush_digits(now);
+    }
+
+    /// The session is stopped: there is no way to the peer any more.
+    pub fn cancel_digit(&mut self) {
+        self.outgoing.digits.cancel();
+    }
+
+    fn flush_digits(&mut self, now: Instant) {
+        while let Some(packet) = self.outgoing.digits.poll_transmit() {
+            let Some(route) = self.sendable_route() else { continue };
+            let payload_type = self.outgoing.digit_payload_type;
+            let header = self.outgoing.header(payload_type, packet.marker, packet.timestamp);
+            self.send_rtp(now, header, &packet.payload, route);
+        }
+    }
+
+    fn send_rtp(&mut self, _now: Instant, header: Header, payload: &[u8], route: Route) -> bool {
+        let mut buffer = std::mem::take(&mut self.outgoing.buffer);
+        let len = HEADER_LEN + payload.len();
+        let sent = match buffer.get_mut(..len) {
+            Some(packet) => {
+                header.write(packet);
+                if let Some(room) = packet.get_mut(HEADER_LEN..) {
+                    room.copy_from_slice(payload);
+                }
+                self.send_protected(Component::Rtp, Which::Rtp, packet, route)
+            }
+            None => false,
+        };
+        self.outgoing.buffer = buffer;
+        self.outgoing.last_payload_type = Some(header.payload_type);
+        if debug::RTP.wants(route.0) {
+            self.notes.push(debug::sent(route.0, &header, payload.len()));
+        }
+        sent
+    }
+
+    fn sendable_route(&mut self) -> Option<Route> {
+        let route = self.media_route();
+        if route.is_none() {
+            self.refuse(Refused::Unsendable);
+        }
+        route
+    }
+}
+
+/// Where to, and from which address of ours.
+pub type Route = (SocketAddr, Option<IpAddr>);
+
+/// Timestamps of video: a frame's samples are what the clock has advanced since the one before, so
+/// that all packets of a picture share a timestamp.
+#[derive(Default)]
+struct PictureClock(Option<(Instant, u32)>);
+
+impl PictureClock {
+    fn stamp(&mut self, now: Instant, span: Span) -> u32 {
+        let Some((at, last)) = self.0 else {
+            let start = asterisk::random::u32();
+            self.0 = Some((now, start));
+            return start;
+        };
+        let by_clock =
+            last.wrapping_add(rtp::timestamp::ticks(now.saturating_duration_since(at), span.clock_rate) as u32);
+        let predicted = last.wrapping_add(span.ticks);
+        let off = predicted.wrapping_sub(by_clock).cast_signed().unsigned_abs();
+        let timestamp =
+            if u64::from(off) < rtp::timestamp::ticks(PICTURE_PAUSE, span.clock_rate) { predicted } else { by_clock };
+        self.0 = Some((now, timestamp));
+        timestamp
+    }
+}
+
+/// Beyond this the clock is right.
+const PICTURE_PAUSE: Duration = Duration::from_millis(500);

@@ -1,0 +1,131 @@
+//! One datagram in: told apart (RFC 7983), authenticated, counted. What is left of it is media.
+
+use std::time::Instant;
+
+use asterisk::rtp::Which;
+use ice::Component;
+use rtp::Packet;
+use rtp::demux::{Class, classify};
+
+use crate::counters::Refused;
+use crate::debug;
+use crate::sockets::Received;
+use crate::state::State;
+use crate::transport::Protection;
+
+impl State {
+    /// Receives one datagram for the channel: what was kept for it first. The length of a packet of
+    /// media in `buffer`; `None` when there was none, or something else.
+    pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<usize> {
+        if component == Component::Rtp
+            && let Some((len, _)) = self.take_kept(buffer)
+        {
+            return Some(len);
+        }
+        let received = self.socket(component).receive(buffer)?;
+        self.handle_datagram(now, component, received, buffer.get_mut(..received.len)?)
+    }
+
+    /// Takes in a datagram. The length of the packet that it has become, when it is media.
+    pub fn handle_datagram(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: Received,
+        datagram: &mut [u8],
+    ) -> Option<usize> {
+        match classify(datagram) {
+            Class::Stun => self.handle_stun(now, component, &received, datagram),
+            Class::Dtls => self.handle_dtls(now, component, &received, datagram),
+            Class::Rtp => return self.handle_media(now, component, &received, datagram),
+            Class::Rtcp => self.handle_rtcp(now, component, &received, datagram),
+            Class::TurnChannel | Class::Unknown => self.refuse(Refused::Unknown),
+        }
+        None
+    }
+
+    fn handle_media(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        datagram: &mut [u8],
+    ) -> Option<usize> {
+        let verdict = self.judge_media(now, component, received, datagram);
+        if let Err(reason) = verdict {
+            self.refuse(reason);
+        }
+        verdict.ok()
+    }
+
+    fn judge_media(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        datagram: &mut [u8],
+    ) -> Result<usize, Refused> {
+        if component == Component::Rtcp {
+            return Err(Refused::Source);
+        }
+        let len = self.unprotect_media(component, received, datagram)?;
+        let packet = Packet::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
+        self.judge_source(now, received, packet.sequence_number)?;
+        let clock_rate = self.clock_rates.of(packet.payload_type);
+        let validity = self.receiver.update(now, &packet, clock_rate);
+        if debug::RTP.wants(received.from) {
+            self.notes.push(debug::received(received.from, &packet));
+        }
+        if !validity.is_usable() {
+            return Err(Refused::Sequence);
+        }
+        self.start_reports(now);
+        Ok(len)
+    }
+
+    fn unprotect_media(
+        &mut self,
+        component: Component,
+        received: &Received,
+        datagram: &mut [u8],
+    ) -> Result<usize, Refused> {
+        match self.protection() {
+            Protection::Due => Err(Refused::NoKeys),
+            Protection::Plain => {
+                self.judge_path(component, received)?;
+                Ok(datagram.len())
+            }
+            Protection::Srtp => {
+                let srtp = self.instance().and_then(|instance| instance.srtp()).ok_or(Refused::NoKeys)?;
+                srtp.unprotect(datagram, Which::Rtp).map_err(|_| Refused::Srtp)
+            }
+        }
+    }
+
+    /// Without SRTP, ICE is what says who the peer is.
+    pub fn judge_path(&self, component: Component, received: &Received) -> Result<(), Refused> {
+        match &self.ice {
+            Some(ice) if ice.is_active() => {
+                let valid = ice.is_valid(component, received.to, received.from)
+                    // Checks failed: the signalled address is what is left.
+                    || ice.route(component).is_none() && self.symmetric.rtp() == Some(received.from);
+                if valid { Ok(()) } else { Err(Refused::Source) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Without ICE, strict RTP says whom we listen to, and symmetric RTP whom we send to.
+    fn judge_source(&mut self, now: Instant, received: &Received, sequence_number: u16) -> Result<(), Refused> {
+        if self.ice.as_ref().is_some_and(|ice| ice.is_active()) {
+            return Ok(());
+        }
+        if !self.strict.handle_packet(now, received.from, sequence_number).is_accepted() {
+            return Err(Refused::Source);
+        }
+        if self.symmetric.handle_rtp(received.from) {
+            self.learned_remote = Some(received.from);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! Reports: when they are sent and where, and what the peer's say.
+//!
+//! Where they go, with ICE and DTLS: chan_sip does not know `a=rtcp-mux`, so whether the peer
+//! multiplexes (RFC 5761) is not told but seen. Reports begin on component 1. A peer that does not
+//! multiplex nominates a pair of component 2 or sends its own reports there; then ours go there too.
+//! The peer's own reports have the last word. Without ICE they go to the port after the media's.
+
+use std::time::{Duration, Instant};
+
+use asterisk::rtp::{OwnedSrtp, Which};
+use ice::Component;
+use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks};
+use rtp::schedule::{RtcpSchedule, Spacing};
+use rtp::sending::RoundTrip;
+
+use crate::config::{Mux, Settings};
+use crate::counters::Refused;
+use crate::outgoing::Route;
+use crate::rtcp_notes;
+use crate::sockets::Received;
+use crate::state::State;
+use crate::transport::{Protection, is_address};
+use crate::{debug, transport};
+
+/// The RTCP side of a session.
+pub struct Rtcp {
+    /// Whether the host wants it.
+    pub is_on: bool,
+    schedule: RtcpSchedule,
+    mux: Mux,
+    /// The component that reports of an ICE session go to.
+    route: Component,
+    /// Whether the peer's own reports have said so.
+    route_is_proved: bool,
+    /// Keys of component 2's own handshake.
+    pub keys: Option<OwnedSrtp>,
+    /// Whether the peer's reports verify with those.
+    pub answers_with_own_keys: bool,
+    /// The peer asked for a full picture; the channel's thread passes it on.
+    pub picture_wanted: bool,
+    cname: String,
+    goodbye_said: bool,
+}
+
+impl Rtcp {
+    /// Off.
+    pub fn new(settings: &Settings) -> Self {
+        let mut name = [0; 8];
+        asterisk::random::fill(&mut name);
+        Self {
+            is_on: false,
+            schedule: RtcpSchedule::new(settings.rtcp_interval, Spacing::Fixed),
+            mux: settings.rtcp_mux,
+            route: if settings.rtcp_mux == Mux::No { Component::Rtcp } else { Component::Rtp },
+            route_is_proved: false,
+            keys: None,
+            answers_with_own_keys: false,
+            picture_wanted: false,
+            // RFC 7022 §4.2: short-term persistent, random, no more than that about us.
+            cname: format!("{:016x}", u64::from_be_bytes(name)),
+            goodbye_said: false,
+        }
+    }
+
+    /// Whether the peer might be one that has RTCP on a path of its own.
+    pub fn may_use_component_2(&self) -> bool {
+        self.mux != Mux::Yes && !(self.route_is_proved && self.route == Component::Rtp)
+    }
+
+    /// ICE selected a pair for component 2.
+    pub fn handle_pair_selected(&mut self) {
+        if self.mux == Mux::Auto && !self.route_is_proved {
+            self.route = Component::Rtcp;
+        }
+    }
+
+    /// The next report's time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.schedule.poll_timeout()
+    }
+
+    fn handle_proof(&mut self, component: Component) {
+        if self.mux == Mux::Auto {
+            (self.route, self.route_is_proved) = (component, true);
+        }
+    }
+}
+
+impl State {
+    /// The host switches RTCP on or off. The socket stays; what came while it was off is not news.
+    pub fn set_rtcp(&mut self, on: bool) {
+        if on && !self.rtcp.is_on && self.ice.is_none() && self.dtls.is_none() {
+            let mut stale = [0; 16];
+            while self.sockets.rtcp.receive(&mut stale).is_some() {}
+        }
+        self.rtcp.is_on = on;
+        if !on {
+            self.rtcp.schedule.stop();
+        }
+    }
+
+    /// The session is stopped.
+    pub fn stop_reports(&mut self) {
+        self.rtcp.schedule.stop();
+    }
+
+    /// Media flows: reports begin, unless they have.
+    pub fn start_reports(&mut self, now: Instant) {
+        if self.rtcp.is_on && !self.rtcp.schedule.is_running() && self.rtcp_route().is_some() {
+            self.rtcp.schedule.start(now, asterisk::random::u32());
+        }
+    }
+
+    /// A report may be due.
+    pub fn handle_rtcp_timeout(&mut self, now: Instant) {
+        if self.rtcp.schedule.poll_timeout().is_some_and(|due| due <= now)
+            && self.rtcp.schedule.handle_timeout(now, asterisk::random::u32())
+        {
+            self.send_report(now, false);
+        }
+    }
+
+    /// Tells the peer that our stream ends, if it was told of it.
+    pub fn say_goodbye(&mut self, now: Instant) {
+        if !std::mem::replace(&mut self.rtcp.goodbye_said, true)
+            && self.outgoing.sender.packets() > 0
+            && self.rtcp.is_on
+        {
+            self.send_report(now, true);
+        }
+    }
+
+    /// A datagram of RTCP, on either socket.
+    pub fn handle_rtcp(&mut self, now: Instant, component: Component, received: &Received, datagram: &mut [u8]) {
+        if let Err(reason) = self.take_in_rtcp(now, component, received, datagram) {
+            self.refuse(reason);
+        }
+    }
+
+    fn take_in_rtcp(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        datagram: &mut [u8],
+    ) -> Result<(), Refused> {
+        if !self.rtcp.is_on {
+            return Err(Refused::RtcpOff);
+        }
+        let len = self.unprotect_rtcp(component, received, datagram)?;
+        let compound = Compound::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
+        if self.is_ice_active() {
+            self.rtcp.handle_proof(component);
+        }
+        let wants_debug = debug::RTCP.wants(received.from);
+        let mut is_peer = self.strict.is_open() || self.receiver.ssrc().is_none();
+        for packet in compound {
+            let packet = packet.map_err(|_| Refused::Malformed)?;
+            if wants_debug {
+                self.notes.push(rtcp_notes::received(received.from, &packet));
+            }
+            is_peer |= self.handle_rtcp_packet(now, received, &packet);
+        }
+        if is_peer && !self.is_ice_active() {
+            self.symmetric.handle_rtcp(received.from);
+        }
+        Ok(())
+    }
+
+    fn unprotect_rtcp(
+        &mut self,
+        component: Component,
+        received: &Received,
+        datagram: &mut [u8],
+    ) -> Result<usize, Refused> {
+        match self.protection() {
+            Protection::Due => Err(Refused::NoKeys),
+            Protection::Plain => self.judge_path(component, received).map(|()| datagram.len()),
+            Protection::Srtp => self.unprotect_srtcp(datagram),
+        }
+    }
+
+    /// Chrome keys SRTCP of component 2 from the RTP component's handshake, Firefox from its own:
+    /// whichever verifies is also what we answer with.
+    fn unprotect_srtcp(&mut self, datagram: &mut [u8]) -> Result<usize, Refused> {
+        let len = datagram.len();
+        if let Some(own) = &self.rtcp.keys {
+            let mut copy = [0; LARGEST_REPORT];
+            let copy = copy.get_mut(..len).ok_or(Refused::Malformed)?;
+            copy.copy_from_slice(datagram);
+            if let Ok(plain) = own.borrow().unprotect(copy, Which::Rtcp) {
+                datagram.copy_from_slice(copy);
+                self.rtcp.answers_with_own_keys = true;
+                return Ok(plain);
+            }
+        }
+        let srtp = self.instance().and_then(|instance| instance.srtp()).ok_or(Refused::NoKeys)?;
+        let plain = srtp.unprotect(datagram, Which::Rtcp).map_err(|_| Refused::Srtp)?;
+        self.rtcp.answers_with_own_keys = false;
+        Ok(plain)
+    }
+
+    /// Whether the packet is from the source that we receive.
+    fn handle_rtcp_packet(&mut self, now: Instant, received: &Received, packet: &Packet<'_>) -> bool {
+        match packet {
+            Packet::SenderReport(report) => {
+                self.receiver.handle_sender_report(now, report.ssrc, report.info.ntp);
+                self.handle_blocks(now, received, report.ssrc, true, &report.blocks);
+                self.receiver.ssrc() == Some(report.ssrc)
+            }
+            Packet::ReceiverReport(report) => {
+                self.handle_blocks(now, received, report.ssrc, false, &report.blocks);
+                self.receiver.ssrc() == Some(report.ssrc)
+            }
+            Packet::Pli(_) | Packet::Fir(_) | Packet::FirH261 { .. } => {
+                self.rtcp.picture_wanted = true;
+                false
+            }
+            _ => false,
+        }
+    }
+
+    fn handle_blocks(
+        &mut self,
+        now: Instant,
+        received: &Received,
+        ssrc: u32,
+        is_sender: bool,
+        blocks: &ReportBlocks<'_>,
+    ) {
+        let count = blocks.len();
+        for block in blocks.iter() {
+            let round_trip = match self.outgoing.sender.handle_report(now, &block) {
+                RoundTrip::NotOurs => continue,
+                RoundTrip::Unknown => None,
+                RoundTrip::Measured(time) => Some(time),
+            };
+            self.notes.push(rtcp_notes::received_event(received.from, ssrc, is_sender, count, &block, round_trip));
+        }
+    }
+
+    fn send_report(&mut self, now: Instant, bye: bool) {
+        let Some((component, route)) = self.rtcp_route() else { return };
+        if self.protection() == transport::Protection::Due {
+            return;
+        }
+        let time_of_day = asterisk::time::wall();
+        let sender = self
+            .outgoing
+            .sender
+            .has_sent_since_report()
+            .then(|| self.outgoing.sender.sender_info(now, NtpTimestamp::from_unix(time_of_day)));
+        let block: Option<ReportBlock> = self.receiver.report_block(now);
+        let report =
+            Report { ssrc: self.outgoing.ssrc(), sender, blocks: block.as_slice(), cname: &self.rtcp.cname, bye };
+        let mut buffer = [0; LARGEST_REPORT];
+        let Ok(len) = report.write(&mut buffer) else { return };
+        let text = debug::RTCP.wants(route.0).then(|| rtcp_notes::sent(route.0, &report, self.receiver.jitter()));
+        let event = rtcp_notes::sent_event(route.0, &report, time_of_day, self.receiver.jitter());
+        if let Some(compound) = buffer.get_mut(..len)
+            && self.send_protected(component, Which::Rtcp, compound, route)
+        {
+            self.notes.extend(text);
+            self.notes.extend(event);
+        }
+    }
+
+    /// Where reports go, and from which socket.
+    fn rtcp_route(&self) -> Option<(Component, Route)> {
+        if !self.rtcp.is_on {
+            return None;
+        }
+        match &self.ice {
+            Some(ice) if ice.is_active() && ice.route(Component::Rtp).is_some() => {
+                // A peer without DTLS never saw our a=rtcp-mux: two components, as it is used to.
+                let component = if self.dtls.is_some() { self.rtcp.route } else { Component::Rtcp };
+                ice.route(component).map(|route| (component, route))
+            }
+            Some(ice) if ice.is_active() && self.dtls.is_some() => None,
+            _ => {
+                let to = self.symmetric.rtcp().filter(|to| is_address(*to))?;
+                // Media that goes nowhere says that nothing does.
+                self.symmetric.rtp().filter(|to| is_address(*to))?;
+                Some((Component::Rtcp, (to, None)))
+            }
+        }
+    }
+
+    fn is_ice_active(&self) -> bool {
+        self.ice.as_ref().is_some_and(|ice| ice.is_active())
+    }
+}
+
+/// A report of one block, its name and a goodbye, and what SRTCP adds.
+const LARGEST_REPORT: usize = 1500;
+
+/// As the original: rtcpinterval unless configured.
+pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);

@@ -1,0 +1,153 @@
+//! One media session: what an `ast_rtp_instance` is to the host.
+//!
+//! Three locks, taken in this order, if at all together: `reading` or `writing`, then `state`.
+//! `reading` and `writing` belong to the channel's thread that reads or writes a frame; nobody else
+//! takes them, so host functions may be called under them. `state` is what the channel's threads,
+//! chan_sip's threads and the engine thread share. It is held for one packet or one timer, and never
+//! while the host is called, with one exception: the functions behind `res_srtp`. What is to be told
+//! to the host is noted down and told after unlocking ([`Session::with`]).
+
+use std::net::SocketAddr;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use asterisk::rtp::Instance;
+use ice::Component;
+
+use crate::engine::{Id, Shared};
+use crate::notes::Note;
+use crate::read::Reading;
+use crate::state::State;
+use crate::watch::Change;
+use crate::write::Writing;
+
+/// A session, shared by the host's instance and the engine thread.
+pub struct Session {
+    id: Id,
+    engine: Arc<Shared>,
+    sockets: [RawFd; 2],
+    state: Mutex<State>,
+    reading: Mutex<Reading>,
+    writing: Mutex<Writing>,
+}
+
+impl Session {
+    /// Around a state that is complete; the engine thread knows it from now on.
+    pub fn new(id: Id, engine: Arc<Shared>, state: State) -> Arc<Self> {
+        let sockets = [state.sockets.rtp.fd(), state.sockets.rtcp.fd()];
+        let session = Arc::new(Self {
+            id,
+            engine,
+            sockets,
+            state: Mutex::new(state),
+            reading: Mutex::new(Reading::new()),
+            writing: Mutex::new(Writing::new()),
+        });
+        session.engine.add(&session);
+        session
+    }
+
+    /// Its name in the engine's table.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Runs with the state locked, then tells the host what is to be told. `None` when an earlier
+    /// panic left the state in pieces: the session answers "failed" until the host destroys it.
+    pub fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let (result, notes) = {
+            let mut state = self.state.lock().ok()?;
+            let result = run(&mut state);
+            if let Some(deadline) = state.rearm(Instant::now()) {
+                self.engine.schedule(self.id, deadline);
+            }
+            (result, std::mem::take(&mut state.notes))
+        };
+        notes.into_iter().for_each(Note::tell);
+        Some(result)
+    }
+
+    /// What belongs to the thread that reads.
+    pub fn reading(&self) -> Option<MutexGuard<'_, Reading>> {
+        self.reading.lock().ok()
+    }
+
+    /// What belongs to the thread that writes.
+    pub fn writing(&self) -> Option<MutexGuard<'_, Writing>> {
+        self.writing.lock().ok()
+    }
+
+    /// The engine thread: a socket has something.
+    pub fn handle_readable(&self, now: Instant, component: Component) {
+        self.with(|state| {
+            let change = state.watch.handle_readable(now);
+            self.apply(change, state, now, Some(component));
+        });
+    }
+
+    /// The engine thread: a deadline has come.
+    pub fn handle_timeout(&self, now: Instant) {
+        self.with(|state| {
+            state.handle_timeout(now);
+            let sockets = self.sockets;
+            let change = state.watch.handle_timeout(now, || anything_waits(sockets));
+            self.apply(change, state, now, None);
+        });
+    }
+
+    /// ICE or DTLS begins.
+    pub fn begin_watching(&self, state: &mut State) {
+        let change = state.watch.begin();
+        self.apply(change, state, Instant::now(), None);
+    }
+
+    /// The channel's thread reads.
+    pub fn note_read(&self, state: &mut State, now: Instant) {
+        let change = state.watch.handle_read(now);
+        self.apply(change, state, now, None);
+    }
+
+    /// The instance is going. The engine thread is at this session no more, nor ever will be, once
+    /// this returns.
+    pub fn end(&self) {
+        self.engine.remove(self.id, self.sockets);
+        self.with(State::end);
+    }
+
+    /// Told to the host by the channel's thread: where media really goes.
+    pub fn tell_remote_address(&self, instance: Instance<'_>) {
+        let learned = self.with(|state| {
+            let learned: Option<SocketAddr> = state.learned_remote.take();
+            state.told_remote = learned.or(state.told_remote);
+            learned
+        });
+        if let Some(address) = learned.flatten() {
+            instance.set_remote_address(address);
+        }
+    }
+
+    fn apply(&self, change: Change, state: &mut State, now: Instant, component: Option<Component>) {
+        match change {
+            Change::None => {}
+            Change::Watch => self.engine.watch(self.id, self.sockets, true),
+            Change::Unwatch => self.engine.watch(self.id, self.sockets, false),
+            Change::Take => {
+                if component.is_none() {
+                    self.engine.watch(self.id, self.sockets, true);
+                }
+                match component {
+                    Some(component) => state.take_from_socket(now, component),
+                    None => Component::ALL.into_iter().for_each(|component| state.take_from_socket(now, component)),
+                }
+            }
+        }
+    }
+}
+
+/// Whether one of the sockets has something to read.
+fn anything_waits(sockets: [RawFd; 2]) -> bool {
+    let mut polled = sockets.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
+    // SAFETY: two pollfd, no waiting.
+    unsafe { libc::poll(polled.as_mut_ptr(), 2, 0) > 0 }
+}

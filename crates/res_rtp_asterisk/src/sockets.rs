@@ -1,0 +1,346 @@
+//! The two sockets of a media session: an even port for RTP, the next one for RTCP (RFC 3550 §11).
+//!
+//! One system call per packet. On a socket bound to the wildcard address the kernel tells with each
+//! datagram which of our addresses it came to, and an answer leaves from that one: on a multihomed
+//! machine the kernel might choose another, and an ICE peer would drop it (RFC 8445 §7.3.1.2).
+
+use std::io;
+use std::mem::{size_of, zeroed};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+use libc::{c_int, c_void, socklen_t};
+
+/// A datagram's length and way.
+#[derive(Debug, Clone, Copy)]
+pub struct Received {
+    /// Octets written to the buffer.
+    pub len: usize,
+    /// The sender; IPv4 addresses in IPv6 clothes are undressed.
+    pub from: SocketAddr,
+    /// The address it was sent to, when the kernel told; else what the socket is bound to.
+    pub to: SocketAddr,
+}
+
+/// A bound, non-blocking UDP socket.
+#[derive(Debug)]
+pub struct MediaSocket {
+    fd: OwnedFd,
+    local: SocketAddr,
+}
+
+/// The sockets of one session.
+#[derive(Debug)]
+pub struct Pair {
+    /// Even port.
+    pub rtp: MediaSocket,
+    /// The port after it.
+    pub rtcp: MediaSocket,
+}
+
+impl Pair {
+    /// Finds two neighbouring free ports, starting somewhere in the range and wrapping once.
+    pub fn bind(ip: IpAddr, ports: (u16, u16), random: u32, checksums: bool) -> io::Result<Self> {
+        let first = ports.0.next_multiple_of(2);
+        let pairs = u32::from(ports.1.saturating_sub(first)) / 2 + 1;
+        for offset in 0..pairs {
+            let pair = (random % pairs + offset) % pairs;
+            // `pair` counts the even ports between two u16.
+            let port = first + (pair * 2) as u16;
+            match Self::bind_at(ip, port, checksums) {
+                Ok(sockets) => return Ok(sockets),
+                Err(error) if is_taken(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::EADDRINUSE))
+    }
+
+    fn bind_at(ip: IpAddr, port: u16, checksums: bool) -> io::Result<Self> {
+        let rtp = MediaSocket::bind(SocketAddr::new(ip, port), checksums)?;
+        let rtcp = MediaSocket::bind(SocketAddr::new(ip, port | 1), checksums)?;
+        Ok(Self { rtp, rtcp })
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::EACCES))
+}
+
+impl MediaSocket {
+    fn bind(local: SocketAddr, checksums: bool) -> io::Result<Self> {
+        let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+        // SAFETY: no pointers are passed; a descriptor that is not negative is ours alone.
+        let fd = unsafe {
+            let fd = libc::socket(family, kind, 0);
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            OwnedFd::from_raw_fd(fd)
+        };
+        let socket = Self { fd, local };
+        if local.is_ipv6() && local.ip().is_unspecified() {
+            socket.set_option(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
+        }
+        if !checksums {
+            let _ = socket.set_option(libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
+        }
+        if local.ip().is_unspecified() {
+            socket.ask_for_destination();
+        }
+        let (address, len) = to_kernel(local, family);
+        // SAFETY: `address` holds `len` initialised octets for the length of the call.
+        check(unsafe { libc::bind(socket.fd(), (&raw const address).cast(), len) })?;
+        Ok(socket)
+    }
+
+    /// The descriptor, for polling.
+    pub fn fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    /// What the socket is bound to.
+    pub fn local(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Takes the next datagram; `None` when there is none. An error that the peer's machine caused
+    /// (a closed port) is no error of ours and reads as "none".
+    pub fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
+        // SAFETY: all-zero is a valid value of these plain C structures.
+        let (mut name, mut message): (libc::sockaddr_storage, libc::msghdr) = unsafe { zeroed() };
+        let mut control = Control([0; CONTROL]);
+        let mut vector = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+        message.msg_name = (&raw mut name).cast();
+        message.msg_namelen = size_of::<libc::sockaddr_storage>() as socklen_t;
+        message.msg_iov = &raw mut vector;
+        message.msg_iovlen = 1;
+        message.msg_control = control.0.as_mut_ptr().cast();
+        message.msg_controllen = CONTROL as _;
+        // SAFETY: every pointer in `message` points to a local of sufficient size that outlives the call.
+        let len = unsafe { libc::recvmsg(self.fd(), &raw mut message, 0) };
+        let len = usize::try_from(len).ok()?;
+        let from = from_kernel(&name)?;
+        let to = destination(&message).map_or(self.local, |ip| SocketAddr::new(ip, self.local.port()));
+        Some(Received { len, from, to })
+    }
+
+    /// Sends one datagram, from `source` when that is a certain address of this machine.
+    pub fn send(&self, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> io::Result<usize> {
+        let family = if self.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+        if family == libc::AF_INET && to.is_ipv6() {
+            return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
+        }
+        let (mut name, name_len) = to_kernel(to, family);
+        // SAFETY: all-zero is a valid value of this plain C structure.
+        let mut message: libc::msghdr = unsafe { zeroed() };
+        let mut control = Control([0; CONTROL]);
+        let mut vector = libc::iovec { iov_base: datagram.as_ptr().cast_mut().cast(), iov_len: datagram.len() };
+        message.msg_name = (&raw mut name).cast();
+        message.msg_namelen = name_len;
+        message.msg_iov = &raw mut vector;
+        message.msg_iovlen = 1;
+        if let Some(source) = source.filter(|source| !source.is_unspecified() && self.local.ip().is_unspecified()) {
+            leave_from(&mut message, &mut control, source, family);
+        }
+        // SAFETY: every pointer in `message` points to a local, or to `datagram`, which is only read.
+        let sent = unsafe { libc::sendmsg(self.fd(), &raw const message, libc::MSG_NOSIGNAL) };
+        usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+    }
+
+    /// Marks what is sent (`tos` as the IP header has it, `cos` as the priority in VLANs).
+    pub fn set_quality(&self, tos: c_int, cos: c_int) -> io::Result<()> {
+        if self.local.is_ipv6() {
+            self.set_option(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos)?;
+            // IPv4 through a dual-stack socket; not every kernel lets us.
+            let _ = self.set_option(libc::IPPROTO_IP, libc::IP_TOS, tos);
+        } else {
+            self.set_option(libc::IPPROTO_IP, libc::IP_TOS, tos)?;
+        }
+        if cos != 0 { self.set_option(libc::SOL_SOCKET, libc::SO_PRIORITY, cos) } else { Ok(()) }
+    }
+
+    fn ask_for_destination(&self) {
+        // Without it answers leave by the kernel's choice, which is right on most machines.
+        if self.local.is_ipv4() {
+            let _ = self.set_option(libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
+        } else {
+            let _ = self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1);
+        }
+    }
+
+    fn set_option(&self, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
+        let len = size_of::<c_int>() as socklen_t;
+        // SAFETY: `value` is read for `len` octets during the call.
+        check(unsafe { libc::setsockopt(self.fd(), level, option, (&raw const value).cast::<c_void>(), len) })
+    }
+}
+
+/// Control messages start on the boundary that the kernel's header asks for.
+#[repr(align(8))]
+struct Control([u8; CONTROL]);
+
+/// Room for one `in6_pktinfo` with its header (CMSG_SPACE is 40).
+const CONTROL: usize = 64;
+
+/// Which of our addresses the datagram was sent to.
+fn destination(message: &libc::msghdr) -> Option<IpAddr> {
+    // SAFETY: the kernel filled in `message`; the macros stay within its control buffer, and the
+    // data of the two kinds that are read has the type that ip(7) and ipv6(7) give.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(message);
+        let header = header.as_ref()?;
+        let data = libc::CMSG_DATA(header);
+        match (header.cmsg_level, header.cmsg_type) {
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                let info = data.cast::<libc::in_pktinfo>().read_unaligned();
+                Some(Ipv4Addr::from(u32::from_be(info.ipi_addr.s_addr)).into())
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
+                Some(IpAddr::from(Ipv6Addr::from(info.ipi6_addr.s6_addr)).to_canonical())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn leave_from(message: &mut libc::msghdr, control: &mut Control, source: IpAddr, family: c_int) {
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL as _;
+    // SAFETY: the control buffer is zeroed, aligned and larger than the one header and its data;
+    // the length is then set to what was written.
+    unsafe {
+        let header = libc::CMSG_FIRSTHDR(message);
+        let data = libc::CMSG_DATA(header);
+        let (level, kind, len) = match (family, source) {
+            (libc::AF_INET, IpAddr::V4(source)) => {
+                let mut info: libc::in_pktinfo = zeroed();
+                info.ipi_spec_dst.s_addr = u32::from(source).to_be();
+                data.cast::<libc::in_pktinfo>().write_unaligned(info);
+                (libc::IPPROTO_IP, libc::IP_PKTINFO, size_of::<libc::in_pktinfo>())
+            }
+            (_, source) => {
+                let mut info: libc::in6_pktinfo = zeroed();
+                info.ipi6_addr.s6_addr = dressed(source).octets();
+                data.cast::<libc::in6_pktinfo>().write_unaligned(info);
+                (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>())
+            }
+        };
+        (*header).cmsg_level = level;
+        (*header).cmsg_type = kind;
+        (*header).cmsg_len = libc::CMSG_LEN(len as u32) as _;
+        message.msg_controllen = libc::CMSG_SPACE(len as u32) as _;
+    }
+}
+
+fn dressed(ip: IpAddr) -> Ipv6Addr {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped(),
+        IpAddr::V6(ip) => ip,
+    }
+}
+
+/// An address as the kernel wants it for a socket of that family.
+fn to_kernel(address: SocketAddr, family: c_int) -> (libc::sockaddr_storage, socklen_t) {
+    // SAFETY: all-zero is a valid value; each of the two types fits into the storage, which is
+    // aligned for both.
+    unsafe {
+        let mut storage: libc::sockaddr_storage = zeroed();
+        if let (libc::AF_INET, SocketAddr::V4(v4)) = (family, address) {
+            let sin = &mut *(&raw mut storage).cast::<libc::sockaddr_in>();
+            sin.sin_family = libc::AF_INET as _;
+            sin.sin_port = v4.port().to_be();
+            sin.sin_addr.s_addr = u32::from(*v4.ip()).to_be();
+            return (storage, size_of::<libc::sockaddr_in>() as socklen_t);
+        }
+        let sin6 = &mut *(&raw mut storage).cast::<libc::sockaddr_in6>();
+        sin6.sin6_family = libc::AF_INET6 as _;
+        sin6.sin6_port = address.port().to_be();
+        sin6.sin6_addr.s6_addr = dressed(address.ip()).octets();
+        if let SocketAddr::V6(v6) = address {
+            sin6.sin6_scope_id = v6.scope_id();
+        }
+        (storage, size_of::<libc::sockaddr_in6>() as socklen_t)
+    }
+}
+
+fn from_kernel(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    // SAFETY: the family says which of the two types the kernel wrote, and both fit.
+    unsafe {
+        match c_int::from(storage.ss_family) {
+            libc::AF_INET => {
+                let sin = &*(&raw const *storage).cast::<libc::sockaddr_in>();
+                let ip = Ipv4Addr::from(u32::from_be(sin.sin_addr.s_addr));
+                Some(SocketAddrV4::new(ip, u16::from_be(sin.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                let sin6 = &*(&raw const *storage).cast::<libc::sockaddr_in6>();
+                let ip = Ipv6Addr::from(sin6.sin6_addr.s6_addr);
+                let port = u16::from_be(sin6.sin6_port);
+                Some(match ip.to_ipv4_mapped() {
+                    Some(v4) => SocketAddrV4::new(v4, port).into(),
+                    None => SocketAddrV6::new(ip, port, 0, sin6.sin6_scope_id).into(),
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(ip: &str) -> Pair {
+        Pair::bind(ip.parse().unwrap(), (20_000, 29_999), std::process::id(), true).unwrap()
+    }
+
+    #[test]
+    fn rtcp_is_the_port_after_an_even_rtp_port() {
+        let sockets = pair("127.0.0.1");
+        assert_eq!(sockets.rtp.local().port() % 2, 0);
+        assert_eq!(sockets.rtcp.local().port(), sockets.rtp.local().port() + 1);
+    }
+
+    #[test]
+    fn a_full_range_is_an_error_and_not_a_loop() {
+        let taken = pair("127.0.0.1");
+        let port = taken.rtp.local().port();
+        let error = Pair::bind("127.0.0.1".parse().unwrap(), (port, port + 1), 7, true).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
+    }
+
+    #[test]
+    fn the_wildcard_socket_knows_where_a_datagram_came_to_and_answers_from_there() {
+        let ours = pair("0.0.0.0");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(b"ping", ("127.0.0.2", ours.rtp.local().port())).unwrap();
+        let mut buffer = [0; 16];
+        let received = ours.rtp.receive(&mut buffer).unwrap();
+        assert_eq!((received.len, received.from), (4, peer.local_addr().unwrap()));
+        assert_eq!(received.to.ip(), "127.0.0.2".parse::<IpAddr>().unwrap());
+        ours.rtp.send(b"pong", received.from, Some(received.to.ip())).unwrap();
+        let (len, from) = peer.recv_from(&mut buffer).unwrap();
+        assert_eq!((len, from), (4, received.to));
+        assert!(ours.rtp.receive(&mut buffer).is_none());
+    }
+
+    #[test]
+    fn dual_stack_sends_and_receives_ipv4() {
+        let ours = pair("::");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        peer.send_to(b"ping", ("127.0.0.1", ours.rtcp.local().port())).unwrap();
+        let mut buffer = [0; 16];
+        let received = ours.rtcp.receive(&mut buffer).unwrap();
+        assert_eq!(received.from, peer.local_addr().unwrap());
+        assert_eq!(received.to.ip(), "127.0.0.1".parse::<IpAddr>().unwrap());
+        ours.rtcp.send(b"pong", received.from, Some(received.to.ip())).unwrap();
+        assert_eq!(peer.recv_from(&mut buffer).unwrap().0, 4);
+    }
+}

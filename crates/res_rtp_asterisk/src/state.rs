@@ -1,0 +1,274 @@
+//! What the threads of a session share, under its one lock.
+
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::RawFd;
+use std::sync::Arc;
+use std::time::Instant;
+
+use asterisk::rtp::{DtmfMode, Hash, Instance, InstancePtr};
+use ice::Component;
+use rtp::reception::Receiver;
+use rtp::source::{StrictRtp, SymmetricRtp};
+
+use crate::config::Settings;
+use crate::counters::{Counters, Refused};
+use crate::dtls::Dtls;
+use crate::ice_side::IceSide;
+use crate::notes::Note;
+use crate::outgoing::Outgoing;
+use crate::pollable::Pollable;
+use crate::ring::Ring;
+use crate::rtcp::Rtcp;
+use crate::sockets::Pair;
+use crate::watch::{self, Watch};
+
+/// Everything about a session but what belongs to the reading and the writing thread alone.
+pub struct State {
+    /// The host's instance, for what lies behind `res_srtp`. `None` once it is going.
+    pub instance: Option<InstancePtr>,
+    /// As `rtp.conf` was when the session began.
+    pub settings: Arc<Settings>,
+    /// Both sockets, for the life of the session.
+    pub sockets: Pair,
+    /// What chan_sip polls instead of the sockets, when it has to.
+    pub pollables: Option<[Pollable; 2]>,
+    /// Whether the plain sockets were handed out for polling.
+    pub handed_out: bool,
+    /// The ICE agent, unless chan_sip stopped it.
+    pub ice: Option<IceSide>,
+    /// DTLS-SRTP, when it is configured.
+    pub dtls: Option<Dtls>,
+    /// The hash that our fingerprint is printed in.
+    pub dtls_hash: Hash,
+    /// How digits travel, as the host says.
+    pub dtmf_mode: DtmfMode,
+    /// The addresses that media may come from.
+    pub strict: StrictRtp,
+    /// The addresses that media and reports go to, without ICE.
+    pub symmetric: SymmetricRtp,
+    /// Whether packets are sent to where packets come from (`nat=comedia`).
+    pub nat: bool,
+    /// What we send.
+    pub outgoing: Outgoing,
+    /// Counts what comes in.
+    pub receiver: Receiver,
+    /// Clock rates of payload types, as far as the reading thread has looked them up.
+    pub clock_rates: ClockRates,
+    /// Reports.
+    pub rtcp: Rtcp,
+    /// Packets for a channel that does not read.
+    pub ring: Ring,
+    /// Who receives.
+    pub watch: Watch,
+    /// What was refused.
+    pub counters: Counters,
+    /// To be told when the lock is open again.
+    pub notes: Vec<Note>,
+    /// Where media goes, when the host does not know it yet.
+    pub learned_remote: Option<SocketAddr>,
+    /// What the host was last told of that, which is not news when it tells us.
+    pub told_remote: Option<SocketAddr>,
+    /// The earliest deadline that the engine thread knows of.
+    armed: Option<Instant>,
+    origin: Instant,
+    scratch: Box<[u8]>,
+}
+
+/// A datagram of any legal size fits.
+pub const LARGEST_DATAGRAM: usize = 8192;
+
+/// The most datagrams that the engine thread takes from one session before it looks after others.
+const BURST: usize = 64;
+
+impl State {
+    /// A session that neither ICE nor DTLS, nor an address, is known of.
+    pub fn new(
+        instance: InstancePtr,
+        settings: Arc<Settings>,
+        sockets: Pair,
+        ice: Option<IceSide>,
+        now: Instant,
+    ) -> Self {
+        let strict = if settings.strict_rtp { StrictRtp::learning(now, settings.probation) } else { StrictRtp::open() };
+        Self {
+            instance: Some(instance),
+            rtcp: Rtcp::new(&settings),
+            sockets,
+            pollables: None,
+            handed_out: false,
+            ice,
+            dtls: None,
+            dtls_hash: Hash::Sha256,
+            dtmf_mode: DtmfMode::None,
+            strict,
+            symmetric: SymmetricRtp::new(),
+            nat: false,
+            outgoing: Outgoing::new(),
+            receiver: Receiver::new(0),
+            clock_rates: ClockRates::default(),
+            ring: Ring::default(),
+            watch: Watch::Off,
+            counters: Counters::default(),
+            notes: Vec::new(),
+            learned_remote: None,
+            told_remote: None,
+            armed: None,
+            origin: settings.origin,
+            scratch: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
+            settings,
+        }
+    }
+
+    /// The host's instance, while it lives.
+    pub fn instance(&self) -> Option<Instance<'_>> {
+        // SAFETY: `destroy` clears it under the lock that `self` is borrowed under, before the host
+        // frees the instance.
+        self.instance.map(|instance| unsafe { Instance::from_ptr(instance) })
+    }
+
+    /// The descriptor to poll for that component. The answer never changes.
+    pub fn descriptor(&mut self, component: Component) -> RawFd {
+        if !self.handed_out && self.pollables.is_none() {
+            let sockets = [self.sockets.rtp.fd(), self.sockets.rtcp.fd()];
+            let watched = self.ice.is_some() || self.dtls.is_some();
+            self.pollables = watched.then(|| sockets.map(Pollable::over)).and_then(|[rtp, rtcp]| {
+                // Without descriptors to spare: the plain sockets, and an engine thread that reads
+                // on behalf of a channel that does not.
+                Some([rtp.ok()?, rtcp.ok()?])
+            });
+            self.handed_out = true;
+        }
+        let index = usize::from(component == Component::Rtcp);
+        match self.pollables.as_ref().and_then(|pollables| pollables.get(index)) {
+            Some(pollable) => pollable.fd(),
+            None if component == Component::Rtp => self.sockets.rtp.fd(),
+            None => self.sockets.rtcp.fd(),
+        }
+    }
+
+    /// The engine thread reads for a channel that does not.
+    pub fn take_from_socket(&mut self, now: Instant, component: Component) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        for _ in 0..BURST {
+            let Some(received) = self.socket(component).receive(&mut scratch) else { break };
+            let Some(datagram) = scratch.get_mut(..received.len) else { break };
+            if let Some(len) = self.handle_datagram(now, component, received, datagram) {
+                self.keep(&scratch[..len], received.from);
+            }
+        }
+        self.scratch = scratch;
+    }
+
+    /// The oldest packet that was kept for the channel.
+    pub fn take_kept(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        if self.ring.is_empty() {
+            return None;
+        }
+        let kept = self.ring.take(buffer);
+        if self.ring.is_empty() {
+            self.signal_waiting(false);
+        }
+        kept
+    }
+
+    /// Time passes for everything that has a clock.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.armed.is_some_and(|armed| armed <= now) {
+            self.armed = None;
+        }
+        if self.instance.is_none() {
+            return;
+        }
+        self.handle_transport_timeout(now);
+        self.handle_rtcp_timeout(now);
+        self.handle_digit_timeout(now);
+    }
+
+    /// The next deadline, if the engine thread does not know one as early.
+    pub fn rearm(&mut self, now: Instant) -> Option<Instant> {
+        let watch = self.watch.poll_timeout().map(|deadline| watch::on_grid(self.origin, now, deadline));
+        let next = [self.poll_transport_timeout(), self.rtcp.poll_timeout(), self.outgoing.poll_timeout(), watch];
+        // A deadline that has passed is served at once, but not at this very moment for ever.
+        let next = next.into_iter().flatten().min()?.max(now);
+        if self.instance.is_none() || self.armed.is_some_and(|armed| armed <= next) {
+            return None;
+        }
+        self.armed = Some(next);
+        Some(next)
+    }
+
+    /// The instance is going: the peer is told as far as it can be, and nothing reaches for the
+    /// instance any more.
+    pub fn end(&mut self) {
+        let now = Instant::now();
+        self.say_goodbye(now);
+        let refused: Vec<String> = self.counters.told().map(|(name, count)| format!("{name} {count}")).collect();
+        if !refused.is_empty() {
+            self.notes.push(Note::debug(1, format!("RTP session refused: {}", refused.join(", "))));
+        }
+        if let Some(ice) = &mut self.ice {
+            ice.stop();
+        }
+        self.dtls = None;
+        self.rtcp.keys = None;
+        self.instance = None;
+        self.watch = Watch::Off;
+    }
+
+    /// The socket of that component.
+    pub fn socket(&self, component: Component) -> &crate::sockets::MediaSocket {
+        match component {
+            Component::Rtp => &self.sockets.rtp,
+            Component::Rtcp => &self.sockets.rtcp,
+        }
+    }
+
+    /// Sends one datagram as it is. Whether it went out.
+    pub fn send(&self, component: Component, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> bool {
+        self.socket(component).send(datagram, to, source).is_ok()
+    }
+
+    /// Counts a refusal.
+    pub fn refuse(&mut self, reason: Refused) {
+        self.counters.add(reason);
+    }
+
+    fn keep(&mut self, packet: &[u8], from: SocketAddr) {
+        let was_empty = self.ring.is_empty();
+        if self.ring.keep(packet, from) {
+            self.refuse(Refused::RingFull);
+        }
+        if was_empty {
+            self.signal_waiting(true);
+        }
+    }
+
+    fn signal_waiting(&self, waiting: bool) {
+        if let Some([rtp, _]) = &self.pollables {
+            rtp.set_waiting(waiting);
+        }
+    }
+}
+
+/// Clock rates by payload type: what jitter is measured with, where the host cannot be asked.
+pub struct ClockRates([u32; 128]);
+
+impl Default for ClockRates {
+    fn default() -> Self {
+        Self([0; 128])
+    }
+}
+
+impl ClockRates {
+    /// The reading thread looked it up. 0: this payload says nothing of jitter.
+    pub fn learn(&mut self, payload_type: u8, rate: u32) {
+        if let Some(known) = self.0.get_mut(usize::from(payload_type)) {
+            *known = rate;
+        }
+    }
+
+    /// As far as it is known and of use.
+    pub fn of(&self, payload_type: u8) -> Option<u32> {
+        self.0.get(usize::from(payload_type)).copied().filter(|rate| *rate > 0)
+    }
+}

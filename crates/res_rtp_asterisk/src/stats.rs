@@ -1,0 +1,58 @@
+//! What the host wants to know about a call: `CHANNEL(rtpqos)` and the like.
+
+use asterisk::rtp::Statistics;
+
+use crate::state::State;
+
+/// The counts so far. `txjitter` is what we saw of the peer and `rxjitter` what it saw of us: so the
+/// host names them.
+pub fn statistics(state: &State) -> Statistics {
+    let (receiver, sender) = (&state.receiver, &state.outgoing.sender);
+    let remote = sender.remote();
+    let (ours, loss) = (receiver.jitter_statistics(), receiver.loss_statistics());
+    Statistics {
+        txcount: count(sender.packets()),
+        rxcount: count(receiver.packets()),
+        txjitter: receiver.jitter().as_secs_f64(),
+        rxjitter: remote.jitter.last(),
+        remote_maxjitter: remote.jitter.max(),
+        remote_minjitter: remote.jitter.min(),
+        remote_normdevjitter: remote.jitter.mean(),
+        remote_stdevjitter: remote.jitter.standard_deviation(),
+        local_maxjitter: ours.max(),
+        local_minjitter: ours.min(),
+        local_normdevjitter: ours.mean(),
+        local_stdevjitter: ours.standard_deviation(),
+        txploss: remote.last.map_or(0, |block| u32::try_from(block.cumulative_lost).unwrap_or(0)),
+        rxploss: u32::try_from(receiver.cumulative_lost().max(0)).unwrap_or(u32::MAX),
+        remote_maxrxploss: remote.lost.max(),
+        remote_minrxploss: remote.lost.min(),
+        remote_normdevrxploss: remote.lost.mean(),
+        remote_stdevrxploss: remote.lost.standard_deviation(),
+        local_maxrxploss: loss.max(),
+        local_minrxploss: loss.min(),
+        local_normdevrxploss: loss.mean(),
+        local_stdevrxploss: loss.standard_deviation(),
+        rtt: remote.round_trip.last(),
+        maxrtt: remote.round_trip.max(),
+        minrtt: remote.round_trip.min(),
+        normdevrtt: remote.round_trip.mean(),
+        stdevrtt: remote.round_trip.standard_deviation(),
+        local_ssrc: state.outgoing.ssrc(),
+        remote_ssrc: receiver.ssrc().unwrap_or(0),
+    }
+}
+
+/// In words, for `rtcp set stats on`.
+pub fn told(state: &State) -> String {
+    let known = statistics(state);
+    format!(
+        "RTP statistics: sent {}, received {}, lost {} of ours and {} of theirs, jitter {:.4} s here and {:.4} s there, round trip {:.4} s",
+        known.txcount, known.rxcount, known.txploss, known.rxploss, known.txjitter, known.rxjitter, known.rtt
+    )
+}
+
+/// The host's counts have 32 bits.
+fn count(packets: u64) -> u32 {
+    u32::try_from(packets).unwrap_or(u32::MAX)
+}
