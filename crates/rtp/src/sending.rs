@@ -82,13 +82,18 @@ impl Sender {
         *self = Self { total_packets, total_octets, remote: self.remote, ..Self::new(ssrc) };
     }
 
-    /// Counts a packet that was sent.
+    /// Counts a packet of media that was sent.
     pub fn sent(&mut self, now: Instant, payload_len: usize, timestamp: u32, clock_rate: u32) {
+        self.sent_event(payload_len);
+        self.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
+    }
+
+    /// Counts a packet whose timestamp is not that of the moment: telephone-event.
+    pub fn sent_event(&mut self, payload_len: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
         self.total_packets += 1;
         self.total_octets += payload_len as u64;
-        self.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
     }
 
     /// Whether the next report is a sender report: something was sent since the last (§6.4).

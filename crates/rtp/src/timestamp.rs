@@ -106,7 +106,6 @@ pub struct Stamp {
 pub struct Timeline {
     last: Option<Sent>,
     start: RtpTimestamp,
-    tolerance: Duration,
     source: Option<SourceOffset>,
 }
 
@@ -127,7 +126,7 @@ struct SourceOffset {
 impl Timeline {
     /// A timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
     pub fn new(start: u32) -> Self {
-        Self { last: None, start: RtpTimestamp(start), tolerance: PAUSE, source: None }
+        Self { last: None, start: RtpTimestamp(start), source: None }
     }
 
     /// Places a frame that is sent `now`.
@@ -136,11 +135,10 @@ impl Timeline {
             self.record(now, self.start, span);
             return Stamp { timestamp: self.start.0, after_pause: true };
         };
-        let at = if let Timing::At(due) = span.timing { due.max(last.at) } else { now };
-        let by_clock = last.timestamp.plus(ticks_since(last.at, at, span.clock_rate));
-        let (timestamp, after_pause) = match span.timing {
-            Timing::Source { milliseconds } => self.on_source(milliseconds, last, by_clock, span.clock_rate),
-            Timing::Continuous | Timing::At(_) => self.continuous(last, by_clock, span.clock_rate),
+        let (at, timestamp, after_pause) = match span.timing {
+            Timing::Continuous => continuous(last, now, span.clock_rate),
+            Timing::At(due) => due_at(last, due, span.clock_rate),
+            Timing::Source { milliseconds } => self.on_source(milliseconds, last, now, span.clock_rate),
         };
         self.record(at, timestamp, span);
         Stamp { timestamp: timestamp.0, after_pause }
@@ -157,42 +155,57 @@ impl Timeline {
         self.last.map(|last| last.timestamp.0)
     }
 
-    fn continuous(&mut self, last: Sent, by_clock: RtpTimestamp, clock_rate: u32) -> (RtpTimestamp, bool) {
-        self.source = None;
-        let predicted = last.timestamp.plus(last.ticks);
-        if self.close(predicted, by_clock, clock_rate, self.tolerance) { (predicted, false) } else { (by_clock, true) }
-    }
-
-    fn on_source(
-        &mut self,
-        milliseconds: i64,
-        last: Sent,
-        by_clock: RtpTimestamp,
-        clock_rate: u32,
-    ) -> (RtpTimestamp, bool) {
-        if let Some(offset) = self.source {
+    fn on_source(&self, milliseconds: i64, last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
+        let position = self.source.map(|offset| {
             let moved = milliseconds.wrapping_sub(offset.milliseconds).saturating_mul(i64::from(clock_rate)) / 1000;
             // The low 32 bits are the wrapped timestamp, whichever direction it moved.
-            let timestamp = offset.timestamp.plus(moved as u32);
-            if self.close(timestamp, by_clock, clock_rate, SOURCE_JUMP) {
-                return (timestamp, false);
-            }
+            offset.timestamp.plus(moved as u32)
+        });
+        let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
+        match position.filter(|position| {
+            let back = last.timestamp.distance_from(*position);
+            within(position.distance_from(by_clock), SOURCE_JUMP, clock_rate)
+                && (back <= 0 || within(back, SOURCE_REORDERING, clock_rate))
+        }) {
+            Some(position) => (now, position, false),
+            None => continuous(last, now, clock_rate),
         }
-        let (timestamp, after_pause) = self.continuous(last, by_clock, clock_rate);
-        self.source = Some(SourceOffset { milliseconds, timestamp });
-        (timestamp, after_pause)
-    }
-
-    fn close(&self, one: RtpTimestamp, other: RtpTimestamp, clock_rate: u32, within: Duration) -> bool {
-        u64::from(one.distance_from(other).unsigned_abs()) < ticks(within, clock_rate)
     }
 
     fn record(&mut self, at: Instant, timestamp: RtpTimestamp, span: Span) {
-        if let (None, Timing::Source { milliseconds }) = (self.last, span.timing) {
-            self.source = Some(SourceOffset { milliseconds, timestamp });
-        }
+        self.source = match span.timing {
+            Timing::Source { milliseconds } => Some(SourceOffset { milliseconds, timestamp }),
+            Timing::Continuous | Timing::At(_) => None,
+        };
         self.last = Some(Sent { at, timestamp, ticks: span.ticks });
     }
+}
+
+/// Sent as it comes: it follows the last frame, unless the clock says that there was a pause.
+fn continuous(last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
+    let predicted = last.timestamp.plus(last.ticks);
+    let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
+    let steady = within(by_clock.distance_from(predicted), PAUSE, clock_rate);
+    (now, if steady { predicted } else { by_clock }, !steady)
+}
+
+/// Due at a moment that was computed from another stream's timestamps: what is missing there is
+/// missing here. The timeline never goes back for a source that does.
+fn due_at(last: Sent, due: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
+    let predicted = last.timestamp.plus(last.ticks);
+    let by_clock = last.timestamp.plus(ticks_since(last.at, due, clock_rate));
+    let gap = by_clock.distance_from(predicted);
+    if within(gap, ROUNDING, clock_rate) {
+        // What rounding left over counts for the next.
+        (last.at + duration(last.ticks.into(), clock_rate), predicted, false)
+    } else {
+        let timestamp = if gap > 0 { by_clock } else { predicted };
+        (due, timestamp, gap > 0 && !within(gap, PAUSE, clock_rate))
+    }
+}
+
+fn within(ticks_apart: i32, limit: Duration, clock_rate: u32) -> bool {
+    u64::from(ticks_apart.unsigned_abs()) < ticks(limit, clock_rate)
 }
 
 fn ticks_since(earlier: Instant, now: Instant, clock_rate: u32) -> u32 {
@@ -234,8 +247,15 @@ impl DeliveryClock {
 /// Beyond this disagreement with the wall clock there was a pause; four frames of 20 ms.
 const PAUSE: Duration = Duration::from_millis(80);
 
-/// A source whose timeline is this far from the wall clock is another source, or was on hold.
-const SOURCE_JUMP: Duration = Duration::from_millis(500);
+/// Delivery times are rounded, and start over with a few milliseconds of jitter in them.
+const ROUNDING: Duration = Duration::from_millis(10);
+
+/// A source whose timeline is this far from the wall clock is another source. Less may be a network
+/// that stalled and then delivered everything.
+const SOURCE_JUMP: Duration = Duration::from_secs(2);
+
+/// Packets of a source that overtook each other are not another source either.
+const SOURCE_REORDERING: Duration = Duration::from_millis(200);
 
 const DELIVERY_JUMP: Duration = Duration::from_secs(1);
 
@@ -309,6 +329,34 @@ mod tests {
         assert_eq!(timeline.frame(at(5), source(60)).timestamp, 1800);
         // And a file played to the caller, with no timing at all.
         assert_eq!(timeline.frame(at(6), span(Timing::Continuous)).timestamp, 1960);
+    }
+
+    #[test]
+    fn what_a_bridged_stream_lost_stays_a_gap_and_jitter_does_not_add_up() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        let mut send = |millis: u64| timeline.frame(start, span(Timing::At(start + Duration::from_millis(millis))));
+        send(0);
+        assert_eq!(send(21).timestamp, 160);
+        assert_eq!(send(39).timestamp, 320);
+        // Two frames were lost.
+        assert_eq!(send(100), Stamp { timestamp: 800, after_pause: false });
+        // The source's clock started over, a little earlier.
+        assert_eq!(send(85).timestamp, 960);
+        assert_eq!(send(105).timestamp, 1120);
+        assert_eq!(send(1105), Stamp { timestamp: 1120 + 8000, after_pause: true });
+    }
+
+    #[test]
+    fn a_burst_after_a_stall_keeps_the_timestamps_of_its_source() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        timeline.frame(start, span(Timing::Source { milliseconds: 0 }));
+        let burst = start + Duration::from_millis(900);
+        for n in 1..40 {
+            let stamp = timeline.frame(burst, span(Timing::Source { milliseconds: i64::from(n) * 20 }));
+            assert_eq!(stamp, Stamp { timestamp: n * 160, after_pause: false });
+        }
     }
 
     #[test]
