@@ -80,6 +80,8 @@ impl Context {
         builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
         // The MTU is ours, a ticket would let a peer come back without its certificate.
         builder.set_options(SslOptions::NO_QUERY_MTU | SslOptions::NO_RENEGOTIATION | SslOptions::NO_TICKET);
+        // With encrypt-then-MAC (RFC 7366), OpenSSL ends the association for a record that anybody could have sent.
+        builder.set_options(SslOptions::from_bits_retain(SSL_OP_NO_ENCRYPT_THEN_MAC));
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         set_ciphers(&mut builder, config.cipher_list)?;
         set_profiles(&mut builder, &config.srtp_profiles)?;
@@ -144,3 +146,6 @@ fn set_authorities(
 
 /// Forward secrecy and 128 bits at least; every browser and every OpenSSL with DTLS 1.2 has some of them.
 pub const DEFAULT_CIPHERS: &str = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES";
+
+/// `openssl/ssl.h`; the `openssl` crate has no name for it.
+const SSL_OP_NO_ENCRYPT_THEN_MAC: u64 = 1 << 19;

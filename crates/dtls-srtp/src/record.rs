@@ -8,10 +8,19 @@
 //! ```
 //!
 //! Until keys are agreed on, records come in the clear and could be anybody's, and OpenSSL ends a handshake for many of
-//! them: for an alert, for a message it does not expect, for a length that is too long. RFC 6347 §4.1.2.7 wants
-//! invalid records dropped. So the ones that the peer we expect has no reason to send are.
+//! them: for an alert, for a message it does not expect, for a length that is too long or too short. RFC 6347 §4.1.2.7
+//! wants invalid records dropped. So the ones that the peer we expect has no reason to send are. The others in the
+//! clear get sequence numbers of our own: a forged high one would move the replay window beyond the peer's, and tells
+//! nothing anyway, since messages have numbers themselves (§4.2.2).
 
 use crate::session::Role;
+
+/// What a datagram has to go through.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    /// Sequence number of the next record in the clear.
+    next_number: u32,
+}
 
 /// What was taken out of a datagram.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,24 +36,37 @@ pub(crate) struct Filtered {
 pub(crate) enum Phase {
     /// Records in the clear belong to the handshake.
     Handshake,
-    /// They are over.
-    Connected,
+    /// They are over, and an encrypted record has at least this many bytes.
+    Connected(usize),
 }
 
-/// Leaves only the records that a peer with the other role sends.
-pub(crate) fn filter(local: Role, phase: Phase, datagram: &[u8]) -> Filtered {
-    let mut filtered = Filtered::default();
-    let mut rest = datagram;
-    // A record that is cut short ends the datagram (RFC 6347 §4.1.1: records do not span datagrams).
-    while let Some((record, behind)) = Record::split(rest) {
-        if record.may_pass(local, phase) {
-            filtered.records.extend_from_slice(&rest[..rest.len() - behind.len()]);
-        } else if let Record { content_type: ALERT, epoch: 0, body: &[FATAL, description], .. } = record {
-            filtered.alert = Some(description);
+impl Filter {
+    /// Leaves only the records that a peer with the other role sends.
+    pub(crate) fn apply(&mut self, local: Role, phase: Phase, datagram: &[u8]) -> Filtered {
+        let mut filtered = Filtered::default();
+        let mut rest = datagram;
+        // A record that is cut short ends the datagram (RFC 6347 §4.1.1: records do not span datagrams).
+        while let Some((record, behind)) = Record::split(rest) {
+            if record.may_pass(local, phase) {
+                self.pass(&rest[..rest.len() - behind.len()], record.epoch, &mut filtered.records);
+            } else if let Record { content_type: ALERT, epoch: 0, body: &[FATAL, description], .. } = record {
+                filtered.alert = Some(description);
+            }
+            rest = behind;
         }
-        rest = behind;
+        filtered
     }
-    filtered
+
+    fn pass(&mut self, record: &[u8], epoch: u16, records: &mut Vec<u8>) {
+        let begin = records.len();
+        records.extend_from_slice(record);
+        if epoch == 0 {
+            let number = [[0; 2].as_slice(), &self.next_number.to_be_bytes()].concat();
+            // The header is there: `split` has read it.
+            records[begin + SEQUENCE_NUMBER_OFFSET..][..number.len()].copy_from_slice(&number);
+            self.next_number = self.next_number.saturating_add(1);
+        }
+    }
 }
 
 struct Record<'a> {
@@ -64,12 +86,18 @@ impl<'a> Record<'a> {
     }
 
     fn may_pass(&self, local: Role, phase: Phase) -> bool {
-        if self.major_version != DTLS_MAJOR_VERSION || self.body.is_empty() {
+        if self.major_version != DTLS_MAJOR_VERSION || !(1..=BODY_MAX).contains(&self.body.len()) {
             return false;
         }
+        let shortest = match phase {
+            // Which cipher it will be is not known yet.
+            Phase::Handshake => GCM_ALERT_LEN,
+            Phase::Connected(shortest) => shortest,
+        };
         match (self.epoch, self.content_type) {
-            // Encrypted: OpenSSL drops what does not authenticate. Application data is nothing to us.
-            (1.., HANDSHAKE | ALERT) => true,
+            // Encrypted: OpenSSL drops what does not authenticate, if it is long enough to try. Application data is
+            // nothing to us.
+            (1.., HANDSHAKE | ALERT) => self.body.len() >= shortest,
             (0, HANDSHAKE) => phase == Phase::Handshake && are_messages(self.body, local),
             (0, CHANGE_CIPHER_SPEC) => phase == Phase::Handshake && self.body == [1],
             _ => false,
@@ -103,7 +131,15 @@ fn comes_from_the_other_role(message_type: u8, local: Role) -> bool {
     }
 }
 
+/// An alert in AES-GCM: explicit nonce, alert, tag (RFC 5288 §3). For less, OpenSSL ends the association.
+pub(crate) const GCM_ALERT_LEN: usize = 8 + 2 + 16;
+/// The same in ChaCha20-Poly1305, which has no nonce in the record (RFC 7905 §2), or in AES-CCM with the tag of 8 bytes.
+pub(crate) const SHORTEST_ALERT_LEN: usize = 2 + 16;
+
 const HEADER_LEN: usize = 13;
+const SEQUENCE_NUMBER_OFFSET: usize = 5;
+/// RFC 6347 §4.1: what a record may hold.
+const BODY_MAX: usize = 1 << 14;
 const MESSAGE_HEADER_LEN: usize = 12;
 /// Longer than any certificate chain that makes sense in a call.
 const MESSAGE_MAX: usize = 0x1_0000;
@@ -134,12 +170,18 @@ mod tests {
         message
     }
 
+    fn filter(local: Role, phase: Phase, datagram: &[u8]) -> Filtered {
+        Filter::default().apply(local, phase, datagram)
+    }
+
+    const CONNECTED: Phase = Phase::Connected(GCM_ALERT_LEN);
+
     #[test]
     fn a_hello_passes_to_the_server_only() {
         let hello = record(HANDSHAKE, 0, &message(1, 10, 0, 10));
         assert_eq!(filter(Role::Server, Phase::Handshake, &hello).records, hello);
         assert_eq!(filter(Role::Client, Phase::Handshake, &hello), Filtered::default());
-        assert_eq!(filter(Role::Server, Phase::Connected, &hello), Filtered::default());
+        assert_eq!(filter(Role::Server, CONNECTED, &hello), Filtered::default());
     }
 
     #[test]
@@ -154,9 +196,30 @@ mod tests {
     fn what_is_encrypted_is_left_to_openssl() {
         for content_type in [ALERT, HANDSHAKE] {
             let datagram = record(content_type, 1, &[0x77; 40]);
-            assert_eq!(filter(Role::Client, Phase::Connected, &datagram).records, datagram);
+            assert_eq!(filter(Role::Client, CONNECTED, &datagram).records, datagram);
         }
-        assert_eq!(filter(Role::Client, Phase::Connected, &record(23, 1, &[0x77; 40])), Filtered::default());
+        assert_eq!(filter(Role::Client, CONNECTED, &record(23, 1, &[0x77; 40])), Filtered::default());
+    }
+
+    #[test]
+    fn a_sequence_number_in_the_clear_is_not_believed() {
+        let mut hello = record(HANDSHAKE, 0, &message(1, 10, 0, 10));
+        let datagram = [hello.clone(), hello.clone()].concat();
+        hello[5..11].fill(0xff);
+        let mut filter = Filter::default();
+        filter.apply(Role::Server, Phase::Handshake, &hello);
+        let records = filter.apply(Role::Server, Phase::Handshake, &datagram).records;
+        assert_eq!(records[5..11], [0, 0, 0, 0, 0, 1]);
+        assert_eq!(records[hello.len()..][5..11], [0, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn a_record_too_short_for_its_cipher_is_dropped() {
+        for len in 0..GCM_ALERT_LEN {
+            assert_eq!(filter(Role::Client, CONNECTED, &record(ALERT, 1, &vec![0; len])), Filtered::default());
+        }
+        let datagram = record(ALERT, 1, &[0; SHORTEST_ALERT_LEN]);
+        assert_eq!(filter(Role::Client, Phase::Connected(SHORTEST_ALERT_LEN), &datagram).records, datagram);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::error::Failure;
 use crate::fingerprint::{Fingerprint, FingerprintError, HashFunction};
 use crate::keys::{Keys, Profile};
 use crate::libssl;
-use crate::record::{self, Phase};
+use crate::record::{self, Filter, Phase};
 use crate::timer::{Due, Timers};
 use crate::wire::Wire;
 
@@ -48,6 +48,7 @@ pub struct Session {
     state: State,
     stream: SslStream<Wire>,
     remote_fingerprints: Vec<Fingerprint>,
+    filter: Filter,
     timers: Timers,
     last_alert: Option<u8>,
     events: VecDeque<Event>,
@@ -78,6 +79,7 @@ impl Session {
             state: State::Idle { early: Vec::new() },
             stream: new_stream(context, role)?,
             remote_fingerprints: Vec::new(),
+            filter: Filter::default(),
             timers: Timers::default(),
             last_alert: None,
             events: VecDeque::new(),
@@ -136,10 +138,10 @@ impl Session {
                 return;
             }
             State::AwaitingHello | State::Handshake => Phase::Handshake,
-            State::AwaitingFingerprint { .. } | State::Connected => Phase::Connected,
+            State::AwaitingFingerprint { .. } | State::Connected => Phase::Connected(self.shortest_record()),
             State::Ended => return,
         };
-        let filtered = record::filter(self.role, phase, datagram);
+        let filtered = self.filter.apply(self.role, phase, datagram);
         self.last_alert = filtered.alert.or(self.last_alert);
         if filtered.records.is_empty() {
             return;
@@ -147,7 +149,7 @@ impl Session {
         self.stream.get_mut().receive(filtered.records);
         match phase {
             Phase::Handshake => self.advance(now),
-            Phase::Connected => self.read(),
+            Phase::Connected(_) => self.read(),
         }
     }
 
@@ -207,6 +209,12 @@ impl Session {
             State::Connected => "connected",
             State::Ended => "ended",
         }
+    }
+
+    /// The length of an encrypted alert, with the cipher that was agreed on.
+    fn shortest_record(&self) -> usize {
+        let cipher = self.stream.ssl().current_cipher().map_or("", |cipher| cipher.name());
+        if cipher.contains("GCM") { record::GCM_ALERT_LEN } else { record::SHORTEST_ALERT_LEN }
     }
 
     /// Lets OpenSSL work on what has come, and notes where that led.

@@ -53,7 +53,7 @@ fn handshakes_survive_loss_delay_and_duplicates() {
 
 #[test]
 fn noise_and_forged_alerts_end_no_handshake() {
-    for seed in 1..=60 {
+    for (seed, cipher) in (1..=60).zip(CIPHERS.into_iter().cycle()) {
         let network = Network {
             seed,
             loss_percent: 10,
@@ -61,9 +61,33 @@ fn noise_and_forged_alerts_end_no_handshake() {
             garbage_percent: 60,
             max_delay: Duration::from_millis(20),
         };
-        let mut pair = Pair::introduced(network);
+        let mut only = config();
+        only.cipher_list = Some(cipher.to_owned());
+        let mut pair = introduced_over(network, Peer::with(Role::Client, only.clone()), Peer::with(Role::Server, only));
         pair.run();
         pair.assert_agreed();
+    }
+}
+
+#[test]
+fn noise_ends_no_association() {
+    for cipher in CIPHERS {
+        let mut only = config();
+        only.cipher_list = Some(cipher.to_owned());
+        let mut pair = introduced(Peer::with(Role::Client, only.clone()), Peer::with(Role::Server, only));
+        pair.run();
+        let now = pair.now;
+        for content_type in 20..=23 {
+            for len in 0..80 {
+                let header = [content_type, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 1, 0, 0, len];
+                let datagram = [&header[..], &vec![0x3c; len.into()]].concat();
+                pair.peers.iter_mut().for_each(|peer| peer.session.handle_datagram(now, &datagram));
+            }
+        }
+        assert!(pair.peers.iter().all(|peer| peer.session.is_connected()), "{cipher}");
+        pair.peers[0].session.close();
+        pair.run();
+        assert!(pair.peers[1].is_closed, "{cipher}");
     }
 }
 
@@ -266,10 +290,17 @@ fn a_certificate_that_nobody_vouches_for_fails_where_that_is_asked() {
     assert!(matches!(pair.peers[1].failure, Some(Failure::CertificateNotTrusted(_))), "{:?}", pair.peers[1].failure);
 }
 
-fn introduced(mut client: Peer, mut server: Peer) -> Pair {
+/// One of each kind of record protection.
+const CIPHERS: [&str; 3] = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES128-SHA"];
+
+fn introduced(client: Peer, server: Peer) -> Pair {
+    introduced_over(Network::perfect(), client, server)
+}
+
+fn introduced_over(network: Network, mut client: Peer, mut server: Peer) -> Pair {
     client.expect_peer(&server, HashFunction::Sha256);
     server.expect_peer(&client, HashFunction::Sha256);
-    let mut pair = Pair::new(client, server, Network::perfect());
+    let mut pair = Pair::new(client, server, network);
     pair.start();
     pair
 }

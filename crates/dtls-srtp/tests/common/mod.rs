@@ -166,7 +166,27 @@ impl Pair {
 
     /// What a stranger may send: noise, an alert in the clear, or what was on its way with the header spoilt.
     fn garbage(&self, datagram: &[u8]) -> Vec<u8> {
-        match self.random(4) {
+        match self.random(5) {
+            4 => {
+                let mut sealed = vec![
+                    if self.happens(50) { 21 } else { 22 },
+                    0xfe,
+                    0xfd,
+                    0,
+                    1,
+                    0,
+                    0,
+                    0,
+                    0,
+                    0,
+                    self.random(4) as u8,
+                    0,
+                ];
+                let len = self.random(80);
+                sealed.push(len as u8);
+                sealed.extend((0..len).map(|_| self.random(256) as u8));
+                sealed
+            }
             0 => (0..self.random(100)).map(|_| self.random(256) as u8).collect(),
             1 => vec![21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 2, 40],
             2 => datagram[..self.random(datagram.len() as u64) as usize].to_vec(),
