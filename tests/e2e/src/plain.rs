@@ -101,15 +101,14 @@ fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
     let mut buffer = [0; 2048];
     while !ended.load(Ordering::Relaxed) {
         let _ = socket.set_read_timeout(Some(Duration::from_millis(5)));
-        if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            if let [0x80, 0x00 | 0x80, high, low, _, _, _, _, source @ ..] = &buffer[..length]
-                && let Some((source, payload)) = source.split_first_chunk::<4>()
-            {
-                peer = Some(from);
-                packets += 1;
-                sequence.seen(u32::from_be_bytes(*source), u16::from_be_bytes([*high, *low]));
-                heard.extend(payload.iter().map(|byte| g711::decode(*byte)));
-            }
+        if let Ok((length, from)) = socket.recv_from(&mut buffer)
+            && let [0x80, 0x00 | 0x80, high, low, _, _, _, _, source @ ..] = &buffer[..length]
+            && let Some((source, payload)) = source.split_first_chunk::<4>()
+        {
+            peer = Some(from);
+            packets += 1;
+            sequence.seen(u32::from_be_bytes(*source), u16::from_be_bytes([*high, *low]));
+            heard.extend(payload.iter().map(|byte| g711::decode(*byte)));
         }
         if let Some(peer) = peer
             && Instant::now() >= next

@@ -41,7 +41,7 @@ impl Ports {
 }
 
 /// What a test may want different from a plain installation.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Site {
     /// `rtcpmux` of `rtp.conf`, which the original module ignores.
     pub rtcpmux: Option<&'static str>,
@@ -53,12 +53,6 @@ pub struct Site {
     pub sip: String,
     /// More lines for `modules.conf`.
     pub modules: String,
-}
-
-impl Default for Site {
-    fn default() -> Self {
-        Self { rtcpmux: None, rtp: String::new(), browser: String::new(), sip: String::new(), modules: String::new() }
-    }
 }
 
 impl Site {
