@@ -26,11 +26,13 @@
 //! - Left out: AES-f8 (nobody offers it), master key identifiers (the host refuses them in SDP), null ciphers.
 
 mod error;
+mod libcrypto;
 mod library;
 mod policy;
 mod session;
 
 pub use error::Error;
+pub use libcrypto::{cleanup, random, thread_stop};
 pub use library::Library;
 pub use policy::{Policy, Streams, Suite};
 pub use session::{MAX_TRAILER_LEN, Session};
