@@ -21,6 +21,8 @@ impl Library {
     pub fn open() -> Result<Self, Error> {
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         if *users == 0 {
+            // Before libsrtp's first use does it, and asks for a clean-up at exit that a module does on its own.
+            openssl_sys::init();
             // SAFETY: the lock is held, so nobody else initialises or shuts down.
             check(unsafe { sys::srtp_init() }).inspect_err(|_| shut_down())?;
         }
