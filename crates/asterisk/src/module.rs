@@ -92,6 +92,7 @@ static CURRENT: AtomicPtr<sys::ast_module_info> = AtomicPtr::new(ptr::null_mut()
 macro_rules! module {
     (name: $name:expr, description: $description:expr, flags: $flags:expr, module: $module:ty $(,)?) => {
         #[doc(hidden)]
+        #[allow(dead_code, reason = "in a test executable nothing leads here")]
         mod __module {
             #[allow(unused_imports)]
             use super::*;
@@ -107,14 +108,13 @@ macro_rules! module {
             }
 
             // SAFETY: the loader of the system calls what it finds in these two sections, once each, when it maps and
-            // before it unmaps the object; neither function takes an argument.
-            #[used]
-            #[unsafe(link_section = ".init_array")]
+            // before it unmaps the object; neither function takes an argument. A test executable of the module is no
+            // object for a host to load: there they are left out, and with them what only a host can link.
+            #[cfg_attr(not(test), used, unsafe(link_section = ".init_array"))]
             static CONSTRUCTOR: extern "C" fn() = construct;
 
             // SAFETY: as above.
-            #[used]
-            #[unsafe(link_section = ".fini_array")]
+            #[cfg_attr(not(test), used, unsafe(link_section = ".fini_array"))]
             static DESTRUCTOR: extern "C" fn() = destruct;
         }
     };
