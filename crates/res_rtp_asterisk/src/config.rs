@@ -1,13 +1,15 @@
-//! `rtp.conf`. A value that cannot be used costs a clear error and leaves its default.
+//! `rtp.conf`: every key of the original, and `rtcpmux`. A value that cannot be used costs an error that
+//! names file, line and key, and leaves its default; it disturbs nothing else.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
-use asterisk::config::{Config, Load, Reload};
+use asterisk::config::{Config, Entry, Load, Reload};
 
 use crate::rtcp::DEFAULT_INTERVAL;
 
 /// What `rtp.conf` says. Sessions keep what it said when they began.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// First and last port.
     pub ports: (u16, u16),
@@ -60,84 +62,210 @@ impl Default for Settings {
 impl Settings {
     /// Reads the file; `None` when it has not changed since it was read, or is not to be understood.
     pub fn load(reload: Reload) -> Option<Self> {
-        match Config::load(c"rtp.conf", reload) {
-            Load::Loaded(config) => Some(Self::from_config(&config)),
+        let config = match Config::load(c"rtp.conf", reload) {
+            Load::Loaded(config) => config,
             Load::Missing => {
                 asterisk::notice!("rtp.conf is not there, using defaults");
-                Some(Self::default())
+                return Some(Self::default());
             }
-            Load::Unchanged | Load::Invalid => None,
+            Load::Unchanged | Load::Invalid => return None,
+        };
+        let mut lines = Lines { entries: config.section(c"general").collect(), problems: Vec::new() };
+        let settings = Self::read(&mut lines);
+        lines.problems.iter().for_each(|problem| asterisk::error!("{problem}"));
+        for entry in lines.left_for_later() {
+            let Entry { name, value, file, line } = entry;
+            asterisk::warning!(
+                "{file}, line {line}: {name} = '{value}' is ignored: candidates are gathered from interfaces only"
+            );
         }
+        Some(settings)
     }
 
-    fn from_config(config: &Config) -> Self {
+    fn read(lines: &mut Lines<'_>) -> Self {
         let default = Self::default();
-        let interval = clamped(config, "rtcpinterval", 500..=60_000, default.rtcp_interval.as_millis() as u64);
-        report_what_is_left_for_later(config);
+        let interval = lines.number("rtcpinterval", 500..=60_000, Outside::Nearest, 5000);
         Self {
-            ports: ports(config, default.ports),
-            checksums: config.boolean(SECTION, "rtpchecksums", default.checksums),
-            dtmf_timeout: config.number(SECTION, "dtmftimeout", 0..=64_000, default.dtmf_timeout),
-            rtcp_interval: Duration::from_millis(interval),
-            strict_rtp: config.boolean(SECTION, "strictrtp", default.strict_rtp),
-            probation: config.number(SECTION, "probation", 1..=1000, default.probation),
-            ice: config.boolean(SECTION, "icesupport", default.ice),
-            rtcp_mux: mux(config, default.rtcp_mux),
+            ports: lines.ports(default.ports),
+            checksums: lines.boolean("rtpchecksums", default.checksums),
+            dtmf_timeout: lines.number("dtmftimeout", 0..=64_000, Outside::Default, default.dtmf_timeout),
+            rtcp_interval: Duration::from_millis(interval.into()),
+            strict_rtp: lines.boolean("strictrtp", default.strict_rtp),
+            probation: lines.number("probation", 1..=1000, Outside::Default, default.probation),
+            ice: lines.boolean("icesupport", default.ice),
+            rtcp_mux: lines.mux(default.rtcp_mux),
             origin: default.origin,
         }
     }
 }
 
-/// The range as a whole: one half of it, or one that leaves no pair of ports, is no range.
-fn ports(config: &Config, default: (u16, u16)) -> (u16, u16) {
-    let bound = |key, default: u16| clamped(config, key, 1024..=65_535, u64::from(default)) as u16;
-    let (first, last) = (bound("rtpstart", default.0), bound("rtpend", default.1));
-    if first < last {
-        return (first, last);
+/// The lines of `[general]`, and what is wrong with them.
+struct Lines<'a> {
+    entries: Vec<Entry<'a>>,
+    problems: Vec<String>,
+}
+
+/// What to use instead of a number that is out of range: as the original has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outside {
+    Nearest,
+    Default,
+}
+
+impl<'a> Lines<'a> {
+    /// Of a key that is there twice, the original takes the first.
+    fn find(&self, key: &str) -> Option<Entry<'a>> {
+        self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(key)).copied()
     }
-    asterisk::error!(
-        "rtp.conf: rtpstart = {first} and rtpend = {last} leave no ports; using {} to {}",
-        default.0,
-        default.1
-    );
-    default
-}
 
-/// A number; one that is out of range becomes the nearest that is in it, which has always been so.
-fn clamped(config: &Config, key: &str, range: std::ops::RangeInclusive<u64>, default: u64) -> u64 {
-    let Some(entry) = config.get(SECTION, key) else { return default };
-    entry.number(range.clone()).unwrap_or_else(|bad| {
-        let nearest = entry.value.trim().parse::<i64>().ok().map(|number| {
-            let number = u64::try_from(number).unwrap_or(0);
-            number.clamp(*range.start(), *range.end())
-        });
-        bad.use_instead(nearest.unwrap_or(default))
-    })
-}
+    fn number(&mut self, key: &str, range: RangeInclusive<u32>, outside: Outside, default: u32) -> u32 {
+        let Some(entry) = self.find(key) else { return default };
+        let (first, last) = (*range.start(), *range.end());
+        entry.number(range).unwrap_or_else(|bad| {
+            let used = match entry.value.trim().parse::<i64>() {
+                Ok(number) if outside == Outside::Nearest && number < i64::from(first) => first,
+                Ok(_) if outside == Outside::Nearest => last,
+                _ => default,
+            };
+            self.problems.push(format!("{bad}; using {used}"));
+            used
+        })
+    }
 
-fn mux(config: &Config, default: Mux) -> Mux {
-    let Some(entry) = config.get(SECTION, "rtcpmux") else { return default };
-    match entry.value.trim().to_ascii_lowercase().as_str() {
-        "auto" => Mux::Auto,
-        "yes" | "true" | "on" | "1" => Mux::Yes,
-        "no" | "false" | "off" | "0" => Mux::No,
-        _ => {
-            entry.bad("auto, yes or no".to_owned()).use_instead("auto");
+    fn boolean(&mut self, key: &str, default: bool) -> bool {
+        let Some(entry) = self.find(key) else { return default };
+        entry.boolean().unwrap_or_else(|bad| {
+            self.problems.push(format!("{bad}; using {}", if default { "yes" } else { "no" }));
             default
+        })
+    }
+
+    /// The range as a whole: one that leaves no pair of ports is no range.
+    fn ports(&mut self, default: (u16, u16)) -> (u16, u16) {
+        let first = self.port("rtpstart", default.0);
+        let last = self.port("rtpend", default.1);
+        if first < last {
+            return (first, last);
         }
+        // One of them is there, or the range would be the default.
+        if let Some(entry) = self.find("rtpend").or_else(|| self.find("rtpstart")) {
+            let bad = entry.bad(format!("the end of a range that begins at {first} and ends at {last}"));
+            self.problems.push(format!("{bad}; using {} to {}", default.0, default.1));
+        }
+        default
+    }
+
+    fn port(&mut self, key: &str, default: u16) -> u16 {
+        // The range is that of a port, without the privileged ones.
+        u16::try_from(self.number(key, 1024..=65_535, Outside::Nearest, default.into())).unwrap_or(default)
+    }
+
+    fn mux(&mut self, default: Mux) -> Mux {
+        let Some(entry) = self.find("rtcpmux") else { return default };
+        match entry.boolean() {
+            _ if entry.value.trim().eq_ignore_ascii_case("auto") => Mux::Auto,
+            Ok(true) => Mux::Yes,
+            Ok(false) => Mux::No,
+            Err(_) => {
+                self.problems.push(format!("{}; using auto", entry.bad("auto, yes or no".to_owned())));
+                default
+            }
+        }
+    }
+
+    /// Keys of the original that are understood and not in force yet.
+    fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
+        let keys = ["stunaddr", "turnaddr"].into_iter();
+        keys.filter_map(|key| self.find(key)).filter(|entry| !entry.value.trim().is_empty())
     }
 }
 
-/// Keys of the original that are understood and not in force yet.
-fn report_what_is_left_for_later(config: &Config) {
-    for key in ["stunaddr", "turnaddr"] {
-        if let Some(entry) = config.get(SECTION, key).filter(|entry| !entry.value.trim().is_empty()) {
-            let (file, line, value) = (entry.file, entry.line, entry.value);
-            asterisk::warning!(
-                "{file}, line {line}: {key} = '{value}' is ignored: candidates are gathered from interfaces only"
-            );
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(written: &[(&'static str, &'static str)]) -> (Settings, Vec<String>) {
+        let entry = |(line, (name, value))| Entry { name, value, file: "rtp.conf", line };
+        let entries = (1..).zip(written.iter().copied()).map(entry).collect();
+        let mut lines = Lines { entries, problems: Vec::new() };
+        let settings = Settings::read(&mut lines);
+        (settings, lines.problems)
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults_of_the_original() {
+        let (settings, problems) = read(&[]);
+        assert_eq!((settings.ports, settings.dtmf_timeout), ((5000, 31_000), 1200));
+        assert_eq!(settings.rtcp_interval, Duration::from_secs(5));
+        assert_eq!((settings.strict_rtp, settings.probation, settings.ice), (true, 4, true));
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn every_key_is_read() {
+        let (settings, problems) = read(&[
+            ("rtpstart", "10000"),
+            ("rtpend", "20000"),
+            ("rtpchecksums", "no"),
+            ("dtmftimeout", "3000"),
+            ("rtcpinterval", "1000"),
+            ("strictrtp", "no"),
+            ("probation", "8"),
+            ("icesupport", "false"),
+            ("rtcpmux", "no"),
+        ]);
+        let expected = Settings {
+            ports: (10_000, 20_000),
+            checksums: false,
+            dtmf_timeout: 3000,
+            rtcp_interval: Duration::from_secs(1),
+            strict_rtp: false,
+            probation: 8,
+            ice: false,
+            rtcp_mux: Mux::No,
+            origin: settings.origin,
+        };
+        assert_eq!(settings, expected);
+        assert_eq!(problems, [""; 0]);
+        assert_eq!(read(&[("rtcpmux", "Auto")]).0.rtcp_mux, Mux::Auto);
+        assert_eq!(read(&[("rtcpmux", "on")]).0.rtcp_mux, Mux::Yes);
+    }
+
+    #[test]
+    fn a_broken_value_is_named_and_costs_its_own_key_only() {
+        let broken = [
+            ("rtpstart", "many"),
+            ("rtpend", "70000"),
+            ("dtmftimeout", "-1"),
+            ("rtcpinterval", "10"),
+            ("strictrtp", "perhaps"),
+            ("probation", "0"),
+            ("icesupport", ""),
+            ("rtcpmux", "sometimes"),
+        ];
+        let (settings, problems) = read(&broken);
+        let Settings { ports, rtcp_interval, origin, .. } = settings;
+        assert_eq!((ports, rtcp_interval), ((5000, 65_535), Duration::from_millis(500)));
+        assert_eq!(settings, Settings { ports, rtcp_interval, origin, ..Settings::default() });
+        assert_eq!(problems.len(), broken.len());
+        for (line, (key, value)) in (1..).zip(broken) {
+            let start = format!("rtp.conf, line {line}: {key} = '{value}' is not ");
+            assert!(problems.iter().any(|problem| problem.starts_with(&start)), "{start} in {problems:#?}");
         }
+        assert!(problems.iter().all(|problem| problem.contains("; using ")));
+    }
+
+    #[test]
+    fn ports_that_are_no_range_are_the_default_range() {
+        for written in [[("rtpstart", "20000"), ("rtpend", "10000")], [("rtpstart", "7000"), ("rtpend", "7000")]] {
+            let (settings, problems) = read(&written);
+            assert_eq!((settings.ports, problems.len()), ((5000, 31_000), 1));
+        }
+        assert_eq!(read(&[("rtpend", "1024")]).0.ports, (5000, 31_000));
+    }
+
+    #[test]
+    fn of_a_key_that_is_there_twice_the_first_counts() {
+        assert_eq!(read(&[("probation", "8"), ("Probation", "9")]).0.probation, 8);
     }
 }
-
-const SECTION: &std::ffi::CStr = c"general";
