@@ -1,1 +1,77 @@
-//! Secure RTP (SRTP) for Asterisk 11, in place of its res_srtp.so.
+//! `res_srtp.so`: the two tables through which the core, chan_sip and the RTP engine reach SRTP (RFC 3711).
+//!
+//! Glue only: sessions and policies are in the `media-srtp` crate, which owns libsrtp's. Here is what C knows of them: a
+//! [`session::Session`] is C's `ast_srtp`, a [`policy::Policy`] its `ast_srtp_policy`.
+//!
+//! - A packet that was seen before, or that does not authenticate, is refused with -1 and EAGAIN, and changes nothing. The
+//!   original made its session anew when an old packet arrived.
+//! - `replace` puts new keys into the object that is there, since another thread may hold the pointer.
+//! - Each session is a use of the module, so the host refuses to unload it while a call is encrypted.
+
+mod openssl;
+mod policy;
+mod session;
+mod tables;
+
+use std::sync::{Mutex, PoisonError};
+
+use asterisk::module::{self, LoadResult};
+use asterisk::rtp::{SrtpRegistration, register_srtp};
+use asterisk::{Failed, fence};
+use media_srtp::Library;
+
+asterisk::module! {
+    name: c"res_srtp",
+    description: c"Secure RTP (SRTP)",
+    flags: module::GLOBAL_SYMBOLS | module::LOAD_ORDER,
+    module: Module,
+}
+
+struct Module;
+
+/// What exists from load to unload; taken back in this order.
+struct Running {
+    _registration: SrtpRegistration,
+    _library: Library,
+}
+
+static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
+
+impl module::Module for Module {
+    fn load() -> LoadResult {
+        openssl::start();
+        fence::set_after(media_srtp::thread_stop);
+        let library = match Library::open() {
+            Ok(library) => library,
+            Err(error) => {
+                asterisk::error!("SRTP: libsrtp does not start: {error}");
+                return LoadResult::Decline;
+            }
+        };
+        media_srtp::thread_stop();
+        let Ok(registration) = register_srtp(&tables::SRTP, &tables::POLICY) else {
+            asterisk::error!("SRTP: another module is registered already");
+            return LoadResult::Decline;
+        };
+        *running() = Some(Running { _registration: registration, _library: library });
+        LoadResult::Success
+    }
+
+    fn unload() -> Result<(), Failed> {
+        *running() = None;
+        media_srtp::thread_stop();
+        Ok(())
+    }
+
+    fn closing() {
+        // When the process ends with calls up, their threads may still be in there.
+        if session::Session::count() == 0 {
+            // SAFETY: runs in the destructor, no session is left, and nobody can make one any more.
+            unsafe { media_srtp::cleanup() };
+        }
+    }
+}
+
+fn running() -> std::sync::MutexGuard<'static, Option<Running>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -21,7 +21,8 @@ pub use engine::{Component, DtmfMode, Engine, Property};
 pub use ice::{Candidate, CandidateKind, Ice, Role};
 pub use instance::{Instance, InstancePtr, Payload, rtp_code};
 pub use srtp::{
-    OwnedSrtp, PolicySsrc, Refused, Srtp, SrtpPolicy, SrtpRegistration, Suite, Which, register_srtp, srtp_registered,
+    AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, PolicySsrc, Refused, Srtp, SrtpPolicy, SrtpRegistration, Suite,
+    Which, register_srtp, srtp_registered,
 };
 pub use stats::Statistics;
 pub use table::{Registration, register};

@@ -152,13 +152,24 @@ pub enum Suite {
     AesCm128HmacSha1_80,
     /// AES-CM-128 with an HMAC-SHA1 of 32 bits for media.
     AesCm128HmacSha1_32,
+    /// AES-GCM-128. Only our own SRTP module has it; the original refuses it, and logs that it does.
+    AeadAes128Gcm,
+    /// AES-GCM-256. Likewise.
+    AeadAes256Gcm,
 }
+
+/// Not a number that Asterisk 11 knows; it is that of later ones.
+pub const AEAD_AES_128_GCM: sys::ast_srtp_suite = 7;
+/// Likewise.
+pub const AEAD_AES_256_GCM: sys::ast_srtp_suite = 8;
 
 impl Suite {
     fn to_host(self) -> sys::ast_srtp_suite {
         match self {
             Self::AesCm128HmacSha1_80 => sys::AST_AES_CM_128_HMAC_SHA1_80,
             Self::AesCm128HmacSha1_32 => sys::AST_AES_CM_128_HMAC_SHA1_32,
+            Self::AeadAes128Gcm => AEAD_AES_128_GCM,
+            Self::AeadAes256Gcm => AEAD_AES_256_GCM,
         }
     }
 }

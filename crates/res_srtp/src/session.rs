@@ -1,0 +1,229 @@
+//! C's `ast_srtp`: the sessions of one call, both directions, under a lock of their own.
+
+use std::ffi::{c_int, c_ulong, c_void};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use asterisk::limit::RateLimit;
+use asterisk::module::UseCount;
+use asterisk::{Failed, error, sys, warning};
+use media_srtp::{Error, MAX_TRAILER_LEN, Policy, Streams};
+
+/// RTP or RTCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    Rtp,
+    Rtcp,
+}
+
+impl Which {
+    pub fn from_host(rtcp: c_int) -> Self {
+        if rtcp == 0 { Self::Rtp } else { Self::Rtcp }
+    }
+}
+
+pub struct Session {
+    /// Poisoned by a panic: from then on every packet is refused, until the host destroys the session.
+    state: Mutex<State>,
+    instance: Instance,
+    _use: UseCount,
+}
+
+struct State {
+    session: media_srtp::Session,
+    /// What `session` was given: a changed SSRC keeps its key.
+    policies: Vec<Policy>,
+    /// Where a protected packet lies until the next one; one each, as the two are protected independently.
+    rtp: Box<[u8]>,
+    rtcp: Box<[u8]>,
+    callback: Callback,
+}
+
+/// Only ever handed back to the host, with the callback that it set.
+#[derive(Clone, Copy)]
+struct Instance(*mut sys::ast_rtp_instance);
+
+// SAFETY: the pointer is not followed here.
+unsafe impl Send for Instance {}
+// SAFETY: likewise.
+unsafe impl Sync for Instance {}
+
+/// Whom the host wants asked for a policy when a packet has none.
+#[derive(Clone, Copy)]
+pub struct Callback {
+    pub no_context: Option<unsafe extern "C" fn(*mut sys::ast_rtp_instance, c_ulong, *mut c_void) -> c_int>,
+    pub data: *mut c_void,
+}
+
+// SAFETY: `data` is only ever handed back to the host.
+unsafe impl Send for Callback {}
+
+/// The longest packet; a datagram that leaves through an Ethernet is a fifth of it.
+const PACKET_LEN: usize = 8192;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// A peer with the wrong keys sends fifty packets a second that we refuse.
+static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 5);
+
+impl Session {
+    /// How many there are.
+    pub fn count() -> usize {
+        COUNT.load(Ordering::Acquire)
+    }
+
+    pub fn new(instance: *mut sys::ast_rtp_instance, policy: Policy) -> Result<Self, Failed> {
+        let buffer = || vec![0; PACKET_LEN + MAX_TRAILER_LEN].into_boxed_slice();
+        let state = State {
+            session: session_with(&policy)?,
+            policies: vec![policy],
+            rtp: buffer(),
+            rtcp: buffer(),
+            callback: Callback { no_context: None, data: std::ptr::null_mut() },
+        };
+        COUNT.fetch_add(1, Ordering::AcqRel);
+        Ok(Self { state: Mutex::new(state), instance: Instance(instance), _use: UseCount::take() })
+    }
+
+    /// New keys for everything, in the same place: whoever holds the pointer goes on with them.
+    pub fn replace(&self, policy: Policy) -> Result<(), Failed> {
+        let session = session_with(&policy)?;
+        let mut state = self.state()?;
+        state.session = session;
+        state.policies = vec![policy];
+        Ok(())
+    }
+
+    /// A stream more, or new keys for one that is there. Wildcards stay as they are.
+    pub fn add_stream(&self, policy: Policy) -> Result<(), Failed> {
+        self.state()?.add_stream(policy)
+    }
+
+    /// The stream goes on under another SSRC, with the same key.
+    pub fn change_source(&self, from: u32, to: u32) -> Result<(), Failed> {
+        let mut state = self.state()?;
+        let Some(found) = state.policies.iter().position(|policy| policy.streams() == Streams::Ssrc(from)) else {
+            return Ok(());
+        };
+        let policy = state.policies[found].for_streams(Streams::Ssrc(to));
+        state.add_stream(policy)?;
+        if from != to {
+            state.policies.retain(|policy| policy.streams() != Streams::Ssrc(from));
+            // The stream is there unless the session was replaced meanwhile; then there is nothing to remove.
+            let _ = state.session.remove_stream(from);
+        }
+        Ok(())
+    }
+
+    pub fn set_callback(&self, callback: Callback) {
+        if let Ok(mut state) = self.state() {
+            state.callback = callback;
+        }
+    }
+
+    /// Decrypts in place; the new length.
+    pub fn unprotect(&self, packet: &mut [u8], which: Which) -> Result<usize, Failed> {
+        let first = self.state()?.unprotect(packet, which);
+        let answer = match first {
+            // Nothing was decrypted, so the packet is as it was.
+            Err(Error::NoStream) if self.ask_for_policy()? => self.state()?.unprotect(packet, which),
+            answer => answer,
+        };
+        answer.map_err(|error| {
+            if error.is_peers_fault() {
+                refuse(error);
+            } else {
+                error!("SRTP: {error}");
+            }
+            Failed
+        })
+    }
+
+    /// Encrypts a copy; where it lies and how long it is. It stays until the next packet of the same kind.
+    pub fn protect(&self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Failed> {
+        let mut state = self.state()?;
+        let State { session, rtp, rtcp, .. } = &mut *state;
+        let (buffer, protect): (_, fn(&mut _, &mut [u8], usize) -> _) = match which {
+            Which::Rtp => (rtp, media_srtp::Session::protect_rtp),
+            Which::Rtcp => (rtcp, media_srtp::Session::protect_rtcp),
+        };
+        let room = buffer.get_mut(..packet.len()).filter(|_| packet.len() <= PACKET_LEN).ok_or(Failed)?;
+        room.copy_from_slice(packet);
+        match protect(session, buffer, packet.len()) {
+            Ok(len) => Ok((buffer.as_mut_ptr(), len)),
+            Err(error) => {
+                if REFUSALS.allow().is_some() {
+                    warning!("SRTP: a packet was not protected: {error}");
+                }
+                Err(Failed)
+            }
+        }
+    }
+
+    /// Whether the host set a callback that found a policy. It may come back to us, so the lock is open.
+    fn ask_for_policy(&self) -> Result<bool, Failed> {
+        let Callback { no_context, data } = self.state()?.callback;
+        let Some(no_context) = no_context else { return Ok(false) };
+        let mut stats = sys::ast_rtp_instance_stats::default();
+        let wanted = sys::AST_RTP_INSTANCE_STAT_REMOTE_SSRC;
+        // SAFETY: whoever set the callback keeps the instance for as long as packets are given to this session.
+        unsafe {
+            let known = sys::ast_rtp_instance_get_stats(self.instance.0, &raw mut stats, wanted) == 0;
+            Ok(known && no_context(self.instance.0, stats.remote_ssrc.into(), data) >= 0)
+        }
+    }
+
+    fn state(&self) -> Result<MutexGuard<'_, State>, Failed> {
+        self.state.lock().map_err(|_| Failed)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        COUNT.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl State {
+    fn add_stream(&mut self, policy: Policy) -> Result<(), Failed> {
+        let streams = policy.streams();
+        let known = self.policies.iter().position(|known| known.streams() == streams);
+        if known.is_some() && !matches!(streams, Streams::Ssrc(_)) {
+            warning!("SRTP: there is a policy for {streams:?} already");
+            return Err(Failed);
+        }
+        self.session.add_stream(&policy).map_err(|error| {
+            warning!("SRTP: no stream for {streams:?}: {error}");
+            Failed
+        })?;
+        if let Some(known) = known {
+            self.policies.swap_remove(known);
+        }
+        self.policies.push(policy);
+        Ok(())
+    }
+
+    fn unprotect(&mut self, packet: &mut [u8], which: Which) -> Result<usize, Error> {
+        match which {
+            Which::Rtp => self.session.unprotect_rtp(packet),
+            Which::Rtcp => self.session.unprotect_rtcp(packet),
+        }
+    }
+}
+
+fn session_with(policy: &Policy) -> Result<media_srtp::Session, Failed> {
+    media_srtp::Session::new(std::slice::from_ref(policy)).map_err(|error| {
+        error!("SRTP: no session: {error}");
+        Failed
+    })
+}
+
+/// Replays are an everyday thing on a network that repeats packets; what does not authenticate is worth a line.
+fn refuse(error: Error) {
+    if matches!(error, Error::Replayed | Error::TooOld) {
+        asterisk::debug!(3, "SRTP: {error}");
+    } else if let Some(more) = REFUSALS.allow() {
+        warning!("SRTP: a packet was refused: {error}, {more} more since the last such line");
+    }
+}
