@@ -95,8 +95,7 @@ impl Certificate {
         Ok(Self::new(leaf, stack.collect(), private)?)
     }
 
-    /// Makes a key on P-256 and a certificate for it that nobody vouches for, as browsers do (RFC 8827 §6.5). Takes about a
-    /// tenth of a millisecond.
+    /// Makes a key on P-256 and a certificate for it that nobody vouches for, as browsers do (RFC 8827 §6.5).
     pub fn self_signed() -> Result<Self, CertificateError> {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
         let key = PKey::from_ec_key(EcKey::generate(&group)?)?;

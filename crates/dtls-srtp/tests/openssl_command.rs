@@ -1,0 +1,172 @@
+//! Handshakes with a peer that we did not write: the `openssl` command, over UDP on the loopback interface. Its exporter
+//! prints the keying material, which has to be ours.
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use common::{Peer, config};
+use dtls_srtp::{Certificate, HashFunction, Keys, Role};
+
+#[test]
+fn openssl_s_server_agrees() {
+    for key in ["ec", "rsa"] {
+        let Some(files) = Files::make(key) else { return };
+        let port = free_port();
+        let mut command = files.command("s_server");
+        command.args(["-accept", &port.to_string(), "-Verify", "1"]);
+        let openssl = OpenSsl::spawn(command);
+        let ours = handshake(Role::Client, &files, &bind(0), Some(SocketAddr::from(([127, 0, 0, 1], port))));
+        assert_eq!(
+            openssl.keying_material(),
+            hex(&[&ours.local.key, &ours.remote.key, &ours.local.salt, &ours.remote.salt])
+        );
+    }
+}
+
+#[test]
+fn openssl_s_client_agrees() {
+    for key in ["ec", "rsa"] {
+        let Some(files) = Files::make(key) else { return };
+        let socket = bind(0);
+        let mut command = files.command("s_client");
+        command.args(["-connect", &socket.local_addr().expect("an address").to_string()]);
+        let openssl = OpenSsl::spawn(command);
+        let ours = handshake(Role::Server, &files, &socket, None);
+        assert_eq!(
+            openssl.keying_material(),
+            hex(&[&ours.remote.key, &ours.local.key, &ours.remote.salt, &ours.local.salt])
+        );
+    }
+}
+
+/// Drives a session of ours until it has keys.
+fn handshake(role: Role, files: &Files, socket: &UdpSocket, mut remote: Option<SocketAddr>) -> Keys {
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+    let mut peer = Peer::with(role, config());
+    let certificate = Certificate::from_pem_files(&files.certificate, Some(&files.key)).expect("what openssl wrote");
+    let fingerprint = certificate.fingerprint(HashFunction::Sha256);
+    peer.session.set_remote_fingerprint(HashFunction::Sha256, fingerprint).expect("a fingerprint");
+    peer.session.start(Instant::now());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut buffer = [0; 2048];
+    while Instant::now() < deadline {
+        for datagram in peer.drain() {
+            let _ = socket.send_to(&datagram, remote.expect("it spoke first"));
+        }
+        if let Some(keys) = peer.keys.take() {
+            return keys;
+        }
+        assert_eq!(peer.failure, None);
+        if let Ok((len, from)) = socket.recv_from(&mut buffer) {
+            remote.get_or_insert(from);
+            peer.session.handle_datagram(Instant::now(), &buffer[..len]);
+        }
+        peer.session.handle_timeout(Instant::now());
+    }
+    panic!("no keys, {}", peer.session.progress());
+}
+
+/// A certificate and a key that the command made.
+struct Files {
+    directory: PathBuf,
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+impl Files {
+    /// `None` where there is no such command.
+    fn make(kind: &str) -> Option<Self> {
+        let directory = std::env::temp_dir().join(format!("dtls-srtp-{}-{kind}-{}", std::process::id(), free_port()));
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let files = Self { certificate: directory.join("certificate.pem"), key: directory.join("key.pem"), directory };
+        let new_key: &[&str] = match kind {
+            "ec" => &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"],
+            _ => &["-newkey", "rsa:2048"],
+        };
+        let status = Command::new("openssl")
+            .args(["req", "-x509", "-nodes", "-days", "2", "-subj", "/CN=test", "-out"])
+            .arg(&files.certificate)
+            .arg("-keyout")
+            .arg(&files.key)
+            .args(new_key)
+            .stderr(Stdio::null())
+            .status();
+        match status {
+            Ok(status) if status.success() => Some(files),
+            _ => {
+                println!("skipped: there is no openssl command");
+                None
+            }
+        }
+    }
+
+    fn command(&self, name: &str) -> Command {
+        let mut command = Command::new("openssl");
+        command.args([name, "-dtls1_2", "-use_srtp", "SRTP_AES128_CM_SHA1_80"]);
+        command.args(["-keymatexport", "EXTRACTOR-dtls_srtp", "-keymatexportlen", "60"]);
+        command.arg("-cert").arg(&self.certificate).arg("-key").arg(&self.key);
+        command
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A running `openssl`, ended on drop.
+struct OpenSsl {
+    child: Child,
+    material: Receiver<String>,
+}
+
+impl OpenSsl {
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("openssl, which made the certificate");
+        let stdout = child.stdout.take().expect("piped");
+        let (sender, material) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if let Some((_, material)) = line.split_once("Keying material: ") {
+                    let _ = sender.send(material.to_lowercase());
+                }
+            }
+        });
+        Self { child, material }
+    }
+
+    fn keying_material(&self) -> String {
+        self.material.recv_timeout(Duration::from_secs(10)).expect("what the exporter prints")
+    }
+}
+
+impl Drop for OpenSsl {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn bind(port: u16) -> UdpSocket {
+    UdpSocket::bind(("127.0.0.1", port)).expect("a socket on the loopback interface")
+}
+
+fn free_port() -> u16 {
+    bind(0).local_addr().expect("an address").port()
+}
+
+fn hex(parts: &[&[u8]]) -> String {
+    parts.concat().iter().map(|byte| format!("{byte:02x}")).collect()
+}
