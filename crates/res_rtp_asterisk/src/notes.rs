@@ -5,7 +5,7 @@ use asterisk::manager::{Category, Event};
 /// One thing to tell.
 #[derive(Debug)]
 pub enum Note {
-    /// For whoever watches the console (`rtp set debug on`).
+    /// For whoever watches the console (`rtp set debug on`); one line or several.
     Verbose(String),
     /// For the debug log, at this level.
     Debug(u32, String),
@@ -26,7 +26,7 @@ impl Note {
     /// Tells it. No lock of ours is held.
     pub fn tell(self) {
         match self {
-            Self::Verbose(text) => asterisk::verbose!(0, "{text}"),
+            Self::Verbose(text) => text.lines().for_each(|line| asterisk::verbose!(0, "{line}")),
             Self::Debug(level, text) => asterisk::debug!(level, "{text}"),
             Self::Warning(text) => asterisk::warning!("{text}"),
             Self::Error(text) => asterisk::error!("{text}"),

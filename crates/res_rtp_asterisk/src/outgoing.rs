@@ -134,7 +134,12 @@ impl State {
         let Some(route) = self.sendable_route() else { return false };
         let timestamp = self.outgoing.timeline.at(now, self.outgoing.clock_rate);
         let header = self.outgoing.header(payload_type, false, timestamp);
-        self.send_rtp(now, header, &rtp::comfort_noise::payload(level), route)
+        let payload = rtp::comfort_noise::payload(level);
+        let sent = self.send_rtp(now, header, &payload, route);
+        if sent {
+            self.outgoing.sender.sent_event(payload.len());
+        }
+        sent
     }
 
     /// Presses a key. Whether there is a way to tell the peer.
@@ -172,7 +177,9 @@ impl State {
             let Some(route) = self.sendable_route() else { continue };
             let payload_type = self.outgoing.digit_payload_type;
             let header = self.outgoing.header(payload_type, packet.marker, packet.timestamp);
-            self.send_rtp(now, header, &packet.payload, route);
+            if self.send_rtp(now, header, &packet.payload, route) {
+                self.outgoing.sender.sent_event(packet.payload.len());
+            }
         }
     }
 

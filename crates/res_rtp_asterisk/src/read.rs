@@ -21,7 +21,9 @@ pub struct Reading {
     media: FrameSlot,
     /// Frames that come along with one of media, or instead of it.
     control: FrameSlot,
-    digits: [FrameSlot; 2],
+    /// Two for the events of one packet, one for a digit that another source left behind: they may all
+    /// be in one list, where no frame can be twice.
+    digits: [FrameSlot; 3],
     events: Receiver,
     cisco_events: cisco::Receiver,
     delivery: DeliveryClock,
@@ -47,7 +49,7 @@ impl Reading {
         Self {
             media: FrameSlot::new(LARGEST_DATAGRAM),
             control: FrameSlot::new(0),
-            digits: [FrameSlot::new(0), FrameSlot::new(0)],
+            digits: [FrameSlot::new(0), FrameSlot::new(0), FrameSlot::new(0)],
             events: Receiver::new(),
             cisco_events: cisco::Receiver::new(),
             delivery: DeliveryClock::default(),
@@ -112,7 +114,7 @@ impl Reading {
         self.sequence_number = None;
         let ended = self.events.reset();
         let changed = self.control.control(sys::AST_CONTROL_SRCCHANGE as i32);
-        match ended.and_then(|signal| self.digit_frame(0, signal, EVENT_CLOCK)) {
+        match ended.and_then(|signal| self.digit_frame(2, signal, EVENT_CLOCK)) {
             Some(digit) => changed.followed_by(digit),
             None => changed,
         }
