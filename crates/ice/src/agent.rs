@@ -16,7 +16,7 @@ use crate::path::canonical;
 use crate::random::Random;
 use crate::request::{EarlyCheck, Outgoing};
 use crate::timer::{Timer, Timers};
-use crate::{Component, Counters, Credentials, Error, Path, Role, Transmit};
+use crate::{Component, Counters, Credentials, Error, PairState, Path, Role, Transmit};
 
 /// What an agent has to be told before it can do anything.
 #[derive(Debug, Clone)]
@@ -299,6 +299,11 @@ impl Agent {
         let selected = self.selected(path.component);
         selected.is_some_and(|own| path.joins(own.component, own.local, own.remote))
             || self.checklist.is_valid_path(&path)
+    }
+
+    /// The checklist, best first, for whoever asks why there is no audio.
+    pub fn pairs(&self) -> impl Iterator<Item = (Path, PairState)> {
+        self.checklist.iter().map(|pair| (pair.path(), pair.state))
     }
 
     /// What to signal.

@@ -105,12 +105,6 @@ impl Checklist {
         }
     }
 
-    /// For a nomination, which everything else waits for.
-    pub fn trigger_first(&mut self, id: PairId) {
-        self.triggered.retain(|other| *other != id);
-        self.triggered.push_front(id);
-    }
-
     /// §6.1.4.2: what to check next: triggered pairs in order, then the best waiting one, then the best
     /// frozen one of a foundation that nothing is being checked of.
     pub fn next(&mut self) -> Option<PairId> {

@@ -42,6 +42,7 @@
 //! - ICE-TCP (RFC 6544): the host has no way to signal it.
 //! - mDNS names: the host never passes them on. A peer that offers nothing else is met by its own
 //!   checks, as a peer-reflexive candidate.
+//! - Scopes of link-local IPv6 addresses: candidates do not carry them.
 //! - The lite role for ourselves: we are a full agent. A lite *peer* is served ([`Agent::set_remote_lite`]).
 //! - Gathering from STUN and TURN servers belongs to the caller so far; what it finds comes in through
 //!   [`Agent::add_gathered_candidate`].
@@ -58,6 +59,8 @@
 //!   new one beside it (§7.3.1.4): it opens the NAT just as well, and memory stays bounded.
 //! - Intervals between retransmissions stop doubling at 2 s (RFC 8489 §6.2.1), for the sake of lossy networks;
 //!   a check still ends after 39.5 s, and their rate stays below one per Ta.
+//! - A nomination does not wait for its turn in the pacing (§8.1.1 queues it): its path has just worked, and the
+//!   call starts 50 ms earlier.
 //! - §6.1.2.6 sets up checklists once; ours takes candidates at any time, by the rules of RFC 8838.
 //! - A failed component is revived by a peer whose authenticated checks arrive after all.
 #![forbid(unsafe_code)]
@@ -86,5 +89,6 @@ pub use candidate::{Candidate, CandidateKind};
 pub use credentials::Credentials;
 pub use error::{Counters, Error};
 pub use message::MAX_DATAGRAM;
+pub use pair::State as PairState;
 pub use path::{Component, Path, Transmit};
 pub use role::Role;

@@ -53,7 +53,7 @@ impl Agent {
             let Some((nominee, due)) = self.nominee(component) else { continue };
             if due.is_none_or(|due| due <= now) {
                 self.phases[component.index()] = Phase::Nominating(nominee);
-                self.checklist.trigger_first(nominee);
+                self.check(now, nominee);
             }
         }
     }
@@ -111,6 +111,7 @@ impl Agent {
         let consent = Consent::given(now, &self.config, &mut self.random);
         *phase = Phase::Selected(Selected { pair: id, path, reflexive_priority, consent });
         self.old_paths[component.index()] = None;
+        self.remote_is_ahead = false; // the two sides' credentials belong together
         // What the peer nominated is kept: it may still turn out to be the better pair.
         self.checklist.retain(|pair| pair.component != component || pair.is_valid() || pair.nominated_by_peer);
         log::debug!("ice: component {} uses {} to {}", component.id(), path.local, path.remote);

@@ -21,13 +21,18 @@ use crate::{Component, Path, Role};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PairId(pub u64);
 
-/// §6.1.2.6.
+/// How far the check of a candidate pair has come (RFC 8445 §6.1.2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
+    /// Another pair of its foundation is checked first.
     Frozen,
+    /// To be checked.
     Waiting,
+    /// Its check waits for an answer.
     InProgress,
+    /// Its check was answered.
     Succeeded,
+    /// Its check was refused, or never answered.
     Failed,
 }
 

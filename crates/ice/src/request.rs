@@ -227,7 +227,7 @@ impl Agent {
     }
 
     /// §7.2.4. `false` when the pair needs no check (any more).
-    fn check(&mut self, now: Instant, id: PairId) -> bool {
+    pub(crate) fn check(&mut self, now: Instant, id: PairId) -> bool {
         let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
         let transaction_id = self.random.transaction_id();
         let Some(pair) = self.checklist.get_mut(id) else { return false };

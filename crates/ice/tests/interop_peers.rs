@@ -1,5 +1,5 @@
-//! The peer is aioice (Python), over real sockets on loopback. `AIOICE_PYTHON` names a Python that has it; without,
-//! the tests say so and are skipped.
+//! Peers that are not ours, over real sockets on loopback: aioice (`AIOICE_PYTHON` names a Python that has it) and
+//! pjnath (`PJNATH_PEER` names the compiled `peers/pjnath_peer.c`). Without them the tests say so and are skipped.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -9,10 +9,41 @@ use std::time::{Duration, Instant};
 
 use ice::{Agent, Candidate, CandidateKind, Component, Config, Credentials, Event, Path, Role};
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Peer {
+    Aioice,
+    PjnathAggressive,
+    PjnathRegular,
+}
+
+impl Peer {
+    const ALL: [Self; 3] = [Self::Aioice, Self::PjnathAggressive, Self::PjnathRegular];
+
+    fn command(self) -> Option<Command> {
+        let variable = if self == Self::Aioice { "AIOICE_PYTHON" } else { "PJNATH_PEER" };
+        let Some(program) = std::env::var_os(variable) else {
+            eprintln!("skipped: {variable} is not set");
+            return None;
+        };
+        let mut command = Command::new(program);
+        if self == Self::Aioice {
+            command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/aioice_peer.py"));
+        }
+        Some(command)
+    }
+}
+
+/// Every peer in either role.
+fn calls(ours: u8, theirs: u8) -> impl Iterator<Item = (Peer, Call)> {
+    let roles = |peer| [Role::Controlling, Role::Controlled].map(|role| (peer, role));
+    let calls = Peer::ALL.into_iter().flat_map(roles);
+    calls.filter_map(move |(peer, role)| Some((peer, Call::new(peer, role, ours, theirs)?)))
+}
+
 struct Call {
     agent: Agent,
     sockets: Vec<(Component, UdpSocket)>,
-    python: Child,
+    process: Child,
     lines: Receiver<String>,
     events: Vec<Event>,
     media: Vec<(Component, Vec<u8>)>,
@@ -21,18 +52,15 @@ struct Call {
 }
 
 impl Call {
-    fn new(role: Role, ours: u8, theirs: u8) -> Option<Self> {
-        let Some(python) = std::env::var_os("AIOICE_PYTHON") else {
-            eprintln!("skipped: AIOICE_PYTHON does not name a Python with aioice");
-            return None;
-        };
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/aioice_peer.py");
-        let mut python = Command::new(python).arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    fn new(peer: Peer, role: Role, ours: u8, theirs: u8) -> Option<Self> {
+        let mut command = peer.command()?;
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (to, lines) = channel();
-        let stdout = BufReader::new(python.stdout.take().unwrap());
+        let stdout = BufReader::new(process.stdout.take().unwrap());
         std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
         let peer_role = if role == Role::Controlling { "controlled" } else { "controlling" };
-        writeln!(python.stdin.as_mut().unwrap(), "{peer_role} {theirs}").unwrap();
+        let nomination = if peer == Peer::PjnathRegular { "regular" } else { "aggressive" };
+        writeln!(process.stdin.as_mut().unwrap(), "{peer_role} {theirs} {nomination}").unwrap();
 
         let mut config = Config::new(role, 0x1234, Credentials::from_random(&[3; 32]), [4; 32]);
         config.components = ours;
@@ -44,7 +72,7 @@ impl Call {
             agent.add_local_candidate(component, socket.local_addr().unwrap());
             sockets.push((component, socket));
         }
-        Some(Self { agent, sockets, python, lines, events: Vec::new(), media: Vec::new(), connected: false })
+        Some(Self { agent, sockets, process, lines, events: Vec::new(), media: Vec::new(), connected: false })
     }
 
     fn signal(&mut self) {
@@ -56,7 +84,7 @@ impl Call {
             description.push(format!("candidate {foundation} {id} udp {priority} {ip} {port} typ {kind}"));
         }
         description.push("end".into());
-        let stdin = self.python.stdin.as_mut().unwrap();
+        let stdin = self.process.stdin.as_mut().unwrap();
         description.iter().for_each(|line| writeln!(stdin, "{line}").unwrap());
         while let Some(line) = self.lines.recv().ok().filter(|line| line != "end") {
             self.read(&line);
@@ -136,36 +164,35 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let _ = self.python.kill(); // it may have ended already
-        let _ = self.python.wait();
+        let _ = self.process.kill(); // it may have ended already
+        let _ = self.process.wait();
     }
 }
 
 #[test]
-fn aioice_in_either_role_with_both_components() {
-    for role in [Role::Controlling, Role::Controlled] {
-        let Some(mut call) = Call::new(role, 2, 2) else { return };
+fn both_components_come_up_and_carry_media() {
+    for (peer, mut call) in calls(2, 2) {
         call.signal();
         let start = Instant::now();
         let both = |call: &Call| Component::ALL.iter().all(|component| call.agent.selected(*component).is_some());
-        assert!(call.run_until(Duration::from_secs(10), both), "{role:?} {:?}", call.agent.counters());
-        assert!(call.run_until(Duration::from_secs(10), |call| call.connected), "{role:?}");
-        println!("{role:?}: connected after {:?}", start.elapsed());
-        assert!(call.echo(Component::Rtp) && call.echo(Component::Rtcp), "{role:?}");
-        assert_eq!(call.events.len(), 2);
+        let role = call.agent.role();
+        assert!(call.run_until(Duration::from_secs(10), both), "{peer:?} {role:?} {:?}", call.agent.counters());
+        println!("{peer:?}, {role:?}: both selected after {:?}", start.elapsed());
+        assert!(call.run_until(Duration::from_secs(10), |call| call.connected), "{peer:?} {role:?}");
+        assert!(call.echo(Component::Rtp) && call.echo(Component::Rtcp), "{peer:?} {role:?}");
     }
 }
 
 #[test]
-fn aioice_that_knows_one_component_keeps_its_call() {
-    for role in [Role::Controlling, Role::Controlled] {
-        let Some(mut call) = Call::new(role, 2, 1) else { return };
+fn a_peer_that_knows_one_component_keeps_its_call() {
+    for (peer, mut call) in calls(2, 1) {
         call.signal();
         let first = |call: &Call| call.agent.selected(Component::Rtp).is_some();
-        assert!(call.run_until(Duration::from_secs(10), first), "{role:?}");
-        assert!(call.run_until(Duration::from_secs(10), |call| call.connected), "{role:?}");
+        let role = call.agent.role();
+        assert!(call.run_until(Duration::from_secs(10), first), "{peer:?} {role:?}");
+        assert!(call.run_until(Duration::from_secs(10), |call| call.connected), "{peer:?} {role:?}");
         call.run_until(Duration::from_secs(14), |_| false); // two rounds of consent both ways
-        assert!(call.echo(Component::Rtp), "{role:?}");
+        assert!(call.echo(Component::Rtp), "{peer:?} {role:?}");
         assert_eq!(call.agent.counters().bad_integrity, 0);
         assert!(call.agent.counters().responses >= 3);
     }

@@ -1,6 +1,6 @@
-"""The peer of interop_aioice.rs: aioice on loopback, told what to do by lines on standard input.
+"""The peer of interop_peers.rs: aioice on loopback, told what to do by lines on standard input.
 
-First line: controlling|controlled and the number of components. It prints its description, reads ours, connects,
+First line: controlling|controlled, the number of components, and how pjnath would nominate. It prints its description, reads ours, connects,
 and sends back whatever arrives.
 """
 
@@ -22,7 +22,7 @@ def say(*words):
 
 
 async def main():
-    role, components = (await line()).split()
+    role, components, _nomination = (await line()).split()
     peer = aioice.Connection(ice_controlling=role == "controlling", components=int(components))
     await peer.gather_candidates()
     say("credentials", peer.local_username, peer.local_password)
