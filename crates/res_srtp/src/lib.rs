@@ -8,7 +8,6 @@
 //! - `replace` puts new keys into the object that is there, since another thread may hold the pointer.
 //! - Each session is a use of the module, so the host refuses to unload it while a call is encrypted.
 
-mod openssl;
 mod policy;
 mod session;
 mod tables;
@@ -39,7 +38,6 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 
 impl module::Module for Module {
     fn load() -> LoadResult {
-        openssl::start();
         fence::set_after(media_srtp::thread_stop);
         let library = match Library::open() {
             Ok(library) => library,
