@@ -28,6 +28,7 @@ enum host_load {
 	HOST_STAYED_MAPPED = 3, /**< closing did not unmap it */
 	HOST_KEY_REFUSED = 4,
 	HOST_DECLINED = 5, /**< load answered something else than success */
+	HOST_ALREADY_LOADED = 6,
 };
 
 enum host_load host_module_load(const char *path);

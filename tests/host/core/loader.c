@@ -15,6 +15,7 @@ struct ast_module {
 	const struct ast_module_info *info;
 	void *library;
 	int uses;
+	int running;
 	char name[80];
 };
 
@@ -104,7 +105,7 @@ int host_module_use_count(const char *name)
 const struct ast_module_info *host_module_info(const char *name)
 {
 	struct ast_module *module = find(name);
-	return module ? module->info : NULL;
+	return module && module->running ? module->info : NULL;
 }
 
 int host_is_mapped(const char *path)
@@ -129,11 +130,32 @@ static void *open_library(const char *path, int flags)
 	return library;
 }
 
+static enum host_load start(struct ast_module *module)
+{
+	if (module->info->load() != AST_MODULE_LOAD_SUCCESS)
+		return HOST_DECLINED;
+	module->running = 1;
+	return HOST_LOADED;
+}
+
+/* One that closing did not unmap, because another module is bound to it, is still registered and starts on the same image. */
+static struct ast_module *left_from_before(const char *path)
+{
+	struct ast_module *module = modules;
+	while (module && !strstr(path, module->name))
+		module = module->next;
+	return module;
+}
+
 enum host_load host_module_load(const char *path)
 {
-	void *library = open_library(path, RTLD_LAZY | RTLD_LOCAL);
-	struct ast_module *module = newest;
+	struct ast_module *module = left_from_before(path);
+	void *library;
 	int global;
+	if (module)
+		return module->running ? HOST_ALREADY_LOADED : start(module);
+	library = open_library(path, RTLD_LAZY | RTLD_LOCAL);
+	module = newest;
 	if (!library)
 		return HOST_NOT_OPENED;
 	if (!module) {
@@ -155,7 +177,7 @@ enum host_load host_module_load(const char *path)
 		dlclose(library);
 		return HOST_KEY_REFUSED;
 	}
-	if (module->info->load() != AST_MODULE_LOAD_SUCCESS) {
+	if (start(module) != HOST_LOADED) {
 		dlclose(library);
 		return HOST_DECLINED;
 	}
@@ -165,9 +187,16 @@ enum host_load host_module_load(const char *path)
 int host_module_unload(const char *name)
 {
 	struct ast_module *module = find(name);
-	if (!module || module->uses || module->info->unload())
+	void *library;
+	if (!module || !module->running || module->uses || module->info->unload())
 		return -1;
-	return dlclose(module->library);
+	module->running = 0;
+	/* The destructor takes the entry away, if this unmaps. On an image used again there is nothing left to close. */
+	library = module->library;
+	module->library = NULL;
+	if (library)
+		dlclose(library);
+	return 0;
 }
 
 int host_module_reload(const char *name)

@@ -160,8 +160,16 @@ impl Drop for Host {
     fn drop(&mut self) {
         for module in modules::ALL {
             let name = CString::new(*module).expect("no NUL");
-            // SAFETY: as in `unload`. One that is still in use after a failed test stays.
-            unsafe { raw::host_module_unload(name.as_ptr()) };
+            // A session that is closing keeps its module for a moment; after a failed test one may stay.
+            for _ in 0..200 {
+                // SAFETY: as in `unload`.
+                if unsafe {
+                    raw::host_module_info(name.as_ptr()).is_null() || raw::host_module_unload(name.as_ptr()) == 0
+                } {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
         }
         // It may be gone already, and nothing depends on it.
         let _ = fs::remove_dir_all(&self.directory);

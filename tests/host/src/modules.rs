@@ -26,6 +26,8 @@ pub enum Loading {
     KeyRefused,
     /// `load` answered no.
     Declined,
+    /// It was running already.
+    AlreadyLoaded,
 }
 
 impl Loading {
@@ -36,6 +38,7 @@ impl Loading {
             raw::HOST_NOT_REGISTERED => Self::NotRegistered,
             raw::HOST_STAYED_MAPPED => Self::StayedMapped,
             raw::HOST_KEY_REFUSED => Self::KeyRefused,
+            raw::HOST_ALREADY_LOADED => Self::AlreadyLoaded,
             _ => Self::Declined,
         }
     }

@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{HostThread, websocket::Browser};
+use common::{
+    HostThread,
+    websocket::{self, Browser},
+};
 use host_tests::{Host, Kind, Loading, module_directory, modules};
 use std::{collections::BTreeSet, ffi::CStr, process::Command};
 
@@ -92,19 +95,25 @@ fn nothing_is_needed_that_some_releases_lack() {
 #[test]
 fn a_host_thread_outlives_the_websocket_module() {
     let host = Host::start(Kind::Newest);
-    let echo = || {
-        let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
-        browser.send(common::websocket::TEXT, b"hello");
-        assert_eq!(browser.receive(), (common::websocket::TEXT, b"hello".to_vec()));
-        browser.close();
-    };
-    // The HTTP server's threads end with their connections, before the module goes; a timer thread of the host stays.
     let thread = HostThread::start();
     assert_eq!(host.load(WEBSOCKET), Loading::Loaded);
-    thread.run(echo);
+    echo_on(&thread);
     assert!(host.unload(WEBSOCKET), "{}", host.log());
     assert!(!host.is_mapped(WEBSOCKET));
     thread.end();
     assert_eq!(host.load(WEBSOCKET), Loading::Loaded, "{}", host.log());
-    echo();
+    echo_on(&HostThread::start());
+}
+
+/// A connection whose request is served by a thread that stays.
+fn echo_on(thread: &HostThread) {
+    let (browser, serve) = Browser::prepare("ws", false, &websocket::handshake("echo"));
+    thread.begin(move || {
+        serve();
+    });
+    let mut browser = browser.shaken_hands().expect("a handshake");
+    browser.send(websocket::TEXT, b"hello");
+    assert_eq!(browser.receive(), (websocket::TEXT, b"hello".to_vec()));
+    browser.close();
+    thread.run(|| ());
 }

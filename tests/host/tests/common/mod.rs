@@ -32,6 +32,11 @@ impl HostThread {
         result.recv().expect("the job did not panic")
     }
 
+    /// Has `job` done there without waiting for it.
+    pub fn begin(&self, job: impl FnOnce() + Send + 'static) {
+        self.jobs.as_ref().expect("runs until dropped").send(Box::new(job)).expect("the thread runs");
+    }
+
     /// Lets the thread end and waits until it has.
     pub fn end(mut self) {
         self.stop();
@@ -49,4 +54,25 @@ impl Drop for HostThread {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Open descriptors of this process.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("procfs").count()
+}
+
+/// Threads of this process.
+pub fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("procfs").count()
+}
+
+/// Waits until `done` says so; `false` when that took too long.
+pub fn eventually(mut done: impl FnMut() -> bool) -> bool {
+    for _ in 0..500 {
+        if done() {
+            return true;
+        }
+        thread::sleep(std::time::Duration::from_millis(10));
+    }
+    false
 }

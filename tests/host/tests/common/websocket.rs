@@ -27,38 +27,41 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Connects and has the request served; `headers` go along with it.
+    /// Connects and has the request served on a thread of its own; `headers` go along with it.
     pub fn request(uri: &str, tls: bool, headers: &[(&str, &str)]) -> Self {
+        let (mut browser, serve) = Self::prepare(uri, tls, headers);
+        browser.server = Some(thread::spawn(serve));
+        browser
+    }
+
+    /// Connects; the request is served by whoever runs what comes back.
+    pub fn prepare(
+        uri: &str,
+        tls: bool,
+        headers: &[(&str, &str)],
+    ) -> (Self, impl FnOnce() -> i32 + Send + 'static + use<>) {
         let (socket, theirs) = UnixStream::pair().expect("a socket pair");
         socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         let uri = CString::new(uri).expect("no NUL");
         let headers = HeaderList::new(headers);
-        let server = thread::spawn(move || {
+        let serve = move || {
             let headers = headers;
             // SAFETY: a socket and a list that are handed over, a string that lives through the call.
             unsafe { raw::host_http_serve(theirs.into_raw_fd(), tls.into(), uri.as_ptr(), 0, headers.0) }
-        });
-        Self { socket, server: Some(server), tls }
+        };
+        (Self { socket, server: None, tls }, serve)
     }
 
-    /// Shakes hands for one of `protocols` (RFC 6455 §1.3, with its key), or says what came instead.
+    /// Shakes hands for one of `protocols`, or says what came instead.
     pub fn connect(uri: &str, tls: bool, protocols: &str) -> Result<Self, String> {
-        let mut browser = Self::request(
-            uri,
-            tls,
-            &[
-                ("Host", "pbx.example"),
-                ("Upgrade", "websocket"),
-                ("Connection", "keep-alive, Upgrade"),
-                ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
-                ("Sec-WebSocket-Version", "13"),
-                ("Sec-WebSocket-Protocol", protocols),
-                ("Origin", "https://phone.example"),
-            ],
-        );
-        let answer = browser.head();
+        Self::request(uri, tls, &handshake(protocols)).shaken_hands()
+    }
+
+    /// Reads the server's half of the handshake.
+    pub fn shaken_hands(mut self) -> Result<Self, String> {
+        let answer = self.head();
         if answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
-            Ok(browser)
+            Ok(self)
         } else {
             Err(answer)
         }
@@ -143,7 +146,7 @@ impl Browser {
     }
 
     /// Closes politely and waits until the server's thread is done with us.
-    pub fn close(mut self) -> i32 {
+    pub fn close(mut self) -> Option<i32> {
         self.send(CLOSE, &1000_u16.to_be_bytes());
         let (opcode, _) = self.receive();
         assert_eq!(opcode, CLOSE);
@@ -151,10 +154,10 @@ impl Browser {
     }
 
     /// Just goes away.
-    pub fn hang_up(mut self) -> i32 {
+    pub fn hang_up(mut self) -> Option<i32> {
         // Nothing to do when it is closed already.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
-        self.server.take().expect("joined once").join().expect("the server's thread")
+        self.server.take().map(|server| server.join().expect("the server's thread"))
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> usize {
@@ -171,6 +174,19 @@ impl Browser {
             buffer.iter_mut().for_each(|byte| *byte ^= TLS_MASK);
         }
     }
+}
+
+/// What a browser asks with (RFC 6455 §1.3, with its key).
+pub fn handshake(protocols: &str) -> [(&str, &str); 7] {
+    [
+        ("Host", "pbx.example"),
+        ("Upgrade", "websocket"),
+        ("Connection", "keep-alive, Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+        ("Sec-WebSocket-Protocol", protocols),
+        ("Origin", "https://phone.example"),
+    ]
 }
 
 /// Headers as the host hands them over.

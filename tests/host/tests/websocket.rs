@@ -1,0 +1,274 @@
+//! res_http_websocket as a browser and as chan_sip see it.
+
+mod common;
+
+use asterisk_sys as sys;
+use common::{
+    descriptors, eventually,
+    websocket::{BINARY, Browser, CLOSE, PING, PONG, TEXT, handshake},
+};
+use host_tests::{Host, Kind, Loading, modules};
+use std::{
+    ffi::{CStr, c_char, c_int},
+    ptr, slice,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+const MODULE: &str = "res_http_websocket";
+
+fn host() -> Host {
+    let host = Host::start(Kind::Newest);
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    host
+}
+
+#[test]
+fn echo_comes_back_over_ws_and_wss() {
+    let host = host();
+    for tls in [false, true] {
+        let mut browser = Browser::connect("ws", tls, "sip, echo").expect("a handshake");
+        for length in [0, 1, 125, 126, 1400, 60_000] {
+            let message = vec![b'a'; length];
+            browser.send(TEXT, &message);
+            assert_eq!(browser.receive(), (TEXT, message), "tls: {tls}");
+        }
+        browser.send(BINARY, &[0, 255]);
+        assert_eq!(browser.receive(), (BINARY, vec![0, 255]));
+        browser.send(PING, b"are you there");
+        assert_eq!(browser.receive(), (PONG, b"are you there".to_vec()));
+        browser.close();
+    }
+    assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
+}
+
+#[test]
+fn a_handshake_that_is_none_is_refused_over_http() {
+    let host = host();
+    let without = |name: &str| handshake("echo").into_iter().filter(|header| header.0 != name).collect::<Vec<_>>();
+    let mut wrong_version = handshake("echo");
+    wrong_version[4].1 = "99";
+    for (headers, status) in [
+        (without("Sec-WebSocket-Key"), "HTTP/1.1 400 "),
+        (without("Upgrade"), "HTTP/1.1 4"),
+        (wrong_version.to_vec(), "HTTP/1.1 4"),
+        (handshake("no-such-protocol").to_vec(), "HTTP/1.1 400 "),
+    ] {
+        let mut browser = Browser::request("ws", false, &headers);
+        let answer = browser.head();
+        assert!(answer.starts_with(status), "{headers:?}: {answer:?}");
+        browser.hang_up();
+    }
+    assert!(eventually(|| host.objects_alive() == 0));
+}
+
+#[test]
+fn an_unmasked_frame_ends_the_session_with_1002() {
+    let _host = host();
+    let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
+    browser.send_bytes(&[0x81, 2, b'h', b'i']);
+    let (opcode, reason) = browser.receive();
+    assert_eq!((opcode, &reason[..2]), (CLOSE, &1002_u16.to_be_bytes()[..]));
+    assert!(browser.is_closed_by_server());
+    browser.hang_up();
+}
+
+#[test]
+fn clients_that_vanish_leave_nothing_behind() {
+    let host = host();
+    let before = descriptors();
+    for _ in 0..20 {
+        let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
+        browser.send_bytes(&Browser::frame(TEXT, b"half a frame")[..5]);
+        browser.hang_up();
+    }
+    assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
+    assert!(eventually(|| descriptors() <= before), "{} descriptors, {before} before", descriptors());
+}
+
+#[test]
+fn the_module_stays_while_sip_is_registered() {
+    let host = host();
+    let sip = Sip::register();
+    assert!(!host.unload(MODULE), "chan_sip would be left with dead pointers");
+    drop(sip);
+    assert!(host.unload(MODULE), "{}", host.log());
+}
+
+#[test]
+fn the_module_stays_while_a_session_is_up() {
+    let host = host();
+    let browser = Browser::connect("ws", false, "echo").expect("a handshake");
+    assert!(!host.unload(MODULE));
+    browser.close();
+    assert!(eventually(|| host.use_count(MODULE) == 0));
+    assert!(host.unload(MODULE), "{}", host.log());
+}
+
+#[test]
+fn it_unloads_and_loads_on_one_image_while_chan_sip_is_bound_to_it() {
+    let host = host();
+    let path = modules::path(MODULE).to_str().expect("plain text").to_owned() + "\0";
+    // SAFETY: a string that ends in NUL. The handle stands for chan_sip's weak references.
+    let bound = unsafe { libc::dlopen(path.as_ptr().cast(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
+    assert!(!bound.is_null());
+    for _ in 0..3 {
+        let sip = Sip::register();
+        let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+        browser.send(TEXT, b"REGISTER");
+        assert_eq!(browser.receive(), (TEXT, b"got: REGISTER".to_vec()));
+        browser.close();
+        drop(sip);
+        assert!(eventually(|| host.use_count(MODULE) == 0));
+        assert!(host.unload(MODULE), "{}", host.log());
+        assert!(host.is_mapped(MODULE));
+        assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    }
+    assert!(host.unload(MODULE));
+    // SAFETY: ours, and the last.
+    unsafe { libc::dlclose(bound) };
+    assert!(!host.is_mapped(MODULE));
+}
+
+#[test]
+fn two_messages_in_one_segment_both_arrive_now() {
+    let _host = host();
+    let _sip = Sip::register();
+    for tls in [false, true] {
+        let mut browser = Browser::connect("ws", tls, "sip").expect("a handshake");
+        let both = [Browser::frame(TEXT, b"REGISTER one"), Browser::frame(TEXT, b"REGISTER two")].concat();
+        let began = Instant::now();
+        browser.send_bytes(&both);
+        assert_eq!(browser.receive(), (TEXT, b"got: REGISTER one".to_vec()));
+        assert_eq!(browser.receive(), (TEXT, b"got: REGISTER two".to_vec()));
+        assert!(began.elapsed() < Duration::from_secs(1), "tls: {tls}, {:?}", began.elapsed());
+        browser.close();
+    }
+}
+
+#[test]
+fn a_frame_in_small_pieces_is_never_waited_for() {
+    let _host = host();
+    let _sip = Sip::register();
+    let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+    for byte in Browser::frame(TEXT, b"OPTIONS slowly") {
+        browser.send_bytes(&[byte]);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(browser.receive(), (TEXT, b"got: OPTIONS slowly".to_vec()));
+    browser.close();
+    assert!(LONGEST_READ.lock().expect("no panic").lt(&Duration::from_millis(100)));
+}
+
+/// chan_sip's end: it polls the descriptor, then reads once per wake-up.
+struct Sip;
+
+static LONGEST_READ: Mutex<Duration> = Mutex::new(Duration::ZERO);
+
+macro_rules! function_of_the_module {
+    ($name:ident: fn($($argument:ty),*) $(-> $answer:ty)?) => {
+        std::mem::transmute::<*mut libc::c_void, unsafe extern "C" fn($($argument),*) $(-> $answer)?>(
+            exported(concat!("__ast_websocket_", stringify!($name), "\0"))
+        )
+    };
+}
+
+/// A function of the module. Looked up by handle: by name in the global scope, the system's loader would note that this
+/// program needs the module and never unmap it, as it does for chan_sip.
+fn exported(name: &str) -> *mut libc::c_void {
+    let path = modules::path(MODULE).to_str().expect("plain text").to_owned() + "\0";
+    // SAFETY: strings that end in NUL; what is open already stays so when our handle is closed.
+    let function = unsafe {
+        let module = libc::dlopen(path.as_ptr().cast(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        let function = libc::dlsym(module, name.as_ptr().cast());
+        libc::dlclose(module);
+        function
+    };
+    assert!(!function.is_null(), "{name} is not exported");
+    function
+}
+
+type Session = *mut sys::ast_websocket;
+type Protocol = unsafe extern "C" fn(Session, *mut sys::ast_variable, *mut sys::ast_variable);
+
+impl Sip {
+    fn register() -> Self {
+        // SAFETY: the type that the facts of the ABI give it.
+        let add = unsafe { function_of_the_module!(add_protocol: fn(*const c_char, Protocol) -> c_int) };
+        // SAFETY: a static string and function.
+        assert_eq!(unsafe { add(c"sip".as_ptr(), serve) }, 0);
+        Self
+    }
+}
+
+impl Drop for Sip {
+    fn drop(&mut self) {
+        // SAFETY: the type that the facts of the ABI give it.
+        let remove = unsafe { function_of_the_module!(remove_protocol: fn(*const c_char, Protocol) -> c_int) };
+        // SAFETY: as registered.
+        assert_eq!(unsafe { remove(c"sip".as_ptr(), serve) }, 0);
+    }
+}
+
+/// Runs on the connection's own thread until the session ends, and gives its reference back.
+unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable, headers: *mut sys::ast_variable) {
+    // SAFETY: we hold a reference to the session, as the callback of a protocol.
+    unsafe {
+        assert!(!headers.is_null(), "chan_sip looks at them");
+        assert_eq!(function_of_the_module!(set_nonblock: fn(Session) -> c_int)(session), 0);
+        assert_eq!(function_of_the_module!(set_timeout: fn(Session, c_int) -> c_int)(session, 100), 0);
+        let address = function_of_the_module!(remote_address: fn(Session) -> *mut sys::ast_sockaddr)(session);
+        assert!((*address).len > 0);
+        while wait(session) && answer_one(session) {}
+        function_of_the_module!(unref: fn(Session))(session);
+    }
+}
+
+/// # Safety
+/// The caller holds a reference to the session.
+unsafe fn wait(session: Session) -> bool {
+    // SAFETY: the caller's word.
+    let fd = unsafe { function_of_the_module!(fd: fn(Session) -> c_int)(session) };
+    assert!(fd >= 0, "chan_sip would poll for ever");
+    let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor.
+    unsafe { libc::poll(&raw mut poll, 1, 5000) > 0 }
+}
+
+/// # Safety
+/// The caller holds a reference to the session.
+unsafe fn answer_one(session: Session) -> bool {
+    // SAFETY: the type that the facts of the ABI give it.
+    let read = unsafe {
+        function_of_the_module!(
+            read: fn(Session, *mut *mut c_char, *mut u64, *mut sys::ast_websocket_opcode, *mut c_int) -> c_int
+        )
+    };
+    let (mut payload, mut length, mut opcode, mut fragmented) = (ptr::null_mut(), 0, 0, 0);
+    let began = Instant::now();
+    // SAFETY: the caller's word, and places for the answers.
+    let failed = unsafe { read(session, &raw mut payload, &raw mut length, &raw mut opcode, &raw mut fragmented) };
+    let mut longest = LONGEST_READ.lock().expect("no panic");
+    *longest = longest.max(began.elapsed());
+    if failed != 0 || opcode == sys::AST_WEBSOCKET_OPCODE_CLOSE {
+        return false;
+    }
+    if opcode == sys::AST_WEBSOCKET_OPCODE_TEXT || opcode == sys::AST_WEBSOCKET_OPCODE_BINARY {
+        assert!(length > 0, "chan_sip would take it for a SIP message");
+        let length = usize::try_from(length).expect("fits");
+        // SAFETY: the session's until the next read.
+        let message = unsafe { slice::from_raw_parts(payload.cast::<u8>(), length) };
+        // SAFETY: chan_sip reads it as a string.
+        let as_string = unsafe { CStr::from_ptr(payload) };
+        assert_eq!(as_string.to_bytes(), message, "chan_sip parses up to the NUL behind the payload");
+        let mut answer = [b"got: ", message].concat();
+        // SAFETY: as above.
+        let write = unsafe {
+            function_of_the_module!(write: fn(Session, sys::ast_websocket_opcode, *mut c_char, u64) -> c_int)
+        };
+        // SAFETY: bytes that live through the call.
+        let failed = unsafe { write(session, opcode, answer.as_mut_ptr().cast(), answer.len() as u64) };
+        return failed == 0;
+    }
+    true
+}
