@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_char, c_int, c_uint};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use crate::fence::{self, fence};
+use crate::fence::{self, fence_crypto};
 use crate::{Failed, answer, log, symbols, sys};
 
 /// Other modules may use what this one exports.
@@ -198,7 +198,7 @@ fn say(line: &CStr) {
 unsafe extern "C" fn load<M: Module>() -> sys::ast_module_load_result {
     fence::install_hook();
     log::install_facade();
-    match fence("load", LoadResult::Failure, M::load) {
+    match fence_crypto("load", LoadResult::Failure, M::load) {
         LoadResult::Success => sys::AST_MODULE_LOAD_SUCCESS,
         LoadResult::Decline => sys::AST_MODULE_LOAD_DECLINE,
         LoadResult::Failure => sys::AST_MODULE_LOAD_FAILURE,
@@ -206,7 +206,7 @@ unsafe extern "C" fn load<M: Module>() -> sys::ast_module_load_result {
 }
 
 unsafe extern "C" fn unload<M: Module>() -> c_int {
-    let unloaded = fence("unload", Err(Failed), M::unload);
+    let unloaded = fence_crypto("unload", Err(Failed), M::unload);
     if unloaded.is_ok() {
         fence::remove_hook();
     }
@@ -214,7 +214,7 @@ unsafe extern "C" fn unload<M: Module>() -> c_int {
 }
 
 unsafe extern "C" fn reload<M: Module>() -> c_int {
-    answer(fence("reload", Err(Failed), M::reload))
+    answer(fence_crypto("reload", Err(Failed), M::reload))
 }
 
 #[cfg(test)]
