@@ -101,6 +101,10 @@ impl Module for RtpModule {
     }
 
     fn closing() {
+        if lock(&LOADED).is_some() {
+            // The process ends with calls up, and their threads may still be in there.
+            return;
+        }
         // SAFETY: the object goes: no session, no thread of ours and no host thread is in it, and each
         // host thread that was has let go of OpenSSL since (`fence::set_after`).
         unsafe { dtls_srtp::cleanup() };
