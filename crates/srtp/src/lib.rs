@@ -32,7 +32,7 @@ mod policy;
 mod session;
 
 pub use error::Error;
-pub use libcrypto::{cleanup, random, thread_stop};
+pub use libcrypto::{cleanup, thread_stop};
 pub use library::Library;
 pub use policy::{Policy, Streams, Suite};
 pub use session::{MAX_TRAILER_LEN, Session};

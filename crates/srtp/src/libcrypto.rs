@@ -1,19 +1,21 @@
-//! OpenSSL below libsrtp: randomness, and what it keeps for a thread and for the process.
+//! OpenSSL below libsrtp: how it begins, and what it keeps for a thread and for the process.
 
-use openssl_sys as ffi;
+use std::ffi::{c_int, c_void};
+
+// Brings in the library itself.
+use openssl_sys as _;
 
 unsafe extern "C" {
+    fn OPENSSL_init_crypto(options: u64, settings: *const c_void) -> c_int;
     fn OPENSSL_thread_stop();
     fn OPENSSL_cleanup();
 }
 
-/// Fills `bytes` with randomness that is good for keys. Wraps `RAND_bytes`; `false` when there is none.
-#[must_use]
-pub fn random(bytes: &mut [u8]) -> bool {
-    let Ok(len) = bytes.len().try_into() else { return false };
-    ffi::init();
-    // SAFETY: it writes `len` bytes, which `bytes` has.
-    unsafe { ffi::RAND_bytes(bytes.as_mut_ptr(), len) == 1 }
+/// Initialises OpenSSL. Whoever does it first decides whether the end of the process cleans up; by then a module may be
+/// unmapped, so [`cleanup`] is there for it.
+pub(crate) fn init() {
+    // SAFETY: may be called any number of times, on any thread; no settings are given.
+    unsafe { OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, std::ptr::null()) };
 }
 
 /// Gives back what OpenSSL keeps for the calling thread. Wraps `OPENSSL_thread_stop`.
@@ -35,3 +37,6 @@ pub unsafe fn cleanup() {
     // SAFETY: the caller's promise.
     unsafe { OPENSSL_cleanup() }
 }
+
+/// `openssl/crypto.h`
+const OPENSSL_INIT_NO_ATEXIT: u64 = 0x0008_0000;

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use libsrtp2_sys as sys;
 
 use crate::error::{Error, check};
+use crate::libcrypto;
 
 /// How many [`Library`] values there are. libsrtp is initialised while it is not zero.
 static USERS: Mutex<usize> = Mutex::new(0);
@@ -21,8 +22,7 @@ impl Library {
     pub fn open() -> Result<Self, Error> {
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         if *users == 0 {
-            // Before libsrtp's first use does it, and asks for a clean-up at exit that a module does on its own.
-            openssl_sys::init();
+            libcrypto::init();
             // SAFETY: the lock is held, so nobody else initialises or shuts down.
             check(unsafe { sys::srtp_init() }).inspect_err(|_| shut_down())?;
         }
