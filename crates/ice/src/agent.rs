@@ -226,9 +226,11 @@ impl Agent {
         self.timers = Timers::default();
     }
 
-    /// Says who nominates (RFC 8445 §6.1.1), where the caller knows only later.
+    /// Says who nominates (RFC 8445 §6.1.1), where the caller knows only later. Once a pair is selected the role
+    /// stays until a restart, whoever sends the next offer, and this is ignored.
     pub fn set_role(&mut self, role: Role) {
-        if role != self.role {
+        let settled = self.phases.iter().any(|phase| matches!(phase, Phase::Selected(_)));
+        if role != self.role && !settled {
             self.assume_role(role);
             self.rearm();
         }
@@ -404,7 +406,7 @@ impl Agent {
             }
             return learned_first;
         }
-        if self.remotes.len() >= MAX_REMOTE_CANDIDATES {
+        if self.remotes.len() >= MAX_REMOTE_CANDIDATES - FOR_PEER_REFLEXIVE {
             self.counters.over_limit += 1;
             return false;
         }
@@ -437,6 +439,8 @@ impl Agent {
 const MAX_LOCAL_CANDIDATES: usize = 32;
 /// What a peer may make us remember.
 pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
+/// Of these, reserved for what its checks teach: long lists of useless candidates do not keep them out.
+const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]
 #[path = "agent_tests.rs"]

@@ -66,3 +66,27 @@ fn the_same_seed_says_the_same() {
     };
     assert_eq!(transcript(), transcript());
 }
+
+#[test]
+fn a_later_offer_does_not_change_the_role_but_a_restart_may() {
+    let mut bench = Bench::new(Role::Controlling);
+    bench.select(THEIRS);
+    bench.agent.set_role(Role::Controlled);
+    assert_eq!(bench.agent.role(), Role::Controlling);
+    bench.agent.restart(bench.now, Credentials::from_random(&[1; 32]));
+    bench.agent.set_role(Role::Controlled);
+    assert_eq!(bench.agent.role(), Role::Controlled);
+}
+
+#[test]
+fn useless_candidates_leave_room_for_the_one_that_calls() {
+    let mut bench = Bench::new(Role::Controlled);
+    for n in 0..200 {
+        bench.add_remote(&format!("203.0.113.{n}:9"));
+    }
+    bench.check(THEIRS, true).unwrap();
+    bench.wait(50);
+    let sent = bench.sent().into_iter().find(|sent| sent.path.remote == addr(THEIRS)).unwrap();
+    bench.answer(&sent).unwrap();
+    assert!(bench.agent.selected(Component::Rtp).is_some());
+}

@@ -8,11 +8,12 @@ use stun_types::message::{Message, MessageClass};
 
 use crate::agent::Config;
 use crate::credentials::Keyed;
+use crate::message::{ROLE_CONFLICT, error_code};
 use crate::nominate::Phase;
 use crate::pair::PairId;
 use crate::random::Random;
 use crate::request::{Outgoing, push_bounded};
-use crate::{Agent, Component, Error, Event, Path};
+use crate::{Agent, Component, Error, Event, Path, Role};
 
 /// The peer's consent to our sending over the selected pair.
 #[derive(Debug)]
@@ -21,8 +22,9 @@ pub(crate) struct Consent {
     next: Instant,
     /// When something authenticated last came over the pair, request or response.
     heard: Instant,
-    /// Transactions that may still be answered. Each check is a new one and is never repeated (§5.1).
-    asked: VecDeque<u128>,
+    /// Transactions that may still be answered, and our role in each. Each check is a new one and is never
+    /// repeated (§5.1).
+    asked: VecDeque<(u128, Role)>,
 }
 
 impl Consent {
@@ -44,11 +46,11 @@ impl Consent {
         now >= self.heard + time
     }
 
-    fn ask(&mut self, now: Instant, id: u128, interval: Duration) {
+    fn ask(&mut self, now: Instant, id: u128, role: Role, interval: Duration) {
         if self.asked.len() >= MAX_ASKED {
             self.asked.pop_front();
         }
-        self.asked.push_back(id);
+        self.asked.push_back((id, role));
         self.next = now + interval;
     }
 }
@@ -81,7 +83,7 @@ impl Agent {
                 self.lose_consent(component, pair);
             } else if selected.consent.next <= now {
                 let id = self.random.transaction_id();
-                selected.consent.ask(now, id, self.random.around(self.config.consent_interval));
+                selected.consent.ask(now, id, self.role, self.random.around(self.config.consent_interval));
                 push_bounded(&mut self.outgoing, Outgoing::Consent { component, id });
             }
         }
@@ -104,18 +106,19 @@ impl Agent {
         }
     }
 
-    /// Which component's consent a transaction asked for.
-    pub(crate) fn consent_asked_by(&self, id: u128) -> Option<Component> {
-        Component::ALL.into_iter().find(|component| match &self.phases[component.index()] {
-            Phase::Selected(selected) => selected.consent.asked.contains(&id),
-            _ => false,
-        })
+    /// Which component's consent a transaction asked for, and in which role.
+    pub(crate) fn consent_asked_by(&self, id: u128) -> Option<(Component, Role)> {
+        let asked = |component: Component| match &self.phases[component.index()] {
+            Phase::Selected(selected) => selected.consent.asked.iter().find(|(asked, _)| *asked == id),
+            _ => None,
+        };
+        Component::ALL.into_iter().find_map(|component| Some((component, asked(component)?.1)))
     }
 
     pub(crate) fn consent_answered(
         &mut self,
         now: Instant,
-        component: Component,
+        (component, role): (Component, Role),
         path: Path,
         message: &Message<'_>,
     ) -> Result<(), Error> {
@@ -124,12 +127,16 @@ impl Agent {
         if !path.joins(own.component, own.local, own.remote) {
             return Err(Error::Asymmetric);
         }
-        // A refusal is no consent, and no more than that: it ends by its time.
+        let consent = &mut selected.consent;
+        consent.heard = now;
         if message.class() == MessageClass::Success {
-            selected.consent.expires = now + self.config.consent_lifetime;
-            selected.consent.asked.clear();
-        }
-        selected.consent.heard = now;
+            consent.expires = now + self.config.consent_lifetime;
+            consent.asked.clear();
+        } else if error_code(message)? == ROLE_CONFLICT {
+            // The roles were mixed up by a later offer: the question was wrong, so it is asked again.
+            consent.next = consent.next.min(now + ASK_AGAIN);
+            self.role_was_refused(role);
+        } // Any other refusal is no consent, and no more than that: it ends by its time.
         self.counters.responses += 1;
         Ok(())
     }
@@ -146,6 +153,8 @@ impl Agent {
     }
 }
 
+/// When the role has changed. Not at once, for a peer that never agrees would keep us busy.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Checks of one consent lifetime.
 const MAX_ASKED: usize = 8;
 

@@ -83,3 +83,20 @@ fn a_peer_that_comes_back_after_consent_was_lost_is_taken_back() {
     bench.answer(&sent[0]).unwrap();
     assert!(bench.agent.selected(Component::Rtp).is_some());
 }
+
+#[test]
+fn a_role_conflict_found_out_by_a_consent_check_costs_no_consent() {
+    let mut bench = Bench::single(Role::Controlled);
+    bench.select(THEIRS);
+    bench.wait(6000);
+    let sent = bench.sent();
+    bench.answer_with(&sent[0], Answer::RoleConflict).unwrap();
+    assert_eq!(bench.agent.role(), Role::Controlling);
+    assert_eq!(bench.answer_with(&sent[0], Answer::RoleConflict), Ok(()));
+    assert_eq!(bench.agent.role(), Role::Controlling, "it was asked in the old role");
+    bench.wait(1000);
+    let sent = bench.sent();
+    bench.answer(&sent[0]).unwrap();
+    bench.wait(29_000);
+    assert!(bench.agent.selected(Component::Rtp).is_some());
+}

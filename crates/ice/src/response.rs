@@ -15,9 +15,9 @@ impl Agent {
     /// Matches an answer with its request, authenticates it, and acts on it.
     pub(crate) fn handle_response(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<(), Error> {
         let id = message.transaction_id().into();
-        if let Some(component) = self.consent_asked_by(id) {
+        if let Some(asked) = self.consent_asked_by(id) {
             self.authenticate_answer(message)?;
-            return self.consent_answered(now, component, path, message);
+            return self.consent_answered(now, asked, path, message);
         }
         let pair = self.checklist.by_transaction(id).ok_or(Error::UnknownTransaction)?;
         let (pair, symmetric) = (pair.id, path.joins(pair.component, pair.local, pair.remote));
