@@ -33,30 +33,75 @@ impl Descriptor {
     }
 
     /// Whether something waits that the socket does not show.
-    pub fn set_ready(&mut self, ready: bool) {
+    pub fn set_ready(&mut self, ready: bool) -> io::Result<()> {
         if ready == self.ready {
-            return;
+            return Ok(());
         }
-        let changed = match ready {
-            true => self.set.add(self.always.as_raw_fd(), epoll::IN, 0),
-            false => self.set.remove(self.always.as_raw_fd()),
-        };
-        match changed {
-            Ok(()) => self.ready = ready,
-            Err(error) => asterisk::error!("WebSocket: descriptor of a session: {error}"),
+        match ready {
+            true => self.set.add(self.always.as_raw_fd(), epoll::IN, 0)?,
+            false => self.set.remove(self.always.as_raw_fd())?,
         }
+        self.ready = ready;
+        Ok(())
     }
 
     /// The session has ended: readable for good, whatever the socket does.
-    pub fn end(&mut self, socket: RawFd) {
+    pub fn end(&mut self, socket: RawFd) -> io::Result<()> {
         // Refused when it was removed before.
         let _ = self.set.remove(socket);
-        self.set_ready(true);
+        self.set_ready(true)
     }
 }
 
 impl AsRawFd for Descriptor {
     fn as_raw_fd(&self) -> RawFd {
         self.set.as_raw_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    fn is_readable(descriptor: &Descriptor) -> bool {
+        let mut poll = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, and it lives for the length of the call.
+        unsafe { libc::poll(&mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn readable_when_the_socket_is_or_something_waits() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut descriptor = Descriptor::new(ours.as_raw_fd(), always_readable().unwrap()).unwrap();
+        assert!(!is_readable(&descriptor));
+        for _ in 0..2 {
+            descriptor.set_ready(true).unwrap();
+            assert!(is_readable(&descriptor));
+            descriptor.set_ready(false).unwrap();
+            assert!(!is_readable(&descriptor));
+        }
+        theirs.write_all(b"x").unwrap();
+        assert!(is_readable(&descriptor));
+    }
+
+    #[test]
+    fn readable_for_good_once_the_session_has_ended() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut descriptor = Descriptor::new(ours.as_raw_fd(), always_readable().unwrap()).unwrap();
+        descriptor.end(ours.as_raw_fd()).unwrap();
+        drop((ours, theirs));
+        assert!(is_readable(&descriptor) && is_readable(&descriptor));
+    }
+
+    #[test]
+    fn one_session_does_not_wake_another() {
+        let always = always_readable().unwrap();
+        let (socket, _peer) = UnixStream::pair().unwrap();
+        let mut descriptors = [(); 2].map(|()| Descriptor::new(socket.as_raw_fd(), always.clone()).unwrap());
+        descriptors[0].set_ready(true).unwrap();
+        assert!(is_readable(&descriptors[0]) && !is_readable(&descriptors[1]));
     }
 }

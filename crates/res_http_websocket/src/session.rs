@@ -287,11 +287,11 @@ impl State {
             }
             websocket::State::Closed => return self.close_stream(driver),
         };
-        if self.is_open() {
-            self.descriptor.set_ready(self.connection.has_event() || self.may_hold_more);
-        } else {
-            self.descriptor.end(stream.fd());
-        }
+        let shown = match self.is_open() {
+            true => self.descriptor.set_ready(self.connection.has_event() || self.may_hold_more),
+            false => self.descriptor.end(stream.fd()),
+        };
+        report(shown);
         driver.watch(&mut self.watch, stream.fd(), interest);
         driver.arm(&mut self.watch, now, self.connection.poll_timeout());
     }
@@ -321,7 +321,14 @@ impl State {
                 break;
             }
         }
-        self.descriptor.end(stream.fd());
+        report(self.descriptor.end(stream.fd()));
         driver.forget(&mut self.watch, stream.fd());
+    }
+}
+
+/// The kernel has no memory for the descriptor: the consumer may miss something, and only the log can say so.
+fn report(shown: io::Result<()>) {
+    if let Err(error) = shown {
+        asterisk::error!("WebSocket: descriptor of a session: {error}");
     }
 }
