@@ -36,6 +36,8 @@ pub mod close;
 pub mod connection;
 mod error;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod handshake;
 pub mod mask;
 mod output;

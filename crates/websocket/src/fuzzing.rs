@@ -1,0 +1,74 @@
+//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of
+//! the crate is broken.
+
+use std::time::{Duration, Instant};
+
+use crate::frame::Header;
+use crate::handshake::Request;
+use crate::{Config, Connection, Event, Opcode, State};
+
+/// A header is read the same as it was written, and is as long as its beginning says.
+pub fn frame_header(wire: &[u8]) {
+    let Ok(Some(header)) = Header::parse(wire) else { return };
+    let mut again = Vec::new();
+    header.write(&mut again);
+    assert_eq!(wire.get(..Header::len_from(wire)), Some(again.as_slice()));
+}
+
+/// Headers as lines of `name: value`. What is answered names only what was asked for.
+pub fn handshake(request: &[u8]) {
+    let Ok(text) = std::str::from_utf8(request) else { return };
+    let headers = || text.lines().filter_map(|line| line.split_once(':'));
+    match Request::new(true, headers()).accept(|name| name.eq_ignore_ascii_case("sip")) {
+        Ok(accepted) => {
+            assert!(accepted.protocol.eq_ignore_ascii_case("sip"));
+            assert_eq!(accepted.response().matches("\r\n\r\n").count(), 1);
+        }
+        Err(refusal) => assert_eq!(refusal.response().matches("\r\n\r\n").count(), 1),
+    }
+}
+
+/// A server under a list of operations: a byte that says what happens, and a length for those that want bytes.
+pub fn connection(operations: &[u8]) {
+    let config = Config { max_message_len: 300, max_queued_output: 400, ..Config::default() };
+    let (mut now, max_len) = (Instant::now(), config.max_message_len);
+    let mut server = Connection::server(now, config);
+    let mut ended = false;
+    let mut rest = operations;
+    while let [operation, len, tail @ ..] = rest {
+        let (bytes, tail) = tail.split_at(usize::from(*len).min(tail.len()));
+        rest = tail;
+        match operation % 6 {
+            0 | 1 => server.handle_data(now, bytes),
+            2 => now += Duration::from_secs((*len).into()),
+            3 => drop(server.send(now, Opcode::Binary, bytes)),
+            4 => server.handle_transmitted(server.poll_transmit().map_or(0, |front| front.len().min((*len).into()))),
+            _ => server.close(now, crate::CloseCode::NORMAL),
+        }
+        server.handle_timeout(now);
+        while let Some(event) = server.poll_event() {
+            assert!(!ended, "{event:?} after the end");
+            match event {
+                Event::Message(message) => assert!(message.payload.len() <= max_len),
+                Event::Ping(payload) | Event::Pong(payload) => assert!(payload.len() <= 125),
+                Event::Ended(_) => ended = true,
+            }
+        }
+        assert_eq!(ended, server.state() != State::Open);
+        assert!(server.poll_timeout().is_some() || server.state() == State::Closed, "nothing waits for ever");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn nothing_that_a_stranger_sends_breaks_a_promise(input in proptest::collection::vec(any::<u8>(), 0..300)) {
+            super::frame_header(&input);
+            super::handshake(&input);
+            super::connection(&input);
+        }
+    }
+}
