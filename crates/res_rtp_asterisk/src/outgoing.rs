@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use asterisk::rtp::Which;
 use ice::Component;
 use rtp::sending::Sender;
-use rtp::timestamp::{Span, Timeline};
+use rtp::timestamp::{PictureTimeline, Span, Timeline};
 use rtp::{Header, packet::HEADER_LEN, telephone_event};
 
 use crate::counters::Refused;
@@ -18,7 +18,7 @@ pub struct Outgoing {
     ssrc: u32,
     sequence_number: u16,
     timeline: Timeline,
-    pictures: PictureClock,
+    pictures: PictureTimeline,
     digits: telephone_event::Sender,
     digit_payload_type: u8,
     clock_rate: u32,
@@ -54,7 +54,7 @@ impl Outgoing {
             ssrc,
             sequence_number: (asterisk::random::u32() & 0x7FFF) as u16,
             timeline: Timeline::new(asterisk::random::u32()),
-            pictures: PictureClock::default(),
+            pictures: PictureTimeline::new(asterisk::random::u32()),
             digits: telephone_event::Sender::new(),
             digit_payload_type: 101,
             clock_rate: 8000,
@@ -98,6 +98,12 @@ impl Outgoing {
         self.digits.poll_timeout()
     }
 
+    /// Digits and noise are packets of the stream too (RFC 3550 §6.4.1).
+    fn count_beside_media(&mut self, now: Instant, payload_len: usize) {
+        let timestamp = self.timeline.at(now, self.clock_rate);
+        self.sender.sent(now, payload_len, timestamp, self.clock_rate);
+    }
+
     fn header(&mut self, payload_type: u8, marker: bool, timestamp: u32) -> Header {
         let header = Header { marker, payload_type, sequence_number: self.sequence_number, timestamp, ssrc: self.ssrc };
         self.sequence_number = self.sequence_number.wrapping_add(1);
@@ -115,7 +121,7 @@ impl State {
         let outgoing = &mut self.outgoing;
         outgoing.clock_rate = media.span.clock_rate;
         let (timestamp, after_pause) = if media.ticks_before {
-            (outgoing.pictures.stamp(now, media.span), false)
+            (outgoing.pictures.packet(now, media.span.ticks, media.span.clock_rate), false)
         } else {
             let stamp = outgoing.timeline.frame(now, media.span);
             (stamp.timestamp, stamp.after_pause)
@@ -137,7 +143,7 @@ impl State {
         let payload = rtp::comfort_noise::payload(level);
         let sent = self.send_rtp(now, header, &payload, route);
         if sent {
-            self.outgoing.sender.sent_event(payload.len());
+            self.outgoing.count_beside_media(now, payload.len());
         }
         sent
     }
@@ -178,7 +184,7 @@ impl State {
             let payload_type = self.outgoing.digit_payload_type;
             let header = self.outgoing.header(payload_type, packet.marker, packet.timestamp);
             if self.send_rtp(now, header, &packet.payload, route) {
-                self.outgoing.sender.sent_event(packet.payload.len());
+                self.outgoing.count_beside_media(now, packet.payload.len());
             }
         }
     }
@@ -215,29 +221,3 @@ impl State {
 
 /// Where to, and from which address of ours.
 pub type Route = (SocketAddr, Option<IpAddr>);
-
-/// Timestamps of video: a frame's samples are what the clock has advanced since the one before, so
-/// that all packets of a picture share a timestamp.
-#[derive(Default)]
-struct PictureClock(Option<(Instant, u32)>);
-
-impl PictureClock {
-    fn stamp(&mut self, now: Instant, span: Span) -> u32 {
-        let Some((at, last)) = self.0 else {
-            let start = asterisk::random::u32();
-            self.0 = Some((now, start));
-            return start;
-        };
-        let by_clock =
-            last.wrapping_add(rtp::timestamp::ticks(now.saturating_duration_since(at), span.clock_rate) as u32);
-        let predicted = last.wrapping_add(span.ticks);
-        let off = predicted.wrapping_sub(by_clock).cast_signed().unsigned_abs();
-        let timestamp =
-            if u64::from(off) < rtp::timestamp::ticks(PICTURE_PAUSE, span.clock_rate) { predicted } else { by_clock };
-        self.0 = Some((now, timestamp));
-        timestamp
-    }
-}
-
-/// Beyond this the clock is right.
-const PICTURE_PAUSE: Duration = Duration::from_millis(500);

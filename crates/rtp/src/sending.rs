@@ -82,14 +82,10 @@ impl Sender {
         *self = Self { total_packets, total_octets, remote: self.remote, ..Self::new(ssrc) };
     }
 
-    /// Counts a packet of media that was sent.
+    /// Counts a packet that was sent. `timestamp` is that of the moment, which is not what stands in
+    /// the packet when that is of a telephone-event.
     pub fn sent(&mut self, now: Instant, payload_len: usize, timestamp: u32, clock_rate: u32) {
-        self.sent_event(payload_len);
         self.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
-    }
-
-    /// Counts a packet whose timestamp is not that of the moment: telephone-event.
-    pub fn sent_event(&mut self, payload_len: usize) {
         self.packets = self.packets.wrapping_add(1);
         self.octets = self.octets.wrapping_add(payload_len as u32);
         self.total_packets += 1;

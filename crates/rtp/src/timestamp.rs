@@ -106,6 +106,7 @@ pub struct Stamp {
 pub struct Timeline {
     last: Option<Sent>,
     start: RtpTimestamp,
+    has_frames: bool,
     source: Option<SourceOffset>,
 }
 
@@ -126,33 +127,37 @@ struct SourceOffset {
 impl Timeline {
     /// A timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
     pub fn new(start: u32) -> Self {
-        Self { last: None, start: RtpTimestamp(start), source: None }
+        Self { last: None, start: RtpTimestamp(start), has_frames: false, source: None }
     }
 
     /// Places a frame that is sent `now`.
     pub fn frame(&mut self, now: Instant, span: Span) -> Stamp {
-        let Some(last) = self.last else {
-            self.record(now, self.start, span);
-            return Stamp { timestamp: self.start.0, after_pause: true };
-        };
+        let is_first = !std::mem::replace(&mut self.has_frames, true);
+        let last = self.begin(now);
         let (at, timestamp, after_pause) = match span.timing {
+            _ if is_first => (now, last.timestamp.plus(ticks_since(last.at, now, span.clock_rate)), true),
             Timing::Continuous => continuous(last, now, span.clock_rate),
             Timing::At(due) => due_at(last, due, span.clock_rate),
             Timing::Source { milliseconds } => self.on_source(milliseconds, last, now, span.clock_rate),
         };
-        self.record(at, timestamp, span);
+        self.source = match span.timing {
+            Timing::Source { milliseconds } => Some(SourceOffset { milliseconds, timestamp }),
+            Timing::Continuous | Timing::At(_) => None,
+        };
+        self.last = Some(Sent { at, timestamp, ticks: span.ticks });
         Stamp { timestamp: timestamp.0, after_pause }
     }
 
     /// The timestamp of this moment, for what is not a frame: a telephone-event, comfort noise, a
-    /// sender report. Does not move the timeline.
-    pub fn at(&self, now: Instant, clock_rate: u32) -> u32 {
-        self.last.map_or(self.start, |last| last.timestamp.plus(ticks_since(last.at, now, clock_rate))).0
+    /// sender report. The timeline begins with it if nothing else has come before.
+    pub fn at(&mut self, now: Instant, clock_rate: u32) -> u32 {
+        let last = self.begin(now);
+        last.timestamp.plus(ticks_since(last.at, now, clock_rate)).0
     }
 
-    /// The timestamp of the last frame, if there was one.
-    pub fn last(&self) -> Option<u32> {
-        self.last.map(|last| last.timestamp.0)
+    /// What is counted from: the last frame, or the beginning.
+    fn begin(&mut self, now: Instant) -> Sent {
+        *self.last.get_or_insert(Sent { at: now, timestamp: self.start, ticks: 0 })
     }
 
     fn on_source(&self, milliseconds: i64, last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
@@ -170,14 +175,6 @@ impl Timeline {
             Some(position) => (now, position, false),
             None => continuous(last, now, clock_rate),
         }
-    }
-
-    fn record(&mut self, at: Instant, timestamp: RtpTimestamp, span: Span) {
-        self.source = match span.timing {
-            Timing::Source { milliseconds } => Some(SourceOffset { milliseconds, timestamp }),
-            Timing::Continuous | Timing::At(_) => None,
-        };
-        self.last = Some(Sent { at, timestamp, ticks: span.ticks });
     }
 }
 
@@ -211,6 +208,36 @@ fn within(ticks_apart: i32, limit: Duration, clock_rate: u32) -> bool {
 fn ticks_since(earlier: Instant, now: Instant, clock_rate: u32) -> u32 {
     // Truncation is the wrap that a timestamp does anyway.
     ticks(now.saturating_duration_since(earlier), clock_rate) as u32
+}
+
+/// The timestamps of outgoing video. A picture is sent in several packets that share one: the host
+/// says of each packet by how much the clock has advanced since the packet before.
+#[derive(Debug, Clone)]
+pub struct PictureTimeline {
+    last: Option<(Instant, RtpTimestamp)>,
+    start: RtpTimestamp,
+}
+
+impl PictureTimeline {
+    /// A timeline that starts at `start`, which should be random.
+    pub fn new(start: u32) -> Self {
+        Self { last: None, start: RtpTimestamp(start) }
+    }
+
+    /// Places a packet, sent `now`, `advance` ticks after the one before.
+    pub fn packet(&mut self, now: Instant, advance: u32, clock_rate: u32) -> u32 {
+        let timestamp = match self.last {
+            None => self.start,
+            Some((at, last)) => {
+                let by_clock = last.plus(ticks_since(at, now, clock_rate));
+                let predicted = last.plus(advance);
+                // A source that changed advances by anything.
+                if within(predicted.distance_from(by_clock), PICTURE_PAUSE, clock_rate) { predicted } else { by_clock }
+            }
+        };
+        self.last = Some((now, timestamp));
+        timestamp.0
+    }
 }
 
 /// Maps the timestamps of a received stream to the time of day at which each frame is due, which
@@ -256,6 +283,9 @@ const SOURCE_JUMP: Duration = Duration::from_secs(2);
 
 /// Packets of a source that overtook each other are not another source either.
 const SOURCE_REORDERING: Duration = Duration::from_millis(200);
+
+/// Encoders send pictures in bursts.
+const PICTURE_PAUSE: Duration = Duration::from_millis(500);
 
 const DELIVERY_JUMP: Duration = Duration::from_secs(1);
 
@@ -329,6 +359,27 @@ mod tests {
         assert_eq!(timeline.frame(at(5), source(60)).timestamp, 1800);
         // And a file played to the caller, with no timing at all.
         assert_eq!(timeline.frame(at(6), span(Timing::Continuous)).timestamp, 1960);
+    }
+
+    #[test]
+    fn a_digit_before_any_media_has_the_time_of_its_press() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(1000);
+        assert_eq!(timeline.at(start, 8000), 1000);
+        assert_eq!(timeline.at(start + Duration::from_secs(1), 8000), 9000);
+        let stamp = timeline.frame(start + Duration::from_secs(2), span(Timing::Continuous));
+        assert_eq!(stamp, Stamp { timestamp: 17_000, after_pause: true });
+    }
+
+    #[test]
+    fn packets_of_a_picture_share_a_timestamp() {
+        let start = Instant::now();
+        let mut timeline = PictureTimeline::new(u32::MAX);
+        assert_eq!(timeline.packet(start, 77, 90_000), u32::MAX);
+        assert_eq!(timeline.packet(start, 0, 90_000), u32::MAX);
+        assert_eq!(timeline.packet(start + Duration::from_millis(50), 3000, 90_000), 2999);
+        let after_a_jump = timeline.packet(start + Duration::from_millis(90), 0x7000_0000, 90_000);
+        assert_eq!(after_a_jump, 2999 + 3600);
     }
 
     #[test]
