@@ -1,11 +1,15 @@
-//! What the host wants to know about a call: `CHANNEL(rtpqos)` and the like.
+//! Statistics for the host: `CHANNEL(rtpqos)`, the `RTPAUDIOQOS` variables, `sip show channelstats`.
+//!
+//! Received means received by us, as chan_sip's column headings have it, and all jitter is in seconds.
+//! (The original exchanges the two, and divides the peer's jitter until nothing is left of it.) The
+//! fields that the core takes a square root of before it shows them, the deviations of jitter and
+//! loss, hold the variance; that of the round trip, which it shows as it is, holds the deviation.
 
 use asterisk::rtp::Statistics;
 
 use crate::state::State;
 
-/// The counts so far. `txjitter` is what we saw of the peer and `rxjitter` what it saw of us: so the
-/// host names them.
+/// Everything that can be asked for, at this moment.
 pub fn statistics(state: &State) -> Statistics {
     let (receiver, sender) = (&state.receiver, &state.outgoing.sender);
     let remote = sender.remote();
@@ -13,26 +17,26 @@ pub fn statistics(state: &State) -> Statistics {
     Statistics {
         txcount: count(sender.packets()),
         rxcount: count(receiver.packets()),
-        txjitter: receiver.jitter().as_secs_f64(),
-        rxjitter: remote.jitter.last(),
+        txjitter: remote.jitter.last(),
+        rxjitter: receiver.jitter().as_secs_f64(),
         remote_maxjitter: remote.jitter.max(),
         remote_minjitter: remote.jitter.min(),
         remote_normdevjitter: remote.jitter.mean(),
-        remote_stdevjitter: remote.jitter.standard_deviation(),
+        remote_stdevjitter: remote.jitter.variance(),
         local_maxjitter: ours.max(),
         local_minjitter: ours.min(),
         local_normdevjitter: ours.mean(),
-        local_stdevjitter: ours.standard_deviation(),
+        local_stdevjitter: ours.variance(),
         txploss: remote.last.map_or(0, |block| u32::try_from(block.cumulative_lost).unwrap_or(0)),
         rxploss: u32::try_from(receiver.cumulative_lost().max(0)).unwrap_or(u32::MAX),
         remote_maxrxploss: remote.lost.max(),
         remote_minrxploss: remote.lost.min(),
         remote_normdevrxploss: remote.lost.mean(),
-        remote_stdevrxploss: remote.lost.standard_deviation(),
+        remote_stdevrxploss: remote.lost.variance(),
         local_maxrxploss: loss.max(),
         local_minrxploss: loss.min(),
         local_normdevrxploss: loss.mean(),
-        local_stdevrxploss: loss.standard_deviation(),
+        local_stdevrxploss: loss.variance(),
         rtt: remote.round_trip.last(),
         maxrtt: remote.round_trip.max(),
         minrtt: remote.round_trip.min(),
@@ -48,7 +52,7 @@ pub fn told(state: &State) -> String {
     let known = statistics(state);
     format!(
         "RTP statistics: sent {}, received {}, lost {} of ours and {} of theirs, jitter {:.4} s here and {:.4} s there, round trip {:.4} s",
-        known.txcount, known.rxcount, known.txploss, known.rxploss, known.txjitter, known.rxjitter, known.rtt
+        known.txcount, known.rxcount, known.txploss, known.rxploss, known.rxjitter, known.txjitter, known.rtt
     )
 }
 
