@@ -138,6 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no pthread_create")]
     fn joining_waits_for_the_end() {
         let done = Arc::new(AtomicBool::new(false));
         let theirs = Arc::clone(&done);
