@@ -19,6 +19,19 @@ fn packets(criterion: &mut Criterion) {
                     sender.protect_rtp(&mut buffer, 12 + payload).expect("a fresh sequence number")
                 });
             });
+            // As the module does it on a thread of the host's.
+            group.bench_function("protect and thread_stop", |bencher| {
+                let mut sender = session(suite, Streams::AnyOutbound);
+                let mut sequence_number = 0_u16;
+                let mut buffer = packet(payload);
+                bencher.iter(|| {
+                    sequence_number = sequence_number.wrapping_add(1);
+                    buffer[2..4].copy_from_slice(&sequence_number.to_be_bytes());
+                    let len = sender.protect_rtp(&mut buffer, 12 + payload).expect("a fresh sequence number");
+                    media_srtp::thread_stop();
+                    len
+                });
+            });
             group.bench_function("unprotect", |bencher| {
                 let mut sender = session(suite, Streams::AnyOutbound);
                 let mut receiver = session(suite, Streams::AnyInbound);
