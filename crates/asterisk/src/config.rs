@@ -61,7 +61,8 @@ impl Config {
     /// What a section says, in the order of the file. Wraps `ast_variable_browse`.
     pub fn section(&self, section: &CStr) -> Entries<'_> {
         // SAFETY: the configuration is ours; what it answers stays until it is destroyed.
-        Entries { next: unsafe { sys::ast_variable_browse(self.raw.as_ptr(), section.as_ptr()) }, of: PhantomData }
+        let next = unsafe { sys::ast_variable_browse(self.raw.as_ptr(), section.as_ptr()) };
+        Entries { next, of: PhantomData, file: self.file.to_str().unwrap_or_default() }
     }
 
     /// The last word of a section on a key, as the file is read by people: later lines win.
@@ -107,6 +108,7 @@ impl Drop for Config {
 pub struct Entries<'a> {
     next: *mut sys::ast_variable,
     of: PhantomData<&'a Config>,
+    file: &'a str,
 }
 
 impl<'a> Iterator for Entries<'a> {
@@ -118,7 +120,8 @@ impl<'a> Iterator for Entries<'a> {
         self.next = variable.next;
         // SAFETY: strings of the same configuration.
         let text = |raw| unsafe { log::text(raw) }.unwrap_or_default();
-        let file = text(variable.file);
+        // The host names the file of an entry only when it came from an `#include`.
+        let file = Some(text(variable.file)).filter(|file| !file.is_empty()).unwrap_or(self.file);
         let line = u32::try_from(variable.lineno).unwrap_or(0);
         Some(Entry { name: text(variable.name), value: text(variable.value), file, line })
     }
