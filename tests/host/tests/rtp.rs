@@ -1,0 +1,271 @@
+//! res_rtp_asterisk between chan_sip and a plain SIP phone: no ICE, no DTLS, no SRTP.
+
+mod common;
+
+use common::{
+    HostThread, descriptors,
+    rtp::{FRAME_LEN, Frame, Instance, Phone, RTCP, RTP},
+    threads,
+};
+use host_tests::{Host, Kind, Loading};
+use std::time::Duration;
+
+const MODULE: &str = "res_rtp_asterisk";
+
+fn host(configuration: &str) -> Host {
+    let host = Host::start(Kind::Newest);
+    let general = "[general]\nrtpstart=30000\nrtpend=30999\nrtcpinterval=500\n";
+    host.configure("rtp.conf", &format!("{general}{configuration}\n"));
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    host
+}
+
+fn call() -> (Instance, Phone) {
+    let (instance, phone) = (Instance::new(), Phone::new());
+    instance.set_remote(phone.address());
+    instance.activate();
+    (instance, phone)
+}
+
+#[test]
+fn audio_goes_both_ways() {
+    let _host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    let first = send_and_receive(&instance, &phone, 1);
+    for number in 1..10_u16 {
+        let packet = send_and_receive(&instance, &phone, 1 + number as u8);
+        assert_eq!(packet.sequence_number, first.sequence_number.wrapping_add(number));
+        assert_eq!(packet.timestamp, first.timestamp.wrapping_add(u32::from(number) * FRAME_LEN as u32));
+        assert_eq!((packet.ssrc, packet.payload_type, packet.marker), (first.ssrc, 0, false));
+    }
+    for value in 1..10 {
+        phone.send(instance.local(), value);
+        let payload = instance.read_until(Frame::voice).expect("audio");
+        assert_eq!(payload, [value; FRAME_LEN]);
+    }
+    let stats = instance.stats();
+    assert_eq!((stats.txcount, stats.rxcount), (10, 9));
+    assert_eq!((stats.local_ssrc, stats.remote_ssrc), (first.ssrc, phone.ssrc));
+}
+
+fn send_and_receive(instance: &Instance, phone: &Phone, value: u8) -> common::rtp::Packet {
+    instance.write(value);
+    let packet = phone.receive();
+    assert_eq!(packet.payload, [value; FRAME_LEN]);
+    assert_eq!(packet.from, instance.local(), "symmetric (RFC 4961)");
+    packet
+}
+
+#[test]
+fn ports_are_even_and_within_rtp_conf() {
+    let _host = host("");
+    let instances: Vec<_> = (0..20).map(|_| Instance::new()).collect();
+    for instance in &instances {
+        let port = instance.local().port();
+        assert!(port % 2 == 0 && (30_000..=30_999).contains(&port), "{port}");
+        assert!(instance.descriptor(RTP) >= 0 && instance.descriptor(RTCP) >= 0);
+        assert_ne!(instance.descriptor(RTP), instance.descriptor(RTCP));
+    }
+}
+
+#[test]
+fn nothing_received_hangs_up() {
+    let _host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    let mut datagrams: Vec<Vec<u8>> = vec![vec![], vec![0], vec![0x80; 11], vec![0x16; 40], vec![0xff; 1500]];
+    datagrams.push(vec![0x8f, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]); // fifteen CSRCs that are not there
+    datagrams.push(vec![0x90, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]); // an extension that is not there
+    datagrams.push(vec![0xa0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 200]); // more padding than packet
+    datagrams.push(vec![0x00, 0x01, 0, 0x40, 0x21, 0x12, 0xa4, 0x42]); // a STUN header, cut off
+    for datagram in &datagrams {
+        for (which, address) in [(RTP, instance.local()), (RTCP, instance.local_rtcp())] {
+            phone.rtp.send_to(datagram, address).expect("loopback");
+            if instance.is_readable(which, Duration::from_millis(200)) {
+                instance.read(which);
+            }
+        }
+    }
+    phone.send(instance.local(), 7);
+    assert_eq!(instance.read_until(Frame::voice).expect("audio after all that"), [7; FRAME_LEN]);
+}
+
+#[test]
+fn a_digit_is_sent_as_telephone_events() {
+    let _host = host("strictrtp=no");
+    let (instance, phone) = call();
+    instance.map(101, c"telephone-event", 8000);
+    send_and_receive(&instance, &phone, 1);
+    instance.dtmf_begin(b'5');
+    let begin = phone.receive();
+    assert_eq!((begin.payload_type, begin.marker, begin.payload[0]), (101, true, 5));
+    instance.dtmf_end(b'5', 160);
+    let ends: Vec<_> = std::iter::repeat_with(|| phone.receive()).filter(is_end_of_event).take(3).collect();
+    for end in &ends {
+        // All three say the same (RFC 4733 §2.5.1.4): 160 ms are 1280 units.
+        assert_eq!((end.payload[0], end.timestamp), (5, begin.timestamp));
+        assert_eq!(u16::from_be_bytes([end.payload[2], end.payload[3]]), 1280);
+    }
+}
+
+fn is_end_of_event(packet: &common::rtp::Packet) -> bool {
+    packet.payload_type == 101 && packet.payload[1] & 0x80 != 0
+}
+
+#[test]
+fn a_digit_is_received_once() {
+    let _host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    instance.map(101, c"telephone-event", 8000);
+    let mut digits = Vec::new();
+    for (duration, end) in [(160_u16, false), (320, false), (480, false), (640, true), (640, true), (640, true)] {
+        let [high, low] = duration.to_be_bytes();
+        let packet = phone.packet(101, duration == 160, &[9, if end { 0x8a } else { 0x0a }, high, low]);
+        phone.rtp.send_to(&packet, instance.local()).expect("loopback");
+        if instance.is_readable(RTP, Duration::from_secs(1)) {
+            digits.extend(instance.read(RTP));
+        }
+    }
+    assert_eq!(digits, [Frame::DigitBegin(b'9'), Frame::DigitEnd(b'9')]);
+}
+
+#[test]
+fn reports_go_both_ways() {
+    let host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    let local_ssrc = send_and_receive(&instance, &phone, 1).ssrc;
+    phone.send(instance.local(), 1);
+    assert!(instance.read_until(Frame::voice).is_some());
+    let mut buffer = [0; 2048];
+    let mut length = 0;
+    for _ in 0..40 {
+        // The channel goes on writing; what RTCP needs does not depend on it reading.
+        instance.write(1);
+        phone.rtcp.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+        if let Ok((got, from)) = phone.rtcp.recv_from(&mut buffer) {
+            assert_eq!(from, instance.local_rtcp());
+            length = got;
+            break;
+        }
+    }
+    let report = &buffer[..length];
+    assert!(length >= 28, "no report within four seconds");
+    assert_eq!((report[0] >> 6, report[1]), (2, 200), "a sender report comes first (RFC 3550 §6.1)");
+    assert_eq!(report[4..8], local_ssrc.to_be_bytes());
+    let sdes = (usize::from(u16::from_be_bytes([report[2], report[3]])) + 1) * 4;
+    assert_eq!(report[sdes + 1], 202, "and a CNAME with it");
+
+    // Our answer: a receiver report on what was sent, with the time of that sender report.
+    let mut answer = vec![0x81, 201, 0, 7];
+    answer.extend_from_slice(&phone.ssrc.to_be_bytes());
+    answer.extend_from_slice(&local_ssrc.to_be_bytes());
+    answer.extend_from_slice(&[64, 0, 0, 3]); // a quarter lost lately, three altogether
+    answer.extend_from_slice(&[0, 0, 0, 9]); // highest sequence number
+    answer.extend_from_slice(&[0, 0, 0, 80]); // jitter, 10 ms
+    answer.extend_from_slice(&report[10..14]); // the middle of the NTP time (LSR)
+    answer.extend_from_slice(&[0; 4]); // answered at once (DLSR)
+    phone.rtcp.send_to(&answer, instance.local_rtcp()).expect("loopback");
+    assert!(common::eventually(|| {
+        if instance.is_readable(RTCP, Duration::from_millis(1)) {
+            instance.read(RTCP);
+        }
+        instance.stats().txploss == 3
+    }));
+    let stats = instance.stats();
+    assert!(stats.rtt >= 0.0 && stats.rtt < 5.0, "{}", stats.rtt);
+    let events = host.manager_events();
+    assert!(events.contains("Event: RTCPSent\r\n") && events.contains("Event: RTCPReceived\r\n"), "{events}");
+}
+
+#[test]
+fn strict_rtp_keeps_a_stranger_out() {
+    let _host = host("strictrtp=yes");
+    let (instance, mut phone) = call();
+    for _ in 0..8 {
+        phone.send(instance.local(), 1);
+        assert!(instance.read_until(Frame::voice).is_some());
+    }
+    let mut stranger = Phone::new();
+    for value in 50..53 {
+        stranger.send(instance.local(), value);
+        if instance.is_readable(RTP, Duration::from_millis(200)) {
+            assert_eq!(instance.read(RTP), []);
+        }
+        phone.send(instance.local(), 2);
+        assert_eq!(instance.read_until(Frame::voice).expect("audio"), [2; FRAME_LEN]);
+    }
+}
+
+#[test]
+fn behind_a_nat_media_goes_where_it_comes_from() {
+    let _host = host("strictrtp=no");
+    let instance = Instance::new();
+    instance.set_property(sys_nat(), 1);
+    // What the SDP says is not where the phone is.
+    let nowhere = Phone::new();
+    instance.set_remote(nowhere.address());
+    let mut phone = Phone::new();
+    phone.send(instance.local(), 1);
+    assert!(instance.read_until(Frame::voice).is_some());
+    assert_eq!(instance.remote(), phone.address());
+    send_and_receive(&instance, &phone, 3);
+}
+
+fn sys_nat() -> asterisk_sys::ast_rtp_property {
+    asterisk_sys::AST_RTP_PROPERTY_NAT
+}
+
+#[test]
+fn the_module_stays_while_a_call_is_up_and_nothing_is_left_afterwards() {
+    let host = host("");
+    let before = (descriptors(), threads());
+    for _ in 0..10 {
+        let (instance, phone) = call();
+        send_and_receive(&instance, &phone, 1);
+        assert!(!host.unload(MODULE));
+    }
+    assert!(
+        common::eventually(|| (descriptors(), threads()) == before),
+        "{:?}, {before:?}",
+        (descriptors(), threads())
+    );
+    assert_eq!(host.objects_alive(), 0);
+    assert!(host.unload(MODULE), "{}", host.log());
+    assert!(!host.is_mapped(MODULE));
+}
+
+#[test]
+fn a_host_thread_outlives_the_module() {
+    let host = host("strictrtp=no");
+    let one_call = || {
+        let (instance, mut phone) = call();
+        send_and_receive(&instance, &phone, 1);
+        phone.send(instance.local(), 1);
+        assert!(instance.read_until(Frame::voice).is_some());
+    };
+    let thread = HostThread::start();
+    thread.run(one_call);
+    assert!(host.unload(MODULE), "{}", host.log());
+    assert!(!host.is_mapped(MODULE));
+    thread.end();
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    HostThread::start().run(one_call);
+}
+
+#[test]
+fn commands_answer_and_a_broken_value_is_named() {
+    let host = host("rtpchecksums=perhaps\ndtmftimeout=soon");
+    let log = host.log();
+    assert!(log.contains("rtp.conf, line 5") && log.contains("rtpchecksums"), "{log}");
+    assert!(log.contains("rtp.conf, line 6") && log.contains("dtmftimeout"), "{log}");
+    for line in
+        ["rtp set debug on", "rtp set debug off", "rtcp set debug on", "rtcp set debug off", "rtcp set stats on"]
+    {
+        let (answer, output) = host.command(line);
+        assert!(answer == 0 && !output.is_empty(), "{line}: {answer} {output}");
+    }
+    let (answer, output) = host.command("rtp set debug ip 192.0.2.1");
+    assert!(answer == 0 && output.contains("192.0.2.1"), "{output}");
+    host.configure("rtp.conf", "[general]\nrtpstart=31000\nrtpend=31999\n");
+    assert_eq!(host.reload(MODULE), 0);
+    assert!((31_000..32_000).contains(&Instance::new().local().port()));
+}
