@@ -30,6 +30,8 @@ mod certificate;
 mod context;
 mod error;
 mod fingerprint;
+#[doc(hidden)]
+pub mod fuzzing;
 mod keys;
 mod libssl;
 mod record;

@@ -304,3 +304,15 @@ fn introduced_over(network: Network, mut client: Peer, mut server: Peer) -> Pair
     pair.start();
     pair
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_datagram_is_filtered(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+        dtls_srtp::fuzzing::records(&input);
+    }
+
+    #[test]
+    fn any_operations_lead_to_the_same_keys_or_none(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
+        dtls_srtp::fuzzing::session(&input);
+    }
+}

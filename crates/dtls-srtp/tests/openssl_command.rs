@@ -15,11 +15,12 @@ use dtls_srtp::{Certificate, HashFunction, Keys, Role};
 
 #[test]
 fn openssl_s_server_agrees() {
-    for key in ["ec", "rsa"] {
+    // With a cookie exchange and without (RFC 6347 §4.2.1).
+    for (key, cookie) in [("ec", Some("-listen")), ("ec", None), ("rsa", None)] {
         let Some(files) = Files::make(key) else { return };
         let port = free_port();
         let mut command = files.command("s_server");
-        command.args(["-accept", &port.to_string(), "-Verify", "1"]);
+        command.args(["-accept", &port.to_string(), "-Verify", "1"]).args(cookie);
         let openssl = OpenSsl::spawn(command);
         let ours = handshake(Role::Client, &files, &bind(0), Some(SocketAddr::from(([127, 0, 0, 1], port))));
         assert_eq!(

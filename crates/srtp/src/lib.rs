@@ -26,6 +26,8 @@
 //! - Left out: AES-f8 (nobody offers it), master key identifiers (the host refuses them in SDP), null ciphers.
 
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod libcrypto;
 mod library;
 mod policy;

@@ -162,6 +162,11 @@ proptest! {
     }
 
     #[test]
+    fn any_packet_without_the_key_is_refused(input in prop::collection::vec(any::<u8>(), 0..300)) {
+        media_srtp::fuzzing::unprotect(&input);
+    }
+
+    #[test]
     fn strangers_bytes_are_refused_and_change_nothing(
         suite in prop::sample::select(&SUITES[..]),
         mut garbage in prop::collection::vec(any::<u8>(), 0..200),
