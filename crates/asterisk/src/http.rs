@@ -231,11 +231,21 @@ struct Stream {
     file: *mut libc::FILE,
     descriptor: RawFd,
     is_secure: bool,
-    /// The host's stream knows timeouts: 11.10.1 and later.
-    has_cookie: bool,
+    waiting: Waiting,
     /// OpenSSL judges a failed call by its error queue, in which another session may have left something on this
     /// thread. The host's own function: its OpenSSL is not ours.
     forget_errors: Option<unsafe extern "C" fn()>,
+}
+
+/// How the host's stream deals with a socket that is not ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Before 11.10.1: it answers what the socket, or OpenSSL, did.
+    Never,
+    /// 11.10.1 and 11.6-cert3: it waits, but no longer than it is told; then it reports the end of the stream.
+    ForNoTime,
+    /// Later: it can be told not to wait for input. For output it waits no longer than it is told, as above.
+    ForOutput,
 }
 
 // SAFETY: used under the lock of its `Connection` only, from whichever thread.
@@ -253,14 +263,14 @@ impl Connection {
             file: raw.f.cast(),
             descriptor: raw.fd,
             is_secure: !raw.ssl.is_null(),
-            has_cookie: stop_waiting(instance),
+            waiting: stop_waiting(instance),
             // SAFETY: its type in every OpenSSL.
             forget_errors: unsafe { symbols::lookup(c"ERR_clear_error") },
         };
         // The host closes what it finds here when the request is over. Before 11.10.1 its read and write use the
         // descriptor, and it does not look at that one.
         raw.f = ptr::null_mut();
-        if stream.has_cookie {
+        if stream.waiting != Waiting::Never {
             raw.fd = -1;
         }
         Ok(Self {
@@ -340,7 +350,7 @@ impl Stream {
         self.prepare();
         // SAFETY: the stream is open and nobody else is inside it; the buffer is writable.
         let read = counted(unsafe { sys::ast_tcptls_server_read(instance, data, len as _) } as isize)?;
-        if read == 0 && self.is_stuck_writing() {
+        if read == 0 && !self.is_over() {
             return Err(ErrorKind::WouldBlock.into());
         }
         Ok(read)
@@ -368,12 +378,17 @@ impl Stream {
         unsafe { *libc::__errno_location() = 0 };
     }
 
-    /// TLS may have to write before it can read on (a key update); the host reports that as the end if the socket
-    /// takes nothing.
-    fn is_stuck_writing(&self) -> bool {
-        let mut poll = libc::pollfd { fd: self.descriptor, events: libc::POLLOUT | libc::POLLRDHUP, revents: 0 };
+    /// Whether 0 meant the end and not a stream that would have to wait: for input, or to write something before it can
+    /// read on (a key update). The socket tells.
+    fn is_over(&self) -> bool {
+        let events = match self.waiting {
+            Waiting::Never => return true,
+            Waiting::ForNoTime => libc::POLLIN | libc::POLLRDHUP,
+            Waiting::ForOutput => libc::POLLOUT | libc::POLLRDHUP,
+        };
+        let mut poll = libc::pollfd { fd: self.descriptor, events, revents: 0 };
         // SAFETY: one entry, and it lives for the length of the call, which does not wait.
-        self.has_cookie && unsafe { libc::poll(&raw mut poll, 1, 0) } == 0
+        unsafe { libc::poll(&raw mut poll, 1, 0) != 0 }
     }
 
     fn close(self, instance: *mut sys::ast_tcptls_session_instance) {
@@ -387,25 +402,26 @@ impl Stream {
     }
 }
 
-/// Tells the host's stream not to wait for its socket; whether this host's streams can be told.
-fn stop_waiting(instance: NonNull<sys::ast_tcptls_session_instance>) -> bool {
+/// Tells the host's stream not to wait for its socket, as far as this host's streams can be told.
+fn stop_waiting(instance: NonNull<sys::ast_tcptls_session_instance>) -> Waiting {
     type SetInt = unsafe extern "C" fn(*mut sys::ast_tcptls_stream, c_int);
     // SAFETY: its type in every host that has it.
     let set_timeout = unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_timeout_inactivity") };
-    let Some(set_timeout) = set_timeout else { return false };
+    let Some(set_timeout) = set_timeout else { return Waiting::Never };
     // SAFETY: hosts that have the function have the member too, and the instance is live.
     let cookie = unsafe { (*instance.as_ptr()).stream_cookie };
     if cookie.is_null() {
-        return false;
+        return Waiting::Never;
     }
     // SAFETY: the stream lives as long as its instance.
     unsafe { set_timeout(cookie, 0) };
     // SAFETY: its type in every host that has it.
-    if let Some(set_exclusive_input) = unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_exclusive_input") } {
+    match unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_exclusive_input") } {
         // SAFETY: as above.
-        unsafe { set_exclusive_input(cookie, 0) };
+        Some(set_exclusive_input) => unsafe { set_exclusive_input(cookie, 0) },
+        None => return Waiting::ForNoTime,
     }
-    true
+    Waiting::ForOutput
 }
 
 fn set_nonblocking(descriptor: RawFd) -> io::Result<()> {
