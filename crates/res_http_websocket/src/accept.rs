@@ -116,7 +116,8 @@ fn stack_len() -> usize {
     if known { len } else { usize::MAX }
 }
 
-struct Peer(Option<SocketAddr>);
+/// An address as log lines have it.
+pub struct Peer(pub Option<SocketAddr>);
 
 impl std::fmt::Display for Peer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -16,9 +16,9 @@ use websocket::CloseCode;
 use crate::accept::WebSocketUri;
 use crate::descriptor::always_readable;
 use crate::driver::Driver;
+use crate::echo;
 use crate::epoll::EventFd;
-use crate::protocols::{Callback, Protocols};
-use crate::{echo, protocols::Protocol};
+use crate::protocols::{Callback, Protocol, Protocols};
 
 /// Everything that is running.
 pub struct Running {
@@ -36,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The same for a protocol that goes on its own: its module goes away whatever we say.
 const PROTOCOL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a few returns take, with a lot to spare.
+const ON_THE_WAY_OUT: Duration = Duration::from_millis(50);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -82,6 +85,7 @@ pub fn start() -> Result<(), StartError> {
 pub fn stop() -> Result<(), Failed> {
     let Some(running) = running() else { return Ok(()) };
     drop(lock(&running.uri).take());
+    let was_busy = !running.driver.sessions(None).is_empty();
     for protocol in running.protocols.all() {
         running.end_sessions(&protocol);
     }
@@ -98,6 +102,11 @@ pub fn stop() -> Result<(), Failed> {
     running.driver.stop();
     drop(lock(&running.thread).take());
     *slot() = None;
+    if was_busy {
+        // The threads of the host that were in those callbacks are on their way out of our code, which is about to be
+        // unmapped, and nothing tells when the last of them has left.
+        std::thread::sleep(ON_THE_WAY_OUT);
+    }
     Ok(())
 }
 

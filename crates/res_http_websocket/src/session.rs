@@ -13,6 +13,7 @@ use asterisk::http;
 use asterisk::sockaddr::SockAddr;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
+use crate::accept::Peer;
 use crate::descriptor::Descriptor;
 use crate::driver::{Driver, Interest, Watch};
 use crate::protocols::Protocol;
@@ -53,6 +54,8 @@ struct State {
     /// Half of the stream is closed already.
     stopped_sending: bool,
     delivered: Vec<u8>,
+    /// What `read` has to log once the lock is free.
+    ended: Option<Ended>,
 }
 
 /// How much is read at once: what a TLS record holds, and one more for hosts that read one less than they may.
@@ -100,6 +103,7 @@ impl Session {
                 may_hold_more: true,
                 stopped_sending: false,
                 delivered: Vec::new(),
+                ended: None,
             }),
         });
         driver.adopt(session.clone());
@@ -109,15 +113,19 @@ impl Session {
 
     /// The next thing that the peer said. Never waits.
     pub fn read(&self) -> Read {
-        self.locked(|state, now| {
+        let read = self.locked(|state, now| {
             if !state.connection.has_event() && state.is_open() {
                 state.receive(now);
             }
             let read = state.deliver();
             state.settle(now, &self.driver);
-            read
-        })
-        .unwrap_or(Read::Ended)
+            (read, state.ended.take())
+        });
+        let (read, ended) = read.unwrap_or((Read::Ended, None));
+        if let Some(ended) = ended {
+            asterisk::verbose!(2, "WebSocket: connection from {}: {ended}", Peer(self.remote_address.to_std()));
+        }
+        read
     }
 
     /// Sends one message. Never waits: what the stream does not take is queued.
@@ -257,8 +265,14 @@ impl State {
             Some(Event::Message(Message { opcode, payload, more_follows })) => self.lend(opcode, more_follows, payload),
             Some(Event::Ping(payload)) => self.lend(Opcode::Ping, false, payload),
             Some(Event::Pong(payload)) => self.lend(Opcode::Pong, false, payload),
-            Some(Event::Ended(Ended::ByPeer(payload))) => self.lend(Opcode::Close, false, payload),
-            Some(Event::Ended(_)) => Read::Ended,
+            Some(Event::Ended(ended)) => {
+                let read = match &ended {
+                    Ended::ByPeer(payload) => self.lend(Opcode::Close, false, payload.clone()),
+                    _ => Read::Ended,
+                };
+                self.ended = Some(ended);
+                read
+            }
             None if self.is_open() => Read::NothingYet,
             None => Read::Ended,
         }

@@ -2,6 +2,7 @@
 //! that a peer has to meet.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::close::{CloseCode, CloseFrame};
@@ -68,6 +69,22 @@ pub enum Ended {
     PeerSilent,
     /// The peer does not take what is sent to it: too much waits, or has waited too long.
     PeerNotReading,
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ByPeer(payload) => match CloseFrame::parse(payload) {
+                Ok(Some(frame)) => write!(f, "the peer closed with {}", frame.code.get()),
+                _ => f.write_str("the peer closed"),
+            },
+            Self::ByUs(code) => write!(f, "closed with {}", code.get()),
+            Self::Broken(error) => write!(f, "the peer broke the protocol: {error}"),
+            Self::StreamEnded => f.write_str("the stream ended"),
+            Self::PeerSilent => f.write_str("the peer is silent"),
+            Self::PeerNotReading => f.write_str("the peer does not take what is sent"),
+        }
+    }
 }
 
 /// What the stream is still needed for.
