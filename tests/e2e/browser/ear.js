@@ -1,57 +1,60 @@
-// Tones: made for the far end, measured from it.
+// What the page hears, measured by frequency.
+//
+// The track is recorded and the recording taken apart: an AnalyserNode would need a sound card in Firefox.
 
-const WINDOW = 4096; // samples, 85 ms at 48 kHz: tones 12 Hz apart are told apart
+const RATE = 48_000;
+const WINDOW = 4096; // samples, 85 ms: tones 12 Hz apart are told apart
+const STEP = RATE / 10;
 
-/** What the page hears, and the tone that it sends. */
 export class Ear {
-  #context = new AudioContext();
-  #analyser = new AnalyserNode(this.#context, { fftSize: WINDOW });
-  #heard = null;
-  #tones = new Map();
-
-  /** A stream of one tone for as long as the page lives. */
-  tone(frequency) {
-    if (!this.#tones.has(frequency)) {
-      const destination = this.#context.createMediaStreamDestination();
-      const oscillator = new OscillatorNode(this.#context, { frequency });
-      oscillator.connect(new GainNode(this.#context, { gain: 0.3 })).connect(destination);
-      oscillator.start();
-      this.#tones.set(frequency, destination.stream);
-    }
-    // A call stops the tracks that it was given.
-    return this.#tones.get(frequency).clone();
-  }
+  #track = null;
 
   /** Listens to this track from now on. */
   hear(track) {
-    const stream = new MediaStream([track]);
-    this.#heard?.disconnect();
-    this.#heard = this.#context.createMediaStreamSource(stream);
-    this.#heard.connect(this.#analyser);
+    this.#track = track;
     // Chromium decodes a remote track only when an element plays it.
-    document.getElementById('remote').srcObject = stream;
+    document.getElementById('remote').srcObject = new MediaStream([track]);
   }
 
   /** Listens for `seconds`: loudness (RMS), and which share of the power each frequency has, windows in the middle. */
   async listen(frequencies, seconds) {
-    await this.#context.resume();
-    const samples = new Float32Array(WINDOW);
+    const samples = await decode(await record(this.#track, seconds));
     const windows = [];
-    const end = performance.now() + seconds * 1000;
-    while (performance.now() < end) {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-      this.#analyser.getFloatTimeDomainData(samples);
-      const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / WINDOW;
-      const share = (frequency) => (power > 1e-9 ? tonePower(samples, frequency / this.#context.sampleRate) / power : 0);
-      windows.push({ rms: Math.sqrt(power), shares: frequencies.map(share) });
+    for (let start = 0; start + WINDOW <= samples.length; start += STEP) {
+      windows.push(measure(samples.subarray(start, start + WINDOW), frequencies));
     }
     return {
       rms: median(windows.map(({ rms }) => rms)),
       shares: frequencies.map((_, index) => median(windows.map(({ shares }) => shares[index]))),
-      silent: windows.filter(({ rms }) => rms < 1e-3).length,
       windows: windows.length,
     };
   }
+}
+
+async function record(track, seconds) {
+  const recorder = new MediaRecorder(new MediaStream([track]));
+  const parts = [];
+  recorder.addEventListener('dataavailable', ({ data }) => parts.push(data));
+  const stopped = new Promise((resolve) => recorder.addEventListener('stop', resolve));
+  recorder.start();
+  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  if (recorder.state !== 'inactive') recorder.stop();
+  await stopped;
+  return new Blob(parts);
+}
+
+/** Of a track that never had a packet nothing is recorded, which is silence. */
+async function decode(recording) {
+  if (recording.size === 0) return new Float32Array();
+  const context = new OfflineAudioContext(1, RATE, RATE);
+  const audio = await context.decodeAudioData(await recording.arrayBuffer()).catch(() => null);
+  return audio?.getChannelData(0) ?? new Float32Array();
+}
+
+function measure(samples, frequencies) {
+  const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length;
+  const share = (frequency) => (power > 1e-9 ? tonePower(samples, frequency / RATE) / power : 0);
+  return { rms: Math.sqrt(power), shares: frequencies.map(share) };
 }
 
 /** Power at one frequency (cycles per sample) under a Hann window, scaled so that a pure tone gives its own power. */

@@ -1,10 +1,11 @@
 // Chromium and Firefox at their defaults, with a fake microphone that asks nobody, and certificates taken as they come.
+// Chromium's microphone beeps; Firefox's is a pure tone, of `frequency` where 48000 is a multiple of it.
 
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
-export function launch(kind, log) {
-  return { chromium: launchChromium, firefox: launchFirefox }[kind](log);
+export function launch(kind, frequency, log) {
+  return kind === 'firefox' ? launchFirefox(frequency, log) : launchChromium(log);
 }
 
 async function launchChromium(log) {
@@ -30,7 +31,7 @@ async function launchChromium(log) {
   };
 }
 
-async function launchFirefox(log) {
+async function launchFirefox(frequency, log) {
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
@@ -40,8 +41,8 @@ async function launchFirefox(log) {
     extraPrefsFirefox: {
       'media.navigator.streams.fake': true,
       'media.navigator.permission.disabled': true,
+      'media.navigator.audio.fake_frequency': frequency,
       'media.autoplay.default': 0,
-      'media.autoplay.block-webaudio': false,
     },
   });
   const page = await browser.newPage();

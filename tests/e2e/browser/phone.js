@@ -6,6 +6,7 @@
 import JsSIP from 'jssip';
 import { Ear } from './ear.js';
 import { summary } from './statistics.js';
+import { Voice } from './voice.js';
 
 const audio = { audio: true, video: false };
 
@@ -13,13 +14,14 @@ class Phone {
   #agent = null;
   #session = null;
   #ear = new Ear();
+  #voice = new Voice();
   #events = [];
   #waiting = [];
-  #source = { kind: 'tone', frequency: 1000 };
+  #source = { kind: 'microphone' };
 
   /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
   async register({ server, uri, password, source }) {
-    if (source) this.#source = source;
+    this.#source = source;
     const agent = new JsSIP.UA({
       sockets: [new JsSIP.WebSocketInterface(server)], uri, password, session_timers: false, register: true,
     });
@@ -129,7 +131,7 @@ class Phone {
     if (!this.#source.withoutPermission) {
       this.microphone ??= await navigator.mediaDevices.getUserMedia(audio);
     }
-    return { mediaConstraints: audio, mediaStream: this.#ear.tone(this.#source.frequency) };
+    return { mediaConstraints: audio, mediaStream: this.#voice.tone(this.#source.frequency) };
   }
 
   #renegotiate(start) {

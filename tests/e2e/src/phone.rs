@@ -87,16 +87,23 @@ pub struct Phone {
     answers: Receiver<Value>,
     asked: u64,
     account: String,
+    source: Value,
 }
 
 impl Phone {
-    /// Starts a browser. Its console goes to `<account>-<browser>.log` in the lab's directory.
+    /// Starts a browser that says [`VOICE`]. Its console goes to `<account>-<browser>.log` in the lab's directory.
     pub fn open(lab: &Lab, browser: Browser, account: &str) -> Result<Self> {
+        Self::with_voice(lab, browser, account, VOICE)
+    }
+
+    /// Starts a browser that says this tone in every call; 48000 is a multiple of its frequency.
+    pub fn with_voice(lab: &Lab, browser: Browser, account: &str, voice: f64) -> Result<Self> {
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
         let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/driver.mjs");
         let mut child = Command::new("node")
             .arg(driver)
             .arg(browser.name())
+            .arg(voice.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log.with_extension("err"))?)
@@ -105,7 +112,12 @@ impl Phone {
         let (sender, answers) = mpsc::channel();
         let (output, log) = (output.ok_or_else(|| Failure::new("the driver has no output"))?, File::create(log)?);
         thread::spawn(move || relay(output, log, &sender));
-        let phone = Self { child, commands, answers, asked: 0, account: account.to_owned() };
+        // Without a sound card Firefox makes no tones in a page, but its fake microphone is one.
+        let source = match browser {
+            Browser::Chromium => json!({ "kind": "tone", "frequency": voice }),
+            Browser::Firefox => json!({ "kind": "microphone" }),
+        };
+        let phone = Self { child, commands, answers, asked: 0, account: account.to_owned(), source };
         match phone.answers.recv_timeout(LAUNCH) {
             Ok(first) if first.get("ready").is_some() => Ok(phone),
             _ => Err(Failure::new(format!("{} did not start", browser.name()))),
@@ -119,13 +131,13 @@ impl Phone {
         Ok(phone)
     }
 
-    /// Registers, sending [`VOICE`] in every call.
-    pub fn register(&mut self, lab: &Lab, transport: Transport) -> Result {
-        self.register_with(lab, transport, json!({ "kind": "tone", "frequency": VOICE }))
+    /// Has a Chromium say its tone without asking for the microphone, so that it hides its addresses (RFC 8828).
+    pub fn without_microphone(&mut self) {
+        self.source["withoutPermission"] = json!(true);
     }
 
-    /// Registers with a source of the page's choice.
-    pub fn register_with(&mut self, lab: &Lab, transport: Transport, source: Value) -> Result {
+    /// Registers.
+    pub fn register(&mut self, lab: &Lab, transport: Transport) -> Result {
         let server = match transport {
             Transport::Plain => format!("ws://localhost:{}/ws", lab.ports().ws),
             Transport::Tls => format!("wss://localhost:{}/ws", lab.ports().wss),
@@ -133,7 +145,7 @@ impl Phone {
         let account = &self.account;
         let arguments = json!({
             "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("secret-{account}"),
-            "source": source,
+            "source": self.source,
         });
         let event = self.ask("register", json!([arguments]))?;
         ensure(event["name"] == "registered", || format!("{} was not registered: {event}", self.account))

@@ -13,7 +13,7 @@ pub const ANNOUNCEMENT: f64 = 600.0;
 /// What a browser sends.
 pub const VOICE: f64 = 1000.0;
 
-/// The ports of one Asterisk, all on loopback.
+/// The ports of one Asterisk.
 #[derive(Clone, Debug)]
 pub struct Ports {
     /// SIP over UDP.
@@ -77,11 +77,12 @@ impl Site {
         format!("[general]\nrtpstart = {start}\nrtpend = {end}\nicesupport = yes\n{rtcpmux}{}", self.rtp)
     }
 
+    /// Bound to the wildcard as most are: Firefox pairs no address of its own with one on loopback.
     fn sip_conf(&self, home: &Home, ports: &Ports) -> String {
         let keys = home.etc().join("keys");
         let keys = keys.display();
         format!(
-            "[general]\ncontext = calls\nudpbindaddr = 127.0.0.1:{sip}\nallowguest = no\nrealm = localhost\n\
+            "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
              nat = force_rport,comedia\n{general}\n\
              [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
              icesupport = yes\ndtlsenable = yes\ndtlsverify = fingerprint\ndtlscertfile = {keys}/asterisk.pem\n\

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
-use e2e::phone::{Browser, Phone, RtcpMux};
+use e2e::phone::{Browser, Phone, RtcpMux, Transport};
 use e2e::proof::EchoCall;
 use e2e::site::{Site, VOICE};
-use serde_json::json;
 
 /// The second browser sends another tone, so that nobody takes an echo for an answer.
-const OTHER_VOICE: f64 = 1400.0;
+const OTHER_VOICE: f64 = 1500.0;
 
 #[test]
 fn chromium_is_called_by_asterisk() -> Result {
@@ -97,8 +96,8 @@ fn firefox_has_audio_after_ringing_for_40_seconds() -> Result {
 fn a_browser_that_gave_no_microphone_and_hides_its_addresses_hears_itself() -> Result {
     let Some(lab) = Lab::start("hidden-chromium", &Site::default())? else { return Ok(()) };
     let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
-    let source = json!({ "kind": "tone", "frequency": VOICE, "withoutPermission": true });
-    phone.register_with(&lab, e2e::phone::Transport::Plain, source)?;
+    phone.without_microphone();
+    phone.register(&lab, Transport::Plain)?;
     EchoCall::SHORT.place(&lab, &mut phone, "echo").map(drop)
 }
 
@@ -114,8 +113,8 @@ fn is_called(browser: Browser, rtcp: RtcpMux, name: &str) -> Result {
 fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
     let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
     let mut caller = Phone::registered(&lab, caller, "1001")?;
-    let mut callee = Phone::open(&lab, callee, "1002")?;
-    callee.register_with(&lab, e2e::phone::Transport::Plain, json!({ "kind": "tone", "frequency": OTHER_VOICE }))?;
+    let mut callee = Phone::with_voice(&lab, callee, "1002", OTHER_VOICE)?;
+    callee.register(&lab, Transport::Plain)?;
     for who_hangs_up in 0..2 {
         caller.dial("1002", RtcpMux::Require)?;
         callee.answer(RtcpMux::Require)?;
