@@ -1,0 +1,408 @@
+//! A browser's end of a call, which is not ours: str0m has its own ICE and SRTP, and DTLS on an OpenSSL of the test's.
+
+use super::rtp::{FRAME_LEN, Frame, Instance, RTCP, RTP, to_host};
+use asterisk_sys as sys;
+use host_tests::{Kind, raw};
+use openssl::{
+    asn1::Asn1Time,
+    ec::{EcGroup, EcKey},
+    hash::MessageDigest,
+    nid::Nid,
+    pkey::{PKey, Private},
+    x509::{X509, X509Builder, X509NameBuilder},
+};
+use std::{
+    ffi::{CStr, CString, c_char},
+    fs,
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use str0m::{
+    Candidate, Event, Input, Output, Rtc, RtcConfig,
+    config::{DtlsCert, DtlsVersion, Fingerprint},
+    ice::IceCreds,
+    media::{MediaKind, Mid},
+    net::{Protocol, Receive},
+    rtp::{RtpWrite, Ssrc},
+};
+
+const SSRC: u32 = 0x5eed_0001;
+const ULAW: u8 = 0;
+
+/// A certificate with its key, as `openssl req -x509` makes one.
+pub struct Identity {
+    certificate: X509,
+    key: PKey<Private>,
+}
+
+impl Identity {
+    pub fn new() -> Self {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
+        let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
+        let mut name = X509NameBuilder::new().expect("a name");
+        name.append_entry_by_text("CN", "peer").expect("a name");
+        let name = name.build();
+        let mut builder = X509Builder::new().expect("a builder");
+        builder.set_version(2).expect("v3");
+        builder.set_subject_name(&name).expect("a name");
+        builder.set_issuer_name(&name).expect("a name");
+        builder.set_not_before(&Asn1Time::days_from_now(0).expect("now")).expect("a date");
+        builder.set_not_after(&Asn1Time::days_from_now(30).expect("soon")).expect("a date");
+        builder.set_pubkey(&key).expect("a key");
+        builder.sign(&key, MessageDigest::sha256()).expect("a signature");
+        Self { certificate: builder.build(), key }
+    }
+
+    /// One file with both, for `dtlscertfile`.
+    pub fn write(&self, file: &Path) {
+        let pem = [self.certificate.to_pem().expect("PEM"), self.key.private_key_to_pem_pkcs8().expect("PEM")].concat();
+        fs::write(file, pem).expect("a writable directory");
+    }
+
+    fn fingerprint(&self, hash: MessageDigest) -> String {
+        let digest = self.certificate.digest(hash).expect("a digest");
+        digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
+    }
+
+    fn for_str0m(&self) -> DtlsCert {
+        DtlsCert {
+            certificate: self.certificate.to_der().expect("DER"),
+            private_key: self.key.private_key_to_der().expect("DER"),
+        }
+    }
+}
+
+/// Who made the offer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offer {
+    Browser,
+    Asterisk,
+}
+
+/// A call between chan_sip's instance and a browser.
+pub struct Call {
+    pub instance: Instance,
+    kind: Kind,
+    rtc: Rtc,
+    socket: UdpSocket,
+    mid: Mid,
+    /// In RTP's own numbers, extended.
+    next: u64,
+    pub connected: bool,
+    /// What the browser heard, packet by packet.
+    pub heard: Vec<Vec<u8>>,
+    /// What Asterisk heard.
+    pub frames: Vec<Frame>,
+    /// Datagrams that the browser has sent.
+    pub sent: u64,
+    pub mute: bool,
+}
+
+/// The host's tables, in the form of the host.
+fn ice(instance: &Instance) -> &sys::ast_rtp_engine_ice {
+    // SAFETY: the engine's, which is registered while an instance lives.
+    unsafe { sys::ast_rtp_instance_get_ice(instance.as_ptr()).as_ref() }.expect("the engine does ICE")
+}
+
+fn dtls(instance: &Instance) -> &sys::ast_rtp_engine_dtls {
+    // SAFETY: as above. The old table has the same functions up to the fingerprint.
+    unsafe { sys::ast_rtp_instance_get_dtls(instance.as_ptr()).as_ref() }.expect("the engine does DTLS")
+}
+
+fn string(text: *const c_char) -> String {
+    assert!(!text.is_null());
+    // SAFETY: what the engine answers stays until the instance goes.
+    unsafe { CStr::from_ptr(text) }.to_str().expect("plain text").to_owned()
+}
+
+/// `dtlsenable=yes`, `dtlsverify=fingerprint` (or yes), `dtlscertfile=`, `dtlssetup=actpass`.
+pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: &Path) -> i32 {
+    let file = CString::new(certificate.to_str().expect("plain text")).expect("no NUL");
+    let set = dtls(instance).set_configuration.expect("there");
+    // SAFETY: a configuration in the layout of this host, which lives through the call.
+    unsafe {
+        if kind == Kind::Oldest {
+            let mut configuration = sys::ast_rtp_dtls_cfg_before_11_11::default();
+            configuration.set_enabled(1);
+            configuration.set_verify(1);
+            configuration.default_setup = sys::AST_RTP_DTLS_SETUP_ACTPASS;
+            configuration.suite = sys::AST_AES_CM_128_HMAC_SHA1_80;
+            configuration.certfile = file.as_ptr().cast_mut();
+            return set(instance.as_ptr(), (&raw const configuration).cast());
+        }
+        let mut configuration = sys::ast_rtp_dtls_cfg::default();
+        configuration.set_enabled(1);
+        configuration.verify = sys::AST_RTP_DTLS_VERIFY_FINGERPRINT;
+        configuration.default_setup = sys::AST_RTP_DTLS_SETUP_ACTPASS;
+        configuration.suite = sys::AST_AES_CM_128_HMAC_SHA1_80;
+        configuration.hash = sys::AST_RTP_DTLS_HASH_SHA256;
+        configuration.certfile = file.as_ptr().cast_mut();
+        set(instance.as_ptr(), &raw const configuration)
+    }
+}
+
+impl Call {
+    /// Exchanges descriptions, in the order in which chan_sip calls.
+    pub fn new(kind: Kind, offer: Offer, directory: &Path) -> Self {
+        Self::with_fingerprint(kind, offer, directory, |fingerprint| fingerprint)
+    }
+
+    /// The same, with what the browser's SDP says of its certificate changed on the way.
+    pub fn with_fingerprint(kind: Kind, offer: Offer, directory: &Path, on_the_way: fn(String) -> String) -> Self {
+        let instance = Instance::new();
+        let (ours, theirs) = (Identity::new(), Identity::new());
+        let file = directory.join("asterisk.pem");
+        ours.write(&file);
+        assert_eq!(configure_dtls(&instance, kind, &file), 0);
+
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        let local = socket.local_addr().expect("bound");
+        let mut rtc = browser(&theirs, kind);
+        rtc.add_local_candidate(Candidate::host(local, "udp").expect("a candidate"));
+        let mut call = Self {
+            instance,
+            kind,
+            rtc,
+            socket,
+            mid: "aud".into(),
+            next: 47_000,
+            connected: false,
+            heard: Vec::new(),
+            frames: Vec::new(),
+            sent: 0,
+            mute: false,
+        };
+        call.declare_media();
+        match offer {
+            Offer::Browser => {
+                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
+                call.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+                call.tell_browser(offer);
+            }
+            Offer::Asterisk => {
+                call.tell_browser(offer);
+                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
+                call.start(sys::AST_RTP_ICE_ROLE_CONTROLLING);
+            }
+        }
+        call.instance.activate();
+        call
+    }
+
+    fn declare_media(&mut self) {
+        let theirs = self.instance.stats().local_ssrc;
+        let mut api = self.rtc.direct_api();
+        api.declare_media(self.mid, MediaKind::Audio);
+        api.declare_stream_tx(Ssrc::from(SSRC), None, self.mid, None);
+        api.expect_stream_rx(Ssrc::from(theirs), None, self.mid, None);
+    }
+
+    /// What the SDP of Asterisk says.
+    fn tell_browser(&mut self, offer: Offer) {
+        let password = self.password();
+        let (password, rest) = password.split_once("\r\n").expect("the next line rides behind the password");
+        assert_eq!(rest, "a=rtcp-mux");
+        let pass = password.to_owned();
+        for candidate in self.candidates() {
+            self.rtc.add_remote_candidate(Candidate::host(candidate, "udp").expect("a candidate"));
+        }
+        let ufrag = self.ufrag();
+        let fingerprint = self.fingerprint();
+        // SAFETY: the instance is ours.
+        let setup = unsafe { dtls(&self.instance).get_setup.expect("there")(self.instance.as_ptr()) };
+        let browser_is_client = match offer {
+            // An answerer chooses, and being the client is better (RFC 5763 §5).
+            Offer::Asterisk => {
+                assert_eq!(setup, sys::AST_RTP_DTLS_SETUP_ACTPASS);
+                true
+            }
+            Offer::Browser => setup == sys::AST_RTP_DTLS_SETUP_PASSIVE,
+        };
+        let mut api = self.rtc.direct_api();
+        api.set_ice_controlling(offer == Offer::Browser);
+        api.set_remote_ice_credentials(IceCreds { ufrag, pass });
+        api.set_remote_fingerprint(fingerprint);
+        api.start_dtls(browser_is_client).expect("DTLS starts");
+    }
+
+    /// What the SDP of the browser says.
+    fn tell_asterisk(
+        &mut self,
+        address: SocketAddr,
+        identity: &Identity,
+        setup: sys::ast_rtp_dtls_setup,
+        on_the_way: fn(String) -> String,
+    ) {
+        let credentials = self.rtc.direct_api().local_ice_credentials();
+        let (ufrag, password) = (c_string(&credentials.ufrag), c_string(&credentials.pass));
+        let (hash, digest) = match self.kind {
+            Kind::Oldest => (sys::AST_RTP_DTLS_HASH_SHA1_BEFORE_11_11 as sys::ast_rtp_dtls_hash, MessageDigest::sha1()),
+            _ => (sys::AST_RTP_DTLS_HASH_SHA256, MessageDigest::sha256()),
+        };
+        let fingerprint = c_string(&on_the_way(identity.fingerprint(digest)));
+        let mut candidate = sys::ast_rtp_engine_ice_candidate {
+            foundation: c"1".as_ptr().cast_mut(),
+            id: sys::AST_RTP_ICE_COMPONENT_RTP,
+            transport: c"UDP".as_ptr().cast_mut(),
+            priority: 2_130_706_431,
+            ..Default::default()
+        };
+        candidate.address = to_host(address);
+        candidate.type_ = sys::AST_RTP_ICE_CANDIDATE_TYPE_HOST;
+        let (ice, dtls, instance) = (ice(&self.instance), dtls(&self.instance), self.instance.as_ptr());
+        // SAFETY: the instance is ours; strings and candidate live through the calls.
+        unsafe {
+            // They come one at a time, and candidates before or after them.
+            ice.set_authentication.expect("there")(instance, ufrag.as_ptr(), std::ptr::null());
+            ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
+            ice.set_authentication.expect("there")(instance, std::ptr::null(), password.as_ptr());
+            dtls.set_setup.expect("there")(instance, setup);
+            dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
+        }
+        self.instance.set_remote(address);
+    }
+
+    fn start(&self, role: sys::ast_rtp_ice_role) {
+        let (ice, instance) = (ice(&self.instance), self.instance.as_ptr());
+        // SAFETY: the instance is ours.
+        unsafe {
+            // A host before 11.11 tells no role.
+            if self.kind != Kind::Oldest {
+                ice.set_role.expect("there")(instance, role);
+            }
+            ice.start.expect("there")(instance);
+        }
+    }
+
+    fn ufrag(&self) -> String {
+        // SAFETY: the instance is ours.
+        string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
+    }
+
+    fn password(&self) -> String {
+        // SAFETY: the instance is ours.
+        string(unsafe { ice(&self.instance).get_password.expect("there")(self.instance.as_ptr()) })
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        // SAFETY: the instance is ours.
+        let text = string(unsafe { raw::host_dtls_fingerprint(self.instance.as_ptr()) });
+        let hash = if self.kind == Kind::Oldest { "sha-1" } else { "sha-256" };
+        format!("{hash} {text}").parse().expect("a fingerprint")
+    }
+
+    /// Those of component 1. chan_sip prints both, and the browser, which muxes, leaves the other alone.
+    fn candidates(&self) -> Vec<SocketAddr> {
+        let mut list = raw::host_ao2_list { count: 0, objects: [std::ptr::null_mut(); 64] };
+        // SAFETY: the instance is ours; the container and every object come with a reference that is given back.
+        unsafe {
+            let container = ice(&self.instance).get_local_candidates.expect("there")(self.instance.as_ptr());
+            raw::host_ao2_objects(container, &raw mut list);
+            sys::__ao2_ref(container.cast(), -1);
+            let objects = &list.objects[..usize::try_from(list.count).expect("fits")];
+            let addresses = objects
+                .iter()
+                .map(|object| &*object.cast::<sys::ast_rtp_engine_ice_candidate>())
+                .filter(|candidate| candidate.id == sys::AST_RTP_ICE_COMPONENT_RTP)
+                .map(|candidate| super::rtp::from_host(&candidate.address))
+                .collect();
+            for object in objects {
+                sys::__ao2_ref(*object, -1);
+            }
+            addresses
+        }
+    }
+
+    /// Both sides talk until `done`; `false` after ten seconds without.
+    pub fn talk_until(&mut self, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let give_up = Instant::now() + Duration::from_secs(10);
+        let mut next_frame = Instant::now();
+        while Instant::now() < give_up {
+            if done(self) {
+                return true;
+            }
+            if Instant::now() >= next_frame {
+                next_frame += Duration::from_millis(20);
+                self.instance.write(0x11);
+                if self.connected && !self.mute {
+                    self.say(0x22);
+                }
+            }
+            self.drive_browser();
+            for which in [RTP, RTCP] {
+                if self.instance.is_readable(which, Duration::ZERO) {
+                    self.frames.extend(self.instance.read(which));
+                }
+            }
+        }
+        false
+    }
+
+    /// Only the browser goes on, and nobody reads the instance: its dialplan waits.
+    pub fn browser_alone_until(&mut self, mut done: impl FnMut(&Self) -> bool) -> bool {
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < give_up {
+            if done(self) {
+                return true;
+            }
+            self.drive_browser();
+        }
+        false
+    }
+
+    fn say(&mut self, value: u8) {
+        let time = u32::try_from(self.next).expect("short call").wrapping_mul(FRAME_LEN as u32);
+        let packet = RtpWrite::new(ULAW.into(), self.next.into(), time, Instant::now(), [value; FRAME_LEN]);
+        self.next += 1;
+        let mut api = self.rtc.direct_api();
+        api.stream_tx(&Ssrc::from(SSRC)).expect("declared").write_rtp(packet);
+    }
+
+    fn drive_browser(&mut self) {
+        let wait = loop {
+            match self.rtc.poll_output().expect("the browser runs") {
+                Output::Timeout(at) => break at.saturating_duration_since(Instant::now()),
+                Output::Transmit(transmit) => {
+                    self.sent += 1;
+                    self.socket.send_to(&transmit.contents, transmit.destination).expect("loopback");
+                }
+                Output::Event(Event::Connected) => self.connected = true,
+                Output::Event(Event::RtpPacket(packet)) => self.heard.push(packet.payload.to_vec()),
+                Output::Event(_) => {}
+            }
+        };
+        let wait = wait.clamp(Duration::from_millis(1), Duration::from_millis(5));
+        self.socket.set_read_timeout(Some(wait)).expect("a timeout");
+        let mut buffer = [0; 2048];
+        let now = Instant::now();
+        match self.socket.recv_from(&mut buffer) {
+            Ok((length, source)) => {
+                let destination = self.socket.local_addr().expect("bound");
+                let contents = buffer[..length].try_into().expect("a datagram of a known kind");
+                let received = Receive { proto: Protocol::Udp, source, destination, contents };
+                self.rtc.handle_input(Input::Receive(now, received)).expect("the browser takes it");
+            }
+            Err(_) => self.rtc.handle_input(Input::Timeout(now)).expect("time passes"),
+        }
+    }
+}
+
+fn c_string(text: &str) -> CString {
+    CString::new(text).expect("no NUL")
+}
+
+fn browser(identity: &Identity, kind: Kind) -> Rtc {
+    RtcConfig::new()
+        .set_crypto_provider(Arc::new(str0m::crypto::from_feature_flags()))
+        .set_dtls_cert(identity.for_str0m())
+        // OpenSSL has no DTLS 1.3.
+        .set_dtls_version(DtlsVersion::Dtls12)
+        // It knows SHA-256 only.
+        .set_fingerprint_verification(kind != Kind::Oldest)
+        .clear_codecs()
+        .enable_pcmu(true, false)
+        .set_rtp_mode(true)
+        .build(Instant::now())
+}

@@ -1,0 +1,62 @@
+//! The same files in Asterisk 11.0.0: the older DTLS and ICE tables, and nothing there that came later.
+
+mod common;
+
+use common::{
+    HostThread,
+    rtp::{FRAME_LEN, Frame, Instance, Phone},
+    webrtc::{Call, Offer},
+    websocket::{self, Browser},
+};
+use host_tests::{Host, Kind, Loading, modules};
+
+#[test]
+fn all_three_load_unload_and_load_again() {
+    let host = Host::start(Kind::Oldest);
+    for _ in 0..3 {
+        host.load_all(modules::ALL);
+        for module in modules::ALL {
+            assert!(host.unload(module), "{module}: {}", host.log());
+            assert!(!host.is_mapped(module), "{module}");
+        }
+    }
+}
+
+#[test]
+fn a_plain_phone_calls() {
+    let host = Host::start(Kind::Oldest);
+    host.configure("rtp.conf", "[general]\nrtpstart=33000\nrtpend=33999\nstrictrtp=no\n");
+    assert_eq!(host.load("res_rtp_asterisk"), Loading::Loaded, "{}", host.log());
+    let (instance, mut phone) = (Instance::new(), Phone::new());
+    instance.set_remote(phone.address());
+    instance.write(1);
+    assert_eq!(phone.receive().payload, [1; FRAME_LEN]);
+    phone.send(instance.local(), 2);
+    assert_eq!(instance.read_until(Frame::voice).expect("audio"), [2; FRAME_LEN]);
+}
+
+/// With SHA-1 fingerprints, all that such a host can express; no browser of today is content with them, but the tables work.
+#[test]
+fn a_browser_that_took_sha_1_would_talk() {
+    let host = Host::start(Kind::Oldest);
+    host.configure("rtp.conf", "[general]\nrtpstart=33000\nrtpend=33999\n");
+    host.load_all(&["res_srtp", "res_rtp_asterisk"]);
+    for offer in [Offer::Browser, Offer::Asterisk] {
+        let directory = host.directory().to_owned();
+        HostThread::start().run(move || {
+            let mut call = Call::new(Kind::Oldest, offer, &directory);
+            assert!(call.talk_until(|call| call.connected), "{offer:?}");
+            assert!(call.talk_until(|call| call.heard.len() >= 10 && call.frames.len() >= 10), "{offer:?}");
+        });
+    }
+}
+
+#[test]
+fn a_websocket_echoes() {
+    let host = Host::start(Kind::Oldest);
+    assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
+    let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
+    browser.send(websocket::TEXT, b"hello");
+    assert_eq!(browser.receive(), (websocket::TEXT, b"hello".to_vec()));
+    browser.close();
+}

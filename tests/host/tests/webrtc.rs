@@ -1,0 +1,135 @@
+//! A whole WebRTC call through the three modules' RTP side: ICE, DTLS-SRTP and media with a peer that is not ours.
+
+mod common;
+
+use common::{
+    HostThread, descriptors, eventually,
+    rtp::{FRAME_LEN, Frame, Instance},
+    threads,
+    webrtc::{Call, Offer, configure_dtls},
+};
+use host_tests::{Host, Kind};
+use std::{path::Path, time::Duration};
+
+const SRTP: &str = "res_srtp";
+const RTP: &str = "res_rtp_asterisk";
+
+fn host() -> Host {
+    let host = Host::start(Kind::Newest);
+    host.configure("rtp.conf", "[general]\nrtpstart=32000\nrtpend=32999\n");
+    host.load_all(&[SRTP, RTP]);
+    host
+}
+
+/// Both hear what the other says, and nothing else.
+fn is_a_conversation(call: &mut Call) {
+    assert!(call.talk_until(|call| call.connected), "ICE and DTLS within ten seconds");
+    assert!(
+        call.talk_until(|call| call.heard.len() >= 25 && call.frames.len() >= 25),
+        "heard {}, frames {}",
+        call.heard.len(),
+        call.frames.len()
+    );
+    assert!(call.heard.iter().all(|payload| payload == &[0x11; FRAME_LEN]));
+    assert!(call.frames.iter().filter_map(Frame::voice).all(|payload| payload == [0x22; FRAME_LEN]));
+}
+
+#[test]
+fn a_browser_calls() {
+    let host = host();
+    is_a_conversation(&mut Call::new(Kind::Newest, Offer::Browser, host.directory()));
+}
+
+#[test]
+fn a_browser_is_called() {
+    let host = host();
+    is_a_conversation(&mut Call::new(Kind::Newest, Offer::Asterisk, host.directory()));
+}
+
+#[test]
+fn a_dialplan_that_reads_nothing_does_not_keep_the_call_from_coming_up() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    assert!(call.browser_alone_until(|call| call.connected), "{}", host.log());
+    is_a_conversation(&mut call);
+}
+
+#[test]
+fn nothing_is_said_in_clear_before_the_handshake() {
+    let host = host();
+    let call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    let eavesdropper = std::net::UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    eavesdropper.set_read_timeout(Some(Duration::from_millis(200))).expect("a timeout");
+    call.instance.set_remote(eavesdropper.local_addr().expect("bound"));
+    for _ in 0..5 {
+        call.instance.write(0x11);
+    }
+    let mut buffer = [0; 2048];
+    while let Ok(length) = eavesdropper.recv(&mut buffer) {
+        assert!(buffer[0] < 64, "media of {length} bytes in clear");
+    }
+    // Nor is it taken.
+    let clear = common::rtp::Phone::new().packet(0, false, &[0x33; FRAME_LEN]);
+    eavesdropper.send_to(&clear, call.instance.local()).expect("loopback");
+    if call.instance.is_readable(common::rtp::RTP, Duration::from_millis(300)) {
+        assert_eq!(call.instance.read(common::rtp::RTP), []);
+    }
+}
+
+#[test]
+fn another_certificate_than_the_one_announced_gets_no_audio() {
+    let host = host();
+    let mut call = Call::with_fingerprint(Kind::Newest, Offer::Browser, host.directory(), |right| {
+        let other = if right.starts_with('A') { "B" } else { "A" };
+        right.replacen(&right[..1], other, 1)
+    });
+    assert!(!call.browser_alone_until(|call| call.sent > 400) || call.heard.is_empty());
+    assert!(call.heard.is_empty() && call.frames.is_empty());
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named() {
+    let host = host();
+    let instance = Instance::new();
+    let missing = host.directory().join("missing.pem");
+    assert_ne!(configure_dtls(&instance, Kind::Newest, &missing), 0);
+    assert!(host.log().contains("missing.pem"));
+    let broken = host.directory().join("broken.pem");
+    std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n").expect("writable");
+    assert_ne!(configure_dtls(&instance, Kind::Newest, &broken), 0);
+    assert!(host.log().contains("broken.pem"));
+}
+
+#[test]
+fn calls_leave_nothing_behind() {
+    let host = host();
+    is_a_conversation(&mut Call::new(Kind::Newest, Offer::Browser, host.directory()));
+    let before = (descriptors(), threads());
+    for _ in 0..3 {
+        let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+        is_a_conversation(&mut call);
+        assert!(!host.unload(SRTP) && !host.unload(RTP), "in use");
+    }
+    let now = || (descriptors(), threads());
+    assert!(eventually(|| now() == before), "{:?}, {before:?}", now());
+    assert_eq!(host.objects_alive(), 0);
+    assert!(host.unload(RTP) && host.unload(SRTP), "{}", host.log());
+    assert!(!host.is_mapped(RTP) && !host.is_mapped(SRTP));
+}
+
+#[test]
+fn a_host_thread_outlives_the_modules() {
+    let host = host();
+    let thread = HostThread::start();
+    run_on(&thread, host.directory());
+    assert!(host.unload(RTP) && host.unload(SRTP), "{}", host.log());
+    assert!(!host.is_mapped(RTP) && !host.is_mapped(SRTP));
+    thread.end();
+    host.load_all(&[SRTP, RTP]);
+    run_on(&HostThread::start(), host.directory());
+}
+
+fn run_on(thread: &HostThread, directory: &Path) {
+    let directory = directory.to_owned();
+    thread.run(move || is_a_conversation(&mut Call::new(Kind::Newest, Offer::Browser, &directory)));
+}
