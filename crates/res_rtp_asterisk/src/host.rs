@@ -73,6 +73,7 @@ impl Engine for Session {
         self.with(|state| {
             state.cancel_digit();
             state.stop_reports();
+            state.stopped = true;
             state.symmetric.set_signalled(None);
             state.learned_remote = None;
             state.told_remote = None;
@@ -201,6 +202,7 @@ impl State {
     /// SDP names the peer's address, or takes it back.
     fn set_signalled(&mut self, now: Instant, address: Option<SocketAddr>) {
         self.told_remote = None;
+        self.stopped &= address.is_none();
         self.symmetric.set_signalled(address);
         self.strict.set_signalled(now, address);
         self.drive(now);

@@ -73,7 +73,7 @@ impl Ice for Session {
     fn set_lite(&self, _instance: Instance<'_>) {
         self.with(|state| {
             if let Some(ice) = &mut state.ice {
-                ice.agent.set_remote_lite(true);
+                ice.set_remote_lite();
             }
         });
     }

@@ -21,6 +21,7 @@ pub struct IceSide {
     password: Option<String>,
     candidates: Vec<Candidate>,
     role_told: bool,
+    peer_is_lite: bool,
     started: bool,
 }
 
@@ -41,7 +42,7 @@ impl IceSide {
             }
         }
         let (ufrag, password) = (None, None);
-        Self { agent, ufrag, password, candidates: Vec::new(), role_told: false, started: false }
+        Self { agent, ufrag, password, candidates: Vec::new(), role_told: false, peer_is_lite: false, started: false }
     }
 
     /// Half of the peer's credentials.
@@ -65,9 +66,15 @@ impl IceSide {
     /// (RFC 8445 §6.1.1).
     pub fn set_role(&mut self, role: Role) {
         self.role_told = true;
-        if !self.started {
+        if !self.started && !self.peer_is_lite {
             self.agent.set_role(role);
         }
+    }
+
+    /// The peer only answers, so we control whatever the host says (RFC 8445 §6.1.1).
+    pub fn set_remote_lite(&mut self) {
+        self.peer_is_lite = true;
+        self.agent.set_remote_lite(true);
     }
 
     /// Our description is about to be printed: with new credentials when the peer restarted.

@@ -21,6 +21,7 @@ pub struct Reading {
     media: FrameSlot,
     /// Frames that come along with one of media, or instead of it.
     control: FrameSlot,
+    wish: FrameSlot,
     /// Two for the events of one packet, one for a digit that another source left behind: they may all
     /// be in one list, where no frame can be twice.
     digits: [FrameSlot; 3],
@@ -49,6 +50,7 @@ impl Reading {
         Self {
             media: FrameSlot::new(LARGEST_DATAGRAM),
             control: FrameSlot::new(0),
+            wish: FrameSlot::new(0),
             digits: [FrameSlot::new(0), FrameSlot::new(0), FrameSlot::new(0)],
             events: Receiver::new(),
             cisco_events: cisco::Receiver::new(),
@@ -79,14 +81,12 @@ impl Reading {
             let len = state.receive(now, component, buffer);
             (len, std::mem::take(&mut state.rtcp.picture_wanted))
         })?;
-        if picture_wanted {
-            // A packet of media that came at the same moment is lost: the next is a whole picture's.
-            return Some(self.control.control(sys::AST_CONTROL_VIDUPDATE as i32));
-        }
         let arrived = len.and_then(|len| arrived(self.media.payload_buffer().get(..len)?));
-        Some(match arrived {
-            Some(arrived) => self.frames(session, instance, now, arrived),
-            None => HostFrame::null(),
+        let frame = arrived.map(|arrived| self.frames(session, instance, now, arrived));
+        let wanted = picture_wanted.then(|| self.wish.control(sys::AST_CONTROL_VIDUPDATE as i32));
+        Some(match (wanted, frame) {
+            (Some(wanted), Some(frame)) => wanted.followed_by(frame),
+            (wanted, frame) => wanted.or(frame).unwrap_or_else(HostFrame::null),
         })
     }
 

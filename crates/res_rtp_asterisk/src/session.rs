@@ -80,10 +80,14 @@ impl Session {
 
     /// The engine thread: a socket has something.
     pub fn handle_readable(&self, now: Instant, component: Component) {
-        self.with(|state| {
+        let whole = self.with(|state| {
             let change = state.watch.handle_readable(now);
             self.apply(change, state, now, Some(component));
         });
+        if whole.is_none() {
+            // Nobody will read what makes the socket readable for ever.
+            self.engine.watch(self.id, self.sockets, false);
+        }
     }
 
     /// The engine thread: a deadline has come.

@@ -64,6 +64,8 @@ pub struct State {
     pub counters: Counters,
     /// To be told when the lock is open again.
     pub notes: Vec<Note>,
+    /// The host has stopped media (hold), until it names an address again.
+    pub stopped: bool,
     /// Where media goes, when the host does not know it yet.
     pub learned_remote: Option<SocketAddr>,
     /// What the host was last told of that, which is not news when it tells us.
@@ -110,6 +112,7 @@ impl State {
             watch: Watch::Off,
             counters: Counters::default(),
             notes: Vec::new(),
+            stopped: false,
             learned_remote: None,
             told_remote: None,
             armed: None,

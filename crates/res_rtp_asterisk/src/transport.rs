@@ -1,8 +1,9 @@
 //! ICE, DTLS and SRTP of a session put together: whatever came in, the answers go out, events are
 //! acted upon, and routes and keys follow.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use asterisk::limit::RateLimit;
 use asterisk::rtp::{OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
 use dtls_srtp::{Keys, MasterKey, Profile};
 use ice::Component;
@@ -28,6 +29,7 @@ impl State {
     /// Where media goes; `None` while it goes nowhere.
     pub fn media_route(&self) -> Option<Route> {
         match &self.ice {
+            _ if self.stopped => None,
             Some(ice) if ice.is_active() => ice.route(Component::Rtp).or_else(|| self.fallback_route()),
             _ => self.signalled_route(),
         }
@@ -257,11 +259,12 @@ impl State {
                 // The peer may not know a handshake of component 2 at all.
                 self.notes.push(if component == Component::Rtp { Note::Warning(text) } else { Note::debug(1, text) });
             }
-            dtls_srtp::Event::Refused(failure) => {
+            dtls_srtp::Event::Refused(failure) if REFUSED.allow().is_some() => {
                 let text =
                     format!("DTLS: a ClientHello for component {} cannot be accepted: {failure}", component.id());
                 self.notes.push(Note::Warning(text));
             }
+            dtls_srtp::Event::Refused(_) => {}
             dtls_srtp::Event::Closed => {
                 self.notes.push(Note::debug(1, format!("DTLS: the peer closed component {}", component.id())));
             }
@@ -348,6 +351,9 @@ fn policies(keys: &Keys, ssrc: u32) -> Option<(SrtpPolicy, SrtpPolicy)> {
     let policy = |master: &MasterKey, ssrc| SrtpPolicy::new(suite, &master.key, &master.salt, ssrc).ok();
     Some((policy(&keys.remote, PolicySsrc::AnyInbound)?, policy(&keys.local, PolicySsrc::Specific(ssrc))?))
 }
+
+/// Without ICE anybody might send one.
+static REFUSED: RateLimit = RateLimit::new(Duration::from_secs(10), 3);
 
 /// Each brings something new or ends it; this many never happen.
 const MOST_ROUNDS: usize = 8;
