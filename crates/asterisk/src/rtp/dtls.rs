@@ -175,7 +175,7 @@ impl DtlsConfig {
             enabled: host.enabled() != 0,
             // One switch there: the fingerprint, and the certificate where there are authorities to check it against.
             verify_fingerprint: verify,
-            verify_certificate: verify,
+            verify_certificate: verify && (ca_file.is_some() || ca_path.is_some()),
             rekey_seconds: host.rekey,
             setup: Setup::from_host(host.default_setup),
             suite: host.suite,
