@@ -26,13 +26,15 @@ pub enum Refused {
     PayloadType,
     /// The bounded ring let go of an older packet.
     RingFull,
-    /// Not sent: no keys, no address, or no consent.
+    /// Not sent: no address, no consent, or the network refused it.
     Unsendable,
+    /// Not sent: the keys that are due are not there yet.
+    KeysDue,
 }
 
 /// One count per [`Refused`].
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Counters([u64; 12]);
+pub struct Counters([u64; 13]);
 
 impl Counters {
     /// Counts one.
@@ -48,7 +50,7 @@ impl Counters {
     }
 }
 
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 13] = [
     "unknown",
     "stun",
     "dtls",
@@ -61,4 +63,5 @@ const NAMES: [&str; 12] = [
     "payload type",
     "ring full",
     "unsendable",
+    "not sent before keys",
 ];

@@ -12,6 +12,7 @@ use rtp::{Header, packet::HEADER_LEN, telephone_event};
 use crate::counters::Refused;
 use crate::debug;
 use crate::state::{LARGEST_DATAGRAM, State};
+use crate::transport::Protection;
 
 /// The sending side of a session.
 pub struct Outgoing {
@@ -210,12 +211,17 @@ impl State {
         sent
     }
 
+    /// Where a packet may go at this moment. Asked for before it takes a sequence number: the first
+    /// packet that the peer gets is to be the first of its count, and to have the marker.
     fn sendable_route(&mut self) -> Option<Route> {
         let route = self.media_route();
-        if route.is_none() {
-            self.refuse(Refused::Unsendable);
-        }
-        route
+        let obstacle = match (route, self.protection()) {
+            (None, _) => Refused::Unsendable,
+            (Some(_), Protection::Due) => Refused::KeysDue,
+            (Some(_), Protection::Plain | Protection::Srtp) => return route,
+        };
+        self.refuse(obstacle);
+        None
     }
 }
 

@@ -5,6 +5,7 @@
 //! multiplex nominates a pair of component 2 or sends its own reports there; then ours go there too.
 //! The peer's own reports have the last word. Without ICE they go to the port after the media's.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{OwnedSrtp, Which};
@@ -38,6 +39,8 @@ pub struct Rtcp {
     pub answers_with_own_keys: bool,
     /// The peer asked for a full picture; the channel's thread passes it on.
     pub picture_wanted: bool,
+    pictures: Pace,
+    events: Pace,
     cname: String,
     goodbye_said: bool,
 }
@@ -56,6 +59,8 @@ impl Rtcp {
             keys: None,
             answers_with_own_keys: false,
             picture_wanted: false,
+            pictures: Pace::default(),
+            events: Pace::default(),
             // RFC 7022 §4.2: short-term persistent, random, no more than that about us.
             cname: format!("{:016x}", u64::from_be_bytes(name)),
             goodbye_said: false,
@@ -147,13 +152,13 @@ impl State {
         if !self.rtcp.is_on {
             return Err(Refused::RtcpOff);
         }
-        let len = self.unprotect_rtcp(component, received, datagram)?;
+        let (len, is_known) = self.unprotect_rtcp(component, received, datagram)?;
         let compound = Compound::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
         if self.is_ice_active() {
             self.rtcp.handle_proof(component);
         }
         let wants_debug = debug::RTCP.wants(received.from);
-        let mut is_peer = self.strict.is_open() || self.receiver.ssrc().is_none();
+        let mut is_peer = self.strict.is_open() || is_known && self.receiver.ssrc().is_none();
         for packet in compound {
             let packet = packet.map_err(|_| Refused::Malformed)?;
             if wants_debug {
@@ -167,37 +172,62 @@ impl State {
         Ok(())
     }
 
+    /// The length of what is left of it, and whether it is known to be the peer's: by its keys, by the
+    /// pair that ICE checked, or by its address.
     fn unprotect_rtcp(
         &mut self,
         component: Component,
         received: &Received,
         datagram: &mut [u8],
-    ) -> Result<usize, Refused> {
+    ) -> Result<(usize, bool), Refused> {
         match self.protection() {
             Protection::Due => Err(Refused::NoKeys),
-            Protection::Plain => self.judge_path(component, received).map(|()| datagram.len()),
-            Protection::Srtp => self.unprotect_srtcp(datagram),
+            Protection::Srtp => Ok((self.unprotect_srtcp(component, datagram)?, true)),
+            Protection::Plain if self.is_ice_active() => {
+                self.judge_path(component, received).map(|()| (datagram.len(), true))
+            }
+            Protection::Plain => match self.peer_ip() {
+                _ if self.strict.is_open() => Ok((datagram.len(), true)),
+                Some(ip) if ip != received.from.ip() => Err(Refused::Source),
+                known => Ok((datagram.len(), known.is_some())),
+            },
         }
     }
 
+    /// Where media comes from, or is to come from. Reports come from the same address, if not from the
+    /// same port: without SRTP nothing else says whose they are.
+    fn peer_ip(&self) -> Option<IpAddr> {
+        let source = self.strict.source().or_else(|| self.symmetric.rtp().filter(|to| is_address(*to)));
+        source.map(|source| source.ip())
+    }
+
     /// Chrome keys SRTCP of component 2 from the RTP component's handshake, Firefox from its own:
-    /// whichever verifies is also what we answer with.
-    fn unprotect_srtcp(&mut self, datagram: &mut [u8]) -> Result<usize, Refused> {
-        let len = datagram.len();
-        if let Some(own) = &self.rtcp.keys {
-            let mut copy = [0; LARGEST_REPORT];
-            let copy = copy.get_mut(..len).ok_or(Refused::Malformed)?;
-            copy.copy_from_slice(datagram);
-            if let Ok(plain) = own.borrow().unprotect(copy, Which::Rtcp) {
-                datagram.copy_from_slice(copy);
-                self.rtcp.answers_with_own_keys = true;
-                return Ok(plain);
+    /// whichever verifies is also what we answer with. On component 1 there is nothing to choose.
+    fn unprotect_srtcp(&mut self, component: Component, datagram: &mut [u8]) -> Result<usize, Refused> {
+        if component == Component::Rtp || self.rtcp.keys.is_none() {
+            return self.unprotect_with_keys_of_media(datagram);
+        }
+        let mut original = [0; LARGEST_REPORT];
+        let original = original.get_mut(..datagram.len()).ok_or(Refused::Malformed)?;
+        original.copy_from_slice(datagram);
+        let own_first = self.rtcp.answers_with_own_keys;
+        for own in [own_first, !own_first] {
+            datagram.copy_from_slice(original);
+            let plain = match self.rtcp.keys.as_ref().filter(|_| own) {
+                Some(keys) => keys.borrow().unprotect(datagram, Which::Rtcp).map_err(|_| Refused::Srtp),
+                None => self.unprotect_with_keys_of_media(datagram),
+            };
+            if plain.is_ok() {
+                self.rtcp.answers_with_own_keys = own;
+                return plain;
             }
         }
+        Err(Refused::Srtp)
+    }
+
+    fn unprotect_with_keys_of_media(&self, datagram: &mut [u8]) -> Result<usize, Refused> {
         let srtp = self.instance().and_then(|instance| instance.srtp()).ok_or(Refused::NoKeys)?;
-        let plain = srtp.unprotect(datagram, Which::Rtcp).map_err(|_| Refused::Srtp)?;
-        self.rtcp.answers_with_own_keys = false;
-        Ok(plain)
+        srtp.unprotect(datagram, Which::Rtcp).map_err(|_| Refused::Srtp)
     }
 
     /// Whether the packet is from the source that we receive.
@@ -213,7 +243,7 @@ impl State {
                 self.receiver.ssrc() == Some(report.ssrc)
             }
             Packet::Pli(_) | Packet::Fir(_) | Packet::FirH261 { .. } => {
-                self.rtcp.picture_wanted = true;
+                self.rtcp.picture_wanted |= self.rtcp.pictures.allows(now, PICTURE_PACE);
                 false
             }
             _ => false,
@@ -235,7 +265,9 @@ impl State {
                 RoundTrip::Unknown => None,
                 RoundTrip::Measured(time) => Some(time),
             };
-            self.notes.push(rtcp_notes::received_event(received.from, ssrc, is_sender, count, &block, round_trip));
+            if self.rtcp.events.allows(now, EVENT_PACE) {
+                self.notes.push(rtcp_notes::received_event(received.from, ssrc, is_sender, count, &block, round_trip));
+            }
         }
     }
 
@@ -291,8 +323,43 @@ impl State {
     }
 }
 
+/// How often a peer may make the host do something.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    last: Option<Instant>,
+}
+
+impl Pace {
+    /// Whether it is time again; if so, that is the last time.
+    fn allows(&mut self, now: Instant, pause: Duration) -> bool {
+        let allowed = self.last.is_none_or(|last| now.saturating_duration_since(last) >= pause);
+        if allowed {
+            self.last = Some(now);
+        }
+        allowed
+    }
+}
+
+/// A wish for a picture is an INFO request to the other side; encoders need as long anyway.
+const PICTURE_PACE: Duration = Duration::from_millis(500);
+
+/// A report is an event on the manager interface; nobody reports more often in earnest.
+const EVENT_PACE: Duration = Duration::from_millis(100);
+
 /// A report of one block, its name and a goodbye, and what SRTCP adds.
 const LARGEST_REPORT: usize = 1500;
 
 /// As the original: rtcpinterval unless configured.
 pub const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_wishes_is_one_wish_per_pause() {
+        let (mut pace, start) = (Pace::default(), Instant::now());
+        let asked = (0..100).map(|n| start + Duration::from_millis(n * 20));
+        assert_eq!(asked.filter(|now| pace.allows(*now, PICTURE_PACE)).count(), 4);
+    }
+}

@@ -54,7 +54,8 @@ impl State {
             Protection::Srtp => {
                 let mut sent = false;
                 let mut send = |protected: &[u8]| sent = self.send(component, protected, to, source);
-                let own = self.rtcp.keys.as_ref().filter(|_| which == Which::Rtcp && self.rtcp.answers_with_own_keys);
+                let on_its_own = which == Which::Rtcp && component == Component::Rtcp;
+                let own = self.rtcp.keys.as_ref().filter(|_| on_its_own && self.rtcp.answers_with_own_keys);
                 let protected = match own {
                     Some(own) => own.borrow().protect(packet, which, &mut send),
                     None => match self.instance().and_then(|instance| instance.srtp()) {
@@ -107,7 +108,12 @@ impl State {
         let link = dtls.link(component);
         match &mut link.session {
             Some(session) => {
-                link.from = Some((received.from, received.to));
+                // Without ICE the first who speaks is answered until a handshake is complete: a
+                // stranger's datagram in between does not turn our flights to him.
+                let ice = self.ice.as_ref().is_some_and(|ice| ice.is_active());
+                if ice || link.from.is_none() || link.phase == Phase::Connected {
+                    link.from = Some((received.from, received.to));
+                }
                 session.handle_datagram(now, datagram);
             }
             None => self.refuse(Refused::Dtls),
@@ -183,12 +189,16 @@ impl State {
             }
             ice::Event::ComponentFailed { component: Component::Rtcp } => "ICE: no pair for component 2".to_owned(),
             ice::Event::ComponentFailed { component } => {
-                let component = component.id();
-                self.notes.push(Note::Warning(format!("ICE: no way to the peer was found for component {component}")));
+                // Some hosts start checks with the INVITE, and nobody may have answered yet.
+                if self.activated {
+                    let text = format!("ICE: no way to the peer was found for component {}", component.id());
+                    self.warn(&text);
+                }
                 return;
             }
             ice::Event::ConsentLost { component } => {
-                format!("ICE: the peer stopped answering on component {}, sending pauses", component.id())
+                self.warn(&format!("ICE: the peer stopped answering on component {}, sending pauses", component.id()));
+                return;
             }
             ice::Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
             other => format!("ICE: {other:?}"),
@@ -247,28 +257,40 @@ impl State {
                 };
                 self.set_phase(component, if installed { Phase::Connected } else { Phase::Failed });
                 let text = format!("DTLS: component {} is connected, {:?}", component.id(), keys.profile);
-                self.notes.push(if installed {
-                    Note::debug(1, text)
+                if installed {
+                    self.notes.push(Note::debug(1, text));
                 } else {
-                    Note::Error(format!("{text}, but the SRTP module does not take the keys"))
-                });
+                    self.warn(&format!("{text}, but the SRTP module does not take the keys"));
+                }
             }
             dtls_srtp::Event::Failed(failure) => {
                 self.set_phase(component, Phase::Failed);
                 let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
                 // The peer may not know a handshake of component 2 at all.
-                self.notes.push(if component == Component::Rtp { Note::Warning(text) } else { Note::debug(1, text) });
+                if component == Component::Rtp {
+                    self.warn(&text);
+                } else {
+                    self.notes.push(Note::debug(1, text));
+                }
             }
             dtls_srtp::Event::Refused(failure) if REFUSED.allow().is_some() => {
                 let text =
                     format!("DTLS: a ClientHello for component {} cannot be accepted: {failure}", component.id());
-                self.notes.push(Note::Warning(text));
+                self.warn(&text);
             }
             dtls_srtp::Event::Refused(_) => {}
             dtls_srtp::Event::Closed => {
                 self.notes.push(Note::debug(1, format!("DTLS: the peer closed component {}", component.id())));
             }
         }
+    }
+
+    /// A warning that says which call it is about.
+    pub fn warn(&mut self, text: &str) {
+        let port = self.sockets.rtp.local().port();
+        let peer = self.media_route().map(|(to, _)| to).or(self.symmetric.rtp());
+        let peer = peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
+        self.notes.push(Note::Warning(format!("RTP port {port}, {peer}: {text}")));
     }
 
     fn set_phase(&mut self, component: Component, phase: Phase) {
@@ -299,6 +321,8 @@ impl State {
         match own {
             Ok(own) => {
                 self.rtcp.keys = Some(own);
+                // Until a report of the peer says otherwise.
+                self.rtcp.answers_with_own_keys = true;
                 true
             }
             Err(_) => false,
