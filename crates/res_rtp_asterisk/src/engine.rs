@@ -48,7 +48,7 @@ struct Table {
 /// The thread itself. Joined when this goes.
 pub struct Engine {
     shared: Arc<Shared>,
-    thread: Option<thread::JoinHandle>,
+    thread: Mutex<Option<thread::JoinHandle>>,
 }
 
 impl Engine {
@@ -63,7 +63,7 @@ impl Engine {
         shared.poll.watch_signal(&shared.wake, WAKE)?;
         let of_thread = Arc::clone(&shared);
         let thread = thread::spawn(c"rtp-engine", move || of_thread.run())?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// For sessions to register with.
@@ -72,13 +72,21 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
-    fn drop(&mut self) {
+impl Engine {
+    /// Ends the thread and waits for it: the code is about to be unmapped.
+    pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.wake.raise();
-        if let Some(thread) = self.thread.take() {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
             thread.join();
         }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.stop();
     }
 }
 

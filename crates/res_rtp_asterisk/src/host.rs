@@ -12,7 +12,6 @@ use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
 use rtp::telephone_event::Key;
 
-use crate::config::Mux;
 use crate::ice_side::IceSide;
 use crate::read::reporting_of;
 use crate::session::Session;
@@ -40,8 +39,7 @@ impl Engine for Session {
                 asterisk::error!("no RTP port from {first} to {last} on {} could be had: {error}", local.ip());
                 Failed
             })?;
-        let components = if settings.rtcp_mux == Mux::Yes { 1 } else { 2 };
-        let ice = settings.ice.then(|| IceSide::new(&sockets, components));
+        let ice = settings.ice.then(|| IceSide::new(&sockets));
         instance.set_local_address(sockets.rtp.local());
         let state = State::new(instance.pointer(), settings, sockets, ice, Instant::now());
         let engine = globals.engine.shared();
@@ -72,8 +70,8 @@ impl Engine for Session {
     fn stop(&self, instance: Instance<'_>) {
         self.with(|state| {
             state.cancel_digit();
-            state.stop_reports();
             state.stopped = true;
+            state.stop_reports();
             state.symmetric.set_signalled(None);
             state.learned_remote = None;
             state.told_remote = None;
@@ -128,7 +126,7 @@ impl Engine for Session {
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
         self.with(|state| {
             // What we told the host ourselves, or what it knows from us, is no news.
-            if address.is_none() || address != state.told_remote {
+            if address.is_none() || address != state.told_remote || state.stopped {
                 state.set_signalled(Instant::now(), address);
             }
         });
@@ -170,6 +168,7 @@ impl Engine for Session {
 
     fn activate(&self, _instance: Instance<'_>) -> Result<(), Failed> {
         self.with(|state| {
+            state.activated = true;
             if let Some(dtls) = &mut state.dtls {
                 dtls.activated = true;
                 self.begin_watching(state);
@@ -201,7 +200,7 @@ impl Session {
 impl State {
     /// SDP names the peer's address, or takes it back.
     fn set_signalled(&mut self, now: Instant, address: Option<SocketAddr>) {
-        self.told_remote = None;
+        (self.told_remote, self.learned_remote) = (None, None);
         self.stopped &= address.is_none();
         self.symmetric.set_signalled(address);
         self.strict.set_signalled(now, address);

@@ -67,7 +67,11 @@ impl Ice for Session {
     }
 
     fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
-        self.describe(|agent| agent.local_candidates().iter().map(to_host).collect()).unwrap_or_default()
+        // Without DTLS the peer is not told that RTCP is multiplexed, and it is not.
+        let muxes = self.with(|state| state.dtls.is_some() && state.settings.rtcp_mux == Mux::Yes);
+        let offered = |candidate: &&ice::Candidate| muxes != Some(true) || candidate.component == Component::Rtp;
+        self.describe(|agent| agent.local_candidates().iter().filter(offered).map(to_host).collect())
+            .unwrap_or_default()
     }
 
     fn set_lite(&self, _instance: Instance<'_>) {

@@ -1,9 +1,8 @@
 //! ICE as chan_sip drives it: credentials in two halves, candidates in front of them, `start` with
 //! every answer, and a role that old hosts never tell.
 //!
-//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We answer it with new ones of
-//! ours when our next description is printed; if none is printed before `start`, the description was
-//! an answer to ours, and only the peer's side changes (another branch of a forked call).
+//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We join it with new ones of ours
+//! when our next description is printed, which some hosts do before `start` and some after.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -22,6 +21,7 @@ pub struct IceSide {
     candidates: Vec<Candidate>,
     role_told: bool,
     peer_is_lite: bool,
+    owes_restart: bool,
     started: bool,
 }
 
@@ -29,20 +29,26 @@ pub struct IceSide {
 const MOST_CANDIDATES: usize = 64;
 
 impl IceSide {
-    /// With the host candidates of both sockets, or of the first only.
-    pub fn new(sockets: &Pair, components: u8) -> Self {
-        let mut config =
+    /// With the host candidates of both sockets.
+    pub fn new(sockets: &Pair) -> Self {
+        let config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
-        config.components = components;
         let mut agent = Agent::new(config);
         for ip in interfaces::host_addresses(sockets.rtp.local().ip()) {
             agent.add_local_candidate(Component::Rtp, SocketAddr::new(ip, sockets.rtp.local().port()));
-            if components > 1 {
-                agent.add_local_candidate(Component::Rtcp, SocketAddr::new(ip, sockets.rtcp.local().port()));
-            }
+            agent.add_local_candidate(Component::Rtcp, SocketAddr::new(ip, sockets.rtcp.local().port()));
         }
         let (ufrag, password) = (None, None);
-        Self { agent, ufrag, password, candidates: Vec::new(), role_told: false, peer_is_lite: false, started: false }
+        Self {
+            agent,
+            ufrag,
+            password,
+            candidates: Vec::new(),
+            role_told: false,
+            peer_is_lite: false,
+            owes_restart: false,
+            started: false,
+        }
     }
 
     /// Half of the peer's credentials.
@@ -81,9 +87,8 @@ impl IceSide {
     pub fn describe(&mut self, now: Instant) {
         match self.told() {
             Some(told) => {
-                let known = self.agent.remote_credentials();
-                if known.is_some_and(|known| *known != told) {
-                    self.agent.set_remote_credentials(now, told);
+                self.take_over(now, told);
+                if std::mem::take(&mut self.owes_restart) {
                     self.agent.restart(now, Credentials::from_random(&random()));
                 }
             }
@@ -96,7 +101,7 @@ impl IceSide {
     /// Puts in force what the peer's description said. Nothing happens when it said nothing of ICE.
     pub fn start(&mut self, now: Instant) {
         let Some(told) = self.told() else { return };
-        self.agent.set_remote_credentials(now, told);
+        self.take_over(now, told);
         for candidate in self.candidates.drain(..) {
             self.agent.add_remote_candidate(now, candidate);
         }
@@ -111,7 +116,7 @@ impl IceSide {
 
     /// Whether the peer does ICE: then it alone says where packets go and may come from.
     pub fn is_active(&self) -> bool {
-        self.started
+        self.started || self.ufrag.is_some() && self.password.is_some()
     }
 
     /// Whether a datagram that came this way comes from the peer.
@@ -122,6 +127,13 @@ impl IceSide {
     /// Where packets of that component go, and from which of our addresses.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    }
+
+    /// A change is a restart of the peer's side, which ours owes it to join.
+    fn take_over(&mut self, now: Instant, told: Credentials) {
+        let known = self.agent.remote_credentials();
+        self.owes_restart |= known.is_some_and(|known| *known != told);
+        self.agent.set_remote_credentials(now, told);
     }
 
     fn told(&self) -> Option<Credentials> {

@@ -88,8 +88,8 @@ impl Module for RtpModule {
         drop(registration);
         drop(commands);
         lock(&GLOBALS).take();
-        // The last count of it: the engine thread is joined here, before the code goes.
-        drop(globals);
+        // Somebody else may hold a count for a moment longer.
+        globals.engine.stop();
         Ok(())
     }
 

@@ -11,8 +11,6 @@ pub enum Note {
     Debug(u32, String),
     /// For the log.
     Warning(String),
-    /// For the log.
-    Error(String),
     /// For who listens on the manager interface: the event's name and its headers.
     Manager(&'static std::ffi::CStr, Vec<(&'static str, String)>),
 }
@@ -29,7 +27,6 @@ impl Note {
             Self::Verbose(text) => text.lines().for_each(|line| asterisk::verbose!(0, "{line}")),
             Self::Debug(level, text) => asterisk::debug!(level, "{text}"),
             Self::Warning(text) => asterisk::warning!("{text}"),
-            Self::Error(text) => asterisk::error!("{text}"),
             Self::Manager(name, headers) => {
                 let event = Event::new(Category::Reporting, name);
                 headers.into_iter().fold(event, |event, (header, value)| event.header(header, value)).send();

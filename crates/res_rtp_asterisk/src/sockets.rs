@@ -42,7 +42,8 @@ impl Pair {
     /// Finds two neighbouring free ports, starting somewhere in the range and wrapping once.
     pub fn bind(ip: IpAddr, ports: (u16, u16), random: u32, checksums: bool) -> io::Result<Self> {
         let first = ports.0.next_multiple_of(2);
-        let pairs = u32::from(ports.1.saturating_sub(first)) / 2 + 1;
+        // The last pair ends with the range; a range too small for one has one all the same.
+        let pairs = (u32::from(ports.1) + 1).saturating_sub(first.into()).max(2) / 2;
         for offset in 0..pairs {
             let pair = (random % pairs + offset) % pairs;
             // `pair` counts the even ports between two u16.

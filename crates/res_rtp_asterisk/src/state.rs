@@ -30,9 +30,9 @@ pub struct State {
     pub settings: Arc<Settings>,
     /// Both sockets, for the life of the session.
     pub sockets: Pair,
-    /// What chan_sip polls instead of the sockets, when it has to.
-    pub pollables: Option<[Pollable; 2]>,
-    /// Whether the plain sockets were handed out for polling.
+    /// What chan_sip polls instead of the socket, when it has to.
+    pub pollable: Option<Pollable>,
+    /// Whether chan_sip has a descriptor to poll.
     pub handed_out: bool,
     /// The ICE agent, unless chan_sip stopped it.
     pub ice: Option<IceSide>,
@@ -64,6 +64,8 @@ pub struct State {
     pub counters: Counters,
     /// To be told when the lock is open again.
     pub notes: Vec<Note>,
+    /// The host has said that media may start.
+    pub activated: bool,
     /// The host has stopped media (hold), until it names an address again.
     pub stopped: bool,
     /// Where media goes, when the host does not know it yet.
@@ -96,7 +98,7 @@ impl State {
             instance: Some(instance),
             rtcp: Rtcp::new(&settings),
             sockets,
-            pollables: None,
+            pollable: None,
             handed_out: false,
             ice,
             dtls: None,
@@ -112,6 +114,7 @@ impl State {
             watch: Watch::Off,
             counters: Counters::default(),
             notes: Vec::new(),
+            activated: false,
             stopped: false,
             learned_remote: None,
             told_remote: None,
@@ -130,23 +133,20 @@ impl State {
     }
 
     /// The descriptor to poll for that component. The answer never changes.
+    ///
+    /// Packets of media are all that is kept for the channel, so RTCP is polled at its socket. Without
+    /// descriptors to spare the same goes for media, and then none is kept.
     pub fn descriptor(&mut self, component: Component) -> RawFd {
-        if !self.handed_out && self.pollables.is_none() {
-            let sockets = [self.sockets.rtp.fd(), self.sockets.rtcp.fd()];
-            let watched = self.ice.is_some() || self.dtls.is_some();
-            self.pollables = watched.then(|| sockets.map(Pollable::over)).and_then(|[rtp, rtcp]| {
-                // Without descriptors to spare: the plain sockets, and an engine thread that reads
-                // on behalf of a channel that does not.
-                Some([rtp.ok()?, rtcp.ok()?])
-            });
-            self.handed_out = true;
+        if component == Component::Rtcp {
+            return self.sockets.rtcp.fd();
         }
-        let index = usize::from(component == Component::Rtcp);
-        match self.pollables.as_ref().and_then(|pollables| pollables.get(index)) {
-            Some(pollable) => pollable.fd(),
-            None if component == Component::Rtp => self.sockets.rtp.fd(),
-            None => self.sockets.rtcp.fd(),
+        let socket = self.sockets.rtp.fd();
+        let watched = self.ice.is_some() || self.dtls.is_some();
+        if !std::mem::replace(&mut self.handed_out, true) && watched {
+            self.pollable = Pollable::over(socket).ok();
+            self.signal_waiting(!self.ring.is_empty());
         }
+        self.pollable.as_ref().map_or(socket, Pollable::fd)
     }
 
     /// The engine thread reads for a channel that does not.
@@ -237,18 +237,20 @@ impl State {
     }
 
     fn keep(&mut self, packet: &[u8], from: SocketAddr) {
+        // Nobody would be woken for it: it would come out late, behind what is on the socket by then.
+        let unseen = self.handed_out && self.pollable.is_none();
         let was_empty = self.ring.is_empty();
-        if self.ring.keep(packet, from) {
+        if unseen || self.ring.keep(packet, from) {
             self.refuse(Refused::RingFull);
         }
-        if was_empty {
+        if was_empty && !self.ring.is_empty() {
             self.signal_waiting(true);
         }
     }
 
     fn signal_waiting(&self, waiting: bool) {
-        if let Some([rtp, _]) = &self.pollables {
-            rtp.set_waiting(waiting);
+        if let Some(pollable) = &self.pollable {
+            pollable.set_waiting(waiting);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Frames become packets. All of this belongs to the channel's thread that writes.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use asterisk::format::{Kind, id};
 use asterisk::frame::FrameType;
@@ -49,7 +49,11 @@ impl Writing {
         if kind == Kind::Audio {
             self.prepare_smoother(instance, &format);
             if let Some(smoother) = &mut self.smoother {
-                return feed(smoother, session, &format, payload_type, frame);
+                if feed(smoother, session, &format, payload_type, frame).is_err() {
+                    // Too much at once. A frame is lost; to fail would hang up.
+                    (self.smoother, self.format) = (None, None);
+                }
+                return Ok(());
             }
         }
         self.send(session, &format, payload_type, kind, frame);
@@ -125,12 +129,17 @@ fn send(session: &Session, format: &Format, payload_type: u8, kind: Kind, frame:
 }
 
 /// A moment of the host's clock on ours.
-fn at_time_of_day(now: Instant, due: std::time::Duration) -> Instant {
+fn at_time_of_day(now: Instant, due: Duration) -> Instant {
     let wall = asterisk::time::wall();
-    let earlier = wall.saturating_sub(due);
-    let later = due.saturating_sub(wall);
+    let (earlier, later) = (wall.saturating_sub(due), due.saturating_sub(wall));
+    if earlier.max(later) > PLAUSIBLE {
+        return now;
+    }
     now.checked_sub(earlier).unwrap_or(now) + later
 }
+
+/// No frame is due further from the moment that it is written.
+const PLAUSIBLE: Duration = Duration::from_secs(10);
 
 /// Formats whose frames are what they are.
 fn may_be_cut(format: &Format) -> bool {
