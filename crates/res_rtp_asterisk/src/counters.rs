@@ -32,6 +32,13 @@ pub enum Refused {
     KeysDue,
 }
 
+impl Refused {
+    /// In a word or two.
+    pub fn name(self) -> &'static str {
+        NAMES.get(self as usize).copied().unwrap_or_default()
+    }
+}
+
 /// One count per [`Refused`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters([u64; 13]);

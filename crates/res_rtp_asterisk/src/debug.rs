@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rtp::{Header, Packet};
 
+use crate::counters::Refused;
 use crate::notes::Note;
 
 /// `rtp set debug`.
@@ -73,6 +74,16 @@ impl Only {
 /// The line about a packet that was sent; ask [`Switch::wants`] first.
 pub fn sent(to: SocketAddr, header: &Header, payload_len: usize) -> Note {
     Note::Verbose(format!("Sent RTP packet to {to} {}", Shown(header, payload_len)))
+}
+
+/// The line about a packet that was to be sent to that address.
+pub fn not_sent(to: SocketAddr, reason: Refused) -> Note {
+    Note::Verbose(format!("RTP packet not sent to {to}: {}", reason.name()))
+}
+
+/// The line about a packet that goes no further; ask [`Switch::wants`] first.
+pub fn dropped(from: SocketAddr, len: usize, reason: Refused) -> Note {
+    Note::Verbose(format!("Dropped RTP packet from {from} ({len} octets): {}", reason.name()))
 }
 
 /// The line about a packet that was received; ask [`Switch::wants`] first.

@@ -206,7 +206,10 @@ impl State {
         self.outgoing.buffer = buffer;
         self.outgoing.last_payload_type = Some(header.payload_type);
         if debug::RTP.wants(route.0) {
-            self.notes.push(debug::sent(route.0, &header, payload.len()));
+            self.notes.push(match sent {
+                true => debug::sent(route.0, &header, payload.len()),
+                false => debug::not_sent(route.0, Refused::Unsendable),
+            });
         }
         sent
     }
@@ -221,6 +224,9 @@ impl State {
             (Some(_), Protection::Plain | Protection::Srtp) => return route,
         };
         self.refuse(obstacle);
+        if let Some((to, _)) = route.filter(|(to, _)| debug::RTP.wants(*to)) {
+            self.notes.push(debug::not_sent(to, obstacle));
+        }
         None
     }
 }

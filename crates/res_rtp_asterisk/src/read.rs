@@ -91,19 +91,24 @@ impl Reading {
     }
 
     fn frames(&mut self, session: &Session, instance: Instance<'_>, now: Instant, arrived: Arrived) -> HostFrame {
-        let changed = self.ssrc.replace(arrived.ssrc).is_some_and(|known| known != arrived.ssrc);
-        let mut first = changed.then(|| self.source_changed());
-        let frame = match instance.payload(arrived.payload_type) {
-            Some(Payload::Media(format)) => self.media_frames(session, now, &format, arrived),
-            Some(Payload::Code(rtp_code::DTMF)) => self.event_frames(now, &arrived),
-            Some(Payload::Code(rtp_code::CISCO_DTMF)) => self.cisco_frames(&arrived),
-            Some(Payload::Code(rtp_code::CN)) => self.comfort_noise(&arrived),
-            Some(Payload::Code(_)) | None => {
-                session.with(|state| state.refuse(Refused::PayloadType));
-                None
-            }
+        let payload = instance.payload(arrived.payload_type);
+        let Some(payload) = payload.filter(is_readable) else {
+            session.with(|state| state.refuse(Refused::PayloadType));
+            return HostFrame::null();
         };
-        match (first.take(), frame) {
+        let changed = self.ssrc.replace(arrived.ssrc).is_some_and(|known| known != arrived.ssrc);
+        let first = changed.then(|| self.source_changed());
+        if let Payload::Code(_) = payload {
+            // Their timestamps say nothing of jitter.
+            session.with(|state| state.clock_rates.learn(arrived.payload_type, 0));
+        }
+        let frame = match payload {
+            Payload::Media(format) => self.media_frames(session, now, &format, arrived),
+            Payload::Code(rtp_code::DTMF) => self.event_frames(now, &arrived),
+            Payload::Code(rtp_code::CISCO_DTMF) => self.cisco_frames(&arrived),
+            Payload::Code(_) => self.comfort_noise(&arrived),
+        };
+        match (first, frame) {
             (Some(first), Some(frame)) => first.followed_by(frame),
             (Some(frame), None) | (None, Some(frame)) => frame,
             (None, None) => HostFrame::null(),
@@ -242,6 +247,11 @@ impl Reading {
         let level = noise.level_in_minus_dbov;
         Some(self.media.comfort_noise(level, arrived.payload.start + 1..arrived.payload.end))
     }
+}
+
+/// Whether we make frames of it.
+fn is_readable(payload: &Payload) -> bool {
+    matches!(payload, Payload::Media(_) | Payload::Code(rtp_code::DTMF | rtp_code::CISCO_DTMF | rtp_code::CN))
 }
 
 /// Tells the session what a property says about reading.

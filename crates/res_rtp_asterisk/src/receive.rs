@@ -54,6 +54,9 @@ impl State {
         let verdict = self.judge_media(now, component, received, datagram);
         if let Err(reason) = verdict {
             self.refuse(reason);
+            if debug::RTP.wants(received.from) {
+                self.notes.push(debug::dropped(received.from, datagram.len(), reason));
+            }
         }
         verdict.ok()
     }
@@ -71,13 +74,18 @@ impl State {
         let len = self.unprotect_media(component, received, datagram)?;
         let packet = Packet::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
         self.judge_source(now, received, packet.sequence_number)?;
-        let clock_rate = self.clock_rates.of(packet.payload_type);
-        let validity = self.receiver.update(now, &packet, clock_rate);
+        // A second stream on the port that nobody negotiated (repair packets, somebody else's noise) is
+        // not a change of source. The reading thread knows; here it may not be asked.
+        let is_stray = !self.clock_rates.knows(packet.payload_type)
+            && self.receiver.ssrc().is_some_and(|known| known != packet.ssrc);
+        if !is_stray {
+            let clock_rate = self.clock_rates.of(packet.payload_type);
+            if !self.receiver.update(now, &packet, clock_rate).is_usable() {
+                return Err(Refused::Sequence);
+            }
+        }
         if debug::RTP.wants(received.from) {
             self.notes.push(debug::received(received.from, &packet));
-        }
-        if !validity.is_usable() {
-            return Err(Refused::Sequence);
         }
         self.start_reports(now);
         Ok(len)

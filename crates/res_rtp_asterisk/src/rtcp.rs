@@ -96,7 +96,12 @@ impl State {
     pub fn set_rtcp(&mut self, on: bool) {
         if on && !self.rtcp.is_on && self.ice.is_none() && self.dtls.is_none() {
             let mut stale = [0; 16];
-            while self.sockets.rtcp.receive(&mut stale).is_some() {}
+            // As much as a socket's buffer holds of small packets is old news; a flood is not waited for.
+            for _ in 0..MOST_STALE {
+                if self.sockets.rtcp.receive(&mut stale).is_none() {
+                    break;
+                }
+            }
         }
         self.rtcp.is_on = on;
         if !on {
@@ -104,9 +109,12 @@ impl State {
         }
     }
 
-    /// The session is stopped.
+    /// The session is stopped. With ICE the peer stays where it is, and reports go on while a call is on
+    /// hold (RFC 3550 §6.2; RFC 3264 §5.1); without, there is no address to send them to.
     pub fn stop_reports(&mut self) {
-        self.rtcp.schedule.stop();
+        if !self.is_ice_active() {
+            self.rtcp.schedule.stop();
+        }
     }
 
     /// Media flows: reports begin, unless they have.
@@ -160,7 +168,11 @@ impl State {
         let wants_debug = debug::RTCP.wants(received.from);
         let mut is_peer = self.strict.is_open() || is_known && self.receiver.ssrc().is_none();
         for packet in compound {
-            let packet = packet.map_err(|_| Refused::Malformed)?;
+            // The other packets of a compound are worth as much as before: some phones only fail at SDES.
+            let Ok(packet) = packet else {
+                self.refuse(Refused::Malformed);
+                continue;
+            };
             if wants_debug {
                 self.notes.push(rtcp_notes::received(received.from, &packet));
             }
@@ -345,6 +357,9 @@ const PICTURE_PACE: Duration = Duration::from_millis(500);
 
 /// A report is an event on the manager interface; nobody reports more often in earnest.
 const EVENT_PACE: Duration = Duration::from_millis(100);
+
+/// What is thrown away when RTCP is switched on.
+const MOST_STALE: usize = 64;
 
 /// A report of one block, its name and a goodbye, and what SRTCP adds.
 const LARGEST_REPORT: usize = 1500;

@@ -256,11 +256,11 @@ impl State {
 }
 
 /// Clock rates by payload type: what jitter is measured with, where the host cannot be asked.
-pub struct ClockRates([u32; 128]);
+pub struct ClockRates([Option<u32>; 128]);
 
 impl Default for ClockRates {
     fn default() -> Self {
-        Self([0; 128])
+        Self([None; 128])
     }
 }
 
@@ -268,12 +268,17 @@ impl ClockRates {
     /// The reading thread looked it up. 0: this payload says nothing of jitter.
     pub fn learn(&mut self, payload_type: u8, rate: u32) {
         if let Some(known) = self.0.get_mut(usize::from(payload_type)) {
-            *known = rate;
+            *known = Some(rate);
         }
+    }
+
+    /// Whether it is a payload type of the call.
+    pub fn knows(&self, payload_type: u8) -> bool {
+        self.0.get(usize::from(payload_type)).is_some_and(Option::is_some)
     }
 
     /// As far as it is known and of use.
     pub fn of(&self, payload_type: u8) -> Option<u32> {
-        self.0.get(usize::from(payload_type)).copied().filter(|rate| *rate > 0)
+        self.0.get(usize::from(payload_type)).copied().flatten().filter(|rate| *rate > 0)
     }
 }

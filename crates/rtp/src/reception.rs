@@ -46,6 +46,7 @@ pub struct Receiver {
     source: Option<Source>,
     packets: u64,
     octets: u64,
+    last_packet: Option<Instant>,
     jitter: Accumulator,
     loss: Accumulator,
 }
@@ -83,7 +84,7 @@ impl Receiver {
     /// call between two parties whose addresses are known loses less with none.
     pub fn new(probation: u16) -> Self {
         let (jitter, loss) = Default::default();
-        Self { probation, source: None, packets: 0, octets: 0, jitter, loss }
+        Self { probation, source: None, packets: 0, octets: 0, last_packet: None, jitter, loss }
     }
 
     /// Counts a packet that arrived `now`. `clock_rate` is that of its payload; `None` for payloads
@@ -101,6 +102,7 @@ impl Receiver {
         if validity.is_usable() {
             self.packets += 1;
             self.octets += packet.payload.len() as u64;
+            self.last_packet = Some(now);
             if let (Some(source), Some(rate)) = (&mut self.source, clock_rate.filter(|rate| *rate > 0)) {
                 source.update_jitter(now, packet, rate);
                 let jitter = source.jitter().as_secs_f64();
@@ -155,6 +157,11 @@ impl Receiver {
     /// Octets of payload received and used.
     pub fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// When the last packet that was used arrived.
+    pub fn last_packet(&self) -> Option<Instant> {
+        self.last_packet
     }
 
     /// Packets of the current source that should have come so far (A.3).

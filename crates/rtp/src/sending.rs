@@ -140,6 +140,11 @@ impl Sender {
         self.last.map(|last| last.clock_rate).filter(|rate| *rate > 0)
     }
 
+    /// When the last packet with this SSRC was sent.
+    pub fn last_packet(&self) -> Option<Instant> {
+        self.last.map(|last| last.at)
+    }
+
     /// Packets sent in this session, with any SSRC.
     pub fn packets(&self) -> u64 {
         self.total_packets
