@@ -7,9 +7,10 @@
 //! The modules come from `MODULES_DIR`, or are built here by cargo. Under valgrind:
 //!
 //! ```sh
-//! cargo test -p host-tests --no-run
-//! CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER='valgrind -q --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite' \
-//!     cargo test -p host-tests
+//! export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind -q --error-exitcode=9 --leak-check=full \
+//!     --show-leak-kinds=definite --errors-for-leak-kinds=definite --keep-debuginfo=yes \
+//!     --suppressions=$PWD/tests/host/valgrind.supp"
+//! cargo test -p host-tests -- --test-threads 1
 //! ```
 //!
 //! `HOST_LOG=1` prints what the modules log, as it happens.

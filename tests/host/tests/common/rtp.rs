@@ -154,10 +154,10 @@ impl Instance {
         let give_up = Instant::now() + Duration::from_secs(5);
         while Instant::now() < give_up {
             for which in [RTP, RTCP] {
-                if self.is_readable(which, Duration::from_millis(5)) {
-                    if let Some(found) = self.read(which).iter().find_map(&mut wanted) {
-                        return Some(found);
-                    }
+                if self.is_readable(which, Duration::from_millis(5))
+                    && let Some(found) = self.read(which).iter().find_map(&mut wanted)
+                {
+                    return Some(found);
                 }
             }
         }

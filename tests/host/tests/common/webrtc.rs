@@ -301,7 +301,7 @@ impl Call {
             let container = ice(&self.instance).get_local_candidates.expect("there")(self.instance.as_ptr());
             raw::host_ao2_objects(container, &raw mut list);
             sys::__ao2_ref(container.cast(), -1);
-            let objects = &list.objects[..usize::try_from(list.count).expect("fits")];
+            let objects = &list.objects[..list.count];
             let addresses = objects
                 .iter()
                 .map(|object| &*object.cast::<sys::ast_rtp_engine_ice_candidate>())
