@@ -115,6 +115,7 @@ impl Outgoing {
 impl State {
     /// Sends a packet of media, or counts why not.
     pub fn send_media(&mut self, now: Instant, media: &Media<'_>) {
+        self.handle_visit(now);
         if self.outgoing.is_sending_digit() {
             return;
         }

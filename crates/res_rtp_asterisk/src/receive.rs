@@ -17,6 +17,7 @@ impl State {
     /// Receives one datagram for the channel: what was kept for it first. The length of a packet of
     /// media in `buffer`; `None` when there was none, or something else.
     pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<usize> {
+        self.handle_visit(now);
         if component == Component::Rtp
             && let Some((len, _)) = self.take_kept(buffer)
         {

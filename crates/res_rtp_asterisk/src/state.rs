@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use asterisk::rtp::{DtmfMode, Hash, Instance, InstancePtr};
 use ice::Component;
+use rtp::demux::{Class, classify};
 use rtp::reception::Receiver;
 use rtp::source::{StrictRtp, SymmetricRtp};
 
@@ -152,9 +153,14 @@ impl State {
     /// The engine thread reads for a channel that does not.
     pub fn take_from_socket(&mut self, now: Instant, component: Component) {
         let mut scratch = std::mem::take(&mut self.scratch);
+        let only_for_host = self.is_keyed_by_host();
         for _ in 0..BURST {
             let Some(received) = self.socket(component).receive(&mut scratch) else { break };
             let Some(datagram) = scratch.get_mut(..received.len) else { break };
+            if only_for_host && matches!(classify(datagram), Class::Rtp | Class::Rtcp) {
+                self.refuse(Refused::RingFull);
+                continue;
+            }
             if let Some(len) = self.handle_datagram(now, component, received, datagram) {
                 self.keep(&scratch[..len], received.from);
             }
@@ -183,16 +189,38 @@ impl State {
             return;
         }
         self.handle_transport_timeout(now);
+        if !self.is_keyed_by_host() {
+            self.handle_media_timeout(now);
+        }
+    }
+
+    /// Time passes for what is sent under the keys of media: reports and digits.
+    fn handle_media_timeout(&mut self, now: Instant) {
         self.handle_rtcp_timeout(now);
         self.handle_digit_timeout(now);
+    }
+
+    /// The channel's thread is here: what the engine thread may not do, it does.
+    pub fn handle_visit(&mut self, now: Instant) {
+        if self.is_keyed_by_host() {
+            self.handle_media_timeout(now);
+        }
+    }
+
+    /// Whether the keys came by SDP (`a=crypto`). chan_sip exchanges them under the channel's lock, and
+    /// the original res_srtp frees the old ones then: only a thread of the host may protect or unprotect.
+    fn is_keyed_by_host(&self) -> bool {
+        self.dtls.is_none() && self.instance().is_some_and(|instance| instance.srtp().is_some())
     }
 
     /// The next deadline, if the engine thread does not know one as early.
     pub fn rearm(&mut self, now: Instant) -> Option<Instant> {
         let watch = self.watch.poll_timeout().map(|deadline| watch::on_grid(self.origin, now, deadline));
-        let next = [self.poll_transport_timeout(), self.rtcp.poll_timeout(), self.outgoing.poll_timeout(), watch];
+        let media = [self.rtcp.poll_timeout(), self.outgoing.poll_timeout()];
+        let media = if self.is_keyed_by_host() { [None; 2] } else { media };
+        let next = [self.poll_transport_timeout(), watch].into_iter().chain(media);
         // A deadline that has passed is served at once, but not at this very moment for ever.
-        let next = next.into_iter().flatten().min()?.max(now);
+        let next = next.flatten().min()?.max(now);
         if self.instance.is_none() || self.armed.is_some_and(|armed| armed <= next) {
             return None;
         }
