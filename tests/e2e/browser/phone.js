@@ -46,6 +46,8 @@ class Phone {
   }
 
   async answer({ pc = {} } = {}) {
+    // Whoever waits for the next call is not to find this one.
+    this.#events = this.#events.filter(({ name }) => name !== 'ringing');
     this.#session.answer({ ...(await this.#media()), pcConfig: pc });
   }
 
