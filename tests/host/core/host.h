@@ -14,9 +14,10 @@
 #include "asterisk/config.h"
 #include "asterisk/tcptls.h"
 
-/* What ast_get_version answers, and which DTLS layout ast_rtp_dtls_cfg_parse fills in. */
+/* What ast_get_version answers; which DTLS layout there is, and whether HTTP sessions have a stream. */
 void host_set_version(const char *version);
-void host_set_dtls_before_11_11(int before);
+void host_set_before_11_11(int before);
+int host_before_11_11(void);
 
 /* Where ast_config_load2 looks. */
 void host_set_config_directory(const char *directory);

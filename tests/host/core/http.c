@@ -107,8 +107,69 @@ static int stream_close(void *cookie)
 	return 0;
 }
 
+static ssize_t old_tls_read(void *cookie, char *buffer, size_t size)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	size_t held;
+	if (stream->from == stream->until) {
+		ssize_t got = recv(stream->fd, stream->held, sizeof stream->held, 0);
+		if (got <= 0)
+			return got;
+		for (ssize_t i = 0; i < got; i++)
+			stream->held[i] ^= HOST_TLS_MASK;
+		stream->from = 0;
+		stream->until = got;
+	}
+	held = stream->until - stream->from;
+	if (held > size)
+		held = size;
+	memcpy(buffer, stream->held + stream->from, held);
+	stream->from += held;
+	return held;
+}
+
+static ssize_t old_tls_write(void *cookie, const char *buffer, size_t size)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	char masked[4096];
+	if (size > sizeof masked)
+		size = sizeof masked;
+	for (size_t i = 0; i < size; i++)
+		masked[i] = buffer[i] ^ HOST_TLS_MASK;
+	return send(stream->fd, masked, size, MSG_NOSIGNAL);
+}
+
+static int old_tls_close(void *cookie)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	close(stream->fd);
+	free(stream);
+	return 0;
+}
+
+/*
+ * Before 11.10.1 there is no stream in the session: plain connections are read from `fd`, the others through `ssl`, and
+ * whether that waits is up to the socket. The last byte of a buffer is kept for a NUL.
+ */
+static ssize_t old_read(struct ast_tcptls_session_instance *ser, char *buf, size_t count)
+{
+	ssize_t got;
+	if (ser->fd == -1) {
+		errno = EIO;
+		return -1;
+	}
+	if (!ser->ssl)
+		return read(ser->fd, buf, count);
+	got = old_tls_read(ser->ssl, buf, count - 1);
+	if (got >= 0)
+		buf[got] = '\0';
+	return got;
+}
+
 ssize_t ast_tcptls_server_read(struct ast_tcptls_session_instance *ser, void *buf, size_t count)
 {
+	if (host_before_11_11())
+		return old_read(ser, buf, count);
 	if (!ser->stream_cookie || ser->stream_cookie->fd < 0) {
 		errno = EIO;
 		return -1;
@@ -118,6 +179,13 @@ ssize_t ast_tcptls_server_read(struct ast_tcptls_session_instance *ser, void *bu
 
 ssize_t ast_tcptls_server_write(struct ast_tcptls_session_instance *ser, const void *buf, size_t count)
 {
+	if (host_before_11_11()) {
+		if (ser->fd == -1) {
+			errno = EIO;
+			return -1;
+		}
+		return ser->ssl ? old_tls_write(ser->ssl, buf, count) : write(ser->fd, buf, count);
+	}
 	if (!ser->stream_cookie || ser->stream_cookie->fd < 0) {
 		errno = EIO;
 		return -1;
@@ -128,22 +196,32 @@ ssize_t ast_tcptls_server_write(struct ast_tcptls_session_instance *ser, const v
 static void session_destructor(void *object)
 {
 	struct ast_tcptls_session_instance *ser = object;
-	free(ser->stream_cookie);
+	if (!host_before_11_11())
+		free(ser->stream_cookie);
 }
+
+/* As long as the older struct is: valgrind sees who reaches behind it. */
+#define OLD_SESSION_SIZE 176
 
 static struct ast_tcptls_session_instance *session(int fd, int tls)
 {
 	static const cookie_io_functions_t functions = { .read = stream_read, .write = stream_write, .close = stream_close };
-	struct ast_tcptls_session_instance *ser = __ao2_alloc(sizeof *ser, session_destructor, AO2_ALLOC_OPT_LOCK_MUTEX);
-	struct ast_tcptls_stream *stream = calloc(1, sizeof *stream);
+	static const cookie_io_functions_t old = { .read = old_tls_read, .write = old_tls_write, .close = old_tls_close };
+	int before = host_before_11_11();
+	struct ast_tcptls_session_instance *ser =
+		__ao2_alloc(before ? OLD_SESSION_SIZE : sizeof *ser, session_destructor, AO2_ALLOC_OPT_LOCK_MUTEX);
+	struct ast_tcptls_stream *stream = before && !tls ? NULL : calloc(1, sizeof *stream);
 	struct sockaddr_in *address = (struct sockaddr_in *) &ser->remote_address.ss;
-	stream->fd = fd;
-	stream->tls = tls;
-	stream->timeout = -1;
-	stream->exclusive_input = 1;
-	ser->stream_cookie = stream;
+	if (stream) {
+		stream->fd = fd;
+		stream->tls = tls;
+		stream->timeout = -1;
+		stream->exclusive_input = 1;
+	}
 	ser->fd = fd;
-	ser->f = fopencookie(stream, "w+", functions);
+	if (!before)
+		ser->stream_cookie = stream;
+	ser->f = stream ? fopencookie(stream, "w+", before ? old : functions) : fdopen(fd, "w+");
 	/* The real one sets no buffer either: every fgetc is a read. */
 	setvbuf(ser->f, NULL, _IONBF, 0);
 	ser->ssl = tls ? (SSL *) stream : NULL;

@@ -38,9 +38,14 @@ const struct ast_channel_tech *ast_channel_tech(const struct ast_channel *chan)
 	return chan->tech;
 }
 
-void host_set_dtls_before_11_11(int before)
+void host_set_before_11_11(int before)
 {
 	before_11_11 = before;
+}
+
+int host_before_11_11(void)
+{
+	return before_11_11;
 }
 
 struct ast_rtp_engine *host_engine(void)

@@ -64,7 +64,7 @@ impl Host {
         // SAFETY: strings that live through the calls; the core copies them.
         unsafe {
             raw::host_set_version(version.as_ptr());
-            raw::host_set_dtls_before_11_11((kind == Kind::Oldest).into());
+            raw::host_set_before_11_11((kind == Kind::Oldest).into());
             raw::host_set_config_directory(path.as_ptr());
         }
         let host = Self { directory, _one_at_a_time: guard };

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    HostThread,
+    HostThread, eventually,
     rtp::{FRAME_LEN, Frame, Instance, Phone},
     webrtc::{Call, Offer},
     websocket::{self, Browser},
@@ -52,11 +52,17 @@ fn a_browser_that_took_sha_1_would_talk() {
 }
 
 #[test]
-fn a_websocket_echoes() {
+fn a_websocket_echoes_over_ws_and_wss() {
     let host = Host::start(Kind::Oldest);
     assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
-    let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
-    browser.send(websocket::TEXT, b"hello");
-    assert_eq!(browser.receive(), (websocket::TEXT, b"hello".to_vec()));
-    browser.close();
+    for tls in [false, true] {
+        let mut browser = Browser::connect("ws", tls, "echo").expect("a handshake");
+        for length in [0, 5, 1400, 60_000] {
+            let message = vec![b'a'; length];
+            browser.send(websocket::TEXT, &message);
+            assert_eq!(browser.receive(), (websocket::TEXT, message), "tls: {tls}");
+        }
+        browser.close();
+    }
+    assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
 }
