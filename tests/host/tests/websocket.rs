@@ -147,6 +147,25 @@ fn two_messages_in_one_segment_both_arrive_now() {
 }
 
 #[test]
+fn a_client_that_stops_reading_costs_nobody_else_time() {
+    let host = host();
+    let sip = Sip::register();
+    let mut deaf = Browser::connect("ws", false, "sip").expect("a handshake");
+    let flood = Browser::frame(TEXT, &[b'x'; 60_000]);
+    // Until the answers, which nobody reads, have filled everything up.
+    while deaf.try_send(&flood, Duration::from_millis(100)) {}
+    let mut other = Browser::connect("ws", false, "sip").expect("a handshake");
+    let began = Instant::now();
+    other.send(TEXT, b"OPTIONS");
+    assert_eq!(other.receive(), (TEXT, b"got: OPTIONS".to_vec()));
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    other.close();
+    deaf.hang_up();
+    drop(sip);
+    assert!(eventually(|| host.use_count(MODULE) == 0 && host.objects_alive() == 0));
+}
+
+#[test]
 fn a_frame_in_small_pieces_is_never_waited_for() {
     let _host = host();
     let _sip = Sip::register();
@@ -220,6 +239,8 @@ unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable
         let address = function_of_the_module!(remote_address: fn(Session) -> *mut sys::ast_sockaddr)(session);
         assert!((*address).len > 0);
         while wait(session) && answer_one(session) {}
+        assert!(wait(session), "chan_sip would stay in poll: a session that has ended is readable for good");
+        assert!(!answer_one(session), "and says so again");
         function_of_the_module!(unref: fn(Session))(session);
     }
 }

@@ -110,6 +110,13 @@ impl Browser {
         self.socket.write_all(&masked).expect("the server reads");
     }
 
+    /// Sends; `false` when the server does not take it in time, or has hung up.
+    pub fn try_send(&mut self, bytes: &[u8], within: Duration) -> bool {
+        assert!(!self.tls);
+        self.socket.set_write_timeout(Some(within)).expect("a timeout");
+        self.socket.write_all(bytes).is_ok()
+    }
+
     /// The next frame from the server: opcode and payload.
     pub fn receive(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 2];
