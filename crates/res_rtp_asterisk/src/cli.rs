@@ -1,7 +1,8 @@
-//! `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`.
+//! `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
@@ -10,7 +11,7 @@ use crate::config::Mux;
 use crate::debug::{self, Only, Switch};
 
 /// All of them.
-pub static COMMANDS: [Command; 4] = [
+pub static COMMANDS: [Command; 5] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Enable/Disable RTP debugging",
@@ -34,6 +35,12 @@ pub static COMMANDS: [Command; 4] = [
         summary: c"Show what rtp.conf says",
         usage: c"Usage: rtp show settings\n       Shows the settings that new calls begin with.\n",
         run: show_settings,
+    },
+    Command {
+        words: c"rtp show sessions",
+        summary: c"Show why there is no audio",
+        usage: c"Usage: rtp show sessions\n       Shows for each media session whether media flows, and if not, what it\n       waits for: ICE, DTLS, keys, the peer, or the channel.\n",
+        run: show_sessions,
     },
 ];
 
@@ -102,6 +109,19 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         settings.probation,
         yes(settings.ice)
     );
+    Outcome::Success
+}
+
+fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
+    let Some(globals) = crate::globals() else { return Outcome::Failure };
+    let sessions = globals.engine.shared().sessions();
+    for session in &sessions {
+        match session.with(|state| state.shown(Instant::now())) {
+            Some(shown) => cli_print!(invocation, "{shown}"),
+            None => cli_print!(invocation, "A session that failed, until the host lets go of it\n"),
+        }
+    }
+    cli_print!(invocation, "{} RTP sessions", sessions.len());
     Outcome::Success
 }
 

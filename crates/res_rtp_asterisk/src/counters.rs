@@ -51,11 +51,27 @@ impl Counters {
         }
     }
 
-    /// All that are not zero, for a line when the session ends.
-    pub fn told(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
-        NAMES.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
+    /// All that are not zero.
+    pub fn all(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
+        REASONS.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
     }
 }
+
+const REASONS: [Refused; 13] = [
+    Refused::Unknown,
+    Refused::Stun,
+    Refused::Dtls,
+    Refused::NoKeys,
+    Refused::Srtp,
+    Refused::Source,
+    Refused::Malformed,
+    Refused::Sequence,
+    Refused::RtcpOff,
+    Refused::PayloadType,
+    Refused::RingFull,
+    Refused::Unsendable,
+    Refused::KeysDue,
+];
 
 const NAMES: [&str; 13] = [
     "unknown",
@@ -72,3 +88,19 @@ const NAMES: [&str; 13] = [
     "unsendable",
     "not sent before keys",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_counts_under_its_own_name() {
+        let mut counters = Counters::default();
+        for (reason, name) in REASONS.into_iter().zip(NAMES) {
+            counters.add(reason);
+            assert_eq!(reason.name(), name);
+        }
+        assert_eq!(counters.all().count(), REASONS.len());
+        assert!(counters.all().all(|(_, count)| count == 1));
+    }
+}

@@ -103,6 +103,13 @@ impl Shared {
         self.table().sessions.insert(session.id(), Arc::clone(session));
     }
 
+    /// All sessions, oldest first.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        let mut sessions: Vec<_> = self.table().sessions.values().cloned().collect();
+        sessions.sort_unstable_by_key(|session| session.id());
+        sessions
+    }
+
     /// The thread takes this session up no more. It may be at it at this moment: whoever calls locks
     /// the session afterwards to wait for that.
     pub fn remove(&self, id: Id, sockets: [RawFd; 2]) {

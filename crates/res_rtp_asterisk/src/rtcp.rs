@@ -330,6 +330,16 @@ impl State {
         }
     }
 
+    /// For people.
+    pub fn shown_rtcp(&self) -> String {
+        let Some((component, (to, _))) = self.rtcp_route() else {
+            return if self.rtcp.is_on { "on, but there is no way for reports" } else { "off" }.to_owned();
+        };
+        let round_trip = &self.outgoing.sender.remote().round_trip;
+        let trip = if round_trip.count() > 0 { format!("{:.4} s", round_trip.last()) } else { "unknown".to_owned() };
+        format!("component {} to {to}, round trip {trip}", component.id())
+    }
+
     fn is_ice_active(&self) -> bool {
         self.ice.as_ref().is_some_and(|ice| ice.is_active())
     }

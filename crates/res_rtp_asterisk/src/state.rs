@@ -17,6 +17,7 @@ use crate::dtls::Dtls;
 use crate::ice_side::IceSide;
 use crate::notes::Note;
 use crate::outgoing::Outgoing;
+use crate::overdue::Overdue;
 use crate::pollable::Pollable;
 use crate::ring::Ring;
 use crate::rtcp::Rtcp;
@@ -63,6 +64,8 @@ pub struct State {
     pub watch: Watch,
     /// What was refused.
     pub counters: Counters,
+    /// Keys that do not come.
+    pub overdue: Overdue,
     /// To be told when the lock is open again.
     pub notes: Vec<Note>,
     /// The host has said that media may start.
@@ -114,6 +117,7 @@ impl State {
             ring: Ring::default(),
             watch: Watch::Off,
             counters: Counters::default(),
+            overdue: Overdue::default(),
             notes: Vec::new(),
             activated: false,
             stopped: false,
@@ -189,6 +193,7 @@ impl State {
             return;
         }
         self.handle_transport_timeout(now);
+        self.handle_keys_timeout(now);
         if !self.is_keyed_by_host() {
             self.handle_media_timeout(now);
         }
@@ -216,9 +221,10 @@ impl State {
     /// The next deadline, if the engine thread does not know one as early.
     pub fn rearm(&mut self, now: Instant) -> Option<Instant> {
         let watch = self.watch.poll_timeout().map(|deadline| watch::on_grid(self.origin, now, deadline));
+        self.watch_keys(now);
         let media = [self.rtcp.poll_timeout(), self.outgoing.poll_timeout()];
         let media = if self.is_keyed_by_host() { [None; 2] } else { media };
-        let next = [self.poll_transport_timeout(), watch].into_iter().chain(media);
+        let next = [self.poll_transport_timeout(), watch, self.overdue.poll_timeout()].into_iter().chain(media);
         // A deadline that has passed is served at once, but not at this very moment for ever.
         let next = next.flatten().min()?.max(now);
         if self.instance.is_none() || self.armed.is_some_and(|armed| armed <= next) {
@@ -233,9 +239,9 @@ impl State {
     pub fn end(&mut self) {
         let now = Instant::now();
         self.say_goodbye(now);
-        let refused: Vec<String> = self.counters.told().map(|(name, count)| format!("{name} {count}")).collect();
-        if !refused.is_empty() {
-            self.notes.push(Note::debug(1, format!("RTP session refused: {}", refused.join(", "))));
+        let refusals = self.shown(now).refusals();
+        if !refusals.is_empty() {
+            self.notes.push(Note::debug(1, format!("RTP session refused: {refusals}")));
         }
         if let Some(ice) = &mut self.ice {
             ice.stop();
