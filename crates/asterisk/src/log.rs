@@ -160,6 +160,9 @@ struct Facade;
 /// What protocol crates complain about is mostly what peers did: it may not fill the log.
 static COMPLAINTS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
 
+/// Nor may it while somebody looks for a fault with `core set debug`: a line for each datagram of a flood hides the rest.
+static DETAILS: RateLimit = RateLimit::new(Duration::from_secs(1), 50);
+
 impl ::log::Log for Facade {
     fn enabled(&self, metadata: &::log::Metadata<'_>) -> bool {
         match metadata.level() {
@@ -174,16 +177,15 @@ impl ::log::Log for Facade {
         if !self.enabled(record.metadata()) {
             return;
         }
+        let (level, limit) = match record.level() {
+            ::log::Level::Error | ::log::Level::Warn => (Level::Warning, &COMPLAINTS),
+            _ => (Level::Debug, &DETAILS),
+        };
         let (target, text) = (record.target(), record.args());
-        match record.level() {
-            ::log::Level::Error | ::log::Level::Warn => match COMPLAINTS.allow() {
-                None => {}
-                Some(0) => write(Level::Warning, format_args!("{target}: {text}")),
-                Some(dropped) => {
-                    write(Level::Warning, format_args!("{target}: {text} ({dropped} more lines left out)"));
-                }
-            },
-            _ => write(Level::Debug, format_args!("{target}: {text}")),
+        match limit.allow() {
+            None => {}
+            Some(0) => write(level, format_args!("{target}: {text}")),
+            Some(dropped) => write(level, format_args!("{target}: {text} ({dropped} more lines left out)")),
         }
     }
 
