@@ -7,11 +7,11 @@ use asterisk::rtp::Which;
 use ice::Component;
 use rtp::sending::Sender;
 use rtp::timestamp::{PictureTimeline, Span, Timeline};
-use rtp::{Header, packet::HEADER_LEN, telephone_event};
+use rtp::{Header, telephone_event};
 
 use crate::counters::Refused;
 use crate::debug;
-use crate::state::{LARGEST_DATAGRAM, State};
+use crate::state::State;
 use crate::transport::Protection;
 
 /// The sending side of a session.
@@ -27,7 +27,7 @@ pub struct Outgoing {
     last_payload_type: Option<u8>,
     /// Counts for reports, and what the peer's say.
     pub sender: Sender,
-    buffer: Box<[u8]>,
+    buffer: Vec<u8>,
 }
 
 /// A packet but for its header.
@@ -62,7 +62,7 @@ impl Outgoing {
             marker_due: false,
             last_payload_type: None,
             sender: Sender::new(ssrc),
-            buffer: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
+            buffer: Vec::new(),
         }
     }
 
@@ -192,19 +192,13 @@ impl State {
     }
 
     fn send_rtp(&mut self, _now: Instant, header: Header, payload: &[u8], route: Route) -> bool {
-        let mut buffer = std::mem::take(&mut self.outgoing.buffer);
-        let len = HEADER_LEN + payload.len();
-        let sent = match buffer.get_mut(..len) {
-            Some(packet) => {
-                header.write(packet);
-                if let Some(room) = packet.get_mut(HEADER_LEN..) {
-                    room.copy_from_slice(payload);
-                }
-                self.send_protected(Component::Rtp, Which::Rtp, packet, route)
-            }
-            None => false,
-        };
-        self.outgoing.buffer = buffer;
+        let mut packet = std::mem::take(&mut self.outgoing.buffer);
+        // Takes memory for the first packet, and for one that is larger than any before.
+        packet.clear();
+        packet.extend_from_slice(&header.to_bytes());
+        packet.extend_from_slice(payload);
+        let sent = self.send_protected(Component::Rtp, Which::Rtp, &mut packet, route);
+        self.outgoing.buffer = packet;
         self.outgoing.last_payload_type = Some(header.payload_type);
         if debug::RTP.wants(route.0) {
             self.notes.push(match sent {

@@ -79,7 +79,8 @@ pub struct State {
     /// The earliest deadline that the engine thread knows of.
     armed: Option<Instant>,
     origin: Instant,
-    scratch: Box<[u8]>,
+    /// For datagrams that the engine thread takes; empty until it does.
+    scratch: Vec<u8>,
 }
 
 /// A datagram of any legal size fits.
@@ -125,7 +126,7 @@ impl State {
             told_remote: None,
             armed: None,
             origin: settings.origin,
-            scratch: vec![0; LARGEST_DATAGRAM].into_boxed_slice(),
+            scratch: Vec::new(),
             settings,
         }
     }
@@ -157,6 +158,7 @@ impl State {
     /// The engine thread reads for a channel that does not.
     pub fn take_from_socket(&mut self, now: Instant, component: Component) {
         let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(LARGEST_DATAGRAM, 0);
         let only_for_host = self.is_keyed_by_host();
         for _ in 0..BURST {
             let Some(received) = self.socket(component).receive(&mut scratch) else { break };
