@@ -202,23 +202,26 @@ fn both_layouts_of_dtls_reach_the_same_session() {
 fn the_configuration_of_an_old_host_reads_like_that_of_a_new_one() {
     let mut call = Call::new();
     let path = c"/etc/asterisk/keys/asterisk.pem".as_ptr().cast_mut();
-    let mut old = sys::ast_rtp_dtls_cfg_before_11_11 { certfile: path, ..Default::default() };
+    let mut old = sys::ast_rtp_dtls_cfg_before_11_11 { certfile: path, cafile: path, ..Default::default() };
     old.set_enabled(1);
     old.set_verify(1);
-    let mut new =
-        sys::ast_rtp_dtls_cfg { certfile: path, hash: sys::AST_RTP_DTLS_HASH_SHA1, verify: 3, ..Default::default() };
+    let hash = sys::AST_RTP_DTLS_HASH_SHA1;
+    let mut new = sys::ast_rtp_dtls_cfg { certfile: path, cafile: path, hash, verify: 3, ..Default::default() };
     new.set_enabled(1);
+    let without_authorities = sys::ast_rtp_dtls_cfg_before_11_11 { cafile: std::ptr::null_mut(), ..old };
     let instance = call.instance();
     // SAFETY: as hosts of either age call it; the string is static.
     unsafe {
         let table = dtls::table_before_11_11::<Session>();
         assert_eq!(table.set_configuration.unwrap()(instance, &raw const old), 0);
         assert_eq!(dtls::table::<Session>().set_configuration.unwrap()(instance, &raw const new), 0);
+        assert_eq!(table.set_configuration.unwrap()(instance, &raw const without_authorities), 0);
     }
     let heard = call.session();
     let heard = heard.heard.lock().unwrap();
     assert!(heard[0].contains(r#"enabled: true, verify_fingerprint: true, verify_certificate: true"#), "{}", heard[0]);
     assert_eq!(heard[0], heard[1]);
+    assert!(heard[2].contains("verify_fingerprint: true, verify_certificate: false"), "{}", heard[2]);
     drop(heard);
     destroy(call);
 }
