@@ -82,6 +82,11 @@ class Phone {
     this.#session.terminate();
   }
 
+  /** Sends the far end to another number (REFER, blind). */
+  transfer(number) {
+    this.#session.refer(`sip:${number}@${this.#agent.configuration.uri.host}`);
+  }
+
   /** How much of what is heard during `seconds` is each of these tones; see `Ear.listen`. */
   listen(frequencies, seconds) {
     return this.#ear.listen(frequencies, seconds);

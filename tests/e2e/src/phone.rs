@@ -212,6 +212,11 @@ impl Phone {
         self.ask("dtmf", json!([digits])).map(drop)
     }
 
+    /// Sends the far end to another number.
+    pub fn transfer(&mut self, number: &str) -> Result {
+        self.ask("transfer", json!([number])).map(drop)
+    }
+
     /// Ends the call.
     pub fn hangup(&mut self) -> Result {
         self.ask("hangup", json!([])).map(drop)

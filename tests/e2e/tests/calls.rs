@@ -7,7 +7,7 @@ use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux, Transport};
 use e2e::proof::EchoCall;
-use e2e::site::{Site, VOICE};
+use e2e::site::{ANNOUNCEMENT, Site, VOICE};
 
 /// The second browser sends another tone, so that nobody takes an echo for an answer.
 const OTHER_VOICE: f64 = 1500.0;
@@ -30,6 +30,35 @@ fn chromium_that_negotiates_rtcp_mux_is_called() -> Result {
 #[test]
 fn firefox_that_negotiates_rtcp_mux_is_called() -> Result {
     is_called(Browser::Firefox, RtcpMux::Negotiate, "called-nego-firefox")
+}
+
+#[test]
+fn chromium_lets_it_ring_for_40_seconds_and_answers() -> Result {
+    answers_late(Browser::Chromium, "late-chromium")
+}
+
+#[test]
+fn firefox_lets_it_ring_for_40_seconds_and_answers() -> Result {
+    answers_late(Browser::Firefox, "late-firefox")
+}
+
+#[test]
+fn chromium_transfers_firefox_to_echo() -> Result {
+    let Some(lab) = Lab::start("transfer", &Site::default())? else { return Ok(()) };
+    let mut chromium = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let mut firefox = Phone::with_voice(&lab, Browser::Firefox, "1002", OTHER_VOICE)?;
+    firefox.register(&lab, Transport::Plain)?;
+    chromium.dial("1002", RtcpMux::Require)?;
+    firefox.answer(RtcpMux::Require)?;
+    chromium.connected(Duration::from_secs(15))?;
+    chromium.hears(OTHER_VOICE)?;
+    chromium.transfer("echo")?;
+    firefox.hears(ANNOUNCEMENT)?;
+    // Whoever transfers ends its own part (RFC 3515 §2.4.5).
+    chromium.hangup()?;
+    firefox.hears(OTHER_VOICE)?;
+    firefox.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
 }
 
 #[test]
@@ -106,6 +135,17 @@ fn is_called(browser: Browser, rtcp: RtcpMux, name: &str) -> Result {
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     lab.originate("1001", "echo")?;
     phone.answer(rtcp)?;
+    phone.connected(Duration::from_secs(15))?;
+    EchoCall::SHORT.prove(&lab, &mut phone).map(drop)
+}
+
+fn answers_late(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    lab.originate("1001", "echo")?;
+    phone.until(&["ringing"], Duration::from_secs(15))?;
+    thread::sleep(Duration::from_secs(40));
+    phone.answer(RtcpMux::Require)?;
     phone.connected(Duration::from_secs(15))?;
     EchoCall::SHORT.prove(&lab, &mut phone).map(drop)
 }
