@@ -197,8 +197,13 @@ impl State {
                 return;
             }
             ice::Event::ConsentLost { component } => {
-                self.warn(&format!("ICE: the peer stopped answering on component {}, sending pauses", component.id()));
-                return;
+                let text = format!("ICE: the peer stopped answering on component {}, sending pauses", component.id());
+                // After the call nobody answers any more; chan_sip keeps the instance for a while.
+                if component == Component::Rtp && !self.stopped {
+                    self.warn(&text);
+                    return;
+                }
+                text
             }
             ice::Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
             other => format!("ICE: {other:?}"),
