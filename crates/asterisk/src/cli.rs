@@ -4,6 +4,7 @@ use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
 use std::ptr;
 use std::slice;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use crate::fence::fence;
@@ -111,17 +112,27 @@ impl Drop for Commands {
     }
 }
 
-/// The host refuses while the command is running, so this may have to wait.
+/// Waits until nobody runs the command. The host keeps one that is running in its list, and answers 0 all the same; and
+/// it may begin to run one between looking and taking it out.
 fn let_go(entry: *mut Entry) -> bool {
+    // SAFETY: made by `register` and freed only by `drop`, which calls us first.
+    let (raw, command) = unsafe { (&raw mut (*entry).raw, (*entry).command) };
+    // SAFETY: an aligned int of the same entry, which the host counts up and down with atomic operations.
+    let in_use = unsafe { AtomicI32::from_ptr(&raw mut (*raw).inuse) };
     for _ in 0..500 {
-        // SAFETY: registered by `register`, freed only after this succeeds.
-        if unsafe { sys::ast_cli_unregister_multiple(&raw mut (*entry).raw, 1) } == 0 {
-            return true;
+        if in_use.load(Ordering::Acquire) == 0 {
+            // SAFETY: as above; taking out what is out already is harmless. The host frees these words when it does.
+            let is_out = unsafe {
+                sys::ast_cli_unregister_multiple(raw, 1);
+                (*raw)._full_cmd.is_null()
+            };
+            if is_out && in_use.load(Ordering::Acquire) == 0 {
+                return true;
+            }
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    // SAFETY: alive, as the host still has it.
-    error!("the command '{}' is still in use", unsafe { (*entry).command }.words.to_string_lossy());
+    error!("the command '{}' is still in use", command.words.to_string_lossy());
     false
 }
 
@@ -172,5 +183,33 @@ unsafe fn invocation<'a>(raw: *const sys::ast_cli_entry, arguments: *const sys::
         let words = usize::try_from((*raw).args).unwrap_or(0);
         let arguments_list = if argv.is_null() { &[] } else { slice::from_raw_parts(argv, count) };
         Invocation { descriptor: (*arguments).fd, arguments: arguments_list, words }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_running_is_waited_for() {
+        static COMMANDS: [Command; 1] =
+            [Command { words: c"a b", summary: c"", usage: c"", run: |_| Outcome::Success }];
+        let commands = register(&COMMANDS).unwrap();
+        let entry = commands.0[0];
+        // SAFETY: the entry lives until `commands` is dropped, which waits for the thread below to count down.
+        let in_use = unsafe { AtomicI32::from_ptr(&raw mut (*entry).raw.inuse) };
+        in_use.store(1, Ordering::Release);
+        let has_returned = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                std::thread::sleep(Duration::from_millis(30));
+                has_returned.store(true, Ordering::Release);
+                in_use.store(0, Ordering::Release);
+            });
+            drop(commands);
+            assert!(has_returned.load(Ordering::Acquire));
+        });
     }
 }

@@ -210,3 +210,25 @@ unsafe extern "C" fn ast_rtp_instance_get_prop(
 unsafe extern "C" fn ast_channel_tech(_channel: *const sys::ast_channel) -> *const sys::ast_channel_tech {
     ptr::null()
 }
+
+/// What stands in for the words that the host keeps of a command in its list.
+static WORDS: c_char = 0;
+
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ast_cli_register_multiple(entry: *mut sys::ast_cli_entry, _len: c_int) -> c_int {
+    // SAFETY: the crate registers one at a time, and leaves it alone.
+    unsafe { (*entry)._full_cmd = (&raw const WORDS).cast_mut() };
+    0
+}
+
+/// As the host does: a command that is running stays in the list, and the answer is the same.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ast_cli_unregister_multiple(entry: *mut sys::ast_cli_entry, _len: c_int) -> c_int {
+    // SAFETY: registered before; the count is only ever changed by atomic operations.
+    unsafe {
+        if AtomicI32::from_ptr(&raw mut (*entry).inuse).load(Ordering::Acquire) == 0 {
+            (*entry)._full_cmd = ptr::null_mut();
+        }
+    }
+    0
+}
