@@ -44,7 +44,7 @@ pub fn register<H: Handler>() -> Result<Uri<H>, Failed> {
     linked.map(|()| uri)
 }
 
-/// A path in the host's HTTP server; dropping it removes the path. Wraps `ast_http_uri_unlink`.
+/// A path in the host's HTTP server; dropping it removes the path.
 #[derive(Debug)]
 pub struct Uri<H: Handler>(NonNull<sys::ast_http_uri>, PhantomData<fn(H)>);
 
@@ -53,10 +53,20 @@ unsafe impl<H: Handler> Send for Uri<H> {}
 // SAFETY: likewise.
 unsafe impl<H: Handler> Sync for Uri<H> {}
 
+impl<H: Handler> Uri<H> {
+    /// Removes the path. Wraps `ast_http_uri_unlink`.
+    ///
+    /// The host looks paths up under its lock and calls their handlers without: a thread that has just found this one
+    /// still reads from it, and calls. Give it a moment before the drop.
+    pub fn unlink(&self) {
+        // SAFETY: `register` linked it, and it stays where it is until the drop. Unlinking twice is harmless.
+        unsafe { sys::ast_http_uri_unlink(self.0.as_ptr()) };
+    }
+}
+
 impl<H: Handler> Drop for Uri<H> {
     fn drop(&mut self) {
-        // SAFETY: unlinking what is not in the list is harmless, and afterwards nobody finds it any more.
-        unsafe { sys::ast_http_uri_unlink(self.0.as_ptr()) };
+        self.unlink();
         // SAFETY: made by `Box::into_raw` in `register`.
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }

@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The same for a protocol that goes on its own: its module goes away whatever we say.
 const PROTOCOL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a few returns take, with a lot to spare.
+/// What the threads of the host take that have just found `/ws`, or are returning from our code, with a lot to spare.
 const ON_THE_WAY_OUT: Duration = Duration::from_millis(50);
 
 #[derive(Debug, thiserror::Error)]
@@ -84,8 +84,10 @@ pub fn start() -> Result<(), StartError> {
 /// thread would return into code that is gone. May be called again then.
 pub fn stop() -> Result<(), Failed> {
     let Some(running) = running() else { return Ok(()) };
-    drop(lock(&running.uri).take());
-    let was_busy = !running.driver.sessions(None).is_empty();
+    let uri = lock(&running.uri).take();
+    if let Some(uri) = &uri {
+        uri.unlink();
+    }
     for protocol in running.protocols.all() {
         running.end_sessions(&protocol);
     }
@@ -102,11 +104,9 @@ pub fn stop() -> Result<(), Failed> {
     running.driver.stop();
     drop(lock(&running.thread).take());
     *slot() = None;
-    if was_busy {
-        // The threads of the host that were in those callbacks are on their way out of our code, which is about to be
-        // unmapped, and nothing tells when the last of them has left.
-        std::thread::sleep(ON_THE_WAY_OUT);
-    }
+    // `uri` and our code are about to go, and nothing tells when the last of those threads has left them.
+    std::thread::sleep(ON_THE_WAY_OUT);
+    drop(uri);
     Ok(())
 }
 
