@@ -135,18 +135,15 @@ impl Driver {
     }
 
     /// Waits for something on a socket, from now on.
-    pub fn watch(&self, watch: &mut Watch, socket: RawFd, interest: Interest) {
-        let changed = match watch.interest {
-            None if interest == Interest::Nothing => return,
-            Some(same) if same == interest => return,
-            None => self.epoll.add(socket, interest.events(), watch.id),
-            Some(_) => self.epoll.modify(socket, interest.events(), watch.id),
-        };
-        match changed {
-            Ok(()) => watch.interest = Some(interest),
-            // Deadlines still run, so the session ends.
-            Err(error) => asterisk::error!("WebSocket: cannot wait for a socket: {error}"),
+    pub fn watch(&self, watch: &mut Watch, socket: RawFd, interest: Interest) -> io::Result<()> {
+        match watch.interest {
+            None if interest == Interest::Nothing => return Ok(()),
+            Some(same) if same == interest => return Ok(()),
+            None => self.epoll.add(socket, interest.events(), watch.id)?,
+            Some(_) => self.epoll.modify(socket, interest.events(), watch.id)?,
         }
+        watch.interest = Some(interest);
+        Ok(())
     }
 
     /// Calls [`Session::handle_timeout`] at `deadline` or earlier.
@@ -210,7 +207,8 @@ impl Driver {
             true
         });
         if !survived {
-            session.cut(websocket::CloseCode::INTERNAL_ERROR);
+            // It takes apart what the panic left, and may meet the same.
+            fence("websocket thread", (), || session.cut(websocket::CloseCode::INTERNAL_ERROR));
         }
     }
 

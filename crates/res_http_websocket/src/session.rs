@@ -305,8 +305,9 @@ impl State {
             true => self.descriptor.set_ready(self.connection.has_event() || self.may_hold_more),
             false => self.descriptor.end(stream.fd()),
         };
-        report(shown);
-        driver.watch(&mut self.watch, stream.fd(), interest);
+        report(stream, shown);
+        // Without it deadlines still run, so the session ends.
+        report(stream, driver.watch(&mut self.watch, stream.fd(), interest));
         driver.arm(&mut self.watch, now, self.connection.poll_timeout());
     }
 
@@ -335,14 +336,15 @@ impl State {
                 break;
             }
         }
-        report(self.descriptor.end(stream.fd()));
+        report(&stream, self.descriptor.end(stream.fd()));
         driver.forget(&mut self.watch, stream.fd());
     }
 }
 
-/// The kernel has no memory for the descriptor: the consumer may miss something, and only the log can say so.
-fn report(shown: io::Result<()>) {
-    if let Err(error) = shown {
-        asterisk::error!("WebSocket: descriptor of a session: {error}");
+/// The kernel has no memory for its part: somebody may miss something, and only the log can say so.
+fn report(stream: &http::Connection, waiting: io::Result<()>) {
+    if let Err(error) = waiting {
+        let peer = Peer(stream.remote_address().to_std());
+        asterisk::error!("WebSocket: connection from {peer}: cannot wait for its socket: {error}");
     }
 }
