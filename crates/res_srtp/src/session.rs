@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use asterisk::limit::RateLimit;
 use asterisk::module::UseCount;
-use asterisk::{Failed, error, sys, warning};
+use asterisk::{Failed, SockAddr, error, sys, warning};
 use media_srtp::{Error, MAX_TRAILER_LEN, Policy, Streams};
 
 /// RTP or RTCP.
@@ -40,11 +40,11 @@ struct State {
     callback: Callback,
 }
 
-/// Only ever handed back to the host, with the callback that it set.
+/// Whose packets these are; the host owns the session with it, so it outlives the session's use.
 #[derive(Clone, Copy)]
 struct Instance(*mut sys::ast_rtp_instance);
 
-// SAFETY: the pointer is not followed here.
+// SAFETY: the pointer is followed by functions of the host alone, which take it on any thread.
 unsafe impl Send for Instance {}
 // SAFETY: likewise.
 unsafe impl Sync for Instance {}
@@ -132,9 +132,9 @@ impl Session {
         };
         answer.map_err(|error| {
             if error.is_peers_fault() {
-                refuse(error);
+                self.refuse(error);
             } else {
-                error!("SRTP: {error}");
+                error!("SRTP: a packet from {} was not decrypted: {error}", self.instance);
             }
             Failed
         })
@@ -142,23 +142,14 @@ impl Session {
 
     /// Encrypts a copy; where it lies and how long it is. It stays until the next packet of the same kind.
     pub fn protect(&self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Failed> {
-        let mut state = self.state()?;
-        let State { session, rtp, rtcp, .. } = &mut *state;
-        let (buffer, protect): (_, fn(&mut _, &mut [u8], usize) -> _) = match which {
-            Which::Rtp => (rtp, media_srtp::Session::protect_rtp),
-            Which::Rtcp => (rtcp, media_srtp::Session::protect_rtcp),
-        };
-        let room = buffer.get_mut(..packet.len()).filter(|_| packet.len() <= PACKET_LEN).ok_or(Failed)?;
-        room.copy_from_slice(packet);
-        match protect(session, buffer, packet.len()) {
-            Ok(len) => Ok((buffer.as_mut_ptr(), len)),
-            Err(error) => {
-                if REFUSALS.allow().is_some() {
-                    warning!("SRTP: a packet was not protected: {error}");
-                }
-                Err(Failed)
+        let protected = self.state()?.protect(packet, which);
+        protected.map_err(|error| {
+            if let Some(more) = REFUSALS.allow() {
+                let to = self.instance;
+                warning!("SRTP: a packet to {to} was not encrypted: {error}, {more} more since the last such line");
             }
-        }
+            Failed
+        })
     }
 
     /// Whether the host set a callback that found a policy. It may come back to us, so the lock is open.
@@ -174,8 +165,33 @@ impl Session {
         }
     }
 
+    /// Replays are an everyday thing on a network that repeats packets; what does not authenticate is worth a line.
+    fn refuse(&self, error: Error) {
+        let from = self.instance;
+        if matches!(error, Error::Replayed | Error::TooOld) {
+            asterisk::debug!(3, "SRTP: a packet from {from}: {error}");
+        } else if let Some(more) = REFUSALS.allow() {
+            warning!("SRTP: a packet from {from} was refused: {error}, {more} more since the last such line");
+        }
+    }
+
     fn state(&self) -> Result<MutexGuard<'_, State>, Failed> {
         self.state.lock().map_err(|_| Failed)
+    }
+}
+
+/// Where the peer receives, as far as the host knows.
+impl std::fmt::Display for Instance {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut address = SockAddr::null();
+        if !self.0.is_null() {
+            // SAFETY: live while the host uses the session, as only then a line is written; the address is ours.
+            unsafe { sys::ast_rtp_instance_get_remote_address(self.0, address.as_mut_ptr()) };
+        }
+        match address.to_std() {
+            Some(peer) => write!(f, "{peer}"),
+            None => f.write_str("nowhere"),
+        }
     }
 }
 
@@ -204,6 +220,18 @@ impl State {
         Ok(())
     }
 
+    fn protect(&mut self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Error> {
+        let Self { session, rtp, rtcp, .. } = self;
+        let (buffer, protect): (_, fn(&mut _, &mut [u8], usize) -> _) = match which {
+            Which::Rtp => (rtp, media_srtp::Session::protect_rtp),
+            Which::Rtcp => (rtcp, media_srtp::Session::protect_rtcp),
+        };
+        let needed = packet.len() + MAX_TRAILER_LEN;
+        buffer.get_mut(..packet.len()).ok_or(Error::BufferTooSmall { needed })?.copy_from_slice(packet);
+        let len = protect(session, buffer, packet.len())?;
+        Ok((buffer.as_mut_ptr(), len))
+    }
+
     fn unprotect(&mut self, packet: &mut [u8], which: Which) -> Result<usize, Error> {
         match which {
             Which::Rtp => self.session.unprotect_rtp(packet),
@@ -217,13 +245,4 @@ fn session_with(policy: &Policy) -> Result<media_srtp::Session, Failed> {
         error!("SRTP: no session: {error}");
         Failed
     })
-}
-
-/// Replays are an everyday thing on a network that repeats packets; what does not authenticate is worth a line.
-fn refuse(error: Error) {
-    if matches!(error, Error::Replayed | Error::TooOld) {
-        asterisk::debug!(3, "SRTP: {error}");
-    } else if let Some(more) = REFUSALS.allow() {
-        warning!("SRTP: a packet was refused: {error}, {more} more since the last such line");
-    }
 }
