@@ -18,7 +18,7 @@ enum ast_srtp_suite {
 };
 
 struct ast_srtp_cb {
-	/** Asked for a policy when a packet names an SSRC without one; anything but 0 gives up. */
+	/** Asked for a policy when a packet names an SSRC without one; a negative answer gives up. */
 	int (*no_ctx)(struct ast_rtp_instance *, unsigned long, void *);
 };
 
