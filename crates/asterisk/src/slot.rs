@@ -48,9 +48,7 @@ impl FrameSlot {
     /// With room for `capacity` bytes of datagram.
     pub fn new(capacity: usize) -> Self {
         let buffer = vec![0_u8; HEADROOM + capacity].into_boxed_slice();
-        // unwrap: a box is never null.
-        let pointer = |raw| NonNull::new(raw).unwrap();
-        Self { frame: pointer(Box::into_raw(Box::new(blank()))), buffer: NonNull::new(Box::into_raw(buffer)).unwrap() }
+        Self { frame: NonNull::from(Box::leak(Box::new(blank()))), buffer: NonNull::from(Box::leak(buffer)) }
     }
 
     /// Where to receive into. Overwrites what the last frame of this slot said, which the host is done with.
