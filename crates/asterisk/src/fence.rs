@@ -1,7 +1,7 @@
 //! The fence between C and Rust: the only place that knows about panics.
 //!
 //! A panic that reached C would end every call on the machine; here it costs one. The default panic hook prints through
-//! `std::thread` and would pin the module in memory (a host thread keeps what it touched), so [`install_hook`] puts a
+//! `std::thread` and would pin the module in memory (a host thread keeps what it touched), so `install_hook` puts a
 //! silent one in its place that only remembers where it happened, for the line that [`fence`] then logs.
 
 use std::any::Any;

@@ -2,7 +2,7 @@
 //!
 //! The stream of a connection belongs to the host, and so does the `SSL` inside: it is read and written through
 //! `ast_tcptls_server_read` and `_write` only, one call at a time, and closed by `fclose`, once. What differs between
-//! hosts is in [`Stream`]: since 11.10.1 a stream waits for its socket unless told otherwise; before, it does what
+//! hosts is in `Stream`: since 11.10.1 a stream waits for its socket unless told otherwise; before, it does what
 //! the socket does.
 
 use std::ffi::{CStr, c_char, c_int};

@@ -1,7 +1,7 @@
 //! The host's log. Text is formatted here and handed over behind a `"%s"`, never as a format; control characters that a
 //! peer may have put into it are escaped, so that a line stays a line.
 //!
-//! Protocol crates log through the `log` facade; [`install_facade`] makes their records arrive here too.
+//! Protocol crates log through the `log` facade; `install_facade` makes their records arrive here too.
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt::{self, Write as _};

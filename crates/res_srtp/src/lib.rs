@@ -1,7 +1,7 @@
 //! `res_srtp.so`: the two tables through which the core, chan_sip and the RTP engine reach SRTP (RFC 3711).
 //!
 //! Glue only: sessions and policies are in the `media-srtp` crate, which owns libsrtp's. Here is what C knows of them: a
-//! [`session::Session`] is C's `ast_srtp`, a [`policy::Policy`] its `ast_srtp_policy`.
+//! `session::Session` is C's `ast_srtp`, a `policy::Policy` its `ast_srtp_policy`.
 //!
 //! - A packet that was seen before, or that does not authenticate, is refused with -1 and EAGAIN, and changes nothing. The
 //!   original made its session anew when an old packet arrived.
