@@ -39,28 +39,28 @@ pub struct Accepted<'a> {
 #[non_exhaustive]
 pub enum Refusal {
     /// RFC 6455 §4.2.1: the method is GET.
-    #[error("not a GET request")]
+    #[error("the method is not GET")]
     Method,
     /// RFC 6455 §4.2.1 item 3.
-    #[error("did not request WebSocket")]
+    #[error("no Upgrade header that asks for websocket")]
     NoUpgrade,
     /// RFC 6455 §4.2.1 item 4.
-    #[error("Connection header without the token Upgrade")]
+    #[error("no Connection header with the token Upgrade")]
     NoConnectionUpgrade,
     /// RFC 6455 §4.2.1 item 2.
     #[error("no Host header")]
     NoHost,
     /// RFC 6455 §4.2.1 item 5: 16 bytes in base64.
-    #[error("missing or bad Sec-WebSocket-Key")]
+    #[error("Sec-WebSocket-Key missing, or not 16 bytes in base64")]
     Key,
     /// RFC 6455 §4.2.1 item 6.
-    #[error("unsupported version chosen")]
+    #[error("Sec-WebSocket-Version is none of {VERSIONS}")]
     Version,
     /// Nobody to hand the session to.
-    #[error("no protocols requested")]
+    #[error("no Sec-WebSocket-Protocol header")]
     NoProtocol,
     /// Nobody to hand the session to.
-    #[error("no protocols out of those requested supported")]
+    #[error("none of the subprotocols that it asks for is registered")]
     UnknownProtocol,
 }
 
