@@ -81,8 +81,8 @@ impl End {
     fn new(suite: sys::ast_srtp_suite, receiving: &[u8], sending: &[u8], ssrc: u32) -> Self {
         let mut srtp = ptr::null_mut();
         let inbound = Policy::new(suite, receiving, Streams::AnyInbound);
-        // SAFETY: a place for the answer; the instance is only handed on to callbacks that nobody set.
-        let failed = unsafe { res().create.expect("there")(&raw mut srtp, ptr::dangling_mut(), inbound.0) };
+        // SAFETY: a place for the answer. There is no instance, so the log has no peer to name.
+        let failed = unsafe { res().create.expect("there")(&raw mut srtp, ptr::null_mut(), inbound.0) };
         assert!(failed == 0 && !srtp.is_null());
         let end = Self(srtp);
         let outbound = Policy::new(suite, sending, Streams::Outbound(ssrc));
@@ -101,7 +101,7 @@ impl End {
         let outbound = Policy::new(suite, sending, Streams::Outbound(ssrc));
         // SAFETY: both live for the length of the calls.
         unsafe {
-            assert_eq!(res().replace.expect("there")(&raw mut self.0, ptr::dangling_mut(), inbound.0), 0);
+            assert_eq!(res().replace.expect("there")(&raw mut self.0, ptr::null_mut(), inbound.0), 0);
             assert_eq!(res().add_stream.expect("there")(self.0, outbound.0), 0);
         }
         assert_eq!(self.0, before, "another thread may hold the pointer");
@@ -233,7 +233,7 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(table.set_suite.expect("there")(policy, sys::AST_AES_CM_128_HMAC_SHA1_80), 0);
         table.set_master_key.expect("there")(policy, KEY.as_ptr(), 3, SALT.as_ptr(), SALT.len());
         let mut srtp = ptr::null_mut();
-        assert!(res().create.expect("there")(&raw mut srtp, ptr::dangling_mut(), policy) < 0, "a short key");
+        assert!(res().create.expect("there")(&raw mut srtp, ptr::null_mut(), policy) < 0, "a short key");
         assert!(srtp.is_null());
         table.destroy.expect("there")(policy);
     }
