@@ -39,7 +39,6 @@ pub enum Outcome {
 pub struct Invocation<'a> {
     descriptor: c_int,
     arguments: &'a [*const c_char],
-    words: usize,
 }
 
 impl<'a> Invocation<'a> {
@@ -52,11 +51,6 @@ impl<'a> Invocation<'a> {
     /// One of the words that were typed.
     pub fn argument(&self, index: usize) -> Option<&'a str> {
         self.arguments().nth(index)
-    }
-
-    /// How many words the command itself has, counting each alternative as one.
-    pub fn command_words(&self) -> usize {
-        self.words
     }
 
     /// Prints to whoever typed it; see [`cli_print!`](crate::cli_print!). Wraps `ast_cli`.
@@ -163,7 +157,7 @@ unsafe extern "C" fn handle(
         sys::CLI_GENERATE => ptr::null_mut(),
         _ => {
             // SAFETY: for everything else the host passes its arguments, which stay for the call.
-            let invocation = unsafe { invocation(raw, arguments) };
+            let invocation = unsafe { invocation(arguments) };
             match fence("a console command", Outcome::Failure, || (command.run)(&invocation)) {
                 Outcome::Success => sys::CLI_SUCCESS,
                 Outcome::ShowUsage => sys::CLI_SHOWUSAGE,
@@ -174,15 +168,14 @@ unsafe extern "C" fn handle(
 }
 
 /// # Safety
-/// Both are as the host passes them to a handler, and stay for `'a`.
-unsafe fn invocation<'a>(raw: *const sys::ast_cli_entry, arguments: *const sys::ast_cli_args) -> Invocation<'a> {
-    // SAFETY: the caller vouches for both; `argv` holds `argc` strings.
+/// It is as the host passes it to a handler, and stays for `'a`.
+unsafe fn invocation<'a>(arguments: *const sys::ast_cli_args) -> Invocation<'a> {
+    // SAFETY: the caller vouches for it; `argv` holds `argc` strings.
     unsafe {
         let count = usize::try_from((*arguments).argc).unwrap_or(0);
         let argv = (*arguments).argv;
-        let words = usize::try_from((*raw).args).unwrap_or(0);
         let arguments_list = if argv.is_null() { &[] } else { slice::from_raw_parts(argv, count) };
-        Invocation { descriptor: (*arguments).fd, arguments: arguments_list, words }
+        Invocation { descriptor: (*arguments).fd, arguments: arguments_list }
     }
 }
 

@@ -125,12 +125,6 @@ impl<'a> FrameRef<'a> {
         time::from_timeval(&self.raw().delivery)
     }
 
-    /// Where it came from, for the log.
-    pub fn source(&self) -> Option<&'a str> {
-        // SAFETY: null or a string that stays as long as the frame.
-        unsafe { crate::log::text(self.raw().src) }
-    }
-
     /// What C calls it.
     pub fn as_ptr(&self) -> *mut sys::ast_frame {
         self.0.as_ptr()

@@ -148,16 +148,6 @@ impl<'a> Request<'a> {
         sockaddr::from_host(&self.instance().remote_address)
     }
 
-    /// Whether it came over TLS.
-    pub fn is_secure(&self) -> bool {
-        !self.instance().ssl.is_null()
-    }
-
-    /// The host's session.
-    pub fn raw(&self) -> *mut sys::ast_tcptls_session_instance {
-        self.session.as_ptr()
-    }
-
     /// Sends a response as it is. It may wait for the peer, as everything that the host does on this thread.
     pub fn respond(&self, response: &[u8]) -> io::Result<()> {
         let file = self.instance().f.cast::<libc::FILE>();
@@ -204,11 +194,6 @@ impl<'a> Variables<'a> {
         })
         // SAFETY: strings of that list.
         .filter_map(|variable| unsafe { Some((text(variable.name)?, text(variable.value)?)) })
-    }
-
-    /// The first value of that name, whose case does not matter.
-    pub fn get(&self, name: &str) -> Option<&'a str> {
-        self.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// For a callback in C.

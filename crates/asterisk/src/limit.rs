@@ -1,7 +1,5 @@
 //! Limits for log lines that a stranger can provoke: the log of a busy host is not for strangers to write in.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,37 +25,6 @@ impl RateLimit {
         window.allow(time::monotonic(), self.per, self.burst)
     }
 }
-
-/// The same, counted for each address on its own.
-#[derive(Debug)]
-pub struct PeerLimit {
-    per: Duration,
-    burst: u32,
-    windows: Mutex<BTreeMap<IpAddr, Window>>,
-}
-
-impl PeerLimit {
-    /// A limit to keep in a `static`.
-    pub const fn new(per: Duration, burst: u32) -> Self {
-        Self { per, burst, windows: Mutex::new(BTreeMap::new()) }
-    }
-
-    /// Whether one more line may be written about this peer; if so, how many were left out since the last one.
-    pub fn allow(&self, peer: IpAddr) -> Option<u64> {
-        let now = time::monotonic();
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= MOST_PEERS && !windows.contains_key(&peer) {
-            windows.retain(|_, window| now.saturating_sub(window.start) < self.per);
-            if windows.len() >= MOST_PEERS {
-                return None;
-            }
-        }
-        windows.entry(peer).or_insert(Window::FRESH).allow(now, self.per, self.burst)
-    }
-}
-
-/// More addresses than this at once are a flood, and get no line of their own.
-const MOST_PEERS: usize = 1024;
 
 #[derive(Debug)]
 struct Window {

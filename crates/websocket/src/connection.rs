@@ -258,11 +258,6 @@ impl Connection {
         self.receiver.set_reassembly(reassembly);
     }
 
-    /// The longest message that is taken from now on.
-    pub fn set_max_message_len(&mut self, max: usize) {
-        self.receiver.set_max_message_len(max);
-    }
-
     /// How long a frame may wait to be written from now on.
     pub fn set_write_timeout(&mut self, timeout: Duration) {
         self.config.write_timeout = timeout;
@@ -276,11 +271,6 @@ impl Connection {
             Phase::SentClose { .. } | Phase::Answering { .. } | Phase::Failing { .. } => State::Closing,
             Phase::Done => State::Closed,
         }
-    }
-
-    /// Bytes that wait to be written.
-    pub fn queued_output(&self) -> usize {
-        self.output.queued()
     }
 
     fn handle_incoming(&mut self, now: Instant, incoming: Incoming) {

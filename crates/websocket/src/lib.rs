@@ -24,8 +24,9 @@
 //! | [`close`] | 7.4: status codes |
 //! | [`connection`] | 5.5, 7: PING and PONG, who closes when, deadlines |
 //!
-//! Left out, with reasons: extensions (permessage-deflate comes later; RSV bits are refused until then); the client's
-//! side of the opening handshake and its masking keys' randomness (only tests are clients; they pass keys in).
+//! Left out, with reasons: extensions (permessage-deflate comes later; RSV bits are refused until then); `Origin` (§10.2:
+//! the host has no setting for it, and SIP asks for a password); the client's side of the opening handshake and its
+//! masking keys' randomness (only tests are clients; they pass keys in).
 //!
 //! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted beside 13, because the host's own module
 //! does and their frames are the same; a request that names no subprotocol is refused, because without one there is

@@ -77,10 +77,6 @@ impl Receiver {
         self.reassembly = reassembly;
     }
 
-    pub(crate) fn set_max_message_len(&mut self, max: usize) {
-        self.max_message_len = max;
-    }
-
     /// Takes from the front of `data` until one thing is whole (`Some`) or `data` is used up (`None`).
     pub(crate) fn take(&mut self, data: &mut &[u8]) -> Result<Option<Incoming>, FrameError> {
         loop {
