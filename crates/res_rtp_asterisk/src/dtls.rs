@@ -161,3 +161,83 @@ impl Dtls {
         self.remote_fingerprint.is_some() || !self.configuration.verify_fingerprint
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use asterisk::rtp::{DtlsConfig, Hash};
+
+    use super::*;
+    use crate::contexts::Contexts;
+
+    const FINGERPRINT: &str =
+        "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
+
+    fn side(setup: Setup) -> Dtls {
+        let config = DtlsConfig {
+            enabled: true,
+            verify_fingerprint: true,
+            verify_certificate: false,
+            rekey_seconds: 0,
+            setup,
+            suite: 1,
+            hash: Hash::Sha256,
+            certificate: None,
+            private_key: None,
+            cipher: None,
+            ca_file: None,
+            ca_path: None,
+        };
+        Dtls::new(Contexts::default().get(&config).unwrap(), setup)
+    }
+
+    #[test]
+    fn rfc5763_section_5_the_answerer_of_actpass_is_active_and_stays_it() {
+        let mut dtls = side(Setup::ActPass);
+        dtls.set_setup(Setup::ActPass);
+        assert_eq!(dtls.setup(), Setup::Active);
+        dtls.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        dtls.activated = true;
+        dtls.begin_if_active(Instant::now(), Component::Rtp);
+        assert_eq!(dtls.link(Component::Rtp).phase, Phase::Handshaking);
+        // A re-INVITE: actpass again, the same fingerprint.
+        dtls.set_setup(Setup::ActPass);
+        dtls.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.to_ascii_lowercase());
+        assert_eq!((dtls.setup(), dtls.link(Component::Rtp).phase), (Setup::Active, Phase::Handshaking));
+    }
+
+    #[test]
+    fn rfc8842_section_4_another_fingerprint_is_another_association() {
+        let mut dtls = side(Setup::ActPass);
+        dtls.set_setup(Setup::Passive);
+        dtls.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        dtls.activated = true;
+        dtls.begin_if_active(Instant::now(), Component::Rtp);
+        dtls.set_fingerprint(HashFunction::Sha1, "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33");
+        assert!(dtls.has_association(), "the same certificate by another hash");
+        dtls.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
+        assert!(!dtls.has_association());
+    }
+
+    #[test]
+    fn nothing_begins_before_the_host_and_the_peer_have_spoken() {
+        let now = Instant::now();
+        let mut dtls = side(Setup::Active);
+        dtls.set_setup(Setup::Passive);
+        dtls.begin_if_active(now, Component::Rtp);
+        dtls.activated = true;
+        dtls.begin_if_active(now, Component::Rtp);
+        assert!(!dtls.has_association());
+        dtls.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        dtls.begin_if_active(now, Component::Rtp);
+        assert!(dtls.has_association());
+    }
+
+    #[test]
+    fn a_datagram_before_the_answer_settles_who_is_passive() {
+        let mut dtls = side(Setup::ActPass);
+        dtls.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        dtls.begin_if_passive(Instant::now(), Component::Rtp);
+        assert_eq!(dtls.setup(), Setup::Passive);
+        assert!(dtls.has_association());
+    }
+}

@@ -146,3 +146,83 @@ fn random() -> [u8; 32] {
     asterisk::random::fill(&mut octets);
     octets
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side() -> IceSide {
+        let sockets = Pair::bind("127.0.0.1".parse().unwrap(), (30_000, 39_999), std::process::id(), true).unwrap();
+        IceSide::new(&sockets)
+    }
+
+    fn hears(side: &mut IceSide, ufrag: &str) {
+        side.set_authentication(Some(ufrag), None);
+        side.set_authentication(None, Some("a-password-of-22-letters"));
+    }
+
+    fn ufrag(side: &mut IceSide) -> String {
+        side.describe(Instant::now());
+        side.agent.local_credentials().ufrag.clone()
+    }
+
+    #[test]
+    fn an_unchanged_description_on_hold_is_no_restart() {
+        let mut side = side();
+        hears(&mut side, "peer");
+        let first = ufrag(&mut side);
+        side.start(Instant::now());
+        hears(&mut side, "peer");
+        assert_eq!(ufrag(&mut side), first);
+        side.start(Instant::now());
+        assert_eq!(ufrag(&mut side), first);
+    }
+
+    #[test]
+    fn a_changed_ufrag_is_joined_once_whether_the_host_starts_before_or_after_it_prints() {
+        for starts_first in [false, true] {
+            let mut side = side();
+            hears(&mut side, "peer");
+            let first = ufrag(&mut side);
+            side.start(Instant::now());
+            hears(&mut side, "anew");
+            if starts_first {
+                side.start(Instant::now());
+            }
+            let second = ufrag(&mut side);
+            assert_ne!(second, first);
+            side.start(Instant::now());
+            assert_eq!(ufrag(&mut side), second);
+            assert_eq!(side.agent.remote_credentials().unwrap().ufrag, "anew");
+        }
+    }
+
+    #[test]
+    fn rfc8445_section_6_1_1_who_offers_controls_where_the_host_does_not_say() {
+        let mut offering = side();
+        ufrag(&mut offering);
+        assert_eq!(offering.agent.role(), Role::Controlling);
+        let mut answering = side();
+        hears(&mut answering, "peer");
+        ufrag(&mut answering);
+        assert_eq!(answering.agent.role(), Role::Controlled);
+    }
+
+    #[test]
+    fn a_lite_peer_is_controlled_whatever_the_host_says() {
+        let mut side = side();
+        side.set_remote_lite();
+        side.set_role(Role::Controlled);
+        assert_eq!(side.agent.role(), Role::Controlling);
+    }
+
+    #[test]
+    fn half_of_the_credentials_is_no_ice() {
+        let mut side = side();
+        side.set_authentication(Some("peer"), None);
+        side.start(Instant::now());
+        assert!(!side.is_active());
+        side.set_authentication(None, Some("a-password-of-22-letters"));
+        assert!(side.is_active(), "checked pairs alone count from here on, though no check was sent yet");
+    }
+}

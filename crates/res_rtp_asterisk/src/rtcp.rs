@@ -387,4 +387,32 @@ mod tests {
         let asked = (0..100).map(|n| start + Duration::from_millis(n * 20));
         assert_eq!(asked.filter(|now| pace.allows(*now, PICTURE_PACE)).count(), 4);
     }
+
+    fn rtcp(mux: Mux) -> Rtcp {
+        Rtcp::new(&Settings { rtcp_mux: mux, ..Settings::default() })
+    }
+
+    #[test]
+    fn rtcp_follows_rtp_until_the_peer_shows_that_it_does_not_multiplex() {
+        let mut rtcp = rtcp(Mux::Auto);
+        assert_eq!(rtcp.route, Component::Rtp);
+        rtcp.handle_pair_selected();
+        assert_eq!(rtcp.route, Component::Rtcp);
+        rtcp.handle_proof(Component::Rtp);
+        rtcp.handle_pair_selected();
+        assert_eq!(rtcp.route, Component::Rtp, "its own reports have the last word");
+        assert!(!rtcp.may_use_component_2());
+        rtcp.handle_proof(Component::Rtcp);
+        assert_eq!(rtcp.route, Component::Rtcp);
+    }
+
+    #[test]
+    fn rtcpmux_yes_and_no_are_not_talked_out_of_it() {
+        for (mux, component) in [(Mux::Yes, Component::Rtp), (Mux::No, Component::Rtcp)] {
+            let mut rtcp = rtcp(mux);
+            rtcp.handle_pair_selected();
+            rtcp.handle_proof(if component == Component::Rtp { Component::Rtcp } else { Component::Rtp });
+            assert_eq!(rtcp.route, component);
+        }
+    }
 }
