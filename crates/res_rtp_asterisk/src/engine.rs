@@ -103,6 +103,11 @@ impl Shared {
         self.table().sessions.insert(session.id(), Arc::clone(session));
     }
 
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
+        self.table().sessions.len()
+    }
+
     /// All sessions, oldest first.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
         let mut sessions: Vec<_> = self.table().sessions.values().cloned().collect();

@@ -86,6 +86,13 @@ impl Module for RtpModule {
     }
 
     fn unload() -> Result<(), Failed> {
+        // The host asks in spite of its use count when it is forced to; the calls' threads would return to code that is
+        // no more.
+        let sessions = globals().map_or(0, |globals| globals.engine.shared().count());
+        if sessions > 0 {
+            asterisk::error!("RTP: {sessions} sessions are in use, res_rtp_asterisk stays");
+            return Err(Failed);
+        }
         let Some(Loaded { registration, commands, globals }) = lock(&LOADED).take() else { return Ok(()) };
         drop(registration);
         drop(commands);

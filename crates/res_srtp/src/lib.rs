@@ -56,6 +56,12 @@ impl module::Module for Module {
     }
 
     fn unload() -> Result<(), Failed> {
+        // The host asks in spite of its use count when it is forced to.
+        let sessions = session::Session::count();
+        if sessions > 0 {
+            asterisk::error!("SRTP: {sessions} sessions are in use, res_srtp stays");
+            return Err(Failed);
+        }
         *running() = None;
         media_srtp::thread_stop();
         Ok(())

@@ -35,6 +35,8 @@ enum host_load {
 enum host_load host_module_load(const char *path);
 /** 0, or -1 when in use or when the module refuses. Unmapping is checked by the caller. */
 int host_module_unload(const char *name);
+/** Likewise, but what is in use is asked too, as by `module unload -f`. */
+int host_module_unload_forced(const char *name);
 int host_module_reload(const char *name);
 int host_module_use_count(const char *name);
 const struct ast_module_info *host_module_info(const char *name);

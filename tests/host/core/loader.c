@@ -187,8 +187,14 @@ enum host_load host_module_load(const char *path)
 int host_module_unload(const char *name)
 {
 	struct ast_module *module = find(name);
+	return module && module->uses ? -1 : host_module_unload_forced(name);
+}
+
+int host_module_unload_forced(const char *name)
+{
+	struct ast_module *module = find(name);
 	void *library;
-	if (!module || !module->running || module->uses || module->info->unload())
+	if (!module || !module->running || module->info->unload())
 		return -1;
 	module->running = 0;
 	/* The destructor takes the entry away, if this unmaps. On an image used again there is nothing left to close. */

@@ -103,6 +103,13 @@ impl Host {
         unsafe { raw::host_module_unload(name.as_ptr()) == 0 }
     }
 
+    /// Likewise, but a module that is in use is asked as well (`module unload -f`).
+    pub fn unload_forced(&self, module: &str) -> bool {
+        let name = CString::new(module).expect("no NUL");
+        // SAFETY: as above.
+        unsafe { raw::host_module_unload_forced(name.as_ptr()) == 0 }
+    }
+
     /// Whether any part of the module's file is still in memory.
     pub fn is_mapped(&self, module: &str) -> bool {
         let path = CString::new(modules::path(module).to_str().expect("plain text")).expect("no NUL");
