@@ -31,7 +31,7 @@ impl Lab {
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
         site.write(&home, &ports)?;
-        let asterisk = Asterisk::start(&prefix, home)?;
+        let asterisk = Asterisk::start_with(&prefix, home, site.environment)?;
         Ok(Some(Self { asterisk, ports }))
     }
 
