@@ -1,7 +1,8 @@
 //! Media that the engine thread took off a socket nobody was reading: the newest, in order.
 //!
-//! The memory is taken when the first packet comes and kept for the life of the session, so that a
-//! dialplan that waits for a minute costs nothing per packet.
+//! The memory is taken when the first packet comes and given back when the channel has read the last,
+//! so that a dialplan that waits for a minute costs nothing per packet, and a call that goes on costs
+//! nothing at all.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -58,6 +59,9 @@ impl Ring {
         self.free.push(slot);
         let packet = self.memory.get(slot * LARGEST..slot * LARGEST + len)?;
         buffer.get_mut(..len)?.copy_from_slice(packet);
+        if self.order.is_empty() {
+            *self = Self::default();
+        }
         Some((len, from))
     }
 

@@ -135,7 +135,10 @@ impl Session {
         match change {
             Change::None => {}
             Change::Watch => self.engine.watch(self.id, self.sockets, true),
-            Change::Unwatch => self.engine.watch(self.id, self.sockets, false),
+            Change::Unwatch => {
+                self.engine.watch(self.id, self.sockets, false);
+                state.forget_scratch();
+            }
             Change::Take => {
                 if component.is_none() {
                     self.engine.watch(self.id, self.sockets, true);

@@ -174,6 +174,11 @@ impl State {
         self.scratch = scratch;
     }
 
+    /// The engine thread takes no more for now.
+    pub fn forget_scratch(&mut self) {
+        self.scratch = Vec::new();
+    }
+
     /// The oldest packet that was kept for the channel.
     pub fn take_kept(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         if self.ring.is_empty() {

@@ -285,6 +285,14 @@ impl State {
             }
             dtls_srtp::Event::Refused(_) => {}
             dtls_srtp::Event::Closed => {
+                // The keys stay; of the association there is nothing left to say.
+                if let Some(dtls) = &mut self.dtls {
+                    let link = dtls.link(component);
+                    link.session = None;
+                    if link.phase == Phase::Handshaking {
+                        link.phase = Phase::Failed;
+                    }
+                }
                 self.notes.push(Note::debug(1, format!("DTLS: the peer closed component {}", component.id())));
             }
         }
