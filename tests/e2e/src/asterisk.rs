@@ -122,6 +122,7 @@ impl Asterisk {
         let output = fs::File::create(home.root.join("log/output"))?;
         let child = command(prefix, &home)
             .args(["-f", "-g", "-vvv"])
+            .envs(environment.iter().copied())
             .current_dir(&home.root)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
