@@ -22,17 +22,23 @@ impl Lab {
     ///
     /// `None`, and a line that says so, when there is none: the test is skipped.
     pub fn start(name: &str, site: &Site) -> Result<Option<Self>> {
-        let Some(prefix) = Prefix::from_env() else {
-            println!("SKIPPED {name}: ASTERISK_PREFIX does not name an installed Asterisk.");
-            return Ok(None);
-        };
-        let (home, ports) = (Home::create(&directory().join(name))?, Ports::free()?);
-        let prefix = prefix?;
+        let Some(prefix) = installed(name)? else { return Ok(None) };
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
-        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        Self::with_modules(name, site, &prefix, modules.as_deref().unwrap_or(prefix.modules())).map(Some)
+    }
+
+    /// The same with the modules that came with the host.
+    pub fn with_originals(name: &str, site: &Site) -> Result<Option<Self>> {
+        let Some(prefix) = installed(name)? else { return Ok(None) };
+        Self::with_modules(name, site, &prefix, prefix.modules()).map(Some)
+    }
+
+    fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
+        let (home, ports) = (Home::create(&directory().join(name))?, Ports::free()?);
+        home.link_modules(prefix, modules)?;
         site.write(&home, &ports)?;
-        let asterisk = Asterisk::start_with(&prefix, home, site.environment)?;
-        Ok(Some(Self { asterisk, ports }))
+        let asterisk = Asterisk::start_with(prefix, home, site.environment)?;
+        Ok(Self { asterisk, ports })
     }
 
     /// The host.
@@ -101,6 +107,15 @@ impl Lab {
         let (_, latest) = recordings.pop().ok_or_else(|| Failure::new("no call was recorded"))?;
         Ok(Audio::read_wav(&latest)?)
     }
+}
+
+/// The host to test on; `None`, and a line that says so, when there is none.
+fn installed(name: &str) -> Result<Option<Prefix>> {
+    if let Some(prefix) = Prefix::from_env() {
+        return Ok(Some(prefix?));
+    }
+    println!("SKIPPED {name}: ASTERISK_PREFIX does not name an installed Asterisk.");
+    Ok(None)
 }
 
 /// A directory for all tests; a caller may want another one, to keep two runs apart.

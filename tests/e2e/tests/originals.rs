@@ -1,0 +1,28 @@
+//! Why somebody installs ours: what the host's own modules do with today's browsers.
+
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone, RtcpMux};
+use e2e::site::Site;
+
+#[test]
+fn the_originals_fail_a_call_of_chromium_at_its_defaults() -> Result {
+    fails(Browser::Chromium, "original-chromium")
+}
+
+#[test]
+fn the_originals_fail_a_call_of_firefox_at_its_defaults() -> Result {
+    fails(Browser::Firefox, "original-firefox")
+}
+
+fn fails(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::with_originals(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.dial("echo", RtcpMux::Require)?;
+    let outcome = phone.until(&["accepted", "failed"], Duration::from_secs(15))?;
+    // "RTCP-MUX is not enabled when it is required", says Chromium.
+    let refused = outcome["detail"].as_str().is_some_and(|cause| cause.contains("Bad Media Description"));
+    ensure(outcome["name"] == "failed" && refused, || format!("the browser took the answer: {outcome}"))
+}
