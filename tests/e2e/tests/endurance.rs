@@ -48,6 +48,18 @@ fn ten_calls_of_firefox_without_rtcp_mux() -> Result {
 }
 
 #[test]
+#[ignore = "seven minutes"]
+fn ten_calls_to_chromium() -> Result {
+    ten_to(Browser::Chromium, "ten-to-chromium")
+}
+
+#[test]
+#[ignore = "seven minutes"]
+fn ten_calls_to_firefox() -> Result {
+    ten_to(Browser::Firefox, "ten-to-firefox")
+}
+
+#[test]
 #[ignore = "a quarter of an hour"]
 fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
     let Some(lab) = Lab::start("hundreds", &Site { environment: ONE_HEAP, ..Site::default() })? else {
@@ -81,6 +93,19 @@ fn ten(browser: Browser, name: &str, rtcpmux: Option<&'static str>, call: EchoCa
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     for number in 1..=10 {
         let statistics = call.place(&lab, &mut phone, "echo")?;
+        println!("{name} call {number}: {statistics}");
+    }
+    Ok(())
+}
+
+fn ten_to(browser: Browser, name: &str) -> Result {
+    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    for number in 1..=10 {
+        lab.originate("1001", "echo")?;
+        phone.answer(RtcpMux::Require)?;
+        phone.connected(Duration::from_secs(15))?;
+        let statistics = EchoCall::LONG.prove(&lab, &mut phone)?;
         println!("{name} call {number}: {statistics}");
     }
     Ok(())
