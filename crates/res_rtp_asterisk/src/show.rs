@@ -256,6 +256,7 @@ impl State {
         let progress = match (link.phase, &link.session) {
             (Phase::Failed, _) => "failed",
             (_, Some(session)) => session.progress(),
+            (Phase::Connected, None) => "closed by the peer",
             (_, None) if dtls.setup() == Setup::Active => "not begun, something is missing in the peer's description",
             (_, None) => "waiting for the peer's ClientHello",
         };
