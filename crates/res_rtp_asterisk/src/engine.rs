@@ -15,7 +15,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use asterisk::fence::fence;
 use asterisk::thread;
@@ -40,6 +40,8 @@ struct Table {
     next_id: Id,
     sessions: HashMap<Id, Arc<Session>>,
     deadlines: BinaryHeap<Reverse<(Instant, Id)>>,
+    /// When memory that calls had is given back to the system, if none has begun until then.
+    tidy_at: Option<Instant>,
     /// Until when the thread sleeps; `None` while it works, or for ever.
     sleeps_until: Option<Instant>,
     sleeps: bool,
@@ -121,7 +123,15 @@ impl Shared {
         for socket in sockets {
             self.poll.forget(socket);
         }
-        let session = self.table().sessions.remove(&id);
+        let mut table = self.table();
+        let session = table.sessions.remove(&id);
+        if session.is_some() && table.sessions.is_empty() {
+            let at = Instant::now() + TIDY_AFTER;
+            table.tidy_at = Some(at);
+            self.wake_for(at, table);
+        } else {
+            drop(table);
+        }
         drop(session); // with the table open again: this may be the last of it
     }
 
@@ -129,12 +139,7 @@ impl Shared {
     pub fn schedule(&self, id: Id, deadline: Instant) {
         let mut table = self.table();
         table.deadlines.push(Reverse((deadline, id)));
-        let sleeps_past_it = table.sleeps && table.sleeps_until.is_none_or(|until| deadline < until);
-        if sleeps_past_it {
-            table.sleeps_until = Some(deadline);
-            drop(table);
-            self.wake.raise();
-        }
+        self.wake_for(deadline, table);
     }
 
     /// Begins or ends waiting for the sockets of a session.
@@ -159,13 +164,15 @@ impl Shared {
                 self.serve(token);
             }
             self.serve_deadlines();
+            self.tidy();
         }
     }
 
     /// How long to sleep, in the milliseconds of `epoll_wait`.
     fn fall_asleep(&self) -> i32 {
         let mut table = self.table();
-        table.sleeps_until = table.deadlines.peek().map(|Reverse((deadline, _))| *deadline);
+        let deadline = table.deadlines.peek().map(|Reverse((deadline, _))| *deadline);
+        table.sleeps_until = deadline.into_iter().chain(table.tidy_at).min();
         table.sleeps = true;
         let Some(until) = table.sleeps_until else { return -1 };
         let left = until.saturating_duration_since(Instant::now());
@@ -205,6 +212,31 @@ impl Shared {
         Some(table.sessions.get(&id).cloned())
     }
 
+    /// Wakes the thread if it would sleep past `deadline`.
+    fn wake_for(&self, deadline: Instant, mut table: MutexGuard<'_, Table>) {
+        let sleeps_past_it = table.sleeps && table.sleeps_until.is_none_or(|until| deadline < until);
+        if sleeps_past_it {
+            table.sleeps_until = Some(deadline);
+            drop(table);
+            self.wake.raise();
+        }
+    }
+
+    /// Each call has threads of the host's own, each of them a part of the heap of its own, and the allocator keeps what
+    /// they freed: a host that had a busy hour would stay that large for ever.
+    fn tidy(&self) {
+        let mut table = self.table();
+        if table.tidy_at.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        table.tidy_at = None;
+        let is_idle = table.sessions.is_empty();
+        drop(table);
+        if is_idle {
+            give_memory_back();
+        }
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing panics while it is held; were it otherwise, the table would still be whole.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -240,4 +272,16 @@ fn token(id: Id, component: Component) -> u64 {
     id << 1 | u64::from(component == Component::Rtcp)
 }
 
+/// Hands free pages of the whole heap back to the system.
+fn give_memory_back() {
+    // SAFETY: takes no pointers, and locks each part of the heap for as long as it looks at it.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0)
+    };
+}
+
 const WAKE: u64 = u64::MAX;
+
+/// So long without a call: not between two calls of a busy host.
+const TIDY_AFTER: Duration = Duration::from_secs(2);
