@@ -114,15 +114,9 @@ pub struct Asterisk {
 impl Asterisk {
     /// Starts `prefix`'s Asterisk in `home` and waits until it has booted.
     pub fn start(prefix: &Prefix, home: Home) -> io::Result<Self> {
-        Self::start_with(prefix, home, &[])
-    }
-
-    /// The same with these variables in its environment.
-    pub fn start_with(prefix: &Prefix, home: Home, environment: &[(&str, &str)]) -> io::Result<Self> {
         let output = fs::File::create(home.root.join("log/output"))?;
         let child = command(prefix, &home)
             .args(["-f", "-g", "-vvv"])
-            .envs(environment.iter().copied())
             .current_dir(&home.root)
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

@@ -37,7 +37,7 @@ impl Lab {
         let (home, ports) = (Home::create(&directory().join(name))?, Ports::free()?);
         home.link_modules(prefix, modules)?;
         site.write(&home, &ports)?;
-        let asterisk = Asterisk::start_with(prefix, home, site.environment)?;
+        let asterisk = Asterisk::start(prefix, home)?;
         Ok(Self { asterisk, ports })
     }
 

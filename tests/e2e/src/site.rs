@@ -53,8 +53,6 @@ pub struct Site {
     pub sip: String,
     /// More lines for `modules.conf`.
     pub modules: String,
-    /// Variables in the environment of Asterisk.
-    pub environment: &'static [(&'static str, &'static str)],
 }
 
 impl Site {

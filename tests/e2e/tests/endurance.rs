@@ -62,9 +62,7 @@ fn ten_calls_to_firefox() -> Result {
 #[test]
 #[ignore = "a quarter of an hour"]
 fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
-    let Some(lab) = Lab::start("hundreds", &Site { environment: ONE_HEAP, ..Site::default() })? else {
-        return Ok(());
-    };
+    let Some(lab) = Lab::start("hundreds", &Site::default())? else { return Ok(()) };
     // Pages and plain files come first, so that what they cost the host is not counted as a call's.
     some_calls(&lab, 5)?;
     some_calls(&lab, 5)?;
@@ -83,10 +81,6 @@ fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
     let grown = after.resident_kib.saturating_sub(hundred.resident_kib);
     ensure(grown < 1024, || format!("grown by {grown} KiB from call 100 to call 500"))
 }
-
-/// What is freed goes back to the system at once. Else glibc keeps it, in an arena for each of many threads, and the
-/// resident size of a host that leaks nothing, the original modules' included, wanders by megabytes.
-const ONE_HEAP: &[(&str, &str)] = &[("MALLOC_ARENA_MAX", "1"), ("MALLOC_TRIM_THRESHOLD_", "65536")];
 
 fn ten(browser: Browser, name: &str, rtcpmux: Option<&'static str>, call: EchoCall) -> Result {
     let Some(lab) = Lab::start(name, &Site { rtcpmux, ..Site::default() })? else { return Ok(()) };
