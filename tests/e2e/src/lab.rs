@@ -19,18 +19,16 @@ pub struct Lab {
 
 impl Lab {
     /// Starts the Asterisk that `ASTERISK_PREFIX` names, with the modules in `MODULES_DIR` in place of its own.
-    ///
-    /// `None`, and a line that says so, when there is none: the test is skipped.
-    pub fn start(name: &str, site: &Site) -> Result<Option<Self>> {
-        let Some(prefix) = installed(name)? else { return Ok(None) };
+    pub fn start(name: &str, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
-        Self::with_modules(name, site, &prefix, modules.as_deref().unwrap_or(prefix.modules())).map(Some)
+        Self::with_modules(name, site, &prefix, modules.as_deref().unwrap_or(prefix.modules()))
     }
 
     /// The same with the modules that came with the host.
-    pub fn with_originals(name: &str, site: &Site) -> Result<Option<Self>> {
-        let Some(prefix) = installed(name)? else { return Ok(None) };
-        Self::with_modules(name, site, &prefix, prefix.modules()).map(Some)
+    pub fn with_originals(name: &str, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
+        Self::with_modules(name, site, &prefix, prefix.modules())
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
@@ -109,13 +107,10 @@ impl Lab {
     }
 }
 
-/// The host to test on; `None`, and a line that says so, when there is none.
-fn installed(name: &str) -> Result<Option<Prefix>> {
-    if let Some(prefix) = Prefix::from_env() {
-        return Ok(Some(prefix?));
-    }
-    println!("SKIPPED {name}: ASTERISK_PREFIX does not name an installed Asterisk.");
-    Ok(None)
+/// The host to test on.
+fn installed() -> Result<Prefix> {
+    let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))?;
+    Ok(prefix?)
 }
 
 /// A directory for all tests; a caller may want another one, to keep two runs apart.

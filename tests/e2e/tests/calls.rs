@@ -13,38 +13,45 @@ use e2e::site::{ANNOUNCEMENT, Site, VOICE};
 const OTHER_VOICE: f64 = 1500.0;
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_is_called_by_asterisk() -> Result {
     is_called(Browser::Chromium, RtcpMux::Require, "called-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_is_called_by_asterisk() -> Result {
     is_called(Browser::Firefox, RtcpMux::Require, "called-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_that_negotiates_rtcp_mux_is_called() -> Result {
     is_called(Browser::Chromium, RtcpMux::Negotiate, "called-nego-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_that_negotiates_rtcp_mux_is_called() -> Result {
     is_called(Browser::Firefox, RtcpMux::Negotiate, "called-nego-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_lets_it_ring_for_40_seconds_and_answers() -> Result {
     answers_late(Browser::Chromium, "late-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_lets_it_ring_for_40_seconds_and_answers() -> Result {
     answers_late(Browser::Firefox, "late-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_transfers_firefox_to_echo() -> Result {
-    let Some(lab) = Lab::start("transfer", &Site::default())? else { return Ok(()) };
+    let lab = Lab::start("transfer", &Site::default())?;
     let mut chromium = Phone::registered(&lab, Browser::Chromium, "1001")?;
     let mut firefox = Phone::with_voice(&lab, Browser::Firefox, "1002", OTHER_VOICE)?;
     firefox.register(&lab, Transport::Plain)?;
@@ -62,68 +69,81 @@ fn chromium_transfers_firefox_to_echo() -> Result {
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_calls_firefox() -> Result {
     each_other(Browser::Chromium, Browser::Firefox, "chromium-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_calls_chromium() -> Result {
     each_other(Browser::Firefox, Browser::Chromium, "firefox-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_holds_and_comes_back() -> Result {
     hold(Browser::Chromium, "hold-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_holds_and_comes_back() -> Result {
     hold(Browser::Firefox, "hold-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn the_dialplan_reads_digits_of_chromium() -> Result {
     digits(Browser::Chromium, "digits-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn the_dialplan_reads_digits_of_firefox() -> Result {
     digits(Browser::Firefox, "digits-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn asterisk_hangs_up_on_chromium() -> Result {
     goodbye(Browser::Chromium, "goodbye-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn asterisk_hangs_up_on_firefox() -> Result {
     goodbye(Browser::Firefox, "goodbye-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_has_audio_after_a_dialplan_that_read_nothing_for_a_minute() -> Result {
     deaf(Browser::Chromium, "deaf-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_has_audio_after_a_dialplan_that_read_nothing_for_a_minute() -> Result {
     deaf(Browser::Firefox, "deaf-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn chromium_has_audio_after_ringing_for_40_seconds() -> Result {
     ringing(Browser::Chromium, "ringing-chromium")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn firefox_has_audio_after_ringing_for_40_seconds() -> Result {
     ringing(Browser::Firefox, "ringing-firefox")
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn a_browser_that_gave_no_microphone_and_hides_its_addresses_hears_itself() -> Result {
-    let Some(lab) = Lab::start("hidden-chromium", &Site::default())? else { return Ok(()) };
+    let lab = Lab::start("hidden-chromium", &Site::default())?;
     let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
     phone.without_microphone();
     phone.register(&lab, Transport::Plain)?;
@@ -131,7 +151,7 @@ fn a_browser_that_gave_no_microphone_and_hides_its_addresses_hears_itself() -> R
 }
 
 fn is_called(browser: Browser, rtcp: RtcpMux, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     lab.originate("1001", "echo")?;
     phone.answer(rtcp)?;
@@ -140,7 +160,7 @@ fn is_called(browser: Browser, rtcp: RtcpMux, name: &str) -> Result {
 }
 
 fn answers_late(browser: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     lab.originate("1001", "echo")?;
     phone.until(&["ringing"], Duration::from_secs(15))?;
@@ -151,7 +171,7 @@ fn answers_late(browser: Browser, name: &str) -> Result {
 }
 
 fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut caller = Phone::registered(&lab, caller, "1001")?;
     let mut callee = Phone::with_voice(&lab, callee, "1002", OTHER_VOICE)?;
     callee.register(&lab, Transport::Plain)?;
@@ -176,13 +196,13 @@ fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
 }
 
 fn hold(browser: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     EchoCall { hold: true, ..EchoCall::SHORT }.place(&lab, &mut phone, "echo").map(drop)
 }
 
 fn digits(browser: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     phone.call("digits", RtcpMux::Require)?;
     thread::sleep(Duration::from_secs(1));
@@ -195,7 +215,7 @@ fn digits(browser: Browser, name: &str) -> Result {
 }
 
 fn goodbye(browser: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     phone.call("goodbye", RtcpMux::Require)?;
     let ended = phone.until(&["ended"], Duration::from_secs(10))?;
@@ -206,7 +226,7 @@ fn goodbye(browser: Browser, name: &str) -> Result {
 }
 
 fn deaf(browser: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     phone.call("deaf", RtcpMux::Require)?;
     thread::sleep(Duration::from_secs(58));
@@ -214,7 +234,7 @@ fn deaf(browser: Browser, name: &str) -> Result {
 }
 
 fn ringing(browser: Browser, name: &str) -> Result {
-    let Some(lab) = Lab::start(name, &Site::default())? else { return Ok(()) };
+    let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     phone.dial("ringing", RtcpMux::Require)?;
     phone.connected(Duration::from_secs(55))?;

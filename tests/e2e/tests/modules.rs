@@ -16,8 +16,9 @@ const MODULES: [(&str, &str); 3] = [
 ];
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn the_host_lists_the_three_as_it_lists_the_originals() -> Result {
-    let Some(lab) = Lab::start("module-show", &Site::default())? else { return Ok(()) };
+    let lab = Lab::start("module-show", &Site::default())?;
     let list = lab.asterisk().cli("module show like res_")?;
     for (module, description) in MODULES {
         let listed = list.lines().any(|line| line.starts_with(module) && line.contains(description));
@@ -27,8 +28,9 @@ fn the_host_lists_the_three_as_it_lists_the_originals() -> Result {
 }
 
 #[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn unloaded_and_loaded_three_times_and_then_a_call() -> Result {
-    let Some(lab) = Lab::start("reload", &Site::default())? else { return Ok(()) };
+    let lab = Lab::start("reload", &Site::default())?;
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
     for _ in 0..3 {
         phone.call("echo", RtcpMux::Require)?;
