@@ -23,10 +23,11 @@ const fn program(name: &'static str, program: &'static str) -> Package {
 }
 
 /// What compiling the modules takes: a C compiler for the shim and libsrtp, libclang for bindgen, perl and make for OpenSSL.
+/// Every Debian has perl's program, but not the modules that OpenSSL's Configure loads; `pod2man` comes with those.
 pub const TO_BUILD: &[Package] = &[
     program("gcc", "cc"),
     program("make", "make"),
-    program("perl", "perl"),
+    program("perl", "pod2man"),
     program("clang", "clang"),
     Package { name: "libclang-dev", shown_by: Sign::Library("libclang") },
 ];
