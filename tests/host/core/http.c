@@ -70,21 +70,25 @@ static ssize_t fill(struct ast_tcptls_stream *stream)
 	}
 }
 
-static ssize_t stream_read(void *cookie, char *buffer, size_t size)
+static ssize_t take(struct ast_tcptls_stream *stream, char *buffer, size_t size)
 {
-	struct ast_tcptls_stream *stream = cookie;
-	size_t held;
-	if (stream->from == stream->until) {
-		ssize_t got = fill(stream);
-		if (got <= 0)
-			return got;
-	}
-	held = stream->until - stream->from;
+	size_t held = stream->until - stream->from;
 	if (held > size)
 		held = size;
 	memcpy(buffer, stream->held + stream->from, held);
 	stream->from += held;
 	return held;
+}
+
+static ssize_t stream_read(void *cookie, char *buffer, size_t size)
+{
+	struct ast_tcptls_stream *stream = cookie;
+	if (stream->from == stream->until) {
+		ssize_t got = fill(stream);
+		if (got <= 0)
+			return got;
+	}
+	return take(stream, buffer, size);
 }
 
 static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
@@ -110,7 +114,6 @@ static int stream_close(void *cookie)
 static ssize_t old_tls_read(void *cookie, char *buffer, size_t size)
 {
 	struct ast_tcptls_stream *stream = cookie;
-	size_t held;
 	if (stream->from == stream->until) {
 		ssize_t got = recv(stream->fd, stream->held, sizeof stream->held, 0);
 		if (got <= 0)
@@ -120,12 +123,7 @@ static ssize_t old_tls_read(void *cookie, char *buffer, size_t size)
 		stream->from = 0;
 		stream->until = got;
 	}
-	held = stream->until - stream->from;
-	if (held > size)
-		held = size;
-	memcpy(buffer, stream->held + stream->from, held);
-	stream->from += held;
-	return held;
+	return take(stream, buffer, size);
 }
 
 static ssize_t old_tls_write(void *cookie, const char *buffer, size_t size)
