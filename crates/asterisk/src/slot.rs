@@ -99,12 +99,6 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// A still picture.
-    pub fn image(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
-        self.media(sys::AST_FRAME_IMAGE, format, payload, timing);
-        self.hand_out()
-    }
-
     /// A digit, as ASCII.
     pub fn digit(&mut self, digit: u8, end: Digit) -> HostFrame {
         let frame = self.fresh();

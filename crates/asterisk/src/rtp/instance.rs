@@ -69,14 +69,6 @@ impl<'a> Instance<'a> {
         self.0.as_ptr()
     }
 
-    /// Where we receive. Wraps `ast_rtp_instance_get_local_address`.
-    pub fn local_address(&self) -> Option<SocketAddr> {
-        let mut address = SockAddr::null();
-        // SAFETY: lent to us; the address is ours to be written.
-        unsafe { sys::ast_rtp_instance_get_local_address(self.as_ptr(), address.as_mut_ptr()) };
-        address.to_std()
-    }
-
     /// Says where we receive. Wraps `ast_rtp_instance_set_local_address`.
     pub fn set_local_address(&self, address: SocketAddr) {
         // SAFETY: lent to us; the host copies the address.
@@ -146,12 +138,6 @@ impl<'a> Instance<'a> {
         // SAFETY: lent to us, the preferences are part of its codecs; the host only reads the two.
         let list = unsafe { sys::ast_codec_pref_getsize(&raw mut (*self.codecs()).pref, &raw mut format.0) };
         Framing::from_host(&list)
-    }
-
-    /// The instance at the other end of a bridge, if the host bridges them itself. Wraps `ast_rtp_instance_get_bridged`.
-    pub fn bridged(&self) -> Option<InstancePtr> {
-        // SAFETY: lent to us; the answer is only kept as a number.
-        NonNull::new(unsafe { sys::ast_rtp_instance_get_bridged(self.as_ptr()) }).map(InstancePtr)
     }
 
     /// The SRTP session of the instance, once there are keys. Wraps `ast_rtp_instance_get_srtp`.
