@@ -14,19 +14,19 @@ use crate::debug::{self, Only, Switch};
 pub static COMMANDS: [Command; 5] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
-        summary: c"Enable/Disable RTP debugging",
+        summary: c"Show RTP packets, or stop it",
         usage: c"Usage: rtp set debug {on|off|ip host[:port]}\n       Shows every RTP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
         run: |invocation| set_debug(invocation, &debug::RTP, "RTP"),
     },
     Command {
         words: c"rtcp set debug {on|off|ip}",
-        summary: c"Enable/Disable RTCP debugging",
+        summary: c"Show RTCP packets, or stop it",
         usage: c"Usage: rtcp set debug {on|off|ip host[:port]}\n       Shows every RTCP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
         run: |invocation| set_debug(invocation, &debug::RTCP, "RTCP"),
     },
     Command {
         words: c"rtcp set stats {on|off}",
-        summary: c"Enable/Disable RTCP stats",
+        summary: c"Show the statistics of calls, or stop it",
         usage: c"Usage: rtcp set stats {on|off}\n       Shows the statistics of a call when it ends.\n",
         run: set_stats,
     },
@@ -49,19 +49,19 @@ fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcom
     match words.get(3..) {
         Some(["on"]) => {
             switch.turn_on(None);
-            cli_print!(invocation, "{what} Debugging Enabled");
+            cli_print!(invocation, "{what} packets are shown");
         }
         Some(["off"]) => {
             switch.turn_off();
-            cli_print!(invocation, "{what} Debugging Disabled");
+            cli_print!(invocation, "{what} packets are not shown");
         }
         Some(["ip", peer]) => {
             let Some(only) = peer_of(peer) else {
-                cli_print!(invocation, "Lookup failed for '{peer}'");
+                cli_print!(invocation, "'{peer}' is no IP address");
                 return Outcome::Failure;
             };
             switch.turn_on(Some(only));
-            cli_print!(invocation, "{what} Debugging Enabled for address: {peer}");
+            cli_print!(invocation, "{what} packets from and to {peer} are shown");
         }
         _ => return Outcome::ShowUsage,
     }
@@ -84,7 +84,7 @@ fn set_stats(invocation: &Invocation<'_>) -> Outcome {
         _ => return Outcome::ShowUsage,
     };
     debug::STATISTICS.store(on, Ordering::Relaxed);
-    cli_print!(invocation, "RTCP Stats {}", if on { "Enabled" } else { "Disabled" });
+    cli_print!(invocation, "RTCP statistics are {}", if on { "shown" } else { "not shown" });
     Outcome::Success
 }
 

@@ -137,7 +137,7 @@ fn load() -> Result<(), Failed> {
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
-    asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
+    asterisk::verbose!(2, "RTP: calls take ports from {first} to {last}");
     Ok(())
 }
 
