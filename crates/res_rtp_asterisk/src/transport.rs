@@ -330,7 +330,9 @@ impl State {
     fn install_rtcp_keys(&mut self, keys: &Keys) -> bool {
         let Some((remote, local)) = policies(keys, self.outgoing.ssrc()) else { return false };
         let Some(instance) = self.instance() else { return false };
-        let own = OwnedSrtp::create(instance, &local).and_then(|own| own.add_stream(&remote).map(|()| own));
+        // SAFETY: it is kept in `rtcp.keys` alone, which `State::end` clears before the host frees the
+        // instance; after a panic that keeps `end` out nobody gets at it any more but to drop it.
+        let own = unsafe { OwnedSrtp::create(instance, &local) }.and_then(|own| own.add_stream(&remote).map(|()| own));
         match own {
             Ok(own) => {
                 self.rtcp.keys = Some(own);

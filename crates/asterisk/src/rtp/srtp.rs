@@ -113,10 +113,14 @@ unsafe impl Sync for OwnedSrtp {}
 
 impl OwnedSrtp {
     /// With the keys of one direction; the module copies them.
-    pub fn create(instance: Instance<'_>, policy: &SrtpPolicy) -> Result<Self, Failed> {
+    ///
+    /// # Safety
+    /// The instance outlives every use of this but the drop: the module keeps the pointer and asks it for the peer's
+    /// address when it refuses a packet.
+    pub unsafe fn create(instance: Instance<'_>, policy: &SrtpPolicy) -> Result<Self, Failed> {
         let create = function!(table(), create).ok_or(Failed)?;
         let mut srtp = ptr::null_mut();
-        // SAFETY: the instance is lent for the call; the module keeps it only to answer a callback that we never set.
+        // SAFETY: the instance is lent for the call, and the caller vouches for the time after it; `destroy` only frees.
         check(unsafe { create(&raw mut srtp, instance.as_ptr(), policy.as_ptr()) })?;
         NonNull::new(srtp).map(Self).ok_or(Failed)
     }
