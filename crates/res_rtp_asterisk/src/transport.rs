@@ -182,6 +182,8 @@ impl State {
         let text = match event {
             ice::Event::Selected { component, path } => {
                 match component {
+                    // On hold it is no news: the host would take it for the end of that.
+                    Component::Rtp if self.stopped => {}
                     Component::Rtp => self.learned_remote = Some(path.remote),
                     Component::Rtcp => self.rtcp.handle_pair_selected(),
                 }
