@@ -21,8 +21,10 @@ pub struct Dtls {
     pub links: [Link; 2],
     /// The host wants handshakes to begin.
     pub activated: bool,
-    /// There were keys for media; they stay in use until newer ones come.
+    /// There were keys for media; they stay in use until newer ones come, or are due and do not come.
     pub keyed: bool,
+    /// What the peer's description said of the certificate that they were agreed with.
+    keyed_with: Option<(HashFunction, String)>,
 }
 
 /// One association, or the lack of it.
@@ -54,7 +56,8 @@ impl Dtls {
     /// Nothing known of the peer.
     pub fn new(configuration: Arc<Configuration>, setup: Setup) -> Self {
         let links = Default::default();
-        Self { configuration, setup, remote_fingerprint: None, links, activated: false, keyed: false }
+        let (remote_fingerprint, keyed_with) = (None, None);
+        Self { configuration, setup, remote_fingerprint, links, activated: false, keyed: false, keyed_with }
     }
 
     /// What our description says.
@@ -88,7 +91,7 @@ impl Dtls {
         if known.is_some_and(|(known, _)| *known != hash) && hash == HashFunction::Sha1 {
             return;
         }
-        let changed = known.is_some_and(|known| known.0 == told.0 && known.1 != told.1);
+        let changed = known.is_some_and(|known| is_another(known, &told));
         self.remote_fingerprint = Some(told);
         if changed && self.has_association() {
             self.start_over();
@@ -98,6 +101,25 @@ impl Dtls {
     /// Forgets the association; the keys stay until there are newer ones.
     pub fn start_over(&mut self) {
         self.links = Default::default();
+    }
+
+    /// A handshake gave keys for media.
+    pub fn set_keyed(&mut self) {
+        self.keyed = true;
+        self.keyed_with.clone_from(&self.remote_fingerprint);
+    }
+
+    /// Whether the keys were agreed with somebody else than the peer's description speaks of by now.
+    pub fn is_disowned(&self) -> bool {
+        let promised = self.keyed_with.as_ref().zip(self.remote_fingerprint.as_ref());
+        let changed = promised.is_some_and(|(then, now)| is_another(then, now));
+        self.keyed && self.configuration.verify_fingerprint && changed
+    }
+
+    /// The association that was due did not come about. Keys that the peer's description still stands for
+    /// stay in use; others must not (RFC 8122 §6.2).
+    pub fn drop_disowned_keys(&mut self) {
+        self.keyed &= !self.is_disowned();
     }
 
     /// Whether a handshake has begun.
@@ -162,6 +184,11 @@ impl Dtls {
     }
 }
 
+/// The same hash of two certificates. Of two hashes nothing can be said.
+fn is_another(one: &(HashFunction, String), other: &(HashFunction, String)) -> bool {
+    one.0 == other.0 && one.1 != other.1
+}
+
 #[cfg(test)]
 mod tests {
     use asterisk::rtp::{DtlsConfig, Hash};
@@ -216,6 +243,25 @@ mod tests {
         assert!(dtls.has_association(), "the same certificate by another hash");
         dtls.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
         assert!(!dtls.has_association());
+    }
+
+    #[test]
+    fn rfc8122_section_6_2_keys_of_another_certificate_end_with_the_handshake_that_should_replace_them() {
+        let mut dtls = side(Setup::Passive);
+        dtls.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        dtls.link(Component::Rtp).phase = Phase::Connected;
+        dtls.set_keyed();
+        dtls.drop_disowned_keys();
+        assert!(dtls.keyed, "a handshake that failed for another reason takes nothing away");
+        dtls.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
+        assert!(dtls.keyed && dtls.is_disowned(), "media goes on until the handshake is over");
+        dtls.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        assert!(!dtls.is_disowned(), "the offer was withdrawn");
+        dtls.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
+        dtls.drop_disowned_keys();
+        assert!(!dtls.keyed && !dtls.is_disowned());
+        dtls.set_keyed();
+        assert!(!dtls.is_disowned());
     }
 
     #[test]

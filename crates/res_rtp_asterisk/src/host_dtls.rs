@@ -8,6 +8,7 @@ use dtls_srtp::{Fingerprint, HashFunction};
 
 use crate::dtls::Dtls;
 use crate::globals;
+use crate::overdue::Overdue;
 use crate::session::Session;
 
 impl host::Dtls for Session {
@@ -83,6 +84,9 @@ impl host::Dtls for Session {
         self.with(|state| {
             if let Some(dtls) = &mut state.dtls {
                 dtls.set_fingerprint(hash, fingerprint);
+                if dtls.is_disowned() {
+                    state.overdue = Overdue::default();
+                }
                 state.drive(Instant::now());
             }
         });

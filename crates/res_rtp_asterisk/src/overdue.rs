@@ -35,7 +35,10 @@ impl Overdue {
 impl State {
     /// Sees whether keys are due and could come.
     pub fn watch_keys(&mut self, now: Instant) {
-        let handshake = self.dtls.as_ref().is_some_and(|dtls| !dtls.keyed && dtls.links[0].phase != Phase::Failed);
+        let handshake = self
+            .dtls
+            .as_ref()
+            .is_some_and(|dtls| (!dtls.keyed || dtls.is_disowned()) && dtls.links[0].phase != Phase::Failed);
         let waiting = handshake && self.media_route().is_some();
         self.overdue.watch(now, waiting);
     }
@@ -45,6 +48,7 @@ impl State {
         if !self.overdue.handle_timeout(now) {
             return;
         }
+        self.drop_disowned_keys();
         let shown = self.shown(now);
         let refusals = match shown.refusals() {
             nothing if nothing.is_empty() => nothing,

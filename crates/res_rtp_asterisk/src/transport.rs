@@ -275,6 +275,7 @@ impl State {
                 let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
                 // The peer may not know a handshake of component 2 at all.
                 if component == Component::Rtp {
+                    self.drop_disowned_keys();
                     self.warn(&text);
                 } else {
                     self.notes.push(Note::debug(1, text));
@@ -293,6 +294,9 @@ impl State {
                     link.session = None;
                     if link.phase == Phase::Handshaking {
                         link.phase = Phase::Failed;
+                        if component == Component::Rtp {
+                            dtls.drop_disowned_keys();
+                        }
                     }
                 }
                 self.notes.push(Note::debug(1, format!("DTLS: the peer closed component {}", component.id())));
@@ -318,11 +322,18 @@ impl State {
         }
     }
 
+    /// The handshake that was due is not going to be: see [`crate::dtls::Dtls::drop_disowned_keys`].
+    pub fn drop_disowned_keys(&mut self) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.drop_disowned_keys();
+        }
+    }
+
     fn install_keys(&mut self, keys: &Keys) -> bool {
         let Some((remote, local)) = policies(keys, self.outgoing.ssrc()) else { return false };
         let installed = self.instance().is_some_and(|instance| instance.add_srtp_policy(&remote, &local).is_ok());
         if let Some(dtls) = self.dtls.as_mut().filter(|_| installed) {
-            dtls.keyed = true;
+            dtls.set_keyed();
         }
         installed
     }

@@ -9,7 +9,8 @@ use common::{
     webrtc::{Call, Offer, configure_dtls},
 };
 use host_tests::{Host, Kind};
-use std::{path::Path, time::Duration};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 const SRTP: &str = "res_srtp";
 const RTP: &str = "res_rtp_asterisk";
@@ -85,6 +86,26 @@ fn another_certificate_than_the_one_announced_gets_no_audio() {
     });
     assert!(!call.browser_alone_until(|call| call.sent > 400) || call.heard.is_empty());
     assert!(call.heard.is_empty() && call.frames.is_empty());
+}
+
+/// RFC 8122 §6.2: what was agreed with one certificate is not for the holder of another.
+#[test]
+fn keys_end_when_the_peer_announces_a_certificate_and_never_shows_it() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Asterisk, host.directory());
+    is_a_conversation(&mut call);
+    call.announce_another_certificate();
+    let announced = Instant::now();
+    call.heard.clear();
+    // Until then media goes on: the handshake may be on its way.
+    assert!(call.talk_until(|call| call.heard.len() >= 25));
+    call.talk_until(|_| false);
+    call.talk_until(|_| announced.elapsed() > Duration::from_secs(11));
+    call.heard.clear();
+    call.frames.clear();
+    call.talk_until(|_| announced.elapsed() > Duration::from_secs(12));
+    assert!(call.heard.is_empty() && call.frames.is_empty());
+    assert!(host.log().contains("no keys after 10 s"));
 }
 
 #[test]

@@ -264,6 +264,14 @@ impl Call {
         self.instance.set_remote(address);
     }
 
+    /// A later SDP of the browser speaks of another certificate.
+    pub fn announce_another_certificate(&self) {
+        let fingerprint = c_string(&Identity::new().fingerprint(MessageDigest::sha256()));
+        let told = dtls(&self.instance).set_fingerprint.expect("there");
+        // SAFETY: the instance is ours; the string lives through the call.
+        unsafe { told(self.instance.as_ptr(), sys::AST_RTP_DTLS_HASH_SHA256, fingerprint.as_ptr()) };
+    }
+
     fn start(&self, role: sys::ast_rtp_ice_role) {
         let (ice, instance) = (ice(&self.instance), self.instance.as_ptr());
         // SAFETY: the instance is ours.
