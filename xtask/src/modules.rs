@@ -34,7 +34,7 @@ pub fn build() -> Result<PathBuf, Failure> {
     Ok(directory)
 }
 
-/// Where cargo puts what it builds.
+/// Where cargo puts what it builds; it runs in the workspace's root, from which a relative path counts.
 pub fn target_directory() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+    workspace().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

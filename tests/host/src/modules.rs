@@ -69,6 +69,5 @@ fn build() -> PathBuf {
         command.args(["-p", module]);
     }
     assert!(command.status().expect("cargo runs").success(), "the modules do not build");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
-    target.join("release")
+    workspace.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join("release")
 }
