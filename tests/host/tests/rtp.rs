@@ -210,6 +210,23 @@ fn behind_a_nat_media_goes_where_it_comes_from() {
     send_and_receive(&instance, &phone, 3);
 }
 
+/// The SDP that ends a hold names the address that media came from all the while: no news, but the end of the hold.
+#[test]
+fn audio_comes_back_after_hold_though_the_phone_stayed_where_it_was() {
+    let _host = host("strictrtp=no");
+    for nat in [0, 1] {
+        let (instance, mut phone) = call();
+        instance.set_property(sys_nat(), nat);
+        send_and_receive(&instance, &phone, 1);
+        instance.stop();
+        instance.write(2);
+        phone.send(instance.local(), 3);
+        assert!(instance.read_until(Frame::voice).is_some(), "music on hold of the phone");
+        instance.set_remote(phone.address());
+        send_and_receive(&instance, &phone, 4);
+    }
+}
+
 fn sys_nat() -> asterisk_sys::ast_rtp_property {
     asterisk_sys::AST_RTP_PROPERTY_NAT
 }

@@ -96,6 +96,12 @@ impl Instance {
         unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), &raw const address) };
     }
 
+    /// Hold, as chan_sip puts it.
+    pub fn stop(&self) {
+        // SAFETY: as above.
+        unsafe { sys::ast_rtp_instance_stop(self.as_ptr()) };
+    }
+
     pub fn activate(&self) {
         // SAFETY: as above.
         assert_eq!(unsafe { sys::ast_rtp_instance_activate(self.as_ptr()) }, 0);
