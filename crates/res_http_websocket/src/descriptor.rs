@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
-use crate::epoll::{self, Epoll, EventFd};
+use asterisk::epoll::{self, Epoll, EventFd};
 
 pub struct Descriptor {
     set: Epoll,

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use asterisk::fence::fence;
 
-use crate::epoll::{self, Epoll, EventFd};
 use crate::protocols::Protocol;
 use crate::session::Session;
+use asterisk::epoll::{self, Epoll, EventFd};
 
 pub struct Driver {
     epoll: Epoll,

@@ -6,9 +6,9 @@ use asterisk::fence::fence;
 use asterisk::sys;
 use websocket::Opcode;
 
-use crate::epoll::wait_readable;
 use crate::exports::Handle;
 use crate::session::{Read, Session};
+use asterisk::epoll::wait_readable;
 
 pub unsafe extern "C" fn callback(
     session: *mut sys::ast_websocket,

@@ -18,7 +18,6 @@ mod accept;
 mod descriptor;
 mod driver;
 mod echo;
-mod epoll;
 mod exports;
 mod protocols;
 mod running;

@@ -17,8 +17,8 @@ use crate::accept::WebSocketUri;
 use crate::descriptor::always_readable;
 use crate::driver::Driver;
 use crate::echo;
-use crate::epoll::EventFd;
 use crate::protocols::{Callback, Protocol, Protocols};
+use asterisk::epoll::EventFd;
 
 /// Everything that is running.
 pub struct Running {

@@ -12,16 +12,16 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use asterisk::epoll::{self, Epoll, EventFd};
 use asterisk::fence::fence;
 use asterisk::thread;
 use ice::Component;
 
-use crate::pollable::{Poll, Signal};
 use crate::session::Session;
 
 /// Names a session to the thread, for the life of the module.
@@ -29,8 +29,8 @@ pub type Id = u64;
 
 /// What sessions and the thread share.
 pub struct Shared {
-    poll: Poll,
-    wake: Signal,
+    epoll: Epoll,
+    wake: EventFd,
     stopping: AtomicBool,
     table: Mutex<Table>,
 }
@@ -57,12 +57,12 @@ impl Engine {
     /// Starts the thread.
     pub fn start() -> io::Result<Self> {
         let shared = Arc::new(Shared {
-            poll: Poll::new()?,
-            wake: Signal::new()?,
+            epoll: Epoll::new()?,
+            wake: EventFd::new()?,
             stopping: AtomicBool::new(false),
             table: Mutex::default(),
         });
-        shared.poll.watch_signal(&shared.wake, WAKE)?;
+        shared.epoll.add(shared.wake.as_raw_fd(), epoll::IN, WAKE)?;
         let of_thread = Arc::clone(&shared);
         let thread = thread::spawn(c"rtp-engine", move || of_thread.run())?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
@@ -78,7 +78,7 @@ impl Engine {
     /// Ends the thread and waits for it: the code is about to be unmapped.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
-        self.shared.wake.raise();
+        self.shared.wake.signal();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             thread.join();
@@ -121,7 +121,7 @@ impl Shared {
     /// the session afterwards to wait for that.
     pub fn remove(&self, id: Id, sockets: [RawFd; 2]) {
         for socket in sockets {
-            self.poll.forget(socket);
+            self.forget(socket);
         }
         let mut table = self.table();
         let session = table.sessions.remove(&id);
@@ -147,42 +147,45 @@ impl Shared {
         for (socket, component) in sockets.into_iter().zip(Component::ALL) {
             if watched {
                 // Fails only without memory; the next deadline tries again.
-                let _ = self.poll.watch(socket, token(id, component));
+                let _ = self.epoll.add(socket, epoll::IN, token(id, component));
             } else {
-                self.poll.forget(socket);
+                self.forget(socket);
             }
         }
     }
 
     fn run(&self) {
+        let mut ready = [libc::epoll_event { events: 0, u64: 0 }; 64];
         while !self.stopping.load(Ordering::Acquire) {
             let timeout = self.fall_asleep();
-            let mut ready = Ready::default();
-            self.poll.wait(timeout, |token| ready.push(token));
+            // Interrupted, at worst: then nothing is ready.
+            let ready = self.epoll.wait(&mut ready, timeout).unwrap_or_default();
             self.table().sleeps = false;
-            for token in ready.tokens() {
-                self.serve(token);
+            for event in ready {
+                self.serve(event.u64);
             }
             self.serve_deadlines();
             self.tidy();
         }
     }
 
-    /// How long to sleep, in the milliseconds of `epoll_wait`.
-    fn fall_asleep(&self) -> i32 {
+    /// How long to sleep; `None` is for ever.
+    fn fall_asleep(&self) -> Option<Duration> {
         let mut table = self.table();
         let deadline = table.deadlines.peek().map(|Reverse((deadline, _))| *deadline);
         table.sleeps_until = deadline.into_iter().chain(table.tidy_at).min();
         table.sleeps = true;
-        let Some(until) = table.sleeps_until else { return -1 };
-        let left = until.saturating_duration_since(Instant::now());
-        // Up, or the last fraction of a millisecond would be spent spinning.
-        i32::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i32::MAX)
+        table.sleeps_until.map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    /// Harmless when the socket was not waited for.
+    fn forget(&self, socket: RawFd) {
+        let _ = self.epoll.remove(socket);
     }
 
     fn serve(&self, token: u64) {
         if token == WAKE {
-            self.wake.clear();
+            self.wake.drain();
             return;
         }
         let component = if token & 1 == 0 { Component::Rtp } else { Component::Rtcp };
@@ -218,7 +221,7 @@ impl Shared {
         if sleeps_past_it {
             table.sleeps_until = Some(deadline);
             drop(table);
-            self.wake.raise();
+            self.wake.signal();
         }
     }
 
@@ -240,31 +243,6 @@ impl Shared {
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing panics while it is held; were it otherwise, the table would still be whole.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Tokens of one round: taken down first, served after, as serving changes what is watched.
-struct Ready {
-    tokens: [u64; 64],
-    len: usize,
-}
-
-impl Default for Ready {
-    fn default() -> Self {
-        Self { tokens: [WAKE; 64], len: 0 }
-    }
-}
-
-impl Ready {
-    fn push(&mut self, token: u64) {
-        if let Some(slot) = self.tokens.get_mut(self.len) {
-            *slot = token;
-            self.len += 1;
-        }
-    }
-
-    fn tokens(&self) -> impl Iterator<Item = u64> + '_ {
-        self.tokens.iter().take(self.len).copied()
     }
 }
 

@@ -1,16 +1,20 @@
-//! `epoll` and `eventfd`, as little of them as is needed.
+//! `epoll` and `eventfd`, as little of them as the modules' threads and polled descriptors need.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+/// There is something to read.
 pub const IN: u32 = libc::EPOLLIN as u32;
+/// Something can be written.
 pub const OUT: u32 = libc::EPOLLOUT as u32;
 
 /// A set of descriptors to wait for. The set is a descriptor itself: readable while one of its members is ready.
+#[derive(Debug)]
 pub struct Epoll(OwnedFd);
 
 impl Epoll {
+    /// Has no members yet.
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are involved.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
@@ -18,14 +22,17 @@ impl Epoll {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// Reports `events` of `fd` by `token`, from now on.
     pub fn add(&self, fd: RawFd, events: u32, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, events, token)
     }
 
+    /// Reports other events of a member.
     pub fn modify(&self, fd: RawFd, events: u32, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd, events, token)
     }
 
+    /// Reports no more of a member.
     pub fn remove(&self, fd: RawFd) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }
@@ -58,9 +65,11 @@ impl AsRawFd for Epoll {
 }
 
 /// A descriptor that is readable once it was signalled, until it is drained.
+#[derive(Debug)]
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
+    /// Not signalled yet.
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are involved.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
@@ -68,12 +77,14 @@ impl EventFd {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// Makes the descriptor readable.
     pub fn signal(&self) {
         let one = 1u64.to_ne_bytes();
         // SAFETY: eight readable bytes. Refused only when the counter is full, and then it is readable anyway.
         unsafe { libc::write(self.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
+    /// Makes it unreadable again.
     pub fn drain(&self) {
         let mut counter = [0u8; 8];
         // SAFETY: eight writable bytes. Refused only when there is nothing to drain.
