@@ -234,7 +234,7 @@ fn sys_nat() -> asterisk_sys::ast_rtp_property {
 #[test]
 fn the_module_stays_while_a_call_is_up_and_nothing_is_left_afterwards() {
     let host = host("");
-    let before = (descriptors(), threads());
+    let before = common::settled_footprint();
     for _ in 0..10 {
         let (instance, phone) = call();
         send_and_receive(&instance, &phone, 1);

@@ -125,7 +125,7 @@ fn a_certificate_that_cannot_be_used_is_named() {
 fn calls_leave_nothing_behind() {
     let host = host();
     is_a_conversation(&mut Call::new(Kind::Newest, Offer::Browser, host.directory()));
-    let before = (descriptors(), threads());
+    let before = common::settled_footprint();
     for _ in 0..3 {
         let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
         is_a_conversation(&mut call);

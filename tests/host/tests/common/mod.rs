@@ -69,6 +69,20 @@ pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("procfs").count()
 }
 
+/// Descriptors and threads of this process, once the thread of the test before this one, which let this one begin, is
+/// gone.
+pub fn settled_footprint() -> (usize, usize) {
+    let mut last = (descriptors(), threads());
+    let mut same = 0;
+    while same < 10 {
+        thread::sleep(std::time::Duration::from_millis(10));
+        let now = (descriptors(), threads());
+        same = if now == last { same + 1 } else { 0 };
+        last = now;
+    }
+    last
+}
+
 /// Waits until `done` says so; `false` when that took too long.
 pub fn eventually(mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..500 {
