@@ -1,10 +1,21 @@
-//! Binds `asterisk-headers/` and compiles the shim for the host's variadic functions.
+//! Binds the host's C declarations and compiles the shim for its variadic functions.
+//!
+//! For Asterisk 11 the declarations are `asterisk-headers/`; for later hosts they are the headers of the host itself, which
+//! `ASTERISK_INCLUDE` names.
 
 use bindgen::callbacks::{DeriveTrait, ImplementsTrait, ParseCallbacks};
-use std::{env, path::PathBuf};
+use std::env;
+use std::path::{Path, PathBuf};
 
-/// Where the C declarations of the host live, seen from this crate.
-const HEADERS: &str = "../../asterisk-headers";
+/// Our own declarations of Asterisk 11, seen from this crate.
+const HEADERS_OF_11: &str = "../../asterisk-headers";
+
+/// What names the directory with `asterisk.h` of a later host: Debian's `asterisk-dev`, or an installation's `include`.
+const INCLUDE: &str = "ASTERISK_INCLUDE";
+
+/// The headers of a later host whose declarations are wanted; they include most of the others.
+const WANTED: &str = "astmm|astobj2|cli|codec|config|format|format_cache|frame|http|http_websocket|iostream|json|logger|module|\
+    netsock2|optional_api|options|res_srtp|rtp_engine|sdp_srtp|smoother|strings|tcptls|utils|ast_version|manager|channel";
 
 /// C types that the `libc` crate has already.
 const OF_LIBC: &[&str] =
@@ -26,41 +37,94 @@ impl ParseCallbacks for Habits {
     }
 }
 
-fn main() {
-    for place in [HEADERS, "wrapper.h", "shim.c", "shim.h"] {
-        println!("cargo::rerun-if-changed={place}");
-    }
-    compile_shim();
-    bind();
+/// The host that the modules are built for.
+enum Host {
+    Eleven,
+    /// 16 or 22, with the directory of its headers.
+    Later(String),
 }
 
-fn compile_shim() {
+impl Host {
+    fn chosen() -> Self {
+        println!("cargo::rerun-if-env-changed={INCLUDE}");
+        let is_on = |feature| env::var_os(feature).is_some();
+        let version = match (is_on("CARGO_FEATURE_HOST_16"), is_on("CARGO_FEATURE_HOST_22")) {
+            (false, false) => return Self::Eleven,
+            (true, false) => 16,
+            (false, true) => 22,
+            (true, true) => {
+                panic!("the features host-16 and host-22 exclude each other: a module is built for one host")
+            }
+        };
+        match env::var(INCLUDE) {
+            Ok(directory) if Path::new(&directory).join("asterisk.h").is_file() => Self::Later(directory),
+            Ok(directory) => panic!("{INCLUDE} is {directory}, and there is no asterisk.h in it"),
+            Err(_) => panic!("{INCLUDE} has to name the headers of Asterisk {version}: `cargo xtask build` sees to it"),
+        }
+    }
+
+    fn include(&self) -> &str {
+        match self {
+            Self::Eleven => HEADERS_OF_11,
+            Self::Later(directory) => directory,
+        }
+    }
+
+    fn wrapper(&self) -> &str {
+        match self {
+            Self::Eleven => "wrapper.h",
+            Self::Later(_) => "wrapper-16.h",
+        }
+    }
+
+    /// The files whose declarations are bound, with what they need of others.
+    fn wanted(&self) -> String {
+        match self {
+            Self::Eleven => ".*asterisk-headers/.*".to_owned(),
+            Self::Later(_) => format!(".*/asterisk/({WANTED})\\.h|.*/asterisk\\.h"),
+        }
+    }
+}
+
+fn main() {
+    let host = Host::chosen();
+    for place in [host.include(), host.wrapper(), "shim.c", "shim.h"] {
+        println!("cargo::rerun-if-changed={place}");
+    }
+    compile_shim(&host);
+    bind(&host);
+}
+
+fn compile_shim(host: &Host) {
     cc::Build::new()
         .file("shim.c")
-        .include(HEADERS)
+        .include(host.include())
+        .define("SHIM_WRAPPER", Some(format!("\"{}\"", host.wrapper()).as_str()))
         .flag("-std=gnu11")
         .flag("-fvisibility=hidden")
-        .extra_warnings(true)
+        .extra_warnings(matches!(host, Host::Eleven))
         .compile("asterisk_sys_shim");
 }
 
-fn bind() {
+fn bind(host: &Host) {
     let bindings = OF_LIBC
         .iter()
-        .fold(builder(), |builder, name| builder.blocklist_type(name))
+        .fold(builder(host), |builder, name| builder.blocklist_type(name))
         .generate()
-        .expect("the headers are part of this repository and libclang is installed");
+        .expect("the headers are complete and libclang is installed");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     bindings.write_to_file(out.join("bindings.rs")).expect("OUT_DIR is writable");
 }
 
-fn builder() -> bindgen::Builder {
+fn builder(host: &Host) -> bindgen::Builder {
     bindgen::builder()
-        .header("wrapper.h")
+        .header(host.wrapper())
         .header("shim.h")
-        .clang_arg(format!("-I{HEADERS}"))
+        .clang_arg(format!("-I{}", host.include()))
         .clang_arg("-std=gnu11")
-        .allowlist_file(".*asterisk-headers/.*")
+        // Later hosts have a macro that clang carries out with blocks.
+        .clang_arg("-fblocks")
+        .allowlist_file(host.wanted())
         .allowlist_file(".*shim\\.h")
         .allowlist_recursively(true)
         .blocklist_item("ASTERISK_HEADERS_.*|ASTERISK_SYS_.*")

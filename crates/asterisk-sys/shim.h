@@ -6,6 +6,9 @@
 
 struct ast_channel;
 
+/** The text that the host's loader asks of each module. */
+extern const char asterisk_sys_key[];
+
 /** ast_log of one line; the newline is added. */
 void asterisk_sys_log(int level, const char *file, int line, const char *function, const char *message);
 

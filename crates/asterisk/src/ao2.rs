@@ -7,7 +7,7 @@ use std::ops::Deref;
 use std::ptr::{self, NonNull};
 
 use crate::fence::fence_crypto;
-use crate::sys;
+use crate::host::objects;
 
 /// One reference to an object of the host, given back on drop.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<T> Ao2<T> {
     /// `object` is live for the length of this call.
     pub unsafe fn share(object: NonNull<T>) -> Self {
         // SAFETY: the caller says that it is a live ao2 object.
-        unsafe { sys::__ao2_ref(object.as_ptr().cast(), 1) };
+        unsafe { objects::count(object.as_ptr().cast(), 1) };
         Self(object)
     }
 
@@ -58,7 +58,7 @@ impl<T> Clone for Ao2<T> {
 impl<T> Drop for Ao2<T> {
     fn drop(&mut self) {
         // SAFETY: one count is ours, by the word of `adopt` or by `share`.
-        unsafe { sys::__ao2_ref(self.0.as_ptr().cast(), -1) };
+        unsafe { objects::count(self.0.as_ptr().cast(), -1) };
     }
 }
 
@@ -77,9 +77,8 @@ impl<T: Send + Sync + 'static> Ao2Box<T> {
     pub fn new(value: T) -> Option<Self> {
         // The host promises malloc's alignment less its own header, which is a multiple of a pointer.
         const { assert!(align_of::<T>() <= align_of::<*const ()>(), "the host does not align further") };
-        let options = sys::AO2_ALLOC_OPT_LOCK_MUTEX as _;
         // SAFETY: the destructor runs once, on an object that the next line but one initialises before anyone sees it.
-        let object = unsafe { sys::__ao2_alloc(size_of::<T>(), Some(drop_payload::<T>), options) };
+        let object = unsafe { objects::allocate(size_of::<T>(), drop_payload::<T>) };
         let object = NonNull::new(object.cast::<T>())?;
         // SAFETY: allocated with the size of a `T`, aligned as asserted above.
         unsafe { object.write(value) };
@@ -110,7 +109,7 @@ impl<T: Send + Sync + 'static> Ao2Box<T> {
     /// `object` came from an `Ao2Box<T>` and is live for the length of this call.
     pub unsafe fn share(object: NonNull<c_void>) -> Self {
         // SAFETY: live by the caller's word.
-        unsafe { sys::__ao2_ref(object.as_ptr(), 1) };
+        unsafe { objects::count(object.as_ptr(), 1) };
         Self(object.cast(), PhantomData)
     }
 
@@ -143,7 +142,7 @@ impl<T: Send + Sync + 'static> Clone for Ao2Box<T> {
 impl<T: Send + Sync + 'static> Drop for Ao2Box<T> {
     fn drop(&mut self) {
         // SAFETY: one count is ours.
-        unsafe { sys::__ao2_ref(self.as_ptr(), -1) };
+        unsafe { objects::count(self.as_ptr(), -1) };
     }
 }
 

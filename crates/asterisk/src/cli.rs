@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
 use crate::fence::fence;
-use crate::{Failed, check, error, log, sys};
+use crate::host::commands;
+use crate::{Failed, error, log, sys};
 
 /// One command. Keep them in a `static`.
 #[derive(Debug)]
@@ -78,14 +79,14 @@ unsafe impl Send for Commands {}
 // SAFETY: nothing can be done through a shared one.
 unsafe impl Sync for Commands {}
 
-/// Registers all of them, or none. Wraps `ast_cli_register_multiple`.
+/// Registers all of them, or none.
 pub fn register(commands: &'static [Command]) -> Result<Commands, Failed> {
     let mut registered = Commands(Vec::with_capacity(commands.len()));
     for command in commands {
         let raw = sys::ast_cli_entry { handler: Some(handle), summary: command.summary.as_ptr(), ..Default::default() };
         let entry = Box::into_raw(Box::new(Entry { raw, command }));
         // SAFETY: the entry stays where it is until the host has let go of it.
-        if check(unsafe { sys::ast_cli_register_multiple(&raw mut (*entry).raw, 1) }).is_err() {
+        if unsafe { commands::register(&raw mut (*entry).raw) }.is_err() {
             // SAFETY: the host did not take it.
             drop(unsafe { Box::from_raw(entry) });
             return Err(Failed);

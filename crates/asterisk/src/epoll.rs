@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// There is something to read.
 pub const IN: u32 = libc::EPOLLIN as u32;
@@ -100,13 +100,21 @@ impl AsRawFd for EventFd {
 
 /// Waits for as long as it takes until `fd` is readable. `false`: there is nothing to wait for.
 pub fn wait_readable(fd: RawFd) -> bool {
+    wait_readable_for(fd, None).unwrap_or(false)
+}
+
+/// The same for no longer than `patience`; whether there is something by then.
+pub fn wait_readable_for(fd: RawFd, patience: Option<Duration>) -> io::Result<bool> {
+    let deadline = patience.map(|patience| Instant::now() + patience);
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
     loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()).as_millis());
+        let left = left.map_or(-1, |left| i32::try_from(left).unwrap_or(i32::MAX));
         // SAFETY: one entry, and it lives for the length of the call.
-        match check(unsafe { libc::poll(&mut poll, 1, -1) }) {
-            Ok(_) => return poll.revents & libc::POLLIN != 0,
+        match check(unsafe { libc::poll(&mut poll, 1, left) }) {
+            Ok(_) => return Ok(poll.revents & libc::POLLIN != 0),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return false,
+            Err(error) => return Err(error),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 use std::{fmt, ptr, slice};
 
-use crate::{Format, symbols, sys, time};
+use crate::{Format, host, symbols, sys, time};
 
 /// What a frame is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,15 +72,18 @@ impl<'a> FrameRef<'a> {
     }
 
     /// The format of a voice, video, image or text frame; something meaningless for any other.
-    pub fn format(&self) -> Format {
-        // SAFETY: both members of the union are plain numbers, and a frame is zeroed before it is filled in.
-        Format(unsafe { self.raw().subclass.format })
+    pub fn format(&self) -> Option<Format> {
+        host::frame::format(self.raw())
+    }
+
+    /// Whether a video frame is the last piece of a picture: the RTP marker bit.
+    pub fn is_marked(&self) -> bool {
+        host::frame::is_marked(self.raw())
     }
 
     /// The digit, the control or the noise level of the other frames.
     pub fn integer(&self) -> i32 {
-        // SAFETY: as above.
-        unsafe { self.raw().subclass.integer }
+        host::frame::integer(self.raw())
     }
 
     /// The digit of a DTMF frame.
@@ -156,7 +159,7 @@ impl Frame {
     /// A copy with nothing shared. Wraps `ast_frdup`.
     pub fn duplicate(frame: FrameRef<'_>) -> Option<Self> {
         // SAFETY: the frame stays for the call; the copy is ours.
-        NonNull::new(unsafe { sys::ast_frdup(frame.as_ptr()) }).map(Self)
+        NonNull::new(unsafe { host::frame::duplicate(frame.as_ptr()) }).map(Self)
     }
 
     /// Takes over a frame.

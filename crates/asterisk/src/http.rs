@@ -1,21 +1,20 @@
 //! The host's HTTP server: a path of ours in it, and the connection behind a request taken over from it.
 //!
-//! The stream of a connection belongs to the host, and so does the `SSL` inside: it is read and written through
-//! `ast_tcptls_server_read` and `_write` only, one call at a time, and closed by `fclose`, once. What differs between
-//! hosts is in `Stream`: since 11.10.1 a stream waits for its socket unless told otherwise; before, it does what
-//! the socket does.
+//! The stream of a connection belongs to the host, and so does the `SSL` inside: it is read and written through functions
+//! of the host only, one call at a time, and closed once.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::ptr::{self, NonNull};
+use std::ptr::NonNull;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::fence::fence;
+use crate::host::{self, stream::Stream};
 use crate::sockaddr::{self, SockAddr};
-use crate::{Ao2, Failed, check, symbols, sys};
+use crate::{Failed, check, symbols, sys};
 
 /// Answers requests for one path.
 pub trait Handler: 'static {
@@ -82,12 +81,8 @@ unsafe extern "C" fn callback<H: Handler>(
 ) -> c_int {
     fence("http", -1, || {
         let Some(session) = NonNull::new(session) else { return -1 };
-        H::handle(Request {
-            session,
-            method: Method::from_host(method),
-            parameters: Variables(parameters, PhantomData),
-            headers: Variables(headers, PhantomData),
-        })
+        // SAFETY: as the host calls.
+        H::handle(unsafe { Request::lend(session, method, parameters, headers) })
     })
 }
 
@@ -128,6 +123,29 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// A request that reached us by another way than a [`Handler`].
+    ///
+    /// # Safety
+    /// As the host calls back for a request: all of it stays for `'a`, and nobody else uses the session meanwhile.
+    pub unsafe fn lend(
+        session: NonNull<sys::ast_tcptls_session_instance>,
+        method: sys::ast_http_method,
+        parameters: *mut sys::ast_variable,
+        headers: *mut sys::ast_variable,
+    ) -> Self {
+        Self {
+            session,
+            method: Method::from_host(method),
+            parameters: Variables(parameters, PhantomData),
+            headers: Variables(headers, PhantomData),
+        }
+    }
+
+    /// What C calls its session.
+    pub fn as_ptr(&self) -> *mut sys::ast_tcptls_session_instance {
+        self.session.as_ptr()
+    }
+
     /// GET, or something else.
     pub fn method(&self) -> Method {
         self.method
@@ -150,15 +168,8 @@ impl<'a> Request<'a> {
 
     /// Sends a response as it is. It may wait for the peer, as everything that the host does on this thread.
     pub fn respond(&self, response: &[u8]) -> io::Result<()> {
-        let file = self.instance().f.cast::<libc::FILE>();
-        if file.is_null() {
-            return Err(ErrorKind::NotConnected.into());
-        }
-        // SAFETY: the stream is open until the request is over, and nobody else uses it meanwhile.
-        let written = unsafe { libc::fwrite(response.as_ptr().cast(), 1, response.len(), file) };
-        // SAFETY: as above.
-        let flushed = unsafe { libc::fflush(file) };
-        if written == response.len() && flushed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+        // SAFETY: the request is not over, and its stream is used on this thread alone.
+        unsafe { host::stream::respond(self.instance(), response) }
     }
 
     /// Sends the host's page for an error. Wraps `ast_http_error`.
@@ -214,7 +225,6 @@ unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
 /// A write that was not taken in full is repeated with the same bytes at the same place and of the same number:
 /// OpenSSL insists.
 pub struct Connection {
-    instance: Ao2<sys::ast_tcptls_session_instance>,
     descriptor: RawFd,
     is_secure: bool,
     remote_address: SockAddr,
@@ -222,58 +232,14 @@ pub struct Connection {
     stream: Mutex<Option<Stream>>,
 }
 
-struct Stream {
-    file: *mut libc::FILE,
-    descriptor: RawFd,
-    is_secure: bool,
-    waiting: Waiting,
-    /// OpenSSL judges a failed call by its error queue, in which another session may have left something on this
-    /// thread. The host's own function: its OpenSSL is not ours.
-    forget_errors: Option<unsafe extern "C" fn()>,
-}
-
-/// How the host's stream deals with a socket that is not ready.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Waiting {
-    /// Before 11.10.1: it answers what the socket, or OpenSSL, did.
-    Never,
-    /// 11.10.1 and 11.6-cert3: it waits, but no longer than it is told; then it reports the end of the stream.
-    ForNoTime,
-    /// Later: it can be told not to wait for input. For output it waits no longer than it is told, as above.
-    ForOutput,
-}
-
-// SAFETY: used under the lock of its `Connection` only, from whichever thread.
-unsafe impl Send for Stream {}
-
 impl Connection {
     fn take_over(instance: NonNull<sys::ast_tcptls_session_instance>) -> io::Result<Self> {
         // SAFETY: the host keeps it for the length of the request, and this is the one thread that uses it.
-        let raw = unsafe { &mut *instance.as_ptr() };
-        if raw.f.is_null() {
-            return Err(ErrorKind::NotConnected.into());
-        }
-        set_nonblocking(raw.fd)?;
-        let stream = Stream {
-            file: raw.f.cast(),
-            descriptor: raw.fd,
-            is_secure: !raw.ssl.is_null(),
-            waiting: stop_waiting(instance),
-            // SAFETY: its type in every OpenSSL.
-            forget_errors: unsafe { symbols::lookup(c"ERR_clear_error") },
-        };
-        // The host closes what it finds here when the request is over. Before 11.10.1 its read and write use the
-        // descriptor, and it does not look at that one.
-        raw.f = ptr::null_mut();
-        if stream.waiting != Waiting::Never {
-            raw.fd = -1;
-        }
+        let (stream, remote_address) = unsafe { (Stream::take_over(instance)?, (*instance.as_ptr()).remote_address) };
         Ok(Self {
-            descriptor: stream.descriptor,
-            is_secure: stream.is_secure,
-            remote_address: SockAddr(raw.remote_address),
-            // SAFETY: live, as above.
-            instance: unsafe { Ao2::share(instance) },
+            descriptor: stream.descriptor(),
+            is_secure: stream.is_secure(),
+            remote_address: SockAddr(remote_address),
             stream: Mutex::new(Some(stream)),
         })
     }
@@ -281,7 +247,7 @@ impl Connection {
     /// Reads what is there; 0 at the end. Over TLS there may be more than the socket shows: read until `WouldBlock`.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.stream().as_ref() {
-            Some(stream) => stream.read(self.instance.as_ptr(), buffer),
+            Some(stream) => stream.read(buffer),
             None => Err(ErrorKind::NotConnected.into()),
         }
     }
@@ -289,23 +255,23 @@ impl Connection {
     /// Writes what can be written.
     pub fn write(&self, data: &[u8]) -> io::Result<usize> {
         match self.stream().as_ref() {
-            Some(stream) => stream.write(self.instance.as_ptr(), data),
+            Some(stream) => stream.write(data),
             None => Err(ErrorKind::NotConnected.into()),
         }
     }
 
     /// Ends our half of a plain connection; with TLS nothing happens before `close`.
     pub fn shutdown_write(&self) {
-        if let Some(stream) = self.stream().as_ref().filter(|stream| !stream.is_secure) {
+        if let Some(stream) = self.stream().as_ref().filter(|stream| !stream.is_secure()) {
             // SAFETY: the socket is open while the stream is.
-            unsafe { libc::shutdown(stream.descriptor, libc::SHUT_WR) };
+            unsafe { libc::shutdown(stream.descriptor(), libc::SHUT_WR) };
         }
     }
 
     /// Closes TLS and socket, once. The descriptor is not ours any more afterwards.
     pub fn close(&self) {
         if let Some(stream) = self.stream().take() {
-            stream.close(self.instance.as_ptr());
+            stream.close();
         }
     }
 
@@ -317,6 +283,11 @@ impl Connection {
     /// Whether it is TLS.
     pub fn is_secure(&self) -> bool {
         self.is_secure
+    }
+
+    /// Our end; none once the stream is closed.
+    pub fn local_address(&self) -> SockAddr {
+        sockaddr::local(self.descriptor)
     }
 
     /// The other end.
@@ -335,109 +306,30 @@ impl Drop for Connection {
     }
 }
 
-impl Stream {
-    fn read(&self, instance: *mut sys::ast_tcptls_session_instance, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.is_secure {
-            // SAFETY: the socket is open while the stream is; the buffer is writable.
-            return counted(unsafe { libc::read(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len()) });
-        }
-        let mut read = self.read_tls(instance, buffer)?;
-        if read == 0 && self.waiting == Waiting::ForNoTime && self.is_over() {
-            // Or the rest of a record came between the read and the look at the socket.
-            read = self.read_tls(instance, buffer)?;
-        }
-        if read == 0 && !self.is_over() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        Ok(read)
+/// OpenSSL judges a failed call by its error queue, in which another session may have left something on this thread.
+pub(crate) struct OpenSslErrors {
+    /// The host's own function: its OpenSSL is not ours.
+    forget: Option<unsafe extern "C" fn()>,
+}
+
+impl OpenSslErrors {
+    pub(crate) fn of_host() -> Self {
+        // SAFETY: its type in every OpenSSL.
+        Self { forget: unsafe { symbols::lookup(c"ERR_clear_error") } }
     }
 
-    fn read_tls(&self, instance: *mut sys::ast_tcptls_session_instance, buffer: &mut [u8]) -> io::Result<usize> {
-        self.prepare();
-        let (data, len) = (buffer.as_mut_ptr().cast(), buffer.len());
-        // SAFETY: the stream is open and nobody else is inside it; the buffer is writable.
-        counted(unsafe { sys::ast_tcptls_server_read(instance, data, len as _) } as isize)
-    }
-
-    fn write(&self, instance: *mut sys::ast_tcptls_session_instance, data: &[u8]) -> io::Result<usize> {
-        let (bytes, len) = (data.as_ptr().cast(), data.len());
-        if !self.is_secure {
-            // SAFETY: the socket is open while the stream is; the bytes are readable. No signal when it is broken.
-            return counted(unsafe { libc::send(self.descriptor, bytes, len, libc::MSG_NOSIGNAL) });
-        }
-        self.prepare();
-        // SAFETY: the stream is open and nobody else is inside it; the bytes are readable.
-        let written = counted(unsafe { sys::ast_tcptls_server_write(instance, bytes, len as _) } as isize)?;
-        // The host says 0 when its time, of which it has none, was not enough.
-        if written == 0 && len != 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(written) }
-    }
-
-    fn prepare(&self) {
-        if let Some(forget_errors) = self.forget_errors {
+    /// Before a call on a stream with TLS.
+    pub(crate) fn forget(&self) {
+        if let Some(forget) = self.forget {
             // SAFETY: concerns this thread's queue only, which is of no use to anybody by now.
-            unsafe { forget_errors() };
+            unsafe { forget() };
         }
-        // SAFETY: this thread's own. An older host passes OpenSSL's -1 on, and only errno tells why.
+        // SAFETY: this thread's own. A host may pass OpenSSL's -1 on, and then only errno tells why.
         unsafe { *libc::__errno_location() = 0 };
     }
-
-    /// Whether 0 meant the end and not a stream that would have to wait: for input, or to write something before it can
-    /// read on (a key update). The socket tells.
-    fn is_over(&self) -> bool {
-        let events = match self.waiting {
-            Waiting::Never => return true,
-            Waiting::ForNoTime => libc::POLLIN | libc::POLLRDHUP,
-            Waiting::ForOutput => libc::POLLOUT | libc::POLLRDHUP,
-        };
-        let mut poll = libc::pollfd { fd: self.descriptor, events, revents: 0 };
-        // SAFETY: one entry, and it lives for the length of the call, which does not wait.
-        unsafe { libc::poll(&raw mut poll, 1, 0) != 0 }
-    }
-
-    fn close(self, instance: *mut sys::ast_tcptls_session_instance) {
-        if self.is_secure {
-            self.prepare();
-        }
-        // SAFETY: the file is ours since the request left it to us, and `close` of `Connection` takes it once.
-        unsafe { libc::fclose(self.file) };
-        // SAFETY: our reference keeps the instance. The descriptor is closed, whoever looks at it.
-        unsafe { (*instance).fd = -1 };
-    }
-}
-
-/// Tells the host's stream not to wait for its socket, as far as this host's streams can be told.
-fn stop_waiting(instance: NonNull<sys::ast_tcptls_session_instance>) -> Waiting {
-    type SetInt = unsafe extern "C" fn(*mut sys::ast_tcptls_stream, c_int);
-    // SAFETY: its type in every host that has it.
-    let set_timeout = unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_timeout_inactivity") };
-    let Some(set_timeout) = set_timeout else { return Waiting::Never };
-    // SAFETY: hosts that have the function have the member too, and the instance is live.
-    let cookie = unsafe { (*instance.as_ptr()).stream_cookie };
-    if cookie.is_null() {
-        return Waiting::Never;
-    }
-    // SAFETY: the stream lives as long as its instance.
-    unsafe { set_timeout(cookie, 0) };
-    // SAFETY: its type in every host that has it.
-    match unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_exclusive_input") } {
-        // SAFETY: as above.
-        Some(set_exclusive_input) => unsafe { set_exclusive_input(cookie, 0) },
-        None => return Waiting::ForNoTime,
-    }
-    Waiting::ForOutput
-}
-
-fn set_nonblocking(descriptor: RawFd) -> io::Result<()> {
-    // SAFETY: no pointers are involved.
-    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFL) };
-    // SAFETY: likewise.
-    if flags < 0 || unsafe { libc::fcntl(descriptor, libc::F_SETFL, flags | libc::O_NONBLOCK) } < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
 }
 
 /// The system's convention: a number, or -1 and errno.
-fn counted(result: isize) -> io::Result<usize> {
+pub(crate) fn counted(result: isize) -> io::Result<usize> {
     usize::try_from(result).map_err(|_| io::Error::last_os_error())
 }

@@ -16,6 +16,7 @@ pub mod epoll;
 pub mod fence;
 pub mod format;
 pub mod frame;
+mod host;
 pub mod http;
 pub mod limit;
 pub mod log;
@@ -52,7 +53,7 @@ pub(crate) fn answer(result: Result<(), Failed>) -> std::ffi::c_int {
     if result.is_ok() { 0 } else { -1 }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod fake_host;
-#[cfg(test)]
+#[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests;

@@ -8,6 +8,7 @@ use std::fmt::{self, Write as _};
 use std::panic::Location;
 use std::time::Duration;
 
+use crate::host::options::DEBUG_MODULE;
 use crate::limit::RateLimit;
 use crate::{module, symbols, sys};
 
@@ -99,7 +100,7 @@ pub fn debug_enabled(level: u32) -> bool {
 /// The debug level set for this module alone; 0 when the host keeps none. Wraps `ast_debug_get_by_module`.
 fn module_debug() -> u32 {
     let flags = symbols::AST_OPTIONS.read().unwrap_or(0);
-    if flags & sys::AST_OPT_FLAG_DEBUG_MODULE == 0 {
+    if flags & DEBUG_MODULE == 0 {
         return 0;
     }
     // SAFETY: the name is NUL-terminated and static; the host only compares it.

@@ -40,6 +40,11 @@ impl Event {
         self
     }
 
+    #[cfg(test)]
+    pub(crate) fn headers(&self) -> &str {
+        &self.headers
+    }
+
     /// Tells whoever subscribed. Wraps `__ast_manager_event_multichan`.
     pub fn send(self) {
         let category = match self.category {

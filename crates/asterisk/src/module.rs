@@ -10,6 +10,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::fence::{self, fence_crypto};
+use crate::host::loader;
 use crate::{Failed, answer, log, symbols, sys};
 
 /// Other modules may use what this one exports.
@@ -53,10 +54,10 @@ pub enum LoadResult {
 pub struct UseCount(());
 
 impl UseCount {
-    /// Wraps `ast_module_ref`, the unprefixed function that every host has.
+    /// Counts one.
     pub fn take() -> Self {
-        // SAFETY: null is answered with null, anything else is the entry the loader keeps while we are registered.
-        unsafe { sys::ast_module_ref(host_module()) };
+        // SAFETY: null is nothing to count, anything else is the entry the loader keeps while we are registered.
+        unsafe { loader::take_use(host_module()) };
         Self(())
     }
 }
@@ -64,7 +65,7 @@ impl UseCount {
 impl Drop for UseCount {
     fn drop(&mut self) {
         // SAFETY: as in `take`; the use that we counted kept the entry there.
-        unsafe { sys::ast_module_unref(host_module()) };
+        unsafe { loader::release_use(host_module()) };
     }
 }
 
@@ -141,10 +142,10 @@ impl Info {
         }
         info.name = name.as_ptr();
         info.description = description.as_ptr();
-        info.key = sys::ASTERISK_GPL_KEY.as_ptr();
+        info.key = (&raw const sys::asterisk_sys_key).cast();
         info.flags = flags;
         info.load_pri = sys::AST_MODPRI_CHANNEL_DEPEND as u8;
-        Self(UnsafeCell::new(info))
+        Self(UnsafeCell::new(loader::complete(info)))
     }
 }
 
@@ -152,7 +153,7 @@ impl Info {
 pub fn constructed(info: &'static Info) {
     if !declined(info) {
         CURRENT.store(info.0.get(), Ordering::Release);
-        // SAFETY: the info is static and laid out as every Asterisk 11 expects.
+        // SAFETY: the info is static and laid out as this host expects.
         unsafe { sys::ast_module_register(info.0.get()) };
     }
 }
@@ -175,7 +176,7 @@ fn declined(info: &'static Info) -> bool {
     }
     // SAFETY: `of` set it to a static string.
     let name = unsafe { CStr::from_ptr((*info.0.get()).name) }.to_str().unwrap_or_default();
-    let line = format!("{name} is made for Asterisk 11; this is Asterisk {version}. It does not load here.\n");
+    let line = format!("{name} is made for {}; this is Asterisk {version}. It does not load here.\n", loader::MADE_FOR);
     say(&log::c_text(&line));
     true
 }
@@ -228,7 +229,9 @@ mod tests {
     #[cfg_attr(miri, ignore = "runs md5sum")]
     fn the_loader_accepts_the_key() {
         let mut md5sum = Command::new("md5sum").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        md5sum.stdin.take().unwrap().write_all(sys::ASTERISK_GPL_KEY.to_bytes()).unwrap();
+        // SAFETY: the key is a string of the shim.
+        let key = unsafe { CStr::from_ptr((&raw const sys::asterisk_sys_key).cast()) };
+        md5sum.stdin.take().unwrap().write_all(key.to_bytes()).unwrap();
         let output = md5sum.wait_with_output().unwrap();
         assert!(output.stdout.starts_with(b"8776793523ea3ad3252abb3587e42224"));
     }

@@ -10,12 +10,14 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use crate::frame::{HostFrame, blank};
-use crate::{Format, sys, time};
+use crate::{Format, host, sys, time};
 
 /// A reusable frame and its payload buffer.
 pub struct FrameSlot {
     frame: NonNull<sys::ast_frame>,
     buffer: NonNull<[u8]>,
+    /// Of the frame that was handed out last, which may do no more than point to it.
+    format: Option<Format>,
 }
 
 // SAFETY: memory without a tie to a thread; whoever holds the slot exclusively fills it.
@@ -48,7 +50,8 @@ impl FrameSlot {
     /// With room for `capacity` bytes of datagram.
     pub fn new(capacity: usize) -> Self {
         let buffer = vec![0_u8; HEADROOM + capacity].into_boxed_slice();
-        Self { frame: NonNull::from(Box::leak(Box::new(blank()))), buffer: NonNull::from(Box::leak(buffer)) }
+        let frame = NonNull::from(Box::leak(Box::new(blank())));
+        Self { frame, buffer: NonNull::from(Box::leak(buffer)), format: None }
     }
 
     /// Where to receive into. Overwrites what the last frame of this slot said, which the host is done with.
@@ -57,12 +60,12 @@ impl FrameSlot {
         unsafe { &mut self.buffer.as_mut()[HEADROOM..] }
     }
 
-    /// Sound that lies in that part of the buffer. Samples are counted by the host (`ast_codec_get_samples`), linear ones
-    /// brought from network order into ours.
+    /// Sound that lies in that part of the buffer. Samples are counted by the host, linear ones brought
+    /// from network order into ours.
     pub fn voice(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
-        let frame = self.media(sys::AST_FRAME_VOICE, format, payload, timing);
+        let frame = self.media(sys::AST_FRAME_VOICE, format, payload, timing, false);
         // SAFETY: `media` filled in a voice frame whose payload lies in our buffer; the host only reads it.
-        frame.samples = unsafe { sys::ast_codec_get_samples(frame) };
+        frame.samples = unsafe { host::frame::count_samples(frame) };
         if format.is_slinear() && cfg!(target_endian = "little") {
             // SAFETY: `samples` is half of `datalen`, so the swap stays inside the payload.
             unsafe { sys::ast_swapcopy_samples(frame.data.ptr, frame.data.ptr, frame.samples) };
@@ -84,18 +87,14 @@ impl FrameSlot {
         samples: u32,
         marker: bool,
     ) -> HostFrame {
-        let mut format = *format;
-        if marker {
-            format.set_video_mark();
-        }
-        let frame = self.media(sys::AST_FRAME_VIDEO, &format, payload, timing);
+        let frame = self.media(sys::AST_FRAME_VIDEO, format, payload, timing, marker);
         frame.samples = samples.try_into().unwrap_or(i32::MAX);
         self.hand_out()
     }
 
     /// Text.
     pub fn text(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
-        self.media(sys::AST_FRAME_TEXT, format, payload, timing);
+        self.media(sys::AST_FRAME_TEXT, format, payload, timing, false);
         self.hand_out()
     }
 
@@ -139,12 +138,14 @@ impl FrameSlot {
         format: &Format,
         payload: Range<usize>,
         timing: Timing,
+        is_marked: bool,
     ) -> &mut sys::ast_frame {
         let offset = HEADROOM + payload.start.min(self.buffer.len());
         let (start, length) = self.place(payload);
+        self.format = Some(format.clone());
         let frame = self.fresh();
         frame.frametype = frametype;
-        frame.subclass.format = format.0;
+        host::frame::set_format(frame, format, is_marked);
         frame.data.ptr = start;
         frame.datalen = length;
         frame.offset = offset as _;

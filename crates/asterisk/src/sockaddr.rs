@@ -2,6 +2,7 @@
 
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::os::fd::RawFd;
 
 use crate::sys;
 
@@ -101,6 +102,16 @@ pub fn from_host(host: &sys::ast_sockaddr) -> Option<SocketAddr> {
         }
         _ => None,
     }
+}
+
+/// The local end of a socket; the null address when there is none.
+pub(crate) fn local(socket: RawFd) -> SockAddr {
+    let mut address = SockAddr::null();
+    let mut len = size_of_val(&address.0.ss) as libc::socklen_t;
+    // SAFETY: the storage has that many bytes, and the kernel writes no more.
+    let known = unsafe { libc::getsockname(socket, (&raw mut address.0.ss).cast(), &raw mut len) } == 0;
+    address.0.len = if known { len as _ } else { 0 };
+    address
 }
 
 /// What a pointer from the host says.

@@ -4,8 +4,10 @@
 use std::ffi::{CStr, c_int, c_void};
 use std::mem;
 use std::ptr::{self, NonNull};
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
+use crate::host::loader::RELEASES;
+use crate::host::options::Options;
 use crate::sys;
 
 /// Finds a function or a variable of the host by name. Wraps `dlsym` in the global scope.
@@ -55,15 +57,15 @@ impl<T: Copy> Variable<T> {
     }
 }
 
-// SAFETY: an int in every Asterisk 11.
+// SAFETY: an int in every host.
 pub(crate) static OPTION_DEBUG: Variable<c_int> = unsafe { Variable::new(c"option_debug") };
-// SAFETY: a struct of one unsigned int in every Asterisk 11.
-pub(crate) static AST_OPTIONS: Variable<u32> = unsafe { Variable::new(c"ast_options") };
+// SAFETY: a struct of that one number.
+pub(crate) static AST_OPTIONS: Variable<Options> = unsafe { Variable::new(c"ast_options") };
 // SAFETY: an int since 11.8; older hosts have no such name.
 pub(crate) static VERB_SYS_LEVEL: Variable<c_int> = unsafe { Variable::new(c"ast_verb_sys_level") };
-// SAFETY: an `ast_frame` in every Asterisk 11, which nobody writes.
+// SAFETY: an `ast_frame` in every host, which nobody writes.
 pub(crate) static NULL_FRAME: Variable<sys::ast_frame> = unsafe { Variable::new(c"ast_null_frame") };
-// SAFETY: a pointer to the SRTP module's functions in every Asterisk 11; null while there is none.
+// SAFETY: a pointer to the SRTP module's functions in every host; null while there is none.
 pub(crate) static RES_SRTP: Variable<*mut sys::ast_srtp_res> = unsafe { Variable::new(c"res_srtp") };
 // SAFETY: likewise.
 pub(crate) static RES_SRTP_POLICY: Variable<*mut sys::ast_srtp_policy_res> =
@@ -78,67 +80,10 @@ pub fn host_version() -> Option<&'static str> {
     unsafe { crate::log::text(get()) }
 }
 
-/// Whether a host of this version is one that these modules were made for: Asterisk 11 and its certified releases.
+/// Whether a host of this version is one that these modules were made for, certified releases included.
 pub fn is_known(version: &str) -> bool {
-    let release = version.strip_prefix("certified/").unwrap_or(version);
-    ["11.", "GIT-11-", "SVN-branch-11-"].iter().any(|prefix| release.starts_with(prefix))
-}
-
-/// How `ast_rtp_dtls_cfg` and the DTLS functions of an engine look in this host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DtlsLayout {
-    /// 11.0.0 to 11.10.2, certified up to 11.6-cert4: SHA-1 only, no role for ICE.
-    Before11_11,
-    /// 11.11.0 and later, certified from 11.6-cert5.
-    Since11_11,
-    /// Neither; DTLS is not offered.
-    Unknown,
-}
-
-/// Which of the two layouts this host has, found out by asking it to parse an option, as the version number does not tell
-/// in certified releases. Asked once.
-pub fn dtls_layout() -> DtlsLayout {
-    const NOT_ASKED: u8 = 0;
-    static KNOWN: AtomicU8 = AtomicU8::new(NOT_ASKED);
-    if KNOWN.load(Ordering::Relaxed) == NOT_ASKED {
-        let found = match probe_dtls_layout() {
-            DtlsLayout::Before11_11 => 1,
-            DtlsLayout::Since11_11 => 2,
-            DtlsLayout::Unknown => 3,
-        };
-        KNOWN.store(found, Ordering::Relaxed);
-    }
-    match KNOWN.load(Ordering::Relaxed) {
-        1 => DtlsLayout::Before11_11,
-        2 => DtlsLayout::Since11_11,
-        _ => DtlsLayout::Unknown,
-    }
-}
-
-/// `dtlsverify=yes` sets bit 1 of the first byte in the old layout, and the word at 20 to 3 in the new one.
-fn probe_dtls_layout() -> DtlsLayout {
-    let mut probe = Probe([0; 128]);
-    // SAFETY: either layout fits in 128 bytes aligned to 8, all zero is a valid state, and this option allocates nothing.
-    let parsed =
-        unsafe { sys::ast_rtp_dtls_cfg_parse((&raw mut probe).cast(), c"dtlsverify".as_ptr(), c"yes".as_ptr()) };
-    if parsed != 0 {
-        return DtlsLayout::Unknown;
-    }
-    layout_of(&probe.0)
-}
-
-#[repr(C, align(8))]
-struct Probe([u8; 128]);
-
-fn layout_of(written: &[u8; 128]) -> DtlsLayout {
-    let (mut old, mut new) = ([0; 128], [0; 128]);
-    old[0] = 2;
-    new[20..24].copy_from_slice(&3_u32.to_ne_bytes());
-    match written {
-        written if *written == old => DtlsLayout::Before11_11,
-        written if *written == new => DtlsLayout::Since11_11,
-        _ => DtlsLayout::Unknown,
-    }
+    let release = ["certified/", "certified-"].iter().find_map(|word| version.strip_prefix(word)).unwrap_or(version);
+    RELEASES.iter().any(|release_of_ours| release.starts_with(release_of_ours))
 }
 
 #[cfg(test)]
@@ -155,17 +100,5 @@ mod tests {
         {
             assert!(!is_known(version), "{version}");
         }
-    }
-
-    #[test]
-    fn layouts_are_told_apart_by_what_the_parser_wrote() {
-        let mut written = [0; 128];
-        assert_eq!(layout_of(&written), DtlsLayout::Unknown);
-        written[0] = 2;
-        assert_eq!(layout_of(&written), DtlsLayout::Before11_11);
-        written[20] = 3;
-        assert_eq!(layout_of(&written), DtlsLayout::Unknown);
-        written[0] = 0;
-        assert_eq!(layout_of(&written), DtlsLayout::Since11_11);
     }
 }

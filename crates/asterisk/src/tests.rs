@@ -4,8 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::fake_host::logged;
+use crate::format::Codec;
 use crate::slot::{Digit, Timing};
-use crate::{Ao2Box, Format, FrameSlot, HostFrame, fence, format, log, sys};
+use crate::{Ao2Box, Format, FrameSlot, HostFrame, fence, log, sys};
+
+fn of(codec: Codec) -> Format {
+    Format::of(codec).unwrap()
+}
 
 /// Counts how often it was dropped.
 struct Counted(Arc<AtomicUsize>);
@@ -49,7 +54,7 @@ fn a_voice_frame_lies_where_it_was_received() {
     let mut slot = FrameSlot::new(1500);
     slot.payload_buffer()[12..172].fill(0xd5);
     let timing = Timing { timestamp_ms: 1000, sequence_number: 7, delivery: None };
-    let frame = lend(slot.voice(&Format::of(format::id::ALAW), 12..172, timing));
+    let frame = lend(slot.voice(&of(Codec::Alaw), 12..172, timing));
     assert_eq!(frame.frame_type(), crate::frame::FrameType::Voice);
     assert_eq!((frame.samples(), frame.length_ms(), frame.timestamp_ms()), (160, 20, Some(1000)));
     assert_eq!(frame.payload(), [0xd5; 160]);
@@ -60,7 +65,7 @@ fn a_voice_frame_lies_where_it_was_received() {
 fn linear_samples_arrive_in_the_order_of_the_machine() {
     let mut slot = FrameSlot::new(100);
     slot.payload_buffer()[..4].copy_from_slice(&[0x12, 0x34, 0x56, 0x78]);
-    let frame = lend(slot.voice(&Format::of(format::id::SLINEAR), 0..4, Timing::default()));
+    let frame = lend(slot.voice(&of(Codec::Slinear), 0..4, Timing::default()));
     let samples = [0x1234_u16, 0x5678].map(u16::to_ne_bytes).concat();
     assert_eq!(frame.payload(), samples);
 }
@@ -68,9 +73,9 @@ fn linear_samples_arrive_in_the_order_of_the_machine() {
 #[test]
 fn a_payload_past_the_end_of_the_buffer_is_cut_off() {
     let mut slot = FrameSlot::new(20);
-    let frame = lend(slot.text(&Format::of(format::id::T140), 12..500, Timing::default()));
+    let frame = lend(slot.text(&of(Codec::T140), 12..500, Timing::default()));
     assert_eq!(frame.payload().len(), 8);
-    let frame = lend(slot.text(&Format::of(format::id::T140), 400..500, Timing::default()));
+    let frame = lend(slot.text(&of(Codec::T140), 400..500, Timing::default()));
     assert!(frame.payload().is_empty());
 }
 
@@ -78,7 +83,7 @@ fn a_payload_past_the_end_of_the_buffer_is_cut_off() {
 fn a_digit_and_the_media_after_it_are_one_list() {
     let (mut digit, mut media) = (FrameSlot::new(0), FrameSlot::new(10));
     let begin = digit.digit(b'5', Digit::Begin);
-    let voice = media.voice(&Format::of(format::id::ULAW), 0..10, Timing::default());
+    let voice = media.voice(&of(Codec::Ulaw), 0..10, Timing::default());
     let list = HostFrame::null().followed_by(begin).followed_by(HostFrame::null()).followed_by(voice).into_raw();
     // SAFETY: both slots are still here.
     unsafe {

@@ -1,5 +1,6 @@
 //! `/ws`: the opening handshake, then the protocol's callback, on the thread that the host made for the connection.
 
+use std::ffi::CString;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use websocket::handshake::{self, Accepted, Refusal};
 use websocket::{CloseCode, Config};
 
 use crate::exports::Handle;
-use crate::protocols::Call;
+use crate::protocols::{Call, Protocols};
 use crate::running::{Running, running};
 use crate::session::Session;
 
@@ -25,7 +26,7 @@ impl Handler for WebSocketUri {
             request.error(503, c"Service Unavailable", c"WebSockets are being unloaded");
             return -1;
         };
-        match upgrade(&running, request) {
+        match upgrade(&running, &running.protocols, request) {
             Ok(()) => 0,
             Err(()) => -1,
         }
@@ -38,13 +39,14 @@ static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
 /// A message of chan_sip is copied onto the stack of its thread: at most this part of it.
 const STACK_SHARE: usize = 4;
 
-fn upgrade(running: &Arc<Running>, request: Request<'_>) -> Result<(), ()> {
+/// Answers a request with a session of one of `protocols`, or says why not.
+pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'_>) -> Result<(), ()> {
     let (headers, parameters) = (request.headers(), request.parameters());
     let peer = request.remote_address();
     let asked = handshake::Request::new(request.method() == Method::Get, headers.iter());
-    let accepted = asked.accept(|name| running.protocols.find(name).is_some());
+    let accepted = asked.accept(|name| protocols.find(name).is_some());
     let call = accepted.and_then(|accepted| {
-        let call = running.protocols.find(accepted.protocol).and_then(|protocol| protocol.begin());
+        let call = protocols.find(accepted.protocol).and_then(|protocol| protocol.begin());
         Ok((call.ok_or(Refusal::UnknownProtocol)?, accepted))
     });
     match call {
@@ -67,13 +69,19 @@ fn serve(
     headers: Variables<'_>,
 ) -> Result<(), ()> {
     let peer = request.remote_address();
+    let id = session_id();
+    if !call.protocol().admits(&request, &id) {
+        asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{}'", Peer(peer), accepted.protocol);
+        return request.respond(Refusal::UnknownProtocol.response().as_bytes()).map_err(drop);
+    }
     let stream = request.take_over().map_err(drop)?;
     keep_alive(stream.fd());
     let default = Config::default();
     let max_message_len = default.max_message_len.min(stack_len() / STACK_SHARE);
     let config = Config { max_message_len, ..default };
     let started = Session::start(running, call.protocol().clone(), stream, config, accepted.response().as_bytes());
-    let handle = started.and_then(|session| Handle::new(session).ok_or_else(|| std::io::ErrorKind::OutOfMemory.into()));
+    let handle =
+        started.and_then(|session| Handle::new(session, id).ok_or_else(|| std::io::ErrorKind::OutOfMemory.into()));
     let handle = handle.map_err(|error| asterisk::error!("WebSocket: connection from {}: {error}", Peer(peer)))?;
     if call.protocol().is_closed() {
         // Whoever ends its sessions may have looked before this one was there.
@@ -90,6 +98,15 @@ fn serve(
     // and both lists are the host's until the request is over.
     unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
     Ok(())
+}
+
+/// What the session is called by whoever attends to it: a random UUID (RFC 9562 §5.4).
+fn session_id() -> CString {
+    let mut random = [0; 16];
+    asterisk::random::fill(&mut random);
+    let id = uuid::Builder::from_random_bytes(random).into_uuid().to_string();
+    // unwrap: hexadecimal digits and hyphens.
+    CString::new(id).unwrap_or_default()
 }
 
 /// TCP's own probes, behind the PINGs: they need no consumer.

@@ -2,7 +2,7 @@
 //!
 //! chan_sip holds weak references to them, bound when they are first called.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,14 @@ use crate::session::{Read, Session};
 pub struct Handle(Ao2Box<Counted>);
 
 /// When C has let go of it, nobody is there to read: the driver sees the closing handshake through.
-struct Counted(Arc<Session>);
+struct Counted {
+    session: Arc<Session>,
+    id: CString,
+}
 
 impl Handle {
-    pub fn new(session: Arc<Session>) -> Option<Self> {
-        Ao2Box::new(Counted(session)).map(Self)
+    pub fn new(session: Arc<Session>, id: CString) -> Option<Self> {
+        Ao2Box::new(Counted { session, id }).map(Self)
     }
 
     /// Takes over a reference from C.
@@ -41,47 +44,57 @@ impl Handle {
     }
 
     pub fn session(&self) -> &Session {
-        &self.0.0
+        &self.0.session
+    }
+
+    /// The id of a session that C has.
+    ///
+    /// # Safety
+    /// Null, or a session that the caller holds a reference to for as long as it uses the answer.
+    #[allow(dead_code, reason = "not every host asks")]
+    pub unsafe fn id_of(session: *mut sys::ast_websocket) -> *const c_char {
+        // SAFETY: the caller's word.
+        unsafe { Ao2Box::<Counted>::lend(session.cast()) }.map_or(ptr::null(), |counted| counted.id.as_ptr())
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.abandon();
+        self.session.abandon();
     }
 }
 
 /// Calls into a session that C lends us for the length of the call.
-fn with<T>(name: &'static str, session: *mut sys::ast_websocket, failed: T, body: impl FnOnce(&Session) -> T) -> T
+pub fn with<T>(name: &'static str, session: *mut sys::ast_websocket, failed: T, body: impl FnOnce(&Session) -> T) -> T
 where
     T: Copy,
 {
     fence(name, failed, || {
         // SAFETY: the caller holds a reference to a session that we gave it, or null.
         let counted = unsafe { Ao2Box::<Counted>::lend(session.cast::<c_void>()) };
-        counted.map_or(failed, |counted| body(&counted.0))
+        counted.map_or(failed, |counted| body(&counted.session))
     })
 }
 
 /// # Safety
 /// `name` is null or a string.
-unsafe fn protocol_name<'a>(name: *const c_char) -> Option<&'a str> {
+pub unsafe fn protocol_name<'a>(name: *const c_char) -> Option<&'a str> {
     // SAFETY: the caller's word.
     (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) })?.to_str().ok()
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_add_protocol(name: *const c_char, callback: Option<Callback>) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_add_protocol(name: *const c_char, callback: Option<Callback>) -> c_int {
     fence("ast_websocket_add_protocol", -1, || {
         // SAFETY: a string of the caller's.
         let (Some(name), Some(callback)) = (unsafe { protocol_name(name) }, callback) else { return -1 };
-        let added = running().is_some_and(|running| running.add_protocol(name, callback));
+        let added = running().is_some_and(|running| running.add_protocol(name, None, callback));
         if added { 0 } else { -1 }
     })
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_remove_protocol(name: *const c_char, callback: Option<Callback>) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_remove_protocol(name: *const c_char, callback: Option<Callback>) -> c_int {
     fence("ast_websocket_remove_protocol", -1, || {
         // SAFETY: a string of the caller's.
         let (Some(name), Some(callback)) = (unsafe { protocol_name(name) }, callback) else { return -1 };
@@ -91,7 +104,7 @@ unsafe extern "C" fn __ast_websocket_remove_protocol(name: *const c_char, callba
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_read(
+pub unsafe extern "C" fn __ast_websocket_read(
     session: *mut sys::ast_websocket,
     payload: *mut *mut c_char,
     payload_len: *mut u64,
@@ -116,7 +129,7 @@ unsafe extern "C" fn __ast_websocket_read(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_write(
+pub unsafe extern "C" fn __ast_websocket_write(
     session: *mut sys::ast_websocket,
     opcode: sys::ast_websocket_opcode,
     payload: *mut c_char,
@@ -146,7 +159,7 @@ unsafe extern "C" fn __ast_websocket_write(
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_close(session: *mut sys::ast_websocket, reason: u16) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_close(session: *mut sys::ast_websocket, reason: u16) -> c_int {
     with("ast_websocket_close", session, -1, |session| {
         // 0 and what must not be sent become the code for "done".
         session.close(CloseCode::new(reason).unwrap_or(CloseCode::NORMAL));
@@ -155,17 +168,17 @@ unsafe extern "C" fn __ast_websocket_close(session: *mut sys::ast_websocket, rea
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_reconstruct_enable(session: *mut sys::ast_websocket, bytes: usize) {
+pub unsafe extern "C" fn __ast_websocket_reconstruct_enable(session: *mut sys::ast_websocket, bytes: usize) {
     with("ast_websocket_reconstruct_enable", session, (), |session| session.set_reassembly(Reassembly::UpTo(bytes)));
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_reconstruct_disable(session: *mut sys::ast_websocket) {
+pub unsafe extern "C" fn __ast_websocket_reconstruct_disable(session: *mut sys::ast_websocket) {
     with("ast_websocket_reconstruct_disable", session, (), |session| session.set_reassembly(Reassembly::UpTo(0)));
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_ref(session: *mut sys::ast_websocket) {
+pub unsafe extern "C" fn __ast_websocket_ref(session: *mut sys::ast_websocket) {
     fence("ast_websocket_ref", (), || {
         if let Some(session) = NonNull::new(session.cast()) {
             // SAFETY: the caller holds a reference, and the new one becomes its own.
@@ -175,7 +188,7 @@ unsafe extern "C" fn __ast_websocket_ref(session: *mut sys::ast_websocket) {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_unref(session: *mut sys::ast_websocket) {
+pub unsafe extern "C" fn __ast_websocket_unref(session: *mut sys::ast_websocket) {
     fence("ast_websocket_unref", (), || {
         if let Some(session) = NonNull::new(session) {
             // SAFETY: the caller gives its own reference back.
@@ -185,30 +198,30 @@ unsafe extern "C" fn __ast_websocket_unref(session: *mut sys::ast_websocket) {
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_fd(session: *mut sys::ast_websocket) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_fd(session: *mut sys::ast_websocket) -> c_int {
     with("ast_websocket_fd", session, -1, Session::descriptor)
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_remote_address(session: *mut sys::ast_websocket) -> *mut sys::ast_sockaddr {
+pub unsafe extern "C" fn __ast_websocket_remote_address(session: *mut sys::ast_websocket) -> *mut sys::ast_sockaddr {
     with("ast_websocket_remote_address", session, ptr::null_mut(), |session| {
         session.remote_address().as_ptr().cast_mut()
     })
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_is_secure(session: *mut sys::ast_websocket) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_is_secure(session: *mut sys::ast_websocket) -> c_int {
     with("ast_websocket_is_secure", session, 0, |session| session.is_secure().into())
 }
 
 /// It never blocks.
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_set_nonblock(_session: *mut sys::ast_websocket) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_set_nonblock(_session: *mut sys::ast_websocket) -> c_int {
     0
 }
 
 #[unsafe(no_mangle)]
-unsafe extern "C" fn __ast_websocket_set_timeout(session: *mut sys::ast_websocket, timeout: c_int) -> c_int {
+pub unsafe extern "C" fn __ast_websocket_set_timeout(session: *mut sys::ast_websocket, timeout: c_int) -> c_int {
     with("ast_websocket_set_timeout", session, -1, |session| {
         if let Ok(millis) = u64::try_from(timeout) {
             session.set_write_timeout(Duration::from_millis(millis));

@@ -19,6 +19,7 @@ mod descriptor;
 mod driver;
 mod echo;
 mod exports;
+mod host;
 mod protocols;
 mod running;
 mod session;

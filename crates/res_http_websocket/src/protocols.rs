@@ -3,18 +3,30 @@
 //! A protocol that goes takes its sessions along, and waits until its callback has returned everywhere: its code is
 //! about to be unmapped.
 
+use std::ffi::{CStr, c_char, c_int};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use asterisk::http::Request;
 use asterisk::module::UseCount;
 use asterisk::sys;
 
 /// What C registers.
 pub type Callback = unsafe extern "C" fn(*mut sys::ast_websocket, *mut sys::ast_variable, *mut sys::ast_variable);
 
+/// What C may want to be asked before a session is begun: the request, and how the session will be called. Anything but 0
+/// refuses.
+pub type Attempt = unsafe extern "C" fn(
+    *mut sys::ast_tcptls_session_instance,
+    *mut sys::ast_variable,
+    *mut sys::ast_variable,
+    *const c_char,
+) -> c_int;
+
 pub struct Protocol {
     name: String,
     callback: Callback,
+    attempt: Option<Attempt>,
     running: Mutex<Calls>,
     returned: Condvar,
 }
@@ -44,13 +56,13 @@ pub struct Call {
 
 impl Protocols {
     /// `false` if the name is taken.
-    pub fn add(&self, name: &str, callback: Callback, in_use: Option<UseCount>) -> bool {
+    pub fn add(&self, name: &str, attempt: Option<Attempt>, callback: Callback, in_use: Option<UseCount>) -> bool {
         let mut entries = self.entries();
         if entries.iter().any(|entry| entry.protocol.is_called(name)) {
             return false;
         }
         let protocol =
-            Protocol { name: name.to_owned(), callback, running: Mutex::default(), returned: Condvar::new() };
+            Protocol { name: name.to_owned(), callback, attempt, running: Mutex::default(), returned: Condvar::new() };
         entries.push(Entry { protocol: Arc::new(protocol), _in_use: in_use });
         true
     }
@@ -80,6 +92,16 @@ impl Protocols {
 impl Protocol {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether the one that it belongs to lets a session begin.
+    pub fn admits(&self, request: &Request<'_>, session_id: &CStr) -> bool {
+        let (session, parameters, headers) =
+            (request.as_ptr(), request.parameters().as_ptr(), request.headers().as_ptr());
+        self.attempt.is_none_or(|attempt| {
+            // SAFETY: the request is not over, and its parts are the host's until then; `begin` keeps the module there.
+            unsafe { attempt(session, parameters, headers, session_id.as_ptr()) == 0 }
+        })
     }
 
     pub fn callback(&self) -> Callback {

@@ -17,7 +17,8 @@ use crate::accept::WebSocketUri;
 use crate::descriptor::always_readable;
 use crate::driver::Driver;
 use crate::echo;
-use crate::protocols::{Callback, Protocol, Protocols};
+use crate::host;
+use crate::protocols::{Attempt, Callback, Protocol, Protocols};
 use asterisk::epoll::EventFd;
 
 /// Everything that is running.
@@ -68,7 +69,7 @@ pub fn start() -> Result<(), StartError> {
         thread: Mutex::new(Some(thread)),
     });
     // Our own: it needs no reference of the module to itself.
-    running.protocols.add("echo", echo::callback, None);
+    running.protocols.add("echo", None, echo::callback, None);
     *slot() = Some(running.clone());
     match http::register() {
         Ok(uri) => *lock(&running.uri) = Some(uri),
@@ -77,6 +78,7 @@ pub fn start() -> Result<(), StartError> {
             return Err(StartError::Uri);
         }
     }
+    host::provide();
     Ok(())
 }
 
@@ -84,6 +86,7 @@ pub fn start() -> Result<(), StartError> {
 /// thread would return into code that is gone. May be called again then.
 pub fn stop() -> Result<(), Failed> {
     let Some(running) = running() else { return Ok(()) };
+    host::withdraw()?;
     let uri = lock(&running.uri).take();
     if let Some(uri) = &uri {
         uri.unlink();
@@ -112,8 +115,8 @@ pub fn stop() -> Result<(), Failed> {
 
 impl Running {
     /// A protocol of another module; `false` if the name is taken.
-    pub fn add_protocol(&self, name: &str, callback: Callback) -> bool {
-        let added = self.protocols.add(name, callback, Some(UseCount::take()));
+    pub fn add_protocol(&self, name: &str, attempt: Option<Attempt>, callback: Callback) -> bool {
+        let added = self.protocols.add(name, attempt, callback, Some(UseCount::take()));
         if added {
             asterisk::verbose!(2, "WebSocket: sub-protocol '{name}' registered");
         }
@@ -122,7 +125,12 @@ impl Running {
 
     /// Takes it out together with its sessions; `false` if this is not it.
     pub fn remove_protocol(&self, name: &str, callback: Callback) -> bool {
-        let Some(protocol) = self.protocols.remove(name, callback) else { return false };
+        self.remove_from(&self.protocols, name, callback)
+    }
+
+    /// The same for another list of protocols.
+    pub fn remove_from(&self, protocols: &Protocols, name: &str, callback: Callback) -> bool {
+        let Some(protocol) = protocols.remove(name, callback) else { return false };
         self.end_sessions(&protocol);
         if !protocol.wait(PROTOCOL_PATIENCE) {
             asterisk::error!("WebSocket: protocol '{name}' goes while it still has sessions");

@@ -23,6 +23,7 @@ pub struct Session {
     id: u64,
     protocol: Arc<Protocol>,
     remote_address: SockAddr,
+    local_address: SockAddr,
     is_secure: bool,
     descriptor: RawFd,
     driver: Arc<Driver>,
@@ -91,6 +92,7 @@ impl Session {
             id,
             protocol,
             remote_address: stream.remote_address(),
+            local_address: stream.local_address(),
             is_secure: stream.is_secure(),
             descriptor: descriptor.as_raw_fd(),
             driver: driver.clone(),
@@ -216,6 +218,11 @@ impl Session {
 
     pub fn remote_address(&self) -> &SockAddr {
         &self.remote_address
+    }
+
+    #[allow(dead_code, reason = "not every host asks")]
+    pub fn local_address(&self) -> &SockAddr {
+        &self.local_address
     }
 
     pub fn is_secure(&self) -> bool {

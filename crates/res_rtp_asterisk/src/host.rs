@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, Statistics, rtp_code};
+use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, RTCP_ON_ONE_PORT, Statistics, rtp_code};
 use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
 use rtp::telephone_event::Key;
@@ -43,7 +43,7 @@ impl Engine for Session {
         instance.set_local_address(sockets.rtp.local());
         let state = State::new(instance.pointer(), settings, sockets, ice, Instant::now());
         let engine = globals.engine.shared();
-        Ok(Session::new(engine.next_id(), Arc::clone(engine), state))
+        Ok(Session::new(engine.next_id(), Arc::clone(engine), instance, state))
     }
 
     fn destroy(self: &Arc<Self>, _instance: Instance<'_>) {
@@ -106,7 +106,10 @@ impl Engine for Session {
     fn property_set(&self, instance: Instance<'_>, property: Property, value: i32) {
         match property {
             Property::Rtcp => {
-                self.with(|state| state.set_rtcp(value != 0));
+                self.with(|state| {
+                    state.set_rtcp(value != 0);
+                    state.rtcp.set_on_one_port(value == RTCP_ON_ONE_PORT);
+                });
             }
             Property::Nat => {
                 self.with(|state| {
@@ -146,6 +149,14 @@ impl Engine for Session {
 
     fn statistics(&self, _instance: Instance<'_>) -> Option<Statistics> {
         self.with(|state| stats::statistics(state))
+    }
+
+    fn ssrc(&self, _instance: Instance<'_>) -> u32 {
+        self.with(|state| state.outgoing.ssrc()).unwrap_or_default()
+    }
+
+    fn cname(&self, _instance: Instance<'_>) -> Option<String> {
+        self.with(|state| state.rtcp.cname().to_owned())
     }
 
     fn qos(&self, _instance: Instance<'_>, tos: i32, cos: i32, description: &CStr) -> Result<(), Failed> {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use asterisk::rtp::{Candidate, CandidateKind, Ice, Instance, Role};
+use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
 use ice::Component;
 
 use crate::config::Mux;
@@ -54,22 +54,21 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// chan_sip prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035): so
-    /// the attribute rides on the next line. Only for DTLS peers, which are those that want it;
+    /// chan_sip of Asterisk 11 prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035):
+    /// so the attribute rides on the next line. Only for DTLS peers, which are those that want it;
     /// chan_motif prints the password in XML.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
         let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
         let muxes = self.with(|state| state.dtls.is_some() && state.settings.rtcp_mux != Mux::No);
-        if muxes == Some(true) {
+        if muxes == Some(true) && !HOST_NEGOTIATES_MUX {
             password.push_str("\r\na=rtcp-mux");
         }
         Some(password)
     }
 
     fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
-        // Without DTLS the peer is not told that RTCP is multiplexed, and it is not.
-        let muxes = self.with(|state| state.dtls.is_some() && state.settings.rtcp_mux == Mux::Yes);
-        let offered = |candidate: &&ice::Candidate| muxes != Some(true) || candidate.component == Component::Rtp;
+        let on_one_port = self.with(|state| state.has_rtcp_on_one_port()) == Some(true);
+        let offered = |candidate: &&ice::Candidate| !on_one_port || candidate.component == Component::Rtp;
         self.describe(|agent| agent.local_candidates().iter().filter(offered).map(to_host).collect())
             .unwrap_or_default()
     }

@@ -1,6 +1,6 @@
 //! What has to be told to the host once a session's lock is open again.
 
-use asterisk::manager::{Category, Event};
+use asterisk::rtp::{InstancePtr, Report};
 
 /// One thing to tell.
 #[derive(Debug)]
@@ -11,8 +11,8 @@ pub enum Note {
     Debug(u32, String),
     /// For the log.
     Warning(String),
-    /// For who listens on the manager interface: the event's name and its headers.
-    Manager(&'static std::ffi::CStr, Vec<(&'static str, String)>),
+    /// For who listens on the manager interface.
+    Report(Report),
 }
 
 impl Note {
@@ -22,15 +22,16 @@ impl Note {
     }
 
     /// Tells it. No lock of ours is held.
-    pub fn tell(self) {
+    ///
+    /// # Safety
+    /// That of [`Report::publish`], if it is one.
+    pub unsafe fn tell(self, instance: InstancePtr) {
         match self {
             Self::Verbose(text) => text.lines().for_each(|line| asterisk::verbose!(0, "{line}")),
             Self::Debug(level, text) => asterisk::debug!(level, "{text}"),
             Self::Warning(text) => asterisk::warning!("{text}"),
-            Self::Manager(name, headers) => {
-                let event = Event::new(Category::Reporting, name);
-                headers.into_iter().fold(event, |event, (header, value)| event.header(header, value)).send();
-            }
+            // SAFETY: the caller's word.
+            Self::Report(report) => unsafe { report.publish(instance) },
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use asterisk::format::{Kind, id};
+use asterisk::format::{Codec, Kind};
 use asterisk::rtp::{Instance, Payload, Property, rtp_code};
 use asterisk::slot::{Digit, Timing};
 use asterisk::{Format, FrameSlot, HostFrame, sys};
@@ -178,12 +178,14 @@ impl Reading {
             self.sequence_number.map_or(0, |last| SequenceNumber(arrived.sequence_number).distance_from(last) - 1);
         let mut payload = arrived.payload.clone();
         let timing = Timing { sequence_number: arrived.sequence_number, ..Timing::default() };
-        if format.id() == id::T140RED {
+        if format.codec() == Some(Codec::T140Red) {
             let primary = primary_of(self.media.payload_buffer().get(payload.clone()).unwrap_or_default());
             payload.start = (payload.start + primary).min(payload.end);
-            let plain = Format::of(id::T140);
             self.mark_missing(&mut payload, missing);
-            return if payload.is_empty() { HostFrame::null() } else { self.media.text(&plain, payload, timing) };
+            return match Format::of(Codec::T140) {
+                Some(plain) if !payload.is_empty() => self.media.text(&plain, payload, timing),
+                _ => HostFrame::null(),
+            };
         }
         self.mark_missing(&mut payload, missing);
         self.media.text(format, payload, timing)
@@ -263,7 +265,7 @@ pub fn reporting_of(instance: Instance<'_>) -> Reporting {
 /// pictures (90 kHz) and text (RFC 4103 §3: milliseconds).
 pub fn clock_rate(format: &Format) -> u32 {
     match format.kind() {
-        Some(Kind::Audio) if format.id() == id::G722 => 8000,
+        Some(Kind::Audio) if format.codec() == Some(Codec::G722) => 8000,
         Some(Kind::Audio) => format.rate().max(1),
         Some(Kind::Video | Kind::Image) => 90_000,
         Some(Kind::Text) | None => 1000,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::rtp::{OwnedSrtp, Which};
 use ice::Component;
-use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks};
+use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
 use rtp::schedule::{RtcpSchedule, Spacing};
 use rtp::sending::RoundTrip;
 
@@ -28,7 +28,10 @@ pub struct Rtcp {
     /// Whether the host wants it.
     pub is_on: bool,
     schedule: RtcpSchedule,
-    mux: Mux,
+    /// What `rtp.conf` says.
+    configured_mux: Mux,
+    /// Whether the host has negotiated that RTCP comes and goes with RTP.
+    is_on_one_port: bool,
     /// The component that reports of an ICE session go to.
     route: Component,
     /// Whether the peer's own reports have said so.
@@ -53,7 +56,8 @@ impl Rtcp {
         Self {
             is_on: false,
             schedule: RtcpSchedule::new(settings.rtcp_interval, Spacing::Fixed),
-            mux: settings.rtcp_mux,
+            configured_mux: settings.rtcp_mux,
+            is_on_one_port: false,
             route: if settings.rtcp_mux == Mux::No { Component::Rtcp } else { Component::Rtp },
             route_is_proved: false,
             keys: None,
@@ -67,14 +71,31 @@ impl Rtcp {
         }
     }
 
+    /// A host that negotiates `a=rtcp-mux` says what came of it; there is nothing to observe then.
+    pub fn set_on_one_port(&mut self, on_one_port: bool) {
+        self.is_on_one_port = on_one_port;
+        if on_one_port {
+            self.route = Component::Rtp;
+        }
+    }
+
+    /// Our name in reports.
+    pub fn cname(&self) -> &str {
+        &self.cname
+    }
+
+    fn mux(&self) -> Mux {
+        if self.is_on_one_port { Mux::Yes } else { self.configured_mux }
+    }
+
     /// Whether the peer might be one that has RTCP on a path of its own.
     pub fn may_use_component_2(&self) -> bool {
-        self.mux != Mux::Yes && !(self.route_is_proved && self.route == Component::Rtp)
+        self.mux() != Mux::Yes && !(self.route_is_proved && self.route == Component::Rtp)
     }
 
     /// ICE selected a pair for component 2.
     pub fn handle_pair_selected(&mut self) {
-        if self.mux == Mux::Auto && !self.route_is_proved {
+        if self.mux() == Mux::Auto && !self.route_is_proved {
             self.route = Component::Rtcp;
         }
     }
@@ -85,7 +106,7 @@ impl Rtcp {
     }
 
     fn handle_proof(&mut self, component: Component) {
-        if self.mux == Mux::Auto {
+        if self.mux() == Mux::Auto {
             (self.route, self.route_is_proved) = (component, true);
         }
     }
@@ -107,6 +128,11 @@ impl State {
         if !on {
             self.rtcp.schedule.stop();
         }
+    }
+
+    /// Whether our description offers one component alone. Without DTLS, what `rtp.conf` wants cannot be told to the peer.
+    pub fn has_rtcp_on_one_port(&self) -> bool {
+        self.rtcp.is_on_one_port || self.dtls.is_some() && self.rtcp.mux() == Mux::Yes
     }
 
     /// The session is stopped. With ICE the peer stays where it is, and reports go on while a call is on
@@ -247,11 +273,11 @@ impl State {
         match packet {
             Packet::SenderReport(report) => {
                 self.receiver.handle_sender_report(now, report.ssrc, report.info.ntp);
-                self.handle_blocks(now, received, report.ssrc, true, &report.blocks);
+                self.handle_blocks(now, received, report.ssrc, Some(report.info), &report.blocks);
                 self.receiver.ssrc() == Some(report.ssrc)
             }
             Packet::ReceiverReport(report) => {
-                self.handle_blocks(now, received, report.ssrc, false, &report.blocks);
+                self.handle_blocks(now, received, report.ssrc, None, &report.blocks);
                 self.receiver.ssrc() == Some(report.ssrc)
             }
             Packet::Pli(_) | Packet::Fir(_) | Packet::FirH261 { .. } => {
@@ -267,7 +293,7 @@ impl State {
         now: Instant,
         received: &Received,
         ssrc: u32,
-        is_sender: bool,
+        sender: Option<SenderInfo>,
         blocks: &ReportBlocks<'_>,
     ) {
         let count = blocks.len();
@@ -278,7 +304,7 @@ impl State {
                 RoundTrip::Measured(time) => Some(time),
             };
             if self.rtcp.events.allows(now, EVENT_PACE) {
-                self.notes.push(rtcp_notes::received_event(received.from, ssrc, is_sender, count, &block, round_trip));
+                self.notes.push(rtcp_notes::received_report(received.from, ssrc, sender, count, &block, round_trip));
             }
         }
     }
@@ -300,12 +326,12 @@ impl State {
         let mut buffer = [0; LARGEST_REPORT];
         let Ok(len) = report.write(&mut buffer) else { return };
         let text = debug::RTCP.wants(route.0).then(|| rtcp_notes::sent(route.0, &report, self.receiver.jitter()));
-        let event = rtcp_notes::sent_event(route.0, &report, time_of_day, self.receiver.jitter());
+        let event = rtcp_notes::sent_report(route.0, &report, self.receiver.jitter());
         if let Some(compound) = buffer.get_mut(..len)
             && self.send_protected(component, Which::Rtcp, compound, route)
         {
             self.notes.extend(text);
-            self.notes.extend(event);
+            self.notes.push(event);
         }
     }
 
@@ -321,6 +347,10 @@ impl State {
                 ice.route(component).map(|route| (component, route))
             }
             Some(ice) if ice.is_active() && self.dtls.is_some() => None,
+            _ if self.rtcp.is_on_one_port => {
+                let to = self.symmetric.rtp().filter(|to| is_address(*to))?;
+                Some((Component::Rtp, (to, None)))
+            }
             _ => {
                 let to = self.symmetric.rtcp().filter(|to| is_address(*to))?;
                 // Media that goes nowhere says that nothing does.

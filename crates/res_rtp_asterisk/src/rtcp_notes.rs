@@ -1,14 +1,11 @@
-//! Reports as the host's operators see them: the manager events `RTCPSent` and `RTCPReceived`, with
-//! the headers of the original, and the lines of `rtcp set debug`.
-//!
-//! Two headers differ from the original on purpose: `SenderSSRC` is the reporter's SSRC (the original
-//! prints another word of the packet), and `SentNTP` has a true binary fraction. `RTT` is in
-//! milliseconds, though the original calls it seconds, and monitoring has learned to read it.
+//! Reports as the host's operators see them: the manager events `RTCPSent` and `RTCPReceived`, and the lines of
+//! `rtcp set debug`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use asterisk::rtp::{self as host, Direction};
 use rtp::rtcp::{Packet, Report, ReportBlock, SenderInfo};
 
 use crate::notes::Note;
@@ -32,26 +29,16 @@ pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Verbose(text)
 }
 
-/// The event about a report that we sent: about sender reports only, as the original.
-pub fn sent_event(to: SocketAddr, report: &Report<'_>, time_of_day: Duration, jitter: Duration) -> Option<Note> {
-    let info = report.sender?;
-    let block = report.blocks.first();
-    let of = |field: fn(&ReportBlock) -> i64| block.map_or(0, field).to_string();
-    let headers = vec![
-        ("To", to.to_string()),
-        ("OurSSRC", report.ssrc.to_string()),
-        ("SentNTP", format!("{}.{:010}", time_of_day.as_secs(), info.ntp.fraction())),
-        ("SentRTP", info.rtp_timestamp.to_string()),
-        ("SentPackets", info.packet_count.to_string()),
-        ("SentOctets", info.octet_count.to_string()),
-        ("ReportBlock", String::new()),
-        ("FractionLost", of(|block| block.fraction_lost.into())),
-        ("CumulativeLoss", of(|block| block.cumulative_lost.into())),
-        ("IAJitter", format!("{:.4}", jitter.as_secs_f64())),
-        ("TheirLastSR", of(|block| block.last_sr.into())),
-        ("DLSR", format!("{:.4} (sec)", delay(block))),
-    ];
-    Some(Note::Manager(c"RTCPSent", headers))
+/// The event about a report that we sent.
+pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
+    Note::Report(host::Report {
+        direction: Direction::Sent { jitter },
+        peer: to,
+        ssrc: report.ssrc,
+        sender: report.sender.map(sender),
+        block_count: report.blocks.len(),
+        block: report.blocks.first().map(block),
+    })
 }
 
 /// The lines about a packet of RTCP from the peer.
@@ -81,31 +68,44 @@ pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
 }
 
 /// The event about one block of the peer's report.
-pub fn received_event(
+pub fn received_report(
     from: SocketAddr,
     ssrc: u32,
-    is_sender: bool,
-    count: usize,
-    block: &ReportBlock,
+    info: Option<SenderInfo>,
+    block_count: usize,
+    about_us: &ReportBlock,
     round_trip: Option<Duration>,
 ) -> Note {
-    let (packet_type, name) = if is_sender { (200, "Sender Report") } else { (201, "Receiver Report") };
-    let highest = block.extended_highest_sequence_number;
-    let mut headers = vec![
-        ("From", from.to_string()),
-        ("PT", format!("{packet_type}({name})")),
-        ("ReceptionReports", count.to_string()),
-        ("SenderSSRC", ssrc.to_string()),
-        ("FractionLost", block.fraction_lost.to_string()),
-        ("PacketsLost", block.cumulative_lost.to_string()),
-        ("HighestSequence", (highest & 0xFFFF).to_string()),
-        ("SequenceNumberCycles", (highest >> 16).to_string()),
-        ("IAJitter", block.jitter_in_timestamp_units.to_string()),
-        ("LastSR", last_sr(block)),
-        ("DLSR", format!("{:.4}(sec)", delay(Some(block)))),
-    ];
-    headers.extend(round_trip.map(|round_trip| ("RTT", format!("{}(sec)", round_trip.as_millis()))));
-    Note::Manager(c"RTCPReceived", headers)
+    Note::Report(host::Report {
+        direction: Direction::Received { round_trip },
+        peer: from,
+        ssrc,
+        sender: info.map(sender),
+        block_count,
+        block: Some(block(about_us)),
+    })
+}
+
+fn sender(info: SenderInfo) -> host::Sender {
+    host::Sender {
+        time_of_day: info.ntp.to_unix(),
+        ntp_fraction: info.ntp.fraction(),
+        rtp_timestamp: info.rtp_timestamp,
+        packet_count: info.packet_count,
+        octet_count: info.octet_count,
+    }
+}
+
+fn block(block: &ReportBlock) -> host::Block {
+    host::Block {
+        ssrc: block.ssrc,
+        fraction_lost: block.fraction_lost,
+        cumulative_lost: block.cumulative_lost,
+        extended_highest_sequence_number: block.extended_highest_sequence_number,
+        jitter_in_timestamp_units: block.jitter_in_timestamp_units,
+        last_sr: block.last_sr,
+        delay_since_last_sr_in_65536ths: block.delay_since_last_sr_in_65536ths,
+    }
 }
 
 fn kind(packet: &Packet<'_>) -> (u8, &'static str) {
@@ -154,40 +154,6 @@ mod tests {
 
     fn address() -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], 4001))
-    }
-
-    fn headers(note: Note) -> String {
-        let Note::Manager(_, headers) = note else { panic!("an event") };
-        headers.into_iter().map(|(name, value)| format!("{name}: {value}\n")).collect()
-    }
-
-    #[test]
-    fn rtcp_sent_has_the_headers_of_the_original() {
-        let wall = Duration::from_millis(1_700_000_000_500);
-        let info =
-            SenderInfo { ntp: NtpTimestamp::from_unix(wall), rtp_timestamp: 8000, packet_count: 50, octet_count: 8000 };
-        let report = Report { ssrc: 1, sender: Some(info), blocks: &[BLOCK], cname: "", bye: false };
-        let jitter = Duration::from_micros(2125);
-        let expected = "To: 192.0.2.1:4001\nOurSSRC: 1\nSentNTP: 1700000000.2147483648\nSentRTP: 8000\n\
-             SentPackets: 50\nSentOctets: 8000\nReportBlock: \nFractionLost: 64\nCumulativeLoss: 25\n\
-             IAJitter: 0.0021\nTheirLastSR: 3070566400\nDLSR: 5.2500 (sec)\n";
-        assert_eq!(headers(sent_event(address(), &report, wall, jitter).unwrap()), expected);
-        let Note::Verbose(text) = sent(address(), &report, jitter) else { panic!("lines") };
-        assert!(text.starts_with("* Sent RTCP SR to 192.0.2.1:4001\n"));
-        let nothing_received = Report { blocks: &[], ..report };
-        let event = sent_event(address(), &nothing_received, wall, Duration::ZERO).unwrap();
-        assert!(headers(event).contains("CumulativeLoss: 0\n"));
-        assert!(sent_event(address(), &Report { sender: None, ..report }, wall, jitter).is_none());
-    }
-
-    #[test]
-    fn rtcp_received_has_the_headers_of_the_original() {
-        let round_trip = Some(Duration::from_millis(23));
-        let expected = "From: 192.0.2.1:4001\nPT: 201(Receiver Report)\nReceptionReports: 1\nSenderSSRC: 9\n\
-             FractionLost: 64\nPacketsLost: 25\nHighestSequence: 2\nSequenceNumberCycles: 1\nIAJitter: 17\n\
-             LastSR: 46853.0536870912\nDLSR: 5.2500(sec)\nRTT: 23(sec)\n";
-        assert_eq!(headers(received_event(address(), 9, false, 1, &BLOCK, round_trip)), expected);
-        assert!(!headers(received_event(address(), 9, true, 1, &BLOCK, None)).contains("RTT"));
     }
 
     #[test]

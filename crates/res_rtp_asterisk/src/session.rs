@@ -12,11 +12,10 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use asterisk::rtp::Instance;
+use asterisk::rtp::{Door, Instance, InstancePtr};
 use ice::Component;
 
 use crate::engine::{Id, Shared};
-use crate::notes::Note;
 use crate::read::Reading;
 use crate::state::State;
 use crate::watch::Change;
@@ -27,6 +26,8 @@ pub struct Session {
     id: Id,
     engine: Arc<Shared>,
     sockets: [RawFd; 2],
+    instance: InstancePtr,
+    door: Door,
     state: Mutex<State>,
     reading: Mutex<Reading>,
     writing: Mutex<Writing>,
@@ -34,12 +35,14 @@ pub struct Session {
 
 impl Session {
     /// Around a state that is complete; the engine thread knows it from now on.
-    pub fn new(id: Id, engine: Arc<Shared>, state: State) -> Arc<Self> {
+    pub fn new(id: Id, engine: Arc<Shared>, instance: Instance<'_>, state: State) -> Arc<Self> {
         let sockets = [state.sockets.rtp.fd(), state.sockets.rtcp.fd()];
         let session = Arc::new(Self {
             id,
             engine,
             sockets,
+            instance: instance.pointer(),
+            door: Door::to(instance),
             state: Mutex::new(state),
             reading: Mutex::new(Reading::new()),
             writing: Mutex::new(Writing::new()),
@@ -64,7 +67,10 @@ impl Session {
             }
             (result, std::mem::take(&mut state.notes))
         };
-        notes.into_iter().for_each(Note::tell);
+        for note in notes {
+            // SAFETY: who makes reports is in a call of the host or came in by the door; both keep the instance.
+            unsafe { note.tell(self.instance) };
+        }
         Some(result)
     }
 
@@ -80,6 +86,7 @@ impl Session {
 
     /// The engine thread: a socket has something.
     pub fn handle_readable(&self, now: Instant, component: Component) {
+        let Some(_inside) = self.door.enter() else { return };
         let whole = self.with(|state| {
             let change = state.watch.handle_readable(now);
             self.apply(change, state, now, Some(component));
@@ -92,6 +99,7 @@ impl Session {
 
     /// The engine thread: a deadline has come.
     pub fn handle_timeout(&self, now: Instant) {
+        let Some(_inside) = self.door.enter() else { return };
         self.with(|state| {
             state.handle_timeout(now);
             let sockets = self.sockets;
@@ -116,6 +124,7 @@ impl Session {
     /// this returns.
     pub fn end(&self) {
         self.engine.remove(self.id, self.sockets);
+        self.door.close();
         self.with(State::end);
     }
 

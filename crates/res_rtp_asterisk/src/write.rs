@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use asterisk::format::{Kind, id};
+use asterisk::format::{Codec, Kind};
 use asterisk::frame::FrameType;
 use asterisk::rtp::Instance;
 use asterisk::smoother::{ByteOrder, Smoother};
@@ -41,7 +41,10 @@ impl Writing {
         if !has_route || frame.payload().is_empty() {
             return Ok(());
         }
-        let format = frame.format();
+        let Some(format) = frame.format() else {
+            asterisk::warning!("RTP: a frame without a format cannot be sent");
+            return Err(Failed);
+        };
         let Some(payload_type) = instance.payload_type_of(&format) else {
             asterisk::warning!("no payload type was negotiated for format {:?}", format.name());
             return Err(Failed);
@@ -61,15 +64,14 @@ impl Writing {
     }
 
     fn prepare_smoother(&mut self, instance: Instance<'_>, format: &Format) {
-        let same = self.format.is_some_and(|known| known.same_as(format));
+        let same = self.format.as_ref().is_some_and(|known| known.same_as(format));
         if same {
             return;
         }
-        self.format = Some(*format);
+        self.format = Some(format.clone());
         self.smoother = None;
-        let framing = instance.framing(format);
-        if let Some(bytes) = framing.packet_bytes().filter(|_| may_be_cut(format)) {
-            self.smoother = Smoother::new(bytes);
+        if let Some(framing) = instance.framing(format) {
+            self.smoother = Smoother::new(framing.packet_bytes);
             if let Some(smoother) = &mut self.smoother {
                 smoother.set_flags(framing.smoother_flags);
             }
@@ -111,7 +113,7 @@ fn send(session: &Session, format: &Format, payload_type: u8, kind: Kind, frame:
     let now = Instant::now();
     let clock_rate = clock_rate(format);
     // Half of G.722's samples are one tick of its clock (RFC 3551 §4.5.2).
-    let ticks = if format.id() == id::G722 { frame.samples() / 2 } else { frame.samples() };
+    let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
     let timing = match (frame.timestamp_ms(), frame.delivery()) {
         (Some(milliseconds), _) => Timing::Source { milliseconds },
         (None, Some(due)) => Timing::At(at_time_of_day(now, due)),
@@ -119,7 +121,7 @@ fn send(session: &Session, format: &Format, payload_type: u8, kind: Kind, frame:
     };
     let media = Media {
         payload_type,
-        marker: kind == Kind::Video && format.video_mark(),
+        marker: kind == Kind::Video && frame.is_marked(),
         marks_pauses: kind == Kind::Audio,
         span: Span { ticks, clock_rate, timing },
         ticks_before: kind != Kind::Audio,
@@ -140,11 +142,3 @@ fn at_time_of_day(now: Instant, due: Duration) -> Instant {
 
 /// No frame is due further from the moment that it is written.
 const PLAUSIBLE: Duration = Duration::from_secs(10);
-
-/// Formats whose frames are what they are.
-fn may_be_cut(format: &Format) -> bool {
-    !matches!(
-        format.id(),
-        id::SPEEX | id::SPEEX16 | id::SPEEX32 | id::SILK | id::CELT | id::G723_1 | id::SIREN7 | id::SIREN14 | id::G719
-    )
-}

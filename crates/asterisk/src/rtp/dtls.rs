@@ -1,12 +1,12 @@
-//! The DTLS functions of an engine (RFC 5763), in both layouts that Asterisk 11 has: this file translates, and nothing
-//! above it sees a difference but that old hosts know SHA-1 alone.
+//! The DTLS functions of an engine (RFC 5763), in the layout that hosts have had since 11.11. The layout before that is in
+//! `host`; nothing above sees a difference but that such hosts know SHA-1 alone.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
 use super::held::{Held, with};
 use super::{Engine, Instance};
-use crate::{Failed, answer, log, sys};
+use crate::{Failed, answer, host, log, sys};
 
 /// DTLS-SRTP, as the host drives it from its configuration and from SDP.
 pub trait Dtls {
@@ -58,7 +58,7 @@ pub struct DtlsConfig {
     pub suite: u32,
     /// `dtlsfingerprint`; old hosts print SHA-1 and cannot be told otherwise.
     pub hash: Hash,
-    /// `dtlscertfile`
+    /// `dtlscertfile`; `None` for one that is made for the configuration.
     pub certificate: Option<String>,
     /// `dtlsprivatekey`
     pub private_key: Option<String>,
@@ -102,7 +102,7 @@ pub enum Hash {
 }
 
 impl Setup {
-    fn from_host(setup: sys::ast_rtp_dtls_setup) -> Self {
+    pub(crate) fn from_host(setup: sys::ast_rtp_dtls_setup) -> Self {
         match setup {
             sys::AST_RTP_DTLS_SETUP_ACTIVE => Self::Active,
             sys::AST_RTP_DTLS_SETUP_PASSIVE => Self::Passive,
@@ -136,7 +136,7 @@ impl Hash {
 
 /// # Safety
 /// Null, or a string that stays for the call.
-unsafe fn owned(text: *const c_char) -> Option<String> {
+pub(crate) unsafe fn owned(text: *const c_char) -> Option<String> {
     // SAFETY: the caller's word.
     unsafe { log::text(text) }.filter(|text| !text.is_empty()).map(str::to_owned)
 }
@@ -144,7 +144,7 @@ unsafe fn owned(text: *const c_char) -> Option<String> {
 impl DtlsConfig {
     /// # Safety
     /// The strings stay for the call.
-    unsafe fn from_new(host: &sys::ast_rtp_dtls_cfg) -> Self {
+    unsafe fn from_host(host: &sys::ast_rtp_dtls_cfg) -> Self {
         // SAFETY: the caller's word on each.
         let [certificate, private_key, cipher, ca_file, ca_path] =
             [host.certfile, host.pvtfile, host.cipher, host.cafile, host.capath].map(|text| unsafe { owned(text) });
@@ -156,31 +156,7 @@ impl DtlsConfig {
             setup: Setup::from_host(host.default_setup),
             suite: host.suite,
             hash: Hash::from_host(host.hash),
-            certificate,
-            private_key,
-            cipher,
-            ca_file,
-            ca_path,
-        }
-    }
-
-    /// # Safety
-    /// The strings stay for the call.
-    unsafe fn from_old(host: &sys::ast_rtp_dtls_cfg_before_11_11) -> Self {
-        // SAFETY: the caller's word on each.
-        let [certificate, private_key, cipher, ca_file, ca_path] =
-            [host.certfile, host.pvtfile, host.cipher, host.cafile, host.capath].map(|text| unsafe { owned(text) });
-        let verify = host.verify() != 0;
-        Self {
-            enabled: host.enabled() != 0,
-            // One switch there: the fingerprint, and the certificate where there are authorities to check it against.
-            verify_fingerprint: verify,
-            verify_certificate: verify && (ca_file.is_some() || ca_path.is_some()),
-            rekey_seconds: host.rekey,
-            setup: Setup::from_host(host.default_setup),
-            suite: host.suite,
-            hash: Hash::Sha1,
-            certificate,
+            certificate: certificate.filter(|_| !host::dtls::is_ephemeral(host)),
             private_key,
             cipher,
             ca_file,
@@ -189,36 +165,22 @@ impl DtlsConfig {
     }
 }
 
-pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_dtls {
+pub(crate) fn table<E: Engine>() -> sys::ast_rtp_engine_dtls {
     sys::ast_rtp_engine_dtls {
-        set_configuration: Some(set_configuration_new::<E>),
+        set_configuration: Some(set_configuration::<E>),
         active: Some(active::<E>),
         stop: Some(stop::<E>),
         reset: Some(reset::<E>),
         get_connection: Some(get_connection::<E>),
         get_setup: Some(get_setup::<E>),
         set_setup: Some(set_setup::<E>),
-        set_fingerprint: Some(set_fingerprint_new::<E>),
+        set_fingerprint: Some(set_fingerprint::<E>),
         get_fingerprint_hash: Some(get_fingerprint_hash::<E>),
-        get_fingerprint: Some(get_fingerprint_new::<E>),
+        get_fingerprint: Some(get_fingerprint::<E>),
     }
 }
 
-pub(super) fn table_before_11_11<E: Engine>() -> sys::ast_rtp_engine_dtls_before_11_11 {
-    sys::ast_rtp_engine_dtls_before_11_11 {
-        set_configuration: Some(set_configuration_old::<E>),
-        active: Some(active::<E>),
-        stop: Some(stop::<E>),
-        reset: Some(reset::<E>),
-        get_connection: Some(get_connection::<E>),
-        get_setup: Some(get_setup::<E>),
-        set_setup: Some(set_setup::<E>),
-        set_fingerprint: Some(set_fingerprint_old::<E>),
-        get_fingerprint: Some(get_fingerprint_old::<E>),
-    }
-}
-
-unsafe extern "C" fn set_configuration_new<E: Engine>(
+unsafe extern "C" fn set_configuration<E: Engine>(
     instance: *mut sys::ast_rtp_instance,
     configuration: *const sys::ast_rtp_dtls_cfg,
 ) -> c_int {
@@ -226,40 +188,29 @@ unsafe extern "C" fn set_configuration_new<E: Engine>(
     unsafe {
         with("dtls set_configuration", -1, instance, |held: &Held<E>, instance| {
             let Some(configuration) = configuration.as_ref() else { return -1 };
-            answer(held.session.set_configuration(instance, &DtlsConfig::from_new(configuration)))
+            answer(held.session.set_configuration(instance, &DtlsConfig::from_host(configuration)))
         })
     }
 }
 
-unsafe extern "C" fn set_configuration_old<E: Engine>(
-    instance: *mut sys::ast_rtp_instance,
-    configuration: *const sys::ast_rtp_dtls_cfg_before_11_11,
-) -> c_int {
-    // SAFETY: the host lends its instance and the configuration for the call.
-    unsafe {
-        with("dtls set_configuration", -1, instance, |held: &Held<E>, instance| {
-            let Some(configuration) = configuration.as_ref() else { return -1 };
-            answer(held.session.set_configuration(instance, &DtlsConfig::from_old(configuration)))
-        })
-    }
-}
-
-unsafe extern "C" fn active<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_int {
+pub(crate) unsafe extern "C" fn active<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_int {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("dtls active", 0, instance, |held: &Held<E>, instance| held.session.active(instance).into()) }
 }
 
-unsafe extern "C" fn stop<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+pub(crate) unsafe extern "C" fn stop<E: Engine>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("dtls stop", (), instance, |held: &Held<E>, instance| Dtls::stop(&*held.session, instance)) }
 }
 
-unsafe extern "C" fn reset<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+pub(crate) unsafe extern "C" fn reset<E: Engine>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("dtls reset", (), instance, |held: &Held<E>, instance| held.session.reset(instance)) }
 }
 
-unsafe extern "C" fn get_connection<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_connection {
+pub(crate) unsafe extern "C" fn get_connection<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+) -> sys::ast_rtp_dtls_connection {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls get_connection", sys::AST_RTP_DTLS_CONNECTION_NEW, instance, |held: &Held<E>, instance| {
@@ -271,7 +222,7 @@ unsafe extern "C" fn get_connection<E: Engine>(instance: *mut sys::ast_rtp_insta
     }
 }
 
-unsafe extern "C" fn get_setup<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_setup {
+pub(crate) unsafe extern "C" fn get_setup<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_setup {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls get_setup", sys::AST_RTP_DTLS_SETUP_ACTPASS, instance, |held: &Held<E>, instance| {
@@ -280,7 +231,10 @@ unsafe extern "C" fn get_setup<E: Engine>(instance: *mut sys::ast_rtp_instance) 
     }
 }
 
-unsafe extern "C" fn set_setup<E: Engine>(instance: *mut sys::ast_rtp_instance, setup: sys::ast_rtp_dtls_setup) {
+pub(crate) unsafe extern "C" fn set_setup<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    setup: sys::ast_rtp_dtls_setup,
+) {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls set_setup", (), instance, |held: &Held<E>, instance| {
@@ -289,28 +243,22 @@ unsafe extern "C" fn set_setup<E: Engine>(instance: *mut sys::ast_rtp_instance, 
     }
 }
 
-unsafe extern "C" fn set_fingerprint_new<E: Engine>(
+unsafe extern "C" fn set_fingerprint<E: Engine>(
     instance: *mut sys::ast_rtp_instance,
     hash: sys::ast_rtp_dtls_hash,
     fingerprint: *const c_char,
 ) {
     // SAFETY: the host lends its instance and the string for the call.
-    unsafe { set_fingerprint::<E>(instance, Hash::from_host(hash), fingerprint) }
-}
-
-/// The only hash that a host of this age passes on is SHA-1, which it numbers 0.
-unsafe extern "C" fn set_fingerprint_old<E: Engine>(
-    instance: *mut sys::ast_rtp_instance,
-    _hash: sys::ast_rtp_dtls_hash,
-    fingerprint: *const c_char,
-) {
-    // SAFETY: the host lends its instance and the string for the call.
-    unsafe { set_fingerprint::<E>(instance, Hash::Sha1, fingerprint) }
+    unsafe { take_fingerprint::<E>(instance, Hash::from_host(hash), fingerprint) }
 }
 
 /// # Safety
 /// The host lends its instance and the string for the call.
-unsafe fn set_fingerprint<E: Engine>(instance: *mut sys::ast_rtp_instance, hash: Hash, fingerprint: *const c_char) {
+pub(crate) unsafe fn take_fingerprint<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    hash: Hash,
+    fingerprint: *const c_char,
+) {
     // SAFETY: the caller's word.
     unsafe {
         with("dtls set_fingerprint", (), instance, |held: &Held<E>, instance| {
@@ -330,25 +278,12 @@ unsafe extern "C" fn get_fingerprint_hash<E: Engine>(instance: *mut sys::ast_rtp
     }
 }
 
-unsafe extern "C" fn get_fingerprint_new<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+unsafe extern "C" fn get_fingerprint<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls get_fingerprint", ptr::null(), instance, |held: &Held<E>, instance| {
             let hash = held.session.fingerprint_hash(instance);
             held.fingerprint.show(held.session.fingerprint(instance, hash))
-        })
-    }
-}
-
-/// The host writes the answer after the word SHA-1, whatever it is.
-unsafe extern "C" fn get_fingerprint_old<E: Engine>(
-    instance: *mut sys::ast_rtp_instance,
-    _hash: sys::ast_rtp_dtls_hash,
-) -> *const c_char {
-    // SAFETY: the host lends its instance for the call.
-    unsafe {
-        with("dtls get_fingerprint", ptr::null(), instance, |held: &Held<E>, instance| {
-            held.fingerprint.show(held.session.fingerprint(instance, Hash::Sha1))
         })
     }
 }

@@ -66,6 +66,12 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
     /// The counts; `None` without RTCP.
     fn statistics(&self, instance: Instance<'_>) -> Option<Statistics>;
 
+    /// The source that our packets name (RFC 3550 §3).
+    fn ssrc(&self, instance: Instance<'_>) -> u32;
+
+    /// The canonical name in our reports (RFC 3550 §6.5.1).
+    fn cname(&self, instance: Instance<'_>) -> Option<String>;
+
     /// Marks packets for the network.
     fn qos(&self, instance: Instance<'_>, tos: i32, cos: i32, description: &CStr) -> Result<(), Failed>;
 
@@ -110,6 +116,9 @@ impl Component {
     }
 }
 
+/// The value of [`Property::Rtcp`] by which hosts that negotiate `a=rtcp-mux` say that it was.
+pub const RTCP_ON_ONE_PORT: i32 = 2;
+
 /// What can be set on an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
@@ -121,7 +130,7 @@ pub enum Property {
     DtmfCompensate,
     /// STUN answers are wanted.
     Stun,
-    /// RTCP is on.
+    /// RTCP: 0 for off, 1 for on, [`RTCP_ON_ONE_PORT`] for on and negotiated to come and go with RTP (RFC 5761).
     Rtcp,
 }
 

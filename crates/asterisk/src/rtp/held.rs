@@ -8,23 +8,26 @@ use super::{Engine, Instance};
 use crate::fence::{fence, fence_crypto};
 use crate::{log, sys};
 
-pub(super) struct Held<E> {
-    pub(super) session: Arc<E>,
-    pub(super) ufrag: Shown,
-    pub(super) password: Shown,
-    pub(super) fingerprint: Shown,
+pub(crate) struct Held<E> {
+    pub(crate) session: Arc<E>,
+    pub(crate) ufrag: Shown,
+    pub(crate) password: Shown,
+    pub(crate) fingerprint: Shown,
+    #[allow(dead_code, reason = "not every host asks for it")]
+    pub(crate) cname: Shown,
 }
 
 impl<E: Engine> Held<E> {
     /// Hangs the session on its instance. [`Held::take_down`] is due once.
-    pub(super) fn hang_on(instance: Instance<'_>, session: Arc<E>) {
-        let held = Self { session, ufrag: Shown::new(), password: Shown::new(), fingerprint: Shown::new() };
+    pub(crate) fn hang_on(instance: Instance<'_>, session: Arc<E>) {
+        let [ufrag, password, fingerprint, cname] = std::array::from_fn(|_| Shown::new());
+        let held = Self { session, ufrag, password, fingerprint, cname };
         instance.set_data(Box::into_raw(Box::new(held)).cast());
     }
 
     /// # Safety
     /// The host is destroying the instance: nobody uses what hangs on it.
-    pub(super) unsafe fn take_down(instance: Instance<'_>) -> Option<Box<Self>> {
+    pub(crate) unsafe fn take_down(instance: Instance<'_>) -> Option<Box<Self>> {
         let held = instance.data().cast::<Self>();
         instance.set_data(ptr::null_mut());
         // SAFETY: `hang_on` made it from a box; the data is null now, so nobody takes it a second time.
@@ -37,7 +40,7 @@ impl<E: Engine> Held<E> {
 ///
 /// # Safety
 /// The host calls with an instance of this engine that stays for the call.
-pub(super) unsafe fn with<E: Engine, T: Copy>(
+pub(crate) unsafe fn with<E: Engine, T: Copy>(
     callback: &'static str,
     failed: T,
     instance: *mut sys::ast_rtp_instance,
@@ -55,12 +58,12 @@ pub(super) unsafe fn with<E: Engine, T: Copy>(
     })
 }
 
-pub(super) fn guarded<E: Engine, T>(callback: &'static str, failed: T, body: impl FnOnce() -> T) -> T {
+pub(crate) fn guarded<E: Engine, T>(callback: &'static str, failed: T, body: impl FnOnce() -> T) -> T {
     if E::CRYPTO { fence_crypto(callback, failed, body) } else { fence(callback, failed, body) }
 }
 
 /// A string that C was shown and that stays until it is shown the next one: chan_sip copies it at once.
-pub(super) struct Shown(Mutex<CString>);
+pub(crate) struct Shown(Mutex<CString>);
 
 impl Shown {
     fn new() -> Self {
@@ -68,7 +71,7 @@ impl Shown {
     }
 
     /// What C gets to see; null for nothing.
-    pub(super) fn show(&self, text: Option<String>) -> *const c_char {
+    pub(crate) fn show(&self, text: Option<String>) -> *const c_char {
         let Some(text) = text else { return ptr::null() };
         let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // The same again must not move: somebody may still be reading it.

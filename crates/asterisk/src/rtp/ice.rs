@@ -6,6 +6,7 @@ use std::ptr;
 
 use super::held::{Held, with};
 use super::{Engine, Instance};
+use crate::host::{self, objects};
 use crate::{SockAddr, log, sockaddr, sys};
 
 /// ICE, as the host drives it from SDP.
@@ -102,7 +103,7 @@ impl Candidate {
     fn to_host(&self) -> *mut sys::ast_rtp_engine_ice_candidate {
         let size = size_of::<sys::ast_rtp_engine_ice_candidate>();
         // SAFETY: the destructor frees what is put in below, and all zero is fine for it too.
-        let object = unsafe { sys::__ao2_alloc(size, Some(forget_candidate), sys::AO2_ALLOC_OPT_LOCK_MUTEX) };
+        let object = unsafe { objects::allocate(size, forget_candidate) };
         let host = object.cast::<sys::ast_rtp_engine_ice_candidate>();
         if host.is_null() {
             return host;
@@ -142,8 +143,7 @@ fn contain(candidates: &[Candidate]) -> *mut sys::ao2_container {
     if candidates.is_empty() {
         return ptr::null_mut();
     }
-    // SAFETY: one bucket needs no hash function, and nothing is searched for.
-    let container = unsafe { sys::__ao2_container_alloc(sys::AO2_ALLOC_OPT_LOCK_MUTEX, 1, None, None) };
+    let container = objects::list();
     if container.is_null() {
         return container;
     }
@@ -152,14 +152,15 @@ fn contain(candidates: &[Candidate]) -> *mut sys::ao2_container {
         if !object.is_null() {
             // SAFETY: both are live; the container takes a reference of its own, and ours goes.
             unsafe {
-                sys::__ao2_link(container, object, 0);
-                sys::__ao2_ref(object, -1);
+                objects::link(container, object);
+                objects::count(object, -1);
             }
         }
     }
     container
 }
 
+#[allow(clippy::needless_update, reason = "hosts from 16 on have more members")]
 pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_ice {
     sys::ast_rtp_engine_ice {
         set_authentication: Some(set_authentication::<E>),
@@ -171,6 +172,7 @@ pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_ice {
         get_local_candidates: Some(get_local_candidates::<E>),
         ice_lite: Some(ice_lite::<E>),
         set_role: Some(set_role::<E>),
+        ..host::table::ice()
     }
 }
 

@@ -8,7 +8,7 @@ use std::ptr::NonNull;
 
 use super::{Property, Srtp, SrtpPolicy};
 use crate::format::Framing;
-use crate::{Failed, Format, SockAddr, check, sys};
+use crate::{Failed, Format, SockAddr, check, host, sys};
 
 /// An instance, lent. Its functions take no lock of ours; some call back into the engine, so none of ours may be held.
 #[derive(Clone, Copy)]
@@ -23,6 +23,12 @@ unsafe impl Send for InstancePtr {}
 // SAFETY: likewise.
 unsafe impl Sync for InstancePtr {}
 
+impl InstancePtr {
+    pub(crate) fn as_ptr(self) -> *mut sys::ast_rtp_instance {
+        self.0.as_ptr()
+    }
+}
+
 /// Payload types that stand for no format.
 pub mod rtp_code {
     use crate::sys;
@@ -35,7 +41,7 @@ pub mod rtp_code {
 }
 
 /// What a payload type of RTP stands for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "looked up for each packet, so it lives on the stack")]
 pub enum Payload {
     /// A format.
@@ -47,7 +53,7 @@ pub enum Payload {
 impl<'a> Instance<'a> {
     /// # Safety
     /// `instance` is live for `'a`.
-    pub(super) unsafe fn lend(instance: NonNull<sys::ast_rtp_instance>) -> Self {
+    pub(crate) unsafe fn lend(instance: NonNull<sys::ast_rtp_instance>) -> Self {
         Self(instance, PhantomData)
     }
 
@@ -75,25 +81,22 @@ impl<'a> Instance<'a> {
         unsafe { sys::ast_rtp_instance_set_local_address(self.as_ptr(), SockAddr::from(address).as_ptr()) };
     }
 
-    /// Where the peer receives, as far as the host knows. Wraps `ast_rtp_instance_get_remote_address`.
+    /// Where the peer receives, as far as the host knows.
     pub fn remote_address(&self) -> Option<SocketAddr> {
-        let mut address = SockAddr::null();
-        // SAFETY: lent to us; the address is ours to be written.
-        unsafe { sys::ast_rtp_instance_get_remote_address(self.as_ptr(), address.as_mut_ptr()) };
-        address.to_std()
+        // SAFETY: lent to us.
+        unsafe { host::instance::remote_address(self.as_ptr()) }.to_std()
     }
 
-    /// Says where the peer receives. The host calls `remote_address_set` from inside. Wraps
-    /// `ast_rtp_instance_set_remote_address`.
+    /// Says where the peer turned out to be. The host calls `remote_address_set` from inside.
     pub fn set_remote_address(&self, address: SocketAddr) {
-        // SAFETY: lent to us; the host copies the address.
-        unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), SockAddr::from(address).as_ptr()) };
+        // SAFETY: lent to us.
+        unsafe { host::instance::set_learned_address(self.as_ptr(), &SockAddr::from(address)) };
     }
 
     /// Says that the peer receives nowhere (any more). As [`Self::set_remote_address`].
     pub fn clear_remote_address(&self) {
-        // SAFETY: a live instance, and an address that is copied.
-        unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), SockAddr::null().as_ptr()) };
+        // SAFETY: lent to us.
+        unsafe { host::instance::clear_remote_address(self.as_ptr()) };
     }
 
     /// Wraps `ast_rtp_instance_get_prop`.
@@ -108,48 +111,40 @@ impl<'a> Instance<'a> {
         unsafe { sys::ast_rtp_instance_set_prop(self.as_ptr(), property.to_host(), value) };
     }
 
-    /// What SDP, or else the static table of RFC 3551, says that a payload type stands for. Wraps
-    /// `ast_rtp_codecs_payload_lookup`.
+    /// What SDP, or else the static table of RFC 3551, says that a payload type stands for.
     pub fn payload(&self, payload_type: u8) -> Option<Payload> {
         // SAFETY: lent to us, and the codecs are part of it.
-        let found = unsafe { sys::ast_rtp_codecs_payload_lookup(self.codecs(), payload_type.into()) };
-        match (found.asterisk_format, found.rtp_code) {
-            (0, 0) => None,
-            (0, code) => Some(Payload::Code(code)),
-            _ => Some(Payload::Media(Format(found.format))),
-        }
+        unsafe { host::codecs::payload(self.codecs(), payload_type) }
     }
 
-    /// The payload type to send a format with. Wraps `ast_rtp_codecs_payload_code`.
+    /// The payload type to send a format with.
     pub fn payload_type_of(&self, format: &Format) -> Option<u8> {
-        // SAFETY: lent to us; the format is only read.
-        u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(self.codecs(), 1, &raw const format.0, 0) }).ok()
+        // SAFETY: lent to us, and the codecs are part of it.
+        unsafe { host::codecs::payload_type_of(self.codecs(), format) }
     }
 
-    /// The payload type to send one of [`rtp_code`] with. Wraps `ast_rtp_codecs_payload_code`.
+    /// The payload type to send one of [`rtp_code`] with.
     pub fn payload_type_of_code(&self, code: i32) -> Option<u8> {
-        // SAFETY: lent to us; without a format, none is read.
-        u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(self.codecs(), 0, std::ptr::null(), code) }).ok()
+        // SAFETY: lent to us, and the codecs are part of it.
+        unsafe { host::codecs::payload_type_of_code(self.codecs(), code) }
     }
 
-    /// How a format is to be cut into packets in this call. Wraps `ast_codec_pref_getsize`.
-    pub fn framing(&self, format: &Format) -> Framing {
-        let mut format = *format;
-        // SAFETY: lent to us, the preferences are part of its codecs; the host only reads the two.
-        let list = unsafe { sys::ast_codec_pref_getsize(&raw mut (*self.codecs()).pref, &raw mut format.0) };
-        Framing::from_host(&list)
+    /// How a format is to be cut into packets in this call; `None` when packets leave as they come.
+    pub fn framing(&self, format: &Format) -> Option<Framing> {
+        // SAFETY: lent to us, and the codecs are part of it.
+        unsafe { host::codecs::framing(self.codecs(), format) }
     }
 
-    /// The SRTP session of the instance, once there are keys. Wraps `ast_rtp_instance_get_srtp`.
+    /// The SRTP session of the instance, once there are keys.
     pub fn srtp(&self) -> Option<Srtp<'a>> {
         // SAFETY: lent to us. The session goes with the instance; `replace` puts a new one inside the same object.
-        NonNull::new(unsafe { sys::ast_rtp_instance_get_srtp(self.as_ptr()) }).map(|srtp| unsafe { Srtp::lend(srtp) })
+        NonNull::new(unsafe { host::instance::srtp(self.as_ptr()) }).map(|srtp| unsafe { Srtp::lend(srtp) })
     }
 
-    /// Keys both directions, or replaces the keys. The SRTP module copies both. Wraps `ast_rtp_instance_add_srtp_policy`.
+    /// Keys both directions, or replaces the keys. The SRTP module copies both.
     pub fn add_srtp_policy(&self, remote: &SrtpPolicy, local: &SrtpPolicy) -> Result<(), Failed> {
         // SAFETY: lent to us; the policies are ours and stay for the call.
-        check(unsafe { sys::ast_rtp_instance_add_srtp_policy(self.as_ptr(), remote.as_ptr(), local.as_ptr()) })
+        check(unsafe { host::instance::add_srtp_policy(self.as_ptr(), remote.as_ptr(), local.as_ptr()) })
     }
 
     pub(super) fn data(&self) -> *mut c_void {

@@ -1,28 +1,34 @@
 //! RTP between the host and an engine: the engine registers ([`register`]) and the host calls the methods of its sessions
 //! ([`Engine`], [`Ice`], [`Dtls`]), each with the [`Instance`] it is about.
 //!
-//! Asterisk 11 has two layouts of the DTLS interface, and `dtls.rs` is the one file that knows both. SRTP is reached through the
-//! two tables that an SRTP module registers with the core; they come and go, so [`Srtp`] and [`SrtpPolicy`] read them at
+//! SRTP is reached through the two tables that an SRTP module registers with the core; they come and go, so [`Srtp`] and [`SrtpPolicy`] read them at
 //! each use.
 
-mod dtls;
+mod door;
+pub(crate) mod dtls;
 mod engine;
-mod held;
+pub(crate) mod held;
 mod ice;
 mod instance;
+mod report;
 mod srtp;
 mod stats;
 mod table;
-#[cfg(test)]
+#[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests;
 
+pub use door::{Door, Inside};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
-pub use engine::{Component, DtmfMode, Engine, Property};
+pub use engine::{Component, DtmfMode, Engine, Property, RTCP_ON_ONE_PORT};
 pub use ice::{Candidate, CandidateKind, Ice, Role};
 pub use instance::{Instance, InstancePtr, Payload, rtp_code};
+pub use report::{Block, Direction, Report, Sender};
 pub use srtp::{
     AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, PolicySsrc, Refused, Srtp, SrtpPolicy, SrtpRegistration, Suite,
     Which, register_srtp, srtp_registered,
 };
 pub use stats::Statistics;
 pub use table::{Registration, register};
+
+/// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) and says so by [`RTCP_ON_ONE_PORT`].
+pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;

@@ -7,9 +7,8 @@ use std::ptr::{self, NonNull};
 use std::slice;
 
 use super::held::{Held, guarded, with};
-use super::{Component, DtmfMode, Engine, Instance, Property, dtls, ice};
-use crate::symbols::{DtlsLayout, dtls_layout};
-use crate::{Failed, Format, FrameRef, answer, check, module, sockaddr, sys, warning};
+use super::{Component, DtmfMode, Engine, Instance, Property, ice};
+use crate::{Failed, Format, FrameRef, answer, check, host, module, sockaddr, sys};
 
 /// An engine while it is registered; dropping it takes it back.
 pub struct Registration<E>(NonNull<Tables>, PhantomData<E>);
@@ -54,29 +53,18 @@ impl<E> fmt::Debug for Registration<E> {
 struct Tables {
     engine: sys::ast_rtp_engine,
     ice: sys::ast_rtp_engine_ice,
-    dtls: sys::ast_rtp_engine_dtls,
-    dtls_before_11_11: sys::ast_rtp_engine_dtls_before_11_11,
+    dtls: host::dtls::Tables,
 }
 
 impl Tables {
     fn new<E: Engine>() -> NonNull<Self> {
-        let tables = Box::into_raw(Box::new(Self {
-            engine: engine::<E>(),
-            ice: ice::table::<E>(),
-            dtls: dtls::table::<E>(),
-            dtls_before_11_11: dtls::table_before_11_11::<E>(),
-        }));
+        let mut tables =
+            Box::new(Self { engine: engine::<E>(), ice: ice::table::<E>(), dtls: host::dtls::Tables::of::<E>() });
+        tables.engine.dtls = tables.dtls.for_host();
+        let tables = Box::into_raw(tables);
         // SAFETY: just allocated; nobody else knows of it.
         unsafe {
             (*tables).engine.ice = &raw mut (*tables).ice;
-            (*tables).engine.dtls = match dtls_layout() {
-                DtlsLayout::Since11_11 => &raw mut (*tables).dtls,
-                DtlsLayout::Before11_11 => (&raw mut (*tables).dtls_before_11_11).cast(),
-                DtlsLayout::Unknown => {
-                    warning!("this host's DTLS interface is not one we know: calls with DTLS are declined");
-                    ptr::null_mut()
-                }
-            };
             NonNull::new_unchecked(tables)
         }
     }
@@ -84,7 +72,7 @@ impl Tables {
 
 /// No `local_bridge`: packets of bridged calls pass through the host, which is what it does for engines without one.
 pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
-    sys::ast_rtp_engine {
+    host::table::complete::<E>(sys::ast_rtp_engine {
         name: E::NAME.as_ptr(),
         new: Some(new::<E>),
         destroy: Some(destroy::<E>),
@@ -98,7 +86,6 @@ pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
         prop_set: Some(prop_set::<E>),
         payload_set: Some(payload_set::<E>),
         remote_address_set: Some(remote_address_set::<E>),
-        alt_remote_address_set: Some(alt_remote_address_set::<E>),
         dtmf_mode_set: Some(dtmf_mode_set::<E>),
         dtmf_mode_get: Some(dtmf_mode_get::<E>),
         get_stat: Some(get_stat::<E>),
@@ -112,7 +99,7 @@ pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
         stun_request: Some(stun_request::<E>),
         sendcng: Some(sendcng::<E>),
         ..Default::default()
-    }
+    })
 }
 
 unsafe extern "C" fn new<E: Engine>(
@@ -235,7 +222,7 @@ unsafe extern "C" fn payload_set<E: Engine>(
     // SAFETY: the host lends its instance, and the format or null, for the call.
     unsafe {
         with("rtp payload_set", (), instance, |held: &Held<E>, instance| {
-            let format = format.as_ref().filter(|_| asterisk_format != 0).map(|format| Format(*format));
+            let format = Format::share(format).filter(|_| asterisk_format != 0);
             held.session.payload_set(instance, payload, format.as_ref(), code);
         });
     }
@@ -249,18 +236,6 @@ unsafe extern "C" fn remote_address_set<E: Engine>(
     unsafe {
         with("rtp remote_address_set", (), instance, |held: &Held<E>, instance| {
             held.session.remote_address_set(instance, sockaddr::from_ptr(address));
-        });
-    }
-}
-
-unsafe extern "C" fn alt_remote_address_set<E: Engine>(
-    instance: *mut sys::ast_rtp_instance,
-    address: *mut sys::ast_sockaddr,
-) {
-    // SAFETY: the host lends its instance and the address for the call.
-    unsafe {
-        with("rtp alt_remote_address_set", (), instance, |held: &Held<E>, instance| {
-            held.session.alt_remote_address_set(instance, sockaddr::from_ptr(address));
         });
     }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use super::held::Held;
 use super::*;
 use crate::fake_host::{self, logged};
-use crate::{Failed, FrameRef, HostFrame, sys};
+use crate::{Failed, FrameRef, HostFrame, host, sys};
 
 #[derive(Default)]
 struct Session {
@@ -56,6 +56,12 @@ impl Engine for Session {
         DtmfMode::Rfc2833
     }
     fn statistics(&self, _: Instance<'_>) -> Option<Statistics> {
+        None
+    }
+    fn ssrc(&self, _: Instance<'_>) -> u32 {
+        7
+    }
+    fn cname(&self, _: Instance<'_>) -> Option<String> {
         None
     }
     fn qos(&self, _: Instance<'_>, _: i32, _: i32, _: &CStr) -> Result<(), Failed> {
@@ -184,7 +190,7 @@ fn a_bug_in_the_engine_costs_one_frame() {
 #[test]
 fn both_layouts_of_dtls_reach_the_same_session() {
     let mut call = Call::new();
-    let (new, old) = (dtls::table::<Session>(), dtls::table_before_11_11::<Session>());
+    let (new, old) = (dtls::table::<Session>(), host::dtls::table_before_11_11::<Session>());
     let instance = call.instance();
     // SAFETY: as hosts of either age call it; the strings are static.
     unsafe {
@@ -212,7 +218,7 @@ fn the_configuration_of_an_old_host_reads_like_that_of_a_new_one() {
     let instance = call.instance();
     // SAFETY: as hosts of either age call it; the string is static.
     unsafe {
-        let table = dtls::table_before_11_11::<Session>();
+        let table = host::dtls::table_before_11_11::<Session>();
         assert_eq!(table.set_configuration.unwrap()(instance, &raw const old), 0);
         assert_eq!(dtls::table::<Session>().set_configuration.unwrap()(instance, &raw const new), 0);
         assert_eq!(table.set_configuration.unwrap()(instance, &raw const without_authorities), 0);

@@ -14,6 +14,13 @@ impl NtpTimestamp {
         Self(seconds << 32 | fraction)
     }
 
+    /// As time since 1970, for times before 2106: the seconds begin anew in 2036.
+    pub fn to_unix(self) -> Duration {
+        let seconds = self.seconds().wrapping_sub(SECONDS_1900_TO_1970 as u32);
+        let nanoseconds = (u64::from(self.fraction()) * 1_000_000_000) >> 32;
+        Duration::new(seconds.into(), nanoseconds as u32)
+    }
+
     /// Seconds since 1900, modulo 2^32.
     pub fn seconds(self) -> u32 {
         (self.0 >> 32) as u32
@@ -35,6 +42,13 @@ const SECONDS_1900_TO_1970: u64 = 2_208_988_800;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_time_of_day_comes_back_also_after_2036() {
+        for time in [Duration::new(816_003_205, 125_000_000), Duration::new(2_500_000_000, 500_000_000)] {
+            assert_eq!(NtpTimestamp::from_unix(time).to_unix(), time);
+        }
+    }
 
     #[test]
     fn rfc3550_section_4_epoch_and_fraction() {

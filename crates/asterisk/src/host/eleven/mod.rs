@@ -1,0 +1,14 @@
+//! Asterisk 11, every release of it. What changed within 11 is looked up or asked for when the module loads.
+
+pub mod codecs;
+pub mod commands;
+pub mod dtls;
+pub mod format;
+pub mod frame;
+pub mod instance;
+pub mod loader;
+pub mod objects;
+pub mod options;
+pub mod reports;
+pub mod stream;
+pub mod table;

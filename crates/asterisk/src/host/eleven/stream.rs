@@ -1,0 +1,189 @@
+//! The stream of a connection: a `FILE*` of the host's with the `SSL` inside, read and written through
+//! `ast_tcptls_server_read` and `_write` only, and closed by `fclose`, once.
+//!
+//! What differs between releases: since 11.10.1 a stream waits for its socket unless told otherwise; before, it does what
+//! the socket does.
+
+use std::ffi::c_int;
+use std::io::{self, ErrorKind};
+use std::os::fd::RawFd;
+use std::ptr::{self, NonNull};
+
+use crate::http::{OpenSslErrors, counted};
+use crate::{Ao2, symbols, sys};
+
+/// Sends bytes on the stream of a request, before it is taken over. It may wait for the peer.
+///
+/// # Safety
+/// The request is not over, and nobody else uses its stream meanwhile.
+pub unsafe fn respond(instance: &sys::ast_tcptls_session_instance, response: &[u8]) -> io::Result<()> {
+    let file = instance.f.cast::<libc::FILE>();
+    if file.is_null() {
+        return Err(ErrorKind::NotConnected.into());
+    }
+    // SAFETY: open until the request is over, by the caller's word.
+    let written = unsafe { libc::fwrite(response.as_ptr().cast(), 1, response.len(), file) };
+    // SAFETY: as above.
+    let flushed = unsafe { libc::fflush(file) };
+    if written == response.len() && flushed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// A stream that was the HTTP server's.
+pub struct Stream {
+    instance: Ao2<sys::ast_tcptls_session_instance>,
+    file: *mut libc::FILE,
+    descriptor: RawFd,
+    is_secure: bool,
+    waiting: Waiting,
+    errors: OpenSslErrors,
+}
+
+/// How the host's stream deals with a socket that is not ready.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// Before 11.10.1: it answers what the socket, or OpenSSL, did.
+    Never,
+    /// 11.10.1 and 11.6-cert3: it waits, but no longer than it is told; then it reports the end of the stream.
+    ForNoTime,
+    /// Later: it can be told not to wait for input. For output it waits no longer than it is told, as above.
+    ForOutput,
+}
+
+// SAFETY: whoever holds it exclusively uses it, on whichever thread.
+unsafe impl Send for Stream {}
+
+impl Stream {
+    /// Takes the stream over from a request.
+    ///
+    /// # Safety
+    /// The request is not over, and nobody else uses its stream meanwhile.
+    pub unsafe fn take_over(instance: NonNull<sys::ast_tcptls_session_instance>) -> io::Result<Self> {
+        // SAFETY: the caller's word.
+        let raw = unsafe { &mut *instance.as_ptr() };
+        if raw.f.is_null() {
+            return Err(ErrorKind::NotConnected.into());
+        }
+        set_nonblocking(raw.fd)?;
+        let stream = Self {
+            // SAFETY: live, as above.
+            instance: unsafe { Ao2::share(instance) },
+            file: raw.f.cast(),
+            descriptor: raw.fd,
+            is_secure: !raw.ssl.is_null(),
+            waiting: stop_waiting(instance),
+            errors: OpenSslErrors::of_host(),
+        };
+        // The host closes what it finds here when the request is over. Before 11.10.1 its read and write use the
+        // descriptor, and it does not look at that one.
+        raw.f = ptr::null_mut();
+        if stream.waiting != Waiting::Never {
+            raw.fd = -1;
+        }
+        Ok(stream)
+    }
+
+    /// The socket.
+    pub fn descriptor(&self) -> RawFd {
+        self.descriptor
+    }
+
+    /// Whether it is TLS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
+    }
+
+    /// Reads what is there; 0 at the end.
+    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.is_secure {
+            // SAFETY: the socket is open while the stream is; the buffer is writable.
+            return counted(unsafe { libc::read(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len()) });
+        }
+        let mut read = self.read_tls(buffer)?;
+        if read == 0 && self.waiting == Waiting::ForNoTime && self.is_over() {
+            // Or the rest of a record came between the read and the look at the socket.
+            read = self.read_tls(buffer)?;
+        }
+        if read == 0 && !self.is_over() {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(read)
+    }
+
+    fn read_tls(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.errors.forget();
+        let (data, len) = (buffer.as_mut_ptr().cast(), buffer.len());
+        // SAFETY: the stream is open and nobody else is inside it; the buffer is writable.
+        counted(unsafe { sys::ast_tcptls_server_read(self.instance.as_ptr(), data, len as _) } as isize)
+    }
+
+    /// Writes what can be written.
+    pub fn write(&self, data: &[u8]) -> io::Result<usize> {
+        let (bytes, len) = (data.as_ptr().cast(), data.len());
+        if !self.is_secure {
+            // SAFETY: the socket is open while the stream is; the bytes are readable. No signal when it is broken.
+            return counted(unsafe { libc::send(self.descriptor, bytes, len, libc::MSG_NOSIGNAL) });
+        }
+        self.errors.forget();
+        // SAFETY: the stream is open and nobody else is inside it; the bytes are readable.
+        let written =
+            counted(unsafe { sys::ast_tcptls_server_write(self.instance.as_ptr(), bytes, len as _) } as isize)?;
+        // The host says 0 when its time, of which it has none, was not enough.
+        if written == 0 && len != 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(written) }
+    }
+
+    /// Whether 0 meant the end and not a stream that would have to wait: for input, or to write something before it can
+    /// read on (a key update). The socket tells.
+    fn is_over(&self) -> bool {
+        let events = match self.waiting {
+            Waiting::Never => return true,
+            Waiting::ForNoTime => libc::POLLIN | libc::POLLRDHUP,
+            Waiting::ForOutput => libc::POLLOUT | libc::POLLRDHUP,
+        };
+        let mut poll = libc::pollfd { fd: self.descriptor, events, revents: 0 };
+        // SAFETY: one entry, and it lives for the length of the call, which does not wait.
+        unsafe { libc::poll(&raw mut poll, 1, 0) != 0 }
+    }
+
+    /// Closes TLS and socket.
+    pub fn close(self) {
+        if self.is_secure {
+            self.errors.forget();
+        }
+        // SAFETY: the file is ours since the request left it to us, and `self` goes here.
+        unsafe { libc::fclose(self.file) };
+        // SAFETY: our reference keeps the instance. The descriptor is closed, whoever looks at it.
+        unsafe { (*self.instance.as_ptr()).fd = -1 };
+    }
+}
+
+/// Tells the host's stream not to wait for its socket, as far as this host's streams can be told.
+fn stop_waiting(instance: NonNull<sys::ast_tcptls_session_instance>) -> Waiting {
+    type SetInt = unsafe extern "C" fn(*mut sys::ast_tcptls_stream, c_int);
+    // SAFETY: its type in every host that has it.
+    let set_timeout = unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_timeout_inactivity") };
+    let Some(set_timeout) = set_timeout else { return Waiting::Never };
+    // SAFETY: hosts that have the function have the member too, and the instance is live.
+    let cookie = unsafe { (*instance.as_ptr()).stream_cookie };
+    if cookie.is_null() {
+        return Waiting::Never;
+    }
+    // SAFETY: the stream lives as long as its instance.
+    unsafe { set_timeout(cookie, 0) };
+    // SAFETY: its type in every host that has it.
+    match unsafe { symbols::lookup::<SetInt>(c"ast_tcptls_stream_set_exclusive_input") } {
+        // SAFETY: as above.
+        Some(set_exclusive_input) => unsafe { set_exclusive_input(cookie, 0) },
+        None => return Waiting::ForNoTime,
+    }
+    Waiting::ForOutput
+}
+
+fn set_nonblocking(descriptor: RawFd) -> io::Result<()> {
+    // SAFETY: no pointers are involved.
+    let flags = unsafe { libc::fcntl(descriptor, libc::F_GETFL) };
+    // SAFETY: likewise.
+    if flags < 0 || unsafe { libc::fcntl(descriptor, libc::F_SETFL, flags | libc::O_NONBLOCK) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

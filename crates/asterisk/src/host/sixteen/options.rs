@@ -1,0 +1,13 @@
+//! The host's options.
+
+use crate::sys;
+
+/// `ast_options`: a bit for each.
+#[cfg(feature = "host-16")]
+pub type Options = u32;
+/// `ast_options`: a bit for each.
+#[cfg(feature = "host-22")]
+pub type Options = u64;
+
+/// Debug levels are set for single modules.
+pub const DEBUG_MODULE: Options = sys::AST_OPT_FLAG_DEBUG_MODULE as Options;

@@ -1,0 +1,55 @@
+//! What only this host's tables of an engine have. chan_pjsip prints `a=ssrc` (RFC 5576) from two of the functions.
+//!
+//! No `bundle`, `set_remote_ssrc`, `set_stream_num` and `extension_enable`: the host does without them, and each stream has
+//! sockets of its own then.
+
+use std::ffi::{c_char, c_int, c_uint};
+use std::ptr;
+
+use crate::rtp::Engine;
+use crate::rtp::held::{Held, with};
+use crate::{debug, sys};
+
+/// Adds it.
+pub fn complete<E: Engine>(engine: sys::ast_rtp_engine) -> sys::ast_rtp_engine {
+    sys::ast_rtp_engine { ssrc_get: Some(ssrc_get::<E>), cname_get: Some(cname_get::<E>), ..engine }
+}
+
+/// What that of ICE has of its own. The host calls both without looking whether they are there.
+pub fn ice() -> sys::ast_rtp_engine_ice {
+    sys::ast_rtp_engine_ice {
+        turn_request: Some(turn_request),
+        change_components: Some(change_components),
+        ..Default::default()
+    }
+}
+
+/// No channel driver asks for it.
+unsafe extern "C" fn turn_request(
+    _instance: *mut sys::ast_rtp_instance,
+    _component: sys::ast_rtp_ice_component_type,
+    _transport: sys::ast_transport,
+    _server: *const c_char,
+    _port: c_uint,
+    _username: *const c_char,
+    _password: *const c_char,
+) {
+    debug!(1, "ICE: the host asks for a relay, and relays are not there yet");
+}
+
+/// The channel drivers say it together with [`crate::rtp::RTCP_ON_ONE_PORT`], which says the same.
+unsafe extern "C" fn change_components(_instance: *mut sys::ast_rtp_instance, _components: c_int) {}
+
+unsafe extern "C" fn ssrc_get<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_uint {
+    // SAFETY: the host lends its instance for the call.
+    unsafe { with("rtp ssrc_get", 0, instance, |held: &Held<E>, instance| held.session.ssrc(instance)) }
+}
+
+unsafe extern "C" fn cname_get<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("rtp cname_get", ptr::null(), instance, |held: &Held<E>, instance| {
+            held.cname.show(held.session.cname(instance))
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! The way to an instance for threads that the host knows nothing of.
+//!
+//! From Asterisk 16 on the host holds the lock of an instance around each call of the engine, and functions that are called
+//! from inside take it again. A thread of ours that locked the session first and came to such a function afterwards would
+//! wait for a host thread that waits for the session. So it takes the lock of the instance before anything else.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{Instance, InstancePtr};
+use crate::host;
+
+/// One instance's. It holds no reference: the last one would run `destroy` on the thread that gives it back.
+#[derive(Debug)]
+pub struct Door(Mutex<Option<InstancePtr>>);
+
+/// What a thread has while it is inside; dropping it leaves.
+pub struct Inside<'a> {
+    instance: InstancePtr,
+    /// Kept until the lock of the instance is open again, for `close` to wait for.
+    _open: MutexGuard<'a, Option<InstancePtr>>,
+    _on_this_thread: PhantomData<*mut ()>,
+}
+
+impl Door {
+    /// To an instance that is being made.
+    pub fn to(instance: Instance<'_>) -> Self {
+        Self(Mutex::new(Some(instance.pointer())))
+    }
+
+    /// Goes in, when no host thread is inside any more: they are for the length of a packet. `None` once it is closed.
+    pub fn enter(&self) -> Option<Inside<'_>> {
+        loop {
+            let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let instance = (*open)?;
+            // SAFETY: whoever frees the instance has closed the door before, for which it needs what `open` holds.
+            if unsafe { host::instance::try_lock(instance.as_ptr()) } {
+                return Some(Inside { instance, _open: open, _on_this_thread: PhantomData });
+            }
+            drop(open);
+            std::thread::sleep(HOST_IS_INSIDE);
+        }
+    }
+
+    /// The instance goes: nobody is inside once this returns, nor ever will be.
+    pub fn close(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        // SAFETY: locked by `enter` on this thread; it is live as explained there.
+        unsafe { host::instance::unlock(self.instance.as_ptr()) };
+    }
+}
+
+impl fmt::Debug for Inside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inside")
+    }
+}
+
+/// About what a host thread takes for a packet.
+const HOST_IS_INSIDE: Duration = Duration::from_micros(50);

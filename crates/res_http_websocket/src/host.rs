@@ -1,0 +1,19 @@
+//! What hosts from Asterisk 16 on want beside the names that [`crate::exports`] has: a table of functions at run time, and
+//! servers of other modules (ARI) with protocols of their own. Asterisk 11 wants nothing of it.
+
+#[cfg(any(feature = "host-16", feature = "host-22"))]
+pub use optional_api::{provide, withdraw};
+
+/// The names are enough.
+#[cfg(not(any(feature = "host-16", feature = "host-22")))]
+pub fn provide() {}
+
+/// Names go with the module.
+#[cfg(not(any(feature = "host-16", feature = "host-22")))]
+pub fn withdraw() -> Result<(), asterisk::Failed> {
+    Ok(())
+}
+
+#[cfg(any(feature = "host-16", feature = "host-22"))]
+#[path = "optional_api.rs"]
+mod optional_api;

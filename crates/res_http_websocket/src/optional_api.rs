@@ -1,0 +1,394 @@
+//! The optional API: functions that other modules are linked to by name while this one is loaded.
+//!
+//! The client's half is left out: whoever wants to connect is told that it is not supported.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use asterisk::epoll::wait_readable_for;
+use asterisk::fence::fence;
+use asterisk::http::Request;
+use asterisk::module::UseCount;
+use asterisk::{Ao2Box, Failed, sys};
+use websocket::Opcode;
+
+use crate::accept;
+use crate::exports::{self, Handle, protocol_name, with};
+use crate::protocols::{Attempt, Callback, Protocols};
+use crate::running::running;
+use crate::session::Read;
+
+/// Links everybody who asked for one of our functions.
+pub fn provide() {
+    for (name, function) in table() {
+        // SAFETY: the name is static; the function is of the type that goes with it, and stays until `withdraw`.
+        unsafe { sys::ast_optional_api_provide(name.as_ptr(), Some(function)) };
+    }
+}
+
+/// Gives them back the functions that say that there is none. Refused while a module has a server of ours: its requests
+/// come to our code by a pointer of its own.
+pub fn withdraw() -> Result<(), Failed> {
+    let servers = SERVERS.load(Ordering::Acquire);
+    if servers > 0 {
+        asterisk::error!("WebSocket: {servers} servers of other modules are in use, res_http_websocket stays");
+        return Err(Failed);
+    }
+    for (name, function) in table() {
+        // SAFETY: as in `provide`. What was not provided is not taken back.
+        unsafe { sys::ast_optional_api_unprovide(name.as_ptr(), Some(function)) };
+    }
+    Ok(())
+}
+
+type Function = unsafe extern "C" fn();
+
+/// Names and functions, in the order of the host's header.
+fn table() -> impl Iterator<Item = (&'static CStr, Function)> {
+    let functions: &[(&CStr, *const ())] = &[
+        (c"ast_websocket_server_create", server_create as *const ()),
+        (c"ast_websocket_uri_cb", uri_cb as *const ()),
+        (c"ast_websocket_sub_protocol_alloc", sub_protocol_alloc as *const ()),
+        (c"ast_websocket_add_protocol", exports::__ast_websocket_add_protocol as *const ()),
+        (c"ast_websocket_add_protocol2", add_protocol2 as *const ()),
+        (c"ast_websocket_remove_protocol", exports::__ast_websocket_remove_protocol as *const ()),
+        (c"ast_websocket_server_add_protocol", server_add_protocol as *const ()),
+        (c"ast_websocket_server_add_protocol2", server_add_protocol2 as *const ()),
+        (c"ast_websocket_server_remove_protocol", server_remove_protocol as *const ()),
+        (c"ast_websocket_read", exports::__ast_websocket_read as *const ()),
+        (c"ast_websocket_read_string", read_string as *const ()),
+        (c"ast_websocket_write", exports::__ast_websocket_write as *const ()),
+        (c"ast_websocket_write_string", write_string as *const ()),
+        (c"ast_websocket_close", exports::__ast_websocket_close as *const ()),
+        (c"ast_websocket_reconstruct_enable", exports::__ast_websocket_reconstruct_enable as *const ()),
+        (c"ast_websocket_reconstruct_disable", exports::__ast_websocket_reconstruct_disable as *const ()),
+        (c"ast_websocket_ref", exports::__ast_websocket_ref as *const ()),
+        (c"ast_websocket_unref", exports::__ast_websocket_unref as *const ()),
+        (c"ast_websocket_fd", exports::__ast_websocket_fd as *const ()),
+        (c"ast_websocket_wait_for_input", wait_for_input as *const ()),
+        (c"ast_websocket_remote_address", exports::__ast_websocket_remote_address as *const ()),
+        (c"ast_websocket_local_address", local_address as *const ()),
+        (c"ast_websocket_is_secure", exports::__ast_websocket_is_secure as *const ()),
+        (c"ast_websocket_set_nonblock", exports::__ast_websocket_set_nonblock as *const ()),
+        (c"ast_websocket_session_id", session_id as *const ()),
+        (c"ast_websocket_client_create", client_create as *const ()),
+        (c"ast_websocket_client_create_with_options", client_create_with_options as *const ()),
+        (c"ast_websocket_client_accept_protocol", client_accept_protocol as *const ()),
+        (c"ast_websocket_set_timeout", exports::__ast_websocket_set_timeout as *const ()),
+        #[cfg(feature = "host-22")]
+        (c"ast_websocket_result_to_str", words::result_to_str as *const ()),
+        #[cfg(feature = "host-22")]
+        (c"ast_websocket_status_to_str", words::status_to_str as *const ()),
+    ];
+    // SAFETY: whoever is linked to a function casts it back to the type that the header gives it, which is its own.
+    functions.iter().map(|(name, function)| (*name, unsafe { std::mem::transmute::<*const (), Function>(*function) }))
+}
+
+/// Protocols at a path of another module's.
+struct Server(Protocols);
+
+/// How many there are.
+static SERVERS: AtomicUsize = AtomicUsize::new(0);
+
+impl Server {
+    fn new() -> Self {
+        SERVERS.fetch_add(1, Ordering::AcqRel);
+        Self(Protocols::default())
+    }
+
+    /// # Safety
+    /// Null, or what `server_create` answered, which the caller holds a reference to for `'a`.
+    unsafe fn lend<'a>(server: *mut sys::ast_websocket_server) -> Option<&'a Self> {
+        // SAFETY: the caller's word.
+        unsafe { Ao2Box::lend(server.cast()) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        SERVERS.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+unsafe extern "C" fn server_create() -> *mut sys::ast_websocket_server {
+    fence("ast_websocket_server_create", ptr::null_mut(), || {
+        Ao2Box::new(Server::new()).map_or(ptr::null_mut(), |server| server.into_raw().cast())
+    })
+}
+
+/// Answers a request at another module's path, whose `data` is its server.
+unsafe extern "C" fn uri_cb(
+    session: *mut sys::ast_tcptls_session_instance,
+    uri: *const sys::ast_http_uri,
+    _rest: *const c_char,
+    method: sys::ast_http_method,
+    parameters: *mut sys::ast_variable,
+    headers: *mut sys::ast_variable,
+) -> c_int {
+    fence("ast_websocket_uri_cb", -1, || {
+        let (Some(session), Some(running)) = (NonNull::new(session), running()) else { return -1 };
+        // SAFETY: as the host calls; the owner of the path keeps its server for as long as that is linked.
+        let (request, server) = unsafe {
+            let server = uri.as_ref().and_then(|uri| Server::lend(uri.data.cast()));
+            (Request::lend(session, method, parameters, headers), server)
+        };
+        let Some(server) = server else { return -1 };
+        if accept::upgrade(&running, &server.0, request).is_ok() { 0 } else { -1 }
+    })
+}
+
+/// A description of a protocol for its owner to fill in; the name is ours.
+unsafe extern "C" fn sub_protocol_alloc(name: *const c_char) -> *mut sys::ast_websocket_protocol {
+    fence("ast_websocket_sub_protocol_alloc", ptr::null_mut(), || {
+        // SAFETY: a string of the caller's.
+        let Some(name) = (unsafe { protocol_name(name) }).and_then(|name| CString::new(name).ok()) else {
+            return ptr::null_mut();
+        };
+        let description = sys::ast_websocket_protocol {
+            name: name.as_ptr().cast_mut(),
+            version: sys::AST_WEBSOCKET_PROTOCOL_VERSION as _,
+            session_attempted: None,
+            session_established: None,
+        };
+        Ao2Box::new(Description { c: description, _name: name })
+            .map_or(ptr::null_mut(), |description| description.into_raw().cast())
+    })
+}
+
+/// What C sees comes first.
+#[repr(C)]
+struct Description {
+    c: sys::ast_websocket_protocol,
+    _name: CString,
+}
+
+// SAFETY: C fills it in before it is shared, and we only read it afterwards; the pointers are to static functions and to
+// the name beside them.
+unsafe impl Send for Description {}
+// SAFETY: likewise.
+unsafe impl Sync for Description {}
+
+/// Takes over the caller's reference when it succeeds.
+unsafe extern "C" fn add_protocol2(description: *mut sys::ast_websocket_protocol) -> c_int {
+    fence("ast_websocket_add_protocol2", -1, || {
+        // SAFETY: from `sub_protocol_alloc`, and the caller has a reference.
+        unsafe {
+            adopt(description, |name, attempt, callback| {
+                running().is_some_and(|running| running.add_protocol(name, attempt, callback))
+            })
+        }
+    })
+}
+
+unsafe extern "C" fn server_add_protocol(
+    server: *mut sys::ast_websocket_server,
+    name: *const c_char,
+    callback: Option<Callback>,
+) -> c_int {
+    fence("ast_websocket_server_add_protocol", -1, || {
+        // SAFETY: the caller holds the server, and the string is its own.
+        let (Some(server), Some(name), Some(callback)) =
+            (unsafe { (Server::lend(server), protocol_name(name), callback) })
+        else {
+            return -1;
+        };
+        if server.0.add(name, None, callback, Some(UseCount::take())) { 0 } else { -1 }
+    })
+}
+
+/// Takes over the caller's reference when it succeeds.
+unsafe extern "C" fn server_add_protocol2(
+    server: *mut sys::ast_websocket_server,
+    description: *mut sys::ast_websocket_protocol,
+) -> c_int {
+    fence("ast_websocket_server_add_protocol2", -1, || {
+        // SAFETY: the caller holds the server.
+        let Some(server) = (unsafe { Server::lend(server) }) else { return -1 };
+        // SAFETY: from `sub_protocol_alloc`, and the caller has a reference.
+        unsafe {
+            adopt(description, |name, attempt, callback| server.0.add(name, attempt, callback, Some(UseCount::take())))
+        }
+    })
+}
+
+/// # Safety
+/// Null, or from `sub_protocol_alloc`, and the caller has a reference.
+unsafe fn adopt(
+    description: *mut sys::ast_websocket_protocol,
+    add: impl FnOnce(&str, Option<Attempt>, Callback) -> bool,
+) -> c_int {
+    let Some(object) = NonNull::new(description.cast::<c_void>()) else { return -1 };
+    // SAFETY: live, by the caller's word.
+    let described = unsafe { &*description };
+    if described.version != sys::AST_WEBSOCKET_PROTOCOL_VERSION as _ {
+        asterisk::warning!("WebSocket: a protocol of version {} is not one we know", described.version);
+        return -1;
+    }
+    // SAFETY: the name is a string beside the description.
+    let name = unsafe { protocol_name(described.name) };
+    let (Some(name), Some(callback)) = (name, described.session_established) else { return -1 };
+    if !add(name, described.session_attempted, callback) {
+        return -1;
+    }
+    // SAFETY: the caller's reference is ours now, and what it described has been copied.
+    drop(unsafe { Ao2Box::<Description>::adopt(object) });
+    0
+}
+
+unsafe extern "C" fn server_remove_protocol(
+    server: *mut sys::ast_websocket_server,
+    name: *const c_char,
+    callback: Option<Callback>,
+) -> c_int {
+    fence("ast_websocket_server_remove_protocol", -1, || {
+        // SAFETY: the caller holds the server, and the string is its own.
+        let (Some(server), Some(name), Some(callback)) =
+            (unsafe { (Server::lend(server), protocol_name(name), callback) })
+        else {
+            return -1;
+        };
+        let removed = running().is_some_and(|running| running.remove_from(&server.0, name, callback));
+        if removed { 0 } else { -1 }
+    })
+}
+
+/// The next text message as a whole, waiting for it: how many bytes, the NUL behind them included.
+unsafe extern "C" fn read_string(session: *mut sys::ast_websocket, string: *mut *mut c_char) -> c_int {
+    with("ast_websocket_read_string", session, -1, |session| {
+        let mut text = Vec::new();
+        while matches!(wait_readable_for(session.descriptor(), None), Ok(true)) {
+            match session.read() {
+                Read::Frame { opcode: Opcode::Text | Opcode::Continuation, more_follows, payload, len } => {
+                    // SAFETY: lent by `read` until the next one, which is ours.
+                    text.extend_from_slice(unsafe { std::slice::from_raw_parts(payload, len) });
+                    if !more_follows {
+                        return give(&text, string);
+                    }
+                }
+                Read::Frame { opcode: Opcode::Ping | Opcode::Pong, .. } | Read::NothingYet => {}
+                Read::Frame { .. } | Read::Ended => return -1,
+            }
+        }
+        -1
+    })
+}
+
+/// A copy in memory of the host, which the caller frees.
+fn give(text: &[u8], string: *mut *mut c_char) -> c_int {
+    let us = asterisk::module::name().as_ptr();
+    // SAFETY: that many bytes and static strings; the caller has room for a pointer.
+    unsafe {
+        let copy = sys::__ast_strndup(text.as_ptr().cast(), text.len(), us, 0, us);
+        if copy.is_null() {
+            return -1;
+        }
+        string.write(copy);
+    }
+    c_int::try_from(text.len() + 1).unwrap_or(c_int::MAX)
+}
+
+unsafe extern "C" fn write_string(session: *mut sys::ast_websocket, string: *const c_char) -> c_int {
+    // SAFETY: a string of the caller's; text is only read.
+    unsafe {
+        let len = CStr::from_ptr(string).count_bytes();
+        exports::__ast_websocket_write(session, sys::AST_WEBSOCKET_OPCODE_TEXT, string.cast_mut(), len as u64)
+    }
+}
+
+/// 1 when there is something, 0 when the time (milliseconds, or less than 0 for ever) was not enough.
+unsafe extern "C" fn wait_for_input(session: *mut sys::ast_websocket, timeout_ms: c_int) -> c_int {
+    let patience = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
+    with("ast_websocket_wait_for_input", session, -1, |session| {
+        wait_readable_for(session.descriptor(), patience).map_or(-1, c_int::from)
+    })
+}
+
+unsafe extern "C" fn local_address(session: *mut sys::ast_websocket) -> *mut sys::ast_sockaddr {
+    with("ast_websocket_local_address", session, ptr::null_mut(), |session| session.local_address().as_ptr().cast_mut())
+}
+
+unsafe extern "C" fn session_id(session: *mut sys::ast_websocket) -> *const c_char {
+    fence("ast_websocket_session_id", ptr::null(), || {
+        // SAFETY: the caller holds a reference, and the id goes with the last one.
+        unsafe { Handle::id_of(session) }
+    })
+}
+
+/// Not supported, and the caller is told so.
+unsafe extern "C" fn client_create(
+    _uri: *const c_char,
+    _protocols: *const c_char,
+    _tls: *mut sys::ast_tls_config,
+    result: *mut sys::ast_websocket_result,
+) -> *mut sys::ast_websocket {
+    // SAFETY: the caller has room for the answer.
+    unsafe { result.write(sys::WS_NOT_SUPPORTED) };
+    ptr::null_mut()
+}
+
+/// Likewise.
+unsafe extern "C" fn client_create_with_options(
+    _options: *mut sys::ast_websocket_client_options,
+    result: *mut sys::ast_websocket_result,
+) -> *mut sys::ast_websocket {
+    // SAFETY: the caller has room for the answer.
+    unsafe { result.write(sys::WS_NOT_SUPPORTED) };
+    ptr::null_mut()
+}
+
+unsafe extern "C" fn client_accept_protocol(_session: *mut sys::ast_websocket) -> *const c_char {
+    ptr::null()
+}
+
+/// Words for numbers of the interface.
+#[cfg(feature = "host-22")]
+mod words {
+    use std::ffi::c_char;
+
+    use asterisk::sys;
+
+    pub unsafe extern "C" fn result_to_str(result: sys::ast_websocket_result) -> *const c_char {
+        let word = match result {
+            sys::WS_OK => c"ok",
+            sys::WS_NOT_SUPPORTED => c"not supported",
+            _ => c"failed",
+        };
+        word.as_ptr()
+    }
+
+    /// The close codes of RFC 6455 §7.4.1 and of the registry that it founds.
+    pub unsafe extern "C" fn status_to_str(code: sys::ast_websocket_status_code) -> *const c_char {
+        let word = match code {
+            sys::AST_WEBSOCKET_STATUS_NORMAL => c"normal closure",
+            sys::AST_WEBSOCKET_STATUS_GOING_AWAY => c"going away",
+            sys::AST_WEBSOCKET_STATUS_PROTOCOL_ERROR => c"protocol error",
+            sys::AST_WEBSOCKET_STATUS_UNSUPPORTED_DATA => c"unsupported data",
+            sys::AST_WEBSOCKET_STATUS_INVALID_FRAME => c"invalid payload data",
+            sys::AST_WEBSOCKET_STATUS_POLICY_VIOLATION => c"policy violation",
+            sys::AST_WEBSOCKET_STATUS_TOO_BIG => c"message too big",
+            sys::AST_WEBSOCKET_STATUS_MANDATORY_EXT => c"mandatory extension",
+            sys::AST_WEBSOCKET_STATUS_INTERNAL_ERROR => c"internal error",
+            sys::AST_WEBSOCKET_STATUS_BAD_GATEWAY => c"bad gateway",
+            _ => c"unknown",
+        };
+        word.as_ptr()
+    }
+
+    /// The one function of this host that is linked by its name.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn ast_websocket_type_to_str(kind: sys::ast_websocket_type) -> *const c_char {
+        let word = match kind {
+            sys::AST_WS_TYPE_CLIENT_PERSISTENT => c"persistent",
+            sys::AST_WS_TYPE_CLIENT_PER_CALL_CONFIG => c"per_call_config",
+            sys::AST_WS_TYPE_CLIENT_PER_CALL => c"per_call",
+            sys::AST_WS_TYPE_CLIENT => c"client",
+            sys::AST_WS_TYPE_INBOUND => c"inbound",
+            sys::AST_WS_TYPE_SERVER => c"server",
+            sys::AST_WS_TYPE_ANY => c"any",
+            _ => c"unknown",
+        };
+        word.as_ptr()
+    }
+}
