@@ -33,12 +33,12 @@ impl Engine for Session {
         let globals = globals().ok_or(Failed)?;
         let settings = globals.settings();
         let local = local.ok_or(Failed)?;
-        let sockets =
-            Pair::bind(local.ip(), settings.ports, asterisk::random::u32(), settings.checksums).map_err(|error| {
-                let (first, last) = settings.ports;
-                asterisk::error!("no RTP port from {first} to {last} on {} could be had: {error}", local.ip());
-                Failed
-            })?;
+        let ports = instance.ports().unwrap_or(settings.ports);
+        let sockets = Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums).map_err(|error| {
+            let (first, last) = ports;
+            asterisk::error!("no RTP port from {first} to {last} on {} could be had: {error}", local.ip());
+            Failed
+        })?;
         let ice = settings.ice.then(|| IceSide::new(&sockets));
         instance.set_local_address(sockets.rtp.local());
         let state = State::new(instance.pointer(), settings, sockets, ice, Instant::now());
@@ -57,7 +57,9 @@ impl Engine for Session {
 
     fn write(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
         self.tell_remote_address(instance);
-        self.writing().ok_or(Failed)?.write(self, instance, frame)
+        self.writing().ok_or(Failed)?.write(self, instance, frame)?;
+        instance.note_sent();
+        Ok(())
     }
 
     fn read(&self, instance: Instance<'_>, component: host::Component) -> Option<HostFrame> {

@@ -99,6 +99,18 @@ impl<'a> Instance<'a> {
         unsafe { host::instance::clear_remote_address(self.as_ptr()) };
     }
 
+    /// Says that media was sent just now: the host sends something itself where it has been silent for long.
+    pub fn note_sent(&self) {
+        // SAFETY: lent to us.
+        unsafe { host::instance::note_sent(self.as_ptr()) };
+    }
+
+    /// The first and the last port that it may have, where the host sets them for some calls alone.
+    pub fn ports(&self) -> Option<(u16, u16)> {
+        // SAFETY: lent to us.
+        unsafe { host::instance::ports(self.as_ptr()) }
+    }
+
     /// Wraps `ast_rtp_instance_get_prop`.
     pub fn property(&self, property: Property) -> i32 {
         // SAFETY: lent to us.

@@ -58,6 +58,20 @@ pub unsafe fn add_srtp_policy(
     unsafe { sys::ast_rtp_instance_add_srtp_policy(instance, remote, local) }
 }
 
+/// This host looks after silence by itself.
+///
+/// # Safety
+/// A live instance.
+pub unsafe fn note_sent(_instance: *mut sys::ast_rtp_instance) {}
+
+/// All calls have the ports of `rtp.conf`.
+///
+/// # Safety
+/// A live instance.
+pub unsafe fn ports(_instance: *mut sys::ast_rtp_instance) -> Option<(u16, u16)> {
+    None
+}
+
 /// The engine is called without a lock, so a thread of ours needs none either.
 ///
 /// # Safety

@@ -61,7 +61,7 @@ pub unsafe fn framing(codecs: *mut sys::ast_rtp_codecs, format: &Format) -> Opti
             sys::ast_format_get_minimum_bytes(format),
         )
     };
-    let has_to_be_cut = flags & sys::AST_SMOOTHER_FLAG_FORCED as i32 != 0;
+    let has_to_be_cut = flags & sys::AST_SMOOTHER_FLAG_FORCED != 0;
     let ms = if negotiated_ms == 0 && has_to_be_cut { default_ms } else { negotiated_ms };
     let packet_bytes = (ms * minimum_bytes).checked_div(minimum_ms).filter(|bytes| may_be_cut && *bytes > 0)?;
     Some(Framing { packet_bytes, smoother_flags: flags.cast_unsigned() })

@@ -4,7 +4,7 @@
 use std::ffi::c_int;
 
 use super::objects;
-use crate::{SockAddr, sys};
+use crate::{SockAddr, sys, time};
 
 /// chan_sip and chan_pjsip negotiate `a=rtcp-mux` themselves and tell the engine by a property.
 pub const NEGOTIATES_MUX: bool = true;
@@ -61,6 +61,37 @@ pub unsafe fn add_srtp_policy(
 ) -> c_int {
     // SAFETY: the caller's word.
     unsafe { sys::ast_rtp_instance_add_srtp_policy(instance, remote, local, RTP) }
+}
+
+/// For keep-alives. Wraps `ast_rtp_instance_set_last_tx`.
+///
+/// # Safety
+/// A live instance.
+pub unsafe fn note_sent(instance: *mut sys::ast_rtp_instance) {
+    // SAFETY: the caller's word.
+    unsafe { sys::ast_rtp_instance_set_last_tx(instance, time::wall().as_secs() as _) };
+}
+
+/// All calls have the ports of `rtp.conf`.
+///
+/// # Safety
+/// A live instance.
+#[cfg(feature = "host-16")]
+pub unsafe fn ports(_instance: *mut sys::ast_rtp_instance) -> Option<(u16, u16)> {
+    None
+}
+
+/// `rtp_port_start` and `rtp_port_end` of an endpoint. Wraps `ast_rtp_instance_get_port_start` and its like.
+///
+/// # Safety
+/// A live instance.
+#[cfg(feature = "host-22")]
+pub unsafe fn ports(instance: *mut sys::ast_rtp_instance) -> Option<(u16, u16)> {
+    // SAFETY: the caller's word.
+    let (first, last) =
+        unsafe { (sys::ast_rtp_instance_get_port_start(instance), sys::ast_rtp_instance_get_port_end(instance)) };
+    let (first, last) = (u16::try_from(first).ok()?, u16::try_from(last).ok()?);
+    (first > 0 && first < last).then_some((first, last))
 }
 
 /// Takes the lock that the host holds around calls of the engine, unless another thread has it.

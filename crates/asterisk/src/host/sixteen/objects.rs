@@ -65,4 +65,4 @@ pub unsafe fn unlock(object: *mut c_void) {
     unsafe { sys::__ao2_unlock(object, us, us, 0, us) };
 }
 
-const WITH_LOCK: u32 = sys::AO2_ALLOC_OPT_LOCK_MUTEX as u32;
+const WITH_LOCK: u32 = sys::AO2_ALLOC_OPT_LOCK_MUTEX;
