@@ -55,7 +55,7 @@ fn packets(criterion: &mut Criterion) {
 }
 
 fn session(suite: Suite, streams: Streams) -> Session {
-    let key = vec![0x5a; suite.key_len() + suite.salt_len()];
+    let key = vec![0x5a; suite.master_len()];
     let policy = Policy::new(streams, suite, &key).expect("a key of the suite's length");
     Session::new(&[policy]).expect("libsrtp makes a session")
 }

@@ -11,7 +11,7 @@ pub fn unprotect(input: &[u8]) {
             [usize::from(choice & 3)];
     let key = [0xa7; 46];
     let session = |streams| {
-        let policy = Policy::new(streams, suite, &key[..suite.key_len() + suite.salt_len()]).expect("its length");
+        let policy = Policy::new(streams, suite, &key[..suite.master_len()]).expect("its length");
         Session::new(&[policy]).expect("a session")
     };
     let mut receiver = session(Streams::AnyInbound);

@@ -30,11 +30,13 @@ mod error;
 pub mod fuzzing;
 mod libcrypto;
 mod library;
+mod master;
 mod policy;
 mod session;
 
 pub use error::Error;
 pub use libcrypto::{cleanup, thread_stop};
 pub use library::Library;
+pub use master::MasterKey;
 pub use policy::{Policy, Streams, Suite};
 pub use session::{MAX_TRAILER_LEN, Session};

@@ -3,6 +3,7 @@
 use libsrtp2_sys as sys;
 
 use crate::error::Error;
+use crate::master::MasterKey;
 
 /// Which streams a [`Policy`] is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,11 @@ impl Suite {
     /// Bytes of the master salt.
     pub const fn salt_len(self) -> usize {
         if self.is_aead() { 12 } else { 14 }
+    }
+
+    /// Bytes of both together.
+    pub const fn master_len(self) -> usize {
+        self.key_len() + self.salt_len()
     }
 
     /// Bytes that protecting an RTP packet adds.
@@ -88,25 +94,19 @@ impl Suite {
     }
 }
 
-/// One entry of a session's configuration. It owns its key, and overwrites it when it goes.
-#[derive(Clone)]
+/// One entry of a session's configuration.
+#[derive(Debug, Clone)]
 pub struct Policy {
     streams: Streams,
     suite: Suite,
-    master: [u8; MASTER_MAX],
+    master: MasterKey,
     window: u16,
 }
 
 impl Policy {
     /// Takes master key and master salt in one piece, as SDP's `inline:` has them (RFC 4568 §6.1).
     pub fn new(streams: Streams, suite: Suite, key_and_salt: &[u8]) -> Result<Self, Error> {
-        let expected = suite.key_len() + suite.salt_len();
-        if key_and_salt.len() != expected {
-            return Err(Error::KeyLength { len: key_and_salt.len(), expected });
-        }
-        let mut master = [0; MASTER_MAX];
-        master[..expected].copy_from_slice(key_and_salt);
-        Ok(Self { streams, suite, master, window: REPLAY_WINDOW })
+        Ok(Self { streams, suite, master: MasterKey::new(suite, key_and_salt)?, window: REPLAY_WINDOW })
     }
 
     /// The same key for other streams.
@@ -126,7 +126,7 @@ impl Policy {
 
     /// Lends the policy to libsrtp, which copies what it needs.
     pub(crate) fn with_raw<R>(&self, body: impl FnOnce(&sys::srtp_policy_t) -> R) -> R {
-        let mut master = self.master;
+        let mut master = self.master.clone();
         let (type_, value) = match self.streams {
             Streams::Ssrc(ssrc) => (sys::srtp_ssrc_type_t_ssrc_specific, ssrc),
             Streams::AnyInbound => (sys::srtp_ssrc_type_t_ssrc_any_inbound, 0),
@@ -139,38 +139,9 @@ impl Policy {
         self.suite.set_rtcp(&mut raw.rtcp);
         raw.key = master.as_mut_ptr();
         raw.window_size = self.window.into();
-        let answer = body(&raw);
-        wipe(&mut master);
-        answer
+        body(&raw)
     }
 }
-
-impl Drop for Policy {
-    fn drop(&mut self) {
-        wipe(&mut self.master);
-    }
-}
-
-impl std::fmt::Debug for Policy {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The key stays out of every log.
-        formatter
-            .debug_struct("Policy")
-            .field("streams", &self.streams)
-            .field("suite", &self.suite)
-            .finish_non_exhaustive()
-    }
-}
-
-fn wipe(secret: &mut [u8]) {
-    for byte in secret {
-        // SAFETY: a byte that we borrow mutably. A volatile write is one that the compiler may not leave out.
-        unsafe { std::ptr::write_volatile(byte, 0) };
-    }
-}
-
-/// The longest master key and salt: AES-256 in counter mode.
-const MASTER_MAX: usize = 32 + 14;
 
 /// Packets that may arrive behind the newest one. RFC 3711 §3.3.2 asks for 64 at least; one video picture and its
 /// retransmissions are more than that.

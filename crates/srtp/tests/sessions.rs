@@ -185,7 +185,7 @@ fn pair(suite: Suite) -> (Session, Session) {
 }
 
 fn policy(streams: Streams, suite: Suite) -> Policy {
-    let key: Vec<u8> = (0x90..).take(suite.key_len() + suite.salt_len()).collect();
+    let key: Vec<u8> = (0x90..).take(suite.master_len()).collect();
     Policy::new(streams, suite, &key).expect("a key of the suite's length")
 }
 
