@@ -3,7 +3,7 @@
 //! libsrtp is a C library with one global state and sessions that are freed by hand. Here a [`Session`] frees itself, keeps
 //! the global state alive for as long as it lives, copies the [`Policy`] it is made from, and reports what happened to
 //! a packet as an [`Error`] that says whose fault it was. Packets are protected and unprotected in place, without
-//! allocation.
+//! allocation. Where the keys come from is left to DTLS, or to [`sdes`].
 //!
 //! ```
 //! use media_srtp::{Policy, Session, Streams, Suite};
@@ -23,7 +23,7 @@
 //! - A packet that was seen before is refused ([`Error::Replayed`], [`Error::TooOld`]) and nothing else happens: a session
 //!   is never made anew because of what a stranger sent, which would also forget the rollover counter (RFC 3711 §3.3.1).
 //! - With the 32-bit authentication tag, SRTCP keeps its 80-bit tag (RFC 3711 §5.2, RFC 4568 §6.2, RFC 5764 §4.1.2).
-//! - Left out: AES-f8 (nobody offers it), master key identifiers (the host refuses them in SDP), null ciphers.
+//! - Left out: AES-f8 (nobody offers it), master key identifiers (see [`sdes`]), null ciphers.
 
 mod error;
 #[doc(hidden)]
@@ -32,6 +32,7 @@ mod libcrypto;
 mod library;
 mod master;
 mod policy;
+pub mod sdes;
 mod session;
 
 pub use error::Error;

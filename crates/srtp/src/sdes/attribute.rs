@@ -1,0 +1,83 @@
+//! One `a=crypto` line (RFC 4568 §4, §9).
+
+use std::fmt;
+
+use super::key::InlineKey;
+use super::param::SessionParam;
+use super::refusal::Refusal;
+use super::suite::CryptoSuite;
+
+/// A line, read. It is no `Display`, as nothing but SDP is to have its keys.
+///
+/// ```
+/// use media_srtp::sdes::CryptoAttribute;
+///
+/// let line = "1 AEAD_AES_128_GCM inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJQ==|2^48";
+/// let attribute = CryptoAttribute::parse(line)?;
+/// assert_eq!(attribute.to_sdp(), line);
+/// # Ok::<(), media_srtp::sdes::Refusal>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CryptoAttribute {
+    /// Which line of the offer.
+    pub tag: Tag,
+    /// Transforms of RTP and RTCP.
+    pub suite: CryptoSuite,
+    /// One, or several that are told apart by their identifiers.
+    pub keys: Vec<InlineKey>,
+    /// What else was asked for.
+    pub params: Vec<SessionParam>,
+}
+
+impl CryptoAttribute {
+    /// Reads what comes after `a=crypto:`. Unknown parameters that may be ignored (§6.3.7) are.
+    pub fn parse(line: &str) -> Result<Self, Refusal> {
+        if line.len() > MAX_LINE_LEN {
+            return Err(Refusal::TooLong(line.len()));
+        }
+        let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
+        let mut field = |what| fields.next().ok_or(Refusal::Missing(what));
+        let tag = Tag::parse(field("tag")?)?;
+        let suite = CryptoSuite::from_name(field("crypto-suite")?)?;
+        let keys = InlineKey::parse_all(suite.suite(), field("key")?)?;
+        let params =
+            fields.filter(|param| !param.starts_with('-')).map(|param| SessionParam::parse(suite.suite(), param));
+        Ok(Self { tag, suite, keys, params: params.collect::<Result<_, _>>()? })
+    }
+
+    /// Writes what comes after `a=crypto:`.
+    pub fn to_sdp(&self) -> String {
+        let mut line = format!("{} {} {}", self.tag, self.suite.name(), InlineKey::all_to_sdp(&self.keys));
+        line.extend(self.params.iter().map(|param| format!(" {}", param.to_sdp())));
+        line
+    }
+}
+
+/// Names a line among those of one media section (§4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tag(u32);
+
+impl Tag {
+    /// At most nine digits.
+    pub const MAX: u32 = 999_999_999;
+
+    /// `None` above [`MAX`](Self::MAX).
+    pub fn new(number: u32) -> Option<Self> {
+        (number <= Self::MAX).then_some(Self(number))
+    }
+
+    /// Unlike the other numbers of a line, it may have leading zeros (§9.1).
+    fn parse(digits: &str) -> Result<Self, Refusal> {
+        let is_number = digits.len() <= 9 && digits.bytes().all(|digit| digit.is_ascii_digit());
+        is_number.then(|| digits.parse().ok().map(Self)).flatten().ok_or(Refusal::Tag)
+    }
+}
+
+impl fmt::Display for Tag {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// More than four keys of the longest suite. Nobody sends two.
+const MAX_LINE_LEN: usize = 1024;
