@@ -60,6 +60,17 @@ impl SessionParam {
             Self::WindowSizeHint(packets) => format!("{WSH}={packets}"),
         }
     }
+
+    /// Whether packets would look other than ours, and by which name.
+    pub(super) fn unsupported(&self) -> Option<&'static str> {
+        match self {
+            Self::KeyDerivationRate(_) => Some(KDR),
+            Self::UnencryptedSrtp => Some(UNENCRYPTED_SRTP),
+            Self::UnencryptedSrtcp => Some(UNENCRYPTED_SRTCP),
+            Self::UnauthenticatedSrtp => Some(UNAUTHENTICATED_SRTP),
+            Self::FecOrder(_) | Self::FecKey(_) | Self::WindowSizeHint(_) => None,
+        }
+    }
 }
 
 impl FecOrder {

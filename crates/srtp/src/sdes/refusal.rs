@@ -1,5 +1,7 @@
 //! Why a line of the peer was not taken.
 
+use super::attribute::Tag;
+
 /// Why a line of the peer was not taken. Its keys are never part of the reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -51,4 +53,25 @@ pub enum Refusal {
     /// A session parameter that we do not know, and that does not say that this is no matter (§6.3.7).
     #[error("unknown session parameter")]
     UnknownParam,
+    /// A session parameter that we know and do not follow.
+    #[error("session parameter {0} is not supported")]
+    UnsupportedParam(&'static str),
+    /// A master key identifier, which would be part of every packet.
+    #[error("master key identifiers are not supported")]
+    KeyIdentifier,
+
+    // It does not answer what we offered (§5.1.3).
+    /// We offered no line with this tag.
+    #[error("the answer takes line {0}, which was not offered")]
+    NotOffered(Tag),
+    /// We offered another suite under this tag.
+    #[error("the answer takes line {tag} with suite {answered}, offered was {offered}")]
+    OtherSuite {
+        /// Of both lines.
+        tag: Tag,
+        /// In our offer.
+        offered: &'static str,
+        /// In the answer.
+        answered: &'static str,
+    },
 }

@@ -1,0 +1,168 @@
+//! Offer and answer for one media section (RFC 4568 §5.1, §7.1).
+//!
+//! ```text
+//!            offer                   conclude (the answer)
+//!    Fresh ─────────► Offered ─────────────────────────────► Agreed ─┐ conclude (a later
+//!      └────────────────────────────────────────────────────►  ▲     │ offer or answer)
+//!                     conclude (the peer's offer)              └─────┘
+//! ```
+//!
+//! A key that is repeated goes on with its rollover counter, a new one starts from zero (§7.1.4). So ours stays what it was
+//! unless the suite changes: whether a later line of the peer is an offer or the answer to ours, a caller who only sees
+//! lines cannot tell, and in an answer we would change a key that the peer has already agreed to.
+
+use super::attribute::{CryptoAttribute, Tag};
+use super::key::InlineKey;
+use super::param::SessionParam;
+use super::refusal::Refusal;
+use super::suite::CryptoSuite;
+use crate::master::MasterKey;
+use crate::policy::Suite;
+
+/// What the lines of both sides have come to.
+#[derive(Debug, Default)]
+pub struct Negotiation(State);
+
+#[derive(Debug, Default)]
+enum State {
+    /// Nobody has said anything.
+    #[default]
+    Fresh,
+    /// §5.1.1: our lines are out, in order of preference.
+    Offered(Vec<Line>),
+    /// §5.1.2, §5.1.3: both keys are known.
+    Agreed {
+        line: Line,
+        remote: MasterKey,
+        /// What else we offered. Another branch of a forked call may take it (§7.3).
+        spare: Vec<Line>,
+    },
+}
+
+/// A line of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Line {
+    tag: Tag,
+    suite: CryptoSuite,
+    master: MasterKey,
+}
+
+/// A line of the peer that can be agreed to, and what is ours then. Nothing has changed yet: it may be dropped, and the
+/// keys so far remain (§7.1.4).
+#[derive(Debug)]
+pub struct Accepted {
+    line: Line,
+    remote: MasterKey,
+    is_change: bool,
+}
+
+/// With what media is protected from now on, RTP and RTCP alike.
+#[derive(Debug)]
+pub struct Keys {
+    /// How both directions are protected.
+    pub suite: Suite,
+    /// Of what we send.
+    pub local: MasterKey,
+    /// Of what the peer sends.
+    pub remote: MasterKey,
+}
+
+impl Negotiation {
+    /// Before the first line.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Offers these suites, the preferred one first (§5.1.1). `fill` writes random bytes. An offer that was made already, or
+    /// what was agreed, is offered again as it is.
+    pub fn offer(&mut self, suites: &[Suite], mut fill: impl FnMut(&mut [u8])) {
+        if matches!(self.0, State::Fresh) {
+            let tags = (1..).map_while(Tag::new);
+            let line = |(tag, suite)| Line::new(tag, CryptoSuite::registered(suite), &mut fill);
+            self.0 = State::Offered(tags.zip(suites.iter().copied()).map(line).collect());
+        }
+    }
+
+    /// Looks at a line of the peer. In an offer, the first that is accepted is the one to conclude (§5.1.2); an answer has
+    /// one line, and its tag and suite are those of a line of ours (§5.1.3). `fill` writes random bytes.
+    pub fn consider(&self, line: &str, fill: impl FnMut(&mut [u8])) -> Result<Accepted, Refusal> {
+        let CryptoAttribute { tag, suite, keys, params } = CryptoAttribute::parse(line)?;
+        if let Some(name) = params.iter().find_map(SessionParam::unsupported) {
+            return Err(Refusal::UnsupportedParam(name));
+        }
+        // Several keys come with identifiers, so this is the only one.
+        let [InlineKey { master: remote, mki: None, .. }] = &keys[..] else { return Err(Refusal::KeyIdentifier) };
+        let line = self.line_for(tag, suite, fill)?;
+        let is_change = !self.is_agreed(&line, remote);
+        Ok(Accepted { line, remote: remote.clone(), is_change })
+    }
+
+    /// Agrees to what was considered.
+    pub fn conclude(&mut self, Accepted { line, remote, .. }: Accepted) {
+        let mut spare = match std::mem::take(&mut self.0) {
+            State::Fresh => Vec::new(),
+            State::Offered(lines) | State::Agreed { spare: lines, .. } => lines,
+        };
+        spare.retain(|spare| spare.master != line.master);
+        self.0 = State::Agreed { line, remote, spare };
+    }
+
+    /// Our lines, as SDP has them: the offer, or what was agreed.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let lines = match &self.0 {
+            State::Fresh => &[],
+            State::Offered(lines) => &lines[..],
+            State::Agreed { line, .. } => std::slice::from_ref(line),
+        };
+        lines.iter().map(Line::to_sdp)
+    }
+
+    /// What we say when the peer says this.
+    fn line_for(&self, tag: Tag, suite: CryptoSuite, fill: impl FnMut(&mut [u8])) -> Result<Line, Refusal> {
+        match &self.0 {
+            State::Fresh => Ok(Line::new(tag, suite, fill)),
+            State::Offered(lines) => {
+                let offered = lines.iter().find(|line| line.tag == tag).ok_or(Refusal::NotOffered(tag))?;
+                if offered.suite != suite {
+                    let (offered, answered) = (offered.suite.name(), suite.name());
+                    return Err(Refusal::OtherSuite { tag, offered, answered });
+                }
+                Ok(offered.clone())
+            }
+            State::Agreed { line, .. } if line.suite.suite() == suite.suite() => {
+                Ok(Line { tag, suite, master: line.master.clone() })
+            }
+            State::Agreed { spare, .. } => {
+                let offered = spare.iter().find(|line| line.tag == tag && line.suite == suite);
+                Ok(offered.cloned().unwrap_or_else(|| Line::new(tag, suite, fill)))
+            }
+        }
+    }
+
+    fn is_agreed(&self, with: &Line, key: &MasterKey) -> bool {
+        let State::Agreed { line, remote, .. } = &self.0 else { return false };
+        line.master == with.master && remote == key
+    }
+}
+
+impl Accepted {
+    /// The new keys; `None` when both sides repeat theirs.
+    pub fn keys(&self) -> Option<Keys> {
+        self.is_change.then(|| Keys {
+            suite: self.line.suite.suite(),
+            local: self.line.master.clone(),
+            remote: self.remote.clone(),
+        })
+    }
+}
+
+impl Line {
+    fn new(tag: Tag, suite: CryptoSuite, fill: impl FnMut(&mut [u8])) -> Self {
+        Self { tag, suite, master: MasterKey::fill_with(suite.suite(), fill) }
+    }
+
+    fn to_sdp(&self) -> String {
+        let key = InlineKey { master: self.master.clone(), lifetime: None, mki: None };
+        CryptoAttribute { tag: self.tag, suite: self.suite, keys: vec![key], params: Vec::new() }.to_sdp()
+    }
+}
