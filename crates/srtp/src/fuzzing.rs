@@ -1,6 +1,7 @@
-//! Body of the fuzz target, here so that it keeps compiling; `tests/fuzz` calls it. It panics when a promise of the crate is
-//! broken.
+//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of the
+//! crate is broken.
 
+use crate::sdes::{CryptoAttribute, Negotiation, Refusal};
 use crate::{MAX_TRAILER_LEN, Policy, Session, Streams, Suite};
 
 /// Whatever comes from somebody without the key is refused, by the peer's fault, and the session goes on.
@@ -21,4 +22,39 @@ pub fn unprotect(input: &[u8]) {
     let mut genuine = [0x80; 40 + MAX_TRAILER_LEN];
     let len = session(Streams::AnyOutbound).protect_rtp(&mut genuine, 40).expect("protected");
     assert_eq!(receiver.unprotect_rtp(&mut genuine[..len]), Ok(40));
+}
+
+/// Lines of a peer, in whatever order. A line that is accepted is answered with its tag and suite, and changes nothing when it
+/// comes again; one that is not changes nothing at all.
+pub fn crypto_lines(input: &[u8]) {
+    let Ok(lines) = std::str::from_utf8(input) else { return };
+    let mut random = 0_u8;
+    let mut fill = |key: &mut [u8]| {
+        random = random.wrapping_add(1);
+        key.fill(random);
+    };
+    let [mut answerer, mut offerer] = [Negotiation::new(), Negotiation::new()];
+    offerer.offer(&[Suite::AesCm128HmacSha1_80, Suite::AeadAes256Gcm], &mut fill);
+    for line in lines.lines().take(100) {
+        let read = CryptoAttribute::parse(line);
+        if let Ok(read) = &read {
+            match CryptoAttribute::parse(&read.to_sdp()) {
+                // With the padding that it lacked.
+                Err(Refusal::TooLong(_)) => assert!(line.len() > 900),
+                again => assert_eq!(again.as_ref(), Ok(read)),
+            }
+        }
+        for ours in [&mut answerer, &mut offerer] {
+            let before: Vec<_> = ours.lines().collect();
+            let Ok(accepted) = ours.consider(line, &mut fill) else {
+                assert_eq!(ours.lines().collect::<Vec<_>>(), before);
+                continue;
+            };
+            ours.conclude(accepted);
+            let answer: Vec<_> = ours.lines().map(|line| CryptoAttribute::parse(&line).expect("ours")).collect();
+            let read = read.as_ref().expect("accepted");
+            assert_eq!(answer.iter().map(|line| (line.tag, line.suite)).collect::<Vec<_>>(), [(read.tag, read.suite)]);
+            assert!(ours.consider(line, &mut fill).expect("again").keys().is_none());
+        }
+    }
 }

@@ -157,6 +157,12 @@ proptest! {
     fn a_line_is_read_as_it_was_written(attribute in attributes()) {
         prop_assert_eq!(CryptoAttribute::parse(&attribute.to_sdp()), Ok(attribute));
     }
+
+    #[test]
+    fn whatever_is_in_a_line_it_is_read_the_same_twice(line in "[ -~]{0,80}", cut in 0..EXAMPLE.len()) {
+        media_srtp::fuzzing::crypto_lines(line.as_bytes());
+        media_srtp::fuzzing::crypto_lines(format!("{}{line}", &EXAMPLE[..cut]).as_bytes());
+    }
 }
 
 fn attributes() -> impl Strategy<Value = CryptoAttribute> {
