@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use asterisk::limit::RateLimit;
 use asterisk::module::UseCount;
-use asterisk::{Failed, SockAddr, error, sys, warning};
+use asterisk::{Failed, error, sys, warning};
 use media_srtp::{Error, MAX_TRAILER_LEN, Policy, Streams};
 
 /// RTP or RTCP.
@@ -26,6 +26,7 @@ impl Which {
 pub struct Session {
     /// Poisoned by a panic: from then on every packet is refused, until the host destroys the session.
     state: Mutex<State>,
+    /// For the host's callback alone: whatever else we asked it might wait for a lock whose owner waits for us.
     instance: Instance,
     _use: UseCount,
 }
@@ -131,10 +132,11 @@ impl Session {
             answer => answer,
         };
         answer.map_err(|error| {
+            let source = Source::of(packet, which);
             if error.is_peers_fault() {
-                self.refuse(error);
+                refuse(source, error);
             } else {
-                error!("SRTP: a packet from {} was not decrypted: {error}", self.instance);
+                error!("SRTP: a packet of {source} was not decrypted: {error}");
             }
             Failed
         })
@@ -145,8 +147,8 @@ impl Session {
         let protected = self.state()?.protect(packet, which);
         protected.map_err(|error| {
             if let Some(more) = REFUSALS.allow() {
-                let to = self.instance;
-                warning!("SRTP: a packet to {to} was not encrypted: {error}, {more} more since the last such line");
+                let ours = Source::of(packet, which);
+                warning!("SRTP: a packet of {ours} was not encrypted: {error}, {more} more since the last such line");
             }
             Failed
         })
@@ -165,33 +167,8 @@ impl Session {
         }
     }
 
-    /// Replays are an everyday thing on a network that repeats packets; what does not authenticate is worth a line.
-    fn refuse(&self, error: Error) {
-        let from = self.instance;
-        if matches!(error, Error::Replayed | Error::TooOld) {
-            asterisk::debug!(3, "SRTP: a packet from {from}: {error}");
-        } else if let Some(more) = REFUSALS.allow() {
-            warning!("SRTP: a packet from {from} was refused: {error}, {more} more since the last such line");
-        }
-    }
-
     fn state(&self) -> Result<MutexGuard<'_, State>, Failed> {
         self.state.lock().map_err(|_| Failed)
-    }
-}
-
-/// Where the peer receives, as far as the host knows.
-impl std::fmt::Display for Instance {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut address = SockAddr::null();
-        if !self.0.is_null() {
-            // SAFETY: live while the host uses the session, as only then a line is written; the address is ours.
-            unsafe { sys::ast_rtp_instance_get_remote_address(self.0, address.as_mut_ptr()) };
-        }
-        match address.to_std() {
-            Some(peer) => write!(f, "{peer}"),
-            None => f.write_str("nowhere"),
-        }
     }
 }
 
@@ -240,9 +217,41 @@ impl State {
     }
 }
 
+/// Replays are an everyday thing on a network that repeats packets; what does not authenticate is worth a line.
+fn refuse(source: Source, error: Error) {
+    if matches!(error, Error::Replayed | Error::TooOld) {
+        asterisk::debug!(3, "SRTP: a packet of {source}: {error}");
+    } else if let Some(more) = REFUSALS.allow() {
+        warning!("SRTP: a packet of {source} was refused: {error}, {more} more since the last such line");
+    }
+}
+
 fn session_with(policy: &Policy) -> Result<media_srtp::Session, Failed> {
     media_srtp::Session::new(std::slice::from_ref(policy)).map_err(|error| {
         error!("SRTP: no session: {error}");
         Failed
     })
+}
+
+/// Who sent a packet, in the clear in every one (RFC 3711 §3.1, §3.4); `None` when it is too short to say.
+#[derive(Clone, Copy)]
+struct Source(Option<u32>);
+
+impl Source {
+    fn of(packet: &[u8], which: Which) -> Self {
+        let offset = match which {
+            Which::Rtp => 8,
+            Which::Rtcp => 4,
+        };
+        Self(packet.get(offset..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_be_bytes))
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(ssrc) => write!(f, "SSRC {ssrc}"),
+            None => f.write_str("an unknown source"),
+        }
+    }
 }
