@@ -7,7 +7,9 @@
 //!   original made its session anew when an old packet arrived.
 //! - `replace` puts new keys into the object that is there, since another thread may hold the pointer.
 //! - Each session is a use of the module, so the host refuses to unload it while a call is encrypted.
+//! - Hosts from Asterisk 14 on leave `a=crypto` in SDP to this module as well; Asterisk 11 has it in chan_sip.
 
+mod host;
 mod policy;
 mod session;
 mod tables;
@@ -30,6 +32,7 @@ struct Module;
 
 /// What exists from load to unload; taken back in this order.
 struct Running {
+    _sdp: host::Registration,
     _registration: SrtpRegistration,
     _library: Library,
 }
@@ -51,15 +54,19 @@ impl module::Module for Module {
             asterisk::error!("SRTP: another module is registered already");
             return LoadResult::Decline;
         };
-        *running() = Some(Running { _registration: registration, _library: library });
+        let Ok(sdp) = host::register() else {
+            asterisk::error!("SRTP: another module negotiates a=crypto already");
+            return LoadResult::Decline;
+        };
+        *running() = Some(Running { _sdp: sdp, _registration: registration, _library: library });
         LoadResult::Success
     }
 
     fn unload() -> Result<(), Failed> {
         // The host asks in spite of its use count when it is forced to.
-        let sessions = session::Session::count();
-        if sessions > 0 {
-            asterisk::error!("SRTP: {sessions} sessions are in use, res_srtp stays");
+        let (sessions, sections) = (session::Session::count(), host::in_use());
+        if sessions + sections > 0 {
+            asterisk::error!("SRTP: {sessions} sessions and {sections} media sections are in use, res_srtp stays");
             return Err(Failed);
         }
         *running() = None;

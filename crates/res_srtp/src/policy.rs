@@ -1,6 +1,6 @@
 //! C's `ast_srtp_policy`: filled in piece by piece, in any order, then copied by whoever uses it.
 
-use media_srtp::{Streams, Suite};
+use media_srtp::{MasterKey, Streams, Suite};
 
 use asterisk::{Failed, error, rtp, sys};
 
@@ -14,6 +14,12 @@ pub struct Policy {
 impl Policy {
     pub fn new() -> Self {
         Self { suite: None, key_and_salt: Vec::new(), streams: Streams::AnyOutbound }
+    }
+
+    /// All at once.
+    #[allow(dead_code, reason = "not every host leaves SDP to us")]
+    pub fn with_key(suite: Suite, master: &MasterKey, streams: Streams) -> Self {
+        Self { suite: Some(suite), key_and_salt: master.as_bytes().to_vec(), streams }
     }
 
     pub fn set_suite(&mut self, suite: sys::ast_srtp_suite) -> Result<(), Failed> {
