@@ -18,8 +18,10 @@ pub enum Which {
 }
 
 impl Which {
-    pub fn from_host(rtcp: c_int) -> Self {
-        if rtcp == 0 { Self::Rtp } else { Self::Rtcp }
+    /// The lowest bit. In the next, the engine of a later Asterisk says whether a session is to be made anew after a replay,
+    /// which ours never is.
+    pub fn from_host(flags: c_int) -> Self {
+        if flags & 1 == 0 { Self::Rtp } else { Self::Rtcp }
     }
 }
 

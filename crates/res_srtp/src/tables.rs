@@ -106,12 +106,12 @@ unsafe extern "C" fn set_cb(srtp: *mut sys::ast_srtp, callback: *const sys::ast_
     });
 }
 
-unsafe extern "C" fn unprotect(srtp: *mut sys::ast_srtp, packet: *mut c_void, len: *mut c_int, rtcp: c_int) -> c_int {
+unsafe extern "C" fn unprotect(srtp: *mut sys::ast_srtp, packet: *mut c_void, len: *mut c_int, flags: c_int) -> c_int {
     let answer = fence_crypto("srtp unprotect", Err(Failed), || {
         // SAFETY: the host lends the session, and `len` bytes at `packet` to be written, for the call.
         unsafe {
             let packet = slice::from_raw_parts_mut(packet.cast::<u8>(), usize::try_from(*len).map_err(|_| Failed)?);
-            let unprotected = session(srtp)?.unprotect(packet, Which::from_host(rtcp))?;
+            let unprotected = session(srtp)?.unprotect(packet, Which::from_host(flags))?;
             *len = c_int::try_from(unprotected).map_err(|_| Failed)?;
             Ok(*len)
         }
@@ -127,13 +127,13 @@ unsafe extern "C" fn protect(
     srtp: *mut sys::ast_srtp,
     packet: *mut *mut c_void,
     len: *mut c_int,
-    rtcp: c_int,
+    flags: c_int,
 ) -> c_int {
     let answer = fence_crypto("srtp protect", Err(Failed), || {
         // SAFETY: the host lends the session and `len` bytes at `*packet`, and takes the answer in both places.
         unsafe {
             let plain = slice::from_raw_parts((*packet).cast::<u8>(), usize::try_from(*len).map_err(|_| Failed)?);
-            let (place, protected) = session(srtp)?.protect(plain, Which::from_host(rtcp))?;
+            let (place, protected) = session(srtp)?.protect(plain, Which::from_host(flags))?;
             *packet = place.cast();
             *len = c_int::try_from(protected).map_err(|_| Failed)?;
             Ok(*len)
