@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::prefix::Prefix;
+use crate::prefix::{Prefix, Version};
 
 /// Ours, by the names of the originals that they stand in for.
 pub const OUR_MODULES: [&str; 3] = ["res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"];
@@ -138,6 +138,11 @@ impl Asterisk {
         &self.home
     }
 
+    /// Which one it is.
+    pub fn version(&self) -> Version {
+        self.prefix.version()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -175,8 +180,8 @@ impl Asterisk {
 }
 
 fn command(prefix: &Prefix, home: &Home) -> Command {
-    let mut command = Command::new(prefix.binary());
-    command.arg("-C").arg(home.etc().join("asterisk.conf")).env("LD_LIBRARY_PATH", prefix.libraries());
+    let mut command = prefix.command();
+    command.arg("-C").arg(home.etc().join("asterisk.conf"));
     command
 }
 

@@ -1,49 +1,111 @@
-//! Where an Asterisk is installed.
+//! Where an Asterisk is installed, which one it is, and how it is started.
 
+use std::env::consts::ARCH;
+use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-/// An installed Asterisk, as `make install` with `--prefix` leaves it.
+/// The versions that our modules are built for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Version {
+    /// Asterisk 11.
+    Eleven,
+    /// Asterisk 16.
+    Sixteen,
+    /// Asterisk 22.
+    TwentyTwo,
+}
+
+impl Version {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Eleven, Self::Sixteen, Self::TwentyTwo];
+
+    /// The major version, as people write it.
+    pub fn number(self) -> &'static str {
+        match self {
+            Self::Eleven => "11",
+            Self::Sixteen => "16",
+            Self::TwentyTwo => "22",
+        }
+    }
+
+    /// The version that has this number.
+    pub fn from_number(number: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|version| version.number() == number)
+    }
+
+    /// From what `asterisk -V` prints: `Asterisk 16.28.0~dfsg-0+deb11u4`, `Asterisk certified/11.6-cert18`.
+    fn from_banner(banner: &str) -> Option<Self> {
+        let full = banner.strip_prefix("Asterisk ")?.trim_start_matches("certified/");
+        Self::from_number(full.split_once('.')?.0)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Asterisk {}", self.number())
+    }
+}
+
+/// An Asterisk below one directory: as `make install` with `--prefix` leaves it, or unpacked from Debian's packages.
 #[derive(Clone, Debug)]
 pub struct Prefix {
+    root: PathBuf,
     binary: PathBuf,
     modules: PathBuf,
-    root: PathBuf,
+    version: Version,
 }
 
 impl Prefix {
-    /// The installation that `ASTERISK_PREFIX` names; `None` when it is not set.
+    /// The installation that `ASTERISK_PREFIX` names; `None` when it is not set. A relative path counts from the workspace's
+    /// root, wherever cargo runs a test.
     pub fn from_env() -> Option<io::Result<Self>> {
         let root = std::env::var_os("ASTERISK_PREFIX").filter(|root| !root.is_empty())?;
-        Some(Self::find(Path::new(&root)))
+        Some(Self::find(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(root)))
     }
 
-    /// Looks for the program and its modules below `root`.
+    /// Looks for the program and its modules below `root`, and asks the program for its version.
     pub fn find(root: &Path) -> io::Result<Self> {
+        // The program runs in other directories than ours.
+        let root = root
+            .canonicalize()
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", root.display())))?;
         let first = |candidates: &[&str], what: &str| {
             let found = candidates.iter().map(|candidate| root.join(candidate)).find(|path| path.exists());
             found.ok_or_else(|| {
                 io::Error::new(io::ErrorKind::NotFound, format!("{} holds no {what} of an Asterisk", root.display()))
             })
         };
-        Ok(Self {
-            binary: first(&["sbin/asterisk", "usr/sbin/asterisk"], "sbin/asterisk")?,
-            modules: first(
-                &[
-                    "lib/asterisk/modules",
-                    "lib64/asterisk/modules",
-                    "usr/lib/asterisk/modules",
-                    "usr/lib64/asterisk/modules",
-                ],
-                "modules directory",
-            )?,
-            root: root.to_owned(),
-        })
+        let binary = first(&["sbin/asterisk", "usr/sbin/asterisk"], "sbin/asterisk")?;
+        let modules = first(
+            &[
+                "lib/asterisk/modules",
+                "lib64/asterisk/modules",
+                "usr/lib/asterisk/modules",
+                "usr/lib64/asterisk/modules",
+                &format!("usr/lib/{ARCH}-linux-gnu/asterisk/modules"),
+            ],
+            "modules directory",
+        )?;
+        let version = version_of(command(&root, &binary))?;
+        Ok(Self { root, binary, modules, version })
     }
 
-    /// The program.
-    pub fn binary(&self) -> &Path {
-        &self.binary
+    /// The program, ready to be given its arguments and started.
+    pub fn command(&self) -> Command {
+        command(&self.root, &self.binary)
+    }
+
+    /// Which Asterisk it is.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The directory that it was found below.
+    pub fn root(&self) -> &Path {
+        &self.root
     }
 
     /// The modules that came with it.
@@ -51,9 +113,10 @@ impl Prefix {
         &self.modules
     }
 
-    /// Where its own libraries are: `make install` puts `libasteriskssl` where no linker looks.
-    pub fn libraries(&self) -> PathBuf {
-        self.root.join("lib")
+    /// The directory of `asterisk.h`, where the C headers are installed too.
+    pub fn headers(&self) -> Option<PathBuf> {
+        let places = ["include", "usr/include"];
+        places.iter().map(|place| self.root.join(place)).find(|place| place.join("asterisk.h").exists())
     }
 
     /// Its sounds, where it has any.
@@ -69,5 +132,73 @@ impl Prefix {
     fn data(&self, what: &str) -> Option<PathBuf> {
         let places = ["var/lib/asterisk", "share/asterisk", "usr/share/asterisk"];
         places.iter().map(|place| self.root.join(place).join(what)).find(|path| path.exists())
+    }
+}
+
+/// The program with the libraries below `root`.
+///
+/// A root with a C library of its own may need a newer one than this machine has: its own loader then starts the program,
+/// since a C library and the loader belong together. Otherwise the machine's does.
+fn command(root: &Path, binary: &Path) -> Command {
+    let libraries = libraries(root);
+    match loader(root) {
+        Some(loader) => {
+            let mut command = Command::new(loader);
+            command.arg("--library-path").arg(libraries).arg(binary);
+            command
+        }
+        None => {
+            let mut command = Command::new(binary);
+            command.env("LD_LIBRARY_PATH", libraries);
+            command
+        }
+    }
+}
+
+/// Where no linker looks by itself: `make install` puts `libasteriskssl` into `lib`, Debian's packages are nowhere near `/`.
+fn libraries(root: &Path) -> OsString {
+    let places = ["lib".into(), "usr/lib".into(), format!("lib/{ARCH}-linux-gnu"), format!("usr/lib/{ARCH}-linux-gnu")];
+    let places = places.iter().map(|place| root.join(place)).filter(|place| place.is_dir());
+    // A colon in a path cannot be said to the loader.
+    std::env::join_paths(places).unwrap_or_default()
+}
+
+/// By its name in the library directory: the one that programs name, `/lib64/…`, is a link that leads out of the root.
+fn loader(root: &Path) -> Option<PathBuf> {
+    let name = match ARCH {
+        "aarch64" => "ld-linux-aarch64.so.1",
+        _ => "ld-linux-x86-64.so.2",
+    };
+    let places = ["lib", "usr/lib"].map(|place| root.join(format!("{place}/{ARCH}-linux-gnu")).join(name));
+    places.into_iter().find(|loader| loader.exists())
+}
+
+fn version_of(mut command: Command) -> io::Result<Version> {
+    let output = command.arg("-V").output()?;
+    let banner = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    Version::from_banner(&banner).ok_or_else(|| {
+        let program = command.get_program().display();
+        let said = if banner.is_empty() { String::from_utf8_lossy(&output.stderr).trim().to_owned() } else { banner };
+        io::Error::other(format!("{program} -V says {said:?}, which is no Asterisk 11, 16 or 22"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_told_from_what_the_program_prints() {
+        for (banner, version) in [
+            ("Asterisk 11.25.3", Some(Version::Eleven)),
+            ("Asterisk certified/11.6-cert18", Some(Version::Eleven)),
+            ("Asterisk 16.28.0~dfsg-0+deb11u4", Some(Version::Sixteen)),
+            ("Asterisk 22.10.1+dfsg+~cs6.17.60671434-1", Some(Version::TwentyTwo)),
+            ("Asterisk 18.10.0", None),
+            ("Asterisk GIT-master-1234567", None),
+            ("", None),
+        ] {
+            assert_eq!(Version::from_banner(banner), version, "{banner}");
+        }
     }
 }
