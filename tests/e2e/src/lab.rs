@@ -6,8 +6,9 @@ use std::{fs, thread};
 
 use crate::asterisk::{Asterisk, Home};
 use crate::failure::{Failure, Result};
+use crate::ports::Ports;
 use crate::prefix::Prefix;
-use crate::site::{Ports, Site};
+use crate::site::{Driver, Site};
 use crate::tone::Audio;
 
 /// A running Asterisk and what belongs to it.
@@ -32,9 +33,10 @@ impl Lab {
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
-        let (home, ports) = (Home::create(&directory().join(name))?, Ports::free()?);
+        let directory = directory().join(prefix.version().number()).join(name);
+        let (home, ports) = (Home::create(&directory)?, Ports::claim()?);
         home.link_modules(prefix, modules)?;
-        site.write(&home, &ports)?;
+        site.write(Driver::of(prefix.version()), &home, &ports)?;
         let asterisk = Asterisk::start(prefix, home)?;
         Ok(Self { asterisk, ports })
     }
@@ -42,6 +44,11 @@ impl Lab {
     /// The host.
     pub fn asterisk(&self) -> &Asterisk {
         &self.asterisk
+    }
+
+    /// What speaks SIP in it.
+    pub fn driver(&self) -> Driver {
+        Driver::of(self.asterisk.version())
     }
 
     /// Its ports.
@@ -73,7 +80,10 @@ impl Lab {
 
     /// Has Asterisk call `account` and connect it to `number`: a call file, since the CLI's own command waits for the answer.
     pub fn originate(&self, account: &str, number: &str) -> Result {
-        let call = format!("Channel: SIP/{account}\nWaitTime: 60\nContext: calls\nExtension: {number}\nPriority: 1\n");
+        let technology = self.driver().technology();
+        let call = format!(
+            "Channel: {technology}/{account}\nWaitTime: 60\nContext: calls\nExtension: {number}\nPriority: 1\n"
+        );
         let (written, placed) = (self.directory().join("spool/call"), self.directory().join("spool/outgoing/call"));
         fs::write(&written, call)?;
         Ok(fs::rename(written, placed)?)

@@ -1,9 +1,10 @@
 //! A real Asterisk with our modules, and real browsers and phones that call through it.
 //!
-//! `ASTERISK_PREFIX` names an installed Asterisk 11; without it the tests are compiled and ignored. `MODULES_DIR` is the
-//! directory with our three `.so` files; without it the host's own are used. Every Asterisk that runs here has a directory
-//! of its own: nothing of the installation is changed. What happened can be read below `target/e2e/<test>/`: `log/full` is
-//! Asterisk's, `log/<account>-<browser>.log` the page's with every SIP message and description.
+//! `ASTERISK_PREFIX` names an Asterisk 11, 16 or 22: an installed one, or `target/debian/16` as `cargo xtask demo` unpacks it;
+//! without it the tests are compiled and ignored. `MODULES_DIR` is the directory with our three `.so` files for that host;
+//! without it the host's own are used. Every Asterisk that runs here has a directory of its own: nothing of the installation
+//! is changed. What happened can be read below `target/e2e/<host>/<test>/`: `log/full` is Asterisk's,
+//! `log/<account>-<browser>.log` the page's with every SIP message and description.
 
 pub mod asterisk;
 pub mod failure;
@@ -11,6 +12,7 @@ pub mod g711;
 pub mod lab;
 pub mod phone;
 pub mod plain;
+pub mod ports;
 pub mod prefix;
 pub mod proof;
 pub mod site;

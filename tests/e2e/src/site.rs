@@ -1,11 +1,18 @@
 //! The configuration of an Asterisk under test: accounts for browsers and plain phones, and a dialplan that answers back.
+//!
+//! What differs between hosts is which channel driver speaks SIP, and how that one is configured: see [`Driver`].
 
 use std::io;
-use std::net::{TcpListener, UdpSocket};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::asterisk::Home;
+use crate::ports::Ports;
+use crate::prefix::Version;
 use crate::tone::Audio;
+
+mod chan_pjsip;
+mod chan_sip;
 
 /// What Asterisk plays at the start of a call to `echo`.
 pub const ANNOUNCEMENT: f64 = 600.0;
@@ -13,56 +20,89 @@ pub const ANNOUNCEMENT: f64 = 600.0;
 /// What a browser sends.
 pub const VOICE: f64 = 1000.0;
 
-/// The ports of one Asterisk.
-#[derive(Clone, Debug)]
-pub struct Ports {
-    /// SIP over UDP.
-    pub sip: u16,
-    /// WebSocket.
-    pub ws: u16,
-    /// WebSocket over TLS.
-    pub wss: u16,
-    /// The lowest of the ports for RTP.
-    pub rtp: u16,
-    /// Where the plain phone's SIP is.
-    pub plain: u16,
+/// What speaks SIP in a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Driver {
+    /// `chan_sip`, for as long as there is one.
+    ChanSip,
+    /// `chan_pjsip`, which Asterisk 22 is left with.
+    ChanPjsip,
 }
 
-impl Ports {
-    /// Ports that are free now.
-    pub fn free() -> io::Result<Self> {
-        let udp = || Ok::<_, io::Error>(UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port());
-        // Held until all are known, so that they differ.
-        let (ws, wss) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-        let (ws, wss) = (ws.local_addr()?.port(), wss.local_addr()?.port());
-        let rtp = 10_000 + (std::process::id() % 100) as u16 * 200;
-        Ok(Self { sip: udp()?, ws, wss, rtp, plain: udp()? })
+impl Driver {
+    /// The one that this Asterisk is used with here.
+    pub fn of(version: Version) -> Self {
+        match version {
+            Version::Eleven | Version::Sixteen => Self::ChanSip,
+            Version::TwentyTwo => Self::ChanPjsip,
+        }
+    }
+
+    /// What channels of it are called before the slash.
+    pub fn technology(self) -> &'static str {
+        match self {
+            Self::ChanSip => "SIP",
+            Self::ChanPjsip => "PJSIP",
+        }
+    }
+
+    /// The file that its accounts are in.
+    pub fn configuration(self) -> &'static str {
+        match self {
+            Self::ChanSip => "sip.conf",
+            Self::ChanPjsip => "pjsip.conf",
+        }
+    }
+
+    /// The module that serves SIP on `/ws`, and keeps `res_http_websocket` loaded.
+    pub fn user_of_the_websocket(self) -> &'static str {
+        match self {
+            Self::ChanSip => "chan_sip.so",
+            Self::ChanPjsip => "res_pjsip_transport_websocket.so",
+        }
+    }
+
+    /// The accounts: browsers 1001 and 1002, and 2001, a plain phone at an address of its own.
+    fn accounts(self, site: &Site, home: &Home, ports: &Ports) -> String {
+        let keys = home.etc().join("keys");
+        let certificate = site.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
+        let key = site.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
+        match self {
+            Self::ChanSip => chan_sip::accounts(site, ports, &certificate, &key),
+            Self::ChanPjsip => chan_pjsip::accounts(site, ports, &certificate, &key),
+        }
+    }
+
+    /// An Asterisk that has both drivers lets the first that asks serve SIP on `/ws`.
+    fn modules_conf(self) -> &'static str {
+        match self {
+            Self::ChanSip => "[modules]\nautoload = yes\nnoload = res_pjsip_transport_websocket.so\n",
+            Self::ChanPjsip => "[modules]\nautoload = yes\n",
+        }
     }
 }
 
 /// What a test may want different from a plain installation.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
-    /// `rtcpmux` of `rtp.conf`, which the original module ignores.
-    pub rtcpmux: Option<&'static str>,
+    /// The accounts of browsers do without rtcp-mux, and so does `rtp.conf` (which only our modules mind).
+    pub without_rtcp_mux: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
-    /// More lines for the browsers' template in `sip.conf`.
-    pub browser: String,
-    /// More lines for `[general]` of `sip.conf`.
-    pub sip: String,
-    /// More lines for `modules.conf`.
-    pub modules: String,
+    /// Another certificate for browsers' DTLS.
+    pub certificate: Option<PathBuf>,
+    /// Another key for browsers' DTLS.
+    pub key: Option<PathBuf>,
 }
 
 impl Site {
-    /// Writes all of it into `home`.
-    pub fn write(&self, home: &Home, ports: &Ports) -> io::Result<()> {
+    /// Writes all of it into `home`, for a host with this driver.
+    pub fn write(&self, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
         home.make_certificate()?;
-        home.configure("modules.conf", &format!("[modules]\nautoload = yes\n{}", self.modules))?;
+        home.configure("modules.conf", driver.modules_conf())?;
         home.configure("http.conf", &http_conf(home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
-        home.configure("sip.conf", &self.sip_conf(home, ports))?;
+        home.configure(driver.configuration(), &driver.accounts(self, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
         home.configure("features.conf", "[general]\n")?;
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
@@ -72,29 +112,9 @@ impl Site {
     }
 
     fn rtp_conf(&self, ports: &Ports) -> String {
-        let rtcpmux = self.rtcpmux.map(|value| format!("rtcpmux = {value}\n")).unwrap_or_default();
-        let (start, end) = (ports.rtp, ports.rtp + 199);
+        let rtcpmux = if self.without_rtcp_mux { "rtcpmux = no\n" } else { "" };
+        let (start, end) = (ports.rtp.start(), ports.rtp.end());
         format!("[general]\nrtpstart = {start}\nrtpend = {end}\nicesupport = yes\n{rtcpmux}{}", self.rtp)
-    }
-
-    /// Bound to the wildcard as most are: Firefox pairs no address of its own with one on loopback.
-    fn sip_conf(&self, home: &Home, ports: &Ports) -> String {
-        let keys = home.etc().join("keys");
-        let keys = keys.display();
-        format!(
-            "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
-             nat = force_rport,comedia\n{general}\n\
-             [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
-             icesupport = yes\ndtlsenable = yes\ndtlsverify = fingerprint\ndtlscertfile = {keys}/asterisk.pem\n\
-             dtlsprivatekey = {keys}/asterisk.key\ndtlssetup = actpass\ndisallow = all\nallow = ulaw,alaw\n{browser}\n\
-             [1001](browser)\nsecret = secret-1001\n[1002](browser)\nsecret = secret-1002\n\
-             [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-             allow = ulaw,alaw\n",
-            sip = ports.sip,
-            plain = ports.plain,
-            general = self.sip,
-            browser = self.browser,
-        )
     }
 }
 
@@ -112,14 +132,14 @@ fn moh(home: &Home) -> String {
     home.root().join("data/moh").display().to_string()
 }
 
-/// Every call is recorded, what came in apart from what went out (`Monitor` writes `…-in.wav` and `…-out.wav`).
+/// Calls are recorded, what came in by itself. An account is called through the driver that the caller came in by.
 fn extensions_conf(home: &Home) -> String {
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();
     format!(
         "[calls]\n\
          exten => echo,1,Answer()\n\
-         \x20same => n,Monitor(wav,${{UNIQUEID}})\n\
+         \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Playback({announcement})\n\
          \x20same => n,Echo()\n\
          \n; reads nothing for a minute: a database that hangs, an AGI script\n\
@@ -137,8 +157,8 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\
          \nexten => record,1,Answer()\n\
-         \x20same => n,Monitor(wav,${{UNIQUEID}})\n\
+         \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
-         \nexten => _[12]XXX,1,Dial(SIP/${{EXTEN}},60)\n"
+         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n"
     )
 }

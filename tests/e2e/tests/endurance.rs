@@ -14,37 +14,47 @@ use e2e::site::Site;
 #[test]
 #[ignore = "seven minutes"]
 fn ten_calls_of_chromium() -> Result {
-    ten(Browser::Chromium, "ten-chromium", None, EchoCall::LONG)
+    ten(Browser::Chromium, "ten-chromium", &Site::default(), EchoCall::LONG)
 }
 
 #[test]
 #[ignore = "seven minutes"]
 fn ten_calls_of_firefox() -> Result {
-    ten(Browser::Firefox, "ten-firefox", None, EchoCall::LONG)
+    ten(Browser::Firefox, "ten-firefox", &Site::default(), EchoCall::LONG)
 }
 
 #[test]
 #[ignore = "seven minutes"]
 fn ten_calls_of_chromium_that_negotiates_rtcp_mux() -> Result {
-    ten(Browser::Chromium, "ten-nego-chromium", None, EchoCall::LONG.negotiating())
+    ten(Browser::Chromium, "ten-nego-chromium", &Site::default(), EchoCall::LONG.negotiating())
 }
 
 #[test]
 #[ignore = "seven minutes"]
 fn ten_calls_of_firefox_that_negotiates_rtcp_mux() -> Result {
-    ten(Browser::Firefox, "ten-nego-firefox", None, EchoCall::LONG.negotiating())
+    ten(Browser::Firefox, "ten-nego-firefox", &Site::default(), EchoCall::LONG.negotiating())
 }
 
 #[test]
 #[ignore = "seven minutes"]
 fn ten_calls_of_chromium_without_rtcp_mux() -> Result {
-    ten(Browser::Chromium, "ten-nomux-chromium", Some("no"), EchoCall::LONG.negotiating())
+    ten(
+        Browser::Chromium,
+        "ten-nomux-chromium",
+        &Site { without_rtcp_mux: true, ..Site::default() },
+        EchoCall::LONG.negotiating(),
+    )
 }
 
 #[test]
 #[ignore = "seven minutes"]
 fn ten_calls_of_firefox_without_rtcp_mux() -> Result {
-    ten(Browser::Firefox, "ten-nomux-firefox", Some("no"), EchoCall::LONG.negotiating())
+    ten(
+        Browser::Firefox,
+        "ten-nomux-firefox",
+        &Site { without_rtcp_mux: true, ..Site::default() },
+        EchoCall::LONG.negotiating(),
+    )
 }
 
 #[test]
@@ -82,8 +92,8 @@ fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
     ensure(grown < 1024, || format!("grown by {grown} KiB from call 100 to call 500"))
 }
 
-fn ten(browser: Browser, name: &str, rtcpmux: Option<&'static str>, call: EchoCall) -> Result {
-    let lab = Lab::start(name, &Site { rtcpmux, ..Site::default() })?;
+fn ten(browser: Browser, name: &str, site: &Site, call: EchoCall) -> Result {
+    let lab = Lab::start(name, site)?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     for number in 1..=10 {
         let statistics = call.place(&lab, &mut phone, "echo")?;

@@ -1,6 +1,7 @@
 //! Configuration that is wrong: the log names file and key, the call is refused or the default used, the rest goes on.
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -14,26 +15,26 @@ use e2e::site::Site;
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn a_certificate_that_does_not_exist_refuses_the_call() -> Result {
-    refused("no-certificate", "dtlscertfile", "absent.pem", None)
+    refused("no-certificate", "absent.pem", None, with_certificate)
 }
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn a_key_that_is_none_refuses_the_call() -> Result {
-    refused("no-key", "dtlsprivatekey", "garbage.key", Some("not a key"))
+    refused("no-key", "garbage.key", Some("not a key"), with_key)
 }
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn a_key_of_another_certificate_refuses_the_call() -> Result {
-    refused("other-key", "dtlsprivatekey", "other.key", Some(&key_of_nobody()?))
+    refused("other-key", "other.key", Some(&key_of_nobody()?), with_key)
 }
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn broken_values_in_rtp_conf_are_named_and_the_defaults_used() -> Result {
-    let rtp = "strictrtp = perhaps\nprobation = soon\nrtpchecksums = 17\n".to_owned();
-    let lab = Lab::start("broken-rtp", &Site { rtcpmux: Some("maybe"), rtp, ..Site::default() })?;
+    let rtp = "rtcpmux = maybe\nstrictrtp = perhaps\nprobation = soon\nrtpchecksums = 17\n".to_owned();
+    let lab = Lab::start("broken-rtp", &Site { rtp, ..Site::default() })?;
     let log = lab.log()?;
     for key in ["rtcpmux", "strictrtp", "probation"] {
         let named = log.lines().any(|line| {
@@ -45,14 +46,21 @@ fn broken_values_in_rtp_conf_are_named_and_the_defaults_used() -> Result {
     EchoCall::SHORT.place(&lab, &mut phone, "echo").map(drop)
 }
 
-/// The browsers' `key` names `file`, which holds `content` or does not exist.
-fn refused(name: &str, key: &str, file: &str, content: Option<&str>) -> Result {
+fn with_certificate(file: PathBuf) -> Site {
+    Site { certificate: Some(file), ..Site::default() }
+}
+
+fn with_key(file: PathBuf) -> Site {
+    Site { key: Some(file), ..Site::default() }
+}
+
+/// A site names `file`, which holds `content` or does not exist.
+fn refused(name: &str, file: &str, content: Option<&str>, site: fn(PathBuf) -> Site) -> Result {
     let path = std::env::temp_dir().join(format!("e2e-{}-{file}", std::process::id()));
     if let Some(content) = content {
         fs::write(&path, content)?;
     }
-    let site = Site { browser: format!("{key} = {}\n", path.display()), ..Site::default() };
-    let lab = Lab::start(name, &site)?;
+    let lab = Lab::start(name, &site(path.clone()))?;
     let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
     phone.register(&lab, Transport::Plain)?;
     phone.dial("echo", RtcpMux::Require)?;

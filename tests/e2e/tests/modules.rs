@@ -50,10 +50,11 @@ fn unloaded_and_loaded_three_times_and_then_a_call() -> Result {
             comes(&lab, module)?;
         }
         phone.unregister()?;
-        for module in ["chan_sip.so", "res_http_websocket.so"] {
+        let user = lab.driver().user_of_the_websocket();
+        for module in [user, "res_http_websocket.so"] {
             goes(&lab, module)?;
         }
-        for module in ["res_http_websocket.so", "chan_sip.so"] {
+        for module in ["res_http_websocket.so", user] {
             comes(&lab, module)?;
         }
         phone.register(&lab, Transport::Plain)?;

@@ -1,0 +1,63 @@
+//! Ports for one Asterisk, which no other test on this machine has at the same time.
+
+use std::io;
+use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::ops::RangeInclusive;
+
+/// Everything that listens in one test. They are free again when the value goes.
+#[derive(Debug)]
+pub struct Ports {
+    /// SIP over UDP.
+    pub sip: u16,
+    /// WebSocket.
+    pub ws: u16,
+    /// WebSocket over TLS.
+    pub wss: u16,
+    /// Where the plain phone's SIP is.
+    pub plain: u16,
+    /// For calls.
+    pub rtp: RangeInclusive<u16>,
+    /// A listener that nobody connects to, at the block's first port: who has it has the block. The kernel takes it back
+    /// however the process ends.
+    _claim: TcpListener,
+}
+
+impl Ports {
+    /// The first block of which everything is free now.
+    pub fn claim() -> io::Result<Self> {
+        let blocks = (FIRST..LAST).step_by(usize::from(BLOCK));
+        let mut ports = blocks.filter_map(|first| Self::claim_block(first).ok());
+        ports.next().ok_or_else(|| io::Error::other(format!("no free ports between {FIRST} and {LAST}")))
+    }
+
+    fn claim_block(first: u16) -> io::Result<Self> {
+        let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
+        let [sip, ws, wss, plain, rtp] = [first, first + 1, first + 2, first + 3, first + 4];
+        for port in [ws, wss] {
+            TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+        }
+        for port in [sip, plain] {
+            UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+        }
+        Ok(Self { sip, ws, wss, plain, rtp: rtp..=first + BLOCK - 1, _claim: claim })
+    }
+}
+
+/// A call takes two, and what a call before it had stays taken for half a minute.
+const BLOCK: u16 = 200;
+
+/// Below the ports that the kernel gives to whoever asks for any, and above those of services.
+const FIRST: u16 = 12_000;
+const LAST: u16 = 32_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_tests_at_a_time_have_no_port_in_common() {
+        let (one, other) = (Ports::claim().unwrap(), Ports::claim().unwrap());
+        let all = |ports: &Ports| ports.sip..=*ports.rtp.end();
+        assert!(all(&one).all(|port| !all(&other).contains(&port)), "{one:?} {other:?}");
+    }
+}

@@ -1,0 +1,26 @@
+//! `sip.conf`.
+
+use std::path::Path;
+
+use super::Site;
+use crate::ports::Ports;
+
+/// Bound to the wildcard as most are: Firefox pairs no address of its own with one on loopback. Asterisk 11 ignores
+/// `rtcp_mux`.
+pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
+    format!(
+        "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
+         nat = force_rport,comedia\n\n\
+         [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
+         icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
+         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = ulaw,alaw\n\n\
+         [1001](browser)\nsecret = secret-1001\n[1002](browser)\nsecret = secret-1002\n\n\
+         [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
+         allow = ulaw,alaw\n",
+        sip = ports.sip,
+        plain = ports.plain,
+        rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
+        certificate = certificate.display(),
+        key = key.display(),
+    )
+}
