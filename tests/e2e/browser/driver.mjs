@@ -1,6 +1,9 @@
 // One browser with one phone in it, driven line by line.
 //
-//   node driver.mjs chromium|firefox <frequency of Firefox's microphone>
+//   node driver.mjs chromium|firefox <frequency of Firefox's microphone> [hidden]
+//
+// A browser hides its addresses from pages that its user gave no microphone (RFC 8828): with `hidden` Firefox does. Chromium
+// does until the page asks, see phone.js.
 //
 // stdin:  {"id": 1, "method": "dial", "arguments": ["echo"]}        a method of the page's `phone`
 // stdout: {"id": 1, "value": …} or {"id": 1, "error": "…"}; {"log": "…"} for the page's console
@@ -12,9 +15,9 @@ import { launch } from './launch.mjs';
 
 const print = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 
-const [kind, frequency] = process.argv.slice(2);
+const [kind, frequency, hidden] = process.argv.slice(2);
 const server = await servePage();
-const browser = await launch(kind, Number(frequency), (text) => print({ log: text }));
+const browser = await launch(kind, { frequency: Number(frequency), hidden: hidden !== undefined }, (text) => print({ log: text }));
 await browser.open(server.address);
 print({ ready: browser.version });
 

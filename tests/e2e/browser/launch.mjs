@@ -4,8 +4,8 @@
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
-export function launch(kind, frequency, log) {
-  return kind === 'firefox' ? launchFirefox(frequency, log) : launchChromium(log);
+export function launch(kind, microphone, log) {
+  return kind === 'firefox' ? launchFirefox(microphone, log) : launchChromium(log);
 }
 
 async function launchChromium(log) {
@@ -31,7 +31,7 @@ async function launchChromium(log) {
   };
 }
 
-async function launchFirefox(frequency, log) {
+async function launchFirefox({ frequency, hidden }, log) {
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
@@ -41,6 +41,8 @@ async function launchFirefox(frequency, log) {
     extraPrefsFirefox: {
       'media.navigator.streams.fake': true,
       'media.navigator.permission.disabled': true,
+      // A fake microphone comes without being given, so that by itself the addresses stay hidden. 0 asks, 1 allows.
+      'permissions.default.microphone': hidden ? 0 : 1,
       'media.navigator.audio.fake_frequency': frequency,
       'media.autoplay.default': 0,
     },

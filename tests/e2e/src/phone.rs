@@ -51,6 +51,13 @@ pub enum Transport {
     Tls,
 }
 
+/// What a browser tells of its own addresses.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Addresses {
+    Shown,
+    Hidden,
+}
+
 /// `rtcpMuxPolicy` of RTCPeerConnection.
 #[derive(Clone, Copy, Debug)]
 pub enum RtcpMux {
@@ -98,12 +105,22 @@ impl Phone {
 
     /// Starts a browser that says this tone in every call; 48000 is a multiple of its frequency.
     pub fn with_voice(lab: &Lab, browser: Browser, account: &str, voice: f64) -> Result<Self> {
+        Self::launch(lab, browser, account, voice, Addresses::Shown)
+    }
+
+    /// Starts a browser that was given no microphone, so that it hides its addresses (RFC 8828).
+    pub fn hidden(lab: &Lab, browser: Browser, account: &str) -> Result<Self> {
+        Self::launch(lab, browser, account, VOICE, Addresses::Hidden)
+    }
+
+    fn launch(lab: &Lab, browser: Browser, account: &str, voice: f64, addresses: Addresses) -> Result<Self> {
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
         let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/driver.mjs");
         let mut child = Command::new("node")
             .arg(driver)
             .arg(browser.name())
             .arg(voice.to_string())
+            .args((addresses == Addresses::Hidden).then_some("hidden"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log.with_extension("err"))?)
@@ -114,7 +131,9 @@ impl Phone {
         thread::spawn(move || relay(output, log, &sender));
         // Without a sound card Firefox makes no tones in a page, but its fake microphone is one.
         let source = match browser {
-            Browser::Chromium => json!({ "kind": "tone", "frequency": voice }),
+            Browser::Chromium => {
+                json!({ "kind": "tone", "frequency": voice, "withoutPermission": addresses == Addresses::Hidden })
+            }
             Browser::Firefox => json!({ "kind": "microphone" }),
         };
         let phone = Self { child, commands, answers, asked: 0, account: account.to_owned(), source };
@@ -129,11 +148,6 @@ impl Phone {
         let mut phone = Self::open(lab, browser, account)?;
         phone.register(lab, Transport::Plain)?;
         Ok(phone)
-    }
-
-    /// Has a Chromium say its tone without asking for the microphone, so that it hides its addresses (RFC 8828).
-    pub fn without_microphone(&mut self) {
-        self.source["withoutPermission"] = json!(true);
     }
 
     /// Registers.
