@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the installed Asterisk, our modules, `contrib/`'s samples, and a page to call from.
+//! `cargo xtask demo`: a real Asterisk, our modules, `contrib/`'s samples, and a page to call from.
 
 use std::io;
 use std::net::TcpStream;
@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::asterisk::{Asterisk, Home};
-use e2e::prefix::Prefix;
+use e2e::prefix::{Prefix, Version};
+use e2e::site::Driver;
 
 use crate::Failure;
+use crate::host;
 use crate::modules;
 use crate::packages;
 use crate::run::{run, workspace};
@@ -18,48 +20,53 @@ use crate::test::install_page_libraries;
 const PAGE: &str = "http://localhost:8088/static/index.html";
 const HTTP: &str = "127.0.0.1:8088";
 
-const SAMPLES: [&str; 5] = ["extensions.conf", "http.conf", "modules.conf", "rtp.conf", "sip.conf"];
-
 /// Starts the demo, prints its address and stays until Asterisk ends (Ctrl-C ends both).
-pub fn serve() -> Result<(), Failure> {
-    let mut asterisk = start()?;
+pub fn serve(host: Option<Version>) -> Result<(), Failure> {
+    let mut asterisk = start(host)?;
     println!("Open {PAGE}, register, call echo. Ctrl-C ends it; the log is {}.", asterisk.home().log().display());
     asterisk.wait().map_err(|error| format!("Asterisk could not be waited for: {error}"))
 }
 
 /// Starts the demo and lets a headless browser place the call.
-pub fn check() -> Result<(), Failure> {
-    let asterisk = start()?;
+pub fn check(host: Option<Version>) -> Result<(), Failure> {
+    let asterisk = start(host)?;
     install_page_libraries()?;
     let outcome = run(Command::new("node").arg(workspace().join("tests/e2e/browser/demo.mjs")).arg(PAGE));
     outcome.map_err(|failure| format!("{failure}\nThe log is {}.", asterisk.home().log().display()))
 }
 
-fn start() -> Result<Asterisk, Failure> {
-    let prefix = match Prefix::from_env() {
-        Some(prefix) => prefix.map_err(|error| error.to_string())?,
-        None => return Err("The demo needs an Asterisk 11: set ASTERISK_PREFIX to where one is installed.".to_owned()),
-    };
+fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
+    let host = host::chosen(host)?;
     packages::ensure(&[packages::TO_BUILD, packages::TO_DEMO])?;
-    let modules = modules::build()?;
+    let modules = modules::build(host.version())?;
     if TcpStream::connect(HTTP).is_ok() {
         return Err(format!("Something listens on {HTTP} already: end it first."));
     }
-    let home = furnish(&prefix, &modules).map_err(|error| format!("The demo's directory: {error}"))?;
+    let home = furnish(&host, &modules).map_err(|error| format!("The demo's directory: {error}"))?;
     bundle_page(&home)?;
-    Asterisk::start(&prefix, home).map_err(|error| error.to_string())
+    Asterisk::start(&host, home).map_err(|error| error.to_string())
 }
 
 /// The samples as they are, except that they name this directory where they say `/etc/asterisk`.
-fn furnish(prefix: &Prefix, modules: &Path) -> io::Result<Home> {
+fn furnish(host: &Prefix, modules: &Path) -> io::Result<Home> {
     let home = Home::create(&modules::target_directory().join("demo"))?;
-    home.link_modules(prefix, modules)?;
+    home.link_modules(host, modules)?;
     home.make_certificate()?;
-    for sample in SAMPLES {
+    for sample in samples(Driver::of(host.version())) {
         let content = std::fs::read_to_string(workspace().join("contrib/samples").join(sample))?;
-        home.configure(sample, &content.replace("/etc/asterisk", &home.etc().to_string_lossy()))?;
+        let (_, file) = sample.rsplit_once('/').unwrap_or(("", sample));
+        home.configure(file, &content.replace("/etc/asterisk", &home.etc().to_string_lossy()))?;
     }
     Ok(home)
+}
+
+fn samples(driver: Driver) -> [&'static str; 5] {
+    match driver {
+        Driver::ChanSip => ["extensions.conf", "http.conf", "modules.conf", "rtp.conf", "sip.conf"],
+        Driver::ChanPjsip => {
+            ["extensions.conf", "http.conf", "chan_pjsip/modules.conf", "rtp.conf", "chan_pjsip/pjsip.conf"]
+        }
+    }
 }
 
 fn bundle_page(home: &Home) -> Result<(), Failure> {

@@ -3,7 +3,9 @@
 //! `cargo xtask demo` starts a real Asterisk with our modules and a page to call it from; `cargo xtask test` runs every
 //! test that this machine can. Each installs the Debian packages it needs when it may, and says which when it may not.
 
+mod debian;
 mod demo;
+mod host;
 mod modules;
 mod packages;
 mod run;
@@ -11,32 +13,69 @@ mod test;
 
 use std::process::ExitCode;
 
+use e2e::prefix::Version;
+
 /// Why a command ended early, as one sentence for the person who typed it.
 type Failure = String;
 
 const USAGE: &str = "\
 cargo xtask <command>
 
-  build            the three modules, into target/asterisk-11/
-  demo             start the Asterisk 11 of ASTERISK_PREFIX with them, and serve a page to call it from
-  demo --check     the same, place the call in a headless browser, and exit 0 if it was heard
-  test             everything that this machine can run";
+  build [--host 11|16|22]           the three modules, into target/asterisk-<host>/, for Asterisk 11 by default
+  demo [--check] [--host 11|16|22]  start an Asterisk with them, and serve a page to call it from: the Asterisk of
+                                    ASTERISK_PREFIX, else Debian's, 16 by default; with --check the call is placed in a
+                                    headless browser, and the exit code is 0 if it was heard
+  test                              everything that this machine can run";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match arguments[..] {
-        ["build"] => modules::build().map(|modules| println!("{}", modules.display())),
-        ["demo"] => demo::serve(),
-        ["demo", "--check"] => demo::check(),
-        ["test"] => test::all(),
-        _ => Err(USAGE.to_owned()),
-    };
-    match outcome {
+    match obey(&arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(arguments: &[&str]) -> Result<(), Failure> {
+    let Some((command, options)) = arguments.split_first() else { return Err(USAGE.to_owned()) };
+    match (*command, Options::parse(options)?) {
+        ("build", Options { check: false, host }) => {
+            modules::build(host.unwrap_or(Version::Eleven)).map(|modules| println!("{}", modules.display()))
+        }
+        ("demo", Options { check: false, host }) => demo::serve(host),
+        ("demo", Options { check: true, host }) => demo::check(host),
+        ("test", Options { check: false, host: None }) => test::all(),
+        _ => Err(USAGE.to_owned()),
+    }
+}
+
+/// What may stand behind a command.
+#[derive(Default)]
+struct Options {
+    check: bool,
+    host: Option<Version>,
+}
+
+impl Options {
+    fn parse(mut words: &[&str]) -> Result<Self, Failure> {
+        let mut options = Self::default();
+        loop {
+            words = match words {
+                [] => return Ok(options),
+                ["--check", rest @ ..] => {
+                    options.check = true;
+                    rest
+                }
+                ["--host", number, rest @ ..] => {
+                    let version = Version::from_number(number);
+                    options.host = Some(version.ok_or_else(|| format!("--host {number}: there is 11, 16 and 22."))?);
+                    rest
+                }
+                _ => return Err(USAGE.to_owned()),
+            };
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Failure;
-use crate::run::{on_path, run};
+use crate::run::{on_path, run, we_are_root};
 
 /// A Debian package and what shows that it, or its like from elsewhere, is here.
 pub struct Package {
@@ -89,8 +89,4 @@ fn holds(directory: &Path, prefix: &str) -> bool {
         let name = entry.file_name().to_string_lossy().into_owned();
         name.starts_with(prefix) && name.contains(".so")
     })
-}
-
-fn we_are_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }

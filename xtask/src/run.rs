@@ -1,7 +1,8 @@
 //! Running other programs, with failures that name them.
 
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus, Stdio};
 
 use crate::Failure;
 
@@ -13,13 +14,15 @@ pub fn workspace() -> PathBuf {
 
 /// Runs `command` to its end, its output being ours.
 pub fn run(command: &mut Command) -> Result<(), Failure> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let line = line_of(command);
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{line}` failed: {status}")),
-        Err(error) => Err(format!("`{program}` could not be started: {error}")),
-    }
+    let status = command.status();
+    check(command, status.as_ref())
+}
+
+/// Runs `command` to its end and returns what it printed.
+pub fn output(command: &mut Command) -> Result<String, Failure> {
+    let output = command.stderr(Stdio::inherit()).output();
+    check(command, output.as_ref().map(|output| &output.status))?;
+    Ok(output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default())
 }
 
 /// The cargo that called us, so that a `+toolchain` stays the same all the way down.
@@ -33,6 +36,20 @@ pub fn cargo() -> Command {
 pub fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
+}
+
+/// Whether Debian packages may be installed.
+pub fn we_are_root() -> bool {
+    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+fn check(command: &Command, status: Result<&ExitStatus, &io::Error>) -> Result<(), Failure> {
+    let program = command.get_program().to_string_lossy();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{}` failed: {status}", line_of(command))),
+        Err(error) => Err(format!("`{program}` could not be started: {error}")),
+    }
 }
 
 fn line_of(command: &Command) -> String {

@@ -1,0 +1,36 @@
+//! Which Asterisk a command is about: the one of `ASTERISK_PREFIX`, or Debian's.
+
+use e2e::prefix::{Prefix, Version};
+
+use crate::Failure;
+use crate::debian;
+
+/// The Asterisk of this version: the installed one when it has it, else Debian's.
+pub fn of(version: Version) -> Result<Prefix, Failure> {
+    match installed()? {
+        Some(prefix) if prefix.version() == version => Ok(prefix),
+        _ => debian(version),
+    }
+}
+
+/// The Asterisk that is asked for; when none is, the installed one, or Debian's 16.
+pub fn chosen(asked: Option<Version>) -> Result<Prefix, Failure> {
+    match (installed()?, asked) {
+        (Some(prefix), Some(version)) if prefix.version() != version => {
+            Err(format!("ASTERISK_PREFIX names an {}: leave out --host, or the variable.", prefix.version()))
+        }
+        (Some(prefix), _) => Ok(prefix),
+        (None, asked) => debian(asked.unwrap_or(Version::Sixteen)),
+    }
+}
+
+/// The Asterisk that `ASTERISK_PREFIX` names.
+pub fn installed() -> Result<Option<Prefix>, Failure> {
+    Prefix::from_env().transpose().map_err(|error| format!("ASTERISK_PREFIX: {error}."))
+}
+
+fn debian(version: Version) -> Result<Prefix, Failure> {
+    let root = debian::unpacked(version)?;
+    Prefix::find(&root)
+        .map_err(|error| format!("Debian's {version}: {error}; remove that directory to have it fetched again."))
+}
