@@ -12,8 +12,9 @@ use crate::overdue::Overdue;
 use crate::session::Session;
 
 impl host::Dtls for Session {
-    fn set_configuration(&self, _instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed> {
-        if !configuration.enabled {
+    fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed> {
+        // chan_pjsip says it again with every description; a session that has begun goes on.
+        if !configuration.enabled || host::Dtls::active(self, instance) {
             return Ok(());
         }
         if !host::srtp_registered() {
