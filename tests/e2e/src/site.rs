@@ -73,11 +73,12 @@ impl Driver {
         }
     }
 
-    /// An Asterisk that has both drivers lets the first that asks serve SIP on `/ws`.
-    fn modules_conf(self) -> &'static str {
+    /// What serves something else on the WebSocket, and would keep `res_http_websocket` from being unloaded. An Asterisk that
+    /// has both drivers lets the first that asks serve SIP there.
+    fn left_out(self) -> &'static [&'static str] {
         match self {
-            Self::ChanSip => "[modules]\nautoload = yes\nnoload = res_pjsip_transport_websocket.so\n",
-            Self::ChanPjsip => "[modules]\nautoload = yes\n",
+            Self::ChanSip => &["res_ari.so", "res_pjsip_transport_websocket.so"],
+            Self::ChanPjsip => &["res_aeap.so", "res_ari.so", "res_websocket_client.so"],
         }
     }
 }
@@ -99,7 +100,7 @@ impl Site {
     /// Writes all of it into `home`, for a host with this driver.
     pub fn write(&self, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
         home.make_certificate()?;
-        home.configure("modules.conf", driver.modules_conf())?;
+        home.configure("modules.conf", &modules_conf(driver))?;
         home.configure("http.conf", &http_conf(home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
         home.configure(driver.configuration(), &driver.accounts(self, home, ports))?;
@@ -116,6 +117,11 @@ impl Site {
         let (start, end) = (ports.rtp.start(), ports.rtp.end());
         format!("[general]\nrtpstart = {start}\nrtpend = {end}\nicesupport = yes\n{rtcpmux}{}", self.rtp)
     }
+}
+
+fn modules_conf(driver: Driver) -> String {
+    let left_out: String = driver.left_out().iter().map(|module| format!("noload = {module}\n")).collect();
+    format!("[modules]\nautoload = yes\n{left_out}")
 }
 
 fn http_conf(home: &Home, ports: &Ports) -> String {
