@@ -4,8 +4,6 @@
 #include SHIM_WRAPPER
 #include "shim.h"
 
-const char asterisk_sys_key[] = ASTERISK_GPL_KEY;
-
 void asterisk_sys_log(int level, const char *file, int line, const char *function, const char *message)
 {
 	ast_log(level, file, line, function, "%s\n", message);
