@@ -99,7 +99,9 @@ fn compile_shim(host: &Host) {
     cc::Build::new()
         .files(["key.c", "shim.c"])
         .include(host.include())
-        .define("SHIM_WRAPPER", Some(format!("\"{}\"", host.wrapper()).as_str()))
+        // Headers of later hosts ask who includes them.
+        .define("AST_MODULE", "\"res_webrtc\"")
+        .define("AST_MODULE_SELF_SYM", "__internal_res_webrtc_self")
         .flag("-std=gnu11")
         .flag("-fvisibility=hidden")
         .extra_warnings(matches!(host, Host::Eleven))
