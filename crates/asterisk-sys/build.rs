@@ -88,7 +88,7 @@ impl Host {
 
 fn main() {
     let host = Host::chosen();
-    for place in [host.include(), host.wrapper(), "shim.c", "shim.h"] {
+    for place in [host.include(), host.wrapper(), "key.c", "shim.c", "shim.h"] {
         println!("cargo::rerun-if-changed={place}");
     }
     compile_shim(&host);
@@ -97,9 +97,11 @@ fn main() {
 
 fn compile_shim(host: &Host) {
     cc::Build::new()
-        .file("shim.c")
+        .files(["key.c", "shim.c"])
         .include(host.include())
-        .define("SHIM_WRAPPER", Some(format!("\"{}\"", host.wrapper()).as_str()))
+        // Headers of later hosts ask who includes them.
+        .define("AST_MODULE", "\"res_webrtc\"")
+        .define("AST_MODULE_SELF_SYM", "__internal_res_webrtc_self")
         .flag("-std=gnu11")
         .flag("-fvisibility=hidden")
         .extra_warnings(matches!(host, Host::Eleven))

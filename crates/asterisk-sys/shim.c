@@ -1,10 +1,11 @@
 /*
  * The host's variadic functions, with the format fixed here: a text that came from a peer can only ever be an argument.
  */
-#include SHIM_WRAPPER
+#include "asterisk.h"
+#include "asterisk/cli.h"
+#include "asterisk/logger.h"
+#include "asterisk/manager.h"
 #include "shim.h"
-
-const char asterisk_sys_key[] = ASTERISK_GPL_KEY;
 
 void asterisk_sys_log(int level, const char *file, int line, const char *function, const char *message)
 {

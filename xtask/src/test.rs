@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that the machine can run.
 
+use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -39,31 +40,28 @@ fn hosts() -> Result<Vec<Prefix>, Failure> {
     eleven.map(Ok).into_iter().chain(debian).collect()
 }
 
-/// Calls mostly wait: on two cores so many tests at a time, each with an Asterisk and a browser or two, leave the machine half
-/// idle, and the timings of a call still mean something.
-const AT_A_TIME: usize = 4;
+/// Tests of one host at a time. Calls mostly wait: on two cores the suites of two hosts, each with so many Asterisks and as many
+/// browsers or twice that, leave room for the timings of a call to mean something.
+const AT_A_TIME: &str = "--test-threads=2";
 
-/// All suites at the same time, each with its share of the tests that run at a time.
 fn side_by_side(suites: &[Suite]) -> Result<(), Failure> {
-    let [first, ..] = suites else { return Ok(()) };
-    let programs = programs(first)?;
-    let threads = (AT_A_TIME / suites.len()).max(1);
-    let failed: Vec<Failure> = thread::scope(|scope| {
-        let runs: Vec<_> = suites.iter().map(|suite| scope.spawn(|| suite.run(&programs, threads))).collect();
+    let programs = programs()?;
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = suites.iter().map(|suite| scope.spawn(|| suite.run(&programs))).collect();
         runs.into_iter()
-            .filter_map(|run| run.join().unwrap_or_else(|_| Err("a suite panicked".to_owned())).err())
+            .map(|run| run.join().unwrap_or_else(|_| Err("A suite could not be followed.".to_owned())))
             .collect()
     });
-    if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    all_or_what_failed(outcomes)
 }
 
 /// Compiles `tests/e2e`, once for all hosts, and returns its programs.
-fn programs(suite: &Suite) -> Result<Vec<PathBuf>, Failure> {
-    let messages = output(
-        cargo()
-            .args(["test", "--package", "e2e", "--no-run", "--message-format=json-render-diagnostics"])
-            .env("ASTERISK_PREFIX", suite.host.root()),
-    )?;
+fn programs() -> Result<Vec<PathBuf>, Failure> {
+    let mut build = cargo();
+    build.args(["test", "--package", "e2e", "--no-run", "--message-format=json-render-diagnostics"]);
+    // Which one is said when they run; that there is one decides whether the tests are ignored.
+    build.env("ASTERISK_PREFIX", "named later");
+    let messages = output(&mut build)?;
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     Ok(messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
 }
@@ -80,29 +78,32 @@ impl Suite {
         Ok(Self { host, modules })
     }
 
-    /// Runs every program to its end, and then says which of them failed.
-    fn run(&self, programs: &[PathBuf], threads: usize) -> Result<(), Failure> {
-        let failed: Vec<Failure> =
-            programs.iter().filter_map(|program| self.run_program(program, threads).err()).collect();
-        if failed.is_empty() { Ok(()) } else { Err(failed.join("\n")) }
+    /// Runs every program to its end, whatever becomes of the others.
+    fn run(&self, programs: &[PathBuf]) -> Result<(), Failure> {
+        all_or_what_failed(programs.iter().map(|program| self.run_program(program)))
     }
 
-    /// Passes its lines on with the host in front.
-    fn run_program(&self, program: &Path, threads: usize) -> Result<(), Failure> {
-        let failed = |error| format!("{} could not be run: {error}", program.display());
+    /// Passes on what it prints, with the host in front.
+    fn run_program(&self, program: &Path) -> Result<(), Failure> {
+        let name = program.file_stem().unwrap_or_default().display();
+        let failed = |why: &dyn Display| format!("{}: {name} failed: {why}", self.host.version());
         let mut child = Command::new(program)
-            .arg(format!("--test-threads={threads}"))
+            .arg(AT_A_TIME)
             .env("ASTERISK_PREFIX", self.host.root())
             .env("MODULES_DIR", &self.modules)
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         let lines = child.stdout.take().map(|output| BufReader::new(output).lines());
         for line in lines.into_iter().flatten().map_while(Result::ok).filter(|line| !line.is_empty()) {
             println!("{}: {line}", self.host.version());
         }
-        let status = child.wait().map_err(failed)?;
-        let name = program.file_stem().unwrap_or_default().display();
-        if status.success() { Ok(()) } else { Err(format!("{}: `{name}` failed: {status}", self.host.version())) }
+        let status = child.wait().map_err(|error| failed(&error))?;
+        if status.success() { Ok(()) } else { Err(failed(&status)) }
     }
+}
+
+fn all_or_what_failed(outcomes: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
+    let failures: Vec<Failure> = outcomes.into_iter().filter_map(Result::err).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }

@@ -138,8 +138,6 @@ fn delay(block: Option<&ReportBlock>) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use rtp::rtcp::NtpTimestamp;
-
     use super::*;
 
     const BLOCK: ReportBlock = ReportBlock {

@@ -5,7 +5,8 @@
 //!
 //! - A packet that was seen before, or that does not authenticate, is refused with -1 and EAGAIN, and changes nothing. The
 //!   original made its session anew when an old packet arrived.
-//! - `replace` puts new keys into the object that is there, since another thread may hold the pointer.
+//! - `replace` puts new keys into the object that is there, since another thread may hold the pointer. Keys that are given
+//!   again go on with their counters; the original began with zero again and used one key stream twice.
 //! - Each session is a use of the module, so the host refuses to unload it while a call is encrypted.
 //! - Hosts from Asterisk 14 on leave `a=crypto` in SDP to this module as well; Asterisk 11 has it in chan_sip.
 

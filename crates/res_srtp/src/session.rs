@@ -8,7 +8,7 @@ use std::time::Duration;
 use asterisk::limit::RateLimit;
 use asterisk::module::UseCount;
 use asterisk::{Failed, error, sys, warning};
-use media_srtp::{Error, MAX_TRAILER_LEN, Policy, Streams};
+use media_srtp::{Contexts, Error, MAX_TRAILER_LEN, Policy, Streams, rtcp_ssrc, rtp_ssrc};
 
 /// RTP or RTCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +34,7 @@ pub struct Session {
 }
 
 struct State {
-    session: media_srtp::Session,
-    /// What `session` was given: a changed SSRC keeps its key.
-    policies: Vec<Policy>,
+    contexts: Contexts,
     /// Where a protected packet lies until the next one; one each, as the two are protected independently.
     rtp: Box<[u8]>,
     rtcp: Box<[u8]>,
@@ -79,8 +77,7 @@ impl Session {
     pub fn new(instance: *mut sys::ast_rtp_instance, policy: Policy) -> Result<Self, Failed> {
         let buffer = || vec![0; PACKET_LEN + MAX_TRAILER_LEN].into_boxed_slice();
         let state = State {
-            session: session_with(&policy)?,
-            policies: vec![policy],
+            contexts: Contexts::new(policy).map_err(no_session)?,
             rtp: buffer(),
             rtcp: buffer(),
             callback: Callback { no_context: None, data: std::ptr::null_mut() },
@@ -89,34 +86,20 @@ impl Session {
         Ok(Self { state: Mutex::new(state), instance: Instance(instance), _use: UseCount::take() })
     }
 
-    /// New keys for everything, in the same place: whoever holds the pointer goes on with them.
+    /// New keys, in the same place: whoever holds the pointer goes on with them.
     pub fn replace(&self, policy: Policy) -> Result<(), Failed> {
-        let session = session_with(&policy)?;
-        let mut state = self.state()?;
-        state.session = session;
-        state.policies = vec![policy];
-        Ok(())
+        self.state()?.contexts.replace(policy).map_err(no_session)
     }
 
     /// A stream more, or new keys for one that is there. Wildcards stay as they are.
     pub fn add_stream(&self, policy: Policy) -> Result<(), Failed> {
-        self.state()?.add_stream(policy)
+        let streams = policy.streams();
+        self.state()?.contexts.add_stream(policy).map_err(|error| no_stream(streams, error))
     }
 
     /// The stream goes on under another SSRC, with the same key.
     pub fn change_source(&self, from: u32, to: u32) -> Result<(), Failed> {
-        let mut state = self.state()?;
-        let Some(found) = state.policies.iter().position(|policy| policy.streams() == Streams::Ssrc(from)) else {
-            return Ok(());
-        };
-        let policy = state.policies[found].for_streams(Streams::Ssrc(to));
-        state.add_stream(policy)?;
-        if from != to {
-            state.policies.retain(|policy| policy.streams() != Streams::Ssrc(from));
-            // The stream is there unless the session was replaced meanwhile; then there is nothing to remove.
-            let _ = state.session.remove_stream(from);
-        }
-        Ok(())
+        self.state()?.contexts.change_source(from, to).map_err(|error| no_stream(Streams::Ssrc(to), error))
     }
 
     pub fn set_callback(&self, callback: Callback) {
@@ -181,40 +164,22 @@ impl Drop for Session {
 }
 
 impl State {
-    fn add_stream(&mut self, policy: Policy) -> Result<(), Failed> {
-        let streams = policy.streams();
-        let known = self.policies.iter().position(|known| known.streams() == streams);
-        if known.is_some() && !matches!(streams, Streams::Ssrc(_)) {
-            warning!("SRTP: there is a policy for {streams:?} already");
-            return Err(Failed);
-        }
-        self.session.add_stream(&policy).map_err(|error| {
-            warning!("SRTP: no stream for {streams:?}: {error}");
-            Failed
-        })?;
-        if let Some(known) = known {
-            self.policies.swap_remove(known);
-        }
-        self.policies.push(policy);
-        Ok(())
-    }
-
     fn protect(&mut self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Error> {
-        let Self { session, rtp, rtcp, .. } = self;
+        let Self { contexts, rtp, rtcp, .. } = self;
         let (buffer, protect): (_, fn(&mut _, &mut [u8], usize) -> _) = match which {
-            Which::Rtp => (rtp, media_srtp::Session::protect_rtp),
-            Which::Rtcp => (rtcp, media_srtp::Session::protect_rtcp),
+            Which::Rtp => (rtp, Contexts::protect_rtp),
+            Which::Rtcp => (rtcp, Contexts::protect_rtcp),
         };
         let needed = packet.len() + MAX_TRAILER_LEN;
         buffer.get_mut(..packet.len()).ok_or(Error::BufferTooSmall { needed })?.copy_from_slice(packet);
-        let len = protect(session, buffer, packet.len())?;
+        let len = protect(contexts, buffer, packet.len())?;
         Ok((buffer.as_mut_ptr(), len))
     }
 
     fn unprotect(&mut self, packet: &mut [u8], which: Which) -> Result<usize, Error> {
         match which {
-            Which::Rtp => self.session.unprotect_rtp(packet),
-            Which::Rtcp => self.session.unprotect_rtcp(packet),
+            Which::Rtp => self.contexts.unprotect_rtp(packet),
+            Which::Rtcp => self.contexts.unprotect_rtcp(packet),
         }
     }
 }
@@ -228,24 +193,26 @@ fn refuse(source: Source, error: Error) {
     }
 }
 
-fn session_with(policy: &Policy) -> Result<media_srtp::Session, Failed> {
-    media_srtp::Session::new(std::slice::from_ref(policy)).map_err(|error| {
-        error!("SRTP: no session: {error}");
-        Failed
-    })
+fn no_session(error: Error) -> Failed {
+    error!("SRTP: no session: {error}");
+    Failed
 }
 
-/// Who sent a packet, in the clear in every one (RFC 3711 §3.1, §3.4); `None` when it is too short to say.
+fn no_stream(streams: Streams, error: Error) -> Failed {
+    warning!("SRTP: no stream for {streams:?}: {error}");
+    Failed
+}
+
+/// Who sent a packet; `None` when it is too short to say.
 #[derive(Clone, Copy)]
 struct Source(Option<u32>);
 
 impl Source {
     fn of(packet: &[u8], which: Which) -> Self {
-        let offset = match which {
-            Which::Rtp => 8,
-            Which::Rtcp => 4,
-        };
-        Self(packet.get(offset..).and_then(|rest| rest.first_chunk()).copied().map(u32::from_be_bytes))
+        Self(match which {
+            Which::Rtp => rtp_ssrc(packet),
+            Which::Rtcp => rtcp_ssrc(packet),
+        })
     }
 }
 

@@ -25,6 +25,7 @@
 //! - With the 32-bit authentication tag, SRTCP keeps its 80-bit tag (RFC 3711 §5.2, RFC 4568 §6.2, RFC 5764 §4.1.2).
 //! - Left out: AES-f8 (nobody offers it), master key identifiers (see [`sdes`]), null ciphers.
 
+mod contexts;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,9 +36,10 @@ mod policy;
 pub mod sdes;
 mod session;
 
+pub use contexts::Contexts;
 pub use error::Error;
 pub use libcrypto::{cleanup, thread_stop};
 pub use library::Library;
 pub use master::MasterKey;
 pub use policy::{Policy, Streams, Suite};
-pub use session::{MAX_TRAILER_LEN, Session};
+pub use session::{MAX_TRAILER_LEN, Session, rtcp_ssrc, rtp_ssrc};

@@ -95,7 +95,7 @@ impl Suite {
 }
 
 /// One entry of a session's configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     streams: Streams,
     suite: Suite,

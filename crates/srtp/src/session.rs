@@ -82,14 +82,14 @@ impl Session {
     /// are undefined, and the session is as it was.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         let len = self.unprotect(sys::srtp_unprotect, RTP_HEADER_LEN, packet)?;
-        self.learn(packet, RTP_SSRC_OFFSET);
+        self.learn(rtp_ssrc(packet));
         Ok(len)
     }
 
     /// The same for SRTCP.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         let len = self.unprotect(sys::srtp_unprotect_rtcp, RTCP_HEADER_LEN + SRTCP_INDEX_LEN, packet)?;
-        self.learn(packet, RTCP_SSRC_OFFSET);
+        self.learn(rtcp_ssrc(packet));
         Ok(len)
     }
 
@@ -112,9 +112,8 @@ impl Session {
 
     /// Notes the source of an authenticated packet. libsrtp keeps a stream for every SSRC that the wildcard let in, in a
     /// list without an end: a peer that invents an SSRC for each packet would use up memory and time.
-    fn learn(&mut self, packet: &[u8], offset: usize) {
-        let Some(&ssrc) = packet.get(offset..).and_then(|rest| rest.first_chunk()) else { return };
-        let ssrc = u32::from_be_bytes(ssrc);
+    fn learn(&mut self, ssrc: Option<u32>) {
+        let Some(ssrc) = ssrc else { return };
         if self.learned.contains(&ssrc) || self.configured.contains(&ssrc) {
             return;
         }
@@ -143,6 +142,16 @@ impl Drop for Session {
     }
 }
 
+/// Who sent an RTP packet, in the clear whether it is protected or not (RFC 3711 §3.1). `None` if it is too short to say.
+pub fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
+    packet.get(8..)?.first_chunk().copied().map(u32::from_be_bytes)
+}
+
+/// Who sent an RTCP packet (RFC 3711 §3.4).
+pub fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
+    packet.get(4..)?.first_chunk().copied().map(u32::from_be_bytes)
+}
+
 /// `srtp_protect` and its three sisters.
 type Function = unsafe extern "C" fn(sys::srtp_t, *mut c_void, *mut c_int) -> sys::srtp_err_status_t;
 
@@ -155,10 +164,6 @@ const LEARNED_MAX: usize = 64;
 
 /// RFC 3550 §5.1.
 const RTP_HEADER_LEN: usize = 12;
-/// Where an RTP packet says who sent it.
-const RTP_SSRC_OFFSET: usize = 8;
-/// Where an RTCP packet does (RFC 3550 §6.4).
-const RTCP_SSRC_OFFSET: usize = 4;
 /// RFC 3550 §6.4: the header and the SSRC of the sender, which SRTCP leaves in the clear.
 const RTCP_HEADER_LEN: usize = 8;
 /// The E bit and the index (RFC 3711 §3.4).

@@ -58,8 +58,10 @@ fn rfc_4568_7_1_5_example() {
 fn rfc_4568_9_1_white_space_case_and_padding_are_free() {
     let loose = " 0001\t aes_cm_128_hmac_sha1_80  INLINE:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32 \twsh=64 ";
     assert_eq!(parse(loose).to_sdp(), format!("{EXAMPLE} WSH=64"));
-    let gcm = "1 AEAD_AES_128_GCM inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJQ";
-    assert_eq!(parse(gcm).to_sdp(), format!("{gcm}=="));
+    let gcm = "1 AEAD_AES_128_GCM inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJ";
+    for last in ["Q", "Q==", "R==", "f="] {
+        assert_eq!(parse(&format!("{gcm}{last}")).to_sdp(), format!("{gcm}Q=="));
+    }
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use crate::asterisk::{Asterisk, Home};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, ensure};
 use crate::ports::Ports;
-use crate::prefix::Prefix;
+use crate::prefix::{Prefix, Version};
 use crate::site::{Driver, Site};
 use crate::tone::Audio;
 
@@ -30,6 +30,16 @@ impl Lab {
     pub fn with_originals(name: &str, site: &Site) -> Result<Self> {
         let prefix = installed()?;
         Self::with_modules(name, site, &prefix, prefix.modules())
+    }
+
+    /// The same with our modules for another host: `MODULES_DIR` lies beside the directories of the others.
+    pub fn with_modules_of(version: Version, name: &str, site: &Site) -> Result<Self> {
+        let ours = std::env::var_os("MODULES_DIR").map(PathBuf::from).unwrap_or_default();
+        let theirs = ours.with_file_name(format!("asterisk-{}", version.number()));
+        ensure(theirs.is_dir(), || {
+            format!("there are no modules for {version} beside MODULES_DIR: {}", theirs.display())
+        })?;
+        Self::with_modules(name, site, &installed()?, &theirs)
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
@@ -68,9 +78,14 @@ impl Lab {
 
     /// Waits until the log contains `text`.
     pub fn until_logged(&self, text: &str, patience: Duration) -> Result {
+        self.until_logged_more(text, 0, patience)
+    }
+
+    /// Waits until the log contains `text` more often than that.
+    pub fn until_logged_more(&self, text: &str, times: usize, patience: Duration) -> Result {
         let end = Instant::now() + patience;
         while Instant::now() < end {
-            if self.log()?.contains(text) {
+            if self.log()?.matches(text).count() > times {
                 return Ok(());
             }
             thread::sleep(Duration::from_millis(100));

@@ -10,6 +10,7 @@ pub mod asterisk;
 pub mod failure;
 pub mod g711;
 pub mod lab;
+pub mod manager;
 pub mod phone;
 pub mod plain;
 pub mod ports;

@@ -261,10 +261,17 @@ impl Phone {
         Err(Failure::new(format!("{} does not hear {frequency} Hz but {heard:?}", self.account)))
     }
 
-    /// Listens for a second; that there is nothing to hear.
+    /// Listens for up to five seconds until there is nothing to hear.
     pub fn hears_nothing(&mut self) -> Result {
-        let heard = self.listen(&[], Duration::from_secs(1))?;
-        ensure(heard.rms < 0.01, || format!("{} hears {heard:?}", self.account))
+        let mut heard = None;
+        for _ in 0..5 {
+            let now = self.listen(&[], Duration::from_secs(1))?;
+            if now.rms < 0.01 {
+                return Ok(());
+            }
+            heard = Some(now);
+        }
+        Err(Failure::new(format!("{} hears {heard:?}", self.account)))
     }
 
     /// The numbers of `browser/statistics.js`.

@@ -15,6 +15,8 @@ pub struct Ports {
     pub wss: u16,
     /// Where the plain phone's SIP is.
     pub plain: u16,
+    /// The manager interface.
+    pub manager: u16,
     /// For calls.
     pub rtp: RangeInclusive<u16>,
     /// A listener that nobody connects to, at the block's first port: who has it has the block. The kernel takes it back
@@ -32,14 +34,15 @@ impl Ports {
 
     fn claim_block(first: u16) -> io::Result<Self> {
         let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
-        let [sip, ws, wss, plain, rtp] = [first, first + 1, first + 2, first + 3, first + 4];
-        for port in [ws, wss] {
+        let [sip, ws, wss, plain, manager] = [first, first + 1, first + 2, first + 3, first + 4];
+        let rtp = first + 6..=first + BLOCK - 1;
+        for port in [ws, wss, manager] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         }
         for port in [sip, plain] {
             UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
         }
-        Ok(Self { sip, ws, wss, plain, rtp: rtp..=first + BLOCK - 1, _claim: claim })
+        Ok(Self { sip, ws, wss, plain, manager, rtp, _claim: claim })
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::asterisk::Home;
+use crate::manager;
 use crate::ports::Ports;
 use crate::prefix::Version;
 use crate::tone::Audio;
@@ -106,6 +107,7 @@ impl Site {
         home.configure(driver.configuration(), &driver.accounts(self, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
         home.configure("features.conf", "[general]\n")?;
+        home.configure("manager.conf", &manager_conf(ports))?;
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
         std::fs::create_dir_all(moh(home))?;
         Audio::tone(440.0, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
@@ -131,6 +133,16 @@ fn http_conf(home: &Home, ports: &Ports) -> String {
         "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {}\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\n\
          tlscertfile = {keys}/asterisk.pem\ntlsprivatekey = {keys}/asterisk.key\n",
         ports.ws, ports.wss
+    )
+}
+
+/// For [`crate::manager::Manager`].
+fn manager_conf(ports: &Ports) -> String {
+    format!(
+        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {}\n[{}]\nsecret = {}\nread = all\n",
+        ports.manager,
+        manager::USER,
+        manager::SECRET
     )
 }
 

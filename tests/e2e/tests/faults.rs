@@ -76,7 +76,7 @@ fn refused(name: &str, file: &str, content: Option<&str>, site: fn(PathBuf) -> S
     let named = log.lines().any(|line| line.contains("ERROR") && line.contains(file));
     ensure(named, || format!("no error names {file}: {}", lab.directory().display()))?;
     // Nothing else is disturbed.
-    let plain = PlainPhone::call(&lab, "echo", Duration::from_secs(3))?.finish(Duration::from_secs(20))?;
+    let plain = PlainPhone::call(&lab, "echo", Duration::from_secs(6))?.finish(Duration::from_secs(20))?;
     let _ = fs::remove_file(&path);
     ensure(plain.packets > 100 && plain.lost == 0, || format!("a plain phone got {} packets", plain.packets))
 }

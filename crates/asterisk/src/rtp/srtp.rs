@@ -115,8 +115,8 @@ impl OwnedSrtp {
     /// With the keys of one direction; the module copies them.
     ///
     /// # Safety
-    /// The instance outlives every use of this but the drop: the module keeps the pointer and asks it for the peer's
-    /// address when it refuses a packet.
+    /// The instance outlives every use of this but the drop: the module keeps the pointer, and the original names the peer
+    /// by it when it refuses a packet.
     pub unsafe fn create(instance: Instance<'_>, policy: &SrtpPolicy) -> Result<Self, Failed> {
         let create = function!(table(), create).ok_or(Failed)?;
         let mut srtp = ptr::null_mut();

@@ -160,9 +160,12 @@ pub(super) fn decimal<N: TryFrom<u64>>(digits: &str, range: std::ops::RangeInclu
     digits.parse().ok().filter(|number| range.contains(number)).and_then(|number| N::try_from(number).ok())
 }
 
+/// What the last character says beyond the last byte is nobody's loss (RFC 4648 §3.5).
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
 );
 
 /// SRTP packets that any suite may protect with one key (RFC 3711 §9.2).
