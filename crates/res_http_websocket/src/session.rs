@@ -114,10 +114,12 @@ impl Session {
     /// The next thing that the peer said. Never waits.
     pub fn read(&self) -> Read {
         let read = self.locked(|state, now| {
-            if !state.connection.has_event() && state.is_open() {
+            let mut event = state.connection.poll_event(now);
+            if event.is_none() && state.is_open() {
                 state.receive(now);
+                event = state.connection.poll_event(now);
             }
-            let read = state.deliver();
+            let read = state.deliver(event);
             state.settle(now, &self.driver);
             (read, state.ended.take())
         });
@@ -260,8 +262,8 @@ impl State {
         }
     }
 
-    fn deliver(&mut self) -> Read {
-        match self.connection.poll_event() {
+    fn deliver(&mut self, event: Option<Event>) -> Read {
+        match event {
             Some(Event::Message(Message { opcode, payload, more_follows })) => self.lend(opcode, more_follows, payload),
             Some(Event::Ping(payload)) => self.lend(Opcode::Ping, false, payload),
             Some(Event::Pong(payload)) => self.lend(Opcode::Pong, false, payload),

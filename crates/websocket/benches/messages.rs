@@ -35,7 +35,7 @@ fn messages(criterion: &mut Criterion) {
         group.bench_function(format!("in, {len} octets"), |bencher| {
             bencher.iter(|| {
                 server.handle_data(now, black_box(&wire));
-                server.poll_event()
+                server.poll_event(now)
             });
         });
         let text = vec![b'x'; len];

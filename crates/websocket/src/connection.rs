@@ -105,6 +105,8 @@ pub enum State {
 pub struct Connection {
     config: Config,
     receiver: Receiver,
+    /// What came behind the thing that the caller was told last, not looked at yet.
+    input: Input,
     output: Output,
     events: VecDeque<Event>,
     phase: Phase,
@@ -121,6 +123,8 @@ pub type MaskingKeys = Box<dyn FnMut() -> [u8; 4] + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
+    /// Nobody did, and the stream has ended: what came before is still reported.
+    HungUp,
     /// We did; the peer's is awaited.
     SentClose {
         deadline: Instant,
@@ -150,6 +154,7 @@ impl Connection {
     fn new(now: Instant, config: Config, peer: Peer, masking_keys: Option<MaskingKeys>) -> Self {
         Self {
             receiver: Receiver::new(peer, config.max_message_len),
+            input: Input::default(),
             output: Output::default(),
             events: VecDeque::new(),
             phase: Phase::Open,
@@ -160,21 +165,26 @@ impl Connection {
         }
     }
 
-    /// Takes in what the stream gave.
+    /// Takes in what the stream gave. One thing is reported at a time, and only then is looked at what came behind it:
+    /// our caller answers a message before a mistake behind it ends the connection.
     pub fn handle_data(&mut self, now: Instant, mut data: &[u8]) {
         self.heard(now);
-        while matches!(self.phase, Phase::Open | Phase::SentClose { .. }) {
-            match self.receiver.take(&mut data) {
-                Ok(Some(incoming)) => self.handle_incoming(now, incoming),
-                Ok(None) => return,
-                Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
-            }
+        if self.input.is_empty() {
+            self.advance(now, &mut data);
+        }
+        if matches!(self.phase, Phase::Open) {
+            self.input.keep(data);
         }
     }
 
     /// The stream ended or failed.
     pub fn handle_end(&mut self) {
-        self.end(Phase::Done, Ended::StreamEnded);
+        match self.phase {
+            Phase::Open if self.input.is_empty() => self.end(Phase::Done, Ended::StreamEnded),
+            Phase::Open => self.phase = Phase::HungUp,
+            Phase::HungUp => {}
+            _ => self.phase = Phase::Done,
+        }
     }
 
     /// Lets time pass. Calling early is harmless.
@@ -189,7 +199,7 @@ impl Connection {
                     self.phase = Phase::Done;
                 }
             }
-            Phase::Done => {}
+            Phase::HungUp | Phase::Done => {}
         }
     }
 
@@ -200,14 +210,14 @@ impl Connection {
             Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
                 Some(deadline)
             }
-            Phase::Done => None,
+            Phase::HungUp | Phase::Done => None,
         }
     }
 
     /// What the stream should take next. It is lent and not copied out, because a TLS stream that could not take it
     /// wants the very same bytes at the very same place again: they stay until [`Connection::handle_transmitted`].
     pub fn poll_transmit(&self) -> Option<&[u8]> {
-        if self.phase == Phase::Done { None } else { self.output.front() }
+        if matches!(self.phase, Phase::HungUp | Phase::Done) { None } else { self.output.front() }
     }
 
     /// The stream took the first `len` bytes of them.
@@ -219,13 +229,26 @@ impl Connection {
     }
 
     /// What happened, oldest first.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        if self.events.is_empty() && !self.input.is_empty() {
+            let input = std::mem::take(&mut self.input);
+            let mut rest = input.rest();
+            self.advance(now, &mut rest);
+            let left = rest.len();
+            if matches!(self.phase, Phase::Open | Phase::HungUp) {
+                self.input = input.last(left);
+            }
+        }
+        if self.events.is_empty() && self.phase == Phase::HungUp {
+            self.phase = Phase::Done;
+            return Some(Event::Ended(Ended::StreamEnded));
+        }
         self.events.pop_front()
     }
 
-    /// Whether `poll_event` has something.
+    /// Whether `poll_event` has something, or may have.
     pub fn has_event(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || !self.input.is_empty()
     }
 
     /// Queues one message, PING or PONG.
@@ -250,6 +273,9 @@ impl Connection {
             self.push(now, Opcode::Close, &code.get().to_be_bytes());
             let deadline = now + self.config.close_timeout;
             self.end(Phase::SentClose { deadline }, Ended::ByUs(code));
+            // The peer's Close frame may be among it.
+            let input = std::mem::take(&mut self.input);
+            self.advance(now, &mut input.rest());
         }
     }
 
@@ -269,7 +295,20 @@ impl Connection {
             Phase::Open => State::Open,
             Phase::Failing { .. } if self.output.queued() == 0 => State::Draining,
             Phase::SentClose { .. } | Phase::Answering { .. } | Phase::Failing { .. } => State::Closing,
-            Phase::Done => State::Closed,
+            Phase::HungUp | Phase::Done => State::Closed,
+        }
+    }
+
+    /// Takes from the front of `data` until there is something to tell, or nothing left.
+    fn advance(&mut self, now: Instant, data: &mut &[u8]) {
+        while self.events.is_empty() && matches!(self.phase, Phase::Open | Phase::HungUp)
+            || matches!(self.phase, Phase::SentClose { .. })
+        {
+            match self.receiver.take(data) {
+                Ok(Some(incoming)) => self.handle_incoming(now, incoming),
+                Ok(None) => return,
+                Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
+            }
         }
     }
 
@@ -277,15 +316,15 @@ impl Connection {
         if let Incoming::Close(payload) = incoming {
             return self.handle_close(now, payload);
         }
-        if self.phase != Phase::Open {
+        if !matches!(self.phase, Phase::Open | Phase::HungUp) {
             // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
             return;
         }
         match incoming {
             Incoming::Message(message) => self.events.push_back(Event::Message(message)),
             Incoming::Ping(payload) => {
-                self.output.drop_waiting_pong();
-                if self.queue(now, Opcode::Pong, &payload).is_ok() {
+                self.output.limit_waiting_pongs();
+                if self.phase == Phase::HungUp || self.queue(now, Opcode::Pong, &payload).is_ok() {
                     self.events.push_back(Event::Ping(payload));
                 }
             }
@@ -297,11 +336,12 @@ impl Connection {
 
     /// RFC 6455 §5.5.1: answer with the code that came, unless we sent a Close frame before.
     fn handle_close(&mut self, now: Instant, payload: Vec<u8>) {
-        if self.phase != Phase::Open {
+        if !matches!(self.phase, Phase::Open | Phase::HungUp) {
             self.phase = self.when_written(now);
             return;
         }
         match CloseFrame::parse(&payload) {
+            Ok(_) if self.phase == Phase::HungUp => self.end(Phase::Done, Ended::ByPeer(payload)),
             Ok(frame) => {
                 let code = frame.map(|frame| frame.code.get().to_be_bytes());
                 self.push(now, Opcode::Close, code.as_ref().map_or(&[][..], |code| code));
@@ -315,8 +355,7 @@ impl Connection {
     /// RFC 6455 §7.1.7, "Fail the WebSocket Connection": with a Close frame, if none was sent.
     fn fail(&mut self, now: Instant, code: CloseCode, why: Ended) {
         if self.phase != Phase::Open {
-            self.phase = Phase::Done;
-            return;
+            return self.end(Phase::Done, why);
         }
         self.output.drop_waiting();
         self.push(now, Opcode::Close, &code.get().to_be_bytes());
@@ -325,7 +364,7 @@ impl Connection {
     }
 
     fn end(&mut self, phase: Phase, why: Ended) {
-        if self.phase == Phase::Open {
+        if matches!(self.phase, Phase::Open | Phase::HungUp) {
             self.events.push_back(Event::Ended(why));
         }
         self.phase = phase;
@@ -390,3 +429,32 @@ impl Connection {
 
 /// What our own PINGs carry, to tell their PONGs from those that our caller wants to see.
 const KEEPALIVE: &[u8] = b"keepalive";
+
+/// Bytes of the stream that are kept until the caller has been told of what came before them.
+#[derive(Default)]
+struct Input {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Input {
+    fn keep(&mut self, data: &[u8]) {
+        self.bytes.extend_from_slice(data);
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    /// Only the last `left` bytes of it. What is used up gives its memory back.
+    fn last(self, left: usize) -> Self {
+        match left {
+            0 => Self::default(),
+            left => Self { taken: self.bytes.len().saturating_sub(left), bytes: self.bytes },
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+}

@@ -46,7 +46,7 @@ pub fn connection(operations: &[u8]) {
             _ => server.close(now, crate::CloseCode::NORMAL),
         }
         server.handle_timeout(now);
-        while let Some(event) = server.poll_event() {
+        while let Some(event) = server.poll_event(now) {
             assert!(!ended, "{event:?} after the end");
             match event {
                 Event::Message(message) => assert!(message.payload.len() <= max_len),

@@ -11,7 +11,7 @@
 //! let mut connection = Connection::server(now, Config::default());
 //! // The masked "Hello" of RFC 6455 §5.7.
 //! connection.handle_data(now, &[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-//! let Some(Event::Message(message)) = connection.poll_event() else { panic!() };
+//! let Some(Event::Message(message)) = connection.poll_event(now) else { panic!() };
 //! assert_eq!((message.opcode, message.payload.as_slice()), (Opcode::Text, &b"Hello"[..]));
 //! ```
 //!

@@ -61,9 +61,10 @@ impl Output {
         self.frames.front().map(|frame| frame.since)
     }
 
-    /// Forgets a PONG that waits: only the newest needs to be sent (RFC 6455 §5.5.3).
-    pub(crate) fn drop_waiting_pong(&mut self) {
-        if self.frames.len() > 1 && self.frames.back().is_some_and(|last| last.opcode == Opcode::Pong) {
+    /// Makes room for one more PONG: of many that wait only the newest has to be sent (RFC 6455 §5.5.3).
+    pub(crate) fn limit_waiting_pongs(&mut self) {
+        let waiting = self.frames.iter().skip(1).rev().take_while(|frame| frame.opcode == Opcode::Pong);
+        if waiting.take(MAX_WAITING_PONGS).count() == MAX_WAITING_PONGS {
             self.drop_last();
         }
     }
@@ -81,3 +82,6 @@ impl Output {
         }
     }
 }
+
+/// A peer that reads gets an answer to each of its PINGs; one that does not cannot fill our queue with them.
+const MAX_WAITING_PONGS: usize = 16;

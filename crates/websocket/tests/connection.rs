@@ -56,7 +56,7 @@ impl Server {
     }
 
     fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.connection.poll_event()).collect()
+        std::iter::from_fn(|| self.connection.poll_event(self.now)).collect()
     }
 
     fn sends(&mut self) -> Vec<u8> {
@@ -122,7 +122,7 @@ fn section_5_1_a_client_masks() {
     Server::new().receives(&[0x81, 0x05]).ends_with(FrameError::Unmasked, 1002);
     let mut client = Connection::client(Instant::now(), config(), Box::new(|| KEY));
     client.handle_data(Instant::now(), &text("x"));
-    assert_eq!(client.poll_event(), Some(Event::Ended(Ended::Broken(FrameError::Masked))));
+    assert_eq!(client.poll_event(Instant::now()), Some(Event::Ended(Ended::Broken(FrameError::Masked))));
 }
 
 #[test]
@@ -230,14 +230,56 @@ fn section_7_1_2_we_close() {
 }
 
 #[test]
-fn only_the_newest_ping_is_answered_to_a_peer_that_does_not_read() {
+fn section_5_5_2_every_ping_is_answered_to_a_peer_that_reads() {
+    let pings: Vec<u8> = (0..10u8).flat_map(|number| frame(true, Opcode::Ping, &[number])).collect();
+    let mut server = Server::new().receives(&pings);
+    assert_eq!(server.events().len(), 10);
+    assert_eq!(server.sends(), (0..10u8).flat_map(|number| [0x8a, 1, number]).collect::<Vec<_>>());
+}
+
+#[test]
+fn section_5_5_3_only_the_newest_pings_are_answered_to_a_peer_that_does_not_read() {
     let mut server = Server::new();
     server.connection.send(server.now, Opcode::Text, b"stuck").unwrap();
     for _ in 0..1000 {
-        server.connection.handle_data(server.now, &frame(true, Opcode::Ping, b"old"));
+        server = server.receives(&frame(true, Opcode::Ping, b"old"));
+        assert_eq!(server.events(), [Event::Ping(b"old".to_vec())]);
     }
     let mut server = server.receives(&frame(true, Opcode::Ping, b"new"));
-    assert_eq!(server.sends(), b"\x81\x05stuck\x8a\x03new");
+    let sent = server.sends();
+    assert!(sent.starts_with(b"\x81\x05stuck\x8a\x03old") && sent.ends_with(b"\x8a\x03new"));
+    assert_eq!(sent.len(), 7 + 16 * 5);
+}
+
+#[test]
+fn a_message_is_answered_before_a_mistake_behind_it_ends_the_connection() {
+    let mut server = Server::new().receives(&[text("first"), vec![0xd1, 0x80]].concat());
+    assert_eq!(server.connection.poll_event(server.now), Some(message(Opcode::Text, b"first")));
+    server.connection.send(server.now, Opcode::Text, b"answer").unwrap();
+    assert_eq!(server.sends(), b"\x81\x06answer");
+    server.ends_with(FrameError::ReservedBits(0b101), 1002);
+}
+
+#[test]
+fn what_came_before_the_end_of_the_stream_is_reported() {
+    let mut server = Server::new().receives(&[text("one"), text("two"), vec![0x81]].concat());
+    server.connection.handle_end();
+    assert_eq!(server.connection.state(), State::Closed);
+    assert_eq!(server.connection.send(server.now, Opcode::Text, b"x"), Err(SendError::Closed));
+    let ended = Event::Ended(Ended::StreamEnded);
+    assert_eq!(server.events(), [message(Opcode::Text, b"one"), message(Opcode::Text, b"two"), ended]);
+
+    let mut server = Server::new().receives(&[text("one"), frame(true, Opcode::Close, b"\x03\xe8")].concat());
+    server.connection.handle_end();
+    assert_eq!(server.events(), [message(Opcode::Text, b"one"), Event::Ended(Ended::ByPeer(b"\x03\xe8".to_vec()))]);
+}
+
+#[test]
+fn a_close_frame_behind_an_unread_message_ends_our_own_closing() {
+    let mut server = Server::new().receives(&[text("unread"), text("x"), frame(true, Opcode::Close, b"")].concat());
+    server.connection.close(server.now, CloseCode::NORMAL);
+    server.sends();
+    assert_eq!(server.connection.state(), State::Closed);
 }
 
 #[test]
