@@ -27,7 +27,8 @@ fn messages(criterion: &mut Criterion) {
         let now = Instant::now();
         let mut server = Connection::server(now, Config::default());
         let mut wire = Vec::new();
-        Header { fin: true, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: len as u64 }.write(&mut wire);
+        Header { fin: true, compressed: false, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: len as u64 }
+            .write(&mut wire);
         let mut payload = vec![b'x'; len];
         mask::apply(KEY, 0, &mut payload);
         wire.extend_from_slice(&payload);

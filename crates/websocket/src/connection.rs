@@ -6,9 +6,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::close::{CloseCode, CloseFrame};
+use crate::deflate::Deflate;
 use crate::error::{FrameError, SendError};
 use crate::frame::{MAX_CONTROL_LEN, Opcode};
 use crate::output::Output;
+use crate::rate::Rate;
 use crate::receiver::{Incoming, Message, Peer, Reassembly, Receiver};
 
 /// What a connection puts up with.
@@ -16,6 +18,8 @@ use crate::receiver::{Incoming, Message, Peer, Reassembly, Receiver};
 pub struct Config {
     /// The longest message, or fragment if fragments are not joined, that is taken; beyond it 1009.
     pub max_message_len: usize,
+    /// Messages may be compressed: what the handshake agreed on.
+    pub deflate: Option<Deflate>,
     /// How much output may wait for a peer that does not take it; beyond it 1013. One frame always may.
     pub max_queued_output: usize,
     /// How long a frame may wait to be written.
@@ -26,17 +30,24 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// How long a closing handshake may take.
     pub close_timeout: Duration,
+    /// The first message has to be there within this time; else 1008.
+    pub first_message_timeout: Option<Duration>,
+    /// How many messages and control frames a second are taken, on average over ten seconds; beyond it 1008.
+    pub max_messages_per_second: Option<u32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_message_len: 64 * 1024,
+            deflate: None,
             max_queued_output: 256 * 1024,
             write_timeout: Duration::from_secs(30),
             ping_after: Some(Duration::from_secs(30)),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(1),
+            first_message_timeout: None,
+            max_messages_per_second: None,
         }
     }
 }
@@ -69,6 +80,10 @@ pub enum Ended {
     PeerSilent,
     /// The peer does not take what is sent to it: too much waits, or has waited too long.
     PeerNotReading,
+    /// The peer has not said anything in the time that it had for its first message.
+    NoMessage,
+    /// The peer says more than it may.
+    TooManyMessages,
 }
 
 impl fmt::Display for Ended {
@@ -83,6 +98,8 @@ impl fmt::Display for Ended {
             Self::StreamEnded => f.write_str("the stream ended"),
             Self::PeerSilent => f.write_str("the peer is silent"),
             Self::PeerNotReading => f.write_str("the peer does not take what is sent"),
+            Self::NoMessage => f.write_str("no message in the time for the first"),
+            Self::TooManyMessages => f.write_str("too many messages a second"),
         }
     }
 }
@@ -113,6 +130,10 @@ pub struct Connection {
     /// When to send a PING, or with `ping_sent` when to give up.
     idle: Option<Instant>,
     ping_sent: bool,
+    /// When the first message has to be there, until it is.
+    first_message: Option<Instant>,
+    rate: Option<Rate>,
+    ended: Option<Ended>,
     masking_keys: Option<MaskingKeys>,
 }
 
@@ -153,13 +174,16 @@ impl Connection {
 
     fn new(now: Instant, config: Config, peer: Peer, masking_keys: Option<MaskingKeys>) -> Self {
         Self {
-            receiver: Receiver::new(peer, config.max_message_len),
+            receiver: Receiver::new(peer, config.max_message_len, config.deflate.is_some()),
             input: Input::default(),
             output: Output::default(),
             events: VecDeque::new(),
             phase: Phase::Open,
             idle: config.ping_after.map(|after| now + after),
             ping_sent: false,
+            first_message: config.first_message_timeout.map(|timeout| now + timeout),
+            rate: config.max_messages_per_second.map(|most| Rate::new(now, most)),
+            ended: None,
             masking_keys,
             config,
         }
@@ -181,7 +205,10 @@ impl Connection {
     pub fn handle_end(&mut self) {
         match self.phase {
             Phase::Open if self.input.is_empty() => self.end(Phase::Done, Ended::StreamEnded),
-            Phase::Open => self.phase = Phase::HungUp,
+            Phase::Open => {
+                self.phase = Phase::HungUp;
+                self.ended = Some(Ended::StreamEnded);
+            }
             Phase::HungUp => {}
             _ => self.phase = Phase::Done,
         }
@@ -192,6 +219,7 @@ impl Connection {
         match self.phase {
             Phase::Open => {
                 self.check_write_deadline(now);
+                self.check_first_message(now);
                 self.check_idle(now);
             }
             Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
@@ -206,7 +234,7 @@ impl Connection {
     /// When `handle_timeout` next has something to do. May change after any other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open => self.idle.into_iter().chain(self.write_deadline()).min(),
+            Phase::Open => [self.idle, self.first_message, self.write_deadline()].into_iter().flatten().min(),
             Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
                 Some(deadline)
             }
@@ -240,8 +268,7 @@ impl Connection {
             }
         }
         if self.events.is_empty() && self.phase == Phase::HungUp {
-            self.phase = Phase::Done;
-            return Some(Event::Ended(Ended::StreamEnded));
+            self.end(Phase::Done, Ended::StreamEnded);
         }
         self.events.pop_front()
     }
@@ -289,6 +316,21 @@ impl Connection {
         self.config.write_timeout = timeout;
     }
 
+    /// Why it ended, if it has: the same that the last event tells, which may be behind others.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// How much waits to be written.
+    pub fn queued_output(&self) -> usize {
+        self.output.queued()
+    }
+
+    /// How messages are compressed, if they are.
+    pub fn deflate(&self) -> Option<Deflate> {
+        self.config.deflate
+    }
+
     /// What the stream is still needed for.
     pub fn state(&self) -> State {
         match self.phase {
@@ -319,6 +361,12 @@ impl Connection {
         if !matches!(self.phase, Phase::Open | Phase::HungUp) {
             // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
             return;
+        }
+        if self.rate.as_mut().is_some_and(|rate| !rate.allow(now)) {
+            return self.fail(now, CloseCode::POLICY_VIOLATION, Ended::TooManyMessages);
+        }
+        if matches!(incoming, Incoming::Message(_)) {
+            self.first_message = None;
         }
         match incoming {
             Incoming::Message(message) => self.events.push_back(Event::Message(message)),
@@ -365,6 +413,7 @@ impl Connection {
 
     fn end(&mut self, phase: Phase, why: Ended) {
         if matches!(self.phase, Phase::Open | Phase::HungUp) {
+            self.ended = Some(why.clone());
             self.events.push_back(Event::Ended(why));
         }
         self.phase = phase;
@@ -390,7 +439,7 @@ impl Connection {
 
     fn push(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) {
         let masking_key = self.masking_keys.as_mut().map(|next| next());
-        self.output.push(now, opcode, masking_key, payload);
+        self.output.push(now, opcode, masking_key, self.config.deflate, payload);
     }
 
     fn heard(&mut self, now: Instant) {
@@ -406,6 +455,17 @@ impl Connection {
         if self.write_deadline().is_some_and(|deadline| now >= deadline) {
             // A Close frame would wait behind what already does not get through.
             self.end(Phase::Done, Ended::PeerNotReading);
+        }
+    }
+
+    fn check_first_message(&mut self, now: Instant) {
+        let is_late = self.first_message.is_some_and(|deadline| now >= deadline);
+        if is_late && self.phase == Phase::Open {
+            self.first_message = None;
+            // It may be here and unread: not the peer's fault.
+            if !self.has_event() {
+                self.fail(now, CloseCode::POLICY_VIOLATION, Ended::NoMessage);
+            }
         }
     }
 

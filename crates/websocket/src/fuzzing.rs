@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::frame::Header;
 use crate::handshake::Request;
-use crate::{Config, Connection, Event, Opcode, State};
+use crate::{Config, Connection, Deflate, Event, Opcode, State};
 
 /// A header is read the same as it was written, and is as long as its beginning says.
 pub fn frame_header(wire: &[u8]) {
@@ -21,6 +21,7 @@ pub fn handshake(request: &[u8]) {
     let headers = || text.lines().filter_map(|line| line.split_once(':'));
     match Request::new(true, headers()).accept(|name| name.eq_ignore_ascii_case("sip")) {
         Ok(accepted) => {
+            let accepted = accepted.with_deflate();
             assert!(accepted.protocol.eq_ignore_ascii_case("sip"));
             assert_eq!(accepted.response().matches("\r\n\r\n").count(), 1);
         }
@@ -30,7 +31,8 @@ pub fn handshake(request: &[u8]) {
 
 /// A server under a list of operations: a byte that says what happens, and a length for those that want bytes.
 pub fn connection(operations: &[u8]) {
-    let config = Config { max_message_len: 300, max_queued_output: 400, ..Config::default() };
+    let deflate = operations.first().filter(|first| *first & 1 == 1).map(|_| Deflate::default());
+    let config = Config { max_message_len: 300, max_queued_output: 400, deflate, ..Config::default() };
     let (mut now, max_len) = (Instant::now(), config.max_message_len);
     let mut server = Connection::server(now, config);
     let mut ended = false;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::deflate::Deflate;
 use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
 use crate::mask;
 
@@ -24,9 +25,20 @@ struct Frame {
 
 impl Output {
     /// Queues one whole frame (we never fragment).
-    pub(crate) fn push(&mut self, now: Instant, opcode: Opcode, masking_key: Option<[u8; 4]>, payload: &[u8]) {
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        opcode: Opcode,
+        masking_key: Option<[u8; 4]>,
+        deflate: Option<Deflate>,
+        payload: &[u8],
+    ) {
+        let deflate = deflate.filter(|_| !opcode.is_control());
+        let compressed = deflate.and_then(|deflate| deflate.compress(payload));
+        let payload = compressed.as_deref().unwrap_or(payload);
         let mut bytes = Vec::with_capacity(MAX_HEADER_LEN + payload.len());
-        Header { fin: true, opcode, masking_key, payload_len: payload.len() as u64 }.write(&mut bytes);
+        let payload_len = payload.len() as u64;
+        Header { fin: true, compressed: compressed.is_some(), opcode, masking_key, payload_len }.write(&mut bytes);
         let header_len = bytes.len();
         bytes.extend_from_slice(payload);
         if let Some(key) = masking_key {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use websocket::frame::Header;
 use websocket::{
-    CloseCode, Config, Connection, Ended, Event, FrameError, Message, Opcode, Reassembly, SendError, State,
+    CloseCode, Config, Connection, Deflate, Ended, Event, FrameError, Message, Opcode, Reassembly, SendError, State,
 };
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -17,7 +17,8 @@ fn config() -> Config {
 /// One masked frame of a client.
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
-    Header { fin, opcode, masking_key: Some(KEY), payload_len: payload.len() as u64 }.write(&mut wire);
+    Header { fin, compressed: false, opcode, masking_key: Some(KEY), payload_len: payload.len() as u64 }
+        .write(&mut wire);
     let start = wire.len();
     wire.extend_from_slice(payload);
     websocket::mask::apply(KEY, 0, &mut wire[start..]);
@@ -149,7 +150,8 @@ fn section_8_1_text_is_utf8_as_a_whole() {
 #[test]
 fn section_10_4_a_message_too_big_ends_with_at_its_header() {
     let mut header = Vec::new();
-    let declared = Header { fin: true, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: 1 << 40 };
+    let declared =
+        Header { fin: true, compressed: false, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: 1 << 40 };
     declared.write(&mut header);
     Server::new().receives(&header).ends_with(FrameError::TooBig { len: 1 << 40, max: 1000 }, 1009);
     let fragments = [frame(false, Opcode::Text, &[b'x'; 600]), frame(true, Opcode::Continuation, &[b'x'; 401])];
@@ -319,6 +321,95 @@ fn a_silent_peer_is_asked_and_then_given_up() {
     assert_eq!(alive.sends(), b"\x89\x09keepalive");
     alive.waits(Duration::from_secs(20));
     assert_eq!((alive.connection.state(), alive.events()), (State::Closed, vec![Event::Ended(Ended::PeerSilent)]));
+}
+
+#[test]
+fn whoever_connects_says_something_in_time() {
+    let strict = Config { first_message_timeout: Some(Duration::from_secs(5)), ..config() };
+    let mut server = Server::with(strict.clone()).receives(&frame(true, Opcode::Ping, b""));
+    assert_eq!(server.connection.poll_timeout(), Some(server.start + Duration::from_secs(5)));
+    server.events();
+    server.sends();
+    server.waits(Duration::from_secs(5));
+    assert_eq!(server.events(), [Event::Ended(Ended::NoMessage)]);
+    assert_eq!(server.sends(), [0x88, 2, 0x03, 0xf0], "1008");
+
+    let mut server = Server::with(strict.clone()).receives(&text("REGISTER"));
+    assert_eq!(server.events().len(), 1);
+    server.waits(Duration::from_secs(6));
+    assert_eq!(server.connection.state(), State::Open);
+
+    let mut server = Server::with(strict).receives(&[frame(true, Opcode::Pong, b""), text("unread")].concat());
+    server.waits(Duration::from_secs(6));
+    assert_eq!(server.connection.state(), State::Open, "nobody has read it, but it is here");
+}
+
+#[test]
+fn a_flood_is_ended_with_1008() {
+    let limited = Config { max_messages_per_second: Some(2), ..config() };
+    let flood: Vec<u8> = (0..30).flat_map(|_| text("x")).collect();
+    let mut server = Server::with(limited).receives(&flood);
+    let events = server.events();
+    assert_eq!((events.len(), events.last()), (21, Some(&Event::Ended(Ended::TooManyMessages))));
+    assert_eq!(server.sends(), [0x88, 2, 0x03, 0xf0]);
+}
+
+/// "Hello" of RFC 7692 §7.2.3.1, in one masked frame.
+fn compressed_hello() -> Vec<u8> {
+    let mut wire = frame(true, Opcode::Text, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    wire[0] |= 0x40;
+    wire
+}
+
+#[test]
+fn rfc_7692_section_7_2_3_messages_are_decompressed() {
+    let with = || Server::with(Config { deflate: Some(Deflate::default()), ..config() });
+    let mut server = with().receives(&[compressed_hello(), text("plain"), compressed_hello()].concat());
+    let hello = message(Opcode::Text, b"Hello");
+    assert_eq!(server.events(), [hello.clone(), message(Opcode::Text, b"plain"), hello.clone()]);
+    // §7.2.3.1: in two frames, of which the first says so; a PING may come between them.
+    let mut first = frame(false, Opcode::Text, &[0xf2, 0x48, 0xcd]);
+    first[0] |= 0x40;
+    let rest = frame(true, Opcode::Continuation, &[0xc9, 0xc9, 0x07, 0x00]);
+    let mut server = with().receives(&[first, frame(true, Opcode::Ping, b""), rest].concat());
+    assert_eq!(server.events(), [Event::Ping(vec![]), hello]);
+}
+
+#[test]
+fn rfc_7692_section_6_what_cannot_be_decompressed_ends_it() {
+    let with =
+        |max_message_len| Server::with(Config { deflate: Some(Deflate::default()), max_message_len, ..config() });
+    let rsv1 = |mut wire: Vec<u8>| {
+        wire[0] |= 0x40;
+        wire
+    };
+    Server::new().receives(&compressed_hello()).ends_with(FrameError::ReservedBits(0b100), 1002);
+    with(1000).receives(&rsv1(frame(true, Opcode::Text, &[0xff; 9]))).ends_with(FrameError::Deflate, 1007);
+    with(1000).receives(&rsv1(frame(true, Opcode::Ping, b""))).ends_with(FrameError::ReservedBits(0b100), 1002);
+    with(4).receives(&compressed_hello()).ends_with(FrameError::TooBig { len: 5, max: 4 }, 1009);
+    // §7.2.2 does not exempt text from being UTF-8: 0xff in a stored block.
+    let not_text = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00];
+    with(1000).receives(&rsv1(frame(true, Opcode::Text, &not_text))).ends_with(FrameError::NotUtf8, 1007);
+}
+
+#[test]
+fn rfc_7692_two_that_agreed_understand_each_other() {
+    let now = Instant::now();
+    let agreed = Config { deflate: Some(Deflate::default()), max_message_len: 100_000, ..Config::default() };
+    let mut client = Connection::client(now, agreed.clone(), Box::new(|| KEY));
+    let mut server = Server::with(agreed);
+    let sip = "Via: SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bK56sdasks\r\n".repeat(100);
+    client.send(now, Opcode::Text, sip.as_bytes()).unwrap();
+    client.send(now, Opcode::Text, b"short").unwrap();
+    let mut sent = 0;
+    while let Some(front) = client.poll_transmit() {
+        let len = front.len();
+        sent += len;
+        server.connection.handle_data(now, front);
+        client.handle_transmitted(len);
+    }
+    assert_eq!(server.events(), [message(Opcode::Text, sip.as_bytes()), message(Opcode::Text, b"short")]);
+    assert!(sent < sip.len() / 10, "{sent}");
 }
 
 #[test]
