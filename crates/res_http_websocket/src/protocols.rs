@@ -15,6 +15,7 @@ pub type Callback = unsafe extern "C" fn(*mut sys::ast_websocket, *mut sys::ast_
 pub struct Protocol {
     name: String,
     callback: Callback,
+    is_ours: bool,
     running: Mutex<Calls>,
     returned: Condvar,
 }
@@ -49,8 +50,8 @@ impl Protocols {
         if entries.iter().any(|entry| entry.protocol.is_called(name)) {
             return false;
         }
-        let protocol =
-            Protocol { name: name.to_owned(), callback, running: Mutex::default(), returned: Condvar::new() };
+        let (name, is_ours) = (name.to_owned(), in_use.is_none());
+        let protocol = Protocol { name, callback, is_ours, running: Mutex::default(), returned: Condvar::new() };
         entries.push(Entry { protocol: Arc::new(protocol), _in_use: in_use });
         true
     }
@@ -80,6 +81,11 @@ impl Protocols {
 impl Protocol {
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// `echo`, and not another module's.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     pub fn callback(&self) -> Callback {

@@ -104,6 +104,22 @@ impl fmt::Display for Ended {
     }
 }
 
+impl Ended {
+    /// In a word or two, to count by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ByPeer(_) => "closed by the peer",
+            Self::ByUs(_) => "closed here",
+            Self::Broken(_) => "protocol broken",
+            Self::StreamEnded => "stream ended",
+            Self::PeerSilent => "silent",
+            Self::PeerNotReading => "not reading",
+            Self::NoMessage => "no message",
+            Self::TooManyMessages => "too many messages",
+        }
+    }
+}
+
 /// What the stream is still needed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {

@@ -26,6 +26,9 @@ pub struct Request<'a> {
     version: Option<&'a str>,
     protocols: Vec<&'a str>,
     extensions: Vec<&'a str>,
+    origin: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    forwarded_for: Vec<&'a str>,
     /// A header came twice that may come once.
     doubled: bool,
 }
@@ -77,6 +80,18 @@ pub enum Refusal {
     /// Nobody to hand the session to.
     #[error("none of the subprotocols that it asks for is registered")]
     UnknownProtocol,
+    /// RFC 6455 §10.2.
+    #[error("its Origin is not allowed")]
+    Origin,
+    /// A limit of ours.
+    #[error("too many sessions of this address")]
+    TooManyOfAddress,
+    /// A limit of ours.
+    #[error("too many sessions")]
+    TooManySessions,
+    /// The process needs what is left for calls, and its server to go on accepting.
+    #[error("too few descriptors are left")]
+    Descriptors,
 }
 
 impl<'a> Request<'a> {
@@ -120,6 +135,21 @@ impl<'a> Request<'a> {
         Ok(Accepted { protocol, version, deflate: None, key, offers })
     }
 
+    /// The page that asks, if it is one (RFC 6455 §10.2).
+    pub fn origin(&self) -> Option<&'a str> {
+        self.origin
+    }
+
+    /// The browser, as it calls itself.
+    pub fn user_agent(&self) -> Option<&'a str> {
+        self.user_agent
+    }
+
+    /// What proxies say about who asks, for [`crate::forwarded::client_address`].
+    pub fn forwarded_for(&self) -> impl DoubleEndedIterator<Item = &'a str> + '_ {
+        self.forwarded_for.iter().copied()
+    }
+
     fn add(&mut self, name: &str, value: &'a str) {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
         if is("Host") {
@@ -136,6 +166,12 @@ impl<'a> Request<'a> {
             self.protocols.extend(list(value));
         } else if is("Sec-WebSocket-Extensions") {
             self.extensions.push(value);
+        } else if is("Origin") {
+            self.origin = Some(value);
+        } else if is("User-Agent") {
+            self.user_agent = Some(value);
+        } else if is("X-Forwarded-For") {
+            self.forwarded_for.push(value);
         }
     }
 }
@@ -166,11 +202,32 @@ impl Accepted<'_> {
 }
 
 impl Refusal {
+    /// In a word or two, to count by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::NoUpgrade | Self::NoConnectionUpgrade => "upgrade",
+            Self::NoHost => "host",
+            Self::Key => "key",
+            Self::Doubled => "doubled header",
+            Self::Extensions => "extensions",
+            Self::Version => "version",
+            Self::NoProtocol | Self::UnknownProtocol => "protocol",
+            Self::Origin => "origin",
+            Self::TooManyOfAddress => "sessions of an address",
+            Self::TooManySessions => "sessions",
+            Self::Descriptors => "descriptors",
+        }
+    }
+
     /// The answer to send. The version list goes along as the host's own module sends it, whatever is wrong.
     pub fn response(&self) -> String {
         let (status, upgrade) = match self {
             Self::Method => ("501 Not Implemented", ""),
             Self::NoUpgrade | Self::Version => ("426 Upgrade Required", "Upgrade: websocket\r\n"),
+            Self::Origin => ("403 Forbidden", ""),
+            Self::TooManyOfAddress => ("429 Too Many Requests", ""),
+            Self::TooManySessions | Self::Descriptors => ("503 Service Unavailable", ""),
             _ => ("400 Bad Request", ""),
         };
         let connection = if upgrade.is_empty() { "close" } else { "Upgrade, close" };
@@ -300,6 +357,27 @@ mod tests {
         let more = [("sec-websocket-protocol", "sip")];
         let request = Request::new(true, SECTION_1_2.into_iter().chain(more));
         assert_eq!(request.accept(|name| name == "sip").map(|accepted| accepted.protocol), Ok("sip"));
+    }
+
+    #[test]
+    fn section_4_2_2_refusals_are_http_answers() {
+        for (refusal, status) in [
+            (Refusal::Origin, "403 Forbidden"),
+            (Refusal::TooManyOfAddress, "429 Too Many Requests"),
+            (Refusal::TooManySessions, "503 Service Unavailable"),
+            (Refusal::Descriptors, "503 Service Unavailable"),
+            (Refusal::Key, "400 Bad Request"),
+        ] {
+            assert!(refusal.response().starts_with(&format!("HTTP/1.1 {status}\r\n")), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn section_4_1_the_headers_about_who_asks() {
+        let more = [("origin", "https://phone.example"), ("X-Forwarded-For", "a, b"), ("x-forwarded-for", "c")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(more).chain([("User-Agent", "Mozilla")]));
+        assert_eq!((request.origin(), request.user_agent()), (Some("https://phone.example"), Some("Mozilla")));
+        assert_eq!(request.forwarded_for().collect::<Vec<_>>(), ["a, b", "c"]);
     }
 
     #[test]
