@@ -172,10 +172,9 @@ impl Session {
             report::show(Way::To, self, opcode, payload);
         }
         self.locked(|state, now| {
-            let sent = match state.connection.send(now, opcode, payload) {
-                // RFC 7118 §5.1: a SIP message that is not UTF-8 as a whole travels as binary.
-                Err(SendError::NotUtf8) => state.connection.send(now, Opcode::Binary, payload),
-                sent => sent,
+            let sent = match opcode {
+                Opcode::Text => state.connection.send_text_or_binary(now, payload),
+                opcode => state.connection.send(now, opcode, payload),
             };
             if sent.is_ok() {
                 state.traffic.count_out(payload.len());

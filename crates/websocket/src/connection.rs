@@ -310,6 +310,12 @@ impl Connection {
         self.queue(now, opcode, payload)
     }
 
+    /// Queues one message as text if it is UTF-8 as a whole, else as binary: a SIP message may be either (RFC 7118 §4.2).
+    pub fn send_text_or_binary(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendError> {
+        let opcode = if std::str::from_utf8(payload).is_ok() { Opcode::Text } else { Opcode::Binary };
+        self.send(now, opcode, payload)
+    }
+
     /// Starts the closing handshake (RFC 6455 §7.1.2). Nothing is sent after it, nothing received is reported.
     pub fn close(&mut self, now: Instant, code: CloseCode) {
         if self.phase == Phase::Open {

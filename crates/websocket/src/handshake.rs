@@ -289,6 +289,16 @@ mod tests {
         assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(response.contains("\r\nSec-WebSocket-Protocol: superchat\r\n"));
         assert!(response.ends_with("\r\n\r\n"));
+        // Section 11.3.4: once, and only what was asked for.
+        assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), 1);
+    }
+
+    #[test]
+    fn rfc_7118_section_4_1_sip_is_answered_with_sip() {
+        let asked = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Sec-WebSocket-Protocol");
+        let request = Request::new(true, asked.chain([("Sec-WebSocket-Protocol", "xmpp, sip")]));
+        let response = request.accept(|name| name == "sip").unwrap().response();
+        assert!(response.contains("\r\nSec-WebSocket-Protocol: sip\r\n"), "{response}");
     }
 
     #[test]

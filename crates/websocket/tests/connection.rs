@@ -432,6 +432,70 @@ fn what_we_send_is_checked() {
 }
 
 #[test]
+fn section_5_1_and_5_3_a_server_never_masks_and_a_client_takes_a_fresh_key_for_each_frame() {
+    let mut server = Server::new();
+    server.connection.send(server.now, Opcode::Text, &[b'x'; 200]).unwrap();
+    server.connection.close(server.now, CloseCode::NORMAL);
+    let sent = server.sends();
+    assert_eq!((sent[1], sent[205]), (126, 2), "the bit above the length is not set");
+    let mut next = 0;
+    let keys = move || {
+        next += 1;
+        [next; 4]
+    };
+    let now = Instant::now();
+    let mut client = Connection::client(now, config(), Box::new(keys));
+    client.send(now, Opcode::Text, b"\0").unwrap();
+    client.send(now, Opcode::Ping, b"\0").unwrap();
+    let mut wire = Vec::new();
+    while let Some(front) = client.poll_transmit() {
+        wire.extend_from_slice(front);
+        let len = front.len();
+        client.handle_transmitted(len);
+    }
+    assert_eq!(wire, [0x81, 0x81, 1, 1, 1, 1, 1, 0x89, 0x81, 2, 2, 2, 2, 2]);
+}
+
+#[test]
+fn section_5_5_3_a_pong_is_the_same_as_its_ping_and_is_not_answered() {
+    let longest: Vec<u8> = (0..125).collect();
+    let mut server = Server::new().receives(&frame(true, Opcode::Ping, &longest));
+    assert_eq!(server.sends(), [&[0x8a, 125][..], &longest].concat());
+    server.events();
+    let mut server = server.receives(&frame(true, Opcode::Pong, b"heartbeat"));
+    assert_eq!((server.events(), server.sends()), (vec![Event::Pong(b"heartbeat".to_vec())], vec![]));
+}
+
+#[test]
+fn section_7_1_7_nothing_is_processed_after_failing() {
+    let mut server = Server::new().receives(&[vec![0xb1, 0x80], text("late"), frame(true, Opcode::Ping, b"")].concat());
+    assert_eq!(server.events(), [Event::Ended(Ended::Broken(FrameError::ReservedBits(0b011)))]);
+    let mut server = server.receives(&[text("later"), frame(true, Opcode::Close, b"")].concat());
+    assert_eq!((server.events(), server.sends()), (vec![], vec![0x88, 2, 0x03, 0xea]));
+}
+
+#[test]
+fn rfc_7118_section_4_2_both_kinds_of_messages_are_taken_and_what_is_not_utf8_is_sent_as_binary() {
+    let wire = [text("SIP"), frame(true, Opcode::Binary, b"SIP \xff")].concat();
+    let mut server = Server::new().receives(&wire);
+    assert_eq!(server.events(), [message(Opcode::Text, b"SIP"), message(Opcode::Binary, b"SIP \xff")]);
+    server.connection.send_text_or_binary(server.now, "κ".as_bytes()).unwrap();
+    server.connection.send_text_or_binary(server.now, b"x\xff").unwrap();
+    assert_eq!(server.sends(), b"\x81\x02\xce\xba\x82\x02x\xff");
+}
+
+#[test]
+fn rfc_7118_section_5_1_a_sip_message_is_one_websocket_message_however_it_is_fragmented() {
+    let sip = "REGISTER sip:example.com SIP/2.0\r\n\r\n";
+    let (head, tail) = sip.as_bytes().split_at(7);
+    let wire = [frame(false, Opcode::Text, head), frame(true, Opcode::Continuation, tail), text(sip)].concat();
+    let mut server = Server::new().receives(&wire);
+    assert_eq!(server.events(), [message(Opcode::Text, sip.as_bytes()), message(Opcode::Text, sip.as_bytes())]);
+    server.connection.send(server.now, Opcode::Text, sip.as_bytes()).unwrap();
+    assert_eq!(server.sends().first(), Some(&0x81), "what we send is never fragmented");
+}
+
+#[test]
 fn a_client_and_a_server_understand_each_other() {
     let now = Instant::now();
     let mut client = Connection::client(now, config(), Box::new(|| KEY));
