@@ -12,6 +12,9 @@
 //!                                   websocket::Connection + stream
 //! ```
 //!
+//! `settings` is `websocket.conf`, `admission` who gets in by it, `report` and `counters` what the log, managers and the
+//! console (`cli`) are told.
+//!
 //! Nobody waits under that lock: the stream answers at once, and what it does not take is left to the driver.
 
 mod accept;
