@@ -36,6 +36,11 @@ pub struct Pbx {
 
 impl Pbx {
     pub fn start(name: &str, whose: Whose, websocket_conf: &str) -> Result<Self> {
+        Self::start_with(name, whose, websocket_conf, "")
+    }
+
+    /// The same with more lines in `asterisk.conf`.
+    pub fn start_with(name: &str, whose: Whose, websocket_conf: &str, asterisk_conf: &str) -> Result<Self> {
         let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))??;
         let home = Home::create(&directory().join(name))?;
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
@@ -69,6 +74,8 @@ impl Pbx {
             "[modules]\nautoload = no\nload => res_http_websocket.so\nload => chan_sip.so\nload => pbx_config.so\n",
         )?;
         home.configure("websocket.conf", websocket_conf)?;
+        let directories = fs::read_to_string(home.etc().join("asterisk.conf"))?;
+        home.configure("asterisk.conf", &format!("{directories}{asterisk_conf}"))?;
         Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ws, wss, sip })
     }
 
