@@ -43,7 +43,8 @@ fn upgrade(running: &Arc<Running>, request: Request<'_>) -> Result<(), ()> {
     let connection = request.remote_address();
     let address = connection.map(|connection| {
         let client = client_address(connection.ip(), asked.forwarded_for(), &settings.trusted_proxies);
-        SocketAddr::new(client, connection.port())
+        // As the socket has it, and the original shows it, unless somebody else is meant.
+        if client == connection.ip().to_canonical() { connection } else { SocketAddr::new(client, connection.port()) }
     });
     let client = Client {
         address,

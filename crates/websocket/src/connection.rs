@@ -429,7 +429,9 @@ impl Connection {
         }
         self.output.drop_waiting();
         self.push(now, Opcode::Close, &code.get().to_be_bytes());
-        let deadline = now + self.config.close_timeout;
+        // A client leaves the end of the stream to the server (RFC 6455 §7.1.1), and over TLS it sees none before we close:
+        // sooner than one that is as patient as we are gives up.
+        let deadline = now + self.config.close_timeout / 4;
         self.end(Phase::Failing { deadline }, why);
     }
 

@@ -1,10 +1,13 @@
 //! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of
 //! the crate is broken.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::forwarded::client_address;
 use crate::frame::Header;
 use crate::handshake::Request;
+use crate::origin::AllowedOrigin;
 use crate::{Config, Connection, Deflate, Event, Opcode, State};
 
 /// A header is read the same as it was written, and is as long as its beginning says.
@@ -15,11 +18,18 @@ pub fn frame_header(wire: &[u8]) {
     assert_eq!(wire.get(..Header::len_from(wire)), Some(again.as_slice()));
 }
 
-/// Headers as lines of `name: value`. What is answered names only what was asked for.
+/// Headers as lines of `name: value`. What is answered names only what was asked for, an origin that was read is read
+/// again the same, and nobody is believed about addresses who is not trusted.
 pub fn handshake(request: &[u8]) {
     let Ok(text) = std::str::from_utf8(request) else { return };
     let headers = || text.lines().filter_map(|line| line.split_once(':'));
-    match Request::new(true, headers()).accept(|name| name.eq_ignore_ascii_case("sip")) {
+    let request = Request::new(true, headers());
+    if let Some(allowed) = request.origin().and_then(AllowedOrigin::parse) {
+        assert_eq!(AllowedOrigin::parse(&allowed.to_string()), Some(allowed));
+    }
+    let peer = IpAddr::from([192, 0, 2, 1]);
+    assert_eq!(client_address(peer, request.forwarded_for(), &[]), peer);
+    match request.accept(|name| name.eq_ignore_ascii_case("sip")) {
         Ok(accepted) => {
             let accepted = accepted.with_deflate();
             assert!(accepted.protocol.eq_ignore_ascii_case("sip"));

@@ -467,6 +467,15 @@ fn section_5_5_3_a_pong_is_the_same_as_its_ping_and_is_not_answered() {
 }
 
 #[test]
+fn section_7_1_1_the_server_ends_the_stream_before_a_client_gives_up_waiting_for_it() {
+    let mut server = Server::new().receives(&[0x83, 0x80]);
+    server.sends();
+    assert_eq!(server.connection.state(), State::Draining);
+    server.waits(config().close_timeout / 4);
+    assert_eq!(server.connection.state(), State::Closed);
+}
+
+#[test]
 fn section_7_1_7_nothing_is_processed_after_failing() {
     let mut server = Server::new().receives(&[vec![0xb1, 0x80], text("late"), frame(true, Opcode::Ping, b"")].concat());
     assert_eq!(server.events(), [Event::Ended(Ended::Broken(FrameError::ReservedBits(0b011)))]);

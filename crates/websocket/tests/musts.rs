@@ -46,6 +46,11 @@ const MUSTS: &[(&str, &str, &str)] = &[
     ("5.6", "a text message is UTF-8 as a whole", "section_8_1_text_is_utf8_as_a_whole"),
     ("6.1", "data is sent in the state OPEN only", "nothing_is_said_or_heard_after_a_close_frame"),
     ("6.2", "data is unmasked and joined", "section_5_7_masked_hello"),
+    (
+        "7.1.1",
+        "the server ends the stream first",
+        "section_7_1_1_the_server_ends_the_stream_before_a_client_gives_up_waiting_for_it",
+    ),
     ("7.1.2", "who starts closing sends a Close", "section_7_1_2_we_close"),
     ("7.1.7", "nothing is processed after failing", "section_7_1_7_nothing_is_processed_after_failing"),
     ("7.4.1", "1004, 1005, 1006 and 1015 are never on the wire", "section_7_4_codes_that_may_be_sent"),

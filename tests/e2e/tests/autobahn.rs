@@ -21,12 +21,23 @@ const WEBSOCKET_CONF: &str = "[general]\nechomaxmessagesize = 16777216\ncompress
 #[test]
 #[ignore = "twenty minutes, and Autobahn's test suite"]
 fn autobahn_says_what_it_said_before() -> Result {
-    let wstest = std::env::var_os("WSTEST").ok_or_else(|| Failure::new("WSTEST names no wstest"))?;
-    let cases = std::env::var("AUTOBAHN_CASES").unwrap_or_else(|_| "*".to_owned());
     let pbx = Pbx::start("autobahn", Whose::Ours, WEBSOCKET_CONF)?;
+    judge(&pbx, &format!("ws://127.0.0.1:{}/ws", pbx.ws), "*")
+}
+
+#[test]
+#[ignore = "a minute, and Autobahn's test suite"]
+fn autobahn_says_the_same_over_tls() -> Result {
+    let pbx = Pbx::start("autobahn-tls", Whose::Ours, WEBSOCKET_CONF)?;
+    judge(&pbx, &format!("wss://127.0.0.1:{}/ws", pbx.wss), "1.* 2.* 3.* 4.* 5.* 6.* 7.* 10.*")
+}
+
+fn judge(pbx: &Pbx, url: &str, cases: &str) -> Result {
+    let wstest = std::env::var_os("WSTEST").ok_or_else(|| Failure::new("WSTEST names no wstest"))?;
+    let cases = std::env::var("AUTOBAHN_CASES").unwrap_or_else(|_| cases.to_owned());
     let root = pbx.asterisk.home().root();
     let (spec, reports) = (root.join("spec.json"), root.join("reports"));
-    let server = json!({ "agent": "ours", "url": format!("ws://127.0.0.1:{}/ws", pbx.ws), "protocols": ["echo"] });
+    let server = json!({ "agent": "ours", "url": url, "protocols": ["echo"] });
     let content = json!({
         "outdir": reports,
         "servers": [server],
