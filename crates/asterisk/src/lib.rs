@@ -12,6 +12,7 @@ pub use asterisk_sys as sys;
 pub mod ao2;
 pub mod cli;
 pub mod config;
+pub mod debug;
 pub mod epoll;
 pub mod fence;
 pub mod format;

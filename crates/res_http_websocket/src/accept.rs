@@ -3,17 +3,19 @@
 use std::ffi::CString;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use asterisk::http::{Handler, Method, Request, Variables};
-use asterisk::limit::RateLimit;
+use asterisk::http::{Handler, Method, Request};
+use websocket::forwarded::client_address;
 use websocket::handshake::{self, Accepted, Refusal};
 use websocket::{CloseCode, Config};
 
+use crate::admission::{Place, check_descriptors};
 use crate::exports::Handle;
 use crate::protocols::{Call, Protocols};
+use crate::report::{self, Peer};
 use crate::running::{Running, running};
-use crate::session::Session;
+use crate::session::{Client, Session};
+use crate::settings::Settings;
 
 pub struct WebSocketUri;
 
@@ -33,67 +35,101 @@ impl Handler for WebSocketUri {
     }
 }
 
-/// Nobody should be able to fill the log by asking wrongly.
-static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
-
 /// A message of chan_sip is copied onto the stack of its thread: at most this part of it.
 const STACK_SHARE: usize = 4;
 
 /// Answers a request with a session of one of `protocols`, or says why not.
 pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'_>) -> Result<(), ()> {
-    let (headers, parameters) = (request.headers(), request.parameters());
-    let peer = request.remote_address();
-    let asked = handshake::Request::new(request.method() == Method::Get, headers.iter());
-    let accepted = asked.accept(|name| protocols.find(name).is_some());
-    let call = accepted.and_then(|accepted| {
-        let call = protocols.find(accepted.protocol).and_then(|protocol| protocol.begin());
-        Ok((call.ok_or(Refusal::UnknownProtocol)?, accepted))
+    let settings = running.settings();
+    let asked = handshake::Request::new(request.method() == Method::Get, request.headers().iter());
+    let connection = request.remote_address();
+    let address = connection.map(|connection| {
+        let client = client_address(connection.ip(), asked.forwarded_for(), &settings.trusted_proxies);
+        // As the socket has it, and the original shows it, unless somebody else is meant.
+        if client == connection.ip().to_canonical() { connection } else { SocketAddr::new(client, connection.port()) }
     });
-    match call {
-        Ok((call, accepted)) => serve(running, request, &call, &accepted, parameters, headers),
+    let client = Client {
+        address,
+        connection,
+        origin: asked.origin().map(str::to_owned),
+        user_agent: asked.user_agent().map(str::to_owned),
+    };
+    match judge(running, protocols, &settings, &asked, &client) {
+        Ok(opening) => serve(running, request, opening, client, &settings),
         Err(refusal) => {
-            if let Some(suppressed) = REFUSALS.allow() {
-                asterisk::warning!("WebSocket: connection from {} refused: {refusal}{}", Peer(peer), more(suppressed));
-            }
+            report::refused(&running.counters, address, asked.origin(), refusal);
             request.respond(refusal.response().as_bytes()).map_err(drop)
         }
     }
 }
 
+/// A request that will be answered with 101.
+struct Opening<'a> {
+    accepted: Accepted<'a>,
+    call: Call,
+    place: Place,
+}
+
+fn judge<'a>(
+    running: &Running,
+    protocols: &Protocols,
+    settings: &Settings,
+    asked: &handshake::Request<'a>,
+    client: &Client,
+) -> Result<Opening<'a>, Refusal> {
+    let accepted = asked.accept(|name| protocols.find(name).is_some())?;
+    let accepted = if settings.compression { accepted.with_deflate() } else { accepted };
+    if settings.allowed_origins.as_ref().is_some_and(|all| !all.iter().any(|one| one.allows(asked.origin()))) {
+        return Err(Refusal::Origin);
+    }
+    check_descriptors(settings.descriptor_reserve)?;
+    let place = running.admission.admit(client.address.map(|address| address.ip()), settings)?;
+    let call = protocols.find(accepted.protocol).and_then(|protocol| protocol.begin());
+    Ok(Opening { accepted, call: call.ok_or(Refusal::UnknownProtocol)?, place })
+}
+
 fn serve(
     running: &Arc<Running>,
     request: Request<'_>,
-    call: &Call,
-    accepted: &Accepted<'_>,
-    parameters: Variables<'_>,
-    headers: Variables<'_>,
+    Opening { accepted, call, place }: Opening<'_>,
+    client: Client,
+    settings: &Settings,
 ) -> Result<(), ()> {
-    let peer = request.remote_address();
+    let (headers, parameters, address) = (request.headers(), request.parameters(), client.address);
     let id = session_id();
     if !call.protocol().admits(&request, &id) {
-        asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{}'", Peer(peer), accepted.protocol);
+        asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{}'", Peer(address), accepted.protocol);
         return request.respond(Refusal::UnknownProtocol.response().as_bytes()).map_err(drop);
     }
     let stream = request.take_over().map_err(drop)?;
     keep_alive(stream.fd());
-    let default = Config::default();
-    let max_message_len = default.max_message_len.min(stack_len() / STACK_SHARE);
-    let config = Config { max_message_len, ..default };
-    let started = Session::start(running, call.protocol().clone(), stream, config, accepted.response().as_bytes());
-    let handle =
-        started.and_then(|session| Handle::new(session, id).ok_or_else(|| std::io::ErrorKind::OutOfMemory.into()));
-    let handle = handle.map_err(|error| asterisk::error!("WebSocket: connection from {}: {error}", Peer(peer)))?;
+    let max_message_len = match call.protocol().is_ours() {
+        true => settings.echo_max_message_len,
+        false => settings.max_message_len.min(stack_len() / STACK_SHARE),
+    };
+    let config = Config {
+        max_message_len,
+        deflate: accepted.deflate,
+        max_queued_output: settings.max_queued_output,
+        ping_after: settings.ping_after,
+        pong_timeout: settings.pong_timeout,
+        first_message_timeout: settings.first_message_timeout,
+        max_messages_per_second: settings.max_messages_per_second,
+        ..Config::default()
+    };
+    let (protocol, greeting) = (call.protocol().clone(), accepted.response());
+    let started = Session::start(running, protocol, stream, (client, place), config, greeting.as_bytes());
+    let session = started.map_err(|error| asterisk::error!("WebSocket: connection from {}: {error}", Peer(address)))?;
+    report::accepted(&running.counters, &session, accepted.version);
     if call.protocol().is_closed() {
         // Whoever ends its sessions may have looked before this one was there.
-        handle.session().close(CloseCode::GOING_AWAY);
+        session.close(CloseCode::GOING_AWAY);
     }
-    asterisk::verbose!(
-        2,
-        "WebSocket: connection from {} for protocol '{}' (version {}) accepted",
-        Peer(peer),
-        accepted.protocol,
-        accepted.version
-    );
+    let Some(handle) = Handle::new(session.clone(), id) else {
+        session.close(CloseCode::INTERNAL_ERROR);
+        return Err(());
+    };
+    drop(session);
     // SAFETY: `begin` made sure that the callback's module stays until the call is over; it takes over the reference,
     // and both lists are the host's until the request is over.
     unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
@@ -131,20 +167,4 @@ fn stack_len() -> usize {
     // SAFETY: initialised above, and not used any more.
     unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
     if known { len } else { usize::MAX }
-}
-
-/// An address as log lines have it.
-pub struct Peer(pub Option<SocketAddr>);
-
-impl std::fmt::Display for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(address) => write!(f, "'{address}'"),
-            None => f.write_str("nowhere"),
-        }
-    }
-}
-
-fn more(suppressed: u64) -> String {
-    if suppressed == 0 { String::new() } else { format!(" ({suppressed} more not shown)") }
 }

@@ -10,11 +10,13 @@ use std::time::Instant;
 
 use asterisk::fence::fence;
 
+use crate::buffers::Buffers;
 use crate::protocols::Protocol;
 use crate::session::Session;
 use asterisk::epoll::{self, Epoll, EventFd};
 
 pub struct Driver {
+    pub buffers: Buffers,
     epoll: Epoll,
     wake: EventFd,
     last_id: AtomicU64,
@@ -91,7 +93,7 @@ impl Driver {
     pub fn new() -> io::Result<Self> {
         let (epoll, wake) = (Epoll::new()?, EventFd::new()?);
         epoll.add(wake.as_raw_fd(), epoll::IN, WAKE)?;
-        Ok(Self { epoll, wake, last_id: AtomicU64::new(WAKE), table: Mutex::default() })
+        Ok(Self { buffers: Buffers::default(), epoll, wake, last_id: AtomicU64::new(WAKE), table: Mutex::default() })
     }
 
     /// The body of the thread.
@@ -132,6 +134,11 @@ impl Driver {
     pub fn sessions(&self, protocol: Option<&Arc<Protocol>>) -> Vec<Arc<Session>> {
         let of = |session: &&Arc<Session>| protocol.is_none_or(|protocol| Arc::ptr_eq(session.protocol(), protocol));
         self.table().sessions.values().filter(of).cloned().collect()
+    }
+
+    /// One of them.
+    pub fn session(&self, id: u64) -> Option<Arc<Session>> {
+        self.table().sessions.get(&id).cloned()
     }
 
     /// Waits for something on a socket, from now on.
@@ -200,8 +207,7 @@ impl Driver {
 
     /// A panic costs the one session.
     fn with_session(&self, id: u64, body: fn(&Session)) {
-        let session = self.table().sessions.get(&id).cloned();
-        let Some(session) = session else { return };
+        let Some(session) = self.session(id) else { return };
         let survived = fence("websocket thread", false, || {
             body(&session);
             true

@@ -12,17 +12,26 @@
 //!                                   websocket::Connection + stream
 //! ```
 //!
+//! `settings` is `websocket.conf`, `admission` who gets in by it, `report` and `counters` what the log, managers and the
+//! console (`cli`) are told.
+//!
 //! Nobody waits under that lock: the stream answers at once, and what it does not take is left to the driver.
 
 mod accept;
+mod admission;
+mod buffers;
+mod cli;
+mod counters;
 mod descriptor;
 mod driver;
 mod echo;
 mod exports;
 mod host;
 mod protocols;
+mod report;
 mod running;
 mod session;
+mod settings;
 
 use asterisk::Failed;
 use asterisk::module::{self, LoadResult};
@@ -37,6 +46,8 @@ asterisk::module! {
 struct Module;
 
 impl module::Module for Module {
+    const RELOADS: bool = true;
+
     fn load() -> LoadResult {
         match running::start() {
             Ok(()) => LoadResult::Success,
@@ -49,6 +60,10 @@ impl module::Module for Module {
 
     fn unload() -> Result<(), Failed> {
         running::stop()
+    }
+
+    fn reload() -> Result<(), Failed> {
+        running::reload()
     }
 
     fn closing() {

@@ -27,6 +27,7 @@ pub struct Protocol {
     name: String,
     callback: Callback,
     attempt: Option<Attempt>,
+    is_ours: bool,
     running: Mutex<Calls>,
     returned: Condvar,
 }
@@ -61,8 +62,9 @@ impl Protocols {
         if entries.iter().any(|entry| entry.protocol.is_called(name)) {
             return false;
         }
+        let (name, is_ours) = (name.to_owned(), in_use.is_none());
         let protocol =
-            Protocol { name: name.to_owned(), callback, attempt, running: Mutex::default(), returned: Condvar::new() };
+            Protocol { name, callback, attempt, is_ours, running: Mutex::default(), returned: Condvar::new() };
         entries.push(Entry { protocol: Arc::new(protocol), _in_use: in_use });
         true
     }
@@ -102,6 +104,11 @@ impl Protocol {
             // SAFETY: the request is not over, and its parts are the host's until then; `begin` keeps the module there.
             unsafe { attempt(session, parameters, headers, session_id.as_ptr()) == 0 }
         })
+    }
+
+    /// `echo`, and not another module's.
+    pub fn is_ours(&self) -> bool {
+        self.is_ours
     }
 
     pub fn callback(&self) -> Callback {

@@ -8,17 +8,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use asterisk::Failed;
+use asterisk::cli::Commands;
+use asterisk::config::Reload;
 use asterisk::http::{self, Uri};
 use asterisk::module::UseCount;
 use asterisk::thread::{self, JoinHandle};
 use websocket::CloseCode;
 
 use crate::accept::WebSocketUri;
+use crate::admission::Admission;
+use crate::cli;
+use crate::counters::Counters;
 use crate::descriptor::always_readable;
 use crate::driver::Driver;
 use crate::echo;
 use crate::host;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
+use crate::report::SHOWN;
+use crate::settings::{self, Settings};
 use asterisk::epoll::EventFd;
 
 /// Everything that is running.
@@ -26,6 +33,10 @@ pub struct Running {
     pub driver: Arc<Driver>,
     pub protocols: Protocols,
     pub always: Arc<EventFd>,
+    pub admission: Arc<Admission>,
+    pub counters: Arc<Counters>,
+    settings: Mutex<Arc<Settings>>,
+    commands: Mutex<Option<Commands>>,
     uri: Mutex<Option<Uri<WebSocketUri>>>,
     thread: Mutex<Option<JoinHandle>>,
 }
@@ -45,8 +56,12 @@ const ON_THE_WAY_OUT: Duration = Duration::from_millis(50);
 pub enum StartError {
     #[error("cannot set up its thread: {0}")]
     Io(#[from] io::Error),
+    #[error("websocket.conf cannot be read, and what it forbids is not known")]
+    Settings,
     #[error("cannot register /ws with the HTTP server")]
     Uri,
+    #[error("cannot register its commands")]
+    Commands,
 }
 
 /// What runs now; `None` before loading and after unloading.
@@ -55,6 +70,11 @@ pub fn running() -> Option<Arc<Running>> {
 }
 
 pub fn start() -> Result<(), StartError> {
+    let settings = match Settings::read(Reload::Always) {
+        settings::Read::Settings(settings) => Arc::from(settings),
+        settings::Read::Unchanged => Arc::default(),
+        settings::Read::Invalid => return Err(StartError::Settings),
+    };
     let driver = Arc::new(Driver::new()?);
     let always = always_readable()?;
     let thread = {
@@ -65,12 +85,23 @@ pub fn start() -> Result<(), StartError> {
         driver,
         protocols: Protocols::default(),
         always,
+        admission: Arc::default(),
+        counters: Arc::default(),
+        settings: Mutex::new(settings),
+        commands: Mutex::new(None),
         uri: Mutex::new(None),
         thread: Mutex::new(Some(thread)),
     });
     // Our own: it needs no reference of the module to itself.
     running.protocols.add("echo", None, echo::callback, None);
     *slot() = Some(running.clone());
+    match asterisk::cli::register(&cli::COMMANDS) {
+        Ok(commands) => *lock(&running.commands) = Some(commands),
+        Err(Failed) => {
+            let _ = stop();
+            return Err(StartError::Commands);
+        }
+    }
     match http::register() {
         Ok(uri) => *lock(&running.uri) = Some(uri),
         Err(Failed) => {
@@ -104,6 +135,9 @@ pub fn stop() -> Result<(), Failed> {
     for session in running.driver.sessions(None) {
         session.cut(CloseCode::GOING_AWAY);
     }
+    // They look at sessions.
+    drop(lock(&running.commands).take());
+    SHOWN.turn_off();
     running.driver.stop();
     drop(lock(&running.thread).take());
     *slot() = None;
@@ -113,7 +147,26 @@ pub fn stop() -> Result<(), Failed> {
     Ok(())
 }
 
+/// Reads `websocket.conf` again, for sessions to come.
+pub fn reload() -> Result<(), Failed> {
+    let Some(running) = running() else { return Err(Failed) };
+    match Settings::read(Reload::IfChanged) {
+        settings::Read::Settings(settings) => *lock(&running.settings) = Arc::from(settings),
+        settings::Read::Unchanged => {}
+        settings::Read::Invalid => {
+            asterisk::error!("WebSocket: websocket.conf cannot be read, what it said before stays");
+            return Err(Failed);
+        }
+    }
+    Ok(())
+}
+
 impl Running {
+    /// What `websocket.conf` says at this moment.
+    pub fn settings(&self) -> Arc<Settings> {
+        lock(&self.settings).clone()
+    }
+
     /// A protocol of another module; `false` if the name is taken.
     pub fn add_protocol(&self, name: &str, attempt: Option<Attempt>, callback: Callback) -> bool {
         let added = self.protocols.add(name, attempt, callback, Some(UseCount::take()));

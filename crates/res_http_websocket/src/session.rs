@@ -5,6 +5,7 @@
 //! the truth.
 
 use std::io;
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,21 +14,46 @@ use asterisk::http;
 use asterisk::sockaddr::SockAddr;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
-use crate::accept::Peer;
+use crate::admission::Place;
+use crate::buffers::Buffers;
+use crate::counters::{Counters, Traffic};
 use crate::descriptor::Descriptor;
 use crate::driver::{Driver, Interest, Watch};
 use crate::protocols::Protocol;
+use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
 
 pub struct Session {
     id: u64,
     protocol: Arc<Protocol>,
+    client: Client,
+    /// The client's, as C wants it.
     remote_address: SockAddr,
     local_address: SockAddr,
     is_secure: bool,
     descriptor: RawFd,
     driver: Arc<Driver>,
+    counters: Arc<Counters>,
     state: Mutex<State>,
+}
+
+/// Who is at the other end.
+pub struct Client {
+    /// What chan_sip sees: with a trusted proxy in between, what that says.
+    pub address: Option<SocketAddr>,
+    /// Where the connection comes from.
+    pub connection: Option<SocketAddr>,
+    pub origin: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+/// What a console shows of a session.
+pub struct Snapshot {
+    pub traffic: Traffic,
+    /// What waits to be sent.
+    pub queued: usize,
+    pub compressed: bool,
+    pub state: String,
 }
 
 /// What a consumer gets from [`Session::read`]; `payload` is lent until its next call.
@@ -55,12 +81,12 @@ struct State {
     /// Half of the stream is closed already.
     stopped_sending: bool,
     delivered: Vec<u8>,
-    /// What `read` has to log once the lock is free.
-    ended: Option<Ended>,
+    traffic: Traffic,
+    /// Its place in the count of sessions, until the stream is closed.
+    place: Option<Place>,
+    /// What has to be told once the lock is free.
+    farewell: Option<Ended>,
 }
-
-/// How much is read at once: what a TLS record holds, and one more for hosts that read one less than they may.
-const READ_LEN: usize = 16 * 1024 + 1;
 
 /// How often a consumer reads before it looks at what it has; how often rubbish is read before a stream is closed.
 const MAX_READS: usize = 8;
@@ -74,6 +100,7 @@ impl Session {
         running: &Running,
         protocol: Arc<Protocol>,
         stream: http::Connection,
+        (client, place): (Client, Place),
         config: Config,
         greeting: &[u8],
     ) -> io::Result<Arc<Self>> {
@@ -91,11 +118,13 @@ impl Session {
         let session = Arc::new(Self {
             id,
             protocol,
-            remote_address: stream.remote_address(),
+            remote_address: client.address.map_or_else(|| stream.remote_address(), SockAddr::from),
             local_address: stream.local_address(),
+            client,
             is_secure: stream.is_secure(),
             descriptor: descriptor.as_raw_fd(),
             driver: driver.clone(),
+            counters: running.counters.clone(),
             state: Mutex::new(State {
                 connection: Connection::server(now, config),
                 watch: Watch::new(id),
@@ -105,7 +134,9 @@ impl Session {
                 may_hold_more: true,
                 stopped_sending: false,
                 delivered: Vec::new(),
-                ended: None,
+                traffic: Traffic::new(now),
+                place: Some(place),
+                farewell: None,
             }),
         });
         driver.adopt(session.clone());
@@ -115,29 +146,41 @@ impl Session {
 
     /// The next thing that the peer said. Never waits.
     pub fn read(&self) -> Read {
+        let wants_show = self.client.address.is_some_and(|address| SHOWN.wants(address));
         let read = self.locked(|state, now| {
-            if !state.connection.has_event() && state.is_open() {
-                state.receive(now);
+            let mut event = state.connection.poll_event(now);
+            if event.is_none() && state.is_open() {
+                state.receive(now, &self.driver.buffers);
+                event = state.connection.poll_event(now);
             }
-            let read = state.deliver();
+            let shown = match &event {
+                Some(Event::Message(message)) if wants_show => Some((message.opcode, message.payload.clone())),
+                _ => None,
+            };
+            let read = state.deliver(event);
             state.settle(now, &self.driver);
-            (read, state.ended.take())
+            (read, shown)
         });
-        let (read, ended) = read.unwrap_or((Read::Ended, None));
-        if let Some(ended) = ended {
-            asterisk::verbose!(2, "WebSocket: connection from {}: {ended}", Peer(self.remote_address.to_std()));
+        let (read, shown) = read.unwrap_or((Read::Ended, None));
+        if let Some((opcode, payload)) = shown {
+            report::show(Way::From, self, opcode, &payload);
         }
         read
     }
 
     /// Sends one message. Never waits: what the stream does not take is queued.
     pub fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        if self.client.address.is_some_and(|address| SHOWN.wants(address)) {
+            report::show(Way::To, self, opcode, payload);
+        }
         self.locked(|state, now| {
-            let sent = match state.connection.send(now, opcode, payload) {
-                // RFC 7118 §5.1: a SIP message that is not UTF-8 as a whole travels as binary.
-                Err(SendError::NotUtf8) => state.connection.send(now, Opcode::Binary, payload),
-                sent => sent,
+            let sent = match opcode {
+                Opcode::Text => state.connection.send_text_or_binary(now, payload),
+                opcode => state.connection.send(now, opcode, payload),
             };
+            if sent.is_ok() {
+                state.traffic.count_out(payload.len());
+            }
             state.settle(now, &self.driver);
             if state.is_open() { sent } else { Err(SendError::Closed) }
         })
@@ -165,7 +208,7 @@ impl Session {
         self.locked(|state, now| {
             state.watch.fired();
             if !state.is_open() {
-                state.receive(now);
+                state.receive(now, &self.driver.buffers);
             }
             state.settle(now, &self.driver);
         });
@@ -178,7 +221,7 @@ impl Session {
             // The peer's PONG may wait in the socket while the consumer is busy elsewhere.
             if state.connection.poll_timeout().is_some_and(|deadline| now >= deadline) && !state.connection.has_event()
             {
-                state.receive(now);
+                state.receive(now, &self.driver.buffers);
             }
             state.connection.handle_timeout(now);
             state.settle(now, &self.driver);
@@ -193,6 +236,20 @@ impl Session {
         state.connection.close(now, code);
         state.transmit();
         state.close_stream(&self.driver);
+        self.unlock(state);
+    }
+
+    /// What a console shows; `None` after a panic.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        self.locked(|state, _| Snapshot {
+            traffic: state.traffic,
+            queued: state.connection.queued_output(),
+            compressed: state.connection.deflate().is_some(),
+            state: match state.connection.ended() {
+                None => "open".to_owned(),
+                Some(ended) => format!("{:?}: {ended}", state.connection.state()).to_lowercase(),
+            },
+        })
     }
 
     pub fn set_reassembly(&self, reassembly: Reassembly) {
@@ -205,6 +262,10 @@ impl Session {
 
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     pub fn protocol(&self) -> &Arc<Protocol> {
@@ -232,7 +293,18 @@ impl Session {
     /// `None` after a panic: from then on the session answers "ended" until it goes.
     fn locked<T>(&self, body: impl FnOnce(&mut State, Instant) -> T) -> Option<T> {
         let mut state: MutexGuard<'_, State> = self.state.lock().ok()?;
-        Some(body(&mut state, Instant::now()))
+        let answer = body(&mut state, Instant::now());
+        self.unlock(state);
+        Some(answer)
+    }
+
+    /// The host is told of the end with no lock of ours held.
+    fn unlock(&self, mut state: MutexGuard<'_, State>) {
+        let (farewell, traffic) = (state.farewell.take(), state.traffic);
+        drop(state);
+        if let Some(ended) = farewell {
+            report::closed(&self.counters, self, &ended, &traffic);
+        }
     }
 }
 
@@ -242,14 +314,15 @@ impl State {
     }
 
     /// Reads what is there, in bulk.
-    fn receive(&mut self, now: Instant) {
+    fn receive(&mut self, now: Instant, buffers: &Buffers) {
         let Some(stream) = &self.stream else { return };
-        let mut buffer = [0; READ_LEN];
+        let mut buffer = buffers.take();
         self.may_hold_more = true;
         for _ in 0..MAX_READS {
             match stream.read(&mut buffer) {
                 Ok(0) => return self.connection.handle_end(),
                 Ok(len) => {
+                    self.traffic.heard = now;
                     self.connection.handle_data(now, buffer.get(..len).unwrap_or_default());
                     // TLS may have decrypted more than it gave; a socket shows what it still has.
                     if !stream.is_secure() && len < buffer.len() {
@@ -267,19 +340,16 @@ impl State {
         }
     }
 
-    fn deliver(&mut self) -> Read {
-        match self.connection.poll_event() {
-            Some(Event::Message(Message { opcode, payload, more_follows })) => self.lend(opcode, more_follows, payload),
+    fn deliver(&mut self, event: Option<Event>) -> Read {
+        match event {
+            Some(Event::Message(Message { opcode, payload, more_follows })) => {
+                self.traffic.count_in(payload.len());
+                self.lend(opcode, more_follows, payload)
+            }
             Some(Event::Ping(payload)) => self.lend(Opcode::Ping, false, payload),
             Some(Event::Pong(payload)) => self.lend(Opcode::Pong, false, payload),
-            Some(Event::Ended(ended)) => {
-                let read = match &ended {
-                    Ended::ByPeer(payload) => self.lend(Opcode::Close, false, payload.clone()),
-                    _ => Read::Ended,
-                };
-                self.ended = Some(ended);
-                read
-            }
+            Some(Event::Ended(Ended::ByPeer(payload))) => self.lend(Opcode::Close, false, payload),
+            Some(Event::Ended(_)) => Read::Ended,
             None if self.is_open() => Read::NothingYet,
             None => Read::Ended,
         }
@@ -336,8 +406,10 @@ impl State {
     fn close_stream(&mut self, driver: &Driver) {
         let Some(stream) = self.stream.take() else { return };
         self.connection.handle_end();
+        self.farewell = self.connection.ended().cloned();
+        self.place = None;
         // Unread bytes would turn the end of the stream into a reset, and our Close frame might be lost by it.
-        let mut rubbish = [0; 4096];
+        let mut rubbish = driver.buffers.take();
         for _ in 0..MAX_READS {
             if !matches!(stream.read(&mut rubbish), Ok(1..)) {
                 break;

@@ -1,14 +1,14 @@
 //! `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions`.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
+use asterisk::debug::{Only, Switch};
 
 use crate::config::Mux;
-use crate::debug::{self, Only, Switch};
+use crate::debug;
 
 /// All of them.
 pub static COMMANDS: [Command; 5] = [
@@ -56,7 +56,7 @@ fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcom
             cli_print!(invocation, "{what} packets are not shown");
         }
         Some(["ip", peer]) => {
-            let Some(only) = peer_of(peer) else {
+            let Some(only) = Only::parse(peer) else {
                 cli_print!(invocation, "'{peer}' is no IP address");
                 return Outcome::Failure;
             };
@@ -66,15 +66,6 @@ fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcom
         _ => return Outcome::ShowUsage,
     }
     Outcome::Success
-}
-
-/// An address with or without a port. Names are not resolved: the console would wait for DNS.
-fn peer_of(text: &str) -> Option<Only> {
-    if let Ok(address) = text.parse::<SocketAddr>() {
-        return Some(Only { ip: address.ip(), port: Some(address.port()).filter(|port| *port != 0) });
-    }
-    let ip: IpAddr = text.trim_matches(['[', ']']).parse().ok()?;
-    Some(Only { ip, port: None })
 }
 
 fn set_stats(invocation: &Invocation<'_>) -> Outcome {
@@ -123,19 +114,4 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     }
     cli_print!(invocation, "{} RTP sessions", sessions.len());
     Outcome::Success
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_with_and_without_port() {
-        let only = |ip: &str, port| Some(Only { ip: ip.parse().unwrap(), port });
-        assert_eq!(peer_of("192.0.2.1"), only("192.0.2.1", None));
-        assert_eq!(peer_of("192.0.2.1:4000"), only("192.0.2.1", Some(4000)));
-        assert_eq!(peer_of("[2001:db8::1]:4000"), only("2001:db8::1", Some(4000)));
-        assert_eq!(peer_of("[2001:db8::1]"), only("2001:db8::1", None));
-        assert_eq!(peer_of("phone.example"), None);
-    }
 }

@@ -2,10 +2,10 @@
 //! and therefore cheap while it is off.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicBool;
 
+use asterisk::debug::Switch;
 use rtp::{Header, Packet};
 
 use crate::counters::Refused;
@@ -19,57 +19,6 @@ pub static RTCP: Switch = Switch::new();
 
 /// `rtcp set stats`: a summary when a session ends.
 pub static STATISTICS: AtomicBool = AtomicBool::new(false);
-
-/// Packets to be shown: none, all, or those of one peer.
-#[derive(Debug)]
-pub struct Switch {
-    on: AtomicBool,
-    only: Mutex<Option<Only>>,
-}
-
-/// The peer whose packets are shown, on any port or on one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Only {
-    /// The address.
-    pub ip: IpAddr,
-    /// The port, if one was given.
-    pub port: Option<u16>,
-}
-
-impl Switch {
-    const fn new() -> Self {
-        Self { on: AtomicBool::new(false), only: Mutex::new(None) }
-    }
-
-    /// Shows every packet, or those of one peer.
-    pub fn turn_on(&self, only: Option<Only>) {
-        if let Ok(mut peer) = self.only.lock() {
-            *peer = only;
-        }
-        self.on.store(true, Ordering::Relaxed);
-    }
-
-    /// Shows nothing any more.
-    pub fn turn_off(&self) {
-        self.on.store(false, Ordering::Relaxed);
-    }
-
-    /// Whether anything is shown at all.
-    pub fn is_on(&self) -> bool {
-        self.on.load(Ordering::Relaxed)
-    }
-
-    /// Whether a packet from or to this address is shown.
-    pub fn wants(&self, address: SocketAddr) -> bool {
-        self.is_on() && self.only.lock().is_ok_and(|only| only.is_none_or(|peer| peer.is(address)))
-    }
-}
-
-impl Only {
-    fn is(self, address: SocketAddr) -> bool {
-        self.ip == address.ip().to_canonical() && self.port.is_none_or(|port| port == address.port())
-    }
-}
 
 /// The line about a packet that was sent; ask [`Switch::wants`] first.
 pub fn sent(to: SocketAddr, header: &Header, payload_len: usize) -> Note {
@@ -107,22 +56,6 @@ impl fmt::Display for Shown<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packets_of_one_peer_are_shown() {
-        let switch = Switch::new();
-        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
-        assert!(!switch.wants(address("192.0.2.1:4000")));
-        switch.turn_on(None);
-        assert!(switch.wants(address("192.0.2.1:4000")));
-        switch.turn_on(Some(Only { ip: "192.0.2.1".parse().unwrap(), port: None }));
-        assert!(switch.wants(address("192.0.2.1:4000")) && switch.wants(address("[::ffff:192.0.2.1]:5000")));
-        assert!(!switch.wants(address("192.0.2.2:4000")));
-        switch.turn_on(Some(Only { ip: "2001:db8::1".parse().unwrap(), port: Some(4000) }));
-        assert!(switch.wants(address("[2001:db8::1]:4000")) && !switch.wants(address("[2001:db8::1]:4002")));
-        switch.turn_off();
-        assert!(!switch.is_on() && !switch.wants(address("[2001:db8::1]:4000")));
-    }
 
     #[test]
     fn a_packet_is_a_line_in_columns() {

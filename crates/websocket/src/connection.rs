@@ -6,9 +6,11 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::close::{CloseCode, CloseFrame};
+use crate::deflate::Deflate;
 use crate::error::{FrameError, SendError};
 use crate::frame::{MAX_CONTROL_LEN, Opcode};
 use crate::output::Output;
+use crate::rate::Rate;
 use crate::receiver::{Incoming, Message, Peer, Reassembly, Receiver};
 
 /// What a connection puts up with.
@@ -16,6 +18,8 @@ use crate::receiver::{Incoming, Message, Peer, Reassembly, Receiver};
 pub struct Config {
     /// The longest message, or fragment if fragments are not joined, that is taken; beyond it 1009.
     pub max_message_len: usize,
+    /// Messages may be compressed: what the handshake agreed on.
+    pub deflate: Option<Deflate>,
     /// How much output may wait for a peer that does not take it; beyond it 1013. One frame always may.
     pub max_queued_output: usize,
     /// How long a frame may wait to be written.
@@ -26,17 +30,24 @@ pub struct Config {
     pub pong_timeout: Duration,
     /// How long a closing handshake may take.
     pub close_timeout: Duration,
+    /// The first message has to be there within this time; else 1008.
+    pub first_message_timeout: Option<Duration>,
+    /// How many messages and control frames a second are taken, on average over ten seconds; beyond it 1008.
+    pub max_messages_per_second: Option<u32>,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_message_len: 64 * 1024,
+            deflate: None,
             max_queued_output: 256 * 1024,
             write_timeout: Duration::from_secs(30),
             ping_after: Some(Duration::from_secs(30)),
             pong_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(1),
+            first_message_timeout: None,
+            max_messages_per_second: None,
         }
     }
 }
@@ -69,6 +80,10 @@ pub enum Ended {
     PeerSilent,
     /// The peer does not take what is sent to it: too much waits, or has waited too long.
     PeerNotReading,
+    /// The peer has not said anything in the time that it had for its first message.
+    NoMessage,
+    /// The peer says more than it may.
+    TooManyMessages,
 }
 
 impl fmt::Display for Ended {
@@ -83,6 +98,24 @@ impl fmt::Display for Ended {
             Self::StreamEnded => f.write_str("the stream ended"),
             Self::PeerSilent => f.write_str("the peer is silent"),
             Self::PeerNotReading => f.write_str("the peer does not take what is sent"),
+            Self::NoMessage => f.write_str("no message in the time for the first"),
+            Self::TooManyMessages => f.write_str("too many messages a second"),
+        }
+    }
+}
+
+impl Ended {
+    /// In a word or two, to count by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ByPeer(_) => "closed by the peer",
+            Self::ByUs(_) => "closed here",
+            Self::Broken(_) => "protocol broken",
+            Self::StreamEnded => "stream ended",
+            Self::PeerSilent => "silent",
+            Self::PeerNotReading => "not reading",
+            Self::NoMessage => "no message",
+            Self::TooManyMessages => "too many messages",
         }
     }
 }
@@ -105,12 +138,18 @@ pub enum State {
 pub struct Connection {
     config: Config,
     receiver: Receiver,
+    /// What came behind the thing that the caller was told last, not looked at yet.
+    input: Input,
     output: Output,
     events: VecDeque<Event>,
     phase: Phase,
     /// When to send a PING, or with `ping_sent` when to give up.
     idle: Option<Instant>,
     ping_sent: bool,
+    /// When the first message has to be there, until it is.
+    first_message: Option<Instant>,
+    rate: Option<Rate>,
+    ended: Option<Ended>,
     masking_keys: Option<MaskingKeys>,
 }
 
@@ -121,6 +160,8 @@ pub type MaskingKeys = Box<dyn FnMut() -> [u8; 4] + Send>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Open,
+    /// Nobody did, and the stream has ended: what came before is still reported.
+    HungUp,
     /// We did; the peer's is awaited.
     SentClose {
         deadline: Instant,
@@ -149,32 +190,44 @@ impl Connection {
 
     fn new(now: Instant, config: Config, peer: Peer, masking_keys: Option<MaskingKeys>) -> Self {
         Self {
-            receiver: Receiver::new(peer, config.max_message_len),
+            receiver: Receiver::new(peer, config.max_message_len, config.deflate.is_some()),
+            input: Input::default(),
             output: Output::default(),
             events: VecDeque::new(),
             phase: Phase::Open,
             idle: config.ping_after.map(|after| now + after),
             ping_sent: false,
+            first_message: config.first_message_timeout.map(|timeout| now + timeout),
+            rate: config.max_messages_per_second.map(|most| Rate::new(now, most)),
+            ended: None,
             masking_keys,
             config,
         }
     }
 
-    /// Takes in what the stream gave.
+    /// Takes in what the stream gave. One thing is reported at a time, and only then is looked at what came behind it:
+    /// our caller answers a message before a mistake behind it ends the connection.
     pub fn handle_data(&mut self, now: Instant, mut data: &[u8]) {
         self.heard(now);
-        while matches!(self.phase, Phase::Open | Phase::SentClose { .. }) {
-            match self.receiver.take(&mut data) {
-                Ok(Some(incoming)) => self.handle_incoming(now, incoming),
-                Ok(None) => return,
-                Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
-            }
+        if self.input.is_empty() {
+            self.advance(now, &mut data);
+        }
+        if matches!(self.phase, Phase::Open) {
+            self.input.keep(data);
         }
     }
 
     /// The stream ended or failed.
     pub fn handle_end(&mut self) {
-        self.end(Phase::Done, Ended::StreamEnded);
+        match self.phase {
+            Phase::Open if self.input.is_empty() => self.end(Phase::Done, Ended::StreamEnded),
+            Phase::Open => {
+                self.phase = Phase::HungUp;
+                self.ended = Some(Ended::StreamEnded);
+            }
+            Phase::HungUp => {}
+            _ => self.phase = Phase::Done,
+        }
     }
 
     /// Lets time pass. Calling early is harmless.
@@ -182,6 +235,7 @@ impl Connection {
         match self.phase {
             Phase::Open => {
                 self.check_write_deadline(now);
+                self.check_first_message(now);
                 self.check_idle(now);
             }
             Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
@@ -189,25 +243,25 @@ impl Connection {
                     self.phase = Phase::Done;
                 }
             }
-            Phase::Done => {}
+            Phase::HungUp | Phase::Done => {}
         }
     }
 
     /// When `handle_timeout` next has something to do. May change after any other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Open => self.idle.into_iter().chain(self.write_deadline()).min(),
+            Phase::Open => [self.idle, self.first_message, self.write_deadline()].into_iter().flatten().min(),
             Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
                 Some(deadline)
             }
-            Phase::Done => None,
+            Phase::HungUp | Phase::Done => None,
         }
     }
 
     /// What the stream should take next. It is lent and not copied out, because a TLS stream that could not take it
     /// wants the very same bytes at the very same place again: they stay until [`Connection::handle_transmitted`].
     pub fn poll_transmit(&self) -> Option<&[u8]> {
-        if self.phase == Phase::Done { None } else { self.output.front() }
+        if matches!(self.phase, Phase::HungUp | Phase::Done) { None } else { self.output.front() }
     }
 
     /// The stream took the first `len` bytes of them.
@@ -219,13 +273,25 @@ impl Connection {
     }
 
     /// What happened, oldest first.
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
+        if self.events.is_empty() && !self.input.is_empty() {
+            let input = std::mem::take(&mut self.input);
+            let mut rest = input.rest();
+            self.advance(now, &mut rest);
+            let left = rest.len();
+            if matches!(self.phase, Phase::Open | Phase::HungUp) {
+                self.input = input.last(left);
+            }
+        }
+        if self.events.is_empty() && self.phase == Phase::HungUp {
+            self.end(Phase::Done, Ended::StreamEnded);
+        }
         self.events.pop_front()
     }
 
-    /// Whether `poll_event` has something.
+    /// Whether `poll_event` has something, or may have.
     pub fn has_event(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || !self.input.is_empty()
     }
 
     /// Queues one message, PING or PONG.
@@ -244,12 +310,21 @@ impl Connection {
         self.queue(now, opcode, payload)
     }
 
+    /// Queues one message as text if it is UTF-8 as a whole, else as binary: a SIP message may be either (RFC 7118 §4.2).
+    pub fn send_text_or_binary(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendError> {
+        let opcode = if std::str::from_utf8(payload).is_ok() { Opcode::Text } else { Opcode::Binary };
+        self.send(now, opcode, payload)
+    }
+
     /// Starts the closing handshake (RFC 6455 §7.1.2). Nothing is sent after it, nothing received is reported.
     pub fn close(&mut self, now: Instant, code: CloseCode) {
         if self.phase == Phase::Open {
             self.push(now, Opcode::Close, &code.get().to_be_bytes());
             let deadline = now + self.config.close_timeout;
             self.end(Phase::SentClose { deadline }, Ended::ByUs(code));
+            // The peer's Close frame may be among it.
+            let input = std::mem::take(&mut self.input);
+            self.advance(now, &mut input.rest());
         }
     }
 
@@ -263,13 +338,41 @@ impl Connection {
         self.config.write_timeout = timeout;
     }
 
+    /// Why it ended, if it has: the same that the last event tells, which may be behind others.
+    pub fn ended(&self) -> Option<&Ended> {
+        self.ended.as_ref()
+    }
+
+    /// How much waits to be written.
+    pub fn queued_output(&self) -> usize {
+        self.output.queued()
+    }
+
+    /// How messages are compressed, if they are.
+    pub fn deflate(&self) -> Option<Deflate> {
+        self.config.deflate
+    }
+
     /// What the stream is still needed for.
     pub fn state(&self) -> State {
         match self.phase {
             Phase::Open => State::Open,
             Phase::Failing { .. } if self.output.queued() == 0 => State::Draining,
             Phase::SentClose { .. } | Phase::Answering { .. } | Phase::Failing { .. } => State::Closing,
-            Phase::Done => State::Closed,
+            Phase::HungUp | Phase::Done => State::Closed,
+        }
+    }
+
+    /// Takes from the front of `data` until there is something to tell, or nothing left.
+    fn advance(&mut self, now: Instant, data: &mut &[u8]) {
+        while self.events.is_empty() && matches!(self.phase, Phase::Open | Phase::HungUp)
+            || matches!(self.phase, Phase::SentClose { .. })
+        {
+            match self.receiver.take(data) {
+                Ok(Some(incoming)) => self.handle_incoming(now, incoming),
+                Ok(None) => return,
+                Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
+            }
         }
     }
 
@@ -277,15 +380,21 @@ impl Connection {
         if let Incoming::Close(payload) = incoming {
             return self.handle_close(now, payload);
         }
-        if self.phase != Phase::Open {
+        if !matches!(self.phase, Phase::Open | Phase::HungUp) {
             // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
             return;
+        }
+        if self.rate.as_mut().is_some_and(|rate| !rate.allow(now)) {
+            return self.fail(now, CloseCode::POLICY_VIOLATION, Ended::TooManyMessages);
+        }
+        if matches!(incoming, Incoming::Message(_)) {
+            self.first_message = None;
         }
         match incoming {
             Incoming::Message(message) => self.events.push_back(Event::Message(message)),
             Incoming::Ping(payload) => {
-                self.output.drop_waiting_pong();
-                if self.queue(now, Opcode::Pong, &payload).is_ok() {
+                self.output.limit_waiting_pongs();
+                if self.phase == Phase::HungUp || self.queue(now, Opcode::Pong, &payload).is_ok() {
                     self.events.push_back(Event::Ping(payload));
                 }
             }
@@ -297,11 +406,12 @@ impl Connection {
 
     /// RFC 6455 §5.5.1: answer with the code that came, unless we sent a Close frame before.
     fn handle_close(&mut self, now: Instant, payload: Vec<u8>) {
-        if self.phase != Phase::Open {
+        if !matches!(self.phase, Phase::Open | Phase::HungUp) {
             self.phase = self.when_written(now);
             return;
         }
         match CloseFrame::parse(&payload) {
+            Ok(_) if self.phase == Phase::HungUp => self.end(Phase::Done, Ended::ByPeer(payload)),
             Ok(frame) => {
                 let code = frame.map(|frame| frame.code.get().to_be_bytes());
                 self.push(now, Opcode::Close, code.as_ref().map_or(&[][..], |code| code));
@@ -315,17 +425,19 @@ impl Connection {
     /// RFC 6455 §7.1.7, "Fail the WebSocket Connection": with a Close frame, if none was sent.
     fn fail(&mut self, now: Instant, code: CloseCode, why: Ended) {
         if self.phase != Phase::Open {
-            self.phase = Phase::Done;
-            return;
+            return self.end(Phase::Done, why);
         }
         self.output.drop_waiting();
         self.push(now, Opcode::Close, &code.get().to_be_bytes());
-        let deadline = now + self.config.close_timeout;
+        // A client leaves the end of the stream to the server (RFC 6455 §7.1.1), and over TLS it sees none before we close:
+        // sooner than one that is as patient as we are gives up.
+        let deadline = now + self.config.close_timeout / 4;
         self.end(Phase::Failing { deadline }, why);
     }
 
     fn end(&mut self, phase: Phase, why: Ended) {
-        if self.phase == Phase::Open {
+        if matches!(self.phase, Phase::Open | Phase::HungUp) {
+            self.ended = Some(why.clone());
             self.events.push_back(Event::Ended(why));
         }
         self.phase = phase;
@@ -351,7 +463,7 @@ impl Connection {
 
     fn push(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) {
         let masking_key = self.masking_keys.as_mut().map(|next| next());
-        self.output.push(now, opcode, masking_key, payload);
+        self.output.push(now, opcode, masking_key, self.config.deflate, payload);
     }
 
     fn heard(&mut self, now: Instant) {
@@ -367,6 +479,17 @@ impl Connection {
         if self.write_deadline().is_some_and(|deadline| now >= deadline) {
             // A Close frame would wait behind what already does not get through.
             self.end(Phase::Done, Ended::PeerNotReading);
+        }
+    }
+
+    fn check_first_message(&mut self, now: Instant) {
+        let is_late = self.first_message.is_some_and(|deadline| now >= deadline);
+        if is_late && self.phase == Phase::Open {
+            self.first_message = None;
+            // It may be here and unread: not the peer's fault.
+            if !self.has_event() {
+                self.fail(now, CloseCode::POLICY_VIOLATION, Ended::NoMessage);
+            }
         }
     }
 
@@ -390,3 +513,32 @@ impl Connection {
 
 /// What our own PINGs carry, to tell their PONGs from those that our caller wants to see.
 const KEEPALIVE: &[u8] = b"keepalive";
+
+/// Bytes of the stream that are kept until the caller has been told of what came before them.
+#[derive(Default)]
+struct Input {
+    bytes: Vec<u8>,
+    taken: usize,
+}
+
+impl Input {
+    fn keep(&mut self, data: &[u8]) {
+        self.bytes.extend_from_slice(data);
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.taken..).unwrap_or_default()
+    }
+
+    /// Only the last `left` bytes of it. What is used up gives its memory back.
+    fn last(self, left: usize) -> Self {
+        match left {
+            0 => Self::default(),
+            left => Self { taken: self.bytes.len().saturating_sub(left), bytes: self.bytes },
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.rest().is_empty()
+    }
+}

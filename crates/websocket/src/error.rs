@@ -39,6 +39,9 @@ pub enum FrameError {
     /// RFC 6455 §8.1.
     #[error("text is not UTF-8")]
     NotUtf8,
+    /// RFC 7692 §7.2.2.
+    #[error("compressed data that is none")]
+    Deflate,
     /// RFC 6455 §5.5.1: a status code has two bytes.
     #[error("close frame of one byte")]
     CloseTooShort,
@@ -59,7 +62,7 @@ impl FrameError {
     /// The status code that tells the peer (RFC 6455 §7.4.1).
     pub fn close_code(&self) -> CloseCode {
         match self {
-            Self::NotUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::NotUtf8 | Self::Deflate => CloseCode::INVALID_PAYLOAD,
             Self::TooBig { .. } => CloseCode::TOO_BIG,
             _ => CloseCode::PROTOCOL_ERROR,
         }

@@ -63,6 +63,8 @@ impl Opcode {
 pub struct Header {
     /// This is the last fragment of its message.
     pub fin: bool,
+    /// RSV1: the message that begins here is compressed (RFC 7692 §6).
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: Opcode,
     /// Present in every frame of a client and in none of a server (RFC 6455 §5.1).
@@ -83,13 +85,18 @@ impl Header {
         2 + extended + if second & 0x80 != 0 { 4 } else { 0 }
     }
 
-    /// What its first two bytes already tell: a frame that cannot be right is refused before the rest is here.
+    /// What its first two bytes already tell: a frame that cannot be right is refused before the rest is here. Whether a
+    /// message may be compressed is for the connection to say.
     pub fn check_start(first: u8, second: u8) -> Result<Opcode, FrameError> {
         let reserved = first >> 4 & 0b111;
-        if reserved != 0 {
+        if reserved & 0b011 != 0 {
             return Err(FrameError::ReservedBits(reserved));
         }
         let opcode = Opcode::from_wire(first & 0xf)?;
+        // RFC 7692 §6.1: on the first frame of a message only.
+        if reserved != 0 && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(FrameError::ReservedBits(reserved));
+        }
         if opcode.is_control() {
             if first & 0x80 == 0 {
                 return Err(FrameError::ControlFragmented);
@@ -121,12 +128,12 @@ impl Header {
             (true, Some(key)) => Some(*key),
             (true, None) => return Ok(None),
         };
-        Ok(Some(Self { fin: first & 0x80 != 0, opcode, masking_key, payload_len }))
+        Ok(Some(Self { fin: first & 0x80 != 0, compressed: first & 0x40 != 0, opcode, masking_key, payload_len }))
     }
 
     /// Appends the header, its length encoded in the fewest bytes.
     pub fn write(&self, to: &mut Vec<u8>) {
-        to.push(if self.fin { 0x80 } else { 0 } | self.opcode as u8);
+        to.push(if self.fin { 0x80 } else { 0 } | if self.compressed { 0x40 } else { 0 } | self.opcode as u8);
         let mask = if self.masking_key.is_some() { 0x80 } else { 0 };
         // The casts keep what their patterns allow.
         match self.payload_len {
@@ -163,7 +170,8 @@ mod tests {
 
     #[test]
     fn section_5_7_examples() {
-        let header = |fin, opcode, masking_key, payload_len| Header { fin, opcode, masking_key, payload_len };
+        let header =
+            |fin, opcode, masking_key, payload_len| Header { fin, compressed: false, opcode, masking_key, payload_len };
         let cases: [(&[u8], Header); 7] = [
             (&[0x81, 0x05], header(true, Opcode::Text, None, 5)),
             (&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d], header(true, Opcode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), 5)),
@@ -183,11 +191,20 @@ mod tests {
 
     #[test]
     fn section_5_2_refusals() {
-        assert_eq!(parse(&[0xc1, 0x00]), Err(FrameError::ReservedBits(0b100)));
+        assert_eq!(parse(&[0xa1, 0x00]), Err(FrameError::ReservedBits(0b010)));
+        assert_eq!(parse(&[0xf1, 0x00]), Err(FrameError::ReservedBits(0b111)));
         assert_eq!(parse(&[0x83, 0x00]), Err(FrameError::UnknownOpcode(3)));
         assert_eq!(parse(&[0x82, 0x7e, 0, 125]), Err(FrameError::LengthNotMinimal(125)));
         assert_eq!(parse(&[0x82, 0x7f, 0, 0, 0, 0, 0, 0, 0xff, 0xff]), Err(FrameError::LengthNotMinimal(65535)));
         assert_eq!(parse(&[0x82, 0x7f, 0x80, 0, 0, 0, 0, 0, 0, 0]), Err(FrameError::LengthTooLarge));
+    }
+
+    #[test]
+    fn rfc_7692_section_6_1_the_first_frame_of_a_message_says_that_it_is_compressed() {
+        assert!(parse(&[0xc1, 0x00]).unwrap().unwrap().compressed);
+        assert!(parse(&[0x42, 0x00]).unwrap().unwrap().compressed);
+        assert_eq!(parse(&[0xc0, 0x00]), Err(FrameError::ReservedBits(0b100)));
+        assert_eq!(parse(&[0xc9, 0x00]), Err(FrameError::ReservedBits(0b100)));
     }
 
     #[test]
@@ -203,10 +220,11 @@ mod tests {
     proptest! {
         #[test]
         fn parse_undoes_write(
-            fin: bool, opcode in opcodes(), masking_key: Option<[u8; 4]>,
+            fin: bool, compressed: bool, opcode in opcodes(), masking_key: Option<[u8; 4]>,
             payload_len in prop_oneof![0u64..200, 65000u64..66000, 0..=u64::MAX >> 1],
         ) {
-            let header = Header { fin, opcode, masking_key, payload_len };
+            let compressed = compressed && opcode != Opcode::Continuation;
+            let header = Header { fin, compressed, opcode, masking_key, payload_len };
             let mut wire = Vec::new();
             header.write(&mut wire);
             prop_assert_eq!(Header::len_from(&wire), wire.len());

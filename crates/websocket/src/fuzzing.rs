@@ -1,11 +1,14 @@
 //! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of
 //! the crate is broken.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
+use crate::forwarded::client_address;
 use crate::frame::Header;
 use crate::handshake::Request;
-use crate::{Config, Connection, Event, Opcode, State};
+use crate::origin::AllowedOrigin;
+use crate::{Config, Connection, Deflate, Event, Opcode, State};
 
 /// A header is read the same as it was written, and is as long as its beginning says.
 pub fn frame_header(wire: &[u8]) {
@@ -15,12 +18,20 @@ pub fn frame_header(wire: &[u8]) {
     assert_eq!(wire.get(..Header::len_from(wire)), Some(again.as_slice()));
 }
 
-/// Headers as lines of `name: value`. What is answered names only what was asked for.
+/// Headers as lines of `name: value`. What is answered names only what was asked for, an origin that was read is read
+/// again the same, and nobody is believed about addresses who is not trusted.
 pub fn handshake(request: &[u8]) {
     let Ok(text) = std::str::from_utf8(request) else { return };
     let headers = || text.lines().filter_map(|line| line.split_once(':'));
-    match Request::new(true, headers()).accept(|name| name.eq_ignore_ascii_case("sip")) {
+    let request = Request::new(true, headers());
+    if let Some(allowed) = request.origin().and_then(AllowedOrigin::parse) {
+        assert_eq!(AllowedOrigin::parse(&allowed.to_string()), Some(allowed));
+    }
+    let peer = IpAddr::from([192, 0, 2, 1]);
+    assert_eq!(client_address(peer, request.forwarded_for(), &[]), peer);
+    match request.accept(|name| name.eq_ignore_ascii_case("sip")) {
         Ok(accepted) => {
+            let accepted = accepted.with_deflate();
             assert!(accepted.protocol.eq_ignore_ascii_case("sip"));
             assert_eq!(accepted.response().matches("\r\n\r\n").count(), 1);
         }
@@ -30,7 +41,8 @@ pub fn handshake(request: &[u8]) {
 
 /// A server under a list of operations: a byte that says what happens, and a length for those that want bytes.
 pub fn connection(operations: &[u8]) {
-    let config = Config { max_message_len: 300, max_queued_output: 400, ..Config::default() };
+    let deflate = operations.first().filter(|first| *first & 1 == 1).map(|_| Deflate::default());
+    let config = Config { max_message_len: 300, max_queued_output: 400, deflate, ..Config::default() };
     let (mut now, max_len) = (Instant::now(), config.max_message_len);
     let mut server = Connection::server(now, config);
     let mut ended = false;
@@ -46,7 +58,7 @@ pub fn connection(operations: &[u8]) {
             _ => server.close(now, crate::CloseCode::NORMAL),
         }
         server.handle_timeout(now);
-        while let Some(event) = server.poll_event() {
+        while let Some(event) = server.poll_event(now) {
             assert!(!ended, "{event:?} after the end");
             match event {
                 Event::Message(message) => assert!(message.payload.len() <= max_len),

@@ -6,6 +6,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use crate::deflate::Deflate;
+use crate::extension::{self, Extension};
+
 /// RFC 6455 §1.3: what proves that the server understood the handshake.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
@@ -22,6 +25,12 @@ pub struct Request<'a> {
     key: Option<&'a str>,
     version: Option<&'a str>,
     protocols: Vec<&'a str>,
+    extensions: Vec<&'a str>,
+    origin: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    forwarded_for: Vec<&'a str>,
+    /// A header came twice that may come once.
+    doubled: bool,
 }
 
 /// A request that will be answered with 101.
@@ -31,7 +40,10 @@ pub struct Accepted<'a> {
     pub protocol: &'a str,
     /// 13, or a draft's 7 or 8.
     pub version: u8,
+    /// How messages are compressed, if that was agreed (RFC 7692).
+    pub deflate: Option<Deflate>,
     key: &'a str,
+    offers: Vec<Extension<'a>>,
 }
 
 /// Why a request is refused.
@@ -53,6 +65,12 @@ pub enum Refusal {
     /// RFC 6455 §4.2.1 item 5: 16 bytes in base64.
     #[error("Sec-WebSocket-Key missing, or not 16 bytes in base64")]
     Key,
+    /// RFC 6455 §11.3: the key and the version come once.
+    #[error("Sec-WebSocket-Key or Sec-WebSocket-Version more than once")]
+    Doubled,
+    /// RFC 6455 §9.1.
+    #[error("Sec-WebSocket-Extensions malformed")]
+    Extensions,
     /// RFC 6455 §4.2.1 item 6.
     #[error("Sec-WebSocket-Version is none of {VERSIONS}")]
     Version,
@@ -62,6 +80,18 @@ pub enum Refusal {
     /// Nobody to hand the session to.
     #[error("none of the subprotocols that it asks for is registered")]
     UnknownProtocol,
+    /// RFC 6455 §10.2.
+    #[error("its Origin is not allowed")]
+    Origin,
+    /// A limit of ours.
+    #[error("too many sessions of this address")]
+    TooManyOfAddress,
+    /// A limit of ours.
+    #[error("too many sessions")]
+    TooManySessions,
+    /// The process needs what is left for calls, and its server to go on accepting.
+    #[error("too few descriptors are left")]
+    Descriptors,
 }
 
 impl<'a> Request<'a> {
@@ -91,12 +121,33 @@ impl<'a> Request<'a> {
         let version =
             self.version.and_then(|version| version.parse().ok()).filter(|version| [7, 8, 13].contains(version));
         let version = version.ok_or(Refusal::Version)?;
+        if self.doubled {
+            return Err(Refusal::Doubled);
+        }
         let key = self.key.filter(|key| is_nonce(key)).ok_or(Refusal::Key)?;
         if self.protocols.is_empty() {
             return Err(Refusal::NoProtocol);
         }
         let protocol = self.protocols.iter().find(|name| supported(name)).ok_or(Refusal::UnknownProtocol)?;
-        Ok(Accepted { protocol, version, key })
+        let offers = self.extensions.iter().map(|header| extension::parse(header));
+        let offers =
+            offers.collect::<Result<Vec<_>, _>>().map_err(|extension::Malformed| Refusal::Extensions)?.concat();
+        Ok(Accepted { protocol, version, deflate: None, key, offers })
+    }
+
+    /// The page that asks, if it is one (RFC 6455 §10.2).
+    pub fn origin(&self) -> Option<&'a str> {
+        self.origin
+    }
+
+    /// The browser, as it calls itself.
+    pub fn user_agent(&self) -> Option<&'a str> {
+        self.user_agent
+    }
+
+    /// What proxies say about who asks, for [`crate::forwarded::client_address`].
+    pub fn forwarded_for(&self) -> impl DoubleEndedIterator<Item = &'a str> + '_ {
+        self.forwarded_for.iter().copied()
     }
 
     fn add(&mut self, name: &str, value: &'a str) {
@@ -108,24 +159,42 @@ impl<'a> Request<'a> {
         } else if is("Connection") {
             self.connection.extend(list(value));
         } else if is("Sec-WebSocket-Key") {
-            self.key = Some(value);
+            self.doubled |= self.key.replace(value).is_some();
         } else if is("Sec-WebSocket-Version") {
-            self.version = Some(value);
+            self.doubled |= self.version.replace(value).is_some();
         } else if is("Sec-WebSocket-Protocol") {
             self.protocols.extend(list(value));
+        } else if is("Sec-WebSocket-Extensions") {
+            self.extensions.push(value);
+        } else if is("Origin") {
+            self.origin = Some(value);
+        } else if is("User-Agent") {
+            self.user_agent = Some(value);
+        } else if is("X-Forwarded-For") {
+            self.forwarded_for.push(value);
         }
     }
 }
 
 impl Accepted<'_> {
+    /// Agrees to permessage-deflate if the client offers it in a way that we can keep to (RFC 7692 §5).
+    #[must_use]
+    pub fn with_deflate(mut self) -> Self {
+        self.deflate = Deflate::choose(&self.offers);
+        self
+    }
+
     /// The answer to send (RFC 6455 §4.2.2).
     pub fn response(&self) -> String {
+        let deflate = self.deflate.map(|deflate| format!("Sec-WebSocket-Extensions: {}\r\n", deflate.answer()));
+        let extensions = deflate.unwrap_or_default();
         format!(
             "HTTP/1.1 101 Switching Protocols\r\n\
              Upgrade: websocket\r\n\
              Connection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\n\
-             Sec-WebSocket-Protocol: {}\r\n\r\n",
+             Sec-WebSocket-Protocol: {}\r\n\
+             {extensions}\r\n",
             accept_key(self.key),
             self.protocol
         )
@@ -133,11 +202,32 @@ impl Accepted<'_> {
 }
 
 impl Refusal {
+    /// In a word or two, to count by.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Method => "method",
+            Self::NoUpgrade | Self::NoConnectionUpgrade => "upgrade",
+            Self::NoHost => "host",
+            Self::Key => "key",
+            Self::Doubled => "doubled header",
+            Self::Extensions => "extensions",
+            Self::Version => "version",
+            Self::NoProtocol | Self::UnknownProtocol => "protocol",
+            Self::Origin => "origin",
+            Self::TooManyOfAddress => "sessions of an address",
+            Self::TooManySessions => "sessions",
+            Self::Descriptors => "descriptors",
+        }
+    }
+
     /// The answer to send. The version list goes along as the host's own module sends it, whatever is wrong.
     pub fn response(&self) -> String {
         let (status, upgrade) = match self {
             Self::Method => ("501 Not Implemented", ""),
             Self::NoUpgrade | Self::Version => ("426 Upgrade Required", "Upgrade: websocket\r\n"),
+            Self::Origin => ("403 Forbidden", ""),
+            Self::TooManyOfAddress => ("429 Too Many Requests", ""),
+            Self::TooManySessions | Self::Descriptors => ("503 Service Unavailable", ""),
             _ => ("400 Bad Request", ""),
         };
         let connection = if upgrade.is_empty() { "close" } else { "Upgrade, close" };
@@ -199,6 +289,16 @@ mod tests {
         assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
         assert!(response.contains("\r\nSec-WebSocket-Protocol: superchat\r\n"));
         assert!(response.ends_with("\r\n\r\n"));
+        // Section 11.3.4: once, and only what was asked for.
+        assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), 1);
+    }
+
+    #[test]
+    fn rfc_7118_section_4_1_sip_is_answered_with_sip() {
+        let asked = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Sec-WebSocket-Protocol");
+        let request = Request::new(true, asked.chain([("Sec-WebSocket-Protocol", "xmpp, sip")]));
+        let response = request.accept(|name| name == "sip").unwrap().response();
+        assert!(response.contains("\r\nSec-WebSocket-Protocol: sip\r\n"), "{response}");
     }
 
     #[test]
@@ -217,6 +317,29 @@ mod tests {
             assert_eq!(with("Sec-WebSocket-Key", Some(bad)), Err(Refusal::Key), "{bad}");
         }
         assert_eq!(with("Sec-WebSocket-Key", None), Err(Refusal::Key));
+    }
+
+    #[test]
+    fn section_11_3_key_and_version_come_once() {
+        for name in ["Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
+            let twice = SECTION_1_2.into_iter().chain(SECTION_1_2.into_iter().filter(|(own, _)| *own == name));
+            assert_eq!(Request::new(true, twice).accept(|_| true), Err(Refusal::Doubled), "{name}");
+        }
+    }
+
+    #[test]
+    fn section_9_1_extensions_are_agreed_to_or_ignored_or_malformed() {
+        let answer = |offer| {
+            let request = Request::new(true, SECTION_1_2.into_iter().chain([("Sec-WebSocket-Extensions", offer)]));
+            request.accept(|_| true).map(|accepted| (accepted.response(), accepted.with_deflate().response()))
+        };
+        let (without, with) = answer("x-webkit-deflate-frame, permessage-deflate; client_max_window_bits").unwrap();
+        assert!(!without.contains("Sec-WebSocket-Extensions"), "nothing is agreed to unasked: {without}");
+        assert_eq!(with.matches("\r\nSec-WebSocket-Extensions: permessage-deflate; ").count(), 1, "{with}");
+        assert!(with.ends_with("\r\n\r\n") && with.matches("\r\n\r\n").count() == 1);
+        let (_, none) = answer("x-unknown").unwrap();
+        assert!(!none.contains("Sec-WebSocket-Extensions"), "{none}");
+        assert_eq!(answer("permessage-deflate; =").unwrap_err(), Refusal::Extensions);
     }
 
     #[test]
@@ -244,6 +367,27 @@ mod tests {
         let more = [("sec-websocket-protocol", "sip")];
         let request = Request::new(true, SECTION_1_2.into_iter().chain(more));
         assert_eq!(request.accept(|name| name == "sip").map(|accepted| accepted.protocol), Ok("sip"));
+    }
+
+    #[test]
+    fn section_4_2_2_refusals_are_http_answers() {
+        for (refusal, status) in [
+            (Refusal::Origin, "403 Forbidden"),
+            (Refusal::TooManyOfAddress, "429 Too Many Requests"),
+            (Refusal::TooManySessions, "503 Service Unavailable"),
+            (Refusal::Descriptors, "503 Service Unavailable"),
+            (Refusal::Key, "400 Bad Request"),
+        ] {
+            assert!(refusal.response().starts_with(&format!("HTTP/1.1 {status}\r\n")), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn section_4_1_the_headers_about_who_asks() {
+        let more = [("origin", "https://phone.example"), ("X-Forwarded-For", "a, b"), ("x-forwarded-for", "c")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(more).chain([("User-Agent", "Mozilla")]));
+        assert_eq!((request.origin(), request.user_agent()), (Some("https://phone.example"), Some("Mozilla")));
+        assert_eq!(request.forwarded_for().collect::<Vec<_>>(), ["a, b", "c"]);
     }
 
     #[test]

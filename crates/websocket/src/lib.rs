@@ -11,7 +11,7 @@
 //! let mut connection = Connection::server(now, Config::default());
 //! // The masked "Hello" of RFC 6455 §5.7.
 //! connection.handle_data(now, &[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
-//! let Some(Event::Message(message)) = connection.poll_event() else { panic!() };
+//! let Some(Event::Message(message)) = connection.poll_event(now) else { panic!() };
 //! assert_eq!((message.opcode, message.payload.as_slice()), (Opcode::Text, &b"Hello"[..]));
 //! ```
 //!
@@ -22,10 +22,12 @@
 //! | `receiver` | 5.4, 5.5: from bytes to messages and control frames |
 //! | [`utf8`] | 8.1: text is UTF-8, checked as it arrives |
 //! | [`close`] | 7.4: status codes |
+//! | [`origin`], [`forwarded`] | 10.2: which pages may connect; and who is behind a proxy |
+//! | `extension`, [`deflate`] | 9.1, and RFC 7692: permessage-deflate |
 //! | [`connection`] | 5.5, 7: PING and PONG, who closes when, deadlines |
 //!
-//! Left out, with reasons: extensions (permessage-deflate comes later; RSV bits are refused until then); `Origin` (§10.2:
-//! the host has no setting for it, and SIP asks for a password); the client's side of the opening handshake and its
+//! Left out, with reasons: context takeover of permessage-deflate (an idle connection would keep up to 300 KiB for it);
+//! other extensions (none is registered that SIP has a use for); the client's side of the opening handshake and its
 //! masking keys' randomness (only tests are clients; they pass keys in).
 //!
 //! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted beside 13, because the host's own module
@@ -35,18 +37,24 @@
 
 pub mod close;
 pub mod connection;
+pub mod deflate;
 mod error;
+mod extension;
+pub mod forwarded;
 pub mod frame;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod handshake;
 pub mod mask;
+pub mod origin;
 mod output;
+mod rate;
 mod receiver;
 pub mod utf8;
 
 pub use close::CloseCode;
 pub use connection::{Config, Connection, Ended, Event, State};
+pub use deflate::Deflate;
 pub use error::{FrameError, SendError};
 pub use frame::Opcode;
 pub use receiver::{Message, Reassembly};

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use crate::deflate::Deflate;
 use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
 use crate::mask;
 
@@ -24,9 +25,20 @@ struct Frame {
 
 impl Output {
     /// Queues one whole frame (we never fragment).
-    pub(crate) fn push(&mut self, now: Instant, opcode: Opcode, masking_key: Option<[u8; 4]>, payload: &[u8]) {
+    pub(crate) fn push(
+        &mut self,
+        now: Instant,
+        opcode: Opcode,
+        masking_key: Option<[u8; 4]>,
+        deflate: Option<Deflate>,
+        payload: &[u8],
+    ) {
+        let deflate = deflate.filter(|_| !opcode.is_control());
+        let compressed = deflate.and_then(|deflate| deflate.compress(payload));
+        let payload = compressed.as_deref().unwrap_or(payload);
         let mut bytes = Vec::with_capacity(MAX_HEADER_LEN + payload.len());
-        Header { fin: true, opcode, masking_key, payload_len: payload.len() as u64 }.write(&mut bytes);
+        let payload_len = payload.len() as u64;
+        Header { fin: true, compressed: compressed.is_some(), opcode, masking_key, payload_len }.write(&mut bytes);
         let header_len = bytes.len();
         bytes.extend_from_slice(payload);
         if let Some(key) = masking_key {
@@ -61,9 +73,10 @@ impl Output {
         self.frames.front().map(|frame| frame.since)
     }
 
-    /// Forgets a PONG that waits: only the newest needs to be sent (RFC 6455 §5.5.3).
-    pub(crate) fn drop_waiting_pong(&mut self) {
-        if self.frames.len() > 1 && self.frames.back().is_some_and(|last| last.opcode == Opcode::Pong) {
+    /// Makes room for one more PONG: of many that wait only the newest has to be sent (RFC 6455 §5.5.3).
+    pub(crate) fn limit_waiting_pongs(&mut self) {
+        let waiting = self.frames.iter().skip(1).rev().take_while(|frame| frame.opcode == Opcode::Pong);
+        if waiting.take(MAX_WAITING_PONGS).count() == MAX_WAITING_PONGS {
             self.drop_last();
         }
     }
@@ -81,3 +94,6 @@ impl Output {
         }
     }
 }
+
+/// A peer that reads gets an answer to each of its PINGs; one that does not cannot fill our queue with them.
+const MAX_WAITING_PONGS: usize = 16;

@@ -3,6 +3,7 @@
 //! Everything is checked as early as it can be known: a header at its second byte, a size before anything is kept for
 //! it, text as it arrives. A message is held once, unmasked in place.
 
+use crate::deflate::Inflater;
 use crate::error::FrameError;
 use crate::frame::{Header, MAX_HEADER_LEN, Opcode};
 use crate::{mask, utf8};
@@ -47,6 +48,8 @@ pub(crate) enum Peer {
 pub(crate) struct Receiver {
     peer: Peer,
     max_message_len: usize,
+    /// permessage-deflate was agreed (RFC 7692).
+    takes_compressed: bool,
     reassembly: Reassembly,
     progress: Progress,
     message: Option<Assembly>,
@@ -64,13 +67,17 @@ struct Assembly {
     opcode: Opcode,
     payload: Vec<u8>,
     text: Option<utf8::Validator>,
+    inflater: Option<Inflater>,
+    /// What came for it over the wire, without the headers.
+    received: u64,
     /// A part of it has been delivered.
     begun: bool,
 }
 
 impl Receiver {
-    pub(crate) fn new(peer: Peer, max_message_len: usize) -> Self {
-        Self { peer, max_message_len, reassembly: Reassembly::Whole, progress: Progress::START, message: None }
+    pub(crate) fn new(peer: Peer, max_message_len: usize, takes_compressed: bool) -> Self {
+        let reassembly = Reassembly::Whole;
+        Self { peer, max_message_len, takes_compressed, reassembly, progress: Progress::START, message: None }
     }
 
     pub(crate) fn set_reassembly(&mut self, reassembly: Reassembly) {
@@ -107,6 +114,7 @@ impl Receiver {
             let begun = bytes.get(..len).unwrap_or_default();
             if len == 2 {
                 self.check_mask(begun)?;
+                self.check_compressed(begun)?;
             }
             if let Some(header) = Header::parse(begun)? {
                 return Ok((self.begin_payload(header)?, None));
@@ -132,6 +140,16 @@ impl Receiver {
         }
     }
 
+    /// RFC 6455 §5.2: a bit that no agreed extension gives a meaning is 0.
+    fn check_compressed(&self, begun: &[u8]) -> Result<(), FrameError> {
+        match begun.first() {
+            Some(first) if first & 0x40 != 0 && !self.takes_compressed => {
+                Err(FrameError::ReservedBits(first >> 4 & 0b111))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The rules about what may follow what (RFC 6455 §5.4), and the limit on size, before a byte is kept.
     fn begin_payload(&mut self, header: Header) -> Result<Progress, FrameError> {
         if header.opcode.is_control() {
@@ -141,12 +159,10 @@ impl Receiver {
             (None, Opcode::Continuation) => return Err(FrameError::NothingToContinue),
             (Some(_), Opcode::Text | Opcode::Binary) => return Err(FrameError::MessageUnfinished),
             (Some(_), _) => {}
-            (None, opcode) => self.message = Some(Assembly::new(opcode)),
+            (None, opcode) => self.message = Some(Assembly::new(opcode, header.compressed)),
         }
-        let held = self.message.as_ref().map_or(0, |message| message.payload.len() as u64);
-        let (len, max) = (held.saturating_add(header.payload_len), self.max_message_len as u64);
-        if len > max {
-            return Err(FrameError::TooBig { len, max });
+        if let Some(message) = &mut self.message {
+            message.expect(header.payload_len, self.max_message_len)?;
         }
         Ok(Progress::Data { header, received: 0 })
     }
@@ -160,7 +176,7 @@ impl Receiver {
         // `begin_payload` made the message, and only `deliver` takes it.
         let Some(message) = self.message.as_mut() else { return Err(FrameError::NothingToContinue) };
         let taken = split_off(data, header.payload_len - received);
-        message.push(header.masking_key, received, taken)?;
+        message.push(header.masking_key, received, taken, self.max_message_len)?;
         let received = received + taken.len() as u64;
         if received < header.payload_len {
             return Ok((Progress::Data { header, received }, None));
@@ -172,7 +188,7 @@ impl Receiver {
     fn deliver(&mut self, header: Header) -> Result<Option<Message>, FrameError> {
         let Some(mut message) = self.message.take() else { return Ok(None) };
         if header.fin {
-            return message.finish().map(Some);
+            return message.finish(self.max_message_len).map(Some);
         }
         let part = match self.reassembly {
             Reassembly::UpTo(bytes) if message.payload.len() >= bytes => Some(message.part()),
@@ -196,29 +212,62 @@ impl Progress {
 }
 
 impl Assembly {
-    fn new(opcode: Opcode) -> Self {
+    fn new(opcode: Opcode, compressed: bool) -> Self {
         let text = (opcode == Opcode::Text).then(utf8::Validator::default);
-        Self { opcode, payload: Vec::new(), text, begun: false }
+        let inflater = compressed.then(Inflater::new);
+        Self { opcode, payload: Vec::new(), text, inflater, received: 0, begun: false }
     }
 
-    fn push(&mut self, key: Option<[u8; 4]>, received: u64, data: &[u8]) -> Result<(), FrameError> {
+    /// One more frame of this length begins. Compressed, it may come to more than it is, or to less.
+    fn expect(&mut self, len: u64, max: usize) -> Result<(), FrameError> {
+        self.received = self.received.saturating_add(len);
+        let (len, max) = match self.inflater {
+            None => ((self.payload.len() as u64).saturating_add(len), max as u64),
+            Some(_) => (self.received, (max as u64).saturating_mul(2).saturating_add(MAX_OVERHEAD)),
+        };
+        if len > max { Err(FrameError::TooBig { len, max }) } else { Ok(()) }
+    }
+
+    fn push(&mut self, key: Option<[u8; 4]>, received: u64, data: &[u8], max: usize) -> Result<(), FrameError> {
+        let offset = (received % 4) as usize;
         let held = self.payload.len();
-        self.payload.extend_from_slice(data);
-        let new = self.payload.get_mut(held..).unwrap_or_default();
-        if let Some(key) = key {
-            mask::apply(key, (received % 4) as usize, new);
+        match &mut self.inflater {
+            None => {
+                self.payload.extend_from_slice(data);
+                if let Some(key) = key {
+                    mask::apply(key, offset, self.payload.get_mut(held..).unwrap_or_default());
+                }
+            }
+            Some(inflater) => {
+                let mut data = data.to_vec();
+                if let Some(key) = key {
+                    mask::apply(key, offset, &mut data);
+                }
+                inflater.inflate(&data, &mut self.payload, max)?;
+            }
         }
-        match &mut self.text {
-            Some(text) => text.push(new).map_err(|utf8::NotUtf8| FrameError::NotUtf8),
-            None => Ok(()),
-        }
+        self.check_text(held)
     }
 
-    fn finish(self) -> Result<Message, FrameError> {
+    fn finish(mut self, max: usize) -> Result<Message, FrameError> {
+        let held = self.payload.len();
+        if let Some(inflater) = &mut self.inflater {
+            inflater.finish(&mut self.payload, max)?;
+            self.check_text(held)?;
+        }
         if self.text.is_some_and(|text| !text.is_complete()) {
             return Err(FrameError::NotUtf8);
         }
         Ok(Message { opcode: self.opcode, payload: self.payload, more_follows: false })
+    }
+
+    /// Behind the first `held` bytes, which were checked when they came.
+    fn check_text(&mut self, held: usize) -> Result<(), FrameError> {
+        let new = self.payload.get(held..).unwrap_or_default();
+        match &mut self.text {
+            Some(text) => text.push(new).map_err(|utf8::NotUtf8| FrameError::NotUtf8),
+            None => Ok(()),
+        }
     }
 
     fn part(&mut self) -> Message {
@@ -227,6 +276,9 @@ impl Assembly {
         Message { opcode, payload: std::mem::take(&mut self.payload), more_follows: true }
     }
 }
+
+/// What a compressed message that holds little may be longer on the wire.
+const MAX_OVERHEAD: u64 = 1024;
 
 fn take_control(header: Header, mut payload: Vec<u8>, data: &mut &[u8]) -> (Progress, Option<Incoming>) {
     let received = payload.len();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use websocket::frame::Header;
 use websocket::{
-    CloseCode, Config, Connection, Ended, Event, FrameError, Message, Opcode, Reassembly, SendError, State,
+    CloseCode, Config, Connection, Deflate, Ended, Event, FrameError, Message, Opcode, Reassembly, SendError, State,
 };
 
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
@@ -17,7 +17,8 @@ fn config() -> Config {
 /// One masked frame of a client.
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
-    Header { fin, opcode, masking_key: Some(KEY), payload_len: payload.len() as u64 }.write(&mut wire);
+    Header { fin, compressed: false, opcode, masking_key: Some(KEY), payload_len: payload.len() as u64 }
+        .write(&mut wire);
     let start = wire.len();
     wire.extend_from_slice(payload);
     websocket::mask::apply(KEY, 0, &mut wire[start..]);
@@ -56,7 +57,7 @@ impl Server {
     }
 
     fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.connection.poll_event()).collect()
+        std::iter::from_fn(|| self.connection.poll_event(self.now)).collect()
     }
 
     fn sends(&mut self) -> Vec<u8> {
@@ -122,7 +123,7 @@ fn section_5_1_a_client_masks() {
     Server::new().receives(&[0x81, 0x05]).ends_with(FrameError::Unmasked, 1002);
     let mut client = Connection::client(Instant::now(), config(), Box::new(|| KEY));
     client.handle_data(Instant::now(), &text("x"));
-    assert_eq!(client.poll_event(), Some(Event::Ended(Ended::Broken(FrameError::Masked))));
+    assert_eq!(client.poll_event(Instant::now()), Some(Event::Ended(Ended::Broken(FrameError::Masked))));
 }
 
 #[test]
@@ -149,7 +150,8 @@ fn section_8_1_text_is_utf8_as_a_whole() {
 #[test]
 fn section_10_4_a_message_too_big_ends_with_at_its_header() {
     let mut header = Vec::new();
-    let declared = Header { fin: true, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: 1 << 40 };
+    let declared =
+        Header { fin: true, compressed: false, opcode: Opcode::Text, masking_key: Some(KEY), payload_len: 1 << 40 };
     declared.write(&mut header);
     Server::new().receives(&header).ends_with(FrameError::TooBig { len: 1 << 40, max: 1000 }, 1009);
     let fragments = [frame(false, Opcode::Text, &[b'x'; 600]), frame(true, Opcode::Continuation, &[b'x'; 401])];
@@ -230,14 +232,56 @@ fn section_7_1_2_we_close() {
 }
 
 #[test]
-fn only_the_newest_ping_is_answered_to_a_peer_that_does_not_read() {
+fn section_5_5_2_every_ping_is_answered_to_a_peer_that_reads() {
+    let pings: Vec<u8> = (0..10u8).flat_map(|number| frame(true, Opcode::Ping, &[number])).collect();
+    let mut server = Server::new().receives(&pings);
+    assert_eq!(server.events().len(), 10);
+    assert_eq!(server.sends(), (0..10u8).flat_map(|number| [0x8a, 1, number]).collect::<Vec<_>>());
+}
+
+#[test]
+fn section_5_5_3_only_the_newest_pings_are_answered_to_a_peer_that_does_not_read() {
     let mut server = Server::new();
     server.connection.send(server.now, Opcode::Text, b"stuck").unwrap();
     for _ in 0..1000 {
-        server.connection.handle_data(server.now, &frame(true, Opcode::Ping, b"old"));
+        server = server.receives(&frame(true, Opcode::Ping, b"old"));
+        assert_eq!(server.events(), [Event::Ping(b"old".to_vec())]);
     }
     let mut server = server.receives(&frame(true, Opcode::Ping, b"new"));
-    assert_eq!(server.sends(), b"\x81\x05stuck\x8a\x03new");
+    let sent = server.sends();
+    assert!(sent.starts_with(b"\x81\x05stuck\x8a\x03old") && sent.ends_with(b"\x8a\x03new"));
+    assert_eq!(sent.len(), 7 + 16 * 5);
+}
+
+#[test]
+fn a_message_is_answered_before_a_mistake_behind_it_ends_the_connection() {
+    let mut server = Server::new().receives(&[text("first"), vec![0xd1, 0x80]].concat());
+    assert_eq!(server.connection.poll_event(server.now), Some(message(Opcode::Text, b"first")));
+    server.connection.send(server.now, Opcode::Text, b"answer").unwrap();
+    assert_eq!(server.sends(), b"\x81\x06answer");
+    server.ends_with(FrameError::ReservedBits(0b101), 1002);
+}
+
+#[test]
+fn what_came_before_the_end_of_the_stream_is_reported() {
+    let mut server = Server::new().receives(&[text("one"), text("two"), vec![0x81]].concat());
+    server.connection.handle_end();
+    assert_eq!(server.connection.state(), State::Closed);
+    assert_eq!(server.connection.send(server.now, Opcode::Text, b"x"), Err(SendError::Closed));
+    let ended = Event::Ended(Ended::StreamEnded);
+    assert_eq!(server.events(), [message(Opcode::Text, b"one"), message(Opcode::Text, b"two"), ended]);
+
+    let mut server = Server::new().receives(&[text("one"), frame(true, Opcode::Close, b"\x03\xe8")].concat());
+    server.connection.handle_end();
+    assert_eq!(server.events(), [message(Opcode::Text, b"one"), Event::Ended(Ended::ByPeer(b"\x03\xe8".to_vec()))]);
+}
+
+#[test]
+fn a_close_frame_behind_an_unread_message_ends_our_own_closing() {
+    let mut server = Server::new().receives(&[text("unread"), text("x"), frame(true, Opcode::Close, b"")].concat());
+    server.connection.close(server.now, CloseCode::NORMAL);
+    server.sends();
+    assert_eq!(server.connection.state(), State::Closed);
 }
 
 #[test]
@@ -280,6 +324,95 @@ fn a_silent_peer_is_asked_and_then_given_up() {
 }
 
 #[test]
+fn whoever_connects_says_something_in_time() {
+    let strict = Config { first_message_timeout: Some(Duration::from_secs(5)), ..config() };
+    let mut server = Server::with(strict.clone()).receives(&frame(true, Opcode::Ping, b""));
+    assert_eq!(server.connection.poll_timeout(), Some(server.start + Duration::from_secs(5)));
+    server.events();
+    server.sends();
+    server.waits(Duration::from_secs(5));
+    assert_eq!(server.events(), [Event::Ended(Ended::NoMessage)]);
+    assert_eq!(server.sends(), [0x88, 2, 0x03, 0xf0], "1008");
+
+    let mut server = Server::with(strict.clone()).receives(&text("REGISTER"));
+    assert_eq!(server.events().len(), 1);
+    server.waits(Duration::from_secs(6));
+    assert_eq!(server.connection.state(), State::Open);
+
+    let mut server = Server::with(strict).receives(&[frame(true, Opcode::Pong, b""), text("unread")].concat());
+    server.waits(Duration::from_secs(6));
+    assert_eq!(server.connection.state(), State::Open, "nobody has read it, but it is here");
+}
+
+#[test]
+fn a_flood_is_ended_with_1008() {
+    let limited = Config { max_messages_per_second: Some(2), ..config() };
+    let flood: Vec<u8> = (0..30).flat_map(|_| text("x")).collect();
+    let mut server = Server::with(limited).receives(&flood);
+    let events = server.events();
+    assert_eq!((events.len(), events.last()), (21, Some(&Event::Ended(Ended::TooManyMessages))));
+    assert_eq!(server.sends(), [0x88, 2, 0x03, 0xf0]);
+}
+
+/// "Hello" of RFC 7692 §7.2.3.1, in one masked frame.
+fn compressed_hello() -> Vec<u8> {
+    let mut wire = frame(true, Opcode::Text, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+    wire[0] |= 0x40;
+    wire
+}
+
+#[test]
+fn rfc_7692_section_7_2_3_messages_are_decompressed() {
+    let with = || Server::with(Config { deflate: Some(Deflate::default()), ..config() });
+    let mut server = with().receives(&[compressed_hello(), text("plain"), compressed_hello()].concat());
+    let hello = message(Opcode::Text, b"Hello");
+    assert_eq!(server.events(), [hello.clone(), message(Opcode::Text, b"plain"), hello.clone()]);
+    // §7.2.3.1: in two frames, of which the first says so; a PING may come between them.
+    let mut first = frame(false, Opcode::Text, &[0xf2, 0x48, 0xcd]);
+    first[0] |= 0x40;
+    let rest = frame(true, Opcode::Continuation, &[0xc9, 0xc9, 0x07, 0x00]);
+    let mut server = with().receives(&[first, frame(true, Opcode::Ping, b""), rest].concat());
+    assert_eq!(server.events(), [Event::Ping(vec![]), hello]);
+}
+
+#[test]
+fn rfc_7692_section_6_what_cannot_be_decompressed_ends_it() {
+    let with =
+        |max_message_len| Server::with(Config { deflate: Some(Deflate::default()), max_message_len, ..config() });
+    let rsv1 = |mut wire: Vec<u8>| {
+        wire[0] |= 0x40;
+        wire
+    };
+    Server::new().receives(&compressed_hello()).ends_with(FrameError::ReservedBits(0b100), 1002);
+    with(1000).receives(&rsv1(frame(true, Opcode::Text, &[0xff; 9]))).ends_with(FrameError::Deflate, 1007);
+    with(1000).receives(&rsv1(frame(true, Opcode::Ping, b""))).ends_with(FrameError::ReservedBits(0b100), 1002);
+    with(4).receives(&compressed_hello()).ends_with(FrameError::TooBig { len: 5, max: 4 }, 1009);
+    // §7.2.2 does not exempt text from being UTF-8: 0xff in a stored block.
+    let not_text = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00];
+    with(1000).receives(&rsv1(frame(true, Opcode::Text, &not_text))).ends_with(FrameError::NotUtf8, 1007);
+}
+
+#[test]
+fn rfc_7692_two_that_agreed_understand_each_other() {
+    let now = Instant::now();
+    let agreed = Config { deflate: Some(Deflate::default()), max_message_len: 100_000, ..Config::default() };
+    let mut client = Connection::client(now, agreed.clone(), Box::new(|| KEY));
+    let mut server = Server::with(agreed);
+    let sip = "Via: SIP/2.0/WS df7jal23ls0d.invalid;branch=z9hG4bK56sdasks\r\n".repeat(100);
+    client.send(now, Opcode::Text, sip.as_bytes()).unwrap();
+    client.send(now, Opcode::Text, b"short").unwrap();
+    let mut sent = 0;
+    while let Some(front) = client.poll_transmit() {
+        let len = front.len();
+        sent += len;
+        server.connection.handle_data(now, front);
+        client.handle_transmitted(len);
+    }
+    assert_eq!(server.events(), [message(Opcode::Text, sip.as_bytes()), message(Opcode::Text, b"short")]);
+    assert!(sent < sip.len() / 10, "{sent}");
+}
+
+#[test]
 fn a_peer_is_not_silent_because_nobody_listens() {
     let mut server = Server::new().receives(&text("unread"));
     server.waits(Duration::from_secs(300));
@@ -296,6 +429,79 @@ fn what_we_send_is_checked() {
     assert_eq!(send(Opcode::Close, b""), Err(SendError::Opcode(Opcode::Close)));
     assert_eq!(send(Opcode::Binary, b"\xff"), Ok(()));
     assert_eq!(server.sends(), b"\x82\x01\xff");
+}
+
+#[test]
+fn section_5_1_and_5_3_a_server_never_masks_and_a_client_takes_a_fresh_key_for_each_frame() {
+    let mut server = Server::new();
+    server.connection.send(server.now, Opcode::Text, &[b'x'; 200]).unwrap();
+    server.connection.close(server.now, CloseCode::NORMAL);
+    let sent = server.sends();
+    assert_eq!((sent[1], sent[205]), (126, 2), "the bit above the length is not set");
+    let mut next = 0;
+    let keys = move || {
+        next += 1;
+        [next; 4]
+    };
+    let now = Instant::now();
+    let mut client = Connection::client(now, config(), Box::new(keys));
+    client.send(now, Opcode::Text, b"\0").unwrap();
+    client.send(now, Opcode::Ping, b"\0").unwrap();
+    let mut wire = Vec::new();
+    while let Some(front) = client.poll_transmit() {
+        wire.extend_from_slice(front);
+        let len = front.len();
+        client.handle_transmitted(len);
+    }
+    assert_eq!(wire, [0x81, 0x81, 1, 1, 1, 1, 1, 0x89, 0x81, 2, 2, 2, 2, 2]);
+}
+
+#[test]
+fn section_5_5_3_a_pong_is_the_same_as_its_ping_and_is_not_answered() {
+    let longest: Vec<u8> = (0..125).collect();
+    let mut server = Server::new().receives(&frame(true, Opcode::Ping, &longest));
+    assert_eq!(server.sends(), [&[0x8a, 125][..], &longest].concat());
+    server.events();
+    let mut server = server.receives(&frame(true, Opcode::Pong, b"heartbeat"));
+    assert_eq!((server.events(), server.sends()), (vec![Event::Pong(b"heartbeat".to_vec())], vec![]));
+}
+
+#[test]
+fn section_7_1_1_the_server_ends_the_stream_before_a_client_gives_up_waiting_for_it() {
+    let mut server = Server::new().receives(&[0x83, 0x80]);
+    server.sends();
+    assert_eq!(server.connection.state(), State::Draining);
+    server.waits(config().close_timeout / 4);
+    assert_eq!(server.connection.state(), State::Closed);
+}
+
+#[test]
+fn section_7_1_7_nothing_is_processed_after_failing() {
+    let mut server = Server::new().receives(&[vec![0xb1, 0x80], text("late"), frame(true, Opcode::Ping, b"")].concat());
+    assert_eq!(server.events(), [Event::Ended(Ended::Broken(FrameError::ReservedBits(0b011)))]);
+    let mut server = server.receives(&[text("later"), frame(true, Opcode::Close, b"")].concat());
+    assert_eq!((server.events(), server.sends()), (vec![], vec![0x88, 2, 0x03, 0xea]));
+}
+
+#[test]
+fn rfc_7118_section_4_2_both_kinds_of_messages_are_taken_and_what_is_not_utf8_is_sent_as_binary() {
+    let wire = [text("SIP"), frame(true, Opcode::Binary, b"SIP \xff")].concat();
+    let mut server = Server::new().receives(&wire);
+    assert_eq!(server.events(), [message(Opcode::Text, b"SIP"), message(Opcode::Binary, b"SIP \xff")]);
+    server.connection.send_text_or_binary(server.now, "κ".as_bytes()).unwrap();
+    server.connection.send_text_or_binary(server.now, b"x\xff").unwrap();
+    assert_eq!(server.sends(), b"\x81\x02\xce\xba\x82\x02x\xff");
+}
+
+#[test]
+fn rfc_7118_section_5_1_a_sip_message_is_one_websocket_message_however_it_is_fragmented() {
+    let sip = "REGISTER sip:example.com SIP/2.0\r\n\r\n";
+    let (head, tail) = sip.as_bytes().split_at(7);
+    let wire = [frame(false, Opcode::Text, head), frame(true, Opcode::Continuation, tail), text(sip)].concat();
+    let mut server = Server::new().receives(&wire);
+    assert_eq!(server.events(), [message(Opcode::Text, sip.as_bytes()), message(Opcode::Text, sip.as_bytes())]);
+    server.connection.send(server.now, Opcode::Text, sip.as_bytes()).unwrap();
+    assert_eq!(server.sends().first(), Some(&0x81), "what we send is never fragmented");
 }
 
 #[test]

@@ -166,6 +166,43 @@ fn a_client_that_stops_reading_costs_nobody_else_time() {
 }
 
 #[test]
+fn whoever_owns_a_session_learns_that_its_client_stopped_reading() {
+    let host = host();
+    let sip = Sip::register();
+    let mut deaf = Browser::connect("ws", false, "sip").expect("a handshake");
+    let flood = Browser::frame(TEXT, &[b'x'; 60_000]);
+    while deaf.try_send(&flood, Duration::from_millis(100)) {}
+    // `serve` returns once a write has failed, and insists on a descriptor that is readable for good.
+    assert!(eventually(|| host.use_count(MODULE) == 1), "only sip itself uses it");
+    // Its Close frame may wait for a second.
+    assert!(eventually(|| host.command("websocket show sessions").1.contains("(not reading: 1)")));
+    deaf.hang_up();
+    drop(sip);
+}
+
+#[test]
+fn a_message_is_at_most_a_quarter_of_the_stack_that_it_is_copied_onto() {
+    let host = host();
+    let sip = Sip::register();
+    const STACK: usize = 160 * 1024;
+    for (length, taken) in [(STACK / 4 - 8192, true), (STACK / 4 + 8192, false)] {
+        let (mut browser, serve) = Browser::prepare("ws", false, &handshake("sip"));
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn(serve).expect("a thread");
+        assert!(browser.head().starts_with("HTTP/1.1 101 "));
+        browser.send(TEXT, &vec![b'x'; length]);
+        let (opcode, answer) = browser.receive();
+        match taken {
+            true => assert_eq!((opcode, answer.len()), (TEXT, length + 5)),
+            false => assert_eq!((opcode, answer), (CLOSE, 1009_u16.to_be_bytes().to_vec())),
+        }
+        browser.hang_up();
+        thread.join().expect("no panic");
+    }
+    drop(sip);
+    assert!(eventually(|| host.use_count(MODULE) == 0));
+}
+
+#[test]
 fn a_frame_in_small_pieces_is_never_waited_for() {
     let _host = host();
     let _sip = Sip::register();

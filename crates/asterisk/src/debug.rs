@@ -1,0 +1,103 @@
+//! What `set debug` commands switch on, asked for with every packet and therefore cheap while it is off.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What is shown: nothing, all, or what one peer sends and gets.
+#[derive(Debug)]
+pub struct Switch {
+    on: AtomicBool,
+    only: Mutex<Option<Only>>,
+}
+
+/// The peer that is shown, on any port or on one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Only {
+    /// The address.
+    pub ip: IpAddr,
+    /// The port, if one was given.
+    pub port: Option<u16>,
+}
+
+impl Default for Switch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Switch {
+    /// Shows nothing yet; to keep in a `static`.
+    pub const fn new() -> Self {
+        Self { on: AtomicBool::new(false), only: Mutex::new(None) }
+    }
+
+    /// Shows everything, or what one peer sends and gets.
+    pub fn turn_on(&self, only: Option<Only>) {
+        if let Ok(mut peer) = self.only.lock() {
+            *peer = only;
+        }
+        self.on.store(true, Ordering::Relaxed);
+    }
+
+    /// Shows nothing any more.
+    pub fn turn_off(&self) {
+        self.on.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether anything is shown at all.
+    pub fn is_on(&self) -> bool {
+        self.on.load(Ordering::Relaxed)
+    }
+
+    /// Whether what comes from or goes to this address is shown.
+    pub fn wants(&self, address: SocketAddr) -> bool {
+        self.is_on() && self.only.lock().is_ok_and(|only| only.is_none_or(|peer| peer.is(address)))
+    }
+}
+
+impl Only {
+    /// An address with or without a port. Names are not resolved: the console would wait for DNS.
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Some(Self { ip: address.ip(), port: Some(address.port()).filter(|port| *port != 0) });
+        }
+        let ip = text.trim_matches(['[', ']']).parse().ok()?;
+        Some(Self { ip, port: None })
+    }
+
+    fn is(self, address: SocketAddr) -> bool {
+        self.ip == address.ip().to_canonical() && self.port.is_none_or(|port| port == address.port())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_peer_sends_and_gets_is_shown() {
+        let switch = Switch::new();
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        assert!(!switch.wants(address("192.0.2.1:4000")));
+        switch.turn_on(None);
+        assert!(switch.wants(address("192.0.2.1:4000")));
+        switch.turn_on(Some(Only { ip: "192.0.2.1".parse().unwrap(), port: None }));
+        assert!(switch.wants(address("192.0.2.1:4000")) && switch.wants(address("[::ffff:192.0.2.1]:5000")));
+        assert!(!switch.wants(address("192.0.2.2:4000")));
+        switch.turn_on(Some(Only { ip: "2001:db8::1".parse().unwrap(), port: Some(4000) }));
+        assert!(switch.wants(address("[2001:db8::1]:4000")) && !switch.wants(address("[2001:db8::1]:4002")));
+        switch.turn_off();
+        assert!(!switch.is_on() && !switch.wants(address("[2001:db8::1]:4000")));
+    }
+
+    #[test]
+    fn addresses_with_and_without_port() {
+        let only = |ip: &str, port| Some(Only { ip: ip.parse().unwrap(), port });
+        assert_eq!(Only::parse("192.0.2.1"), only("192.0.2.1", None));
+        assert_eq!(Only::parse("192.0.2.1:4000"), only("192.0.2.1", Some(4000)));
+        assert_eq!(Only::parse("[2001:db8::1]:4000"), only("2001:db8::1", Some(4000)));
+        assert_eq!(Only::parse("[2001:db8::1]"), only("2001:db8::1", None));
+        assert_eq!(Only::parse("phone.example"), None);
+    }
+}

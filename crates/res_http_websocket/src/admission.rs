@@ -1,0 +1,164 @@
+//! Who gets a session: the limits of `websocket.conf`, and a reserve of descriptors.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use websocket::handshake::Refusal;
+
+use crate::settings::Settings;
+
+/// How many sessions there are, and of whom.
+#[derive(Default)]
+pub struct Admission(Mutex<Sessions>);
+
+#[derive(Default)]
+struct Sessions {
+    all: u32,
+    by_client: BTreeMap<IpAddr, u32>,
+}
+
+/// A session's place among them, given back on drop.
+pub struct Place {
+    admission: Arc<Admission>,
+    client: Option<IpAddr>,
+}
+
+impl Admission {
+    /// Makes room for one more session.
+    pub fn admit(self: &Arc<Self>, client: Option<IpAddr>, settings: &Settings) -> Result<Place, Refusal> {
+        let client = client.map(household);
+        let mut sessions = self.sessions();
+        if settings.max_sessions.is_some_and(|max| sessions.all >= max) {
+            return Err(Refusal::TooManySessions);
+        }
+        if let Some(client) = client {
+            let count = sessions.by_client.entry(client).or_default();
+            if settings.max_sessions_per_address.is_some_and(|max| *count >= max) {
+                return Err(Refusal::TooManyOfAddress);
+            }
+            *count += 1;
+        }
+        sessions.all += 1;
+        drop(sessions);
+        Ok(Place { admission: self.clone(), client })
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, Sessions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut sessions = self.admission.sessions();
+        sessions.all = sessions.all.saturating_sub(1);
+        let Some(client) = self.client else { return };
+        if let Some(count) = sessions.by_client.get_mut(&client) {
+            *count -= 1;
+            if *count == 0 {
+                sessions.by_client.remove(&client);
+            }
+        }
+    }
+}
+
+/// Whoever has an IPv6 address has 2^64 of them.
+fn household(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Refuses while fewer descriptors are left than are reserved. The host's server stops accepting for good when there is
+/// none for the next connection.
+pub fn check_descriptors(reserve: u32) -> Result<(), Refusal> {
+    let limit = descriptor_limit();
+    // A process with few descriptors has few to spare.
+    let reserve = u64::from(reserve).min(limit / 4);
+    if are_free(limit - reserve..limit) || count_open().is_ok_and(|open| open + reserve <= limit) {
+        Ok(())
+    } else {
+        Err(Refusal::Descriptors)
+    }
+}
+
+/// The system hands out the lowest number: with the highest ones free, so many are, and nothing has to be counted.
+fn are_free(numbers: std::ops::Range<u64>) -> bool {
+    let entry = |number| libc::pollfd { fd: i32::try_from(number).unwrap_or(i32::MAX), events: 0, revents: 0 };
+    let mut polled: Vec<libc::pollfd> = numbers.map(entry).collect();
+    // SAFETY: as many entries as it says; the call does not wait.
+    let answered = unsafe { libc::poll(polled.as_mut_ptr(), polled.len() as libc::nfds_t, 0) };
+    answered >= 0 && polled.iter().all(|entry| entry.revents & libc::POLLNVAL != 0)
+}
+
+fn count_open() -> io::Result<u64> {
+    // Not the descriptor of the directory itself.
+    Ok((std::fs::read_dir("/proc/self/fd")?.count() as u64).saturating_sub(1))
+}
+
+fn descriptor_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a place for the answer.
+    let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
+    // Beyond that no descriptor is numbered.
+    if known { limit.rlim_cur.min(i32::MAX as u64) } else { i32::MAX as u64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Option<IpAddr> {
+        Some(text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_place_is_free_again_when_its_session_is_gone() {
+        let admission = Arc::<Admission>::default();
+        let settings = Settings { max_sessions: Some(3), max_sessions_per_address: Some(2), ..Settings::default() };
+        let admit = |client| admission.admit(address(client), &settings);
+        let first = admit("192.0.2.1").unwrap();
+        let _second = admit("192.0.2.1").unwrap();
+        assert_eq!(admit("::ffff:192.0.2.1").err(), Some(Refusal::TooManyOfAddress));
+        let other = admit("192.0.2.2").unwrap();
+        assert_eq!(admit("192.0.2.3").err(), Some(Refusal::TooManySessions));
+        drop(other);
+        drop(first);
+        assert!(admit("192.0.2.1").is_ok());
+        assert_eq!(admission.sessions().all, 1);
+        assert_eq!(admission.sessions().by_client.len(), 1);
+    }
+
+    #[test]
+    fn ipv6_neighbours_are_one() {
+        let admission = Arc::<Admission>::default();
+        let settings = Settings { max_sessions_per_address: Some(1), ..Settings::default() };
+        let _first = admission.admit(address("2001:db8::1"), &settings).unwrap();
+        assert!(admission.admit(address("2001:db8::ffff:1"), &settings).is_err());
+        assert!(admission.admit(address("2001:db8:0:1::1"), &settings).is_ok());
+    }
+
+    #[test]
+    fn without_limits_everybody_comes_in() {
+        let admission = Arc::<Admission>::default();
+        let places = (0..1000).map(|_| admission.admit(None, &Settings::default()));
+        assert_eq!(places.collect::<Result<Vec<_>, _>>().unwrap().len(), 1000);
+    }
+
+    #[test]
+    fn descriptors_at_the_end_of_the_range_are_seen() {
+        assert_eq!(check_descriptors(64), Ok(()));
+        let (file, limit) = (std::fs::File::open("/dev/null").unwrap(), descriptor_limit());
+        let last = i32::try_from(limit - 1).unwrap();
+        // SAFETY: nobody has the highest number, and it is closed again below.
+        assert_eq!(unsafe { libc::dup2(std::os::fd::AsRawFd::as_raw_fd(&file), last) }, last);
+        assert!(!are_free(limit - 1..limit));
+        assert_eq!(check_descriptors(64), Ok(()), "counted, most of them are free");
+        // SAFETY: made above.
+        unsafe { libc::close(last) };
+        assert!(are_free(limit - 1..limit));
+    }
+}

@@ -1,0 +1,122 @@
+//! What the host is told of sessions: its log, its managers, and whoever switched on `websocket set debug`. Nothing here
+//! runs under a lock of ours.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use asterisk::debug::Switch;
+use asterisk::limit::RateLimit;
+use asterisk::log::Level;
+use asterisk::manager::{Category, Event};
+use websocket::handshake::Refusal;
+use websocket::{Ended, Opcode};
+
+use crate::counters::{Counters, Traffic};
+use crate::session::Session;
+
+/// `websocket set debug`.
+pub static SHOWN: Switch = Switch::new();
+
+/// Nobody should be able to fill the log by asking wrongly. A filter that bans has seen enough by then.
+static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 50);
+
+/// An address as log lines have it.
+pub struct Peer(pub Option<SocketAddr>);
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(address) => write!(f, "'{}'", asterisk::sockaddr::unmapped(address)),
+            None => f.write_str("nowhere"),
+        }
+    }
+}
+
+/// The request of this client was answered with an error.
+pub fn refused(counters: &Counters, client: Option<SocketAddr>, origin: Option<&str>, refusal: Refusal) {
+    counters.refused(refusal);
+    // What a peer may have written comes last in the line.
+    let origin = origin.filter(|_| refusal == Refusal::Origin);
+    refused_because(client, &refusal, origin);
+}
+
+/// One line, in the form that `contrib/fail2ban` reads.
+fn refused_because(client: Option<SocketAddr>, why: &dyn std::fmt::Display, origin: Option<&str>) {
+    let Some(suppressed) = REFUSALS.allow() else { return };
+    let more = if suppressed == 0 { String::new() } else { format!(" ({suppressed} more not shown)") };
+    let quoted = origin.map(|origin| format!(" ('{origin}')")).unwrap_or_default();
+    asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{quoted}", Peer(client));
+    Event::new(Category::System, c"WebSocketRefuse")
+        .header("Address", Plain(client))
+        .header("Reason", why)
+        .header("Origin", origin.unwrap_or_default())
+        .send();
+}
+
+/// A session has begun.
+pub fn accepted(counters: &Counters, session: &Session, version: u8) {
+    counters.accepted();
+    let (client, protocol) = (session.client(), session.protocol().name());
+    asterisk::verbose!(
+        2,
+        "WebSocket: connection from {} for protocol '{protocol}' (version {version}) accepted",
+        Peer(client.address)
+    );
+    about(c"WebSocketAccept", session).header("Origin", client.origin.as_deref().unwrap_or_default()).send();
+}
+
+/// The stream of a session is closed.
+pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &Traffic) {
+    counters.ended(ended);
+    let address = session.client().address;
+    match ended {
+        Ended::NoMessage | Ended::TooManyMessages => refused_because(address, ended, None),
+        _ => asterisk::verbose!(2, "WebSocket: connection from {}: {ended}", Peer(address)),
+    }
+    about(c"WebSocketClose", session)
+        .header("Reason", ended)
+        .header("Duration", traffic.began.elapsed().as_secs())
+        .header("MessagesIn", traffic.messages_in)
+        .header("MessagesOut", traffic.messages_out)
+        .send();
+}
+
+fn about(event: &'static std::ffi::CStr, session: &Session) -> Event {
+    Event::new(Category::System, event)
+        .header("Session", session.id())
+        .header("Protocol", session.protocol().name())
+        .header("Address", Plain(session.client().address))
+        .header("Secure", if session.is_secure() { "yes" } else { "no" })
+}
+
+struct Plain(Option<SocketAddr>);
+
+impl std::fmt::Display for Plain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.map_or(Ok(()), |address| write!(f, "{}", asterisk::sockaddr::unmapped(address)))
+    }
+}
+
+/// Which way a message went.
+pub enum Way {
+    From,
+    To,
+}
+
+/// The text of a message, line by line as SIP has it; ask [`Switch::wants`] first.
+pub fn show(way: Way, session: &Session, opcode: Opcode, payload: &[u8]) {
+    let way = match way {
+        Way::From => "from",
+        Way::To => "to",
+    };
+    let peer = Peer(session.client().address);
+    let mut text =
+        format!("\n<--- WebSocket {opcode:?} {way} {peer}, session {}, {} octets --->\n", session.id(), payload.len());
+    for line in String::from_utf8_lossy(payload).lines() {
+        text.extend(line.chars().map(|character| if character.is_control() { '.' } else { character }));
+        text.push('\n');
+    }
+    for line in text.lines() {
+        asterisk::log::write(Level::Verbose(0), format_args!("{line}"));
+    }
+}

@@ -1,0 +1,140 @@
+//! `websocket.conf`, which is ours: the original has no such file. Without it every limit on who may connect is off, as
+//! with the original. A value that cannot be used costs an error that names file, line and key, and leaves its default.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use asterisk::config::{Config, Load, Reload};
+use websocket::forwarded::Network;
+use websocket::origin::AllowedOrigin;
+
+/// What the file says. Sessions keep what it said when they began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The longest message that a protocol of another module gets.
+    pub max_message_len: usize,
+    /// The longest that `echo` sends back; it copies nothing onto a stack.
+    pub echo_max_message_len: usize,
+    /// How much output may wait for a client.
+    pub max_queued_output: usize,
+    /// How long a client may be silent before it gets a PING.
+    pub ping_after: Option<Duration>,
+    /// How long it may be silent then.
+    pub pong_timeout: Duration,
+    /// permessage-deflate (RFC 7692).
+    pub compression: bool,
+    /// Pages that may connect; `None` are all.
+    pub allowed_origins: Option<Vec<AllowedOrigin>>,
+    /// Sessions at the same time.
+    pub max_sessions: Option<u32>,
+    /// Sessions of one address at the same time.
+    pub max_sessions_per_address: Option<u32>,
+    /// Time for the first message.
+    pub first_message_timeout: Option<Duration>,
+    /// Messages a second of one session, on average over ten seconds.
+    pub max_messages_per_second: Option<u32>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<Network>,
+    /// So many descriptors are left to calls and to the host.
+    pub descriptor_reserve: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let connection = websocket::Config::default();
+        Self {
+            max_message_len: connection.max_message_len,
+            echo_max_message_len: connection.max_message_len,
+            max_queued_output: connection.max_queued_output,
+            ping_after: connection.ping_after,
+            pong_timeout: connection.pong_timeout,
+            compression: false,
+            allowed_origins: None,
+            max_sessions: None,
+            max_sessions_per_address: None,
+            first_message_timeout: None,
+            max_messages_per_second: None,
+            trusted_proxies: Vec::new(),
+            descriptor_reserve: 64,
+        }
+    }
+}
+
+/// What a message of chan_sip may come to: it copies each onto the stack of its thread.
+const STACKED: RangeInclusive<usize> = 1024..=128 * 1024;
+
+/// What came of reading the file.
+pub enum Read {
+    Settings(Box<Settings>),
+    /// As it was the last time.
+    Unchanged,
+    /// The host has logged why. Limits that somebody wanted cannot be had.
+    Invalid,
+}
+
+impl Settings {
+    /// Reads the file.
+    pub fn read(reload: Reload) -> Read {
+        match Config::load(c"websocket.conf", reload) {
+            Load::Missing => Read::Settings(Box::default()),
+            Load::Unchanged => Read::Unchanged,
+            Load::Invalid => Read::Invalid,
+            Load::Loaded(config) => Read::Settings(Box::new(Self::from_file(&config))),
+        }
+    }
+
+    fn from_file(config: &Config) -> Self {
+        let default = Self::default();
+        let number = |key, range, default: usize| config.number(c"general", key, range, default);
+        // 0 switches off.
+        let count = |key| Some(config.number(c"general", key, 0..=1_000_000, 0)).filter(|count| *count > 0);
+        let seconds = |key, default| {
+            let default: Option<Duration> = default;
+            let seconds = config.number(c"general", key, 0..=86_400, default.map_or(0, |time| time.as_secs()));
+            Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero())
+        };
+        Self {
+            max_message_len: number("maxmessagesize", STACKED, default.max_message_len),
+            echo_max_message_len: number("echomaxmessagesize", 1024..=16 << 20, default.echo_max_message_len),
+            max_queued_output: number("maxqueuedoutput", 16 * 1024..=16 << 20, default.max_queued_output),
+            ping_after: seconds("pinginterval", default.ping_after),
+            pong_timeout: Duration::from_secs(config.number(
+                c"general",
+                "pongtimeout",
+                1..=86_400,
+                default.pong_timeout.as_secs(),
+            )),
+            compression: config.boolean(c"general", "compression", default.compression),
+            allowed_origins: list(
+                config,
+                "allowedorigins",
+                "origins, such as https://phone.example",
+                AllowedOrigin::parse,
+            ),
+            max_sessions: count("maxsessions"),
+            max_sessions_per_address: count("maxsessionsperaddress"),
+            first_message_timeout: seconds("firstmessagetimeout", None),
+            max_messages_per_second: count("maxmessagerate"),
+            trusted_proxies: list(config, "trustedproxies", "addresses or networks", |text| text.parse().ok())
+                .unwrap_or_default(),
+            descriptor_reserve: config.number(c"general", "descriptorreserve", 0..=65_536, default.descriptor_reserve),
+        }
+    }
+}
+
+/// The entries of every line with this key, between commas. A line that cannot be read allows nobody, instead of
+/// everybody as if it were not there.
+fn list<T>(config: &Config, key: &str, wanted: &str, parse: fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let mut all = None;
+    for entry in config.section(c"general").filter(|entry| entry.name.eq_ignore_ascii_case(key)) {
+        let texts = entry.value.split(',').map(str::trim).filter(|text| !text.is_empty());
+        match texts.map(parse).collect::<Option<Vec<T>>>() {
+            Some(some) => all.get_or_insert_with(Vec::new).extend(some),
+            None => {
+                entry.bad(format!("a list of {wanted}")).use_instead("nothing of it");
+                all.get_or_insert_with(Vec::new);
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,108 @@
+//! Every MUST of RFC 6455 and RFC 7118 that concerns a server, and the test that holds us to it.
+//!
+//! Not here, because somebody else does it: TLS before the handshake (§4.2.2 item 1) and the request line with its HTTP
+//! version (§4.2.1 item 1) are the host's; Via, Contact and routing (RFC 7118 §5.2, §5.3, §7) are chan_sip's; intermediaries
+//! (§5.4) and clients (§4.1 but for what a server checks of it, §7.2.1, §7.2.3) we are not.
+
+/// Section, rule, test.
+const MUSTS: &[(&str, &str, &str)] = &[
+    ("4.2.1", "the request is a GET", "only_get_upgrades"),
+    ("4.2.1", "Host, Upgrade and Connection are there", "section_4_2_1_tokens_are_found_in_lists_whatever_their_case"),
+    ("4.2.1", "the key is 16 bytes in base64", "section_4_2_1_key_is_16_bytes"),
+    ("4.2.1", "a request that does not match is answered with an error", "section_4_2_2_refusals_are_http_answers"),
+    ("4.2.2", "the answer is 101 with Upgrade, Connection and the accept key", "section_1_2_and_1_3_are_answered"),
+    ("4.2.2", "the subprotocol is one that the client named", "section_1_2_and_1_3_are_answered"),
+    (
+        "4.2.2",
+        "no extension that the client did not offer",
+        "section_9_1_extensions_are_agreed_to_or_ignored_or_malformed",
+    ),
+    ("4.4", "another version is answered with 426 and the list of ours", "section_4_4_versions"),
+    ("5.1", "an unmasked frame of a client closes the connection", "section_5_1_a_client_masks"),
+    (
+        "5.1",
+        "a server does not mask",
+        "section_5_1_and_5_3_a_server_never_masks_and_a_client_takes_a_fresh_key_for_each_frame",
+    ),
+    ("5.2", "RSV bits are 0 unless an extension was agreed", "section_5_2_and_5_5_refused_at_the_second_byte"),
+    ("5.2", "an unknown opcode fails the connection", "section_5_2_and_5_5_refused_at_the_second_byte"),
+    ("5.2", "a length takes the fewest bytes, and 63 bits", "section_5_2_refusals"),
+    (
+        "5.3",
+        "a fresh masking key for each frame",
+        "section_5_1_and_5_3_a_server_never_masks_and_a_client_takes_a_fresh_key_for_each_frame",
+    ),
+    ("5.4", "control frames come between fragments", "section_5_4_control_frames_come_between_fragments"),
+    ("5.4", "control frames are not fragmented", "section_5_5_control_frames_are_short_and_whole"),
+    ("5.4", "fragments of two messages are not interleaved", "section_5_4_what_may_follow_what"),
+    ("5.4", "both kinds of messages are understood", "fragments_can_be_had_as_they_come"),
+    ("5.5", "control frames have 125 bytes at most", "section_5_5_control_frames_are_short_and_whole"),
+    ("5.5.1", "a body begins with a code, its reason is UTF-8", "section_5_5_1_body_of_a_close_frame"),
+    ("5.5.1", "a Close is answered with a Close", "section_5_5_1_the_code_that_came_is_echoed"),
+    ("5.5.1", "nothing is sent after a Close", "nothing_is_said_or_heard_after_a_close_frame"),
+    ("5.5.1", "with both sent, the server closes the stream", "section_5_5_1_the_code_that_came_is_echoed"),
+    ("5.5.2", "a PING is answered, unless a Close came", "section_5_5_2_every_ping_is_answered_to_a_peer_that_reads"),
+    ("5.5.3", "a PONG carries what its PING did", "section_5_5_3_a_pong_is_the_same_as_its_ping_and_is_not_answered"),
+    ("5.6", "a text message is UTF-8 as a whole", "section_8_1_text_is_utf8_as_a_whole"),
+    ("6.1", "data is sent in the state OPEN only", "nothing_is_said_or_heard_after_a_close_frame"),
+    ("6.2", "data is unmasked and joined", "section_5_7_masked_hello"),
+    (
+        "7.1.1",
+        "the server ends the stream first",
+        "section_7_1_1_the_server_ends_the_stream_before_a_client_gives_up_waiting_for_it",
+    ),
+    ("7.1.2", "who starts closing sends a Close", "section_7_1_2_we_close"),
+    ("7.1.7", "nothing is processed after failing", "section_7_1_7_nothing_is_processed_after_failing"),
+    ("7.4.1", "1004, 1005, 1006 and 1015 are never on the wire", "section_7_4_codes_that_may_be_sent"),
+    ("7.4.2", "codes below 1000 and undefined ones are not used", "section_7_4_bad_close_frames"),
+    ("8.1", "text that is not UTF-8 fails the connection", "refused_as_soon_as_nothing_can_save_it"),
+    ("9.1", "a malformed list of extensions fails the connection", "section_9_1_malformed_headers"),
+    ("9.1", "quoted values are tokens", "section_9_1_values_are_tokens_in_quotes_or_not"),
+    (
+        "10.2",
+        "whoever checks the Origin refuses with an error",
+        "other_pages_are_refused_in_one_line_that_fail2ban_can_read",
+    ),
+    (
+        "10.4",
+        "limits on frames and on messages joined of them",
+        "section_10_4_a_message_too_big_ends_with_at_its_header",
+    ),
+    ("10.7", "data is validated, and what is wrong ends with its code", "any_split_of_the_stream_gives_the_same"),
+    ("11.3", "the key and the version come once", "section_11_3_key_and_version_come_once"),
+    ("7118 4.1", "sip is answered with sip", "rfc_7118_section_4_1_sip_is_answered_with_sip"),
+    (
+        "7118 4.2",
+        "text and binary are taken; what is not UTF-8 is sent as binary",
+        "rfc_7118_section_4_2_both_kinds_of_messages_are_taken_and_what_is_not_utf8_is_sent_as_binary",
+    ),
+    (
+        "7118 5.1",
+        "a SIP message is one message",
+        "rfc_7118_section_5_1_a_sip_message_is_one_websocket_message_however_it_is_fragmented",
+    ),
+    (
+        "7118 6",
+        "PINGs keep a connection, and their absence of an answer ends it",
+        "a_silent_peer_is_asked_and_then_given_up",
+    ),
+];
+
+const SOURCES: &[&str] = &[
+    include_str!("../src/close.rs"),
+    include_str!("../src/extension.rs"),
+    include_str!("../src/frame.rs"),
+    include_str!("../src/handshake.rs"),
+    include_str!("../src/mask.rs"),
+    include_str!("../src/utf8.rs"),
+    include_str!("connection.rs"),
+    include_str!("../../../tests/host/tests/websocket_settings.rs"),
+];
+
+#[test]
+fn every_must_has_a_test() {
+    for (section, rule, test) in MUSTS {
+        let is_there = SOURCES.iter().any(|source| source.contains(&format!("fn {test}(")));
+        assert!(is_there, "§{section}, {rule}: no test is called {test}");
+    }
+}

@@ -1,0 +1,269 @@
+//! An Asterisk with `/ws` and no browser in front of it: a client that is as odd as a test needs it.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use e2e::asterisk::{Asterisk, Home};
+use e2e::failure::{Failure, Result, ensure};
+use e2e::prefix::Prefix;
+
+pub const CONTINUATION: u8 = 0;
+pub const TEXT: u8 = 1;
+pub const CLOSE: u8 = 8;
+pub const PING: u8 = 9;
+pub const PONG: u8 = 10;
+
+/// Whose `res_http_websocket`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    Ours,
+    Original,
+}
+
+/// A running Asterisk: HTTP, the WebSocket module, chan_sip with peers `p0` to `p299` that need no password.
+#[derive(Debug)]
+pub struct Pbx {
+    pub asterisk: Asterisk,
+    pub ws: u16,
+    pub wss: u16,
+    pub sip: u16,
+}
+
+impl Pbx {
+    pub fn start(name: &str, whose: Whose, websocket_conf: &str) -> Result<Self> {
+        Self::start_with(name, whose, websocket_conf, "")
+    }
+
+    /// The same with more lines in `asterisk.conf`.
+    pub fn start_with(name: &str, whose: Whose, websocket_conf: &str, asterisk_conf: &str) -> Result<Self> {
+        let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))??;
+        let home = Home::create(&directory().join(name))?;
+        let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
+        let modules = modules.filter(|_| whose == Whose::Ours);
+        ensure(whose == Whose::Original || modules.is_some(), || "MODULES_DIR names no modules".to_owned())?;
+        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        home.make_certificate()?;
+        let (ws, wss) = free_ports()?;
+        let sip = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let keys = home.etc().join("keys");
+        let keys = keys.display();
+        home.configure(
+            "http.conf",
+            &format!(
+                "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {ws}\nsessionlimit = 30000\n\
+                 tlsenable = yes\ntlsbindaddr = 127.0.0.1:{wss}\ntlscertfile = {keys}/asterisk.pem\n\
+                 tlsprivatekey = {keys}/asterisk.key\n"
+            ),
+        )?;
+        let peers: String = (0..300).map(|number| format!("[p{number}](peer)\n")).collect();
+        home.configure(
+            "sip.conf",
+            &format!(
+                "[general]\ncontext = default\nudpbindaddr = 127.0.0.1:{sip}\nallowguest = yes\n\
+                 [peer](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss,udp\nnat = force_rport,comedia\n{peers}"
+            ),
+        )?;
+        home.configure("extensions.conf", "[default]\nexten => 600,1,Answer()\n")?;
+        home.configure(
+            "modules.conf",
+            "[modules]\nautoload = no\nload => res_http_websocket.so\nload => chan_sip.so\nload => pbx_config.so\n",
+        )?;
+        home.configure("websocket.conf", websocket_conf)?;
+        let directories = fs::read_to_string(home.etc().join("asterisk.conf"))?;
+        home.configure("asterisk.conf", &format!("{directories}{asterisk_conf}"))?;
+        Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ws, wss, sip })
+    }
+
+    /// What its threads have used of the processors, in seconds.
+    pub fn cpu(&self) -> Result<f64> {
+        let mut nanoseconds = 0.0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.asterisk.pid()))? {
+            // One that has just ended is not among those that are measured.
+            let used = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
+            nanoseconds += used.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+        }
+        Ok(nanoseconds / 1e9)
+    }
+
+    pub fn footprint(&self) -> Result<Footprint> {
+        let process = format!("/proc/{}", self.asterisk.pid());
+        let status = fs::read_to_string(format!("{process}/status"))?;
+        let fields: HashMap<&str, &str> = status.lines().filter_map(|line| line.split_once(':')).collect();
+        let field = |name| fields.get(name).and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0);
+        Ok(Footprint {
+            descriptors: fs::read_dir(format!("{process}/fd"))?.count(),
+            threads: field("Threads"),
+            resident_kib: field("VmRSS"),
+        })
+    }
+
+    /// Waits until what it holds is as expected.
+    pub fn until(&self, patience: Duration, holds: impl Fn(Footprint) -> bool) -> Result<Footprint> {
+        let end = std::time::Instant::now() + patience;
+        loop {
+            let footprint = self.footprint()?;
+            if holds(footprint) || std::time::Instant::now() > end {
+                return Ok(footprint);
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    pub fn connect(&self, protocol: &str) -> Result<Client> {
+        Client::connect(self.ws, protocol, "")
+    }
+}
+
+/// Both held until both are known, so that they differ.
+fn free_ports() -> io::Result<(u16, u16)> {
+    let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
+    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
+}
+
+/// What a process holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Footprint {
+    pub descriptors: usize,
+    pub threads: usize,
+    pub resident_kib: usize,
+}
+
+pub fn directory() -> PathBuf {
+    std::env::var_os("E2E_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/e2e"), PathBuf::from)
+}
+
+/// A client after its handshake.
+pub struct Client {
+    pub socket: TcpStream,
+    /// What came behind what was taken.
+    received: Vec<u8>,
+}
+
+impl Client {
+    /// `more` are further headers, each with its line end.
+    pub fn connect(port: u16, protocol: &str, more: &str) -> Result<Self> {
+        let (client, answer) = Self::ask(port, protocol, more)?;
+        ensure(answer.starts_with("HTTP/1.1 101 "), || format!("no WebSocket: {answer}"))?;
+        client.socket.set_nodelay(true)?;
+        client.socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        Ok(client)
+    }
+
+    /// The same, whatever the answer is.
+    pub fn ask(port: u16, protocol: &str, more: &str) -> Result<(Self, String)> {
+        let mut client = Self { socket: TcpStream::connect(("127.0.0.1", port))?, received: Vec::new() };
+        client.socket.set_read_timeout(Some(Duration::from_secs(10)))?;
+        client.socket.write_all(handshake(protocol, more).as_bytes())?;
+        let answer = client.head()?;
+        Ok((client, answer))
+    }
+
+    fn head(&mut self) -> Result<String> {
+        loop {
+            if let Some(end) = self.received.windows(4).position(|window| window == b"\r\n\r\n") {
+                return Ok(String::from_utf8_lossy(&self.received.drain(..end + 4).collect::<Vec<_>>()).into_owned());
+            }
+            if self.fill()? == 0 {
+                return Ok(String::from_utf8_lossy(&std::mem::take(&mut self.received)).into_owned());
+            }
+        }
+    }
+
+    pub fn send(&mut self, opcode: u8, payload: &[u8]) -> Result {
+        Ok(self.socket.write_all(&frame(opcode, payload))?)
+    }
+
+    /// The next frame: opcode and payload.
+    pub fn receive(&mut self) -> Result<(u8, Vec<u8>)> {
+        loop {
+            if let Some((opcode, payload, len)) = parse(&self.received) {
+                let payload = payload.to_vec();
+                self.received.drain(..len);
+                return Ok((opcode, payload));
+            }
+            if self.fill()? == 0 {
+                return Err(Failure::new("the server hung up"));
+            }
+        }
+    }
+
+    /// The next message, with PINGs answered.
+    pub fn message(&mut self) -> Result<Vec<u8>> {
+        loop {
+            match self.receive()? {
+                (PING, payload) => self.send(PONG, &payload)?,
+                (_, payload) => return Ok(payload),
+            }
+        }
+    }
+
+    fn fill(&mut self) -> io::Result<usize> {
+        let mut buffer = [0; 16 * 1024];
+        let len = self.socket.read(&mut buffer)?;
+        self.received.extend_from_slice(&buffer[..len]);
+        Ok(len)
+    }
+}
+
+pub fn handshake(protocol: &str, more: &str) -> String {
+    format!(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         Sec-WebSocket-Protocol: {protocol}\r\n{more}\r\n"
+    )
+}
+
+/// One masked frame.
+pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
+    const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+    let mut frame = vec![0x80 | opcode];
+    match payload.len() {
+        len @ 0..126 => frame.push(0x80 | len as u8),
+        len @ 126..0x1_0000 => {
+            frame.push(0x80 | 126);
+            frame.extend_from_slice(&(len as u16).to_be_bytes());
+        }
+        len => {
+            frame.push(0x80 | 127);
+            frame.extend_from_slice(&(len as u64).to_be_bytes());
+        }
+    }
+    frame.extend_from_slice(&MASK);
+    frame.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    frame
+}
+
+/// Opcode, payload and length of the frame that `bytes` begin with.
+pub fn parse(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
+    let (&first, &second) = (bytes.first()?, bytes.get(1)?);
+    let (start, len) = match second {
+        126 => (4, u16::from_be_bytes(*bytes.get(2..)?.first_chunk()?).into()),
+        127 => (10, usize::try_from(u64::from_be_bytes(*bytes.get(2..)?.first_chunk()?)).ok()?),
+        short => (2, usize::from(short)),
+    };
+    Some((first & 0xf, bytes.get(start..start + len)?, start + len))
+}
+
+/// A request that chan_sip answers at once.
+pub fn sip(method: &str, user: &str, number: usize, transport: &str) -> String {
+    let branch = format!("z9hG4bK{user}{number}");
+    let contact = format!("<sip:{user}@192.0.2.1:4711;transport={}>", transport.to_lowercase());
+    format!(
+        "{method} sip:127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/{transport} 192.0.2.1:4711;branch={branch};rport\r\n\
+         Max-Forwards: 70\r\nFrom: <sip:{user}@127.0.0.1>;tag={user}{number}\r\nTo: <sip:{user}@127.0.0.1>\r\n\
+         Call-ID: {user}-{number}\r\nCSeq: {number} {method}\r\nContact: {contact}\r\nExpires: 300\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
+/// The value at this share of a sorted list.
+pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
+    let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
+    sorted.get(index).copied().unwrap_or_default()
+}

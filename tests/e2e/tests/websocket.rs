@@ -1,0 +1,403 @@
+//! `/ws` of a real Asterisk with a real chan_sip behind it, and clients that are as odd as clients can be.
+
+mod common;
+
+use std::io::{Read, Write};
+use std::net::UdpSocket;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, handshake, parse, percentile, sip};
+use e2e::failure::{Failure, Result, ensure};
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn registers_are_answered_however_they_are_cut_over_ws_and_wss() -> Result {
+    let pbx = Pbx::start("websocket-cut", Whose::Ours, "")?;
+    for (transport, port) in [("WS", pbx.ws), ("WSS", pbx.wss)] {
+        let mut stream = Stream::connect(port, transport == "WSS")?;
+        let register = |number| frame(TEXT, sip("REGISTER", &format!("p{number}"), number, transport).as_bytes());
+        let began = Instant::now();
+        stream.write(&[register(1), register(2)].concat())?;
+        for number in 1..=2 {
+            is_ok_for(number, &stream.message()?)?;
+        }
+        println!("{transport}: two in one piece answered after {:?}", began.elapsed());
+        ensure(began.elapsed() < Duration::from_secs(1), || format!("{transport}: {:?}", began.elapsed()))?;
+        for byte in register(3) {
+            stream.write(&[byte])?;
+            thread::sleep(Duration::from_millis(2));
+        }
+        let began = Instant::now();
+        is_ok_for(3, &stream.message()?)?;
+        println!("{transport}: one byte by byte answered {:?} after the last", began.elapsed());
+        ensure(began.elapsed() < Duration::from_secs(1), || format!("{transport}: {:?}", began.elapsed()))?;
+    }
+    Ok(())
+}
+
+fn is_ok_for(number: usize, answer: &[u8]) -> Result {
+    let answer = String::from_utf8_lossy(answer);
+    let is_ok = answer.starts_with("SIP/2.0 200 OK") && answer.contains(&format!("Call-ID: p{number}-{number}\r\n"));
+    ensure(is_ok, || format!("to REGISTER {number} came {answer:?}"))
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn fifty_who_talk_do_not_notice_a_hundred_and_fifty_who_drip_or_do_not_read() -> Result {
+    let pbx = Arc::new(Pbx::start("websocket-crowd", Whose::Ours, "")?);
+    let over = Arc::new(AtomicBool::new(false));
+    let mut others = Vec::new();
+    for number in 0..100 {
+        let (mut client, over) = (pbx.connect("sip")?, over.clone());
+        others.push(thread::spawn(move || drip(&mut client, number, &over)));
+    }
+    for number in 0..50 {
+        let (pbx, over) = (pbx.clone(), over.clone());
+        others.push(thread::spawn(move || send_and_never_read(&pbx, number, &over)));
+    }
+    let udp = {
+        let (port, over) = (pbx.sip, over.clone());
+        thread::spawn(move || options_over_udp(port, &over))
+    };
+    let talkers: Vec<_> = (0..50)
+        .map(|number| {
+            let (pbx, over) = (pbx.clone(), over.clone());
+            thread::spawn(move || talk(&pbx, number, &over))
+        })
+        .collect();
+    thread::sleep(Duration::from_secs(20));
+    over.store(true, Ordering::Relaxed);
+    let mut all = Vec::new();
+    for talker in talkers {
+        all.extend(talker.join().map_err(|_| Failure::new("a talker panicked"))??);
+    }
+    let mut udp = udp.join().map_err(|_| Failure::new("the phone panicked"))??;
+    for other in others {
+        other.join().map_err(|_| Failure::new("a client panicked"))??;
+    }
+    all.sort();
+    udp.sort();
+    let (p50, p99) = (percentile(&all, 0.5), percentile(&all, 0.99));
+    let slowest = udp.last().copied().unwrap_or(Duration::MAX);
+    println!("{} answers over ws: p50 {p50:?}, p99 {p99:?}, worst {:?}", all.len(), all.last());
+    println!(
+        "{} answers over UDP: p50 {:?}, p99 {:?}, worst {slowest:?}",
+        udp.len(),
+        percentile(&udp, 0.5),
+        percentile(&udp, 0.99)
+    );
+    println!("{}", pbx.asterisk.cli("websocket show sessions")?.lines().last().unwrap_or_default());
+    ensure(p99 < Duration::from_millis(20), || format!("p99 of those who talk: {p99:?}"))?;
+    ensure(slowest < Duration::from_millis(50), || format!("an OPTIONS over UDP took {slowest:?}"))
+}
+
+fn drip(client: &mut Client, number: usize, over: &AtomicBool) -> Result {
+    let message = frame(TEXT, sip("OPTIONS", "drip", number, "WS").as_bytes());
+    for byte in message.iter().cycle() {
+        if over.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        // A PING that went unanswered for long may have ended it.
+        if client.socket.write_all(&[*byte]).is_err() {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_secs(1));
+    }
+    Ok(())
+}
+
+/// Half of them SIP, half of them floods that fill every buffer on the way and are thrown out for it.
+fn send_and_never_read(pbx: &Pbx, number: usize, over: &AtomicBool) -> Result {
+    let is_flood = number.is_multiple_of(2);
+    while !over.load(Ordering::Relaxed) {
+        let client = pbx.connect(if is_flood { "echo" } else { "sip" })?;
+        client.socket.set_write_timeout(Some(Duration::from_millis(200)))?;
+        let flood = frame(TEXT, &[b'x'; 60_000]);
+        for count in 0.. {
+            let message = match is_flood {
+                true => flood.clone(),
+                false => frame(TEXT, sip("OPTIONS", &format!("deaf{number}x"), count, "WS").as_bytes()),
+            };
+            let pause = Duration::from_millis(if is_flood { 100 } else { 200 });
+            thread::sleep(pause);
+            if over.load(Ordering::Relaxed) || (&client.socket).write_all(&message).is_err() {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn talk(pbx: &Pbx, number: usize, over: &AtomicBool) -> Result<Vec<Duration>> {
+    let (mut client, mut took) = (pbx.connect("sip")?, Vec::new());
+    for count in 0.. {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        let began = Instant::now();
+        client.send(TEXT, sip("OPTIONS", &format!("talk{number}x"), count, "WS").as_bytes())?;
+        client.message()?;
+        took.push(began.elapsed());
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(took)
+}
+
+fn options_over_udp(port: u16, over: &AtomicBool) -> Result<Vec<Duration>> {
+    let (socket, mut took, mut buffer) = (UdpSocket::bind("127.0.0.1:0")?, Vec::new(), [0; 4096]);
+    socket.connect(("127.0.0.1", port))?;
+    socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+    for count in 0.. {
+        if over.load(Ordering::Relaxed) {
+            break;
+        }
+        let began = Instant::now();
+        socket.send(sip("OPTIONS", "desk", count, "UDP").as_bytes())?;
+        socket.recv(&mut buffer)?;
+        took.push(began.elapsed());
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(took)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn ten_thousand_connections_that_end_in_every_way_leave_nothing() -> Result {
+    let mut pbx = Pbx::start("websocket-many", Whose::Ours, "")?;
+    // chan_sip keeps what an OPTIONS needs for 32 s (RFC 3261 §17.1.2.2), and the memory of the most that there was at one
+    // time stays with the process: that is not what is counted here.
+    let mut footprints = Vec::new();
+    for (count, with_sip) in [(4000, true), (3000, false), (3000, false)] {
+        come_and_go(&pbx, count, with_sip)?;
+        thread::sleep(Duration::from_secs(if with_sip { 45 } else { 2 }));
+        footprints.push(pbx.footprint()?);
+        println!("after {count} more {:?}", footprints.last());
+    }
+    println!("{}", pbx.asterisk.cli("websocket show sessions")?.lines().last().unwrap_or_default());
+    ensure(pbx.asterisk.is_running(), || "Asterisk crashed".to_owned())?;
+    let [_, before, after] = footprints[..] else { return Ok(()) };
+    ensure(after.descriptors <= before.descriptors && after.threads <= before.threads, || {
+        format!("something stays: {before:?}, {after:?}")
+    })?;
+    let grown = after.resident_kib.saturating_sub(before.resident_kib);
+    ensure(grown < 1024, || format!("grown by {grown} KiB"))
+}
+
+/// A fifth each: politely, in silence, by reset, by reset in the middle of a frame, by reset before the answer.
+fn come_and_go(pbx: &Pbx, count: usize, with_sip: bool) -> Result {
+    for number in 0..count {
+        let protocol = if number % 2 == 0 { "echo" } else { "sip" };
+        let mut client = pbx.connect(protocol)?;
+        match number / 2 % 5 {
+            0 => {
+                client.send(CLOSE, &1000_u16.to_be_bytes())?;
+                client.receive()?;
+            }
+            1 => {}
+            2 => reset(client, b""),
+            3 => reset(client, &frame(TEXT, b"half a frame")[..9]),
+            _ if !with_sip => reset(client, &frame(PING, b"once more")),
+            _ => reset(client, &frame(TEXT, sip("OPTIONS", "gone", number, "WS").as_bytes())),
+        }
+    }
+    Ok(())
+}
+
+/// Sends this, and closes with RST instead of FIN: what the system does when something unread is thrown away.
+fn reset(mut client: Client, last: &[u8]) {
+    // The server may have closed by then, and all of this is for nothing.
+    let _ = client.send(PING, b"whose PONG nobody reads");
+    let _ = client.socket.peek(&mut [0]);
+    let _ = client.socket.write_all(last);
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn whoever_stops_answering_is_gone_within_the_deadline() -> Result {
+    let pbx = Pbx::start("websocket-silent", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
+    let mut client = pbx.connect("sip")?;
+    client.send(TEXT, sip("REGISTER", "p7", 7, "WS").as_bytes())?;
+    is_ok_for(7, &client.message()?)?;
+    let before = pbx.asterisk.cli("websocket show sessions")?;
+    ensure(before.contains("\n1 sessions;"), || before.clone())?;
+    // The system goes on acknowledging: PONGs are what tells.
+    until_silent(&pbx)
+}
+
+/// In a network of its own, whose loopback interface is taken down: nothing is acknowledged any more, nothing is reset.
+#[test]
+#[ignore = "wants root, for a network namespace"]
+fn a_network_that_is_pulled_is_noticed_within_the_deadline() -> Result {
+    const INSIDE: &str = "WEBSOCKET_TEST_IN_A_NAMESPACE";
+    if std::env::var_os(INSIDE).is_none() {
+        let status = Command::new("unshare")
+            .arg("--net")
+            .arg(std::env::current_exe()?)
+            .args(["--exact", "a_network_that_is_pulled_is_noticed_within_the_deadline", "--ignored", "--nocapture"])
+            .env(INSIDE, "1")
+            .status()?;
+        return ensure(status.success(), || "in the namespace it failed".to_owned());
+    }
+    let link = |state| Command::new("ip").args(["link", "set", "lo", state]).status();
+    link("up")?;
+    let pbx = Pbx::start("websocket-pulled", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
+    let before = pbx.footprint()?;
+    let mut client = pbx.connect("sip")?;
+    client.send(TEXT, sip("REGISTER", "p8", 8, "WS").as_bytes())?;
+    is_ok_for(8, &client.message()?)?;
+    link("down")?;
+    until_silent(&pbx)?;
+    link("up")?;
+    let after = pbx.until(Duration::from_secs(5), |now| now.threads <= before.threads)?;
+    ensure(after.threads <= before.threads, || format!("{before:?}, {after:?}"))
+}
+
+/// Waits until the one session there is has been given up.
+fn until_silent(pbx: &Pbx) -> Result {
+    let began = Instant::now();
+    let sessions = || pbx.asterisk.cli("websocket show sessions");
+    while sessions()?.contains("\n1 sessions;") {
+        ensure(began.elapsed() < Duration::from_secs(10), || "still there".to_owned())?;
+        thread::sleep(Duration::from_millis(50));
+    }
+    println!("noticed after {:?} (2 s until the PING, 2 s for the PONG)", began.elapsed());
+    let after = sessions()?;
+    ensure(after.contains("(silent: 1)"), || after.clone())?;
+    ensure(began.elapsed() < Duration::from_secs(5), || format!("{:?}", began.elapsed()))
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
+    let pbx = Pbx::start_with("websocket-full", Whose::Ours, "", "[options]\nmaxfiles = 256\n")?;
+    let mut clients = Vec::new();
+    let refusal = loop {
+        let (client, answer) = Client::ask(pbx.ws, "echo", "")?;
+        match answer.starts_with("HTTP/1.1 101 ") {
+            true => clients.push(client),
+            false => break answer,
+        }
+        ensure(clients.len() < 256, || "as many sessions as descriptors".to_owned())?;
+    };
+    println!("{} sessions of 256 descriptors, {} are open", clients.len(), pbx.footprint()?.descriptors);
+    ensure(refusal.starts_with("HTTP/1.1 503 "), || refusal.clone())?;
+    // Whoever comes now is answered as well: the server still accepts.
+    for _ in 0..500 {
+        let (_, answer) = Client::ask(pbx.ws, "sip", "")?;
+        ensure(answer.starts_with("HTTP/1.1 503 "), || answer.clone())?;
+    }
+    ensure(still_echoes(&mut clients[0])?, || "a session suffers".to_owned())?;
+    drop(clients);
+    thread::sleep(Duration::from_secs(1));
+    ensure(still_echoes(&mut pbx.connect("echo")?)?, || "nobody comes in afterwards".to_owned())
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn unloading_under_fifty_sessions_is_refused_and_by_force_ends_them_with_1001() -> Result {
+    let mut pbx = Pbx::start("websocket-unload", Whose::Ours, "")?;
+    let mut clients = (0..50)
+        .map(|number| pbx.connect(if number % 2 == 0 { "echo" } else { "sip" }))
+        .collect::<Result<Vec<Client>>>()?;
+    let refused = pbx.asterisk.cli("module unload res_http_websocket.so")?;
+    ensure(!refused.contains("Unloaded") && still_echoes(&mut clients[0])?, || format!("unloaded: {refused}"))?;
+    // chan_sip remembers these, and with them the sessions, for 32 s.
+    for (number, client) in clients.iter_mut().enumerate().filter(|(number, _)| !number.is_multiple_of(2)) {
+        client.send(TEXT, sip("OPTIONS", "late", number, "WS").as_bytes())?;
+        client.message()?;
+    }
+    let began = Instant::now();
+    let forced = pbx.asterisk.cli("module unload -f res_http_websocket.so")?;
+    println!("unloaded by force in {:?}: {}", began.elapsed(), forced.trim());
+    for client in &mut clients {
+        let closed = client.receive()?;
+        ensure(closed == (CLOSE, 1001_u16.to_be_bytes().to_vec()), || format!("ended with {closed:?}"))?;
+    }
+    drop(clients);
+    let loaded = pbx.asterisk.cli("module load res_http_websocket.so")?;
+    ensure(pbx.asterisk.is_running(), || "Asterisk crashed".to_owned())?;
+    let mut again = pbx.connect("echo")?;
+    ensure(still_echoes(&mut again)?, || format!("no echo after {loaded}"))?;
+    thread::sleep(Duration::from_secs(40));
+    ensure(pbx.asterisk.is_running(), || "Asterisk crashed when chan_sip let go of the last".to_owned())?;
+    ensure(still_echoes(&mut again)?, || "no echo after the late ones".to_owned())
+}
+
+fn still_echoes(client: &mut Client) -> Result<bool> {
+    client.send(TEXT, b"still here")?;
+    Ok(client.message()? == b"still here")
+}
+
+/// A client over TCP, or over TLS that `openssl s_client` speaks: one write of ours is one record.
+enum Stream {
+    Plain(Client),
+    Tls { tls: Child, received: Vec<u8> },
+}
+
+impl Stream {
+    fn connect(port: u16, tls: bool) -> Result<Self> {
+        if !tls {
+            return Ok(Self::Plain(Client::connect(port, "sip", "")?));
+        }
+        let tls = Command::new("openssl")
+            .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut stream = Self::Tls { tls, received: Vec::new() };
+        stream.write(handshake("sip", "").as_bytes())?;
+        let Self::Tls { tls, .. } = &mut stream else { return Ok(stream) };
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        let output = tls.stdout.as_mut().ok_or_else(|| Failure::new("no output"))?;
+        while !head.ends_with(b"\r\n\r\n") {
+            output.read_exact(&mut byte)?;
+            head.push(byte[0]);
+        }
+        ensure(head.starts_with(b"HTTP/1.1 101 "), || String::from_utf8_lossy(&head).into_owned())?;
+        Ok(stream)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result {
+        match self {
+            Self::Plain(client) => Ok(client.socket.write_all(bytes)?),
+            Self::Tls { tls, .. } => {
+                let input = tls.stdin.as_mut().ok_or_else(|| Failure::new("no input"))?;
+                Ok(input.write_all(bytes).and_then(|()| input.flush())?)
+            }
+        }
+    }
+
+    fn message(&mut self) -> Result<Vec<u8>> {
+        let (tls, received) = match self {
+            Self::Plain(client) => return client.message(),
+            Self::Tls { tls, received } => (tls, received),
+        };
+        let mut buffer = [0; 4096];
+        loop {
+            if let Some((_, payload, len)) = parse(received) {
+                let payload = payload.to_vec();
+                received.drain(..len);
+                return Ok(payload);
+            }
+            let output = tls.stdout.as_mut().ok_or_else(|| Failure::new("no output"))?;
+            let len = output.read(&mut buffer)?;
+            ensure(len > 0, || "the server hung up".to_owned())?;
+            received.extend_from_slice(&buffer[..len]);
+        }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Self::Tls { tls, .. } = self {
+            // It may have ended by itself.
+            let _ = tls.kill();
+            let _ = tls.wait();
+        }
+    }
+}

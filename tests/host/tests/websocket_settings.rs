@@ -1,0 +1,219 @@
+//! `websocket.conf` and the console of res_http_websocket.
+
+mod common;
+
+use common::{
+    eventually,
+    websocket::{BINARY, Browser, CLOSE, PING, TEXT, handshake},
+};
+use host_tests::{Host, Kind, Loading};
+
+const MODULE: &str = "res_http_websocket";
+
+fn host(settings: &str) -> Host {
+    let host = Host::start(Kind::Newest);
+    host.configure("websocket.conf", &format!("[general]\n{settings}"));
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    host
+}
+
+/// What was said until this was: our own thread tells of an end when its lock is free, not before.
+fn until(said: impl Fn() -> String, text: &str) -> String {
+    let mut all = String::new();
+    let found = eventually(|| {
+        all += &said();
+        all.contains(text)
+    });
+    assert!(found, "never said {text:?}: {all}");
+    all
+}
+
+/// The status line that a request from this page gets, with these further headers.
+fn status(origin: Option<&str>, more: &[(&str, &str)]) -> String {
+    let mut headers: Vec<_> = handshake("echo").into_iter().filter(|header| header.0 != "Origin").collect();
+    headers.extend(origin.map(|origin| ("Origin", origin)));
+    headers.extend(more);
+    let mut browser = Browser::request("ws", false, &headers);
+    let status = browser.head().lines().next().unwrap_or_default().to_owned();
+    browser.hang_up();
+    status
+}
+
+#[test]
+fn without_the_file_everybody_comes_in() {
+    let host = Host::start(Kind::Newest);
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    for origin in [None, Some("null"), Some("https://anybody.example")] {
+        assert!(status(origin, &[]).starts_with("HTTP/1.1 101 "), "{origin:?}");
+    }
+    let (_, settings) = host.command("websocket show settings");
+    assert!(settings.contains("Allowed origins:      all") && settings.contains("Sessions:             unlimited"));
+}
+
+#[test]
+fn other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
+    let host = host("allowedorigins = https://phone.example, *.example.com\n");
+    assert!(status(Some("https://phone.example"), &[]).starts_with("HTTP/1.1 101 "));
+    assert!(status(Some("https://a.example.com"), &[]).starts_with("HTTP/1.1 101 "));
+    host.log();
+    host.manager_events();
+    assert!(status(Some("https://evil.example"), &[]).starts_with("HTTP/1.1 403 "));
+    let log = host.log();
+    let expected = "WebSocket: connection from '127.0.0.1:";
+    let line = log.lines().find(|line| line.contains(expected)).unwrap_or_else(|| panic!("{log}"));
+    assert!(line.ends_with("' refused: its Origin is not allowed ('https://evil.example')"), "{line}");
+    let events = host.manager_events();
+    assert!(events.contains("WebSocketRefuse") && events.contains("Reason: its Origin is not allowed"), "{events}");
+    assert!(status(None, &[]).starts_with("HTTP/1.1 403 "));
+}
+
+#[test]
+fn a_broken_list_of_origins_allows_nobody() {
+    let host = host("allowedorigins = phone.example\n");
+    assert!(host.log().contains("websocket.conf, line 2: allowedorigins = 'phone.example' is not a list of origins"));
+    assert!(status(Some("https://phone.example"), &[]).starts_with("HTTP/1.1 403 "));
+}
+
+#[test]
+fn what_a_trusted_proxy_says_is_the_address_that_counts() {
+    let host = host("trustedproxies = 127.0.0.0/8\nmaxsessionsperaddress = 1\n");
+    let through = |client| {
+        let mut headers = handshake("echo").to_vec();
+        headers.push(("X-Forwarded-For", client));
+        Browser::request("ws", false, &headers).shaken_hands()
+    };
+    let first = through("198.51.100.7").expect("a handshake");
+    assert!(through("198.51.100.7").is_err_and(|answer| answer.starts_with("HTTP/1.1 429 ")));
+    assert!(host.log().contains("WebSocket: connection from '198.51.100.7:"));
+    let other = through("198.51.100.8").expect("a handshake");
+    // The answer to the handshake is out before a session is one of them.
+    let counts = "2 sessions; 2 accepted; 1 refused (sessions of an address: 1); 0 ended";
+    assert!(eventually(|| host.command("websocket show sessions").1.contains(counts)));
+    let (_, sessions) = host.command("websocket show sessions");
+    assert!(sessions.contains("'198.51.100.7:") && sessions.contains("'198.51.100.8:"), "{sessions}");
+    first.close();
+    assert!(eventually(|| through("198.51.100.7").is_ok()), "its place is free again");
+    other.close();
+}
+
+#[test]
+fn a_reload_is_for_sessions_to_come() {
+    let host = host("");
+    let first = Browser::connect("ws", false, "echo").expect("a handshake");
+    host.configure("websocket.conf", "[general]\nmaxsessions = 1\n; changed\n");
+    host.reload(MODULE);
+    assert!(Browser::connect("ws", false, "echo").is_err_and(|answer| answer.starts_with("HTTP/1.1 503 ")));
+    first.close();
+}
+
+#[test]
+fn whoever_says_nothing_or_too_much_is_refused() {
+    let host = host("firstmessagetimeout = 1\nmaxmessagerate = 1\n");
+    let mut silent = Browser::connect("ws", false, "echo").expect("a handshake");
+    assert_eq!(silent.receive(), (CLOSE, 1008_u16.to_be_bytes().to_vec()));
+    silent.hang_up();
+    let mut loud = Browser::connect("ws", false, "echo").expect("a handshake");
+    for _ in 0..10 {
+        loud.send(TEXT, b"x");
+        assert_eq!(loud.receive(), (TEXT, b"x".to_vec()));
+    }
+    loud.send(TEXT, b"x");
+    assert_eq!(loud.receive(), (CLOSE, 1008_u16.to_be_bytes().to_vec()));
+    loud.hang_up();
+    let log = until(|| host.log(), "' refused: too many messages a second");
+    assert!(log.contains("' refused: no message in the time for the first"), "{log}");
+}
+
+#[test]
+fn messages_up_to_the_limit_and_1009_beyond() {
+    let _host = host("echomaxmessagesize = 200000\nmaxqueuedoutput = 16384\n");
+    let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
+    let long = vec![b'x'; 200_000];
+    browser.send(BINARY, &long);
+    assert_eq!(browser.receive(), (BINARY, long));
+    browser.send_bytes(&Browser::frame(TEXT, &vec![b'x'; 200_001])[..14]);
+    assert_eq!(browser.receive(), (CLOSE, 1009_u16.to_be_bytes().to_vec()));
+    browser.hang_up();
+}
+
+#[test]
+fn a_silent_browser_is_asked_and_then_gone() {
+    let host = host("pinginterval = 1\npongtimeout = 1\n");
+    let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
+    assert_eq!(browser.receive().0, PING);
+    assert!(browser.is_closed_by_server());
+    browser.hang_up();
+    assert!(eventually(|| host.use_count(MODULE) == 0));
+    until(|| host.log(), "the peer is silent");
+}
+
+#[test]
+fn compression_is_agreed_to_only_when_it_is_switched_on() {
+    for (settings, expected) in [("", false), ("compression = yes\n", true)] {
+        let _host = host(settings);
+        let mut headers = handshake("echo").to_vec();
+        headers.push(("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"));
+        let mut browser = Browser::request("ws", false, &headers);
+        let answer = browser.head();
+        assert_eq!(answer.contains("Sec-WebSocket-Extensions: permessage-deflate"), expected, "{answer}");
+        if expected {
+            // "Hello" of RFC 7692 §7.2.3.1; so short an answer is not compressed.
+            let mut frame = Browser::frame(TEXT, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+            frame[0] |= 0x40;
+            browser.send_bytes(&frame);
+            assert_eq!(browser.receive(), (TEXT, b"Hello".to_vec()));
+        }
+        browser.close();
+    }
+}
+
+#[test]
+fn the_console_shows_and_ends_sessions() {
+    let host = host("");
+    host.manager_events();
+    let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");
+    let (_, none) = host.command("websocket set debug 198.51.100.1");
+    assert!(none.contains("messages of 198.51.100.1 are shown"), "{none}");
+    browser.send(TEXT, b"not shown");
+    browser.receive();
+    host.command("websocket set debug on");
+    browser.send(TEXT, b"OPTIONS sip:x\r\nVia: y\r\n\r\n");
+    browser.receive();
+    let log = host.log();
+    assert!(log.contains("<--- WebSocket Text from '127.0.0.1:") && log.contains("<--- WebSocket Text to "), "{log}");
+    assert!(log.contains("\nVia: y") || log.contains(" Via: y"), "{log}");
+    assert!(!log.contains("not shown"), "{log}");
+    host.command("websocket set debug off");
+    let (_, sessions) = host.command("websocket show sessions");
+    let id = sessions.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("a session").to_owned();
+    let (_, session) = host.command(&format!("websocket show session {id}"));
+    assert!(session.contains("echo over wss") && session.contains("Received:    2 messages, 34 octets"), "{session}");
+    assert!(
+        session.contains("Origin:      https://phone.example") && session.contains("State:       open"),
+        "{session}"
+    );
+    let (answer, unknown) = host.command("websocket show session 4711");
+    assert!(answer != 0 && unknown.contains("There is no session 4711"), "{unknown}");
+    let (_, closing) = host.command(&format!("websocket close {id}"));
+    assert!(closing.contains("is being closed"), "{closing}");
+    assert_eq!(browser.receive(), (CLOSE, 1000_u16.to_be_bytes().to_vec()));
+    browser.send(CLOSE, &1000_u16.to_be_bytes());
+    assert!(browser.is_closed_by_server());
+    browser.hang_up();
+    assert!(eventually(|| host.use_count(MODULE) == 0));
+    let events = until(|| host.manager_events(), "WebSocketClose");
+    assert!(
+        events.contains("WebSocketAccept")
+            && events.contains("Reason: closed with 1000")
+            && events.contains("MessagesIn: 2"),
+        "{events}"
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_forbids_everything() {
+    let host = Host::start(Kind::Newest);
+    host.configure("websocket.conf", "[general\nmaxsessions = 1\n");
+    assert_eq!(host.load(MODULE), Loading::Declined);
+    assert!(host.log().contains("websocket.conf cannot be read"));
+}
