@@ -64,9 +64,13 @@ impl Contexts {
 }
 
 fn make(wanted: &DtlsConfig) -> Result<Configuration, String> {
-    let certificate = match &wanted.certificate {
-        Some(file) => Certificate::from_pem_files(Path::new(file), wanted.private_key.as_deref().map(Path::new)),
-        None => Certificate::self_signed(),
+    let certificate = match (&wanted.certificate, &wanted.private_key) {
+        (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new)),
+        // Asterisk 16 leaves out a certificate that it cannot find, and keeps the key.
+        (None, Some(key)) => {
+            return Err(format!("{key} is the key of a certificate that is not configured or not there"));
+        }
+        (None, None) => Certificate::self_signed(),
     };
     let certificate = certificate.map_err(|error| error.to_string())?;
     let (sha1, sha256) = (
