@@ -77,12 +77,14 @@ impl Contexts {
     }
 
     fn make(&self, wanted: &DtlsConfig) -> Result<Configuration, String> {
-        let certificate = match &wanted.certificate {
-            Some(file) => {
-                let key = wanted.private_key.as_deref().map(Path::new);
-                Certificate::from_pem_files(Path::new(file), key).map_err(|error| error.to_string())?
+        let certificate = match (&wanted.certificate, &wanted.private_key) {
+            (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
+                .map_err(|error| error.to_string())?,
+            // Asterisk 16 leaves out a certificate that it cannot find, and keeps the key.
+            (None, Some(key)) => {
+                return Err(format!("{key} is the key of a certificate that is not configured or not there"));
             }
-            None => self.own.clone()?,
+            (None, None) => self.own.clone()?,
         };
         let (sha1, sha256) = (
             certificate.fingerprint(HashFunction::Sha1).to_owned(),

@@ -138,6 +138,8 @@ fn delay(block: Option<&ReportBlock>) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use rtp::rtcp::NtpTimestamp;
+
     use super::*;
 
     const BLOCK: ReportBlock = ReportBlock {
@@ -152,6 +154,21 @@ mod tests {
 
     fn address() -> SocketAddr {
         SocketAddr::from(([192, 0, 2, 1], 4001))
+    }
+
+    #[test]
+    fn a_report_of_ours_is_shown_and_told() {
+        let wall = Duration::from_millis(1_700_000_000_500);
+        let info =
+            SenderInfo { ntp: NtpTimestamp::from_unix(wall), rtp_timestamp: 8000, packet_count: 50, octet_count: 8000 };
+        let report = Report { ssrc: 1, sender: Some(info), blocks: &[BLOCK], cname: "", bye: false };
+        let jitter = Duration::from_micros(2125);
+        let Note::Verbose(text) = sent(address(), &report, jitter) else { panic!("lines") };
+        assert!(text.starts_with("* Sent RTCP SR to 192.0.2.1:4001\n"));
+        let Note::Report(told) = sent_report(address(), &report, jitter) else { panic!("an event") };
+        assert_eq!((told.peer, told.ssrc, told.block_count), (address(), 1, 1));
+        assert_eq!(told.sender.map(|sender| (sender.time_of_day, sender.packet_count)), Some((wall, 50)));
+        assert_eq!(told.block.map(|block| block.cumulative_lost), Some(25));
     }
 
     #[test]

@@ -5,7 +5,8 @@
 //! takes them, so host functions may be called under them. `state` is what the channel's threads,
 //! chan_sip's threads and the engine thread share. It is held for one packet or one timer, and never
 //! while the host is called, with one exception: the functions behind `res_srtp`. What is to be told
-//! to the host is noted down and told after unlocking ([`Session::with`]).
+//! to the host is noted down and told after unlocking ([`Session::with`]). The engine thread comes in by the `door`, before
+//! it takes any of them: some hosts hold a lock of theirs around each call of the session.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};

@@ -34,6 +34,16 @@ pub enum Suite {
 }
 
 impl Suite {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::AesCm128HmacSha1_80,
+        Self::AesCm128HmacSha1_32,
+        Self::AesCm256HmacSha1_80,
+        Self::AesCm256HmacSha1_32,
+        Self::AeadAes128Gcm,
+        Self::AeadAes256Gcm,
+    ];
+
     /// Bytes of the master key.
     pub const fn key_len(self) -> usize {
         match self {

@@ -6,15 +6,6 @@ use media_srtp::sdes::{
 use media_srtp::{MasterKey, Suite};
 use proptest::prelude::*;
 
-const SUITES: [Suite; 6] = [
-    Suite::AesCm128HmacSha1_80,
-    Suite::AesCm128HmacSha1_32,
-    Suite::AesCm256HmacSha1_80,
-    Suite::AesCm256HmacSha1_32,
-    Suite::AeadAes128Gcm,
-    Suite::AeadAes256Gcm,
-];
-
 /// RFC 4568 §4.5, the video of its example.
 const EXAMPLE: &str = "1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32";
 
@@ -168,7 +159,7 @@ proptest! {
 }
 
 fn attributes() -> impl Strategy<Value = CryptoAttribute> {
-    prop::sample::select(&SUITES[..]).prop_flat_map(|suite| {
+    prop::sample::select(&Suite::ALL[..]).prop_flat_map(|suite| {
         let params = prop::collection::vec(params(suite), 0..3);
         (0..=Tag::MAX, keys(suite), params).prop_map(move |(tag, keys, params)| CryptoAttribute {
             tag: Tag::new(tag).expect("in range"),

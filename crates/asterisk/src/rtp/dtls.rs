@@ -157,7 +157,7 @@ impl DtlsConfig {
             suite: host.suite,
             hash: Hash::from_host(host.hash),
             certificate: certificate.filter(|_| !host::dtls::is_ephemeral(host)),
-            private_key,
+            private_key: private_key.filter(|_| !host::dtls::is_ephemeral(host)),
             cipher,
             ca_file,
             ca_path,

@@ -30,8 +30,8 @@ impl CryptoSuite {
         if !is_word || name.len() > MAX_NAME_LEN {
             return Err(Refusal::Suite);
         }
-        let known = KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name));
-        known.copied().ok_or_else(|| Refusal::UnknownSuite(name.to_owned()))
+        let mut known = Suite::ALL.into_iter().map(Self::registered).chain(DRAFTED);
+        known.find(|known| known.name.eq_ignore_ascii_case(name)).ok_or_else(|| Refusal::UnknownSuite(name.to_owned()))
     }
 
     /// As in SDP.
@@ -45,14 +45,8 @@ impl CryptoSuite {
     }
 }
 
-const KNOWN: [CryptoSuite; 8] = [
-    CryptoSuite::registered(Suite::AesCm128HmacSha1_80),
-    CryptoSuite::registered(Suite::AesCm128HmacSha1_32),
-    CryptoSuite::registered(Suite::AesCm256HmacSha1_80),
-    CryptoSuite::registered(Suite::AesCm256HmacSha1_32),
-    CryptoSuite::registered(Suite::AeadAes128Gcm),
-    CryptoSuite::registered(Suite::AeadAes256Gcm),
-    // RFC 6188 while it was a draft. Linphone and Zoiper offer these.
+/// RFC 6188 while it was a draft. Linphone and Zoiper offer these.
+const DRAFTED: [CryptoSuite; 2] = [
     CryptoSuite { name: "AES_CM_256_HMAC_SHA1_80", suite: Suite::AesCm256HmacSha1_80 },
     CryptoSuite { name: "AES_CM_256_HMAC_SHA1_32", suite: Suite::AesCm256HmacSha1_32 },
 ];

@@ -15,12 +15,17 @@ use crate::sys;
 /// # Safety
 /// None is asked for: the instance is for hosts that name the call.
 pub unsafe fn publish(_instance: *mut sys::ast_rtp_instance, report: &Report) {
-    let event = match (report.direction, report.sender, report.block) {
-        (Direction::Sent { jitter }, Some(sender), block) => sent(report, sender, block, jitter),
-        (Direction::Received { round_trip }, _, Some(block)) => received(report, block, round_trip),
-        _ => return,
-    };
-    event.send();
+    if let Some(event) = event(report) {
+        event.send();
+    }
+}
+
+fn event(report: &Report) -> Option<Event> {
+    match (report.direction, report.sender, report.block) {
+        (Direction::Sent { jitter }, Some(sender), block) => Some(sent(report, sender, block, jitter)),
+        (Direction::Received { round_trip }, _, Some(block)) => Some(received(report, block, round_trip)),
+        _ => None,
+    }
 }
 
 fn sent(report: &Report, sender: Sender, block: Option<Block>, jitter: Duration) -> Event {
@@ -99,8 +104,10 @@ mod tests {
         let expected = "To: 192.0.2.1:4001\r\nOurSSRC: 1\r\nSentNTP: 1700000000.2147483648\r\nSentRTP: 8000\r\n\
              SentPackets: 50\r\nSentOctets: 8000\r\nReportBlock: \r\nFractionLost: 64\r\nCumulativeLoss: 25\r\n\
              IAJitter: 0.0021\r\nTheirLastSR: 3070566400\r\nDLSR: 5.2500 (sec)\r\n";
-        assert_eq!(sent(&ours, SENDER, ours.block, jitter).headers(), expected);
-        assert!(sent(&ours, SENDER, None, jitter).headers().contains("CumulativeLoss: 0\r\n"));
+        assert_eq!(event(&ours).unwrap().headers(), expected);
+        let nothing_received = Report { block: None, ..ours.clone() };
+        assert!(event(&nothing_received).unwrap().headers().contains("CumulativeLoss: 0\r\n"));
+        assert!(event(&Report { sender: None, ..ours }).is_none());
     }
 
     #[test]
@@ -110,7 +117,8 @@ mod tests {
         let expected = "From: 192.0.2.1:4001\r\nPT: 201(Receiver Report)\r\nReceptionReports: 1\r\nSenderSSRC: 9\r\n\
              FractionLost: 64\r\nPacketsLost: 25\r\nHighestSequence: 2\r\nSequenceNumberCycles: 1\r\nIAJitter: 17\r\n\
              LastSR: 46853.0536870912\r\nDLSR: 5.2500(sec)\r\nRTT: 23(sec)\r\n";
-        assert_eq!(received(&theirs, BLOCK, round_trip).headers(), expected);
-        assert!(!received(&theirs, BLOCK, None).headers().contains("RTT"));
+        assert_eq!(event(&theirs).unwrap().headers(), expected);
+        let of_a_sender = report(Direction::Received { round_trip: None }, 9, Some(SENDER));
+        assert!(!event(&of_a_sender).unwrap().headers().contains("RTT"));
     }
 }
