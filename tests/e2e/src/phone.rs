@@ -158,7 +158,7 @@ impl Phone {
         };
         let account = &self.account;
         let arguments = json!({
-            "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("secret-{account}"),
+            "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("demo-{account}"),
             "source": self.source,
         });
         let event = self.ask("register", json!([arguments]))?;

@@ -65,6 +65,9 @@ impl Driver {
 
     /// The accounts: browsers 1001 and 1002, and 2001, a plain phone at an address of its own.
     fn accounts(self, site: &Site, home: &Home, ports: &Ports) -> String {
+        if let Some(sample) = &site.accounts {
+            return sample.replace(":5060", &format!(":{}", ports.sip));
+        }
         let keys = home.etc().join("keys");
         let certificate = site.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
         let key = site.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
@@ -95,6 +98,8 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
+    /// Other accounts: a sample of `contrib/` as it is, except for its port 5060.
+    pub accounts: Option<String>,
 }
 
 impl Site {
@@ -177,6 +182,9 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
-         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n"
+         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n\
+         \n; where the accounts of contrib/samples are\n\
+         [from-sip]\n\
+         include => calls\n"
     )
 }
