@@ -53,10 +53,12 @@ impl Contexts {
     /// browsers ask for no more: what they compare is the fingerprint in the description (RFC 8827 §6.5).
     pub fn new() -> Self {
         let own = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
-        if let Err(error) = &own {
-            asterisk::error!("DTLS: {error}");
-        }
         Self { entries: Mutex::default(), own }
+    }
+
+    /// Why there is no certificate of our own, for the log.
+    pub fn problem(&self) -> Option<&str> {
+        self.own.as_ref().err().map(String::as_str)
     }
 
     /// The configuration, made now unless it is there. An error names what is wrong, and is for the

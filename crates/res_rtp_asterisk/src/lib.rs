@@ -130,7 +130,11 @@ fn load() -> Result<(), Failed> {
         Failed
     })?;
     let (first, last) = settings.ports;
-    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts: Contexts::new(), engine });
+    let contexts = Contexts::new();
+    if let Some(problem) = contexts.problem() {
+        asterisk::error!("DTLS: {problem}");
+    }
+    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts, engine });
     *lock(&GLOBALS) = Some(Arc::clone(&globals));
     let registered = asterisk::rtp::register::<Session>()
         .and_then(|registration| Ok((registration, asterisk::cli::register(&cli::COMMANDS)?)));
