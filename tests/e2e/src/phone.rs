@@ -49,6 +49,8 @@ pub enum Transport {
     Plain,
     /// `wss://`, with a certificate that nobody signed.
     Tls,
+    /// `wss://` to what the test has put in front of Asterisk.
+    Proxied,
 }
 
 /// What a browser tells of its own addresses.
@@ -155,6 +157,7 @@ impl Phone {
         let server = match transport {
             Transport::Plain => format!("ws://localhost:{}/ws", lab.ports().ws),
             Transport::Tls => format!("wss://localhost:{}/ws", lab.ports().wss),
+            Transport::Proxied => format!("wss://localhost:{}/ws", lab.ports().proxy),
         };
         let account = &self.account;
         let arguments = json!({

@@ -94,6 +94,8 @@ pub struct Site {
     pub without_rtcp_mux: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
+    /// Lines for `[general]` of `websocket.conf`.
+    pub websocket: String,
     /// Another certificate for browsers' DTLS.
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
@@ -109,6 +111,7 @@ impl Site {
         home.configure("modules.conf", &modules_conf(driver))?;
         home.configure("http.conf", &http_conf(home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
+        home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
         home.configure(driver.configuration(), &driver.accounts(self, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
         home.configure("features.conf", "[general]\n")?;
