@@ -96,6 +96,20 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
         Err(Failed)
     }
 
+    /// The stream of this session comes and goes over the transport of `parent` from now on (RFC 9143); over its own again
+    /// when there is none. Hosts that know of it say so with each description.
+    ///
+    /// The caller has the lock of this instance, not that of the parent, which stays for the call.
+    fn bundle(self: &Arc<Self>, _instance: Instance<'_>, _parent: Option<&Arc<Self>>) -> Result<(), Failed> {
+        Err(Failed)
+    }
+
+    /// SDP names the source that the peer sends (RFC 5576 §4.1).
+    fn set_remote_ssrc(&self, _instance: Instance<'_>, _ssrc: u32) {}
+
+    /// Which stream of its channel it is; frames say so.
+    fn set_stream_number(&self, _instance: Instance<'_>, _number: i32) {}
+
     /// The host wants to be seen by a STUN server. Nothing in Asterisk 11 asks for it on behalf of SIP.
     fn stun_request(&self, _instance: Instance<'_>, _to: Option<SocketAddr>, _username: Option<&CStr>) {}
 }
