@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, RTCP_ON_ONE_PORT, Statistics, rtp_code};
-use asterisk::{Failed, FrameRef, HostFrame};
+use asterisk::{Failed, Format, FrameRef, HostFrame};
 use ice::Component;
 use rtp::telephone_event::Key;
 
@@ -87,7 +87,7 @@ impl Engine for Session {
     }
 
     fn change_source(&self, _instance: Instance<'_>) {
-        self.with(State::change_ssrc);
+        self.change_ssrc();
     }
 
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
@@ -126,6 +126,10 @@ impl Engine for Session {
             }
             Property::Dtmf | Property::Stun => {}
         }
+    }
+
+    fn payload_set(&self, _instance: Instance<'_>, payload: i32, format: Option<&Format>, rtp_code: i32) {
+        self.set_marks(|marks| marks.set_payload_type(payload, format.is_some() || rtp_code != 0));
     }
 
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
@@ -191,6 +195,30 @@ impl Engine for Session {
         .ok_or(Failed)
     }
 
+    fn bundle(self: &Arc<Self>, instance: Instance<'_>, parent: Option<&Arc<Self>>) -> Result<(), Failed> {
+        self.join(parent)?;
+        let address = self.with(|state| {
+            let address = state.media_route().map(|(to, _)| to).filter(|_| parent.is_some());
+            state.told_remote = address.or(state.told_remote);
+            address
+        });
+        if let Some(address) = address.flatten() {
+            instance.set_remote_address(address);
+        }
+        Ok(())
+    }
+
+    fn set_remote_ssrc(&self, _instance: Instance<'_>, ssrc: u32) {
+        self.set_marks(|marks| marks.remote_ssrc = Some(ssrc));
+    }
+
+    fn set_stream_number(&self, _instance: Instance<'_>, number: i32) {
+        self.set_marks(|marks| marks.number = Some(number));
+        if let Some(mut reading) = self.reading() {
+            reading.stream().set_number(number);
+        }
+    }
+
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {
         let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
         // The host says how loud, the packet how far below overload.
@@ -220,9 +248,8 @@ impl State {
         self.drive(now);
     }
 
-    /// A new source: a new SSRC, which SRTP has to be told of.
-    fn change_ssrc(&mut self) {
-        let Some((old, new)) = self.outgoing.change_ssrc() else { return };
+    /// Of what leaves by our transport: SRTP has to be told.
+    pub fn change_source(&self, old: u32, new: u32) {
         if let Some(srtp) = self.instance().and_then(|instance| instance.srtp()) {
             // Fails where the policy is for any SSRC, which then needs no change.
             let _ = srtp.change_source(old, new);

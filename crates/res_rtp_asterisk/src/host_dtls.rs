@@ -17,6 +17,10 @@ impl host::Dtls for Session {
         if !configuration.enabled || host::Dtls::active(self, instance) {
             return Ok(());
         }
+        // The handshake is its parent's.
+        if self.with(|state| state.bundle.has_own_transport()) == Some(false) {
+            return Ok(());
+        }
         if !host::srtp_registered() {
             asterisk::error!("DTLS needs SRTP, and no SRTP module is loaded: load res_srtp.so");
             return Err(Failed);

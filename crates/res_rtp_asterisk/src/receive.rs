@@ -1,5 +1,6 @@
 //! One datagram in: told apart (RFC 7983), authenticated, counted. What is left of it is media.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use asterisk::rtp::Which;
@@ -9,32 +10,46 @@ use rtp::demux::{Class, classify};
 
 use crate::counters::Refused;
 use crate::debug;
+use crate::session::Session;
 use crate::sockets::Received;
 use crate::state::State;
 use crate::transport::Protection;
 
+/// A packet of media, without SRTP already.
+pub struct Taken {
+    /// Its length.
+    pub len: usize,
+    /// Whose it is, if it came over our transport for another session.
+    pub child: Option<Arc<Session>>,
+}
+
 impl State {
-    /// Receives one datagram for the channel: what was kept for it first. The length of a packet of
-    /// media in `buffer`; `None` when there was none, or something else.
-    pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<usize> {
+    /// Receives one datagram for the channel: what was kept for it first. A packet of media in
+    /// `buffer`; `None` when there was none, or something else.
+    pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
         self.handle_visit(now);
         if component == Component::Rtp
             && let Some((len, _)) = self.take_kept(buffer)
         {
-            return Some(len);
+            let packet = Packet::parse(buffer.get(..len)?).ok()?;
+            return Some(Taken { len, child: self.bundle.owner(&packet, self.receiver.ssrc()) });
         }
         let received = self.socket(component).receive(buffer)?;
         self.handle_datagram(now, component, received, buffer.get_mut(..received.len)?)
     }
 
-    /// Takes in a datagram. The length of the packet that it has become, when it is media.
+    /// Takes in a datagram. The packet that it has become, when it is media.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
         component: Component,
         received: Received,
         datagram: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<Taken> {
+        if !self.bundle.has_own_transport() {
+            self.refuse(Refused::Source);
+            return None;
+        }
         match classify(datagram) {
             Class::Stun => self.handle_stun(now, component, &received, datagram),
             Class::Dtls => self.handle_dtls(now, component, &received, datagram),
@@ -51,9 +66,10 @@ impl State {
         component: Component,
         received: &Received,
         datagram: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<Taken> {
         let verdict = self.judge_media(now, component, received, datagram);
-        if let Err(reason) = verdict {
+        if let Err(reason) = &verdict {
+            let reason = *reason;
             self.refuse(reason);
             if debug::RTP.wants(received.from) {
                 self.notes.push(debug::dropped(received.from, datagram.len(), reason));
@@ -68,12 +84,19 @@ impl State {
         component: Component,
         received: &Received,
         datagram: &mut [u8],
-    ) -> Result<usize, Refused> {
+    ) -> Result<Taken, Refused> {
         if component == Component::Rtcp {
             return Err(Refused::Source);
         }
         let len = self.unprotect_media(component, received, datagram)?;
         let packet = Packet::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
+        if let Some(child) = self.bundle.owner(&packet, self.receiver.ssrc()) {
+            self.judge_child_source(received)?;
+            if debug::RTP.wants(received.from) {
+                self.notes.push(debug::received(received.from, &packet));
+            }
+            return Ok(Taken { len, child: Some(child) });
+        }
         self.judge_source(now, received, packet.sequence_number)?;
         // A second stream on the port that nobody negotiated (repair packets, somebody else's noise) is
         // not a change of source. The reading thread knows; here it may not be asked.
@@ -89,7 +112,7 @@ impl State {
             self.notes.push(debug::received(received.from, &packet));
         }
         self.start_reports(now);
-        Ok(len)
+        Ok(Taken { len, child: None })
     }
 
     fn unprotect_media(

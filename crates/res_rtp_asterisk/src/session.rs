@@ -2,11 +2,17 @@
 //!
 //! Three locks, taken in this order, if at all together: `reading` or `writing`, then `state`.
 //! `reading` and `writing` belong to the channel's thread that reads or writes a frame; nobody else
-//! takes them, so host functions may be called under them. `state` is what the channel's threads,
+//! keeps them for longer than a moment, so host functions may be called under them. `state` is what the channel's threads,
 //! chan_sip's threads and the engine thread share. It is held for one packet or one timer, and never
 //! while the host is called, with one exception: the functions behind `res_srtp`. What is to be told
 //! to the host is noted down and told after unlocking ([`Session::with`]). The engine thread comes in by the `door`, before
 //! it takes any of them: some hosts hold a lock of theirs around each call of the session.
+//!
+//! Of two sessions that share a transport (`bundle.rs`): `reading` of the parent, then of the child; the
+//! child's `state`, then the parent's. Who has the parent's `state` alone lets go of it before it turns to
+//! a child. Where the host locks an instance around its calls, that lock comes before all of these, and
+//! nobody ever waits for that of a second instance: functions of the host that take it are called for the
+//! instance of the call alone, and a child is in its parent's `read` without its own ([`Session::lend`]).
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -17,7 +23,8 @@ use asterisk::rtp::{Door, Instance, InstancePtr};
 use ice::Component;
 
 use crate::engine::{Id, Shared};
-use crate::read::Reading;
+use crate::notes::Note;
+use crate::read::{Reading, Stream};
 use crate::state::State;
 use crate::watch::Change;
 use crate::write::Writing;
@@ -60,6 +67,11 @@ impl Session {
     /// Runs with the state locked, then tells the host what is to be told. `None` when an earlier
     /// panic left the state in pieces: the session answers "failed" until the host destroys it.
     pub fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> Option<R> {
+        self.with_for(self.instance, run)
+    }
+
+    /// The same in a call that is about another instance: that of the parent.
+    pub fn with_for<R>(&self, instance: InstancePtr, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         let (result, notes) = {
             let mut state = self.state.lock().ok()?;
             let result = run(&mut state);
@@ -68,11 +80,42 @@ impl Session {
             }
             (result, std::mem::take(&mut state.notes))
         };
-        for note in notes {
-            // SAFETY: who makes reports is in a call of the host or came in by the door; both keep the instance.
-            unsafe { note.tell(self.instance) };
-        }
+        tell(instance, notes);
         Some(result)
+    }
+
+    /// For a child, whose own state is locked: runs with that of this session, its parent, locked too. What is to be told to
+    /// the host is told by the child. `None` when this session has ended or an earlier panic left it in pieces.
+    pub fn carry<R>(&self, notes: &mut Vec<Note>, run: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let mut state = self.state.lock().ok()?;
+        state.instance?;
+        let result = run(&mut state);
+        notes.append(&mut state.notes);
+        Some(result)
+    }
+
+    /// Likewise, to look at it.
+    pub fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> Option<R> {
+        let state = self.state.lock().ok()?;
+        state.instance?;
+        Some(look(&state))
+    }
+
+    /// Tells what [`Self::carry`] left to be told, in a call of the host about this session.
+    pub fn tell(&self, notes: Vec<Note>) {
+        tell(self.instance, notes);
+    }
+
+    /// For the parent, which reads: runs with what this session, a child, remembers of its stream. `None` once the session has
+    /// ended. The host has not locked the instance: what takes that lock is not to be called.
+    pub fn lend<R>(&self, run: impl FnOnce(&mut Stream, Instance<'_>) -> R) -> Option<R> {
+        let mut reading = self.reading()?;
+        if reading.has_ended() {
+            return None;
+        }
+        // SAFETY: `end`, which `destroy` calls before the host frees the instance, waits for `reading`.
+        let instance = unsafe { Instance::from_ptr(self.instance) };
+        Some(run(reading.stream(), instance))
     }
 
     /// What belongs to the thread that reads.
@@ -115,6 +158,12 @@ impl Session {
         self.apply(change, state, Instant::now(), None);
     }
 
+    /// Nothing that comes to our sockets wants an answer any more.
+    pub fn end_watching(&self, state: &mut State) {
+        let change = state.watch.end();
+        self.apply(change, state, Instant::now(), None);
+    }
+
     /// The channel's thread reads.
     pub fn note_read(&self, state: &mut State, now: Instant) {
         let change = state.watch.handle_read(now);
@@ -126,7 +175,11 @@ impl Session {
     pub fn end(&self) {
         self.engine.remove(self.id, self.sockets);
         self.door.close();
+        if let Some(mut reading) = self.reading() {
+            reading.end();
+        }
         self.with(State::end);
+        self.part();
     }
 
     /// Told to the host by the channel's thread: where media really goes.
@@ -159,6 +212,13 @@ impl Session {
                 }
             }
         }
+    }
+}
+
+fn tell(instance: InstancePtr, notes: Vec<Note>) {
+    for note in notes {
+        // SAFETY: who makes reports is in a call of the host or came in by the door; both keep the instance.
+        unsafe { note.tell(instance) };
     }
 }
 

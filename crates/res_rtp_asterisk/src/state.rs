@@ -11,6 +11,7 @@ use rtp::demux::{Class, classify};
 use rtp::reception::Receiver;
 use rtp::source::{StrictRtp, SymmetricRtp};
 
+use crate::bundle::Bundle;
 use crate::config::Settings;
 use crate::counters::{Counters, Refused};
 use crate::dtls::Dtls;
@@ -62,6 +63,8 @@ pub struct State {
     pub ring: Ring,
     /// Who receives.
     pub watch: Watch,
+    /// Whose transport it is.
+    pub bundle: Bundle,
     /// What was refused.
     pub counters: Counters,
     /// Keys that do not come.
@@ -117,6 +120,7 @@ impl State {
             clock_rates: ClockRates::default(),
             ring: Ring::default(),
             watch: Watch::Off,
+            bundle: Bundle::default(),
             counters: Counters::default(),
             overdue: Overdue::default(),
             notes: Vec::new(),
@@ -167,8 +171,8 @@ impl State {
                 self.refuse(Refused::RingFull);
                 continue;
             }
-            if let Some(len) = self.handle_datagram(now, component, received, datagram) {
-                self.keep(&scratch[..len], received.from);
+            if let Some(taken) = self.handle_datagram(now, component, received, datagram) {
+                self.keep(&scratch[..taken.len], received.from);
             }
         }
         self.scratch = scratch;
@@ -189,6 +193,12 @@ impl State {
             self.signal_waiting(false);
         }
         kept
+    }
+
+    /// Nobody will come for what was kept.
+    pub fn forget_kept(&mut self) {
+        self.ring = Ring::default();
+        self.signal_waiting(false);
     }
 
     /// Time passes for everything that has a clock.
