@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::rtp::{OwnedSrtp, Which};
 use ice::Component;
-use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
+use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo, Writer};
 use rtp::schedule::{RtcpSchedule, Spacing};
 use rtp::sending::RoundTrip;
 
@@ -43,6 +43,9 @@ pub struct Rtcp {
     /// The peer asked for a full picture; the channel's thread passes it on.
     pub picture_wanted: bool,
     pictures: Pace,
+    /// And how often we asked for one.
+    requested: u8,
+    requests: Pace,
     events: Pace,
     cname: String,
     goodbye_said: bool,
@@ -64,6 +67,8 @@ impl Rtcp {
             answers_with_own_keys: false,
             picture_wanted: false,
             pictures: Pace::default(),
+            requested: 0,
+            requests: Pace::default(),
             events: Pace::default(),
             // RFC 7022 §4.2: short-term persistent, random, no more than that about us.
             cname: format!("{:016x}", u64::from_be_bytes(name)),
@@ -359,6 +364,28 @@ impl State {
         {
             self.notes.extend(text);
             self.notes.push(event);
+        }
+    }
+
+    /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 §4.3.1).
+    pub fn ask_for_picture(&mut self, now: Instant) {
+        let Some((component, route)) = self.rtcp_route() else { return };
+        let Some(media_ssrc) = self.receiver.ssrc().or(self.bundle.marks.remote_ssrc) else { return };
+        if self.protection() == Protection::Due || !self.rtcp.requests.allows(now, PICTURE_PACE) {
+            return;
+        }
+        self.rtcp.requested = self.rtcp.requested.wrapping_add(1);
+        let ssrc = self.outgoing.ssrc();
+        let mut buffer = [0; LARGEST_REPORT];
+        let mut compound = Writer::new(&mut buffer);
+        compound.receiver_report(ssrc, &[]).cname(ssrc, &self.rtcp.cname).fir(ssrc, media_ssrc, self.rtcp.requested);
+        if let Ok(len) = compound.finish()
+            && let Some(compound) = buffer.get_mut(..len)
+        {
+            let sent = self.send_protected(component, Which::Rtcp, compound, route);
+            if sent && debug::RTCP.wants(route.0) {
+                self.notes.push(rtcp_notes::picture_request(route.0, ssrc, media_ssrc));
+            }
         }
     }
 
