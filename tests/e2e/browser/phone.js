@@ -5,7 +5,8 @@
 
 import JsSIP from 'jssip';
 import { Ear } from './ear.js';
-import { summary } from './statistics.js';
+import { Picture } from './picture.js';
+import { pictures, summary } from './statistics.js';
 import { Voice } from './voice.js';
 
 const audio = { audio: true, video: false };
@@ -15,6 +16,7 @@ class Phone {
   #session = null;
   #ear = new Ear();
   #voice = new Voice();
+  #picture = new Picture();
   #events = [];
   #waiting = [];
   #source = { kind: 'microphone' };
@@ -38,17 +40,17 @@ class Phone {
     return this.until(['disconnected'], 10);
   }
 
-  /** Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection. */
-  async dial(number, { pc = {} } = {}) {
+  /** Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send. */
+  async dial(number, { pc = {}, colours } = {}) {
     this.#forget();
     const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
-    this.#agent.call(target, { ...(await this.#media()), pcConfig: pc });
+    this.#agent.call(target, { ...(await this.#media(colours)), pcConfig: pc });
   }
 
-  async answer({ pc = {} } = {}) {
+  async answer({ pc = {}, colours } = {}) {
     // Whoever waits for the next call is not to find this one.
     this.#events = this.#events.filter(({ name }) => name !== 'ringing');
-    this.#session.answer({ ...(await this.#media()), pcConfig: pc });
+    this.#session.answer({ ...(await this.#media(colours)), pcConfig: pc });
   }
 
   /** Resolves with the first event of these names since the call began, or `null` after `seconds`. */
@@ -92,6 +94,11 @@ class Phone {
     return this.#ear.listen(frequencies, seconds);
   }
 
+  /** What is seen at this moment, and how many pictures there were. */
+  async look() {
+    return { seen: this.#picture.look(), ...pictures(await this.#session.connection.getStats()) };
+  }
+
   async statistics() {
     return summary(await this.#session.connection.getStats());
   }
@@ -126,14 +133,23 @@ class Phone {
   }
 
   #watch(connection) {
-    connection.addEventListener('track', ({ track }) => this.#ear.hear(track));
+    connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? this.#picture.see(track) : this.#ear.hear(track)));
     for (const name of ['connectionState', 'iceConnectionState']) {
       connection.addEventListener(name.toLowerCase() + 'change', () => this.#note(name, connection[name]));
     }
   }
 
   /** Asks for the microphone as a page does: before that a browser hides its addresses (RFC 8828). */
-  async #media() {
+  async #media(colours) {
+    if (colours) {
+      const mediaStream = (await this.#sound()).mediaStream ?? (await navigator.mediaDevices.getUserMedia(audio));
+      mediaStream.addTrack(this.#picture.show(colours));
+      return { mediaConstraints: { audio: true, video: true }, mediaStream };
+    }
+    return this.#sound();
+  }
+
+  async #sound() {
     if (this.#source.kind === 'microphone') return { mediaConstraints: audio };
     if (!this.#source.withoutPermission) {
       this.microphone ??= await navigator.mediaDevices.getUserMedia(audio);
