@@ -185,6 +185,12 @@ impl Phone {
         self.connected(Duration::from_secs(15))
     }
 
+    /// The same, and what the other side is told names none of the sources.
+    pub fn call_with_picture_of_unnamed_sources(&mut self, number: &str, colours: Colours) -> Result {
+        self.ask("dial", json!([number, { "colours": colours, "unnamed": true }]))?;
+        self.connected(Duration::from_secs(15))
+    }
+
     /// Sends the INVITE for sound and a picture.
     pub fn dial_with_picture(&mut self, number: &str, colours: Colours) -> Result {
         self.ask("dial", json!([number, { "colours": colours }])).map(drop)
