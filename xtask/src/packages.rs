@@ -16,6 +16,8 @@ enum Sign {
     Program(&'static str),
     /// The name starts like this, in the machine's library directories.
     Library(&'static str),
+    /// Python has it.
+    PythonModule(&'static str),
 }
 
 const fn program(name: &'static str, program: &'static str) -> Package {
@@ -31,6 +33,10 @@ pub const TO_BUILD: &[Package] = &[
     program("clang", "clang"),
     Package { name: "libclang-dev", shown_by: Sign::Library("libclang") },
 ];
+
+/// What gets zig, which links for old systems.
+pub const TO_LINK: &[Package] =
+    &[program("python3", "python3"), Package { name: "python3-pip", shown_by: Sign::PythonModule("pip") }];
 
 /// What the tests put on the other side of the wire.
 pub const TO_TEST: &[Package] = &[
@@ -71,6 +77,10 @@ impl Package {
         match self.shown_by {
             Sign::Program(program) => on_path(program),
             Sign::Library(prefix) => library_directories().any(|directory| holds(&directory, prefix)),
+            Sign::PythonModule(module) => Command::new("python3")
+                .args(["-c", &format!("import {module}")])
+                .output()
+                .is_ok_and(|it| it.status.success()),
         }
     }
 }
