@@ -33,6 +33,8 @@ pub enum FrameType {
     ComfortNoise,
     /// Fax and the like.
     Modem,
+    /// What RTCP is to say to the peer.
+    Feedback,
     /// Any other.
     Other(u32),
 }
@@ -50,6 +52,7 @@ impl FrameType {
             sys::AST_FRAME_IMAGE => Self::Image,
             sys::AST_FRAME_CNG => Self::ComfortNoise,
             sys::AST_FRAME_MODEM => Self::Modem,
+            other if host::frame::is_feedback(other) => Self::Feedback,
             other => Self::Other(other),
         }
     }
@@ -229,6 +232,18 @@ impl HostFrame {
                 }
                 (*last).frame_list.next = next.0;
             }
+        }
+        self
+    }
+
+    /// This one and what follows it belong to that stream of the channel.
+    #[must_use]
+    pub fn in_stream(self, number: i32) -> HostFrame {
+        let mut next = if self.0 == HostFrame::null().0 { ptr::null_mut() } else { self.0 };
+        // SAFETY: as above; the null frame, which is the host's, is in no chain.
+        while let Some(frame) = unsafe { next.as_mut() } {
+            host::frame::set_stream_number(frame, number);
+            next = frame.frame_list.next;
         }
         self
     }

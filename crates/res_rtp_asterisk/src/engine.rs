@@ -110,6 +110,11 @@ impl Shared {
         self.table().sessions.len()
     }
 
+    /// A session, unless it has ended.
+    pub fn session(&self, id: Id) -> Option<Arc<Session>> {
+        self.table().sessions.get(&id).cloned()
+    }
+
     /// All sessions, oldest first.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
         let mut sessions: Vec<_> = self.table().sessions.values().cloned().collect();
@@ -189,8 +194,7 @@ impl Shared {
             return;
         }
         let component = if token & 1 == 0 { Component::Rtp } else { Component::Rtcp };
-        let session = self.table().sessions.get(&(token >> 1)).cloned();
-        if let Some(session) = session {
+        if let Some(session) = self.session(token >> 1) {
             fence("engine thread: socket", (), || session.handle_readable(Instant::now(), component));
         }
     }

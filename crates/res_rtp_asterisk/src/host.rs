@@ -87,7 +87,7 @@ impl Engine for Session {
     }
 
     fn change_source(&self, _instance: Instance<'_>) {
-        self.with(State::change_ssrc);
+        self.change_ssrc();
     }
 
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
@@ -191,6 +191,34 @@ impl Engine for Session {
         .ok_or(Failed)
     }
 
+    fn bundle(self: &Arc<Self>, instance: Instance<'_>, parent: Option<&Arc<Self>>) -> Result<(), Failed> {
+        let Some(parent) = parent else {
+            self.go_alone();
+            return Ok(());
+        };
+        self.join(parent)?;
+        let address = self.with(|state| {
+            let address = state.media_route().map(|(to, _)| to);
+            state.told_remote = address.or(state.told_remote);
+            address
+        });
+        if let Some(address) = address.flatten() {
+            instance.set_remote_address(address);
+        }
+        Ok(())
+    }
+
+    fn set_remote_ssrc(&self, _instance: Instance<'_>, ssrc: u32) {
+        self.set_marks(|marks| marks.described_ssrc = Some(ssrc));
+    }
+
+    fn set_stream_number(&self, _instance: Instance<'_>, number: i32) {
+        self.set_marks(|marks| marks.number = Some(number));
+        if let Some(mut reading) = self.reading() {
+            reading.stream().set_number(number);
+        }
+    }
+
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {
         let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
         // The host says how loud, the packet how far below overload.
@@ -220,9 +248,8 @@ impl State {
         self.drive(now);
     }
 
-    /// A new source: a new SSRC, which SRTP has to be told of.
-    fn change_ssrc(&mut self) {
-        let Some((old, new)) = self.outgoing.change_ssrc() else { return };
+    /// Of what leaves by our transport: SRTP has to be told.
+    pub fn change_source(&self, old: u32, new: u32) {
         if let Some(srtp) = self.instance().and_then(|instance| instance.srtp()) {
             // Fails where the policy is for any SSRC, which then needs no change.
             let _ = srtp.change_source(old, new);

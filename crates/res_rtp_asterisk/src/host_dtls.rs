@@ -17,6 +17,8 @@ impl host::Dtls for Session {
         if !configuration.enabled || host::Dtls::active(self, instance) {
             return Ok(());
         }
+        // Only what carries packets by itself gets one: the stream that did so for this one goes.
+        self.go_alone();
         if !host::srtp_registered() {
             asterisk::error!("DTLS needs SRTP, and no SRTP module is loaded: load res_srtp.so");
             return Err(Failed);

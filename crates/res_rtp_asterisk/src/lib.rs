@@ -3,8 +3,10 @@
 //! Glue. What RTP, ICE, DTLS-SRTP are is in the crates of those names; here are sockets, threads and
 //! locks. `session.rs` says who may hold what; `engine.rs` is the one thread; `state.rs` is a session,
 //! `transport.rs` and `receive.rs` what happens to a datagram, `read.rs` and `write.rs` the way to and
-//! from the host's frames; `host.rs`, `host_ice.rs` and `host_dtls.rs` are what the host calls.
+//! from the host's frames, `bundle.rs` several sessions over one transport; `host.rs`, `host_ice.rs` and `host_dtls.rs` are
+//! what the host calls.
 
+mod bundle;
 mod certificates;
 mod cli;
 mod config;

@@ -1,6 +1,12 @@
 //! What has to be told to the host once a session's lock is open again.
 
+use std::net::SocketAddr;
+use std::time::Instant;
+
 use asterisk::rtp::{InstancePtr, Report};
+
+use crate::engine::Id;
+use crate::globals;
 
 /// One thing to tell.
 #[derive(Debug)]
@@ -13,6 +19,15 @@ pub enum Note {
     Warning(String),
     /// For who listens on the manager interface.
     Report(Report),
+    /// For a child: a compound of RTCP, which may be about its stream.
+    Reports {
+        /// The child.
+        about: Id,
+        /// Who sent it.
+        from: SocketAddr,
+        /// As it is without SRTCP.
+        compound: Vec<u8>,
+    },
 }
 
 impl Note {
@@ -32,6 +47,11 @@ impl Note {
             Self::Warning(text) => asterisk::warning!("{text}"),
             // SAFETY: the caller's word.
             Self::Report(report) => unsafe { report.publish(instance) },
+            Self::Reports { about, from, compound } => {
+                let now = Instant::now();
+                let Some(child) = globals().and_then(|globals| globals.engine.shared().session(about)) else { return };
+                child.with_for(instance, |state| state.handle_reports_from_parent(now, from, &compound));
+            }
         }
     }
 }

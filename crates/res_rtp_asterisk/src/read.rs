@@ -1,9 +1,11 @@
 //! Media that was received becomes frames. All of this belongs to the channel's thread that reads.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use asterisk::format::{Codec, Kind};
-use asterisk::rtp::{Instance, Payload, Property, rtp_code};
+use asterisk::rtp::{Instance, InstancePtr, Payload, Property, rtp_code};
 use asterisk::slot::{Digit, Timing};
 use asterisk::{Format, FrameSlot, HostFrame, sys};
 use ice::Component;
@@ -12,12 +14,22 @@ use rtp::telephone_event::{Event, Receiver, Reporting, Signal, Signals, cisco};
 use rtp::timestamp::{DeliveryClock, duration};
 use rtp::{Packet, SequenceNumber};
 
+use crate::bundle::Whose;
 use crate::counters::Refused;
+use crate::receive::Taken;
 use crate::session::Session;
-use crate::state::LARGEST_DATAGRAM;
+use crate::state::{LARGEST_DATAGRAM, State};
 
-/// What reading needs to remember from packet to packet.
+/// What the thread that reads has to itself.
 pub struct Reading {
+    slots: Slots,
+    stream: Stream,
+    has_ended: bool,
+}
+
+/// The frames that are handed to the host, and where datagrams are received. They belong to whoever is
+/// asked for a frame, also when it is of a stream that another session keeps count of.
+struct Slots {
     media: FrameSlot,
     /// Frames that come along with one of media, or instead of it.
     control: FrameSlot,
@@ -25,6 +37,10 @@ pub struct Reading {
     /// Two for the events of one packet, one for a digit that another source left behind: they may all
     /// be in one list, where no frame can be twice.
     digits: [FrameSlot; 3],
+}
+
+/// What is to be remembered of a stream from packet to packet.
+pub struct Stream {
     events: Receiver,
     cisco_events: cisco::Receiver,
     delivery: DeliveryClock,
@@ -32,6 +48,22 @@ pub struct Reading {
     sequence_number: Option<SequenceNumber>,
     picture_timestamp: Option<u32>,
     text_timestamp: Option<u32>,
+    /// Which it is of its channel, where the host tells.
+    number: Option<i32>,
+}
+
+/// Whose packet it is, and the instance that the host's call is about.
+#[derive(Clone, Copy)]
+struct Owner<'a> {
+    session: &'a Session,
+    instance: Instance<'a>,
+    called: InstancePtr,
+}
+
+impl Owner<'_> {
+    fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> Option<R> {
+        self.session.with_for(self.called, run)
+    }
 }
 
 /// A packet, taken apart and still lying in the slot's buffer.
@@ -47,186 +79,116 @@ struct Arrived {
 impl Reading {
     /// Nothing read yet.
     pub fn new() -> Self {
-        Self {
+        let slots = Slots {
             media: FrameSlot::new(LARGEST_DATAGRAM),
             control: FrameSlot::new(0),
             wish: FrameSlot::new(0),
             digits: [FrameSlot::new(0), FrameSlot::new(0), FrameSlot::new(0)],
-            events: Receiver::new(),
-            cisco_events: cisco::Receiver::new(),
-            delivery: DeliveryClock::default(),
-            ssrc: None,
-            sequence_number: None,
-            picture_timestamp: None,
-            text_timestamp: None,
-        }
+        };
+        Self { slots, stream: Stream::new(), has_ended: false }
     }
 
     /// What begins before `until` is the echo of a digit of ours.
     pub fn mute_digits(&mut self, until: Instant) {
-        self.events.mute_until(until);
+        self.stream.events.mute_until(until);
     }
 
     /// How digits are to be reported (`rfc2833compensate`).
     pub fn set_reporting(&mut self, reporting: Reporting) {
-        self.events.set_reporting(reporting);
+        self.stream.events.set_reporting(reporting);
+    }
+
+    /// The stream of the session.
+    pub fn stream(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+
+    /// The session ends: nothing is to be read for it.
+    pub fn end(&mut self) {
+        self.has_ended = true;
+    }
+
+    /// Whether it has.
+    pub fn has_ended(&self) -> bool {
+        self.has_ended
     }
 
     /// Reads one datagram, if there is one, and makes what frames of it there are to make.
     pub fn read(&mut self, session: &Session, instance: Instance<'_>, component: Component) -> Option<HostFrame> {
         let now = Instant::now();
-        let buffer = self.media.payload_buffer();
-        let (len, picture_wanted) = session.with(|state| {
+        let called = instance.pointer();
+        let buffer = self.slots.media.payload_buffer();
+        let (taken, picture_wanted) = session.with(|state| {
             session.note_read(state, now);
-            let len = state.receive(now, component, buffer);
-            (len, std::mem::take(&mut state.rtcp.picture_wanted))
+            let taken = state.receive(now, component, buffer);
+            (taken, state.take_picture_request())
         })?;
-        let arrived = len.and_then(|len| arrived(self.media.payload_buffer().get(..len)?));
-        let frame = arrived.map(|arrived| self.frames(session, instance, now, arrived));
-        let wanted = picture_wanted.then(|| self.wish.control(sys::AST_CONTROL_VIDUPDATE as i32));
+        let owner = Owner { session, instance, called };
+        let frame = taken.and_then(|Taken { len, from, whose }| {
+            let child = match whose {
+                Whose::Own => None,
+                Whose::Child(child) => Some(child),
+                Whose::Unknown => self.settle(owner, now, from, len)?,
+            };
+            match child {
+                None => {
+                    let arrived = arrived(self.slots.media.payload_buffer().get(..len)?)?;
+                    Some(self.stream.frames(&mut self.slots, owner, now, arrived))
+                }
+                Some(child) => self.frames_of_child(&child, called, now, len),
+            }
+        });
+        let wanted = picture_wanted.map(|number| {
+            let wish = self.slots.wish.control(sys::AST_CONTROL_VIDUPDATE as i32);
+            number.into_iter().fold(wish, HostFrame::in_stream)
+        });
         Some(match (wanted, frame) {
             (Some(wanted), Some(frame)) => wanted.followed_by(frame),
             (wanted, frame) => wanted.or(frame).unwrap_or_else(HostFrame::null),
         })
     }
 
-    fn frames(&mut self, session: &Session, instance: Instance<'_>, now: Instant, arrived: Arrived) -> HostFrame {
-        let payload = instance.payload(arrived.payload_type);
-        let Some(payload) = payload.filter(is_readable) else {
-            session.with(|state| state.refuse(Refused::PayloadType));
-            return HostFrame::null();
-        };
-        let changed = self.ssrc.replace(arrived.ssrc).is_some_and(|known| known != arrived.ssrc);
-        let first = changed.then(|| self.source_changed());
-        if let Payload::Code(_) = payload {
-            // Their timestamps say nothing of jitter.
-            session.with(|state| state.clock_rates.learn(arrived.payload_type, 0));
-        }
-        let frame = match payload {
-            Payload::Media(format) => self.media_frames(session, now, &format, arrived),
-            Payload::Code(rtp_code::DTMF) => self.event_frames(now, &arrived),
-            Payload::Code(rtp_code::CISCO_DTMF) => self.cisco_frames(&arrived),
-            Payload::Code(_) => self.comfort_noise(&arrived),
-        };
-        match (first, frame) {
-            (Some(first), Some(frame)) => first.followed_by(frame),
-            (Some(frame), None) | (None, Some(frame)) => frame,
-            (None, None) => HostFrame::null(),
-        }
-    }
-
-    fn source_changed(&mut self) -> HostFrame {
-        self.sequence_number = None;
-        let ended = self.events.reset();
-        let changed = self.control.control(sys::AST_CONTROL_SRCCHANGE as i32);
-        match ended.and_then(|signal| self.digit_frame(2, signal, EVENT_CLOCK)) {
-            Some(digit) => changed.followed_by(digit),
-            None => changed,
-        }
-    }
-
-    fn media_frames(
+    /// Finds the child whose packet it is: that whose description alone has its payload type (RFC 9143 §9.2). Inner `None`
+    /// when it is our own; outer `None` when it is of no use.
+    fn settle(
         &mut self,
-        session: &Session,
+        Owner { session, instance, .. }: Owner<'_>,
         now: Instant,
-        format: &Format,
-        arrived: Arrived,
-    ) -> Option<HostFrame> {
-        let clock_rate = clock_rate(format);
-        let (dtmf_timeout, _) = session.with(|state| {
-            state.clock_rates.learn(arrived.payload_type, clock_rate);
-            (state.settings.dtmf_timeout, ())
-        })?;
-        let _ = now;
-        let timeout = u64::from(dtmf_timeout) * u64::from(clock_rate) / u64::from(EVENT_CLOCK);
-        let ended = self.events.handle_media(arrived.timestamp, u32::try_from(timeout).unwrap_or(u32::MAX));
-        let digit = ended.and_then(|signal| self.digit_frame(1, signal, clock_rate));
-        let frame = match format.kind()? {
-            Kind::Audio => self.voice(format, &arrived, clock_rate),
-            Kind::Video => self.picture(format, &arrived),
-            Kind::Text => self.text(format, &arrived),
-            Kind::Image => return digit,
-        };
-        self.sequence_number = Some(SequenceNumber(arrived.sequence_number));
-        Some(match digit {
-            Some(digit) => digit.followed_by(frame),
-            None => frame,
-        })
-    }
-
-    fn voice(&mut self, format: &Format, arrived: &Arrived, clock_rate: u32) -> HostFrame {
-        let due = self.delivery.due(asterisk::time::wall(), arrived.timestamp, clock_rate, arrived.marker);
-        let timing = Timing {
-            timestamp_ms: i64::from(arrived.timestamp) / i64::from((clock_rate / 1000).max(1)),
-            sequence_number: arrived.sequence_number,
-            delivery: Some(due),
-        };
-        self.media.voice(format, arrived.payload.clone(), timing)
-    }
-
-    fn picture(&mut self, format: &Format, arrived: &Arrived) -> HostFrame {
-        let since =
-            self.picture_timestamp.replace(arrived.timestamp).map_or(0, |last| arrived.timestamp.wrapping_sub(last));
-        let timing = Timing { sequence_number: arrived.sequence_number, ..Timing::default() };
-        self.media.video(format, arrived.payload.clone(), timing, since, arrived.marker)
-    }
-
-    /// T.140. Where packets are missing, the reader sees that (RFC 4103 §5.3: U+FFFD).
-    fn text(&mut self, format: &Format, arrived: &Arrived) -> HostFrame {
-        self.text_timestamp = Some(arrived.timestamp);
-        let missing =
-            self.sequence_number.map_or(0, |last| SequenceNumber(arrived.sequence_number).distance_from(last) - 1);
-        let mut payload = arrived.payload.clone();
-        let timing = Timing { sequence_number: arrived.sequence_number, ..Timing::default() };
-        if format.codec() == Some(Codec::T140Red) {
-            let primary = primary_of(self.media.payload_buffer().get(payload.clone()).unwrap_or_default());
-            payload.start = (payload.start + primary).min(payload.end);
-            self.mark_missing(&mut payload, missing);
-            return match Format::of(Codec::T140) {
-                Some(plain) if !payload.is_empty() => self.media.text(&plain, payload, timing),
-                _ => HostFrame::null(),
-            };
-        }
-        self.mark_missing(&mut payload, missing);
-        self.media.text(format, payload, timing)
-    }
-
-    fn mark_missing(&mut self, payload: &mut std::ops::Range<usize>, missing: i16) {
-        let room = self.media.payload_buffer();
-        if (1..10).contains(&missing)
-            && let Some(mark) =
-                payload.start.checked_sub(MISSING.len()).and_then(|start| room.get_mut(start..payload.start))
-        {
-            mark.copy_from_slice(&MISSING);
-            payload.start -= MISSING.len();
-        }
-    }
-
-    fn event_frames(&mut self, now: Instant, arrived: &Arrived) -> Option<HostFrame> {
-        let event = Event::parse(self.media.payload_buffer().get(arrived.payload.clone())?)?;
-        let signals = self.events.handle_event(now, arrived.sequence_number, arrived.timestamp, arrived.marker, event);
-        self.signal_frames(signals)
-    }
-
-    fn cisco_frames(&mut self, arrived: &Arrived) -> Option<HostFrame> {
-        let digit = cisco::Digit::parse(self.media.payload_buffer().get(arrived.payload.clone())?)?;
-        let signals = self.cisco_events.handle_digit(digit, EVENT_CLOCK / 50);
-        self.signal_frames(signals)
-    }
-
-    fn signal_frames(&mut self, signals: Signals) -> Option<HostFrame> {
-        let mut frames = [None, None];
-        for (slot, signal) in signals.into_iter().enumerate() {
-            if let Some(frame) = frames.get_mut(slot) {
-                *frame = self.digit_frame(slot, signal, EVENT_CLOCK);
+        from: SocketAddr,
+        len: usize,
+    ) -> Option<Option<Arc<Session>>> {
+        let packet = Packet::parse(self.slots.media.payload_buffer().get(..len)?).ok()?;
+        let children = session.with(|state| state.bundle.sessions())?;
+        let has_it =
+            |child: &Arc<Session>| child.lend(|_, child| child.is_described(packet.payload_type)) == Some(true);
+        let mut with_it = children.into_iter().filter(has_it);
+        match (with_it.next(), with_it.next()) {
+            (Some(child), None) if !instance.is_described(packet.payload_type) => {
+                session.with(|state| state.bundle.learn(child.id(), packet.ssrc))?;
+                Some(Some(child))
             }
-        }
-        match frames {
-            [Some(first), Some(second)] => Some(first.followed_by(second)),
-            [first, second] => first.or(second),
+            _ => session.with(|state| state.take_as_own(now, from, &packet))?.then_some(None),
         }
     }
 
+    /// Of a packet that the session whose thread this is has received for another.
+    fn frames_of_child(&mut self, child: &Session, called: InstancePtr, now: Instant, len: usize) -> Option<HostFrame> {
+        let slots = &mut self.slots;
+        child
+            .lend(|stream, instance| {
+                let datagram = slots.media.payload_buffer().get(..len)?;
+                let packet = Packet::parse(datagram).ok()?;
+                if !child.with_for(called, |state| state.handle_from_parent(now, &packet))? {
+                    return None;
+                }
+                let arrived = arrived(datagram)?;
+                Some(stream.frames(slots, Owner { session: child, instance, called }, now, arrived))
+            })
+            .flatten()
+    }
+}
+
+impl Slots {
     fn digit_frame(&mut self, slot: usize, signal: Signal, clock_rate: u32) -> Option<HostFrame> {
         let (key, end) = match signal {
             Signal::Begin(key) => (key, Digit::Begin),
@@ -244,11 +206,168 @@ impl Reading {
         }
     }
 
-    fn comfort_noise(&mut self, arrived: &Arrived) -> Option<HostFrame> {
-        let noise = ComfortNoise::parse(self.media.payload_buffer().get(arrived.payload.clone())?)?;
-        let level = noise.level_in_minus_dbov;
-        Some(self.media.comfort_noise(level, arrived.payload.start + 1..arrived.payload.end))
+    fn mark_missing(&mut self, payload: &mut std::ops::Range<usize>, missing: i16) {
+        let room = self.media.payload_buffer();
+        if (1..10).contains(&missing)
+            && let Some(mark) =
+                payload.start.checked_sub(MISSING.len()).and_then(|start| room.get_mut(start..payload.start))
+        {
+            mark.copy_from_slice(&MISSING);
+            payload.start -= MISSING.len();
+        }
     }
+
+    fn signal_frames(&mut self, signals: Signals) -> Option<HostFrame> {
+        let mut frames = [None, None];
+        for (slot, signal) in signals.into_iter().enumerate() {
+            if let Some(frame) = frames.get_mut(slot) {
+                *frame = self.digit_frame(slot, signal, EVENT_CLOCK);
+            }
+        }
+        match frames {
+            [Some(first), Some(second)] => Some(first.followed_by(second)),
+            [first, second] => first.or(second),
+        }
+    }
+}
+
+impl Stream {
+    fn new() -> Self {
+        Self {
+            events: Receiver::new(),
+            cisco_events: cisco::Receiver::new(),
+            delivery: DeliveryClock::default(),
+            ssrc: None,
+            sequence_number: None,
+            picture_timestamp: None,
+            text_timestamp: None,
+            number: None,
+        }
+    }
+
+    /// The host says which stream of the channel it is.
+    pub fn set_number(&mut self, number: i32) {
+        self.number = Some(number);
+    }
+
+    fn frames(&mut self, slots: &mut Slots, owner: Owner<'_>, now: Instant, arrived: Arrived) -> HostFrame {
+        let payload = owner.instance.payload(arrived.payload_type);
+        let Some(payload) = payload.filter(is_readable) else {
+            owner.with(|state| state.refuse(Refused::PayloadType));
+            return HostFrame::null();
+        };
+        let changed = self.ssrc.replace(arrived.ssrc).is_some_and(|known| known != arrived.ssrc);
+        let first = changed.then(|| self.source_changed(slots));
+        if let Payload::Code(_) = payload {
+            // Their timestamps say nothing of jitter.
+            owner.with(|state| state.clock_rates.learn(arrived.payload_type, 0));
+        }
+        let frame = match payload {
+            Payload::Media(format) => self.media_frames(slots, owner, &format, arrived),
+            Payload::Code(rtp_code::DTMF) => self.event_frames(slots, now, &arrived),
+            Payload::Code(rtp_code::CISCO_DTMF) => self.cisco_frames(slots, &arrived),
+            Payload::Code(_) => comfort_noise(slots, &arrived),
+        };
+        let frames = match (first, frame) {
+            (Some(first), Some(frame)) => first.followed_by(frame),
+            (Some(frame), None) | (None, Some(frame)) => frame,
+            (None, None) => return HostFrame::null(),
+        };
+        self.number.into_iter().fold(frames, HostFrame::in_stream)
+    }
+
+    fn source_changed(&mut self, slots: &mut Slots) -> HostFrame {
+        self.sequence_number = None;
+        let ended = self.events.reset();
+        let changed = slots.control.control(sys::AST_CONTROL_SRCCHANGE as i32);
+        match ended.and_then(|signal| slots.digit_frame(2, signal, EVENT_CLOCK)) {
+            Some(digit) => changed.followed_by(digit),
+            None => changed,
+        }
+    }
+
+    fn media_frames(
+        &mut self,
+        slots: &mut Slots,
+        owner: Owner<'_>,
+        format: &Format,
+        arrived: Arrived,
+    ) -> Option<HostFrame> {
+        let clock_rate = clock_rate(format);
+        let dtmf_timeout = owner.with(|state| {
+            state.clock_rates.learn(arrived.payload_type, clock_rate);
+            state.settings.dtmf_timeout
+        })?;
+        let timeout = u64::from(dtmf_timeout) * u64::from(clock_rate) / u64::from(EVENT_CLOCK);
+        let ended = self.events.handle_media(arrived.timestamp, u32::try_from(timeout).unwrap_or(u32::MAX));
+        let digit = ended.and_then(|signal| slots.digit_frame(1, signal, clock_rate));
+        let frame = match format.kind()? {
+            Kind::Audio => self.voice(slots, format, &arrived, clock_rate),
+            Kind::Video => self.picture(slots, format, &arrived),
+            Kind::Text => self.text(slots, format, &arrived),
+            Kind::Image => return digit,
+        };
+        self.sequence_number = Some(SequenceNumber(arrived.sequence_number));
+        Some(match digit {
+            Some(digit) => digit.followed_by(frame),
+            None => frame,
+        })
+    }
+
+    fn voice(&mut self, slots: &mut Slots, format: &Format, arrived: &Arrived, clock_rate: u32) -> HostFrame {
+        let due = self.delivery.due(asterisk::time::wall(), arrived.timestamp, clock_rate, arrived.marker);
+        let timing = Timing {
+            timestamp_ms: i64::from(arrived.timestamp) / i64::from((clock_rate / 1000).max(1)),
+            sequence_number: arrived.sequence_number,
+            delivery: Some(due),
+        };
+        slots.media.voice(format, arrived.payload.clone(), timing)
+    }
+
+    fn picture(&mut self, slots: &mut Slots, format: &Format, arrived: &Arrived) -> HostFrame {
+        let since =
+            self.picture_timestamp.replace(arrived.timestamp).map_or(0, |last| arrived.timestamp.wrapping_sub(last));
+        let timing = Timing { sequence_number: arrived.sequence_number, ..Timing::default() };
+        slots.media.video(format, arrived.payload.clone(), timing, since, arrived.marker)
+    }
+
+    /// T.140. Where packets are missing, the reader sees that (RFC 4103 §5.3: U+FFFD).
+    fn text(&mut self, slots: &mut Slots, format: &Format, arrived: &Arrived) -> HostFrame {
+        self.text_timestamp = Some(arrived.timestamp);
+        let missing =
+            self.sequence_number.map_or(0, |last| SequenceNumber(arrived.sequence_number).distance_from(last) - 1);
+        let mut payload = arrived.payload.clone();
+        let timing = Timing { sequence_number: arrived.sequence_number, ..Timing::default() };
+        if format.codec() == Some(Codec::T140Red) {
+            let primary = primary_of(slots.media.payload_buffer().get(payload.clone()).unwrap_or_default());
+            payload.start = (payload.start + primary).min(payload.end);
+            slots.mark_missing(&mut payload, missing);
+            return match Format::of(Codec::T140) {
+                Some(plain) if !payload.is_empty() => slots.media.text(&plain, payload, timing),
+                _ => HostFrame::null(),
+            };
+        }
+        slots.mark_missing(&mut payload, missing);
+        slots.media.text(format, payload, timing)
+    }
+
+    fn event_frames(&mut self, slots: &mut Slots, now: Instant, arrived: &Arrived) -> Option<HostFrame> {
+        let event = Event::parse(slots.media.payload_buffer().get(arrived.payload.clone())?)?;
+        let signals = self.events.handle_event(now, arrived.sequence_number, arrived.timestamp, arrived.marker, event);
+        slots.signal_frames(signals)
+    }
+
+    fn cisco_frames(&mut self, slots: &mut Slots, arrived: &Arrived) -> Option<HostFrame> {
+        let digit = cisco::Digit::parse(slots.media.payload_buffer().get(arrived.payload.clone())?)?;
+        let signals = self.cisco_events.handle_digit(digit, EVENT_CLOCK / 50);
+        slots.signal_frames(signals)
+    }
+}
+
+fn comfort_noise(slots: &mut Slots, arrived: &Arrived) -> Option<HostFrame> {
+    let noise = ComfortNoise::parse(slots.media.payload_buffer().get(arrived.payload.clone())?)?;
+    let level = noise.level_in_minus_dbov;
+    Some(slots.media.comfort_noise(level, arrived.payload.start + 1..arrived.payload.end))
 }
 
 /// Whether we make frames of it.

@@ -1,5 +1,6 @@
 //! One datagram in: told apart (RFC 7983), authenticated, counted. What is left of it is media.
 
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use asterisk::rtp::Which;
@@ -7,34 +8,49 @@ use ice::Component;
 use rtp::Packet;
 use rtp::demux::{Class, classify};
 
+use crate::bundle::Whose;
 use crate::counters::Refused;
 use crate::debug;
 use crate::sockets::Received;
 use crate::state::State;
 use crate::transport::Protection;
 
+/// A packet of media, without SRTP already.
+pub struct Taken {
+    /// Its length.
+    pub len: usize,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Whose it is. Our own has been judged by its source and counted, others have not.
+    pub whose: Whose,
+}
+
 impl State {
-    /// Receives one datagram for the channel: what was kept for it first. The length of a packet of
-    /// media in `buffer`; `None` when there was none, or something else.
-    pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<usize> {
+    /// Receives one datagram for the channel: what was kept for it first. A packet of media in
+    /// `buffer`; `None` when there was none, or something else.
+    pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
         self.handle_visit(now);
         if component == Component::Rtp
-            && let Some((len, _)) = self.take_kept(buffer)
+            && let Some(taken) = self.take_kept(buffer)
         {
-            return Some(len);
+            return Some(taken);
         }
         let received = self.socket(component).receive(buffer)?;
         self.handle_datagram(now, component, received, buffer.get_mut(..received.len)?)
     }
 
-    /// Takes in a datagram. The length of the packet that it has become, when it is media.
+    /// Takes in a datagram. The packet that it has become, when it is media.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
         component: Component,
         received: Received,
         datagram: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<Taken> {
+        if !self.bundle.has_own_transport() {
+            self.refuse(Refused::Source);
+            return None;
+        }
         match classify(datagram) {
             Class::Stun => self.handle_stun(now, component, &received, datagram),
             Class::Dtls => self.handle_dtls(now, component, &received, datagram),
@@ -51,9 +67,10 @@ impl State {
         component: Component,
         received: &Received,
         datagram: &mut [u8],
-    ) -> Option<usize> {
+    ) -> Option<Taken> {
         let verdict = self.judge_media(now, component, received, datagram);
-        if let Err(reason) = verdict {
+        if let Err(reason) = &verdict {
+            let reason = *reason;
             self.refuse(reason);
             if debug::RTP.wants(received.from) {
                 self.notes.push(debug::dropped(received.from, datagram.len(), reason));
@@ -68,28 +85,43 @@ impl State {
         component: Component,
         received: &Received,
         datagram: &mut [u8],
-    ) -> Result<usize, Refused> {
+    ) -> Result<Taken, Refused> {
         if component == Component::Rtcp {
             return Err(Refused::Source);
         }
         let len = self.unprotect_media(component, received, datagram)?;
         let packet = Packet::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
-        self.judge_source(now, received, packet.sequence_number)?;
+        let whose = self.bundle.whose(packet.ssrc, self.receiver.ssrc());
+        match whose {
+            Whose::Own => self.judge_own(now, received.from, &packet)?,
+            Whose::Child(_) | Whose::Unknown => self.judge_child_source(received.from)?,
+        }
+        if debug::RTP.wants(received.from) {
+            self.notes.push(debug::received(received.from, &packet));
+        }
+        Ok(Taken { len, from: received.from, whose })
+    }
+
+    /// A packet whose source nobody had named has turned out to be our own. Whether it is of use.
+    pub fn take_as_own(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        let verdict = self.judge_own(now, from, packet);
+        verdict.map_err(|reason| self.refuse(reason)).is_ok()
+    }
+
+    fn judge_own(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> Result<(), Refused> {
+        self.judge_source(now, from, packet.sequence_number)?;
         // A second stream on the port that nobody negotiated (repair packets, somebody else's noise) is
         // not a change of source. The reading thread knows; here it may not be asked.
         let is_stray = !self.clock_rates.knows(packet.payload_type)
             && self.receiver.ssrc().is_some_and(|known| known != packet.ssrc);
         if !is_stray {
             let clock_rate = self.clock_rates.of(packet.payload_type);
-            if !self.receiver.update(now, &packet, clock_rate).is_usable() {
+            if !self.receiver.update(now, packet, clock_rate).is_usable() {
                 return Err(Refused::Sequence);
             }
         }
-        if debug::RTP.wants(received.from) {
-            self.notes.push(debug::received(received.from, &packet));
-        }
         self.start_reports(now);
-        Ok(len)
+        Ok(())
     }
 
     fn unprotect_media(
@@ -125,15 +157,15 @@ impl State {
     }
 
     /// Without ICE, strict RTP says whom we listen to, and symmetric RTP whom we send to.
-    fn judge_source(&mut self, now: Instant, received: &Received, sequence_number: u16) -> Result<(), Refused> {
+    fn judge_source(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> Result<(), Refused> {
         if self.ice.as_ref().is_some_and(|ice| ice.is_active()) {
             return Ok(());
         }
-        if !self.strict.handle_packet(now, received.from, sequence_number).is_accepted() {
+        if !self.strict.handle_packet(now, from, sequence_number).is_accepted() {
             return Err(Refused::Source);
         }
-        if self.symmetric.handle_rtp(received.from) {
-            self.learned_remote = Some(received.from);
+        if self.symmetric.handle_rtp(from) {
+            self.learned_remote = Some(from);
         }
         Ok(())
     }

@@ -5,12 +5,12 @@
 //! multiplex nominates a pair of component 2 or sends its own reports there; then ours go there too.
 //! The peer's own reports have the last word. Without ICE they go to the port after the media's.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{OwnedSrtp, Which};
 use ice::Component;
-use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
+use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo, Writer};
 use rtp::schedule::{RtcpSchedule, Spacing};
 use rtp::sending::RoundTrip;
 
@@ -43,6 +43,9 @@ pub struct Rtcp {
     /// The peer asked for a full picture; the channel's thread passes it on.
     pub picture_wanted: bool,
     pictures: Pace,
+    /// And how often we asked for one.
+    requested: u8,
+    requests: Pace,
     events: Pace,
     cname: String,
     goodbye_said: bool,
@@ -64,6 +67,8 @@ impl Rtcp {
             answers_with_own_keys: false,
             picture_wanted: false,
             pictures: Pace::default(),
+            requested: 0,
+            requests: Pace::default(),
             events: Pace::default(),
             // RFC 7022 §4.2: short-term persistent, random, no more than that about us.
             cname: format!("{:016x}", u64::from_be_bytes(name)),
@@ -77,6 +82,11 @@ impl Rtcp {
         if on_one_port {
             self.route = Component::Rtp;
         }
+    }
+
+    /// The name of the session whose transport ours is.
+    pub fn set_cname(&mut self, cname: String) {
+        self.cname = cname;
     }
 
     /// Our name in reports.
@@ -138,7 +148,7 @@ impl State {
     /// The session is stopped. With ICE the peer stays where it is, and reports go on while a call is on
     /// hold (RFC 3550 §6.2; RFC 3264 §5.1); without, there is no address to send them to.
     pub fn stop_reports(&mut self) {
-        if !self.is_ice_active() {
+        if self.of_transport(State::is_ice_active) != Some(true) {
             self.rtcp.schedule.stop();
         }
     }
@@ -204,6 +214,7 @@ impl State {
             }
             is_peer |= self.handle_rtcp_packet(now, received, &packet);
         }
+        self.bundle.hand_down(received.from, datagram.get(..len).unwrap_or_default(), &mut self.notes);
         if is_peer && !self.is_ice_active() {
             self.symmetric.handle_rtcp(received.from);
         }
@@ -271,18 +282,39 @@ impl State {
     /// Whether the packet is from the source that we receive.
     fn handle_rtcp_packet(&mut self, now: Instant, received: &Received, packet: &Packet<'_>) -> bool {
         match packet {
+            Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
+            Packet::Fir(fir) => fir.entries.iter().for_each(|entry| self.handle_picture_request(now, entry.ssrc)),
+            Packet::FirH261 { .. } => self.handle_picture_request(now, self.outgoing.ssrc()),
+            report => return self.handle_reports(now, received.from, report),
+        }
+        false
+    }
+
+    /// Whether the channel is to be told that the peer wants a picture, and of which stream.
+    pub fn take_picture_request(&mut self) -> Option<Option<i32>> {
+        if std::mem::take(&mut self.rtcp.picture_wanted) {
+            return Some(self.bundle.marks.number);
+        }
+        self.bundle.take_picture_request()
+    }
+
+    fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) {
+        if !self.bundle.handle_picture_request(now, media_ssrc) {
+            self.rtcp.picture_wanted |= self.rtcp.pictures.allows(now, PICTURE_PACE);
+        }
+    }
+
+    /// What the packet says of the stream that we receive, and of ours. Whether it is from the source of the one.
+    pub fn handle_reports(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        match packet {
             Packet::SenderReport(report) => {
                 self.receiver.handle_sender_report(now, report.ssrc, report.info.ntp);
-                self.handle_blocks(now, received, report.ssrc, Some(report.info), &report.blocks);
+                self.handle_blocks(now, from, report.ssrc, Some(report.info), &report.blocks);
                 self.receiver.ssrc() == Some(report.ssrc)
             }
             Packet::ReceiverReport(report) => {
-                self.handle_blocks(now, received, report.ssrc, None, &report.blocks);
+                self.handle_blocks(now, from, report.ssrc, None, &report.blocks);
                 self.receiver.ssrc() == Some(report.ssrc)
-            }
-            Packet::Pli(_) | Packet::Fir(_) | Packet::FirH261 { .. } => {
-                self.rtcp.picture_wanted |= self.rtcp.pictures.allows(now, PICTURE_PACE);
-                false
             }
             _ => false,
         }
@@ -291,7 +323,7 @@ impl State {
     fn handle_blocks(
         &mut self,
         now: Instant,
-        received: &Received,
+        from: SocketAddr,
         ssrc: u32,
         sender: Option<SenderInfo>,
         blocks: &ReportBlocks<'_>,
@@ -304,7 +336,7 @@ impl State {
                 RoundTrip::Measured(time) => Some(time),
             };
             if self.rtcp.events.allows(now, EVENT_PACE) {
-                self.notes.push(rtcp_notes::received_report(received.from, ssrc, sender, count, &block, round_trip));
+                self.notes.push(rtcp_notes::received_report(from, ssrc, sender, count, &block, round_trip));
             }
         }
     }
@@ -335,10 +367,35 @@ impl State {
         }
     }
 
+    /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 §4.3.1).
+    pub fn ask_for_picture(&mut self, now: Instant) {
+        let Some((component, route)) = self.rtcp_route() else { return };
+        let Some(media_ssrc) = self.receiver.ssrc().or(self.bundle.marks.described_ssrc) else { return };
+        if self.protection() == Protection::Due || !self.rtcp.requests.allows(now, PICTURE_PACE) {
+            return;
+        }
+        self.rtcp.requested = self.rtcp.requested.wrapping_add(1);
+        let ssrc = self.outgoing.ssrc();
+        let mut buffer = [0; LARGEST_REPORT];
+        let mut compound = Writer::new(&mut buffer);
+        compound.receiver_report(ssrc, &[]).cname(ssrc, &self.rtcp.cname).fir(ssrc, media_ssrc, self.rtcp.requested);
+        if let Ok(len) = compound.finish()
+            && let Some(compound) = buffer.get_mut(..len)
+        {
+            let sent = self.send_protected(component, Which::Rtcp, compound, route);
+            if sent && debug::RTCP.wants(route.0) {
+                self.notes.push(rtcp_notes::picture_request(route.0, ssrc, media_ssrc));
+            }
+        }
+    }
+
     /// Where reports go, and from which socket.
     fn rtcp_route(&self) -> Option<(Component, Route)> {
         if !self.rtcp.is_on {
             return None;
+        }
+        if !self.bundle.has_own_transport() {
+            return self.of_transport(State::rtcp_route).flatten();
         }
         match &self.ice {
             Some(ice) if ice.is_active() && ice.route(Component::Rtp).is_some() => {
@@ -377,13 +434,13 @@ impl State {
 
 /// How often a peer may make the host do something.
 #[derive(Debug, Clone, Copy, Default)]
-struct Pace {
+pub struct Pace {
     last: Option<Instant>,
 }
 
 impl Pace {
     /// Whether it is time again; if so, that is the last time.
-    fn allows(&mut self, now: Instant, pause: Duration) -> bool {
+    pub fn allows(&mut self, now: Instant, pause: Duration) -> bool {
         let allowed = self.last.is_none_or(|last| now.saturating_duration_since(last) >= pause);
         if allowed {
             self.last = Some(now);
@@ -393,7 +450,7 @@ impl Pace {
 }
 
 /// A wish for a picture is an INFO request to the other side; encoders need as long anyway.
-const PICTURE_PACE: Duration = Duration::from_millis(500);
+pub const PICTURE_PACE: Duration = Duration::from_millis(500);
 
 /// A report is an event on the manager interface; nobody reports more often in earnest.
 const EVENT_PACE: Duration = Duration::from_millis(100);

@@ -29,6 +29,11 @@ pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Verbose(text)
 }
 
+/// The lines about a FIR that we sent.
+pub fn picture_request(to: SocketAddr, ssrc: u32, media_ssrc: u32) -> Note {
+    Note::Verbose(format!("* Sent RTCP FIR to {to}\n  Our SSRC: {ssrc}\n  Their SSRC: {media_ssrc}\n"))
+}
+
 /// The event about a report that we sent.
 pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Report(host::Report {

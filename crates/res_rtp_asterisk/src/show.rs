@@ -22,6 +22,10 @@ pub struct Shown {
     pub peer: Option<SocketAddr>,
     /// The host has stopped media.
     pub stopped: bool,
+    /// Whose sockets and keys it has: those of a session on this port, or of one that is gone.
+    pub bundled: Option<Option<u16>>,
+    /// How many other streams its own carry.
+    pub children: usize,
     /// ICE, unless the host does without.
     pub ice: Option<ShownIce>,
     /// DTLS, when it is configured.
@@ -117,6 +121,10 @@ impl Shown {
             }
             Some(ice) if ice.failed > 0 && ice.failed == ice.pairs.len() => "ICE: every pair has failed".to_owned(),
             Some(_) => "ICE: checks are under way".to_owned(),
+            None if self.bundled == Some(None) => "the session that it was bundled with is gone".to_owned(),
+            None if self.bundled.is_some() && self.peer.is_none() => {
+                "the session that it is bundled with has no way to the peer yet".to_owned()
+            }
             None if self.peer.is_none() => "the peer's address is not known yet".to_owned(),
             None => return None,
         };
@@ -124,6 +132,9 @@ impl Shown {
     }
 
     fn keys_verdict(&self) -> Option<String> {
+        if self.keys_due && self.bundled.is_some() {
+            return Some("the session that it is bundled with has no keys for it yet".to_owned());
+        }
         let dtls = self.dtls.as_ref().filter(|_| self.keys_due)?;
         let why = if dtls.failed { "the handshake failed, the log says why" } else { dtls.progress };
         Some(format!("DTLS: {why} (we are {})", dtls.role))
@@ -166,6 +177,11 @@ impl Display for Shown {
         }
         if let Some(dtls) = &self.dtls {
             writeln!(f, "  DTLS:     {}, {}", dtls.role, dtls.progress)?;
+        }
+        match (self.bundled, self.children) {
+            (Some(Some(port)), _) => writeln!(f, "  Bundle:   over the transport of port {port}")?,
+            (_, children @ 1..) => writeln!(f, "  Bundle:   carries {children} more")?,
+            _ => {}
         }
         writeln!(f, "  Media:    {}", if self.encrypted { "SRTP" } else { "not encrypted" })?;
         writeln!(f, "  Received: {}", self.received)?;
@@ -210,6 +226,9 @@ impl State {
             port: self.sockets.rtp.local().port(),
             peer: self.media_route().map(|(to, _)| to).or(self.symmetric.rtp()),
             stopped: self.stopped,
+            bundled: (!self.bundle.has_own_transport())
+                .then(|| self.of_transport(|state| state.sockets.rtp.local().port())),
+            children: self.bundle.children(),
             ice: self.shown_ice(),
             dtls: self.shown_dtls(),
             keys_due: self.protection() == Protection::Due,

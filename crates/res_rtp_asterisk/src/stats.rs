@@ -43,7 +43,8 @@ pub fn statistics(state: &State) -> Statistics {
         normdevrtt: remote.round_trip.mean(),
         stdevrtt: remote.round_trip.standard_deviation(),
         local_ssrc: state.outgoing.ssrc(),
-        remote_ssrc: receiver.ssrc().unwrap_or(0),
+        // By which the host sees whether another description names another source.
+        remote_ssrc: state.bundle.marks.described_ssrc.or(receiver.ssrc()).unwrap_or(0),
     }
 }
 

@@ -28,8 +28,12 @@ pub enum Protection {
 impl State {
     /// Where media goes; `None` while it goes nowhere.
     pub fn media_route(&self) -> Option<Route> {
+        if self.stopped { None } else { self.of_transport(State::transport_route).flatten() }
+    }
+
+    /// Where everything goes that leaves by our transport, whether or not our own media is stopped.
+    fn transport_route(&self) -> Option<Route> {
         match &self.ice {
-            _ if self.stopped => None,
             Some(ice) if ice.is_active() => ice.route(Component::Rtp).or_else(|| self.fallback_route()),
             _ => self.signalled_route(),
         }
@@ -37,6 +41,9 @@ impl State {
 
     /// What media has to be at this moment.
     pub fn protection(&self) -> Protection {
+        if !self.bundle.has_own_transport() {
+            return self.of_transport(State::protection_of_children).unwrap_or(Protection::Due);
+        }
         match &self.dtls {
             Some(dtls) if !dtls.keyed => Protection::Due,
             Some(_) => Protection::Srtp,
@@ -49,6 +56,10 @@ impl State {
     pub fn send_protected(&mut self, component: Component, which: Which, packet: &mut [u8], route: Route) -> bool {
         let (to, source) = route;
         let sent = match self.protection() {
+            Protection::Plain | Protection::Srtp if !self.bundle.has_own_transport() => {
+                let sent = self.through_parent(|parent| parent.send_for_child(component, which, packet, route));
+                sent.unwrap_or(false)
+            }
             Protection::Due => false,
             Protection::Plain => self.send(component, packet, to, source),
             Protection::Srtp => {
@@ -70,6 +81,11 @@ impl State {
             self.refuse(Refused::Unsendable);
         }
         sent
+    }
+
+    /// What was true when the child asked may be so no more.
+    fn send_for_child(&mut self, component: Component, which: Which, packet: &mut [u8], route: Route) -> bool {
+        self.protection_of_children() != Protection::Due && self.send_protected(component, which, packet, route)
     }
 
     /// A STUN datagram.
@@ -334,6 +350,7 @@ impl State {
         let installed = self.instance().is_some_and(|instance| instance.add_srtp_policy(&remote, &local).is_ok());
         if let Some(dtls) = self.dtls.as_mut().filter(|_| installed) {
             dtls.set_keyed();
+            self.key_children(keys);
         }
         installed
     }
@@ -395,13 +412,21 @@ pub fn is_address(address: std::net::SocketAddr) -> bool {
 
 /// What the peer protects with, and what we do.
 fn policies(keys: &Keys, ssrc: u32) -> Option<(SrtpPolicy, SrtpPolicy)> {
-    let suite = match keys.profile {
+    Some((policy(keys.profile, &keys.remote, PolicySsrc::AnyInbound)?, outbound_policy(keys, ssrc)?))
+}
+
+/// What we protect that source with.
+pub fn outbound_policy(keys: &Keys, ssrc: u32) -> Option<SrtpPolicy> {
+    policy(keys.profile, &keys.local, PolicySsrc::Specific(ssrc))
+}
+
+fn policy(profile: Profile, master: &MasterKey, ssrc: PolicySsrc) -> Option<SrtpPolicy> {
+    let suite = match profile {
         Profile::Aes128CmSha1_80 => Suite::AesCm128HmacSha1_80,
         Profile::Aes128CmSha1_32 => Suite::AesCm128HmacSha1_32,
         _ => return None,
     };
-    let policy = |master: &MasterKey, ssrc| SrtpPolicy::new(suite, &master.key, &master.salt, ssrc).ok();
-    Some((policy(&keys.remote, PolicySsrc::AnyInbound)?, policy(&keys.local, PolicySsrc::Specific(ssrc))?))
+    SrtpPolicy::new(suite, &master.key, &master.salt, ssrc).ok()
 }
 
 /// Without ICE anybody might send one.

@@ -52,6 +52,13 @@ impl Watch {
         Change::Take
     }
 
+    /// Datagrams want no answer any more.
+    pub fn end(&mut self) -> Change {
+        let change = if self.is_watched() { Change::Unwatch } else { Change::None };
+        *self = Self::Off;
+        change
+    }
+
     /// The channel's thread reads.
     pub fn handle_read(&mut self, now: Instant) -> Change {
         let change = if self.is_watched() { Change::Unwatch } else { Change::None };

@@ -32,6 +32,13 @@ impl Writing {
             FrameType::Voice => Kind::Audio,
             FrameType::Video => Kind::Video,
             FrameType::Text => Kind::Text,
+            // Of a control frame nothing but this is filled in.
+            FrameType::Control if frame.integer() == sys::AST_CONTROL_VIDUPDATE as i32 => {
+                session.with(|state| state.ask_for_picture(Instant::now())).ok_or(Failed)?;
+                return Ok(());
+            }
+            // An estimate of the bandwidth (REMB), which is not ours to make.
+            FrameType::Feedback => return Ok(()),
             other => {
                 asterisk::warning!("RTP carries voice, video and text, not {other:?}");
                 return Err(Failed);

@@ -5,7 +5,8 @@
 
 import JsSIP from 'jssip';
 import { Ear } from './ear.js';
-import { summary } from './statistics.js';
+import { Picture } from './picture.js';
+import { pictures, summary } from './statistics.js';
 import { Voice } from './voice.js';
 
 const audio = { audio: true, video: false };
@@ -15,9 +16,11 @@ class Phone {
   #session = null;
   #ear = new Ear();
   #voice = new Voice();
+  #picture = new Picture();
   #events = [];
   #waiting = [];
   #source = { kind: 'microphone' };
+  #unnamed = false;
 
   /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
   async register({ server, uri, password, source }) {
@@ -38,17 +41,21 @@ class Phone {
     return this.until(['disconnected'], 10);
   }
 
-  /** Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection. */
-  async dial(number, { pc = {} } = {}) {
+  /**
+   * Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send,
+   * `unnamed` takes the sources out of what the other side is told (RFC 5576).
+   */
+  async dial(number, { pc = {}, colours, unnamed = false } = {}) {
     this.#forget();
+    this.#unnamed = unnamed;
     const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
-    this.#agent.call(target, { ...(await this.#media()), pcConfig: pc });
+    this.#agent.call(target, { ...(await this.#media(colours)), pcConfig: pc });
   }
 
-  async answer({ pc = {} } = {}) {
+  async answer({ pc = {}, colours } = {}) {
     // Whoever waits for the next call is not to find this one.
     this.#events = this.#events.filter(({ name }) => name !== 'ringing');
-    this.#session.answer({ ...(await this.#media()), pcConfig: pc });
+    this.#session.answer({ ...(await this.#media(colours)), pcConfig: pc });
   }
 
   /** Resolves with the first event of these names since the call began, or `null` after `seconds`. */
@@ -92,6 +99,11 @@ class Phone {
     return this.#ear.listen(frequencies, seconds);
   }
 
+  /** What is seen at this moment, and how many pictures there were. */
+  async look() {
+    return { seen: this.#picture.look(), ...pictures(await this.#session.connection.getStats()) };
+  }
+
   async statistics() {
     return summary(await this.#session.connection.getStats());
   }
@@ -121,19 +133,32 @@ class Phone {
     for (const kind of ['createofferfailed', 'createanswerfailed', 'setlocaldescriptionfailed', 'setremotedescriptionfailed']) {
       session.on(`peerconnection:${kind}`, (error) => this.#note(kind, String(error)));
     }
-    session.on('sdp', ({ originator, type, sdp }) => console.log(`SDP ${originator} ${type}\n${sdp}`));
+    session.on('sdp', (description) => {
+      const { originator, type } = description;
+      if (originator === 'local' && this.#unnamed) description.sdp = description.sdp.replace(/^a=ssrc.*\r\n/gm, '');
+      console.log(`SDP ${originator} ${type}\n${description.sdp}`);
+    });
     if (originator === 'remote') this.#note('ringing', session.remote_identity.uri.user);
   }
 
   #watch(connection) {
-    connection.addEventListener('track', ({ track }) => this.#ear.hear(track));
+    connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? this.#picture.see(track) : this.#ear.hear(track)));
     for (const name of ['connectionState', 'iceConnectionState']) {
       connection.addEventListener(name.toLowerCase() + 'change', () => this.#note(name, connection[name]));
     }
   }
 
   /** Asks for the microphone as a page does: before that a browser hides its addresses (RFC 8828). */
-  async #media() {
+  async #media(colours) {
+    if (colours) {
+      const mediaStream = (await this.#sound()).mediaStream ?? (await navigator.mediaDevices.getUserMedia(audio));
+      mediaStream.addTrack(this.#picture.show(colours));
+      return { mediaConstraints: { audio: true, video: true }, mediaStream };
+    }
+    return this.#sound();
+  }
+
+  async #sound() {
     if (this.#source.kind === 'microphone') return { mediaConstraints: audio };
     if (!this.#source.withoutPermission) {
       this.microphone ??= await navigator.mediaDevices.getUserMedia(audio);

@@ -1,5 +1,25 @@
 // getStats() in the few numbers that the tests ask for.
 
+/** Of video. */
+export function pictures(report) {
+  const all = [...report.values()];
+  const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'video') ?? {};
+  const [inbound, outbound, remote] = ['inbound-rtp', 'outbound-rtp', 'remote-inbound-rtp'].map(find);
+  return {
+    decoded: inbound.framesDecoded ?? 0,
+    keyFramesDecoded: inbound.keyFramesDecoded ?? null,
+    packetsReceived: inbound.packetsReceived ?? 0,
+    packetsLost: inbound.packetsLost ?? null,
+    encoded: outbound.framesEncoded ?? 0,
+    packetsSent: outbound.packetsSent ?? 0,
+    askedForPictures: (inbound.pliCount ?? 0) + (inbound.firCount ?? 0),
+    wasAskedForPictures: (outbound.pliCount ?? 0) + (outbound.firCount ?? 0),
+    remotePacketsLost: remote.packetsLost ?? null,
+    roundTripTime: remote.roundTripTime ?? null,
+    transports: all.filter((entry) => entry.type === 'transport').length,
+  };
+}
+
 export function summary(report) {
   const all = [...report.values()];
   const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'audio');

@@ -79,6 +79,9 @@ impl RtcpMux {
     }
 }
 
+/// The two halves of the picture that a phone sends, as CSS has them.
+pub type Colours = [&'static str; 2];
+
 /// What was heard for a while.
 #[derive(Debug)]
 pub struct Heard {
@@ -177,6 +180,56 @@ impl Phone {
     pub fn call(&mut self, number: &str, rtcp: RtcpMux) -> Result {
         self.dial(number, rtcp)?;
         self.connected(Duration::from_secs(15))
+    }
+
+    /// Calls with sound and a picture and waits until media flows.
+    pub fn call_with_picture(&mut self, number: &str, colours: Colours) -> Result {
+        self.dial_with_picture(number, colours)?;
+        self.connected(Duration::from_secs(15))
+    }
+
+    /// The same, and what the other side is told names none of the sources.
+    pub fn call_with_picture_of_unnamed_sources(&mut self, number: &str, colours: Colours) -> Result {
+        self.ask("dial", json!([number, { "colours": colours, "unnamed": true }]))?;
+        self.connected(Duration::from_secs(15))
+    }
+
+    /// Sends the INVITE for sound and a picture.
+    pub fn dial_with_picture(&mut self, number: &str, colours: Colours) -> Result {
+        self.ask("dial", json!([number, { "colours": colours }])).map(drop)
+    }
+
+    /// Waits for a call and answers it with sound and a picture.
+    pub fn answer_with_picture(&mut self, colours: Colours) -> Result {
+        self.until(&["ringing"], Duration::from_secs(15))?;
+        self.ask("answer", json!([{ "colours": colours }])).map(drop)
+    }
+
+    /// What is seen now, and the numbers of `pictures` in `browser/statistics.js`.
+    pub fn look(&mut self) -> Result<Value> {
+        self.ask("look", json!([]))
+    }
+
+    /// Looks for up to twenty seconds until the left half has most of the red, green or blue that it should have, as 0 to 2, and
+    /// the right half too, and a second later new pictures have been decoded. Answers the last look.
+    pub fn sees(&mut self, left: usize, right: usize) -> Result<Value> {
+        let is = |seen: &Value, half: &str, wanted: usize| {
+            let colour: Vec<i64> =
+                seen["seen"][half].as_array().into_iter().flatten().filter_map(Value::as_i64).collect();
+            colour.iter().enumerate().all(|(at, much)| if at == wanted { *much > 150 } else { *much < 100 })
+                && colour.len() == 3
+        };
+        let mut seen = Value::Null;
+        for _ in 0..20 {
+            let before = seen["decoded"].as_i64().unwrap_or(0);
+            seen = self.look()?;
+            let moves = before > 0 && seen["decoded"].as_i64() > Some(before + 5);
+            if moves && is(&seen, "left", left) && is(&seen, "right", right) {
+                return Ok(seen);
+            }
+            thread::sleep(Duration::from_secs(1));
+        }
+        Err(Failure::new(format!("{} does not see the picture but {seen}", self.account)))
     }
 
     /// Waits for a call and answers it.

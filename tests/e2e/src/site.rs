@@ -92,6 +92,8 @@ impl Driver {
 pub struct Site {
     /// The accounts of browsers do without rtcp-mux, and so does `rtp.conf` (which only our modules mind).
     pub without_rtcp_mux: bool,
+    /// The accounts of browsers have pictures too (VP8).
+    pub video: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
     /// Lines for `[general]` of `websocket.conf`.
@@ -167,6 +169,9 @@ fn extensions_conf(home: &Home) -> String {
          exten => echo,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Playback({announcement})\n\
+         \x20same => n,Echo()\n\
+         \n; pictures are nothing that can be recorded or announced\n\
+         exten => mirror,1,Answer()\n\
          \x20same => n,Echo()\n\
          \n; reads nothing for a minute: a database that hangs, an AGI script\n\
          exten => deaf,1,Answer()\n\

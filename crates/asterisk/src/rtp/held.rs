@@ -58,6 +58,16 @@ pub(crate) unsafe fn with<E: Engine, T: Copy>(
     })
 }
 
+/// The session of an instance that is not the one the call is about.
+///
+/// # Safety
+/// The host keeps the instance, which is of this engine, for the call.
+#[allow(dead_code, reason = "not every host tells of two")]
+pub(crate) unsafe fn session_of<E: Engine>(instance: Instance<'_>) -> Option<Arc<E>> {
+    // SAFETY: as in `with`.
+    unsafe { instance.data().cast::<Held<E>>().as_ref() }.map(|held| Arc::clone(&held.session))
+}
+
 pub(crate) fn guarded<E: Engine, T>(callback: &'static str, failed: T, body: impl FnOnce() -> T) -> T {
     if E::CRYPTO { fence_crypto(callback, failed, body) } else { fence(callback, failed, body) }
 }

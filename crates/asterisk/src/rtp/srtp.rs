@@ -94,6 +94,13 @@ impl Srtp<'_> {
         usize::try_from(length).ok().filter(|length| *length <= packet.len()).ok_or(Refused)
     }
 
+    /// Keys for one more source, or for one that is there.
+    pub fn add_stream(&self, policy: &SrtpPolicy) -> Result<(), Failed> {
+        let add_stream = function!(table(), add_stream).ok_or(Failed)?;
+        // SAFETY: the session is live, the policy ours; the module copies it.
+        check(unsafe { add_stream(self.0.as_ptr(), policy.as_ptr()) })
+    }
+
     /// Our SSRC changed.
     pub fn change_source(&self, from: u32, to: u32) -> Result<(), Failed> {
         let change = function!(table(), change_source).ok_or(Failed)?;
@@ -127,9 +134,7 @@ impl OwnedSrtp {
 
     /// And those of the other.
     pub fn add_stream(&self, policy: &SrtpPolicy) -> Result<(), Failed> {
-        let add_stream = function!(table(), add_stream).ok_or(Failed)?;
-        // SAFETY: both are ours and live; the module copies the policy.
-        check(unsafe { add_stream(self.0.as_ptr(), policy.as_ptr()) })
+        self.borrow().add_stream(policy)
     }
 
     /// To use it.

@@ -24,6 +24,14 @@ pub fn is_marked(frame: &sys::ast_frame) -> bool {
     unsafe { sys::ast_format_get_video_mark(&raw const frame.subclass.format) != 0 }
 }
 
+/// Frames of this host do not say which stream of the channel they belong to: there is one of each kind.
+pub fn set_stream_number(_frame: &mut sys::ast_frame, _number: i32) {}
+
+/// No frame of this host carries what RTCP is to say.
+pub fn is_feedback(_frametype: sys::ast_frame_type) -> bool {
+    false
+}
+
 /// The digit, the control or the noise level of frames that have no format.
 pub fn integer(frame: &sys::ast_frame) -> i32 {
     // SAFETY: both members of the union are plain numbers.

@@ -20,6 +20,16 @@ pub fn is_marked(frame: &sys::ast_frame) -> bool {
     frame.subclass.frame_ending != 0
 }
 
+/// Which stream of the channel it belongs to.
+pub fn set_stream_number(frame: &mut sys::ast_frame, number: i32) {
+    frame.stream_num = number;
+}
+
+/// Whether it carries what RTCP is to say (RFC 4585).
+pub fn is_feedback(frametype: sys::ast_frame_type) -> bool {
+    frametype == sys::AST_FRAME_RTCP
+}
+
 /// The digit, the control or the noise level of frames that have no format.
 pub fn integer(frame: &sys::ast_frame) -> i32 {
     frame.subclass.integer

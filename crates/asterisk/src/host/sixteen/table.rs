@@ -1,18 +1,25 @@
-//! What only this host's tables of an engine have. chan_pjsip prints `a=ssrc` (RFC 5576) from two of the functions.
+//! What only this host's tables of an engine have. chan_pjsip prints `a=ssrc` (RFC 5576) from two of the functions, and three
+//! are for several streams over one transport (RFC 9143).
 //!
-//! No `bundle`, `set_remote_ssrc`, `set_stream_num` and `extension_enable`: the host does without them, and each stream has
-//! sockets of its own then.
+//! No `extension_enable`: the host then offers no header extensions.
 
 use std::ffi::{c_char, c_int, c_uint};
-use std::ptr;
+use std::ptr::{self, NonNull};
 
-use crate::rtp::Engine;
-use crate::rtp::held::{Held, with};
-use crate::{debug, sys};
+use crate::rtp::held::{Held, session_of, with};
+use crate::rtp::{Engine, Instance};
+use crate::{answer, debug, sys};
 
 /// Adds it.
 pub fn complete<E: Engine>(engine: sys::ast_rtp_engine) -> sys::ast_rtp_engine {
-    sys::ast_rtp_engine { ssrc_get: Some(ssrc_get::<E>), cname_get: Some(cname_get::<E>), ..engine }
+    sys::ast_rtp_engine {
+        ssrc_get: Some(ssrc_get::<E>),
+        cname_get: Some(cname_get::<E>),
+        bundle: Some(bundle::<E>),
+        set_remote_ssrc: Some(set_remote_ssrc::<E>),
+        set_stream_num: Some(set_stream_num::<E>),
+        ..engine
+    }
 }
 
 /// What that of ICE has of its own. The host calls both without looking whether they are there.
@@ -43,6 +50,39 @@ unsafe extern "C" fn change_components(_instance: *mut sys::ast_rtp_instance, _c
 unsafe extern "C" fn ssrc_get<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_uint {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("rtp ssrc_get", 0, instance, |held: &Held<E>, instance| held.session.ssrc(instance)) }
+}
+
+/// The host holds the lock of the child alone.
+unsafe extern "C" fn bundle<E: Engine>(child: *mut sys::ast_rtp_instance, parent: *mut sys::ast_rtp_instance) -> c_int {
+    // SAFETY: the host lends both for the call, the parent or null, and has seen that they are of the same engine.
+    unsafe {
+        with("rtp bundle", -1, child, |held: &Held<E>, child| {
+            let parent = NonNull::new(parent).map(|parent| session_of::<E>(Instance::lend(parent)));
+            match parent {
+                Some(None) => -1,
+                Some(Some(parent)) => answer(held.session.bundle(child, Some(&parent))),
+                None => answer(held.session.bundle(child, None)),
+            }
+        })
+    }
+}
+
+unsafe extern "C" fn set_remote_ssrc<E: Engine>(instance: *mut sys::ast_rtp_instance, ssrc: c_uint) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("rtp set_remote_ssrc", (), instance, |held: &Held<E>, instance| {
+            held.session.set_remote_ssrc(instance, ssrc);
+        });
+    }
+}
+
+unsafe extern "C" fn set_stream_num<E: Engine>(instance: *mut sys::ast_rtp_instance, number: c_int) {
+    // SAFETY: the host lends its instance for the call.
+    unsafe {
+        with("rtp set_stream_num", (), instance, |held: &Held<E>, instance| {
+            held.session.set_stream_number(instance, number);
+        });
+    }
 }
 
 unsafe extern "C" fn cname_get<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
