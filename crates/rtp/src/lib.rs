@@ -27,6 +27,7 @@ pub mod demux;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packet;
+pub mod quality;
 pub mod reception;
 pub mod rtcp;
 pub mod schedule;
