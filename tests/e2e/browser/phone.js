@@ -20,6 +20,7 @@ class Phone {
   #events = [];
   #waiting = [];
   #source = { kind: 'microphone' };
+  #without;
 
   /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
   async register({ server, uri, password, source }) {
@@ -40,9 +41,13 @@ class Phone {
     return this.until(['disconnected'], 10);
   }
 
-  /** Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send. */
-  async dial(number, { pc = {}, colours } = {}) {
+  /**
+   * Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send,
+   * `without` names a format that the browser is not told of (`telephone-event/8000`) when the answer has it.
+   */
+  async dial(number, { pc = {}, colours, without } = {}) {
     this.#forget();
+    this.#without = without;
     const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
     this.#agent.call(target, { ...(await this.#media(colours)), pcConfig: pc });
   }
@@ -76,8 +81,8 @@ class Phone {
   }
 
   /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */
-  dtmf(digits) {
-    this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration: 120, interToneGap: 120 });
+  dtmf(digits, duration) {
+    this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration, interToneGap: 120 });
   }
 
   hangup() {
@@ -128,7 +133,11 @@ class Phone {
     for (const kind of ['createofferfailed', 'createanswerfailed', 'setlocaldescriptionfailed', 'setremotedescriptionfailed']) {
       session.on(`peerconnection:${kind}`, (error) => this.#note(kind, String(error)));
     }
-    session.on('sdp', ({ originator, type, sdp }) => console.log(`SDP ${originator} ${type}\n${sdp}`));
+    session.on('sdp', (description) => {
+      const { originator, type } = description;
+      if (originator === 'remote' && this.#without) description.sdp = withoutFormat(this.#without, description.sdp);
+      console.log(`SDP ${originator} ${type}\n${description.sdp}`);
+    });
     if (originator === 'remote') this.#note('ringing', session.remote_identity.uri.user);
   }
 
@@ -176,6 +185,14 @@ class Phone {
     this.#waiting = this.#waiting.filter((one) => !heard.includes(one));
     for (const { resolve } of heard) resolve(event);
   }
+}
+
+function withoutFormat(name, sdp) {
+  const payloadType = sdp.match(new RegExp(`^a=rtpmap:(\\d+) ${name}\\b`, 'm'))?.[1];
+  if (!payloadType) return sdp;
+  return sdp
+    .replace(new RegExp(`^a=(rtpmap|fmtp):${payloadType} .*\r\n`, 'gm'), '')
+    .replace(new RegExp(`^(m=audio .*) ${payloadType}\\b`, 'm'), '$1');
 }
 
 JsSIP.debug.enable('JsSIP:Transport JsSIP:RTCSession');
