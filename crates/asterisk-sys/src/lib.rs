@@ -1,4 +1,5 @@
-//! Raw bindings to the module interface of Asterisk 11, made by `bindgen` from `asterisk-headers/`.
+//! Raw bindings to the module interface of Asterisk, made by `bindgen`: for Asterisk 11 from `asterisk-headers/`, with the
+//! feature `host-16` or `host-22` from the headers of that host, which `ASTERISK_INCLUDE` names.
 //!
 //! Names are the host's. An enum is a type alias of a C integer and its values are plain constants
 //! (`AST_FRAME_VOICE: ast_frame_type`), since a host may pass values that we have no name for. Function pointers are
@@ -7,8 +8,8 @@
 //!
 //! # What is not here
 //!
-//! A symbol that some releases of Asterisk 11 lack is not declared as a function: the module would not load there. Its
-//! type is (`ast_sched_del_fn`), and whoever wants it looks it up with `dlsym`.
+//! A symbol that some releases of Asterisk 11 lack is not declared in `asterisk-headers/` as a function: the module would
+//! not load there. Its type is (`ast_sched_del_fn`), and whoever wants it looks it up with `dlsym`.
 //!
 //! # Linking
 //!

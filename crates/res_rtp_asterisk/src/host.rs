@@ -23,9 +23,6 @@ use crate::{debug, globals};
 /// After a digit or noise of ours, a digit that comes is its echo.
 const ECHO: Duration = Duration::from_millis(500);
 
-/// telephone-event as chan_sip describes it.
-const EVENT_CLOCK: u32 = 8000;
-
 impl Engine for Session {
     const NAME: &'static CStr = c"asterisk";
 
@@ -92,9 +89,10 @@ impl Engine for Session {
 
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
         let key = key_of(digit)?;
-        let payload_type = instance.payload_type_of_code(rtp_code::DTMF).unwrap_or(101);
+        let media_clock = self.with(|state| state.outgoing.clock_rate()).flatten();
+        let (payload_type, clock_rate) = instance.payload_type_of_digits(media_clock).unwrap_or((101, rtp_code::CLOCK));
         self.expect_echo();
-        let begun = self.with(|state| state.begin_digit(Instant::now(), key, payload_type, EVENT_CLOCK));
+        let begun = self.with(|state| state.begin_digit(Instant::now(), key, payload_type, clock_rate));
         if begun == Some(true) { Ok(()) } else { Err(Failed) }
     }
 

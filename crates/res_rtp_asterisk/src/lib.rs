@@ -1,10 +1,15 @@
-//! Asterisk RTP Stack for Asterisk 11, in place of its res_rtp_asterisk.so: the engine of every call.
+//! Asterisk RTP Stack, in place of the host's res_rtp_asterisk.so: the engine of every call.
 //!
 //! Glue. What RTP, ICE, DTLS-SRTP are is in the crates of those names; here are sockets, threads and
 //! locks. `session.rs` says who may hold what; `engine.rs` is the one thread; `state.rs` is a session,
 //! `transport.rs` and `receive.rs` what happens to a datagram, `read.rs` and `write.rs` the way to and
 //! from the host's frames, `bundle.rs` several sessions over one transport; `host.rs`, `host_ice.rs` and `host_dtls.rs` are
 //! what the host calls.
+//!
+//! Left out:
+//! - feedback that chan_pjsip names in SDP by itself, for every video stream of an endpoint with `webrtc=yes`, and that we
+//!   do not serve: `transport-cc`, `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
+//!   (`ccm fir`, which we do serve): what a packet that was lost leaves broken stays so until the next whole picture.
 
 mod bundle;
 mod certificates;

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::Which;
+use asterisk::rtp::{Which, rtp_code};
 use ice::Component;
 use rtp::sending::Sender;
 use rtp::timestamp::{PictureTimeline, Span, Timeline};
@@ -22,7 +22,9 @@ pub struct Outgoing {
     pictures: PictureTimeline,
     digits: telephone_event::Sender,
     digit_payload_type: u8,
-    clock_rate: u32,
+    digit_clock_rate: u32,
+    /// Of the media that was sent.
+    clock_rate: Option<u32>,
     marker_due: bool,
     last_payload_type: Option<u8>,
     /// Counts for reports, and what the peer's say.
@@ -58,7 +60,8 @@ impl Outgoing {
             pictures: PictureTimeline::new(asterisk::random::u32()),
             digits: telephone_event::Sender::new(),
             digit_payload_type: 101,
-            clock_rate: 8000,
+            digit_clock_rate: rtp_code::CLOCK,
+            clock_rate: None,
             marker_due: false,
             last_payload_type: None,
             sender: Sender::new(ssrc),
@@ -69,6 +72,11 @@ impl Outgoing {
     /// Our SSRC.
     pub fn ssrc(&self) -> u32 {
         self.ssrc
+    }
+
+    /// The clock of the media that was sent, once some was.
+    pub fn clock_rate(&self) -> Option<u32> {
+        self.clock_rate
     }
 
     /// The next packet starts something new.
@@ -100,9 +108,10 @@ impl Outgoing {
     }
 
     /// Digits and noise are packets of the stream too (RFC 3550 §6.4.1).
-    fn count_beside_media(&mut self, now: Instant, payload_len: usize) {
-        let timestamp = self.timeline.at(now, self.clock_rate);
-        self.sender.sent(now, payload_len, timestamp, self.clock_rate);
+    fn count_beside_media(&mut self, now: Instant, payload_len: usize, clock_rate: u32) {
+        let clock_rate = self.clock_rate.unwrap_or(clock_rate);
+        let timestamp = self.timeline.at(now, clock_rate);
+        self.sender.sent(now, payload_len, timestamp, clock_rate);
     }
 
     fn header(&mut self, payload_type: u8, marker: bool, timestamp: u32) -> Header {
@@ -121,7 +130,7 @@ impl State {
         }
         let Some(route) = self.sendable_route() else { return };
         let outgoing = &mut self.outgoing;
-        outgoing.clock_rate = media.span.clock_rate;
+        outgoing.clock_rate = Some(media.span.clock_rate);
         let (timestamp, after_pause) = if media.ticks_before {
             (outgoing.pictures.packet(now, media.span.ticks, media.span.clock_rate), false)
         } else {
@@ -140,24 +149,25 @@ impl State {
     /// Sends comfort noise at `level` (RFC 3389), also to keep NAT bindings open.
     pub fn send_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> bool {
         let Some(route) = self.sendable_route() else { return false };
-        let timestamp = self.outgoing.timeline.at(now, self.outgoing.clock_rate);
+        let timestamp = self.outgoing.timeline.at(now, self.outgoing.clock_rate.unwrap_or(rtp_code::CLOCK));
         let header = self.outgoing.header(payload_type, false, timestamp);
         let payload = rtp::comfort_noise::payload(level);
         let sent = self.send_rtp(now, header, &payload, route);
         if sent {
-            self.outgoing.count_beside_media(now, payload.len());
+            self.outgoing.count_beside_media(now, payload.len(), rtp_code::CLOCK);
         }
         sent
     }
 
-    /// Presses a key. Whether there is a way to tell the peer.
+    /// Presses a key; `clock_rate` is that of the payload type. Whether there is a way to tell the peer.
     pub fn begin_digit(&mut self, now: Instant, key: telephone_event::Key, payload_type: u8, clock_rate: u32) -> bool {
         if self.sendable_route().is_none() {
             return false;
         }
         let outgoing = &mut self.outgoing;
-        outgoing.digit_payload_type = payload_type;
-        let timestamp = outgoing.timeline.at(now, outgoing.clock_rate);
+        (outgoing.digit_payload_type, outgoing.digit_clock_rate) = (payload_type, clock_rate);
+        // Where the two differ, the stream's timestamps go on by the clock of its media.
+        let timestamp = outgoing.timeline.at(now, outgoing.clock_rate.unwrap_or(clock_rate));
         outgoing.digits.begin(now, key, timestamp, clock_rate);
         self.flush_digits(now);
         true
@@ -183,10 +193,10 @@ impl State {
     fn flush_digits(&mut self, now: Instant) {
         while let Some(packet) = self.outgoing.digits.poll_transmit() {
             let Some(route) = self.sendable_route() else { continue };
-            let payload_type = self.outgoing.digit_payload_type;
+            let (payload_type, clock_rate) = (self.outgoing.digit_payload_type, self.outgoing.digit_clock_rate);
             let header = self.outgoing.header(payload_type, packet.marker, packet.timestamp);
             if self.send_rtp(now, header, &packet.payload, route) {
-                self.outgoing.count_beside_media(now, packet.payload.len());
+                self.outgoing.count_beside_media(now, packet.payload.len(), clock_rate);
             }
         }
     }

@@ -189,12 +189,11 @@ impl Reading {
 }
 
 impl Slots {
-    fn digit_frame(&mut self, slot: usize, signal: Signal, clock_rate: u32) -> Option<HostFrame> {
+    fn digit_frame(&mut self, slot: usize, signal: Signal) -> Option<HostFrame> {
         let (key, end) = match signal {
             Signal::Begin(key) => (key, Digit::Begin),
-            Signal::End { key, duration_in_timestamp_units } => {
-                let held = duration(duration_in_timestamp_units.into(), clock_rate).as_millis();
-                (key, Digit::End { duration_ms: u32::try_from(held).unwrap_or(u32::MAX) })
+            Signal::End { key, held } => {
+                (key, Digit::End { duration_ms: u32::try_from(held.as_millis()).unwrap_or(u32::MAX) })
             }
             Signal::Continue(_) => return None,
         };
@@ -221,7 +220,7 @@ impl Slots {
         let mut frames = [None, None];
         for (slot, signal) in signals.into_iter().enumerate() {
             if let Some(frame) = frames.get_mut(slot) {
-                *frame = self.digit_frame(slot, signal, EVENT_CLOCK);
+                *frame = self.digit_frame(slot, signal);
             }
         }
         match frames {
@@ -258,15 +257,15 @@ impl Stream {
         };
         let changed = self.ssrc.replace(arrived.ssrc).is_some_and(|known| known != arrived.ssrc);
         let first = changed.then(|| self.source_changed(slots));
-        if let Payload::Code(_) = payload {
+        if let Payload::Code { .. } = payload {
             // Their timestamps say nothing of jitter.
             owner.with(|state| state.clock_rates.learn(arrived.payload_type, 0));
         }
         let frame = match payload {
             Payload::Media(format) => self.media_frames(slots, owner, &format, arrived),
-            Payload::Code(rtp_code::DTMF) => self.event_frames(slots, now, &arrived),
-            Payload::Code(rtp_code::CISCO_DTMF) => self.cisco_frames(slots, &arrived),
-            Payload::Code(_) => comfort_noise(slots, &arrived),
+            Payload::Code { code: rtp_code::DTMF, clock_rate } => self.event_frames(slots, now, &arrived, clock_rate),
+            Payload::Code { code: rtp_code::CISCO_DTMF, .. } => self.cisco_frames(slots, &arrived),
+            Payload::Code { .. } => comfort_noise(slots, &arrived),
         };
         let frames = match (first, frame) {
             (Some(first), Some(frame)) => first.followed_by(frame),
@@ -280,7 +279,7 @@ impl Stream {
         self.sequence_number = None;
         let ended = self.events.reset();
         let changed = slots.control.control(sys::AST_CONTROL_SRCCHANGE as i32);
-        match ended.and_then(|signal| slots.digit_frame(2, signal, EVENT_CLOCK)) {
+        match ended.and_then(|signal| slots.digit_frame(2, signal)) {
             Some(digit) => changed.followed_by(digit),
             None => changed,
         }
@@ -298,9 +297,9 @@ impl Stream {
             state.clock_rates.learn(arrived.payload_type, clock_rate);
             state.settings.dtmf_timeout
         })?;
-        let timeout = u64::from(dtmf_timeout) * u64::from(clock_rate) / u64::from(EVENT_CLOCK);
-        let ended = self.events.handle_media(arrived.timestamp, u32::try_from(timeout).unwrap_or(u32::MAX));
-        let digit = ended.and_then(|signal| slots.digit_frame(1, signal, clock_rate));
+        let timeout = duration(dtmf_timeout.into(), rtp_code::CLOCK);
+        let ended = self.events.handle_media(arrived.timestamp, clock_rate, timeout);
+        let digit = ended.and_then(|signal| slots.digit_frame(1, signal));
         let frame = match format.kind()? {
             Kind::Audio => self.voice(slots, format, &arrived, clock_rate),
             Kind::Video => self.picture(slots, format, &arrived),
@@ -351,15 +350,22 @@ impl Stream {
         slots.media.text(format, payload, timing)
     }
 
-    fn event_frames(&mut self, slots: &mut Slots, now: Instant, arrived: &Arrived) -> Option<HostFrame> {
+    fn event_frames(
+        &mut self,
+        slots: &mut Slots,
+        now: Instant,
+        arrived: &Arrived,
+        clock_rate: u32,
+    ) -> Option<HostFrame> {
         let event = Event::parse(slots.media.payload_buffer().get(arrived.payload.clone())?)?;
-        let signals = self.events.handle_event(now, arrived.sequence_number, arrived.timestamp, arrived.marker, event);
+        let Arrived { sequence_number, timestamp, marker, .. } = *arrived;
+        let signals = self.events.handle_event(now, sequence_number, timestamp, marker, event, clock_rate);
         slots.signal_frames(signals)
     }
 
     fn cisco_frames(&mut self, slots: &mut Slots, arrived: &Arrived) -> Option<HostFrame> {
         let digit = cisco::Digit::parse(slots.media.payload_buffer().get(arrived.payload.clone())?)?;
-        let signals = self.cisco_events.handle_digit(digit, EVENT_CLOCK / 50);
+        let signals = self.cisco_events.handle_digit(digit);
         slots.signal_frames(signals)
     }
 }
@@ -372,7 +378,10 @@ fn comfort_noise(slots: &mut Slots, arrived: &Arrived) -> Option<HostFrame> {
 
 /// Whether we make frames of it.
 fn is_readable(payload: &Payload) -> bool {
-    matches!(payload, Payload::Media(_) | Payload::Code(rtp_code::DTMF | rtp_code::CISCO_DTMF | rtp_code::CN))
+    match payload {
+        Payload::Media(_) => true,
+        Payload::Code { code, .. } => matches!(*code, rtp_code::DTMF | rtp_code::CISCO_DTMF | rtp_code::CN),
+    }
 }
 
 /// Tells the session what a property says about reading.
@@ -419,9 +428,6 @@ fn primary_of(payload: &[u8]) -> usize {
 
 /// U+FFFD, the replacement character.
 const MISSING: [u8; 3] = [0xEF, 0xBF, 0xBD];
-
-/// telephone-event as chan_sip describes it.
-const EVENT_CLOCK: u32 = 8000;
 
 #[cfg(test)]
 mod tests {

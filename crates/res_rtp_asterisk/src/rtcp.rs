@@ -10,9 +10,11 @@ use std::time::{Duration, Instant};
 
 use asterisk::rtp::{OwnedSrtp, Which};
 use ice::Component;
+use rtp::quality::media_experience_score;
 use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo, Writer};
 use rtp::schedule::{RtcpSchedule, Spacing};
 use rtp::sending::RoundTrip;
+use rtp::stats::Accumulator;
 
 use crate::config::{Mux, Settings};
 use crate::counters::Refused;
@@ -47,6 +49,10 @@ pub struct Rtcp {
     requested: u8,
     requests: Pace,
     events: Pace,
+    /// Of what we receive, a sample per report of ours.
+    pub score_here: Accumulator,
+    /// Of what the peer receives, a sample per report of its.
+    pub score_there: Accumulator,
     cname: String,
     goodbye_said: bool,
 }
@@ -70,6 +76,8 @@ impl Rtcp {
             requested: 0,
             requests: Pace::default(),
             events: Pace::default(),
+            score_here: Accumulator::default(),
+            score_there: Accumulator::default(),
             // RFC 7022 §4.2: short-term persistent, random, no more than that about us.
             cname: format!("{:016x}", u64::from_be_bytes(name)),
             goodbye_said: false,
@@ -335,6 +343,8 @@ impl State {
                 RoundTrip::Unknown => None,
                 RoundTrip::Measured(time) => Some(time),
             };
+            let remote = self.outgoing.sender.remote();
+            self.rtcp.score_there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
             if self.rtcp.events.allows(now, EVENT_PACE) {
                 self.notes.push(rtcp_notes::received_report(from, ssrc, sender, count, &block, round_trip));
             }
@@ -353,6 +363,10 @@ impl State {
             .has_sent_since_report()
             .then(|| self.outgoing.sender.sender_info(now, NtpTimestamp::from_unix(time_of_day)));
         let block: Option<ReportBlock> = self.receiver.report_block(now);
+        if block.is_some() {
+            let (round_trip, lost) = (&self.outgoing.sender.remote().round_trip, self.receiver.loss_statistics());
+            self.rtcp.score_here.add(media_experience_score(round_trip.mean(), lost.mean()));
+        }
         let report =
             Report { ssrc: self.outgoing.ssrc(), sender, blocks: block.as_slice(), cname: &self.rtcp.cname, bye };
         let mut buffer = [0; LARGEST_REPORT];

@@ -7,6 +7,7 @@ use crate::packet::{HEADER_LEN, Packet};
 use crate::reception::Receiver;
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
 use crate::telephone_event::{self, Event, Key, Signal};
+use crate::timestamp::ticks;
 
 /// Every octet of an RTP packet belongs to exactly one part of it, and a receiver survives it.
 pub fn rtp_packet(datagram: &[u8]) {
@@ -64,10 +65,10 @@ pub fn telephone_event(input: &[u8]) {
         number = number.wrapping_add(u16::from(operation[0] & 0x7F)).wrapping_sub(8);
         timestamp = timestamp.wrapping_add(u32::from(operation[1]) * 0x111);
         let signals = if operation[0] & 0x80 != 0 {
-            [receiver.handle_media(timestamp, 1200), None]
+            [receiver.handle_media(timestamp, 8000, Duration::from_millis(150)), None]
         } else {
             let event = Event::parse(&operation[2..]).expect("four octets");
-            let mut signals = receiver.handle_event(now, number, timestamp, operation[1] > 0, event).into_iter();
+            let mut signals = receiver.handle_event(now, number, timestamp, operation[1] > 0, event, 8000).into_iter();
             [signals.next(), signals.next()]
         };
         for signal in signals.into_iter().flatten() {
@@ -90,18 +91,18 @@ pub fn telephone_event(input: &[u8]) {
     }
 }
 
-/// Sends digits through a network that loses (0), duplicates (1) or swaps (2) packets, and expects
-/// to find each of which a packet arrived.
-pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], timestamp: u32, number: u16, milliseconds: u64) {
+/// Sends digits, each held for so long, through a network that loses (0), duplicates (1) or swaps (2)
+/// packets, and expects to find each of which a packet arrived.
+pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), held: Duration, clock_rate: u32) {
     let start = Instant::now();
     let (mut sender, mut receiver) = (telephone_event::Sender::new(), telephone_event::Receiver::new());
     let mut fates = fates.iter().copied().cycle();
-    let (mut number, mut now) = (number, start);
+    let ((mut number, timestamp), mut now) = (first, start);
     let (mut expected, mut seen, mut wire) = (Vec::new(), Vec::new(), Vec::new());
     for key in keys.iter().filter_map(|event| Key::from_event(*event)) {
-        let elapsed = u32::try_from((now - start).as_millis() * 8).expect("a short test");
-        sender.begin(now, key, timestamp.wrapping_add(elapsed), 8000);
-        let released = now + Duration::from_millis(milliseconds);
+        let elapsed = u32::try_from(ticks(now - start, clock_rate)).expect("a short test");
+        sender.begin(now, key, timestamp.wrapping_add(elapsed), clock_rate);
+        let released = now + held;
         let before = wire.len();
         loop {
             while let Some(packet) = sender.poll_transmit() {
@@ -137,7 +138,7 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], timestamp: u32, numb
     }
     for (number, packet) in wire {
         let event = Event::parse(&packet.payload).expect("we wrote it");
-        let signals = receiver.handle_event(now, number, packet.timestamp, packet.marker, event);
+        let signals = receiver.handle_event(now, number, packet.timestamp, packet.marker, event, clock_rate);
         seen.extend(signals.into_iter().filter_map(|signal| match signal {
             Signal::End { key, .. } => Some(key),
             _ => None,

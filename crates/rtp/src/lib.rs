@@ -9,6 +9,7 @@
 //! [`rtcp::Compound::parse`] takes it apart, and [`reception::Receiver`] counts it. In the other
 //! direction [`timestamp::Timeline`] gives a frame its timestamp, [`Header::write`] puts twelve octets
 //! in front of it, and [`sending::Sender`] counts it and turns the peer's reports into a round trip.
+//! [`quality`] guesses from all of that what a listener thinks of it.
 //!
 //! Deliberate departures from the RFCs:
 //! - jitter is not fed by a packet with the marker bit (RFC 3550 A.8 would): senders that restart
@@ -27,6 +28,7 @@ pub mod demux;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packet;
+pub mod quality;
 pub mod reception;
 pub mod rtcp;
 pub mod schedule;

@@ -21,6 +21,7 @@ class Phone {
   #waiting = [];
   #source = { kind: 'microphone' };
   #unnamed = false;
+  #without;
 
   /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
   async register({ server, uri, password, source }) {
@@ -43,11 +44,13 @@ class Phone {
 
   /**
    * Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send,
-   * `unnamed` takes the sources out of what the other side is told (RFC 5576).
+   * `unnamed` takes the sources out of what the other side is told (RFC 5576), `without` names a format that the browser is not
+   * told of (`telephone-event/8000`) when the answer has it.
    */
-  async dial(number, { pc = {}, colours, unnamed = false } = {}) {
+  async dial(number, { pc = {}, colours, unnamed = false, without } = {}) {
     this.#forget();
     this.#unnamed = unnamed;
+    this.#without = without;
     const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
     this.#agent.call(target, { ...(await this.#media(colours)), pcConfig: pc });
   }
@@ -81,8 +84,8 @@ class Phone {
   }
 
   /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */
-  dtmf(digits) {
-    this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration: 120, interToneGap: 120 });
+  dtmf(digits, duration) {
+    this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration, interToneGap: 120 });
   }
 
   hangup() {
@@ -136,6 +139,7 @@ class Phone {
     session.on('sdp', (description) => {
       const { originator, type } = description;
       if (originator === 'local' && this.#unnamed) description.sdp = description.sdp.replace(/^a=ssrc.*\r\n/gm, '');
+      if (originator === 'remote' && this.#without) description.sdp = withoutFormat(this.#without, description.sdp);
       console.log(`SDP ${originator} ${type}\n${description.sdp}`);
     });
     if (originator === 'remote') this.#note('ringing', session.remote_identity.uri.user);
@@ -185,6 +189,14 @@ class Phone {
     this.#waiting = this.#waiting.filter((one) => !heard.includes(one));
     for (const { resolve } of heard) resolve(event);
   }
+}
+
+function withoutFormat(name, sdp) {
+  const payloadType = sdp.match(new RegExp(`^a=rtpmap:(\\d+) ${name}\\b`, 'm'))?.[1];
+  if (!payloadType) return sdp;
+  return sdp
+    .replace(new RegExp(`^a=(rtpmap|fmtp):${payloadType} .*\r\n`, 'gm'), '')
+    .replace(new RegExp(`^(m=audio .*) ${payloadType}\\b`, 'm'), '$1');
 }
 
 JsSIP.debug.enable('JsSIP:Transport JsSIP:RTCSession');

@@ -182,6 +182,12 @@ impl Phone {
         self.connected(Duration::from_secs(15))
     }
 
+    /// The same with an answer that the browser sees without this format.
+    pub fn call_without(&mut self, format: &str, number: &str) -> Result {
+        self.ask("dial", json!([number, { "without": format }]))?;
+        self.connected(Duration::from_secs(15))
+    }
+
     /// Calls with sound and a picture and waits until media flows.
     pub fn call_with_picture(&mut self, number: &str, colours: Colours) -> Result {
         self.dial_with_picture(number, colours)?;
@@ -277,9 +283,14 @@ impl Phone {
         self.ask("unhold", json!([])).map(drop)
     }
 
-    /// Sends digits as telephone-event.
+    /// Sends digits as telephone-event, of 120 ms each.
     pub fn dtmf(&mut self, digits: &str) -> Result {
-        self.ask("dtmf", json!([digits])).map(drop)
+        self.dtmf_held(digits, Duration::from_millis(120))
+    }
+
+    /// Sends digits that are held for so long, up to six seconds.
+    pub fn dtmf_held(&mut self, digits: &str, held: Duration) -> Result {
+        self.ask("dtmf", json!([digits, held.as_secs_f64() * 1000.0])).map(drop)
     }
 
     /// Sends the far end to another number.

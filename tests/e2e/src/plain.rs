@@ -1,6 +1,6 @@
 //! A plain SIP phone: SIPp speaks SIP, a socket here speaks RTP. No ICE, no encryption, PCMU.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::net::UdpSocket;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +16,12 @@ use crate::tone::Audio;
 
 /// What a plain phone sends.
 pub const PLAIN_VOICE: f64 = 800.0;
+
+/// Opus, to a phone that has it.
+const OPUS: u8 = 96;
+
+/// Its telephone-event at 48000; that at 8000 is 101, as without Opus.
+pub const OPUS_EVENT: u8 = 98;
 
 /// Samples in a packet of 20 ms.
 const PACKET: usize = 160;
@@ -36,26 +42,53 @@ pub struct Received {
     pub packets: usize,
     /// Sequence numbers that never came, within one source.
     pub lost: usize,
+    /// Packets of telephone-events.
+    pub events: Vec<Event>,
+}
+
+/// A packet of a telephone-event (RFC 4733 §2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the RFC")]
+pub struct Event {
+    pub payload_type: u8,
+    pub timestamp: u32,
+    pub event: u8,
+    pub end: bool,
+    pub duration: u16,
 }
 
 impl PlainPhone {
     /// Calls `number`, and hangs up after `length`.
     pub fn call(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
-        Self::start(lab, "call", length, &["-s", number])
+        Self::start(lab, "call", str::to_owned, length, &["-s", number])
+    }
+
+    /// The same with Opus, and telephone-event at 8000 and at 48000. It says nothing.
+    pub fn call_with_opus(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
+        Self::start(lab, "call", offer_opus, length, &["-s", number])
     }
 
     /// Waits for a call and answers it after it rang for so long.
     pub fn answer(lab: &Lab, ringing: Duration) -> Result<Self> {
-        Self::start(lab, "answer", ringing, &[])
+        Self::start(lab, "answer", str::to_owned, ringing, &[])
     }
 
-    fn start(lab: &Lab, scenario: &str, pause: Duration, more: &[&str]) -> Result<Self> {
+    fn start(
+        lab: &Lab,
+        scenario: &str,
+        change: impl FnOnce(&str) -> String,
+        pause: Duration,
+        more: &[&str],
+    ) -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
         let log = lab.directory().join("log");
+        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
+        let changed = log.join(format!("sipp-{scenario}.xml"));
+        fs::write(&changed, change(&fs::read_to_string(original)?))?;
         let sipp = Command::new("sipp")
             .arg(format!("127.0.0.1:{}", lab.ports().sip))
             .arg("-sf")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml")))
+            .arg(changed)
             .args(["-i", "127.0.0.1", "-p", &lab.ports().plain.to_string(), "-m", "1", "-nostdin"])
             .args(["-d", &pause.as_millis().to_string()])
             .args(["-key", "rtp_port", &socket.local_addr()?.port().to_string()])
@@ -93,15 +126,26 @@ impl PlainPhone {
     }
 }
 
+/// The scenario of a call with another offer.
+fn offer_opus(scenario: &str) -> String {
+    let types = format!("RTP/AVP {OPUS} 101 {OPUS_EVENT}");
+    let names = format!("a=rtpmap:{OPUS} opus/48000/2\na=rtpmap:{OPUS_EVENT} telephone-event/48000");
+    scenario.replace("RTP/AVP 0 101", &types).replace("a=rtpmap:0 PCMU/8000", &names)
+}
+
 /// Sends a tone to whoever sends to us, and keeps what comes.
 fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
     let voice = Audio::tone(PLAIN_VOICE, Duration::from_secs(1));
-    let (mut heard, mut sequence, mut packets) = (Vec::new(), Sequence::default(), 0);
+    let (mut heard, mut sequence, mut packets, mut events) = (Vec::new(), Sequence::default(), 0, Vec::new());
     let (mut next, mut sent, mut peer) = (Instant::now(), 0_u32, None);
     let mut buffer = [0; 2048];
     while !ended.load(Ordering::Relaxed) {
         let _ = socket.set_read_timeout(Some(Duration::from_millis(5)));
-        if let Ok((length, from)) = socket.recv_from(&mut buffer)
+        let received = socket.recv_from(&mut buffer);
+        if let Ok((length, _)) = &received {
+            events.extend(Event::parse(&buffer[..*length]));
+        }
+        if let Ok((length, from)) = received
             && let [0x80, 0x00 | 0x80, high, low, _, _, _, _, source @ ..] = &buffer[..length]
             && let Some((source, payload)) = source.split_first_chunk::<4>()
         {
@@ -118,7 +162,22 @@ fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
             next = next.max(Instant::now() - Duration::from_millis(100)) + Duration::from_millis(20);
         }
     }
-    Received { audio: Audio::of(heard), packets, lost: sequence.lost }
+    Received { audio: Audio::of(heard), packets, lost: sequence.lost, events }
+}
+
+impl Event {
+    fn parse(packet: &[u8]) -> Option<Self> {
+        let (header, payload) = packet.split_first_chunk::<12>()?;
+        let payload_type = header[1] & 0x7F;
+        let [event, flags, high, low] = *payload.first_chunk()?;
+        matches!(payload_type, 101 | OPUS_EVENT).then(|| Self {
+            payload_type,
+            timestamp: u32::from_be_bytes([header[4], header[5], header[6], header[7]]),
+            event,
+            end: flags & 0x80 != 0,
+            duration: u16::from_be_bytes([high, low]),
+        })
+    }
 }
 
 /// RFC 3550 §5.1, payload type 0.

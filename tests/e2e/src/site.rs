@@ -94,6 +94,10 @@ pub struct Site {
     pub without_rtcp_mux: bool,
     /// The accounts of browsers have pictures too (VP8).
     pub video: bool,
+    /// All accounts prefer Opus, which the host passes on as it is.
+    pub opus: bool,
+    /// There is ARI, which answers `user:secret`.
+    pub ari: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
     /// Lines for `[general]` of `websocket.conf`.
@@ -110,7 +114,8 @@ impl Site {
     /// Writes all of it into `home`, for a host with this driver.
     pub fn write(&self, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
         home.make_certificate()?;
-        home.configure("modules.conf", &modules_conf(driver))?;
+        home.configure("modules.conf", &self.modules_conf(driver))?;
+        home.configure("ari.conf", "[general]\nenabled = yes\n[user]\ntype = user\npassword = secret\n")?;
         home.configure("http.conf", &http_conf(home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
         home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
@@ -124,6 +129,17 @@ impl Site {
         Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))
     }
 
+    /// For `allow` of an account.
+    fn codecs(&self) -> &'static str {
+        if self.opus { "opus,ulaw,alaw" } else { "ulaw,alaw" }
+    }
+
+    fn modules_conf(&self, driver: Driver) -> String {
+        let left_out = driver.left_out().iter().filter(|module| !self.ari || !ARI.contains(module));
+        let left_out: String = left_out.map(|module| format!("noload = {module}\n")).collect();
+        format!("[modules]\nautoload = yes\n{left_out}")
+    }
+
     fn rtp_conf(&self, ports: &Ports) -> String {
         let rtcpmux = if self.without_rtcp_mux { "rtcpmux = no\n" } else { "" };
         let (start, end) = (ports.rtp.start(), ports.rtp.end());
@@ -131,10 +147,8 @@ impl Site {
     }
 }
 
-fn modules_conf(driver: Driver) -> String {
-    let left_out: String = driver.left_out().iter().map(|module| format!("noload = {module}\n")).collect();
-    format!("[modules]\nautoload = yes\n{left_out}")
-}
+/// ARI, and what it needs of Asterisk 22.
+const ARI: [&str; 2] = ["res_ari.so", "res_websocket_client.so"];
 
 fn http_conf(home: &Home, ports: &Ports) -> String {
     let keys = home.etc().join("keys");
@@ -184,6 +198,10 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,Read(DIGITS,,6,,1,20)\n\
          \x20same => n,Verbose(1,digits read: ${{DIGITS}}.)\n\
          \x20same => n,Goto(echo,2)\n\
+         \nexten => presses,1,Answer()\n\
+         \x20same => n,Wait(1)\n\
+         \x20same => n,SendDTMF(59,250,200)\n\
+         \x20same => n,Wait(3600)\n\
          \nexten => goodbye,1,Answer()\n\
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\

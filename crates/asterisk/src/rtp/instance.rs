@@ -38,6 +38,9 @@ pub mod rtp_code {
     pub const CN: i32 = sys::AST_RTP_CN;
     /// Cisco's digits
     pub const CISCO_DTMF: i32 = sys::AST_RTP_CISCO_DTMF;
+
+    /// The clock of each of them where SDP names no other, and that of all lengths in `rtp.conf`.
+    pub const CLOCK: u32 = 8000;
 }
 
 /// What a payload type of RTP stands for.
@@ -47,7 +50,12 @@ pub enum Payload {
     /// A format.
     Media(Format),
     /// One of [`rtp_code`].
-    Code(i32),
+    Code {
+        /// Which.
+        code: i32,
+        /// What its timestamps and durations count.
+        clock_rate: u32,
+    },
 }
 
 impl<'a> Instance<'a> {
@@ -145,6 +153,13 @@ impl<'a> Instance<'a> {
     pub fn payload_type_of_code(&self, code: i32) -> Option<u8> {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::payload_type_of_code(self.codecs(), code) }
+    }
+
+    /// The payload type to send [`rtp_code::DTMF`] with, and its clock: that of the media that was sent before, if it was
+    /// negotiated (RFC 4733 §2.1), else that of the media that will be sent.
+    pub fn payload_type_of_digits(&self, media_clock: Option<u32>) -> Option<(u8, u32)> {
+        // SAFETY: lent to us, and the codecs are part of it.
+        unsafe { host::codecs::payload_type_of_digits(self.codecs(), media_clock) }
     }
 
     /// How a format is to be cut into packets in this call; `None` when packets leave as they come.

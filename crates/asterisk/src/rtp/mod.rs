@@ -28,6 +28,8 @@ pub use srtp::{
     Which, register_srtp, srtp_registered,
 };
 pub use stats::Statistics;
+#[cfg(any(feature = "host-16", feature = "host-22"))]
+pub(crate) use stats::fill;
 pub use table::{Registration, register};
 
 /// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) and says so by [`RTCP_ON_ONE_PORT`].

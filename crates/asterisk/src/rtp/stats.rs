@@ -1,13 +1,17 @@
 //! Statistics, in the units of the host, and the groups in which it asks for them.
 
-use crate::sys;
+use super::Instance;
+use crate::{host, sys};
 
-/// What an engine counted. The names are the host's: `local` is what we saw, `remote` what the peer reported, `norm` a mean.
+/// What an engine counted. The names are the host's: `local` is what we saw, `remote` what the peer reported, `norm` a mean, `mes` the media
+/// experience score.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[allow(missing_docs, reason = "the host's names, explained as a whole")]
 pub struct Statistics {
     pub txcount: u32,
     pub rxcount: u32,
+    pub txoctetcount: u32,
+    pub rxoctetcount: u32,
     pub txjitter: f64,
     pub rxjitter: f64,
     pub remote_maxjitter: f64,
@@ -33,22 +37,52 @@ pub struct Statistics {
     pub minrtt: f64,
     pub normdevrtt: f64,
     pub stdevrtt: f64,
+    pub txmes: f64,
+    pub rxmes: f64,
+    pub remote_maxmes: f64,
+    pub remote_minmes: f64,
+    pub remote_normdevmes: f64,
+    pub remote_stdevmes: f64,
+    pub local_maxmes: f64,
+    pub local_minmes: f64,
+    pub local_normdevmes: f64,
+    pub local_stdevmes: f64,
     pub local_ssrc: u32,
     pub remote_ssrc: u32,
 }
 
+/// Copies what was asked for by itself, with its group or with all.
 macro_rules! fill {
     ($wanted:expr, $from:expr, $to:expr; $($stat:ident in $group:ident => $field:ident,)+) => {
-        $(if $wanted == sys::$stat || $wanted == sys::AST_RTP_INSTANCE_STAT_ALL || $wanted == sys::$group {
+        $(if [$crate::sys::$stat, $crate::sys::$group, $crate::sys::AST_RTP_INSTANCE_STAT_ALL].contains(&$wanted) {
             $to.$field = $from.$field;
         })+
     };
 }
+pub(crate) use fill;
 
 impl Statistics {
     /// Copies what was asked for: one value, a group of them, or all.
-    pub(super) fn fill(&self, wanted: sys::ast_rtp_instance_stat, to: &mut sys::ast_rtp_instance_stats) {
-        fill!(wanted, self, to;
+    pub(super) fn tell(
+        &self,
+        instance: Instance<'_>,
+        wanted: sys::ast_rtp_instance_stat,
+        to: &mut sys::ast_rtp_instance_stats,
+    ) {
+        self.fill(wanted, to);
+        // SAFETY: lent to us.
+        unsafe { host::statistics::fill_more(instance.as_ptr(), self, wanted, to) };
+    }
+
+    fn fill(&self, wanted: sys::ast_rtp_instance_stat, to: &mut sys::ast_rtp_instance_stats) {
+        let told = Self {
+            remote_stdevjitter: host::statistics::deviation(self.remote_stdevjitter),
+            local_stdevjitter: host::statistics::deviation(self.local_stdevjitter),
+            remote_stdevrxploss: host::statistics::deviation(self.remote_stdevrxploss),
+            local_stdevrxploss: host::statistics::deviation(self.local_stdevrxploss),
+            ..*self
+        };
+        fill!(wanted, told, to;
             AST_RTP_INSTANCE_STAT_TXCOUNT in AST_RTP_INSTANCE_STAT_TXCOUNT => txcount,
             AST_RTP_INSTANCE_STAT_RXCOUNT in AST_RTP_INSTANCE_STAT_RXCOUNT => rxcount,
             AST_RTP_INSTANCE_STAT_TXPLOSS in AST_RTP_INSTANCE_STAT_COMBINED_LOSS => txploss,
@@ -82,9 +116,18 @@ impl Statistics {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn asterisk_11_takes_the_root_of_some_deviations() {
+        let counted =
+            Statistics { local_stdevjitter: 3.0, remote_stdevrxploss: 2.0, stdevrtt: 5.0, ..Statistics::default() };
+        let mut all = sys::ast_rtp_instance_stats::default();
+        counted.fill(sys::AST_RTP_INSTANCE_STAT_ALL, &mut all);
+        assert_eq!((all.local_stdevjitter, all.remote_stdevrxploss, all.stdevrtt), (9.0, 4.0, 5.0));
+    }
 
     #[test]
     fn only_what_was_asked_for_is_filled_in() {

@@ -256,7 +256,7 @@ unsafe extern "C" fn get_stat<E: Engine>(
         with("rtp get_stat", -1, instance, |held: &Held<E>, instance| {
             match (held.session.statistics(instance), stats.as_mut()) {
                 (Some(statistics), Some(stats)) => {
-                    statistics.fill(wanted, stats);
+                    statistics.tell(instance, wanted, stats);
                     0
                 }
                 _ => -1,

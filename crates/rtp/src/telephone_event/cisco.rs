@@ -8,6 +8,8 @@
 //! Power and digit of this packet come first, those of the packets before it follow. The power rises
 //! from zero and falls back to it when the key is released.
 
+use std::time::Duration;
+
 use super::{Key, Signal, Signals};
 
 /// One payload, without the history at its end.
@@ -30,7 +32,7 @@ impl Digit {
 /// Follows the digits of one stream.
 #[derive(Debug, Clone, Default)]
 pub struct Receiver {
-    active: Option<(Key, u32)>,
+    active: Option<(Key, Duration)>,
 }
 
 impl Receiver {
@@ -39,8 +41,8 @@ impl Receiver {
         Self::default()
     }
 
-    /// Takes in one payload. `step` is the packet time in timestamp units (20 ms).
-    pub fn handle_digit(&mut self, digit: Digit, step: u32) -> Signals {
+    /// Takes in one payload.
+    pub fn handle_digit(&mut self, digit: Digit) -> Signals {
         let Some(key) = Key::from_event(digit.event) else { return Signals::default() };
         let same = self.active.filter(|(active, _)| *active == key);
         let changed = if same.is_none() { self.end() } else { None };
@@ -48,7 +50,7 @@ impl Receiver {
             (Some(_), 0) => self.end(),
             (None, 0) => None,
             (same, _) => {
-                self.active = Some((key, same.map_or(0, |(_, duration)| duration) + step));
+                self.active = Some((key, same.map_or(Duration::ZERO, |(_, held)| held) + STEP));
                 Some(if same.is_some() { Signal::Continue(key) } else { Signal::Begin(key) })
             }
         };
@@ -56,10 +58,13 @@ impl Receiver {
     }
 
     fn end(&mut self) -> Option<Signal> {
-        let (key, duration_in_timestamp_units) = self.active.take()?;
-        Some(Signal::End { key, duration_in_timestamp_units })
+        let (key, held) = self.active.take()?;
+        Some(Signal::End { key, held })
     }
 }
+
+/// From one payload to the next.
+const STEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -71,11 +76,11 @@ mod tests {
         let two = Key::from_char('2').unwrap();
         let mut feed = |power, event| -> Vec<_> {
             let digit = Digit::parse(&[0x19, 7, power, event, 0x12, 2]).unwrap();
-            receiver.handle_digit(digit, 160).into_iter().collect()
+            receiver.handle_digit(digit).into_iter().collect()
         };
         assert_eq!(feed(10, 2), [Signal::Begin(two)]);
         assert_eq!(feed(32, 2), [Signal::Continue(two)]);
-        assert_eq!(feed(0, 2), [Signal::End { key: two, duration_in_timestamp_units: 320 }]);
+        assert_eq!(feed(0, 2), [Signal::End { key: two, held: 2 * STEP }]);
         assert_eq!(feed(0, 2), []);
         assert_eq!(Digit::parse(&[1, 2, 3]), None);
     }

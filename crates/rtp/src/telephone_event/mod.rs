@@ -10,7 +10,8 @@
 //!
 //! All packets of an event carry the timestamp of its beginning; the duration grows from one to the
 //! next, and the last is sent three times with E set. An event longer than 0xFFFF ticks (8 s at
-//! 8000 Hz) is sent in segments, each with a timestamp of its own (§2.5.1.3).
+//! 8000 Hz, 1.4 s at 48000) is sent in segments, each with a timestamp of its own (§2.5.1.3). The
+//! clock is that of the media in the same stream (§2.1), as SDP names it with the payload type.
 
 pub mod cisco;
 mod receiver;
@@ -123,9 +124,10 @@ mod tests {
         #[test]
         fn every_digit_arrives_once_when_one_packet_of_it_does(
             keys in prop::collection::vec(0u8..16, 1..12), fates in prop::collection::vec(0u8..4, 64),
-            first_timestamp: u32, first_number: u16, milliseconds in 40u64..12_000,
+            first in any::<(u16, u32)>(), milliseconds in 40u64..12_000, clock_rate in prop::sample::select(vec![8000u32, 16_000, 48_000]),
         ) {
-            crate::fuzzing::digits_over_a_bad_network(&keys, &fates, first_timestamp, first_number, milliseconds);
+            let held = std::time::Duration::from_millis(milliseconds);
+            crate::fuzzing::digits_over_a_bad_network(&keys, &fates, first, held, clock_rate);
         }
     }
 }

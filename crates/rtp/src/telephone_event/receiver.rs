@@ -4,10 +4,10 @@
 //! is reported as ended with its duration. Lost end: the digit ends when the next begins, or when
 //! media goes on after it for `dtmftimeout` (RFC 2833 §3.6 leaves the time to us).
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Event, Key};
-use crate::timestamp::{RtpTimestamp, SequenceNumber};
+use crate::timestamp::{RtpTimestamp, SequenceNumber, duration, ticks};
 
 /// What happened to a digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub enum Signal {
     End {
         /// Which.
         key: Key,
-        /// How long it was pressed, in units of the event's clock; 0 when told to report ends only.
-        duration_in_timestamp_units: u32,
+        /// How long it was pressed; zero when told to report ends only.
+        held: Duration,
     },
 }
 
@@ -59,6 +59,8 @@ struct Active {
     earlier_segments: u32,
     /// Newest duration within the segment.
     duration: u16,
+    /// What all of them count.
+    clock_rate: u32,
 }
 
 impl Receiver {
@@ -77,7 +79,7 @@ impl Receiver {
         self.mute_until = Some(until);
     }
 
-    /// Takes in one event packet.
+    /// Takes in one event packet; `clock_rate` is that of its payload type.
     pub fn handle_event(
         &mut self,
         now: Instant,
@@ -85,6 +87,7 @@ impl Receiver {
         timestamp: u32,
         marker: bool,
         event: Event,
+        clock_rate: u32,
     ) -> Signals {
         let (number, timestamp) = (SequenceNumber(sequence_number), RtpTimestamp(timestamp));
         let Some(key) = Key::from_event(event.event) else { return Signals::default() };
@@ -101,16 +104,21 @@ impl Receiver {
         };
         Signals([
             lost_end,
-            if event.end { self.ended(key, timestamp, event) } else { self.lasts(now, key, timestamp, event) },
+            if event.end {
+                self.ended(key, timestamp, event, clock_rate)
+            } else {
+                self.lasts(now, key, timestamp, event, clock_rate)
+            },
         ])
     }
 
-    /// Sees the timestamp of a media packet: a digit whose end was lost ends when media has gone on
-    /// for `timeout` ticks after it.
-    pub fn handle_media(&mut self, timestamp: u32, timeout: u32) -> Option<Signal> {
+    /// Sees the timestamp of a media packet, whose clock has `clock_rate`: a digit whose end was lost
+    /// ends when media has gone on for `timeout` after it.
+    pub fn handle_media(&mut self, timestamp: u32, clock_rate: u32, timeout: Duration) -> Option<Signal> {
         let active = self.active?;
-        let end = active.segment.plus(active.duration.into()).plus(timeout);
-        if RtpTimestamp(timestamp).is_after(end) { self.end() } else { None }
+        let since = u64::try_from(RtpTimestamp(timestamp).distance_from(active.segment)).ok()?;
+        let held = duration(active.duration.into(), active.clock_rate);
+        if duration(since, clock_rate) > held + timeout { self.end() } else { None }
     }
 
     /// Forgets the stream because its SSRC changed, and ends a digit that is pressed.
@@ -133,26 +141,33 @@ impl Receiver {
 
     fn end_only(&mut self, now: Instant, key: Key, timestamp: RtpTimestamp) -> Signals {
         self.last_ended = Some(timestamp);
-        let ended = Signal::End { key, duration_in_timestamp_units: 0 };
+        let ended = Signal::End { key, held: Duration::ZERO };
         Signals([None, (!self.is_muted(now)).then_some(ended)])
     }
 
-    fn ended(&mut self, key: Key, timestamp: RtpTimestamp, event: Event) -> Option<Signal> {
-        self.grow(key, timestamp, event);
+    fn ended(&mut self, key: Key, timestamp: RtpTimestamp, event: Event, clock_rate: u32) -> Option<Signal> {
+        self.grow(key, timestamp, event, clock_rate);
         self.end()
     }
 
-    fn lasts(&mut self, now: Instant, key: Key, timestamp: RtpTimestamp, event: Event) -> Option<Signal> {
+    fn lasts(
+        &mut self,
+        now: Instant,
+        key: Key,
+        timestamp: RtpTimestamp,
+        event: Event,
+        clock_rate: u32,
+    ) -> Option<Signal> {
         if self.active.is_none() && self.is_muted(now) {
             return None;
         }
         let begins = self.active.is_none();
-        self.grow(key, timestamp, event);
+        self.grow(key, timestamp, event, clock_rate);
         Some(if begins { Signal::Begin(key) } else { Signal::Continue(key) })
     }
 
-    fn grow(&mut self, key: Key, timestamp: RtpTimestamp, event: Event) {
-        let fresh = Active { key, segment: timestamp, earlier_segments: 0, duration: 0 };
+    fn grow(&mut self, key: Key, timestamp: RtpTimestamp, event: Event, clock_rate: u32) {
+        let fresh = Active { key, segment: timestamp, earlier_segments: 0, duration: 0, clock_rate };
         let active = self.active.get_or_insert(fresh);
         if active.segment != timestamp {
             active.earlier_segments += timestamp.distance_from(active.segment).unsigned_abs();
@@ -165,9 +180,10 @@ impl Receiver {
     }
 
     fn end(&mut self) -> Option<Signal> {
-        let Active { key, segment, earlier_segments, duration } = self.active.take()?;
-        self.last_ended = Some(segment);
-        Some(Signal::End { key, duration_in_timestamp_units: earlier_segments + u32::from(duration) })
+        let active = self.active.take()?;
+        self.last_ended = Some(active.segment);
+        let ticks = u64::from(active.earlier_segments) + u64::from(active.duration);
+        Some(Signal::End { key: active.key, held: duration(ticks, active.clock_rate) })
     }
 
     fn is_muted(&self, now: Instant) -> bool {
@@ -179,8 +195,9 @@ impl Active {
     /// Whether a packet belongs to this digit: the same segment, or the one after a full one
     /// (§2.5.1.3: its timestamp is 0xFFFF later, and its packets have no marker).
     fn goes_on(&self, key: Key, timestamp: RtpTimestamp, marker: bool) -> bool {
-        let distance = timestamp.distance_from(self.segment);
-        key == self.key && (distance == 0 || !marker && (SEGMENT - SEGMENT_SLACK..=SEGMENT).contains(&distance))
+        let distance = u64::from(timestamp.0.wrapping_sub(self.segment.0));
+        let follows = SEGMENT.abs_diff(distance) <= ticks(SEGMENT_SLACK, self.clock_rate);
+        key == self.key && (distance == 0 || !marker && follows)
     }
 }
 
@@ -197,26 +214,29 @@ impl IntoIterator for Signals {
 const MAX_MISORDER: i16 = 100;
 
 /// The longest segment.
-const SEGMENT: i32 = 0xFFFF;
+const SEGMENT: u64 = 0xFFFF;
 
-/// Some senders end a segment a few packets before it is full.
-const SEGMENT_SLACK: i32 = 1600;
+/// Some senders end a segment a few packets before it is full; libwebrtc (Chrome 156) gives the next
+/// one the timestamp of the moment, up to a packet later.
+const SEGMENT_SLACK: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const STEP: u16 = 160;
+    const CLOCK: u32 = 8000;
 
     struct Stream {
         receiver: Receiver,
         now: Instant,
         number: u16,
+        clock_rate: u32,
     }
 
     impl Stream {
         fn new() -> Self {
-            Self { receiver: Receiver::new(), now: Instant::now(), number: 65530 }
+            Self { receiver: Receiver::new(), now: Instant::now(), number: 65530, clock_rate: CLOCK }
         }
 
         fn event(&mut self, timestamp: u32, letter: char, duration: u16, end: bool) -> Vec<Signal> {
@@ -226,7 +246,9 @@ mod tests {
 
         fn at(&mut self, number: u16, timestamp: u32, letter: char, duration: u16, end: bool) -> Vec<Signal> {
             let event = Event { event: key(letter).event(), end, volume: 10, duration };
-            self.receiver.handle_event(self.now, number, timestamp, duration == STEP, event).into_iter().collect()
+            let marker = duration == STEP;
+            let signals = self.receiver.handle_event(self.now, number, timestamp, marker, event, self.clock_rate);
+            signals.into_iter().collect()
         }
     }
 
@@ -234,8 +256,9 @@ mod tests {
         Key::from_char(letter).unwrap()
     }
 
-    fn end(letter: char, duration_in_timestamp_units: u32) -> Signal {
-        Signal::End { key: key(letter), duration_in_timestamp_units }
+    /// After so many ticks.
+    fn end(letter: char, ticks: u64) -> Signal {
+        Signal::End { key: key(letter), held: duration(ticks, CLOCK) }
     }
 
     #[test]
@@ -278,9 +301,11 @@ mod tests {
     fn a_lost_end_is_made_up_when_media_goes_on() {
         let mut stream = Stream::new();
         stream.event(u32::MAX - 100, '1', 160, false);
-        assert_eq!(stream.receiver.handle_media(60, 1200), None);
-        assert_eq!(stream.receiver.handle_media(59 + 1201, 1200), Some(end('1', 160)));
-        assert_eq!(stream.receiver.handle_media(5000, 1200), None);
+        let timeout = Duration::from_millis(150);
+        assert_eq!(stream.receiver.handle_media(u32::MAX - 200, CLOCK, timeout), None);
+        assert_eq!(stream.receiver.handle_media(59 + 1200, CLOCK, timeout), None);
+        assert_eq!(stream.receiver.handle_media(59 + 1201, CLOCK, timeout), Some(end('1', 160)));
+        assert_eq!(stream.receiver.handle_media(5000, CLOCK, timeout), None);
         assert_eq!(stream.event(u32::MAX - 100, '1', 480, true), []);
     }
 
@@ -310,6 +335,34 @@ mod tests {
         assert_eq!(stream.event(1000 + 0xFFFF, '0', 161, false), [Signal::Continue(key('0'))]);
         assert_eq!(stream.event(1000 + 0xFFFF, '0', 800, true), [end('0', 0xFFFF + 800)]);
         assert_eq!(stream.event(1000 + 0xFFFF, '0', 800, true), []);
+    }
+
+    #[test]
+    fn rfc4733_section_2_1_the_clock_is_that_of_the_media() {
+        let mut stream = Stream::new();
+        stream.clock_rate = 48_000;
+        assert_eq!(stream.event(1000, '5', 960, false), [Signal::Begin(key('5'))]);
+        let held = Duration::from_millis(100);
+        assert_eq!(stream.event(1000, '5', 4800, true), [Signal::End { key: key('5'), held }]);
+
+        stream.event(9000, '6', 960, false);
+        let after = |milliseconds: u32| 9000 + 48 * milliseconds;
+        assert_eq!(stream.receiver.handle_media(after(170), 48_000, Duration::from_millis(150)), None);
+        let held = Duration::from_millis(20);
+        let ended = stream.receiver.handle_media(after(171), 48_000, Duration::from_millis(150));
+        assert_eq!(ended, Some(Signal::End { key: key('6'), held }));
+    }
+
+    #[test]
+    fn chrome_156_begins_a_segment_where_the_clock_is_and_not_where_the_last_was_full() {
+        let mut stream = Stream::new();
+        stream.clock_rate = 48_000;
+        stream.event(1000, '5', 960, false);
+        stream.event(1000, '5', 0xFFFF, false);
+        let second = 1000 + 0xFFFF + 900;
+        assert_eq!(stream.event(second, '5', 2880, false), [Signal::Continue(key('5'))]);
+        let held = duration(0xFFFF + 900 + 2880, 48_000);
+        assert_eq!(stream.event(second, '5', 2880, true), [Signal::End { key: key('5'), held }]);
     }
 
     #[test]
@@ -343,10 +396,10 @@ mod tests {
     fn flash_is_a_key_and_other_events_are_ignored() {
         let mut stream = Stream::new();
         let flash = Event { event: 16, end: true, volume: 0, duration: 1 };
-        let signals = stream.receiver.handle_event(stream.now, 1, 5, false, flash);
-        assert_eq!(signals.0[1], Some(Signal::End { key: Key::FLASH, duration_in_timestamp_units: 1 }));
+        let signals = stream.receiver.handle_event(stream.now, 1, 5, false, flash, CLOCK);
+        assert_eq!(signals.0[1], Some(Signal::End { key: Key::FLASH, held: duration(1, CLOCK) }));
         let fax = Event { event: 36, ..flash };
-        assert_eq!(stream.receiver.handle_event(stream.now, 2, 9, true, fax), Signals::default());
+        assert_eq!(stream.receiver.handle_event(stream.now, 2, 9, true, fax, CLOCK), Signals::default());
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Event, Key};
-use crate::timestamp::{RtpTimestamp, ticks};
+use crate::timestamp::{RtpTimestamp, duration, ticks};
 
 /// A packet to be sent; the caller adds sequence number, payload type and SSRC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,9 @@ impl Sender {
     pub fn end(&mut self, now: Instant, held: Option<Duration>) {
         let Some(mut active) = self.active.take() else { return };
         let pressed = now.saturating_duration_since(active.began);
-        self.grow(&mut active, held.map_or(pressed, |held| held.max(pressed)));
+        // At once no more than the queue takes: without the segments in between a receiver sees two digits.
+        let most = pressed + duration(u16::MAX.into(), active.clock_rate);
+        self.grow(&mut active, held.map_or(pressed, |held| held.clamp(pressed, most)));
         (0..REPETITIONS).for_each(|_| self.queue.push(active.packet(false, true)));
     }
 
@@ -163,8 +165,8 @@ const VOLUME: u8 = 10;
 /// Nobody holds a key for longer; the host may say so all the same.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The end of one digit, with a segment before it, and the begin of the next.
-const QUEUE: usize = 8;
+/// The end of one digit, with two segments before it, and the begin of the next.
+const QUEUE: usize = 10;
 
 #[cfg(test)]
 mod tests {
@@ -231,6 +233,28 @@ mod tests {
             ]
         );
         assert_eq!(packets[4..], [(false, second, event((80_000u32 - 0xFFFF) as u16, true)); 3]);
+    }
+
+    #[test]
+    fn rfc4733_section_2_1_ticks_are_those_of_the_media() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), 1000, 48_000);
+        assert_eq!(drain(&mut sender), [(true, 1000, event(960, false))]);
+        sender.end(start + Duration::from_millis(100), None);
+        assert_eq!(drain(&mut sender), [(false, 1000, event(4800, true)); 3]);
+    }
+
+    #[test]
+    fn no_segment_is_left_out_however_long_the_host_says_that_a_digit_was() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), 1000, 48_000);
+        drain(&mut sender);
+        sender.end(start + Duration::from_millis(1300), Some(Duration::from_secs(60)));
+        let packets = drain(&mut sender);
+        assert_eq!(packets[..3], [(false, 1000, event(0xFFFF, false)); 3]);
+        assert_eq!(packets[3..], [(false, 1000 + 0xFFFF, event(62_400, true)); 3]);
     }
 
     #[test]

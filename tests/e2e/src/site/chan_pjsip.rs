@@ -11,13 +11,14 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
         "[udp]\ntype = transport\nprotocol = udp\nbind = 0.0.0.0:{sip}\n\
          [ws]\ntype = transport\nprotocol = ws\nbind = 0.0.0.0\n\
          [wss]\ntype = transport\nprotocol = wss\nbind = 0.0.0.0\n\n\
-         [browser](!)\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = ulaw,alaw{video}\n{webrtc}\
+         [browser](!)\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = {codecs}{video}\n{webrtc}\
          dtls_cert_file = {certificate}\ndtls_private_key = {key}\n\n\
          {first}{second}\
-         [2001]\ntype = endpoint\ncontext = calls\naors = 2001\ndisallow = all\nallow = ulaw,alaw\n\
+         [2001]\ntype = endpoint\ncontext = calls\naors = 2001\ndisallow = all\nallow = {codecs}\n\
          [2001]\ntype = aor\ncontact = sip:2001@127.0.0.1:{plain}\n",
         sip = ports.sip,
         plain = ports.plain,
+        codecs = site.codecs(),
         webrtc = webrtc(site),
         video = if site.video { ",vp8\nmax_video_streams = 1" } else { "" },
         certificate = certificate.display(),

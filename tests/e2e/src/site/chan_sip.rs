@@ -13,12 +13,13 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          nat = force_rport,comedia\n\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
-         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = ulaw,alaw\n\n\
+         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = {codecs}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-         allow = ulaw,alaw\n",
+         allow = {codecs}\n",
         sip = ports.sip,
         plain = ports.plain,
+        codecs = site.codecs(),
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
         certificate = certificate.display(),
         key = key.display(),

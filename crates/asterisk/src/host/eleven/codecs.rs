@@ -3,7 +3,7 @@
 use std::ptr;
 
 use crate::format::Framing;
-use crate::rtp::Payload;
+use crate::rtp::{Payload, rtp_code};
 use crate::{Format, sys};
 
 /// Wraps `ast_rtp_codecs_payload_lookup`.
@@ -15,7 +15,7 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     let found = unsafe { sys::ast_rtp_codecs_payload_lookup(codecs, payload_type.into()) };
     match (found.asterisk_format, found.rtp_code) {
         (0, 0) => None,
-        (0, code) => Some(Payload::Code(code)),
+        (0, code) => Some(Payload::Code { code, clock_rate: rtp_code::CLOCK }),
         _ => Some(Payload::Media(Format(found.format))),
     }
 }
@@ -45,6 +45,16 @@ pub unsafe fn payload_type_of(codecs: *mut sys::ast_rtp_codecs, format: &Format)
 pub unsafe fn payload_type_of_code(codecs: *mut sys::ast_rtp_codecs, code: i32) -> Option<u8> {
     // SAFETY: the caller's word; without a format, none is read.
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 0, ptr::null(), code) }).ok()
+}
+
+/// This host has one telephone-event, whatever the media.
+///
+/// # Safety
+/// Codecs of a live instance.
+pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, _media_clock: Option<u32>) -> Option<(u8, u32)> {
+    // SAFETY: the caller's word.
+    let payload_type = unsafe { payload_type_of_code(codecs, rtp_code::DTMF) }?;
+    Some((payload_type, rtp_code::CLOCK))
 }
 
 /// Wraps `ast_codec_pref_getsize`.

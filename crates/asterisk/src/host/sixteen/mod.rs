@@ -10,5 +10,6 @@ pub mod loader;
 pub mod objects;
 pub mod options;
 pub mod reports;
+pub mod statistics;
 pub mod stream;
 pub mod table;
