@@ -16,5 +16,6 @@ pub mod plain;
 pub mod ports;
 pub mod prefix;
 pub mod proof;
+pub mod puppet;
 pub mod site;
 pub mod tone;
