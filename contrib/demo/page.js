@@ -1,124 +1,128 @@
-// A phone: one account, one call at a time. SIP is JsSIP's; what is here is the page.
+// The page: forms, buttons and keys in, sentences out.
 
-import JsSIP from 'jssip';
+import { makeKeypad } from './keypad.js';
+import { Phone } from './phone.js';
+import { Quality } from './quality.js';
+import { sentenceFor } from './sentences.js';
 
 const byId = (id) => document.getElementById(id);
 const account = byId('account');
 const dial = byId('dial');
-const buttons = { call: byId('call'), answer: byId('answer'), hangup: byId('hangup') };
+const { number } = dial.elements;
+const mute = byId('mute');
 
-let agent = null;
-let call = null;
+const phone = new Phone(hear);
+const quality = new Quality(phone, (kind) => say(kind ? { kind } : up));
+/** That the call is up, while it is. */
+let up = null;
 
 const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
 account.elements.server.value = new URLSearchParams(location.search).get('server') ?? `${scheme}://${location.host}/ws`;
 
 account.addEventListener('submit', (event) => {
   event.preventDefault();
-  register(account.elements);
+  const { server, account: name, password } = account.elements;
+  phone.register({ server: server.value.trim(), account: name.value.trim(), password: password.value });
 });
 dial.addEventListener('submit', (event) => {
   event.preventDefault();
-  agent.call(dial.elements.number.value, { mediaConstraints: { audio: true, video: false } });
+  phone.call(number.value.trim());
 });
-buttons.answer.addEventListener('click', () => call?.answer({ mediaConstraints: { audio: true, video: false } }));
-buttons.hangup.addEventListener('click', () => call?.terminate());
-for (const tone of '123456789*0#') {
-  const key = Object.assign(document.createElement('button'), { type: 'button', textContent: tone });
-  key.addEventListener('click', () => call?.sendDTMF(tone, { transportType: 'RFC2833' }));
-  byId('keypad').append(key);
-}
-
-function register({ server, account: name, password }) {
-  agent?.stop();
-  let socket;
-  try {
-    socket = new JsSIP.WebSocketInterface(server.value);
-  } catch {
-    return say('The server is written like ws://localhost:8088/ws.', 'failed');
+byId('answer').addEventListener('click', () => phone.answer());
+for (const end of ['decline', 'hangup']) byId(end).addEventListener('click', () => phone.hangUp());
+mute.addEventListener('click', () => setMuted(mute.ariaPressed !== 'true'));
+makeKeypad(byId('keypad'), (tone) => {
+  if (up) {
+    phone.press(tone);
+    byId('digits').textContent += tone;
+  } else if (!dial.hidden) {
+    number.value += tone;
   }
-  agent = new JsSIP.UA({
-    sockets: [socket],
-    uri: `sip:${name.value}@${new URL(server.value).hostname}`,
-    password: password.value,
-    session_timers: false,
-  });
-  agent.on('connecting', () => say(`Opening ${server.value} …`));
-  agent.on('disconnected', () => {
-    buttons.call.disabled = true;
-    say(`${server.value} cannot be opened, or was closed.`, 'failed');
-  });
-  agent.on('registered', () => {
-    buttons.call.disabled = false;
-    say(`Registered as ${name.value}.`);
-  });
-  agent.on('registrationFailed', ({ cause }) => say(`${name.value} was not registered: ${cause}.`, 'failed'));
-  agent.on('newRTCSession', ({ session, originator }) => begin(session, originator));
-  agent.start();
+});
+document.addEventListener('keydown', (event) => {
+  if (event.key === 'Escape') phone.hangUp();
+  // A key held down is no second press: what was one call is not to become two.
+  if (event.key === 'Enter' && event.repeat) event.preventDefault();
+});
+
+function hear(fact) {
+  say(fact);
+  HEARD[fact.kind]?.(fact);
 }
 
-function begin(session, originator) {
-  if (call) {
-    session.terminate({ status_code: 486 });
-    return;
-  }
-  call = session;
-  const incoming = originator === 'remote';
-  say(incoming ? `${session.remote_identity.uri.user} is calling.` : `Calling ${session.remote_identity.uri.user} …`);
-  show({ answer: incoming, hangup: true });
-  session.on('accepted', () => {
-    say('In call.');
-    show({ hangup: true });
-    byId('keypad').disabled = false;
-  });
-  session.on('getusermediafailed', () => say('The browser gave no microphone: allow it for this page.', 'failed'));
-  session.on('ended', ({ cause }) => end(`The call has ended: ${cause}.`));
-  session.on('failed', ({ cause }) => end(`There was no call: ${cause}.`, 'failed'));
-  // A call of ours has its connection already, one to us gets it with the answer.
-  if (session.connection) listen(session.connection);
-  else session.on('peerconnection', ({ peerconnection }) => listen(peerconnection));
-}
-
-function listen(connection) {
-  connection.addEventListener('track', ({ track }) => {
+const HEARD = {
+  registered({ server, account: name }) {
+    byId('registration').textContent = `${name} at ${new URL(server).host}`;
+    setRegistered(true);
+    // The socket may have been closed and opened again under the call.
+    if (up) say(up);
+  },
+  notRegistered: () => setRegistered(false),
+  unreachable: () => setRegistered(false),
+  closed: () => setRegistered(false),
+  calling: ({ peer }) => showCall(peer, 'Calling', ['hangup']),
+  incoming: ({ peer }) => showCall(peer, 'Incoming call', ['answer', 'decline']),
+  up(fact) {
+    up = fact;
+    showCall(fact.peer, 'In call', ['mute', 'hangup']);
+    quality.start();
+  },
+  track({ track }) {
     byId('remote').srcObject = new MediaStream([track]);
-  });
-  const timer = setInterval(async () => {
-    if (connection.connectionState === 'closed') return clearInterval(timer);
-    report(await connection.getStats());
-  }, 500);
+  },
+  ended: showNoCall,
+  failed: showNoCall,
+};
+
+function showCall(peer, state, buttons) {
+  dial.hidden = true;
+  byId('ongoing').hidden = false;
+  byId('peer').textContent = peer;
+  byId('state').textContent = state;
+  for (const button of byId('ongoing').querySelectorAll('button')) {
+    button.hidden = !buttons.includes(button.id);
+  }
+  // Not to a button: what is being typed would press it. They come next.
+  byId('peer').focus();
 }
 
-function report(statistics) {
-  const find = (type) => [...statistics.values()].find((entry) => entry.type === type && entry.kind === 'audio');
-  const inbound = find('inbound-rtp');
-  if (!inbound) return;
-  const remote = find('remote-inbound-rtp');
-  byId('quality').hidden = false;
-  byId('level').value = inbound.audioLevel ?? 0;
-  byId('received').textContent = `${inbound.packetsReceived} packets`;
-  byId('received').dataset.energy = inbound.totalAudioEnergy ?? 0;
-  byId('lost').textContent = `${inbound.packetsLost} packets`;
-  byId('jitter').textContent = `${(inbound.jitter * 1000).toFixed(1)} ms`;
-  if (remote?.roundTripTime !== undefined) byId('roundtrip').textContent = `${(remote.roundTripTime * 1000).toFixed(1)} ms`;
+function showNoCall() {
+  up = null;
+  quality.stop();
+  dial.hidden = false;
+  byId('ongoing').hidden = true;
+  byId('digits').textContent = '';
+  setMuted(false);
+  toNumber();
 }
 
-function end(sentence, kind) {
-  // A refused microphone has been named already; what follows from it says less.
-  if (!byId('status').textContent.startsWith('The browser gave no microphone')) say(sentence, kind);
-  call = null;
-  byId('keypad').disabled = true;
-  byId('quality').hidden = true;
-  show({ call: true });
+function setRegistered(registered) {
+  if (registered === !byId('call').disabled) return;
+  byId('call').disabled = !registered;
+  byId('keypad').disabled = !registered;
+  byId('badge').classList.toggle('on', registered);
+  // Out of the way while it is not needed.
+  byId('settings').open = !registered;
+  if (!registered) byId('registration').textContent = 'not registered';
+  else if (!dial.hidden) toNumber();
 }
 
-function show({ call: canCall = false, answer = false, hangup = false }) {
-  buttons.call.hidden = !canCall;
-  buttons.answer.hidden = !answer;
-  buttons.hangup.hidden = !hangup;
+/** What is typed next is another number. */
+function toNumber() {
+  number.focus();
+  number.select();
 }
 
-function say(sentence, kind = '') {
-  byId('status').textContent = sentence;
-  byId('status').className = kind;
+function setMuted(muted) {
+  mute.ariaPressed = muted;
+  phone.microphone?.mute(muted);
+}
+
+function say(fact) {
+  const sentence = sentenceFor(fact);
+  // What is read aloud is read once.
+  if (!sentence || sentence.text === byId('sentence').textContent) return;
+  byId('status').className = sentence.tone;
+  byId('sentence').textContent = sentence.text;
+  byId('look').textContent = sentence.look;
 }

@@ -1,7 +1,7 @@
 // Chromium and Firefox at their defaults, and certificates taken as they come.
 //
-// `microphone` is a fake one: Chromium's beeps, Firefox's is a pure tone, of `frequency` where 48000 is a multiple of it. Its
-// `permission` is `given`, `unasked` (the tone comes without it) or `refused`. `scheme` is the colour scheme of the user.
+// `microphone` is a fake one: Chromium's beeps, Firefox's is a pure tone, of `frequency` where 48000 is a multiple of it.
+// Its `permission` is `given`, `unasked` (the tone comes without it) or `refused`. `scheme` is the user's colour scheme.
 
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';

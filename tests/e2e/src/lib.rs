@@ -11,6 +11,7 @@ pub mod failure;
 pub mod g711;
 pub mod lab;
 pub mod manager;
+pub mod page;
 pub mod phone;
 pub mod plain;
 pub mod ports;

@@ -1,0 +1,182 @@
+// A phone without a page: one account, one call at a time. SIP is JsSIP's.
+//
+// What happens is told as facts, objects with a `kind`; `sentences.js` puts them into words.
+
+import JsSIP from 'jssip';
+import { Microphone } from './microphone.js';
+
+const { CONNECTION_ERROR } = JsSIP.C.causes;
+const SOON = 50; // milliseconds
+
+export class Phone {
+  #tell;
+  #agent = null;
+  #session = null;
+  #microphone = null;
+  #asking = false;
+  #digits = '';
+
+  /** `tell` is called with every fact. */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /** Gives up the account it had, opens the socket and registers. JsSIP tries again when the socket closes. */
+  register({ server, account, password }) {
+    this.#agent?.stop();
+    const agent = this.#agent = agentOf(server, account, password);
+    if (!agent) return this.#tell({ kind: 'noAddress', server });
+    // The account that was given up says good-bye, which concerns nobody any more.
+    const tell = (fact) => agent === this.#agent && this.#tell({ server, account, ...fact });
+    let reached = 'nothing'; // then `socket`, then `account`
+    // What is tried again is not told again.
+    agent.on('connecting', ({ attempts }) => attempts === 0 && tell({ kind: 'opening' }));
+    agent.on('connected', () => { reached = 'socket'; });
+    agent.on('disconnected', () => {
+      tell({ kind: reached === 'nothing' ? 'unreachable' : 'closed' });
+      reached = 'nothing';
+    });
+    agent.on('registered', () => {
+      // Comes with each renewal, too.
+      if (reached !== 'account') tell({ kind: 'registered' });
+      reached = 'account';
+    });
+    agent.on('registrationFailed', ({ response, cause }) => {
+      // A socket that closes is told by itself.
+      if (cause === CONNECTION_ERROR) return;
+      reached = 'socket';
+      tell({ kind: 'notRegistered', code: response?.status_code, cause });
+    });
+    agent.on('newRTCSession', ({ session, originator }) => this.#begin(session, originator === 'remote'));
+    agent.start();
+  }
+
+  async call(number) {
+    const media = await this.#media();
+    if (!media) return;
+    // Somebody may have called while the browser asked.
+    if (this.#session) return this.#release();
+    try {
+      this.#agent.call(number, media);
+    } catch {
+      this.#release();
+      this.#tell({ kind: 'noNumber', number });
+    }
+  }
+
+  /** The call goes on ringing when there is no microphone: it may be allowed and the call answered after all. */
+  async answer() {
+    const media = await this.#media();
+    if (!media) return;
+    // Whoever called may have given up while the browser asked.
+    if (!this.#session) return this.#release();
+    this.#session.answer(media);
+  }
+
+  /** Hangs up, declines or gives up, whichever it is. */
+  hangUp() {
+    this.#session?.terminate();
+  }
+
+  /** Sends a digit as telephone-event (RFC 4733). What comes faster than it can be sent is kept. */
+  press(tone) {
+    this.#digits += tone;
+    this.#sendDigits();
+  }
+
+  mute(muted) {
+    this.#microphone.mute(muted);
+  }
+
+  /** RTCPeerConnection of the call. */
+  get connection() {
+    return this.#session?.connection;
+  }
+
+  get microphone() {
+    return this.#microphone;
+  }
+
+  /** Whether the far end has put the call on hold. */
+  get isHeld() {
+    return this.#session?.isOnHold().remote ?? false;
+  }
+
+  /**
+   * Opens the microphone first, so that a refusal has a name and nobody's telephone rings in vain. `null` when there is
+   * none, or when it was asked for already.
+   */
+  async #media() {
+    if (this.#asking || this.#microphone) return null;
+    this.#asking = true;
+    this.#tell({ kind: 'asking' });
+    try {
+      this.#microphone = await Microphone.open();
+      return { mediaStream: this.#microphone.stream };
+    } catch ({ name, message }) {
+      this.#tell({ kind: 'noMicrophone', name, message });
+      return null;
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  #begin(session, incoming) {
+    if (this.#session) return session.terminate({ status_code: 486 });
+    this.#session = session;
+    const tell = (fact) => this.#tell({ peer: session.remote_identity.uri.user, incoming, ...fact });
+    session.on('progress', () => incoming || tell({ kind: 'ringing' }));
+    session.on('accepted', () => tell({ kind: 'up' }));
+    session.on('ended', ({ originator, cause }) => this.#end(() => tell({ kind: 'ended', by: originator, cause })));
+    session.on('failed', ({ originator, message, cause }) => {
+      this.#end(() => tell({ kind: 'failed', by: originator, code: message?.status_code, cause }));
+    });
+    // Comes after `failed`, and knows more.
+    session.on('peerconnection:setremotedescriptionfailed', ({ message }) => {
+      tell({ kind: 'descriptionRefused', message });
+    });
+    // A call of ours has its connection already, one to us gets it with the answer.
+    if (session.connection) this.#listen(session.connection);
+    else session.on('peerconnection', ({ peerconnection }) => this.#listen(peerconnection));
+    tell({ kind: incoming ? 'incoming' : 'calling' });
+  }
+
+  #listen(connection) {
+    connection.addEventListener('track', ({ track }) => this.#tell({ kind: 'track', track }));
+  }
+
+  #sendDigits() {
+    if (!this.#session || this.#digits === '') return;
+    // Chromium takes none before the keys are there, a moment after the call was accepted.
+    const ready = this.connection.getSenders().every(({ dtmf }) => dtmf?.canInsertDTMF !== false);
+    if (!ready) return void setTimeout(() => this.#sendDigits(), SOON);
+    this.#session.sendDTMF(this.#digits, { transportType: 'RFC2833', duration: 120, interToneGap: 80 });
+    this.#digits = '';
+  }
+
+  #end(tell) {
+    this.#session = null;
+    this.#digits = '';
+    this.#release();
+    tell();
+  }
+
+  #release() {
+    this.#microphone?.close();
+    this.#microphone = null;
+  }
+}
+
+/** `null` when `server` is no address of a WebSocket. */
+function agentOf(server, account, password) {
+  try {
+    return new JsSIP.UA({
+      sockets: [new JsSIP.WebSocketInterface(server)],
+      uri: `sip:${account}@${new URL(server).hostname}`,
+      password,
+      session_timers: false,
+    });
+  } catch {
+    return null;
+  }
+}
