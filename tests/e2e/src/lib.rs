@@ -20,3 +20,4 @@ pub mod proof;
 pub mod puppet;
 pub mod site;
 pub mod tone;
+pub mod user;
