@@ -23,7 +23,7 @@ export class Quality {
   #before;
   #point;
 
-  /** `tellMissing` is called with what the call comes to lack, see `SilenceWatch.look`, and `null` when all is well again. */
+  /** `tellMissing` hears what the call comes to lack, see `SilenceWatch.look`, and `null` when all is well again. */
   constructor(phone, tellMissing) {
     this.#phone = phone;
     this.#tellMissing = tellMissing;

@@ -97,7 +97,8 @@ const LOOK_AT_SESSIONS =
 const LOOK_AT_ACCOUNT =
   'The account needs encryption, avpf, icesupport and dtlsenable in sip.conf, or webrtc in pjsip.conf.';
 const LOOK_AT_MODULES =
-  'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: put these in their place.';
+  'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: install the ones that this page ' +
+  'belongs to.';
 
 /** Before what is wrong it says what it was doing. */
 const CHROMIUM_BEGINS = /^Failed to execute '\w+' on 'RTCPeerConnection': Failed to set remote \w+ sdp: /;
