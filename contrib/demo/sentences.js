@@ -31,9 +31,7 @@ const SENTENCES = {
   ringing: ({ peer }) => said(`It rings at ${peer}.`),
   incoming: ({ peer }) => said(`${peer} is calling.`),
   up: ({ peer }) => said(`In call with ${peer}.`),
-  ended: ({ peer, by, cause }) => (cause === 'RTP Timeout' ? failed(
-    `The call with ${peer} has ended: ICE found no way between this browser and Asterisk.`, LOOK_AT_SESSIONS,
-  ) : said(by === 'remote' ? `${peer} has hung up.` : 'You have hung up.')),
+  ended,
   failed: (fact) => (fact.incoming ? missed(fact) : refused(fact)),
   descriptionRefused: ({ message }) => failed(
     `The browser refused Asterisk’s answer: ${message.replace(CHROMIUM_BEGINS, '')}`,
@@ -97,11 +95,20 @@ const LOOK_AT_SESSIONS =
 const LOOK_AT_ACCOUNT =
   'The account needs encryption, avpf, icesupport and dtlsenable in sip.conf, or webrtc in pjsip.conf.';
 const LOOK_AT_MODULES =
-  'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: install the ones that this page ' +
-  'belongs to.';
+  'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: install the ones that this ' +
+  'page belongs to.';
 
 /** Before what is wrong it says what it was doing. */
 const CHROMIUM_BEGINS = /^Failed to execute '\w+' on 'RTCPeerConnection': Failed to set remote \w+ sdp: /;
+
+function ended({ peer, by, cause }) {
+  // JsSIP's word for ICE that has given up.
+  if (cause === 'RTP Timeout') {
+    return failed(`The call with ${peer} has ended: ICE found no way to Asterisk.`, LOOK_AT_SESSIONS);
+  }
+  if (cause !== 'Terminated') return failed(`The call with ${peer} has ended: ${cause}.`);
+  return said(by === 'remote' ? `${peer} has hung up.` : 'You have hung up.');
+}
 
 function refused({ peer, by, code, cause }) {
   if (by === 'local' && cause === 'Canceled') return said('You have given up.');
@@ -110,8 +117,10 @@ function refused({ peer, by, code, cause }) {
   return failed(text, code === 488 ? LOOK_AT_ACCOUNT : undefined);
 }
 
-function missed({ peer, by }) {
-  return said(by === 'remote' ? `${peer} has given up.` : `You have declined ${peer}.`);
+function missed({ peer, cause }) {
+  if (cause === 'Canceled') return said(`${peer} has given up.`);
+  if (cause === 'Rejected') return said(`You have declined ${peer}.`);
+  return failed(`${peer} called, and there was no call: ${cause}.`);
 }
 
 function lookAtSocket(server) {

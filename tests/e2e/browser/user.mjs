@@ -37,15 +37,15 @@ class User {
   }
 
   /**
-   * Presses Tab, or Shift and Tab, until the focus is on the control of this name, and sees where it has the focus on the way.
-   * Never around the page's end: there the focus is the browser's own.
+   * Presses Tab, or Shift and Tab, until the focus is on the control of this name, and sees on the way where it is. Never
+   * around the page's end: there the focus is the browser's own.
    */
   async goTo(control) {
     const key = (await this.#isBehind(control)) ? 'Shift+Tab' : 'Tab';
     const passed = [];
     while (passed.length < STOPS) {
       const { name, shown } = await this.focus();
-      if (!shown && passed.length > 0) throw new Error(`nobody sees that ${name} has the focus, on the way to ${control}`);
+      if (!shown && passed.length > 0) throw new Error(`on the way to ${control} nobody sees that ${name} has the focus`);
       if (name === control) return;
       passed.push(name);
       await this.press(key);
@@ -105,7 +105,8 @@ class User {
       });
       const beyond = targets.filter((one) => one.getBoundingClientRect().right > clientWidth);
       const names = [...small, ...beyond].map((one) => one.id || one.name || one.textContent);
-      return scrollWidth > clientWidth ? [...names, `the page is ${scrollWidth} wide on a screen of ${clientWidth}`] : names;
+      if (scrollWidth > clientWidth) names.push(`the page, ${scrollWidth} wide on a screen of ${clientWidth}`);
+      return names;
     });
   }
 

@@ -179,6 +179,7 @@ fn sentences(browser: Browser, screen: Screen, name: &str) -> Result {
     user.registers(PASSWORD, "Registered as 1001")?;
     user.calls("nowhere", "nowhere was not reached: 404")?;
     user.calls("busy", "busy was not reached: 486, it is busy")?;
+    user.calls("goodbye", "goodbye has hung up")?;
     user.calls("mute", "No audio for three seconds: the way is open, but no packet arrives")?;
     user.is_advised("rtp show sessions")?;
     user.sees_it_all(screen)?;
