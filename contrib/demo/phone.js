@@ -1,124 +1,182 @@
-// A phone: one account, one call at a time. SIP is JsSIP's; what is here is the page.
+// A phone without a page: one account, one call at a time. SIP is JsSIP's.
+//
+// What happens is told as facts, objects with a `kind`; `sentences.js` puts them into words.
 
 import JsSIP from 'jssip';
+import { Microphone } from './microphone.js';
 
-const byId = (id) => document.getElementById(id);
-const account = byId('account');
-const dial = byId('dial');
-const buttons = { call: byId('call'), answer: byId('answer'), hangup: byId('hangup') };
+const { CONNECTION_ERROR } = JsSIP.C.causes;
+const SOON = 50; // milliseconds
 
-let agent = null;
-let call = null;
+export class Phone {
+  #tell;
+  #agent = null;
+  #session = null;
+  #microphone = null;
+  #asking = false;
+  #digits = '';
 
-const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
-account.elements.server.value = new URLSearchParams(location.search).get('server') ?? `${scheme}://${location.host}/ws`;
+  /** `tell` is called with every fact. */
+  constructor(tell) {
+    this.#tell = tell;
+  }
 
-account.addEventListener('submit', (event) => {
-  event.preventDefault();
-  register(account.elements);
-});
-dial.addEventListener('submit', (event) => {
-  event.preventDefault();
-  agent.call(dial.elements.number.value, { mediaConstraints: { audio: true, video: false } });
-});
-buttons.answer.addEventListener('click', () => call?.answer({ mediaConstraints: { audio: true, video: false } }));
-buttons.hangup.addEventListener('click', () => call?.terminate());
-for (const tone of '123456789*0#') {
-  const key = Object.assign(document.createElement('button'), { type: 'button', textContent: tone });
-  key.addEventListener('click', () => call?.sendDTMF(tone, { transportType: 'RFC2833' }));
-  byId('keypad').append(key);
+  /** Gives up the account it had, opens the socket and registers. JsSIP tries again when the socket closes. */
+  register({ server, account, password }) {
+    this.#agent?.stop();
+    const agent = this.#agent = agentOf(server, account, password);
+    if (!agent) return this.#tell({ kind: 'noAddress', server });
+    // The account that was given up says good-bye, which concerns nobody any more.
+    const tell = (fact) => agent === this.#agent && this.#tell({ server, account, ...fact });
+    let reached = 'nothing'; // then `socket`, then `account`
+    // What is tried again is not told again.
+    agent.on('connecting', ({ attempts }) => attempts === 0 && tell({ kind: 'opening' }));
+    agent.on('connected', () => { reached = 'socket'; });
+    agent.on('disconnected', () => {
+      tell({ kind: reached === 'nothing' ? 'unreachable' : 'closed' });
+      reached = 'nothing';
+    });
+    agent.on('registered', () => {
+      // Comes with each renewal, too.
+      if (reached !== 'account') tell({ kind: 'registered' });
+      reached = 'account';
+    });
+    agent.on('registrationFailed', ({ response, cause }) => {
+      // A socket that closes is told by itself.
+      if (cause === CONNECTION_ERROR) return;
+      reached = 'socket';
+      tell({ kind: 'notRegistered', code: response?.status_code, cause });
+    });
+    agent.on('newRTCSession', ({ session, originator }) => this.#begin(session, originator === 'remote'));
+    agent.start();
+  }
+
+  async call(number) {
+    const media = await this.#media();
+    if (!media) return;
+    // Somebody may have called while the browser asked.
+    if (this.#session) return this.#release();
+    try {
+      this.#agent.call(number, media);
+    } catch {
+      this.#release();
+      this.#tell({ kind: 'noNumber', number });
+    }
+  }
+
+  /** The call goes on ringing when there is no microphone: it may be allowed and the call answered after all. */
+  async answer() {
+    const media = await this.#media();
+    if (!media) return;
+    // Whoever called may have given up while the browser asked.
+    if (!this.#session) return this.#release();
+    this.#session.answer(media);
+  }
+
+  /** Hangs up, declines or gives up, whichever it is. */
+  hangUp() {
+    this.#session?.terminate();
+  }
+
+  /** Sends a digit as telephone-event (RFC 4733). What comes faster than it can be sent is kept. */
+  press(tone) {
+    this.#digits += tone;
+    this.#sendDigits();
+  }
+
+  mute(muted) {
+    this.#microphone.mute(muted);
+  }
+
+  /** RTCPeerConnection of the call. */
+  get connection() {
+    return this.#session?.connection;
+  }
+
+  get microphone() {
+    return this.#microphone;
+  }
+
+  /** Whether the far end has put the call on hold. */
+  get isHeld() {
+    return this.#session?.isOnHold().remote ?? false;
+  }
+
+  /**
+   * Opens the microphone first, so that a refusal has a name and nobody's telephone rings in vain. `null` when there is
+   * none, or when it was asked for already.
+   */
+  async #media() {
+    if (this.#asking || this.#microphone) return null;
+    this.#asking = true;
+    this.#tell({ kind: 'asking' });
+    try {
+      this.#microphone = await Microphone.open();
+      return { mediaStream: this.#microphone.stream };
+    } catch ({ name, message }) {
+      this.#tell({ kind: 'noMicrophone', name, message });
+      return null;
+    } finally {
+      this.#asking = false;
+    }
+  }
+
+  #begin(session, incoming) {
+    if (this.#session) return session.terminate({ status_code: 486 });
+    this.#session = session;
+    const tell = (fact) => this.#tell({ peer: session.remote_identity.uri.user, incoming, ...fact });
+    session.on('progress', () => incoming || tell({ kind: 'ringing' }));
+    session.on('accepted', () => tell({ kind: 'up' }));
+    session.on('ended', ({ originator, cause }) => this.#end(() => tell({ kind: 'ended', by: originator, cause })));
+    session.on('failed', ({ originator, message, cause }) => {
+      this.#end(() => tell({ kind: 'failed', by: originator, code: message?.status_code, cause }));
+    });
+    // Comes after `failed`, and knows more.
+    session.on('peerconnection:setremotedescriptionfailed', ({ message }) => {
+      tell({ kind: 'descriptionRefused', message });
+    });
+    // A call of ours has its connection already, one to us gets it with the answer.
+    if (session.connection) this.#listen(session.connection);
+    else session.on('peerconnection', ({ peerconnection }) => this.#listen(peerconnection));
+    tell({ kind: incoming ? 'incoming' : 'calling' });
+  }
+
+  #listen(connection) {
+    connection.addEventListener('track', ({ track }) => this.#tell({ kind: 'track', track }));
+  }
+
+  #sendDigits() {
+    if (!this.#session || this.#digits === '') return;
+    // Chromium takes none before the keys are there, a moment after the call was accepted.
+    const ready = this.connection.getSenders().every(({ dtmf }) => dtmf?.canInsertDTMF !== false);
+    if (!ready) return void setTimeout(() => this.#sendDigits(), SOON);
+    this.#session.sendDTMF(this.#digits, { transportType: 'RFC2833', duration: 120, interToneGap: 80 });
+    this.#digits = '';
+  }
+
+  #end(tell) {
+    this.#session = null;
+    this.#digits = '';
+    this.#release();
+    tell();
+  }
+
+  #release() {
+    this.#microphone?.close();
+    this.#microphone = null;
+  }
 }
 
-function register({ server, account: name, password }) {
-  agent?.stop();
-  let socket;
+/** `null` when `server` is no address of a WebSocket. */
+function agentOf(server, account, password) {
   try {
-    socket = new JsSIP.WebSocketInterface(server.value);
+    return new JsSIP.UA({
+      sockets: [new JsSIP.WebSocketInterface(server)],
+      uri: `sip:${account}@${new URL(server).hostname}`,
+      password,
+      session_timers: false,
+    });
   } catch {
-    return say('The server is written like ws://localhost:8088/ws.', 'failed');
+    return null;
   }
-  agent = new JsSIP.UA({
-    sockets: [socket],
-    uri: `sip:${name.value}@${new URL(server.value).hostname}`,
-    password: password.value,
-    session_timers: false,
-  });
-  agent.on('connecting', () => say(`Opening ${server.value} …`));
-  agent.on('disconnected', () => {
-    buttons.call.disabled = true;
-    say(`${server.value} cannot be opened, or was closed.`, 'failed');
-  });
-  agent.on('registered', () => {
-    buttons.call.disabled = false;
-    say(`Registered as ${name.value}.`);
-  });
-  agent.on('registrationFailed', ({ cause }) => say(`${name.value} was not registered: ${cause}.`, 'failed'));
-  agent.on('newRTCSession', ({ session, originator }) => begin(session, originator));
-  agent.start();
-}
-
-function begin(session, originator) {
-  if (call) {
-    session.terminate({ status_code: 486 });
-    return;
-  }
-  call = session;
-  const incoming = originator === 'remote';
-  say(incoming ? `${session.remote_identity.uri.user} is calling.` : `Calling ${session.remote_identity.uri.user} …`);
-  show({ answer: incoming, hangup: true });
-  session.on('accepted', () => {
-    say('In call.');
-    show({ hangup: true });
-    byId('keypad').disabled = false;
-  });
-  session.on('getusermediafailed', () => say('The browser gave no microphone: allow it for this page.', 'failed'));
-  session.on('ended', ({ cause }) => end(`The call has ended: ${cause}.`));
-  session.on('failed', ({ cause }) => end(`There was no call: ${cause}.`, 'failed'));
-  // A call of ours has its connection already, one to us gets it with the answer.
-  if (session.connection) listen(session.connection);
-  else session.on('peerconnection', ({ peerconnection }) => listen(peerconnection));
-}
-
-function listen(connection) {
-  connection.addEventListener('track', ({ track }) => {
-    byId('remote').srcObject = new MediaStream([track]);
-  });
-  const timer = setInterval(async () => {
-    if (connection.connectionState === 'closed') return clearInterval(timer);
-    report(await connection.getStats());
-  }, 500);
-}
-
-function report(statistics) {
-  const find = (type) => [...statistics.values()].find((entry) => entry.type === type && entry.kind === 'audio');
-  const inbound = find('inbound-rtp');
-  if (!inbound) return;
-  const remote = find('remote-inbound-rtp');
-  byId('quality').hidden = false;
-  byId('level').value = inbound.audioLevel ?? 0;
-  byId('received').textContent = `${inbound.packetsReceived} packets`;
-  byId('received').dataset.energy = inbound.totalAudioEnergy ?? 0;
-  byId('lost').textContent = `${inbound.packetsLost} packets`;
-  byId('jitter').textContent = `${(inbound.jitter * 1000).toFixed(1)} ms`;
-  if (remote?.roundTripTime !== undefined) byId('roundtrip').textContent = `${(remote.roundTripTime * 1000).toFixed(1)} ms`;
-}
-
-function end(sentence, kind) {
-  // A refused microphone has been named already; what follows from it says less.
-  if (!byId('status').textContent.startsWith('The browser gave no microphone')) say(sentence, kind);
-  call = null;
-  byId('keypad').disabled = true;
-  byId('quality').hidden = true;
-  show({ call: true });
-}
-
-function show({ call: canCall = false, answer = false, hangup = false }) {
-  buttons.call.hidden = !canCall;
-  buttons.answer.hidden = !answer;
-  buttons.hangup.hidden = !hangup;
-}
-
-function say(sentence, kind = '') {
-  byId('status').textContent = sentence;
-  byId('status').className = kind;
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::asterisk::{Asterisk, Home};
+use e2e::page;
 use e2e::prefix::{Prefix, Version};
 use e2e::site::Driver;
 
@@ -14,7 +15,7 @@ use crate::host;
 use crate::modules;
 use crate::packages;
 use crate::run::{run, workspace};
-use crate::test::install_page_libraries;
+use crate::test::{drivers, install_libraries};
 
 /// Served by the host's own HTTP server, at the address of `contrib/samples/http.conf`.
 const PAGE: &str = "http://localhost:8088/static/index.html";
@@ -30,8 +31,8 @@ pub fn serve(host: Option<Version>) -> Result<(), Failure> {
 /// Starts the demo and lets a headless browser place the call.
 pub fn check(host: Option<Version>) -> Result<(), Failure> {
     let asterisk = start(host)?;
-    install_page_libraries()?;
-    let outcome = run(Command::new("node").arg(workspace().join("tests/e2e/browser/demo.mjs")).arg(PAGE));
+    install_libraries(&drivers())?;
+    let outcome = run(Command::new("node").arg(drivers().join("demo.mjs")).arg(PAGE));
     outcome.map_err(|failure| format!("{failure}\nThe log is {}.", asterisk.home().log().display()))
 }
 
@@ -43,8 +44,8 @@ fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
         return Err(format!("Something listens on {HTTP} already: end it first."));
     }
     let home = furnish(&host, &modules).map_err(|error| format!("The demo's directory: {error}"))?;
-    bundle_page(&home)?;
-    Asterisk::start(&host, home).map_err(|error| error.to_string())
+    install_libraries(&page::sources())?;
+    page::bundle(&home).and_then(|()| Asterisk::start(&host, home)).map_err(|error| error.to_string())
 }
 
 /// The samples as they are, except that they name this directory where they say `/etc/asterisk`.
@@ -67,15 +68,6 @@ fn samples(driver: Driver) -> [&'static str; 5] {
             ["extensions.conf", "http.conf", "chan_pjsip/modules.conf", "rtp.conf", "chan_pjsip/pjsip.conf"]
         }
     }
-}
-
-fn bundle_page(home: &Home) -> Result<(), Failure> {
-    let page = workspace().join("contrib/demo");
-    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(&page))?;
-    run(Command::new("npm")
-        .args(["run", "--silent", "bundle"])
-        .env("OUT", home.root().join("data/static-http"))
-        .current_dir(&page))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use e2e::page;
 use e2e::prefix::{Prefix, Version};
 use serde_json::Value;
 
@@ -22,17 +23,21 @@ pub fn all() -> Result<(), Failure> {
     let modules = modules::build(Version::Eleven)?;
     run(cargo().args(["test", "--workspace", "--exclude", "e2e"]).env("MODULES_DIR", &modules))?;
 
-    install_page_libraries()?;
+    install_libraries(&drivers())?;
+    install_libraries(&page::sources())?;
     let suites = hosts()?.into_iter().map(Suite::prepare).collect::<Result<Vec<_>, _>>()?;
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
     all_or_what_failed([side_by_side(&suites, &calls), one_by_one(&suites, &alone)])
 }
 
-/// JsSIP and the drivers of the browsers, as the lock file names them.
-pub fn install_page_libraries() -> Result<(), Failure> {
-    run(Command::new("npm")
-        .args(["ci", "--no-audit", "--no-fund", "--loglevel=error"])
-        .current_dir(workspace().join("tests/e2e/browser")))
+/// Where the programs that drive browsers are.
+pub fn drivers() -> PathBuf {
+    workspace().join("tests/e2e/browser")
+}
+
+/// What the lock file in this directory names.
+pub fn install_libraries(directory: &Path) -> Result<(), Failure> {
+    run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory))
 }
 
 fn hosts() -> Result<Vec<Prefix>, Failure> {

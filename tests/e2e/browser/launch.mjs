@@ -1,37 +1,50 @@
-// Chromium and Firefox at their defaults, with a fake microphone that asks nobody, and certificates taken as they come.
-// Chromium's microphone beeps; Firefox's is a pure tone, of `frequency` where 48000 is a multiple of it.
+// Chromium and Firefox at their defaults, and certificates taken as they come.
+//
+// `microphone` is a fake one: Chromium's beeps, Firefox's is a pure tone, of `frequency` where 48000 is a multiple of it.
+// Its `permission` is `given`, `unasked` (the tone comes without it) or `refused`. `scheme` is the user's colour scheme.
 
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
-export function launch(kind, microphone, log) {
-  return kind === 'firefox' ? launchFirefox(microphone, log) : launchChromium(log);
-}
+/** This machine by a name that makes no page secure, as `localhost` does. */
+const INSECURE = 'phone.example';
 
-async function launchChromium(log) {
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args: [
-      '--no-sandbox', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
-      '--autoplay-policy=no-user-gesture-required', '--ignore-certificate-errors',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic',
-    ],
-  });
-  const page = await browser.newPage();
+/** Both in one shape; `log` is given what the page's console says. */
+export async function launch(kind, { microphone, scheme = 'light' }, log) {
+  const browser = await (kind === 'firefox' ? launchFirefox(microphone, scheme) : launchChromium(microphone, scheme));
+  const { page } = browser;
   page.on('console', (message) => log(message.text()));
   page.on('pageerror', (error) => log(`page error: ${error.message}`));
   return {
+    ...browser,
+    keyboard: page.keyboard,
+    open: (address) => page.goto(address),
+    evaluate: (work, given) => page.evaluate(work, given),
+    picture: (path) => page.screenshot({ path, fullPage: true }),
+  };
+}
+
+async function launchChromium({ permission }, scheme) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', permission === 'refused' ? '--deny-permission-prompts' : '--use-fake-ui-for-media-stream',
+      '--use-fake-device-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--ignore-certificate-errors',
+      `--host-resolver-rules=MAP ${INSECURE} 127.0.0.1`,
+      '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic',
+    ],
+  });
+  const page = await browser.newPage({ colorScheme: scheme });
+  return {
+    page,
     version: `Chromium ${browser.version()}`,
-    async open(address) {
-      await page.goto(address);
-      await page.waitForFunction(() => window.phone);
-    },
-    call: (method, given) => page.evaluate(([method, given]) => window.phone[method](...given), [method, given]),
+    until: (holds, given, timeout = 30_000) => page.waitForFunction(holds, given, { timeout }),
+    resize: (width, height) => page.setViewportSize({ width, height }),
     close: () => browser.close(),
   };
 }
 
-async function launchFirefox({ frequency, hidden }, log) {
+async function launchFirefox({ frequency, permission }, scheme) {
   const browser = await puppeteer.launch({
     browser: 'firefox',
     executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
@@ -40,23 +53,21 @@ async function launchFirefox({ frequency, hidden }, log) {
     protocolTimeout: 600_000,
     extraPrefsFirefox: {
       'media.navigator.streams.fake': true,
-      'media.navigator.permission.disabled': true,
-      // A fake microphone comes without being given, so that by itself the addresses stay hidden. 0 asks, 1 allows.
-      'permissions.default.microphone': hidden ? 0 : 1,
+      'media.navigator.permission.disabled': permission !== 'refused',
+      // A fake microphone comes without being given, so that by itself the addresses stay hidden.
+      'permissions.default.microphone': { unasked: 0, given: 1, refused: 2 }[permission],
       'media.navigator.audio.fake_frequency': frequency,
       'media.autoplay.default': 0,
+      'network.dns.localDomains': INSECURE,
+      'layout.css.prefers-color-scheme.content-override': scheme === 'dark' ? 0 : 1,
     },
   });
   const page = await browser.newPage();
-  page.on('console', (message) => log(message.text()));
-  page.on('pageerror', (error) => log(`page error: ${error.message}`));
   return {
+    page,
     version: await browser.version(),
-    async open(address) {
-      await page.goto(address);
-      await page.waitForFunction(() => window.phone);
-    },
-    call: (method, given) => page.evaluate((method, given) => window.phone[method](...given), method, given),
+    until: (holds, given, timeout = 30_000) => page.waitForFunction(holds, { timeout }, given),
+    resize: (width, height) => page.setViewport({ width, height }),
     close: () => browser.close(),
   };
 }

@@ -4,17 +4,21 @@
 //! without it the tests are compiled and ignored. `MODULES_DIR` is the directory with our three `.so` files for that host;
 //! without it the host's own are used. Every Asterisk that runs here has a directory of its own: nothing of the installation
 //! is changed. What happened can be read below `target/e2e/<host>/<test>/`: `log/full` is Asterisk's,
-//! `log/<account>-<browser>.log` the page's with every SIP message and description.
+//! `log/<account>-<browser>.log` the page's with every SIP message and description, `call-<browser>-<width>.png` what the demo
+//! page looked like in a call. `E2E_PICTURES` names a directory whose pictures are to be taken anew, from calls of a minute.
 
 pub mod asterisk;
 pub mod failure;
 pub mod g711;
 pub mod lab;
 pub mod manager;
+pub mod page;
 pub mod phone;
 pub mod plain;
 pub mod ports;
 pub mod prefix;
 pub mod proof;
+pub mod puppet;
 pub mod site;
 pub mod tone;
+pub mod user;

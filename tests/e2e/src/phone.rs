@@ -1,10 +1,5 @@
 //! A browser as a phone, through `browser/driver.mjs`.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Duration;
 
@@ -12,35 +7,10 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
+use crate::puppet::Puppet;
 use crate::site::VOICE;
 
-/// A browser starts in a second or two; on a machine that compiles at the same time it may take this long.
-const LAUNCH: Duration = Duration::from_secs(60);
-
-/// Longest that one method of the page may take.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Whose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Browser {
-    /// Chromium as Debian packages it.
-    Chromium,
-    /// Firefox ESR as Debian packages it.
-    Firefox,
-}
-
-impl Browser {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
-
-    /// As the driver calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Chromium => "chromium",
-            Self::Firefox => "firefox",
-        }
-    }
-}
+pub use crate::puppet::Browser;
 
 /// What carries SIP.
 #[derive(Clone, Copy, Debug)]
@@ -93,11 +63,7 @@ pub struct Heard {
 
 /// A browser with one account.
 pub struct Phone {
-    child: Child,
-    // `None` once closed, which ends the driver.
-    commands: Option<ChildStdin>,
-    answers: Receiver<Value>,
-    asked: u64,
+    puppet: Puppet,
     account: String,
     source: Value,
 }
@@ -119,21 +85,11 @@ impl Phone {
     }
 
     fn launch(lab: &Lab, browser: Browser, account: &str, voice: f64, addresses: Addresses) -> Result<Self> {
+        let voice_of_firefox = voice.to_string();
+        let mut arguments = vec![browser.name(), &voice_of_firefox];
+        arguments.extend((addresses == Addresses::Hidden).then_some("hidden"));
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
-        let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/driver.mjs");
-        let mut child = Command::new("node")
-            .arg(driver)
-            .arg(browser.name())
-            .arg(voice.to_string())
-            .args((addresses == Addresses::Hidden).then_some("hidden"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(File::create(log.with_extension("err"))?)
-            .spawn()?;
-        let (commands, output) = (child.stdin.take(), child.stdout.take());
-        let (sender, answers) = mpsc::channel();
-        let (output, log) = (output.ok_or_else(|| Failure::new("the driver has no output"))?, File::create(log)?);
-        thread::spawn(move || relay(output, log, &sender));
+        let puppet = Puppet::start("driver.mjs", &arguments, account, &log)?;
         // Without a sound card Firefox makes no tones in a page, but its fake microphone is one.
         let source = match browser {
             Browser::Chromium => {
@@ -141,11 +97,7 @@ impl Phone {
             }
             Browser::Firefox => json!({ "kind": "microphone" }),
         };
-        let phone = Self { child, commands, answers, asked: 0, account: account.to_owned(), source };
-        match phone.answers.recv_timeout(LAUNCH) {
-            Ok(first) if first.get("ready").is_some() => Ok(phone),
-            _ => Err(Failure::new(format!("{} did not start", browser.name()))),
-        }
+        Ok(Self { puppet, account: account.to_owned(), source })
     }
 
     /// Opens a browser and registers it over ws.
@@ -356,48 +308,6 @@ impl Phone {
     }
 
     fn ask(&mut self, method: &str, arguments: Value) -> Result<Value> {
-        self.asked += 1;
-        let command = json!({ "id": self.asked, "method": method, "arguments": arguments });
-        let commands = self.commands.as_mut().ok_or_else(|| Failure::new("the browser is closed"))?;
-        writeln!(commands, "{command}")?;
-        loop {
-            let mut answer = self
-                .answers
-                .recv_timeout(PATIENCE)
-                .map_err(|_| Failure::new(format!("{} gave no answer to {method}", self.account)))?;
-            if answer["id"] != self.asked {
-                continue;
-            }
-            return match answer["error"].as_str() {
-                Some(error) => Err(Failure::new(format!("{} {method}: {error}", self.account))),
-                None => Ok(answer["value"].take()),
-            };
-        }
-    }
-}
-
-impl Drop for Phone {
-    fn drop(&mut self) {
-        drop(self.commands.take());
-        // The driver ends when its input does, and takes the browser along.
-        for _ in 0..100 {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Sorts the driver's output: the page's console into the log, answers to whoever asked.
-fn relay(output: ChildStdout, mut log: File, answers: &Sender<Value>) {
-    for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
-        let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
-        match message["log"].as_str() {
-            Some(text) => drop(writeln!(log, "{text}")),
-            None => drop(answers.send(message)),
-        }
+        self.puppet.ask(method, arguments)
     }
 }

@@ -10,7 +10,7 @@ use crate::asterisk::Home;
 use crate::manager;
 use crate::ports::Ports;
 use crate::prefix::Version;
-use crate::tone::Audio;
+use crate::tone::{Audio, RATE};
 
 mod chan_pjsip;
 mod chan_sip;
@@ -126,7 +126,8 @@ impl Site {
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
         std::fs::create_dir_all(moh(home))?;
         Audio::tone(440.0, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
-        Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))
+        Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))?;
+        Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
     }
 
     /// For `allow` of an account.
@@ -154,7 +155,7 @@ fn http_conf(home: &Home, ports: &Ports) -> String {
     let keys = home.etc().join("keys");
     let keys = keys.display();
     format!(
-        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {}\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\n\
+        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {}\nenablestatic = yes\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\n\
          tlscertfile = {keys}/asterisk.pem\ntlsprivatekey = {keys}/asterisk.key\n",
         ports.ws, ports.wss
     )
@@ -178,6 +179,8 @@ fn moh(home: &Home) -> String {
 fn extensions_conf(home: &Home) -> String {
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();
+    let silence = home.root().join("data/silence");
+    let silence = silence.display();
     format!(
         "[calls]\n\
          exten => echo,1,Answer()\n\
@@ -208,6 +211,12 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
+         \n; answers and sends nothing; sends silence; has no time\n\
+         exten => mute,1,Answer()\n\
+         \x20same => n,Wait(60)\n\
+         \nexten => hush,1,Answer()\n\
+         \x20same => n,Playback({silence})\n\
+         \nexten => busy,1,Hangup(17)\n\
          \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n\
          \n; where the accounts of contrib/samples are\n\
          [from-sip]\n\

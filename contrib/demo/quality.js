@@ -1,0 +1,90 @@
+// What is measured while a call is up: levels, the graph, counts, its length, and whether there is audio at all.
+
+import { Graph } from './graph.js';
+import { Meter } from './meter.js';
+import { SilenceWatch } from './silence.js';
+import { levelBetween, lossBetween, measure } from './statistics.js';
+
+const LEVELS = 200; // milliseconds between two looks at the levels
+const GRAPH = 1000; // and between two points of the graph
+
+const byId = (id) => document.getElementById(id);
+
+export class Quality {
+  #phone;
+  #tellMissing;
+  #graph = new Graph(byId('graph'));
+  #speaking = new Meter(byId('speaking'));
+  #hearing = new Meter(byId('hearing'));
+  #timer = null;
+  #began;
+  #watch;
+  #missing;
+  #before;
+  #point;
+
+  /** `tellMissing` hears what the call comes to lack, see `SilenceWatch.look`, and `null` when all is well again. */
+  constructor(phone, tellMissing) {
+    this.#phone = phone;
+    this.#tellMissing = tellMissing;
+  }
+
+  /** The phone's call is up from now on. */
+  start() {
+    this.#graph.clear();
+    this.#began = performance.now();
+    this.#watch = new SilenceWatch(this.#began);
+    this.#missing = null;
+    this.#before = null;
+    this.#point = null;
+    this.#timer = setInterval(() => this.#look(), LEVELS);
+  }
+
+  /** The call is over. Its graph and its counts stay to be looked at. */
+  stop() {
+    clearInterval(this.#timer);
+    this.#timer = null;
+    byId('clock').textContent = '';
+    this.#speaking.clear();
+    this.#hearing.clear();
+  }
+
+  async #look() {
+    const { connection, microphone } = this.#phone;
+    const timer = this.#timer;
+    const now = await measure(connection);
+    // The call may have ended meanwhile, and another begun.
+    if (timer !== this.#timer) return;
+    this.#speaking.show(microphone.level());
+    this.#hearing.show(levelBetween(this.#before ?? now, now));
+    this.#before = now;
+    this.#point ??= now;
+    if (now.at - this.#point.at >= GRAPH) this.#add(now);
+    this.#listen(now, connection);
+    byId('clock').textContent = minutes(now.at - this.#began);
+  }
+
+  #add(now) {
+    this.#graph.add(now.at, { ...now, loss: lossBetween(this.#point, now) });
+    this.#point = now;
+    byId('received').textContent = packets(now.received, now.lost);
+    byId('sent').textContent = packets(now.sent, now.lostThere);
+  }
+
+  #listen(now, connection) {
+    if (this.#phone.isHeld) this.#watch = new SilenceWatch(now.at);
+    const missing = this.#watch.look(now, connection);
+    if (missing === this.#missing) return;
+    this.#missing = missing;
+    this.#tellMissing(missing);
+  }
+}
+
+function packets(count, lost) {
+  return `${count} packets${lost === null ? '' : `, ${lost} lost`}`;
+}
+
+function minutes(milliseconds) {
+  const seconds = Math.floor(milliseconds / 1000);
+  return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+}

@@ -1,0 +1,143 @@
+// What happened, in a sentence for whoever calls, and where to look, in one for whoever looks after the Asterisk.
+
+/** Facts of `phone.js` and what `silence.js` misses, as `{ text, look, tone }`; `tone` is `failed` or nothing. */
+export function sentenceFor(fact) {
+  return SENTENCES[fact.kind]?.(fact) ?? null;
+}
+
+const SENTENCES = {
+  noAddress: ({ server }) => failed(
+    `“${server}” is no address of a WebSocket.`, 'It is written like ws://localhost:8088/ws.',
+  ),
+  opening: ({ server }) => said(`Opening ${server} …`),
+  unreachable: ({ server }) => failed(
+    `The socket ${server} cannot be opened; the phone keeps trying.`, lookAtSocket(server),
+  ),
+  closed: ({ server }) => failed(
+    `The socket ${server} was closed; the phone opens it again.`,
+    'Asterisk ended or closed it: its log has a line with the reason.',
+  ),
+  registered: ({ account }) => said(`Registered as ${account}.`),
+  notRegistered: ({ account, code, cause }) => failed(
+    `${account} was not registered: ${code ? `${code}, ${reasonFor(REGISTRATION, code, cause)}` : 'no answer came'}.`,
+    'Compare account and password with sip.conf or pjsip.conf; Asterisk’s log says what it minded.',
+  ),
+
+  asking: () => said('The browser asks for the microphone …'),
+  noMicrophone: ({ name, message }) => failed(...(MICROPHONE[name] ?? [`The microphone cannot be used: ${message}.`])),
+  noNumber: ({ number }) => failed(`“${number}” cannot be called.`, 'A number has no spaces.'),
+
+  calling: ({ peer }) => said(`Calling ${peer} …`),
+  ringing: ({ peer }) => said(`It rings at ${peer}.`),
+  incoming: ({ peer }) => said(`${peer} is calling.`),
+  up: ({ peer }) => said(`In call with ${peer}.`),
+  ended,
+  failed: (fact) => (fact.incoming ? missed(fact) : refused(fact)),
+  descriptionRefused: ({ message }) => failed(
+    `The browser refused Asterisk’s answer: ${message.replace(CHROMIUM_BEGINS, '')}`,
+    /rtcp-?mux/i.test(message) ? LOOK_AT_MODULES : LOOK_AT_ACCOUNT,
+  ),
+
+  ice: () => failed(
+    'No audio for three seconds: ICE has found no way between this browser and Asterisk.', LOOK_AT_SESSIONS,
+  ),
+  dtls: () => failed(
+    'No audio for three seconds: ICE has found a way, but the DTLS handshake is not done, so there are no keys.',
+    LOOK_AT_SESSIONS,
+  ),
+  packets: () => failed(
+    'No audio for three seconds: the way is open, but no packet arrives.',
+    `The dialplan may be waiting without a sound. ${LOOK_AT_SESSIONS}`,
+  ),
+  morePackets: () => failed('No audio for three seconds: packets have stopped arriving.', LOOK_AT_SESSIONS),
+  sound: () => failed(
+    'No audio for three seconds: packets arrive, but they are silent.',
+    'The far end may be muted or say nothing. Asterisk’s “core show channels” names what the dialplan is at.',
+  ),
+};
+
+/** What browsers call it, and what it is. */
+const MICROPHONE = {
+  NotAllowedError: ['The microphone was refused.', 'Allow it for this page: the sign before its address leads there.'],
+  NotFoundError: ['There is no microphone.', 'Plug one in, or choose one in the settings of the system.'],
+  NotReadableError: ['The microphone cannot be opened.', 'Another program may have it, or the system forbids it.'],
+  SecurityError: ['This page gets no microphone.', 'Browsers give it only to pages on https or on localhost.'],
+};
+
+const REGISTRATION = {
+  401: 'the password is wrong',
+  403: 'the password is wrong, or the account may not register from here',
+  404: 'there is no such account',
+  407: 'the password is wrong',
+  408: 'no answer came',
+  423: 'Asterisk wants another time to expire',
+  503: 'the service is unavailable',
+};
+
+const CALL = {
+  401: 'the password is wrong',
+  403: 'the call is forbidden',
+  404: 'there is no such number in the dialplan',
+  408: 'no answer came',
+  480: 'nobody is registered there',
+  484: 'the number is incomplete',
+  486: 'it is busy',
+  487: 'the call was given up',
+  488: 'Asterisk and the browser have no way of sending audio in common',
+  500: 'Asterisk has an error',
+  503: 'it cannot be reached',
+  600: 'it is busy',
+  603: 'the call was declined',
+};
+
+const LOOK_AT_SESSIONS =
+  'On Asterisk’s console, “rtp show sessions” says how far ICE and DTLS have come and what was refused.';
+const LOOK_AT_ACCOUNT =
+  'The account needs encryption, avpf, icesupport and dtlsenable in sip.conf, or webrtc in pjsip.conf.';
+const LOOK_AT_MODULES =
+  'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: install the ones that this ' +
+  'page belongs to.';
+
+/** Before what is wrong it says what it was doing. */
+const CHROMIUM_BEGINS = /^Failed to execute '\w+' on 'RTCPeerConnection': Failed to set remote \w+ sdp: /;
+
+function ended({ peer, by, cause }) {
+  // JsSIP's word for ICE that has given up.
+  if (cause === 'RTP Timeout') {
+    return failed(`The call with ${peer} has ended: ICE found no way to Asterisk.`, LOOK_AT_SESSIONS);
+  }
+  if (cause !== 'Terminated') return failed(`The call with ${peer} has ended: ${cause}.`);
+  return said(by === 'remote' ? `${peer} has hung up.` : 'You have hung up.');
+}
+
+function refused({ peer, by, code, cause }) {
+  if (by === 'local' && cause === 'Canceled') return said('You have given up.');
+  if (!code) return failed(`The call to ${peer} failed: ${cause}.`);
+  const text = `${peer} was not reached: ${code}, ${reasonFor(CALL, code, cause)}.`;
+  return failed(text, code === 488 ? LOOK_AT_ACCOUNT : undefined);
+}
+
+function missed({ peer, cause }) {
+  if (cause === 'Canceled') return said(`${peer} has given up.`);
+  if (cause === 'Rejected') return said(`You have declined ${peer}.`);
+  return failed(`${peer} called, and there was no call: ${cause}.`);
+}
+
+function lookAtSocket(server) {
+  const { protocol, host } = new URL(server);
+  if (protocol === 'ws:' && location.protocol === 'https:') return 'A page on https may open wss only.';
+  const trust = protocol === 'wss:' ? ` Open https://${host}/ to see whether the browser trusts the certificate.` : '';
+  return `“http show status” on Asterisk’s console lists /ws and where it listens.${trust}`;
+}
+
+function reasonFor(meanings, code, cause) {
+  return meanings[code] ?? cause;
+}
+
+function said(text) {
+  return { text, look: '', tone: '' };
+}
+
+function failed(text, look = '') {
+  return { text, look, tone: 'failed' };
+}

@@ -1,0 +1,142 @@
+// Somebody at the keyboard of the demo page: what comes in are methods of `User`, see `lines.mjs`. There is no mouse.
+//
+//   node user.mjs chromium|firefox given|refused <frequency of Firefox's microphone> light|dark
+//
+// The end of stdin closes the browser.
+
+import { launch } from './launch.mjs';
+import { log, obey, print } from './lines.mjs';
+
+const STOPS = 60; // more than a page that one likes has
+
+class User {
+  #browser;
+
+  constructor(browser) {
+    this.#browser = browser;
+  }
+
+  open(address) {
+    return this.#browser.open(address).then(() => null);
+  }
+
+  resize(width, height) {
+    return this.#browser.resize(width, height);
+  }
+
+  /** One key, or two with a plus between them. */
+  async press(keys) {
+    const [key, held] = keys.split('+').reverse();
+    if (held) await this.#browser.keyboard.down(held);
+    await this.#browser.keyboard.press(key);
+    if (held) await this.#browser.keyboard.up(held);
+  }
+
+  type(text) {
+    return this.#browser.keyboard.type(text);
+  }
+
+  /**
+   * Presses Tab, or Shift and Tab, until the focus is on the control of this name, and sees on the way where it is. Never
+   * around the page's end: there the focus is the browser's own.
+   */
+  async goTo(control) {
+    const key = (await this.#isBehind(control)) ? 'Shift+Tab' : 'Tab';
+    const passed = [];
+    while (passed.length < STOPS) {
+      const { name, shown } = await this.focus();
+      if (!shown && passed.length > 0) throw new Error(`on the way to ${control} nobody sees that ${name} has the focus`);
+      if (name === control) return;
+      passed.push(name);
+      await this.press(key);
+    }
+    throw new Error(`${key} never leads to ${control}, but through ${[...new Set(passed)].join(', ')}`);
+  }
+
+  /** What has the focus, and whether that can be seen. */
+  focus() {
+    return this.#browser.evaluate(() => {
+      const element = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(element);
+      const outlined = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2;
+      return { name: element.id || element.name || element.localName, shown: outlined };
+    });
+  }
+
+  /** Waits until the text of an element has `part` in it, or another attribute than the text; returns the whole. */
+  async read(selector, part, seconds, attribute = null) {
+    const read = ([selector, attribute]) => {
+      const element = document.querySelector(selector);
+      return attribute ? element?.getAttribute(attribute) : element?.textContent;
+    };
+    const holds = ([selector, attribute, part]) => {
+      const element = document.querySelector(selector);
+      return (attribute ? element?.getAttribute(attribute) : element?.textContent)?.includes(part);
+    };
+    try {
+      await this.#browser.until(holds, [selector, attribute, part], seconds * 1000);
+    } catch {
+      const said = await this.#browser.evaluate(read, [selector, attribute]);
+      throw new Error(`${selector} does not say “${part}” but “${said}”`);
+    }
+    return this.#browser.evaluate(read, [selector, attribute]);
+  }
+
+  /** Waits until a level meter is between these decibels. */
+  async level(meter, least, most, seconds) {
+    const holds = ([meter, least, most]) => {
+      const level = Number(document.getElementById(meter).ariaValueNow);
+      return least <= level && level <= most;
+    };
+    await this.#browser.until(holds, [meter, least, most], seconds * 1000).catch(async () => {
+      const text = await this.#browser.evaluate((meter) => document.getElementById(meter).ariaValueText, meter);
+      throw new Error(`the meter ${meter} is not between ${least} and ${most} dB but says “${text}”`);
+    });
+  }
+
+  /** What does not fit on the screen or is too small for a finger, by name. */
+  misfits() {
+    return this.#browser.evaluate(() => {
+      const targets = [...document.querySelectorAll('button, input, summary')].filter((one) => one.checkVisibility());
+      const { clientWidth, scrollWidth } = document.documentElement;
+      const small = targets.filter((one) => {
+        const { width, height } = one.getBoundingClientRect();
+        return width < 44 || height < 44;
+      });
+      const beyond = targets.filter((one) => one.getBoundingClientRect().right > clientWidth);
+      const names = [...small, ...beyond].map((one) => one.id || one.name || one.textContent);
+      if (scrollWidth > clientWidth) names.push(`the page, ${scrollWidth} wide on a screen of ${clientWidth}`);
+      return names;
+    });
+  }
+
+  /** From now on ICE finds no way: the browser's checks carry a password that is not Asterisk's. */
+  spoilIce() {
+    return this.#browser.evaluate(() => {
+      const { setRemoteDescription } = RTCPeerConnection.prototype;
+      RTCPeerConnection.prototype.setRemoteDescription = function spoiled({ type, sdp }) {
+        const spoilt = sdp.replace(/^(a=ice-pwd:)\S{22}/gm, '$1aWrongPasswordOfTwoAnd20');
+        return setRemoteDescription.call(this, { type, sdp: spoilt });
+      };
+    });
+  }
+
+  picture(path) {
+    return this.#browser.picture(path).then(() => null);
+  }
+
+  #isBehind(control) {
+    return this.#browser.evaluate((control) => {
+      const target = document.getElementById(control) ?? document.getElementsByName(control)[0];
+      return Boolean(document.activeElement.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_PRECEDING);
+    }, control);
+  }
+}
+
+const [kind, permission, frequency, scheme] = process.argv.slice(2);
+const browser = await launch(kind, { microphone: { permission, frequency: Number(frequency) }, scheme }, log);
+const user = new User(browser);
+print({ ready: browser.version });
+await obey((method, given) => user[method](...given));
+await browser.close();
+process.exit(0);

@@ -1,0 +1,121 @@
+//! A browser that does what it is told, through a program of `browser/`, line by line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::failure::{Failure, Result};
+
+/// A browser starts in a second or two; on a machine that compiles at the same time it may take this long.
+const LAUNCH: Duration = Duration::from_secs(60);
+
+/// Longest that one method of the page may take.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Whose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Browser {
+    /// Chromium as Debian packages it.
+    Chromium,
+    /// Firefox ESR as Debian packages it.
+    Firefox,
+}
+
+impl Browser {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
+
+    /// As the drivers call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromium",
+            Self::Firefox => "firefox",
+        }
+    }
+}
+
+/// A running driver and its browser, which go with the value.
+#[derive(Debug)]
+pub struct Puppet {
+    name: String,
+    child: Child,
+    // `None` once closed, which ends the driver.
+    commands: Option<ChildStdin>,
+    answers: Receiver<Value>,
+    asked: u64,
+}
+
+impl Puppet {
+    /// Starts this driver, to be called `name` in failures. The page's console goes to `log`.
+    pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
+        let mut child = Command::new("node")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(File::create(log.with_extension("err"))?)
+            .spawn()?;
+        let (commands, output) = (child.stdin.take(), child.stdout.take());
+        let (sender, answers) = mpsc::channel();
+        let (output, log) = (output.ok_or_else(|| Failure::new("the driver has no output"))?, File::create(log)?);
+        thread::spawn(move || relay(output, log, &sender));
+        let puppet = Self { name: name.to_owned(), child, commands, answers, asked: 0 };
+        match puppet.answers.recv_timeout(LAUNCH) {
+            Ok(first) if first.get("ready").is_some() => Ok(puppet),
+            _ => Err(Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver)))),
+        }
+    }
+
+    /// Has it do something and returns what came of it.
+    pub fn ask(&mut self, method: &str, arguments: Value) -> Result<Value> {
+        self.asked += 1;
+        let command = json!({ "id": self.asked, "method": method, "arguments": arguments });
+        let commands = self.commands.as_mut().ok_or_else(|| Failure::new("the browser is closed"))?;
+        writeln!(commands, "{command}")?;
+        loop {
+            let mut answer = self
+                .answers
+                .recv_timeout(PATIENCE)
+                .map_err(|_| Failure::new(format!("{} gave no answer to {method}", self.name)))?;
+            if answer["id"] != self.asked {
+                continue;
+            }
+            return match answer["error"].as_str() {
+                Some(error) => Err(Failure::new(format!("{} {method}: {error}", self.name))),
+                None => Ok(answer["value"].take()),
+            };
+        }
+    }
+}
+
+impl Drop for Puppet {
+    fn drop(&mut self) {
+        drop(self.commands.take());
+        // The driver ends when its input does, and takes the browser along.
+        for _ in 0..100 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sorts the driver's output: the page's console into the log, answers to whoever asked.
+fn relay(output: ChildStdout, mut log: File, answers: &Sender<Value>) {
+    for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
+        let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };
+        match message["log"].as_str() {
+            Some(text) => drop(writeln!(log, "{text}")),
+            None => drop(answers.send(message)),
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! Somebody at the keyboard of the demo page, through `browser/user.mjs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::failure::{Result, ensure};
+use crate::lab::Lab;
+use crate::page;
+use crate::puppet::{Browser, Puppet};
+use crate::site::VOICE;
+
+/// On a loaded machine everything takes its time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Names a directory whose pictures are to be taken anew: those of the README are in `contrib/demo/pictures`.
+const PICTURES: &str = "E2E_PICTURES";
+
+/// What the page is looked at on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    /// 390 by 844 pixels, with dark colours.
+    Telephone,
+    /// 1280 by 800, with light ones.
+    Desk,
+}
+
+impl Screen {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Telephone, Self::Desk];
+
+    /// In pixels.
+    pub fn width(self) -> u32 {
+        match self {
+            Self::Telephone => 390,
+            Self::Desk => 1280,
+        }
+    }
+
+    fn height(self) -> u32 {
+        match self {
+            Self::Telephone => 844,
+            Self::Desk => 800,
+        }
+    }
+
+    fn scheme(self) -> &'static str {
+        match self {
+            Self::Telephone => "dark",
+            Self::Desk => "light",
+        }
+    }
+}
+
+/// What the browser does when the page asks for a microphone.
+#[derive(Clone, Copy, Debug)]
+pub enum Microphone {
+    /// Gives a fake one.
+    Given,
+    /// Refuses.
+    Refused,
+}
+
+impl Microphone {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A browser that shows the page, and hands that have no mouse.
+#[derive(Debug)]
+pub struct User {
+    puppet: Puppet,
+    pictures: PathBuf,
+    log: PathBuf,
+}
+
+impl User {
+    /// Opens the page as the lab's Asterisk serves it.
+    pub fn open(lab: &Lab, browser: Browser, screen: Screen, microphone: Microphone) -> Result<Self> {
+        page::bundle(lab.asterisk().home())?;
+        let log = lab.directory().join(format!("log/page-{}.log", browser.name()));
+        let frequency = VOICE.to_string();
+        let arguments = [browser.name(), microphone.name(), &frequency, screen.scheme()];
+        let puppet = Puppet::start("user.mjs", &arguments, browser.name(), &log)?;
+        let mut user = Self { puppet, pictures: lab.directory().to_owned(), log };
+        user.puppet.ask("resize", json!([screen.width(), screen.height()]))?;
+        user.opens("localhost", lab)?;
+        Ok(user)
+    }
+
+    /// Opens the page again, at `phone.example`: no page is secure there, and Asterisk is here all the same.
+    pub fn opens_insecurely(&mut self, lab: &Lab) -> Result {
+        self.opens("phone.example", lab)
+    }
+
+    fn opens(&mut self, name: &str, lab: &Lab) -> Result {
+        let page = format!("http://{name}:{}/static/index.html", lab.ports().ws);
+        self.puppet.ask("open", json!([page])).map(drop)
+    }
+
+    /// From now on no call finds a way through the network.
+    pub fn loses_the_way(&mut self) -> Result {
+        self.puppet.ask("spoilIce", json!([])).map(drop)
+    }
+
+    /// Presses Tab, or Shift and Tab, until the focus is on the control of this name. Wherever it passes by, it can be seen.
+    pub fn goes_to(&mut self, control: &str) -> Result {
+        self.puppet.ask("goTo", json!([control])).map(drop)
+    }
+
+    /// Goes there and types this, which takes the place of what was there.
+    pub fn fills_in(&mut self, field: &str, text: &str) -> Result {
+        self.goes_to(field)?;
+        self.presses("Control+a")?;
+        self.types(text)
+    }
+
+    /// Types, wherever the focus is.
+    pub fn types(&mut self, text: &str) -> Result {
+        self.puppet.ask("type", json!([text])).map(drop)
+    }
+
+    /// Presses one key, by the name that browsers give it, or two like `Control+a`.
+    pub fn presses(&mut self, key: &str) -> Result {
+        self.puppet.ask("press", json!([key])).map(drop)
+    }
+
+    /// Fills in the password, presses Enter and waits for what is said.
+    pub fn registers(&mut self, password: &str, sentence: &str) -> Result {
+        self.fills_in("password", password)?;
+        self.presses("Enter")?;
+        self.is_told(sentence)
+    }
+
+    /// Types over the number in the field, which has the focus, presses Enter and waits for what is said.
+    pub fn calls(&mut self, number: &str, sentence: &str) -> Result {
+        self.has_the_focus_on("number")?;
+        self.types(number)?;
+        self.presses("Enter")?;
+        self.is_told(sentence)
+    }
+
+    /// Waits for a sentence with these words in the place where the page says what happens.
+    pub fn is_told(&mut self, words: &str) -> Result {
+        self.reads("#sentence", words)
+    }
+
+    /// Waits for these words in the advice below that sentence.
+    pub fn is_advised(&mut self, words: &str) -> Result {
+        self.reads("#look", words)
+    }
+
+    /// Waits until the text of an element has these words.
+    pub fn reads(&mut self, element: &str, words: &str) -> Result {
+        self.puppet.ask("read", json!([element, words, PATIENCE.as_secs()])).map(drop)
+    }
+
+    /// Waits until an attribute of an element has these words.
+    pub fn finds(&mut self, element: &str, attribute: &str, words: &str) -> Result {
+        self.puppet.ask("read", json!([element, words, PATIENCE.as_secs(), attribute])).map(drop)
+    }
+
+    /// Waits until this level meter is between these decibels.
+    pub fn sees_level(&mut self, meter: &str, least: i32, most: i32) -> Result {
+        self.puppet.ask("level", json!([meter, least, most, PATIENCE.as_secs()])).map(drop)
+    }
+
+    /// The focus is there, and can be seen.
+    pub fn has_the_focus_on(&mut self, control: &str) -> Result {
+        let focus = self.puppet.ask("focus", json!([]))?;
+        ensure(focus["name"] == control && focus["shown"] == true, || {
+            format!("the focus is not on {control}, or nobody sees it: {focus}")
+        })
+    }
+
+    /// On both screens everything fits, and is large enough for a finger.
+    pub fn sees_it_all(&mut self, screen: Screen) -> Result {
+        for other in Screen::ALL.into_iter().filter(|other| *other != screen).chain([screen]) {
+            self.puppet.ask("resize", json!([other.width(), other.height()]))?;
+            let misfits = self.puppet.ask("misfits", json!([]))?;
+            ensure(misfits.as_array().is_some_and(Vec::is_empty), || format!("on a {other:?}: {misfits}"))?;
+        }
+        Ok(())
+    }
+
+    /// No exception of the page's was left to the browser.
+    pub fn met_no_error(&self) -> Result {
+        let log = fs::read_to_string(&self.log)?;
+        let error = log.lines().find(|line| line.starts_with("page error"));
+        ensure(error.is_none(), || format!("{}: {error:?}", self.log.display()))
+    }
+
+    /// Takes a picture of the page.
+    pub fn takes_picture(&mut self, name: &str) -> Result {
+        let picture = self.pictures.join(name).with_extension("png");
+        self.puppet.ask("picture", json!([picture]))?;
+        if let Some(wanted) = std::env::var_os(PICTURES) {
+            let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(wanted);
+            let old = wanted.join(picture.file_name().unwrap_or_default());
+            if old.exists() {
+                fs::copy(&picture, old)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether pictures are wanted, and may take their time.
+    pub fn is_asked_for_pictures() -> bool {
+        std::env::var_os(PICTURES).is_some()
+    }
+}
