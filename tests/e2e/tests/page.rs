@@ -77,7 +77,7 @@ fn with_the_originals_of_11_the_page_says_why_there_is_no_call() -> Result {
     }
 }
 
-const PASSWORD: &str = "secret-1001";
+const PASSWORD: &str = "demo-1001";
 
 fn a_day(browser: Browser, screen: Screen, name: &str) -> Result {
     let lab = Lab::start(name, &Site::default())?;
