@@ -1,4 +1,4 @@
-//! Asterisk RTP Stack for Asterisk 11, in place of its res_rtp_asterisk.so: the engine of every call.
+//! Asterisk RTP Stack, in place of the host's res_rtp_asterisk.so: the engine of every call.
 //!
 //! Glue. What RTP, ICE, DTLS-SRTP are is in the crates of those names; here are sockets, threads and
 //! locks. `session.rs` says who may hold what; `engine.rs` is the one thread; `state.rs` is a session,
