@@ -16,6 +16,10 @@ use words::FUNCTIONS as LATER_FUNCTIONS;
 #[cfg(feature = "host-16")]
 const LATER_FUNCTIONS: &[(&std::ffi::CStr, *const ())] = &[];
 
+/// A client that asks for no subprotocol gets the one that its server has, if that has just one: clients of ARI count on
+/// it. Asterisk 11 refuses them.
+pub const ONLY_PROTOCOL_IS_DEFAULT: bool = cfg!(any(feature = "host-16", feature = "host-22"));
+
 /// The names are enough.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 pub fn provide() {}
