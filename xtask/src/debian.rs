@@ -108,8 +108,13 @@ fn unpack(suite: &Suite, root: &Path) -> Result<(), Failure> {
             ));
         }
     }
-    packages::ensure(&[packages::TO_UNPACK])
-        .map_err(|failure| format!("{KEYS} is missing, which Debian's packages are verified with. {failure}"))?;
+    let keyring = packages::ensure(&[packages::TO_UNPACK]);
+    if !Path::new(KEYS).exists() {
+        let why = keyring.err().unwrap_or_default();
+        return Err(format!(
+            "{KEYS} is missing, which Debian's packages are verified with: it is in the package debian-archive-keyring. {why}"
+        ));
+    }
     let mirror = mirror()?;
     let work = root.with_extension(format!("partial-{}", std::process::id()));
     let outcome = fill(suite, &mirror, &work).and_then(|()| put_in_place(suite, &work.join("root"), root));
