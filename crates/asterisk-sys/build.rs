@@ -104,6 +104,8 @@ fn compile_shim(host: &Host) {
         .define("AST_MODULE_SELF_SYM", "__internal_res_webrtc_self")
         .flag("-std=gnu11")
         .flag("-fvisibility=hidden")
+        // Clang carries out a macro of later hosts with blocks; GCC needs no flag and has none.
+        .flag_if_supported("-fblocks")
         .extra_warnings(matches!(host, Host::Eleven))
         .compile("asterisk_sys_shim");
 }

@@ -68,11 +68,23 @@ const COMMON: &[&str] = &[
     "zlib1g",
 ];
 
-/// Debian 11, which has the last Asterisk 16. Its C library is older than any machine's that compiles our modules, and they
-/// would not load beside it: so it runs on the machine's.
+/// Debian 11, which has the last Asterisk 16, with the C library of its time (2.31) and an OpenSSL that is not ours (1.1): what
+/// our modules find on older systems.
 const BULLSEYE: Suite = Suite {
     name: "bullseye",
-    packages: &["libgcrypt20", "libgpg-error0", "libicu67", "liblz4-1", "liblzma5", "libssl1.1", "libxml2"],
+    packages: &[
+        "libc6",
+        "libcrypt1",
+        "libgcc-s1",
+        "libgcrypt20",
+        "libgpg-error0",
+        "libicu67",
+        "liblz4-1",
+        "liblzma5",
+        "libssl1.1",
+        "libstdc++6",
+        "libxml2",
+    ],
 };
 
 /// Where Debian has an Asterisk 22, with the C library that it needs.

@@ -77,3 +77,57 @@ fn bundle_page(home: &Home) -> Result<(), Failure> {
         .env("OUT", home.root().join("data/static-http"))
         .current_dir(&page))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn samples_name_every_key_that_the_modules_read_and_no_other() {
+        for (code, sample) in [
+            ("crates/res_rtp_asterisk/src/config.rs", "rtp.conf"),
+            ("crates/res_http_websocket/src/settings.rs", "websocket.conf"),
+        ] {
+            let (code, sample) = (read(code), read(&format!("contrib/samples/{sample}")));
+            // Keys, and a few words that are values.
+            let read = quoted(code.split("#[cfg(test)]").next().unwrap_or_default(), '"');
+            assert!(read.len() > 8, "{read:?}");
+            let unnamed: Vec<_> = read.difference(&words(&sample)).copied().collect();
+            assert_eq!(unnamed, [""; 0]);
+            let unread: Vec<_> = keys(&sample).filter(|key| !read.contains(key)).collect();
+            assert_eq!(unread, [""; 0]);
+        }
+    }
+
+    #[test]
+    fn the_sample_of_sip_conf_names_all_of_dtls() {
+        let (code, sample) = (read("crates/asterisk/src/rtp/dtls.rs"), read("contrib/samples/sip.conf"));
+        let mut read = quoted(&code, '`');
+        read.retain(|word| word.starts_with("dtls"));
+        assert!(read.len() > 8, "{read:?}");
+        let keys: HashSet<_> = keys(&sample).collect();
+        let unnamed: Vec<_> = read.difference(&keys).copied().collect();
+        assert_eq!(unnamed, [""; 0]);
+    }
+
+    fn read(file: &str) -> String {
+        std::fs::read_to_string(workspace().join(file)).expect("a file of the workspace")
+    }
+
+    /// Words that stand in quotes by themselves.
+    fn quoted(code: &str, quote: char) -> HashSet<&str> {
+        let parts = code.split(quote).skip(1).step_by(2);
+        parts.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase())).collect()
+    }
+
+    fn words(sample: &str) -> HashSet<&str> {
+        sample.split(|letter: char| !letter.is_ascii_alphanumeric()).collect()
+    }
+
+    /// What is set, or would be if its line were no comment.
+    fn keys(sample: &str) -> impl Iterator<Item = &str> {
+        sample.lines().filter_map(|line| line.strip_prefix(';').unwrap_or(line).split_once(" =")).map(|(key, _)| key)
+    }
+}

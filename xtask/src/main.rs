@@ -6,10 +6,12 @@
 mod debian;
 mod demo;
 mod host;
+mod install;
 mod modules;
 mod packages;
 mod run;
 mod test;
+mod zig;
 
 use std::process::ExitCode;
 
@@ -21,7 +23,13 @@ type Failure = String;
 const USAGE: &str = "\
 cargo xtask <command>
 
-  build [--host 11|16|22]           the three modules, into target/asterisk-<host>/, for Asterisk 11 by default
+  build [--host 11|16|22]           the three modules and a program that installs them, into target/asterisk-<host>/, for
+                                    Asterisk 11 by default; they run on every glibc since 2.17
+  install [--prefix DIR | --modules DIR]
+                                    builds them and puts them in the place of the originals: of the Asterisk of this
+                                    machine, or of the one that is installed below DIR or has its modules in DIR
+  uninstall [--prefix DIR | --modules DIR]
+                                    puts the originals back
   demo [--check] [--host 11|16|22]  start an Asterisk with them, and serve a page to call it from: the Asterisk of
                                     ASTERISK_PREFIX, else Debian's, 16 by default; with --check the call is placed in a
                                     headless browser, and the exit code is 0 if it was heard
@@ -41,6 +49,11 @@ fn main() -> ExitCode {
 
 fn obey(arguments: &[&str]) -> Result<(), Failure> {
     let Some((command, options)) = arguments.split_first() else { return Err(USAGE.to_owned()) };
+    match *command {
+        "install" => return install::install(options),
+        "uninstall" => return install::uninstall(options),
+        _ => {}
+    }
     match (*command, Options::parse(options)?) {
         ("build", Options { check: false, host }) => {
             modules::build(host.unwrap_or(Version::Eleven)).map(|modules| println!("{}", modules.display()))

@@ -1,29 +1,41 @@
 //! The three modules, built and laid out as they go into the host's modules directory.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::prefix::Version;
+use installer::MADE_FOR;
 
 use crate::Failure;
 use crate::host;
 use crate::packages;
 use crate::run::{cargo, run, workspace};
+use crate::zig::Zig;
 
 /// The modules, by the names of the originals that they stand in for.
 pub const MODULES: [&str; 3] = ["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
+
+/// The program that puts them into an Asterisk.
+const INSTALLER: &str = "install";
 
 /// Builds the modules for this Asterisk and returns the directory that holds `res_http_websocket.so` and its like.
 pub fn build(version: Version) -> Result<PathBuf, Failure> {
     packages::ensure(&[packages::TO_BUILD])?;
     let mut build = cargo();
     build.args(["build", "--release"]);
-    for module in MODULES {
-        build.args(["--package", module]);
+    for package in MODULES.into_iter().chain(["installer"]) {
+        build.args(["--package", package]);
     }
     choose_host(&mut build, version)?;
+    let zig = Zig::wanted()?;
+    if let Some(zig) = &zig {
+        zig.take_part(&mut build);
+    }
     run(&mut build)?;
-    place(version)
+    let built = target_directory().join(if zig.is_some() { Zig::target() } else { String::new() }).join("release");
+    place(version, &built)
 }
 
 /// Asterisk 11 is what the modules are built for unless told otherwise, from headers that are part of this repository. Later
@@ -39,21 +51,29 @@ fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives what was built its names.
-fn place(version: Version) -> Result<PathBuf, Failure> {
-    let target = target_directory();
-    let directory = target.join(format!("asterisk-{}", version.number()));
-    std::fs::create_dir_all(&directory)
-        .map_err(|error| format!("{} could not be made: {error}", directory.display()))?;
+/// Gives what was built its names, without what only a debugger reads: that goes into `.debug`, where debuggers look for it.
+fn place(version: Version, built: &Path) -> Result<PathBuf, Failure> {
+    let directory = target_directory().join(format!("asterisk-{}", version.number()));
+    let failed = |error: io::Error| format!("{} could not be filled: {error}", directory.display());
+    fs::create_dir_all(directory.join(".debug")).map_err(failed)?;
     for module in MODULES {
-        let built = target.join("release").join(format!("lib{module}.so"));
+        let (built, debug) = (built.join(format!("lib{module}.so")), format!(".debug/{module}.so.debug"));
         // A rename rather than a copy in place: a host that has the old file mapped keeps it whole.
-        let (staged, placed) = (directory.join(format!(".{module}.so")), directory.join(format!("{module}.so")));
-        std::fs::copy(&built, &staged)
-            .and_then(|_| std::fs::rename(&staged, &placed))
-            .map_err(|error| format!("{} could not be put in place: {error}", placed.display()))?;
+        let (staged, placed) = (format!(".{module}.so"), format!("{module}.so"));
+        run(objcopy(&directory).arg("--only-keep-debug").arg(&built).arg(&debug))?;
+        run(objcopy(&directory).args(["--strip-unneeded", "--add-gnu-debuglink", &debug]).arg(&built).arg(&staged))?;
+        fs::rename(directory.join(staged), directory.join(placed)).map_err(failed)?;
     }
+    // For a machine that has no Rust, it goes along.
+    run(objcopy(&directory).arg("--strip-all").arg(built.join(INSTALLER)).arg(INSTALLER))?;
+    fs::write(directory.join(MADE_FOR), version.number()).map_err(failed)?;
     Ok(directory)
+}
+
+fn objcopy(directory: &Path) -> Command {
+    let mut objcopy = Command::new("objcopy");
+    objcopy.current_dir(directory);
+    objcopy
 }
 
 /// Where cargo puts what it builds; it runs in the workspace's root, from which a relative path counts.

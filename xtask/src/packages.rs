@@ -18,6 +18,8 @@ enum Sign {
     File(&'static str),
     /// The name starts like this, in the machine's library directories.
     Library(&'static str),
+    /// Python has it.
+    PythonModule(&'static str),
 }
 
 const fn program(name: &'static str, program: &'static str) -> Package {
@@ -36,6 +38,10 @@ pub const TO_BUILD: &[Package] = &[
 
 /// What Debian's packages are verified with: Debian has it from the start, its like have not.
 pub const TO_UNPACK: &[Package] = &[Package { name: "debian-archive-keyring", shown_by: Sign::File(debian::KEYS) }];
+
+/// What gets zig, which links for old systems.
+pub const TO_LINK: &[Package] =
+    &[program("python3", "python3"), Package { name: "python3-pip", shown_by: Sign::PythonModule("pip") }];
 
 /// What the tests put on the other side of the wire.
 pub const TO_TEST: &[Package] = &[
@@ -77,6 +83,10 @@ impl Package {
             Sign::Program(program) => on_path(program),
             Sign::File(path) => Path::new(path).exists(),
             Sign::Library(prefix) => library_directories().any(|directory| holds(&directory, prefix)),
+            Sign::PythonModule(module) => Command::new("python3")
+                .args(["-c", &format!("import {module}")])
+                .output()
+                .is_ok_and(|it| it.status.success()),
         }
     }
 }

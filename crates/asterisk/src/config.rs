@@ -1,11 +1,11 @@
 //! The host's configuration files. A value that cannot be used is an error that names file, line, key and value, and what
 //! is used instead; nothing else is disturbed by it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::str::FromStr;
 
 use crate::{error, log, module, sys};
@@ -65,6 +65,11 @@ impl Config {
         Entries { next, of: PhantomData, file: self.file.to_str().unwrap_or_default() }
     }
 
+    /// All sections with their names, in the order of the file; a template is none. Wraps `ast_category_browse`.
+    pub fn sections(&self) -> Sections<'_> {
+        Sections { config: self, last: ptr::null() }
+    }
+
     /// The last word of a section on a key, as the file is read by people: later lines win.
     pub fn get(&self, section: &CStr, key: &str) -> Option<Entry<'_>> {
         self.section(section).filter(|entry| entry.name.eq_ignore_ascii_case(key)).last()
@@ -100,6 +105,30 @@ impl Drop for Config {
     fn drop(&mut self) {
         // SAFETY: `load` gave it to us, and every entry borrows from us.
         unsafe { sys::ast_config_destroy(self.raw.as_ptr()) };
+    }
+}
+
+/// The sections of a file.
+#[derive(Debug)]
+pub struct Sections<'a> {
+    config: &'a Config,
+    last: *const c_char,
+}
+
+impl<'a> Iterator for Sections<'a> {
+    type Item = (&'a str, Entries<'a>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // SAFETY: null, or the name that the same configuration answered last. The host tells sections of one name apart by
+        // the address of the name, here and where it looks for the lines.
+        let name: *const c_char = unsafe { sys::ast_category_browse(self.config.raw.as_ptr(), self.last) };
+        if name.is_null() {
+            return None;
+        }
+        self.last = name;
+        // SAFETY: a string of the configuration, which stays as long as that.
+        let (text, section) = unsafe { (log::text(name), CStr::from_ptr(name)) };
+        Some((text.unwrap_or_default(), self.config.section(section)))
     }
 }
 

@@ -4,6 +4,8 @@
 //! its stream by itself, sends and reports through its parent, and is silent on sockets of its own. What comes in, the parent
 //! takes off the socket and unprotects; whose it is says the SSRC that the peer's description names, or else the payload type,
 //! if only one stream has it (§9.2). Frames of a child come out of the parent's `read`, with the number of their stream.
+//! Payload types are looked up there as well, when a source appears that nobody named: what the host keeps of a child may be
+//! asked for by who holds none of our `state`s.
 //!
 //! `session.rs` says in which order the two are locked. Neither keeps the host's instance of the other: whichever goes first
 //! tells the other, and a child without its parent sends nothing until the host has said what its transport is.
@@ -28,7 +30,6 @@ use crate::notes::Note;
 use crate::overdue::Overdue;
 use crate::rtcp::{PICTURE_PACE, Pace};
 use crate::session::Session;
-use crate::sockets::Received;
 use crate::state::State;
 use crate::transport::{self, Protection};
 
@@ -60,54 +61,35 @@ struct Child {
     session: Arc<Session>,
     ssrc: u32,
     marks: Marks,
+    /// The source that its packets were last told by, when it is not the one that was described.
+    learned_ssrc: Option<u32>,
     picture_wanted: bool,
     pictures: Pace,
 }
 
-/// What tells the packets of a stream from those of others, and its frames from others'.
+/// What the host says of a stream: what tells its packets from those of others, and its frames from others'.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// The source that the peer sends, as its description names it or its packets did.
-    pub remote_ssrc: Option<u32>,
+    /// The source that the peer's description names (RFC 5576).
+    pub described_ssrc: Option<u32>,
     /// Which stream of the channel it is.
     pub number: Option<i32>,
-    /// A bit for each that SDP has.
-    payload_types: u128,
 }
 
-impl Marks {
-    /// SDP has this payload type, or has it no more.
-    pub fn set_payload_type(&mut self, payload_type: i32, is_there: bool) {
-        let Some(bit) = u32::try_from(payload_type).ok().and_then(|number| 1_u128.checked_shl(number)) else { return };
-        if is_there {
-            self.payload_types |= bit;
-        } else {
-            self.payload_types &= !bit;
-        }
-    }
-
-    fn has(&self, payload_type: u8) -> bool {
-        1_u128.checked_shl(payload_type.into()).is_some_and(|bit| self.payload_types & bit != 0)
-    }
+/// Whose a packet of media is.
+pub enum Whose {
+    /// The session's that received it.
+    Own,
+    /// That of another, whose transport it is.
+    Child(Arc<Session>),
+    /// Nobody has named its source: the payload type decides.
+    Unknown,
 }
 
-/// Whose a packet is: the position among the children, unless it is the parent's.
-fn position<'a>(
-    parent: &Marks,
-    children: impl Iterator<Item = &'a Marks> + Clone,
-    ssrc: u32,
-    payload_type: u8,
-) -> Option<usize> {
-    let known = |marks: &&Marks| marks.remote_ssrc == Some(ssrc);
-    if let Some(position) = children.clone().position(|marks| known(&marks)) {
-        return Some(position);
+impl Child {
+    fn is_from(&self, ssrc: u32) -> bool {
+        self.marks.described_ssrc == Some(ssrc) || self.learned_ssrc == Some(ssrc)
     }
-    if known(&parent) || parent.has(payload_type) {
-        return None;
-    }
-    let mut with_it = children.enumerate().filter(|(_, marks)| marks.has(payload_type));
-    let first = with_it.next();
-    first.filter(|_| with_it.next().is_none()).map(|(position, _)| position)
 }
 
 impl Bundle {
@@ -133,17 +115,28 @@ impl Bundle {
         self.children.iter_mut().find(|child| child.session.id() == id)
     }
 
-    /// Whose a packet of media is, if it is a child's. A source that nobody named is known from then on.
-    pub fn owner(&mut self, packet: &Packet<'_>, own_ssrc: Option<u32>) -> Option<Arc<Session>> {
+    /// Whose the packets of a source are; `own_ssrc` is the one that our own stream was last seen to come from.
+    pub fn whose(&self, ssrc: u32, own_ssrc: Option<u32>) -> Whose {
         if self.children.is_empty() {
-            return None;
+            return Whose::Own;
         }
-        let own = Marks { remote_ssrc: self.marks.remote_ssrc.or(own_ssrc), ..self.marks };
-        let marks = self.children.iter().map(|child| &child.marks);
-        let position = position(&own, marks, packet.ssrc, packet.payload_type)?;
-        let child = self.children.get_mut(position)?;
-        child.marks.remote_ssrc = Some(packet.ssrc);
-        Some(Arc::clone(&child.session))
+        match self.children.iter().find(|child| child.is_from(ssrc)) {
+            Some(child) => Whose::Child(Arc::clone(&child.session)),
+            None if self.marks.described_ssrc.or(own_ssrc) == Some(ssrc) => Whose::Own,
+            None => Whose::Unknown,
+        }
+    }
+
+    /// The other streams that are carried.
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.children.iter().map(|child| Arc::clone(&child.session)).collect()
+    }
+
+    /// The source is that child's, its payload type says.
+    pub fn learn(&mut self, id: Id, ssrc: u32) {
+        if let Some(child) = self.child(id) {
+            child.learned_ssrc = Some(ssrc);
+        }
     }
 
     /// The peer wants a picture of this source. Whether it is a child's.
@@ -173,20 +166,31 @@ impl Bundle {
 }
 
 impl Session {
-    /// The stream goes over the transport of `parent` from now on, or over its own again.
-    pub fn join(self: &Arc<Self>, parent: Option<&Arc<Self>>) -> Result<(), Failed> {
+    /// The stream goes over the transport of `parent` from now on.
+    pub fn join(self: &Arc<Self>, parent: &Arc<Self>) -> Result<(), Failed> {
         let known = self.with(|state| state.bundle.parent().cloned()).ok_or(Failed)?;
-        match (&known, parent) {
-            (Some(known), Some(parent)) if Arc::ptr_eq(known, parent) => {
-                // Said with each description; one that ends a hold names no address for a child.
-                return self.with(|state| state.stopped = false).ok_or(Failed);
-            }
-            (Some(known), _) => self.leave(known),
-            (None, _) => {}
+        if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, parent)) {
+            // Said with each description; one that ends a hold names no address for a child.
+            return self.with(|state| state.stopped = false).ok_or(Failed);
         }
-        match parent {
-            Some(parent) => self.begin_to_share(parent),
-            None => self.with(State::take_up_transport).ok_or(Failed),
+        self.leave_parent();
+        self.begin_to_share(parent)
+    }
+
+    /// The stream goes over its own transport from now on.
+    pub fn go_alone(&self) {
+        self.leave_parent();
+        self.with(State::take_up_transport);
+    }
+
+    fn leave_parent(&self) {
+        let parent = self.with(|state| {
+            let parent = state.bundle.parent().cloned()?;
+            state.bundle.transport = Transport::Gone;
+            Some(parent)
+        });
+        if let Some(parent) = parent.flatten() {
+            self.leave(&parent);
         }
     }
 
@@ -197,8 +201,7 @@ impl Session {
             let marks = state.bundle.marks;
             state.through_parent(|parent| {
                 if let Some(child) = parent.bundle.child(self.id()) {
-                    let remote_ssrc = marks.remote_ssrc.or(child.marks.remote_ssrc);
-                    child.marks = Marks { remote_ssrc, ..marks };
+                    child.marks = marks;
                 }
             });
         });
@@ -247,7 +250,14 @@ impl Session {
 
     fn begin_to_share(self: &Arc<Self>, parent: &Arc<Self>) -> Result<(), Failed> {
         let (ssrc, marks) = self.with(|state| (state.outgoing.ssrc(), state.bundle.marks)).ok_or(Failed)?;
-        let child = Child { session: Arc::clone(self), ssrc, marks, picture_wanted: false, pictures: Pace::default() };
+        let child = Child {
+            session: Arc::clone(self),
+            ssrc,
+            marks,
+            learned_ssrc: None,
+            picture_wanted: false,
+            pictures: Pace::default(),
+        };
         let mut notes = Vec::new();
         let cname = parent.carry(&mut notes, |state| state.take_in(child)).unwrap_or(Err(Failed));
         self.tell(notes);
@@ -313,10 +323,10 @@ impl State {
     }
 
     /// Without ICE and SRTP nothing but its address says that a packet is the peer's.
-    pub fn judge_child_source(&self, received: &Received) -> Result<(), Refused> {
+    pub fn judge_child_source(&self, from: SocketAddr) -> Result<(), Refused> {
         let ice = self.ice.as_ref().is_some_and(|ice| ice.is_active());
         match self.strict.source() {
-            Some(source) if !ice && source != received.from => Err(Refused::Source),
+            Some(source) if !ice && source != from => Err(Refused::Source),
             _ => Ok(()),
         }
     }
@@ -381,42 +391,5 @@ impl State {
         }
         self.bundle.transport = Transport::Own;
         self.ice = self.settings.ice.then(|| IceSide::new(&self.sockets));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn marks(remote_ssrc: Option<u32>, payload_types: &[i32]) -> Marks {
-        let mut marks = Marks { remote_ssrc, ..Marks::default() };
-        payload_types.iter().for_each(|payload_type| marks.set_payload_type(*payload_type, true));
-        marks
-    }
-
-    #[test]
-    fn rfc9143_section_9_2_the_named_source_comes_first_then_the_payload_type_of_one_stream() {
-        let audio = marks(Some(1), &[0, 101]);
-        let children = [marks(Some(2), &[96]), marks(Some(3), &[96, 97])];
-        let whose = |ssrc, payload_type| position(&audio, children.iter(), ssrc, payload_type);
-        assert_eq!(whose(1, 0), None);
-        assert_eq!(whose(2, 96), Some(0));
-        assert_eq!(whose(3, 96), Some(1));
-        assert_eq!(whose(9, 97), Some(1), "nobody else has it");
-        assert_eq!(whose(9, 96), None, "either child might be meant");
-        assert_eq!(whose(9, 0), None);
-        assert_eq!(whose(1, 97), None, "the source says more than the payload type");
-    }
-
-    #[test]
-    fn a_payload_type_that_sdp_takes_back_is_nobodys() {
-        let mut video = marks(None, &[96]);
-        let audio = marks(None, &[0]);
-        assert_eq!(position(&audio, [video].iter(), 5, 96), Some(0));
-        video.set_payload_type(96, false);
-        video.set_payload_type(-1, true);
-        video.set_payload_type(128, true);
-        assert_eq!(video, marks(None, &[]));
-        assert_eq!(position(&audio, [video].iter(), 5, 96), None);
     }
 }

@@ -256,6 +256,17 @@ mod tests {
     }
 
     #[test]
+    fn comments_of_the_sample_are_the_defaults() {
+        let sample = include_str!("../../../contrib/samples/rtp.conf").lines();
+        let commented = sample.filter_map(|line| line.strip_prefix(';')?.split(" ;").next()?.split_once(" = "));
+        let written: Vec<_> = commented.collect();
+        let (settings, problems) = read(&written);
+        assert_eq!(settings, Settings { origin: settings.origin, ..Settings::default() });
+        assert_eq!(problems, [""; 0]);
+        assert!(written.len() > 6, "{written:?}");
+    }
+
+    #[test]
     fn ports_that_are_no_range_are_the_default_range() {
         for written in [[("rtpstart", "20000"), ("rtpend", "10000")], [("rtpstart", "7000"), ("rtpend", "7000")]] {
             let (settings, problems) = read(&written);

@@ -28,9 +28,13 @@ impl Configuration {
     }
 }
 
-/// All configurations that calls have begun with, the latest last.
-#[derive(Default)]
-pub struct Contexts(Mutex<Vec<Entry>>);
+/// All configurations that calls have begun with.
+pub struct Contexts {
+    /// The latest last.
+    entries: Mutex<Vec<Entry>>,
+    /// For configurations that name no certificate, or why there is none.
+    own: Result<Certificate, String>,
+}
 
 struct Entry {
     of: DtlsConfig,
@@ -45,15 +49,27 @@ type Stamp = Option<(i64, i64, u64, u64)>;
 const MOST: usize = 64;
 
 impl Contexts {
+    /// With a certificate of our own, made now: nobody is waiting. It is another one each time the module is loaded, and
+    /// browsers ask for no more: what they compare is the fingerprint in the description (RFC 8827 §6.5).
+    pub fn new() -> Self {
+        let own = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
+        Self { entries: Mutex::default(), own }
+    }
+
+    /// Why there is no certificate of our own, for the log.
+    pub fn problem(&self) -> Option<&str> {
+        self.own.as_ref().err().map(String::as_str)
+    }
+
     /// The configuration, made now unless it is there. An error names what is wrong, and is for the
     /// log.
     pub fn get(&self, wanted: &DtlsConfig) -> Result<Arc<Configuration>, String> {
         let stamps = stamps(wanted);
-        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
             return Ok(Arc::clone(&entry.configuration));
         }
-        let configuration = Arc::new(make(wanted)?);
+        let configuration = Arc::new(self.make(wanted)?);
         entries.retain(|entry| entry.of != *wanted);
         if entries.len() == MOST {
             entries.remove(0);
@@ -61,32 +77,32 @@ impl Contexts {
         entries.push(Entry { of: wanted.clone(), stamps, configuration: Arc::clone(&configuration) });
         Ok(configuration)
     }
-}
 
-fn make(wanted: &DtlsConfig) -> Result<Configuration, String> {
-    let certificate = match (&wanted.certificate, &wanted.private_key) {
-        (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new)),
-        // A host may leave out a certificate that it cannot find, and keep the key.
-        (None, Some(key)) => {
-            return Err(format!("{key} is the key of a certificate that is not configured or not there"));
-        }
-        (None, None) => Certificate::self_signed(),
-    };
-    let certificate = certificate.map_err(|error| error.to_string())?;
-    let (sha1, sha256) = (
-        certificate.fingerprint(HashFunction::Sha1).to_owned(),
-        certificate.fingerprint(HashFunction::Sha256).to_owned(),
-    );
-    let config = ContextConfig {
-        certificate,
-        verify: Verify { fingerprint: wanted.verify_fingerprint, certificate: wanted.verify_certificate },
-        cipher_list: wanted.cipher.clone(),
-        ca_file: wanted.ca_file.as_ref().map(Into::into),
-        ca_path: wanted.ca_path.as_ref().map(Into::into),
-        srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
-    };
-    let context = Context::new(config).map_err(|error| error.to_string())?;
-    Ok(Configuration { context, verify_fingerprint: wanted.verify_fingerprint, sha1, sha256 })
+    fn make(&self, wanted: &DtlsConfig) -> Result<Configuration, String> {
+        let certificate = match (&wanted.certificate, &wanted.private_key) {
+            (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
+                .map_err(|error| error.to_string())?,
+            // A host may leave out a certificate that it cannot find, and keep the key.
+            (None, Some(key)) => {
+                return Err(format!("{key} is the key of a certificate that is not configured or not there"));
+            }
+            (None, None) => self.own.clone()?,
+        };
+        let (sha1, sha256) = (
+            certificate.fingerprint(HashFunction::Sha1).to_owned(),
+            certificate.fingerprint(HashFunction::Sha256).to_owned(),
+        );
+        let config = ContextConfig {
+            certificate,
+            verify: Verify { fingerprint: wanted.verify_fingerprint, certificate: wanted.verify_certificate },
+            cipher_list: wanted.cipher.clone(),
+            ca_file: wanted.ca_file.as_ref().map(Into::into),
+            ca_path: wanted.ca_path.as_ref().map(Into::into),
+            srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
+        };
+        let context = Context::new(config).map_err(|error| error.to_string())?;
+        Ok(Configuration { context, verify_fingerprint: wanted.verify_fingerprint, sha1, sha256 })
+    }
 }
 
 fn stamps(wanted: &DtlsConfig) -> Vec<Stamp> {
@@ -97,4 +113,43 @@ fn stamps(wanted: &DtlsConfig) -> Vec<Stamp> {
             Some((told.mtime(), told.mtime_nsec(), told.ino(), told.size()))
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use asterisk::rtp::Setup;
+
+    use super::*;
+
+    fn wanted(certificate: Option<&str>, suite: u32) -> DtlsConfig {
+        DtlsConfig {
+            enabled: true,
+            verify_fingerprint: true,
+            verify_certificate: false,
+            rekey_seconds: 0,
+            setup: Setup::ActPass,
+            suite,
+            hash: Hash::Sha256,
+            certificate: certificate.map(str::to_owned),
+            private_key: None,
+            cipher: None,
+            ca_file: None,
+            ca_path: None,
+        }
+    }
+
+    #[test]
+    fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
+        let contexts = Contexts::new();
+        let fingerprint = contexts.get(&wanted(None, 1)).unwrap().fingerprint(Hash::Sha256);
+        assert_eq!(fingerprint.len(), 32 * 3 - 1);
+        assert_eq!(contexts.get(&wanted(None, 2)).unwrap().fingerprint(Hash::Sha256), fingerprint);
+        assert_ne!(Contexts::new().get(&wanted(None, 1)).unwrap().fingerprint(Hash::Sha256), fingerprint);
+    }
+
+    #[test]
+    fn a_certificate_file_that_is_named_is_never_stood_in_for() {
+        let error = Contexts::new().get(&wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
+        assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
+    }
 }

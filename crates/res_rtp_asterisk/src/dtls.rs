@@ -214,7 +214,7 @@ mod tests {
             ca_file: None,
             ca_path: None,
         };
-        Dtls::new(Contexts::default().get(&config).unwrap(), setup)
+        Dtls::new(Contexts::new().get(&config).unwrap(), setup)
     }
 
     #[test]

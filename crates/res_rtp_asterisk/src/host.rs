@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, RTCP_ON_ONE_PORT, Statistics, rtp_code};
-use asterisk::{Failed, Format, FrameRef, HostFrame};
+use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
 use rtp::telephone_event::Key;
 
@@ -128,10 +128,6 @@ impl Engine for Session {
         }
     }
 
-    fn payload_set(&self, _instance: Instance<'_>, payload: i32, format: Option<&Format>, rtp_code: i32) {
-        self.set_marks(|marks| marks.set_payload_type(payload, format.is_some() || rtp_code != 0));
-    }
-
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
         self.with(|state| {
             // What we told the host ourselves, or what it knows from us, is no news.
@@ -196,9 +192,13 @@ impl Engine for Session {
     }
 
     fn bundle(self: &Arc<Self>, instance: Instance<'_>, parent: Option<&Arc<Self>>) -> Result<(), Failed> {
+        let Some(parent) = parent else {
+            self.go_alone();
+            return Ok(());
+        };
         self.join(parent)?;
         let address = self.with(|state| {
-            let address = state.media_route().map(|(to, _)| to).filter(|_| parent.is_some());
+            let address = state.media_route().map(|(to, _)| to);
             state.told_remote = address.or(state.told_remote);
             address
         });
@@ -209,7 +209,7 @@ impl Engine for Session {
     }
 
     fn set_remote_ssrc(&self, _instance: Instance<'_>, ssrc: u32) {
-        self.set_marks(|marks| marks.remote_ssrc = Some(ssrc));
+        self.set_marks(|marks| marks.described_ssrc = Some(ssrc));
     }
 
     fn set_stream_number(&self, _instance: Instance<'_>, number: i32) {

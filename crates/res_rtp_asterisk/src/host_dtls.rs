@@ -17,10 +17,8 @@ impl host::Dtls for Session {
         if !configuration.enabled || host::Dtls::active(self, instance) {
             return Ok(());
         }
-        // The handshake is its parent's.
-        if self.with(|state| state.bundle.has_own_transport()) == Some(false) {
-            return Ok(());
-        }
+        // Only what carries packets by itself gets one: the stream that did so for this one goes.
+        self.go_alone();
         if !host::srtp_registered() {
             asterisk::error!("DTLS needs SRTP, and no SRTP module is loaded: load res_srtp.so");
             return Err(Failed);

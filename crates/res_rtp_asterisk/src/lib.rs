@@ -3,9 +3,11 @@
 //! Glue. What RTP, ICE, DTLS-SRTP are is in the crates of those names; here are sockets, threads and
 //! locks. `session.rs` says who may hold what; `engine.rs` is the one thread; `state.rs` is a session,
 //! `transport.rs` and `receive.rs` what happens to a datagram, `read.rs` and `write.rs` the way to and
-//! from the host's frames, `bundle.rs` several sessions over one transport; `host.rs`, `host_ice.rs` and `host_dtls.rs` are what the host calls.
+//! from the host's frames, `bundle.rs` several sessions over one transport; `host.rs`, `host_ice.rs` and `host_dtls.rs` are
+//! what the host calls.
 
 mod bundle;
+mod certificates;
 mod cli;
 mod config;
 mod contexts;
@@ -107,6 +109,7 @@ impl Module for RtpModule {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             globals.set_settings(settings);
         }
+        certificates::look_at();
         Ok(())
     }
 
@@ -129,7 +132,11 @@ fn load() -> Result<(), Failed> {
         Failed
     })?;
     let (first, last) = settings.ports;
-    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts: Contexts::default(), engine });
+    let contexts = Contexts::new();
+    if let Some(problem) = contexts.problem() {
+        asterisk::error!("DTLS: {problem}");
+    }
+    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts, engine });
     *lock(&GLOBALS) = Some(Arc::clone(&globals));
     let registered = asterisk::rtp::register::<Session>()
         .and_then(|registration| Ok((registration, asterisk::cli::register(&cli::COMMANDS)?)));
@@ -138,6 +145,7 @@ fn load() -> Result<(), Failed> {
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
+    certificates::look_at();
     asterisk::verbose!(2, "RTP: calls take ports from {first} to {last}");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! Media that was received becomes frames. All of this belongs to the channel's thread that reads.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use asterisk::format::{Codec, Kind};
@@ -12,6 +14,7 @@ use rtp::telephone_event::{Event, Receiver, Reporting, Signal, Signals, cisco};
 use rtp::timestamp::{DeliveryClock, duration};
 use rtp::{Packet, SequenceNumber};
 
+use crate::bundle::Whose;
 use crate::counters::Refused;
 use crate::receive::Taken;
 use crate::session::Session;
@@ -120,12 +123,20 @@ impl Reading {
             let taken = state.receive(now, component, buffer);
             (taken, state.take_picture_request())
         })?;
-        let frame = taken.and_then(|Taken { len, child }| match child {
-            None => {
-                let arrived = arrived(self.slots.media.payload_buffer().get(..len)?)?;
-                Some(self.stream.frames(&mut self.slots, Owner { session, instance, called }, now, arrived))
+        let owner = Owner { session, instance, called };
+        let frame = taken.and_then(|Taken { len, from, whose }| {
+            let child = match whose {
+                Whose::Own => None,
+                Whose::Child(child) => Some(child),
+                Whose::Unknown => self.settle(owner, now, from, len)?,
+            };
+            match child {
+                None => {
+                    let arrived = arrived(self.slots.media.payload_buffer().get(..len)?)?;
+                    Some(self.stream.frames(&mut self.slots, owner, now, arrived))
+                }
+                Some(child) => self.frames_of_child(&child, called, now, len),
             }
-            Some(child) => self.frames_of_child(&child, called, now, len),
         });
         let wanted = picture_wanted.map(|number| {
             let wish = self.slots.wish.control(sys::AST_CONTROL_VIDUPDATE as i32);
@@ -135,6 +146,29 @@ impl Reading {
             (Some(wanted), Some(frame)) => wanted.followed_by(frame),
             (wanted, frame) => wanted.or(frame).unwrap_or_else(HostFrame::null),
         })
+    }
+
+    /// Finds the child whose packet it is: that whose description alone has its payload type (RFC 9143 §9.2). Inner `None`
+    /// when it is our own; outer `None` when it is of no use.
+    fn settle(
+        &mut self,
+        Owner { session, instance, .. }: Owner<'_>,
+        now: Instant,
+        from: SocketAddr,
+        len: usize,
+    ) -> Option<Option<Arc<Session>>> {
+        let packet = Packet::parse(self.slots.media.payload_buffer().get(..len)?).ok()?;
+        let children = session.with(|state| state.bundle.sessions())?;
+        let has_it =
+            |child: &Arc<Session>| child.lend(|_, child| child.is_described(packet.payload_type)) == Some(true);
+        let mut with_it = children.into_iter().filter(has_it);
+        match (with_it.next(), with_it.next()) {
+            (Some(child), None) if !instance.is_described(packet.payload_type) => {
+                session.with(|state| state.bundle.learn(child.id(), packet.ssrc))?;
+                Some(Some(child))
+            }
+            _ => session.with(|state| state.take_as_own(now, from, &packet))?.then_some(None),
+        }
     }
 
     /// Of a packet that the session whose thread this is has received for another.

@@ -1,6 +1,6 @@
 //! One datagram in: told apart (RFC 7983), authenticated, counted. What is left of it is media.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use asterisk::rtp::Which;
@@ -8,9 +8,9 @@ use ice::Component;
 use rtp::Packet;
 use rtp::demux::{Class, classify};
 
+use crate::bundle::Whose;
 use crate::counters::Refused;
 use crate::debug;
-use crate::session::Session;
 use crate::sockets::Received;
 use crate::state::State;
 use crate::transport::Protection;
@@ -19,8 +19,10 @@ use crate::transport::Protection;
 pub struct Taken {
     /// Its length.
     pub len: usize,
-    /// Whose it is, if it came over our transport for another session.
-    pub child: Option<Arc<Session>>,
+    /// Who sent it.
+    pub from: SocketAddr,
+    /// Whose it is. Our own has been judged by its source and counted, others have not.
+    pub whose: Whose,
 }
 
 impl State {
@@ -29,10 +31,9 @@ impl State {
     pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
         self.handle_visit(now);
         if component == Component::Rtp
-            && let Some((len, _)) = self.take_kept(buffer)
+            && let Some(taken) = self.take_kept(buffer)
         {
-            let packet = Packet::parse(buffer.get(..len)?).ok()?;
-            return Some(Taken { len, child: self.bundle.owner(&packet, self.receiver.ssrc()) });
+            return Some(taken);
         }
         let received = self.socket(component).receive(buffer)?;
         self.handle_datagram(now, component, received, buffer.get_mut(..received.len)?)
@@ -90,29 +91,37 @@ impl State {
         }
         let len = self.unprotect_media(component, received, datagram)?;
         let packet = Packet::parse(datagram.get(..len).unwrap_or_default()).map_err(|_| Refused::Malformed)?;
-        if let Some(child) = self.bundle.owner(&packet, self.receiver.ssrc()) {
-            self.judge_child_source(received)?;
-            if debug::RTP.wants(received.from) {
-                self.notes.push(debug::received(received.from, &packet));
-            }
-            return Ok(Taken { len, child: Some(child) });
+        let whose = self.bundle.whose(packet.ssrc, self.receiver.ssrc());
+        match whose {
+            Whose::Own => self.judge_own(now, received.from, &packet)?,
+            Whose::Child(_) | Whose::Unknown => self.judge_child_source(received.from)?,
         }
-        self.judge_source(now, received, packet.sequence_number)?;
+        if debug::RTP.wants(received.from) {
+            self.notes.push(debug::received(received.from, &packet));
+        }
+        Ok(Taken { len, from: received.from, whose })
+    }
+
+    /// A packet whose source nobody had named has turned out to be our own. Whether it is of use.
+    pub fn take_as_own(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> bool {
+        let verdict = self.judge_own(now, from, packet);
+        verdict.map_err(|reason| self.refuse(reason)).is_ok()
+    }
+
+    fn judge_own(&mut self, now: Instant, from: SocketAddr, packet: &Packet<'_>) -> Result<(), Refused> {
+        self.judge_source(now, from, packet.sequence_number)?;
         // A second stream on the port that nobody negotiated (repair packets, somebody else's noise) is
         // not a change of source. The reading thread knows; here it may not be asked.
         let is_stray = !self.clock_rates.knows(packet.payload_type)
             && self.receiver.ssrc().is_some_and(|known| known != packet.ssrc);
         if !is_stray {
             let clock_rate = self.clock_rates.of(packet.payload_type);
-            if !self.receiver.update(now, &packet, clock_rate).is_usable() {
+            if !self.receiver.update(now, packet, clock_rate).is_usable() {
                 return Err(Refused::Sequence);
             }
         }
-        if debug::RTP.wants(received.from) {
-            self.notes.push(debug::received(received.from, &packet));
-        }
         self.start_reports(now);
-        Ok(Taken { len, child: None })
+        Ok(())
     }
 
     fn unprotect_media(
@@ -148,15 +157,15 @@ impl State {
     }
 
     /// Without ICE, strict RTP says whom we listen to, and symmetric RTP whom we send to.
-    fn judge_source(&mut self, now: Instant, received: &Received, sequence_number: u16) -> Result<(), Refused> {
+    fn judge_source(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> Result<(), Refused> {
         if self.ice.as_ref().is_some_and(|ice| ice.is_active()) {
             return Ok(());
         }
-        if !self.strict.handle_packet(now, received.from, sequence_number).is_accepted() {
+        if !self.strict.handle_packet(now, from, sequence_number).is_accepted() {
             return Err(Refused::Source);
         }
-        if self.symmetric.handle_rtp(received.from) {
-            self.learned_remote = Some(received.from);
+        if self.symmetric.handle_rtp(from) {
+            self.learned_remote = Some(from);
         }
         Ok(())
     }

@@ -370,7 +370,7 @@ impl State {
     /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 §4.3.1).
     pub fn ask_for_picture(&mut self, now: Instant) {
         let Some((component, route)) = self.rtcp_route() else { return };
-        let Some(media_ssrc) = self.receiver.ssrc().or(self.bundle.marks.remote_ssrc) else { return };
+        let Some(media_ssrc) = self.receiver.ssrc().or(self.bundle.marks.described_ssrc) else { return };
         if self.protection() == Protection::Due || !self.rtcp.requests.allows(now, PICTURE_PACE) {
             return;
         }

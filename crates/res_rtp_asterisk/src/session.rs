@@ -16,10 +16,11 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use asterisk::rtp::{Door, Instance, InstancePtr};
+use asterisk::rtp::{Door, Inside, Instance, InstancePtr, Shut};
 use ice::Component;
 
 use crate::engine::{Id, Shared};
@@ -36,6 +37,8 @@ pub struct Session {
     sockets: [RawFd; 2],
     instance: InstancePtr,
     door: Door,
+    /// The engine thread's: a socket had something while the door was shut.
+    put_off: AtomicBool,
     state: Mutex<State>,
     reading: Mutex<Reading>,
     writing: Mutex<Writing>,
@@ -51,6 +54,7 @@ impl Session {
             sockets,
             instance: instance.pointer(),
             door: Door::to(instance),
+            put_off: AtomicBool::new(false),
             state: Mutex::new(state),
             reading: Mutex::new(Reading::new()),
             writing: Mutex::new(Writing::new()),
@@ -130,7 +134,12 @@ impl Session {
 
     /// The engine thread: a socket has something.
     pub fn handle_readable(&self, now: Instant, component: Component) {
-        let Some(_inside) = self.door.enter() else { return };
+        let Some(_inside) = self.enter(now) else {
+            // What makes it readable stays; it is looked at again with the deadline.
+            self.engine.watch(self.id, self.sockets, false);
+            self.put_off.store(true, Ordering::Relaxed);
+            return;
+        };
         let whole = self.with(|state| {
             let change = state.watch.handle_readable(now);
             self.apply(change, state, now, Some(component));
@@ -143,13 +152,28 @@ impl Session {
 
     /// The engine thread: a deadline has come.
     pub fn handle_timeout(&self, now: Instant) {
-        let Some(_inside) = self.door.enter() else { return };
+        let Some(_inside) = self.enter(now) else { return };
         self.with(|state| {
+            if self.put_off.swap(false, Ordering::Relaxed) && state.watch.is_watched() {
+                self.engine.watch(self.id, self.sockets, true);
+            }
             state.handle_timeout(now);
             let sockets = self.sockets;
             let change = state.watch.handle_timeout(now, || anything_waits(sockets));
             self.apply(change, state, now, None);
         });
+    }
+
+    /// `None` when there is nothing to be done, or not now.
+    fn enter(&self, now: Instant) -> Option<Inside<'_>> {
+        self.door
+            .enter()
+            .inspect_err(|shut| {
+                if *shut == Shut::Busy {
+                    self.engine.schedule(self.id, now + HOST_IS_INSIDE);
+                }
+            })
+            .ok()
     }
 
     /// ICE or DTLS begins.
@@ -221,6 +245,9 @@ fn tell(instance: InstancePtr, notes: Vec<Note>) {
         unsafe { note.tell(instance) };
     }
 }
+
+/// A thread of the host is at a session for the length of a packet, as a rule: when the engine thread comes back.
+const HOST_IS_INSIDE: Duration = Duration::from_millis(1);
 
 /// Whether one of the sockets has something to read.
 fn anything_waits(sockets: [RawFd; 2]) -> bool {

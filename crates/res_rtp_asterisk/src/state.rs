@@ -7,11 +7,12 @@ use std::time::Instant;
 
 use asterisk::rtp::{DtmfMode, Hash, Instance, InstancePtr};
 use ice::Component;
+use rtp::Packet;
 use rtp::demux::{Class, classify};
 use rtp::reception::Receiver;
 use rtp::source::{StrictRtp, SymmetricRtp};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, Whose};
 use crate::config::Settings;
 use crate::counters::{Counters, Refused};
 use crate::dtls::Dtls;
@@ -20,6 +21,7 @@ use crate::notes::Note;
 use crate::outgoing::Outgoing;
 use crate::overdue::Overdue;
 use crate::pollable::Pollable;
+use crate::receive::Taken;
 use crate::ring::Ring;
 use crate::rtcp::Rtcp;
 use crate::sockets::Pair;
@@ -61,6 +63,8 @@ pub struct State {
     pub rtcp: Rtcp,
     /// Packets for a channel that does not read.
     pub ring: Ring,
+    /// And of others, whose transport this is: a picture would push the sound out.
+    pub ring_of_others: Ring,
     /// Who receives.
     pub watch: Watch,
     /// Whose transport it is.
@@ -119,6 +123,7 @@ impl State {
             receiver: Receiver::new(0),
             clock_rates: ClockRates::default(),
             ring: Ring::default(),
+            ring_of_others: Ring::default(),
             watch: Watch::Off,
             bundle: Bundle::default(),
             counters: Counters::default(),
@@ -154,7 +159,7 @@ impl State {
         let watched = self.ice.is_some() || self.dtls.is_some();
         if !std::mem::replace(&mut self.handed_out, true) && watched {
             self.pollable = Pollable::over(socket).ok();
-            self.signal_waiting(!self.ring.is_empty());
+            self.signal_waiting(self.has_kept());
         }
         self.pollable.as_ref().map_or(socket, Pollable::fd)
     }
@@ -172,7 +177,7 @@ impl State {
                 continue;
             }
             if let Some(taken) = self.handle_datagram(now, component, received, datagram) {
-                self.keep(&scratch[..taken.len], received.from);
+                self.keep(&scratch[..taken.len], &taken);
             }
         }
         self.scratch = scratch;
@@ -183,21 +188,33 @@ impl State {
         self.scratch = Vec::new();
     }
 
-    /// The oldest packet that was kept for the channel.
-    pub fn take_kept(&mut self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        if self.ring.is_empty() {
+    /// The oldest packet that was kept for the channel; our own come first.
+    pub fn take_kept(&mut self, buffer: &mut [u8]) -> Option<Taken> {
+        if !self.has_kept() {
             return None;
         }
-        let kept = self.ring.take(buffer);
-        if self.ring.is_empty() {
+        let own = self.ring.take(buffer).map(|(len, from)| Taken { len, from, whose: Whose::Own });
+        let taken = own.or_else(|| self.take_kept_for_others(buffer));
+        if !self.has_kept() {
             self.signal_waiting(false);
         }
-        kept
+        taken
+    }
+
+    fn take_kept_for_others(&mut self, buffer: &mut [u8]) -> Option<Taken> {
+        let (len, from) = self.ring_of_others.take(buffer)?;
+        let packet = Packet::parse(buffer.get(..len)?).ok()?;
+        let whose = match self.bundle.whose(packet.ssrc, self.receiver.ssrc()) {
+            // That is news, so it was not counted when it came.
+            Whose::Own => Whose::Unknown,
+            whose => whose,
+        };
+        Some(Taken { len, from, whose })
     }
 
     /// Nobody will come for what was kept.
     pub fn forget_kept(&mut self) {
-        self.ring = Ring::default();
+        (self.ring, self.ring_of_others) = (Ring::default(), Ring::default());
         self.signal_waiting(false);
     }
 
@@ -287,16 +304,24 @@ impl State {
         self.counters.add(reason);
     }
 
-    fn keep(&mut self, packet: &[u8], from: SocketAddr) {
+    fn keep(&mut self, packet: &[u8], taken: &Taken) {
         // Nobody would be woken for it: it would come out late, behind what is on the socket by then.
         let unseen = self.handed_out && self.pollable.is_none();
-        let was_empty = self.ring.is_empty();
-        if unseen || self.ring.keep(packet, from) {
+        let had_kept = self.has_kept();
+        let ring = match taken.whose {
+            Whose::Own => &mut self.ring,
+            Whose::Child(_) | Whose::Unknown => &mut self.ring_of_others,
+        };
+        if unseen || ring.keep(packet, taken.from) {
             self.refuse(Refused::RingFull);
         }
-        if was_empty && !self.ring.is_empty() {
+        if !had_kept && self.has_kept() {
             self.signal_waiting(true);
         }
+    }
+
+    fn has_kept(&self) -> bool {
+        !self.ring.is_empty() || !self.ring_of_others.is_empty()
     }
 
     fn signal_waiting(&self, waiting: bool) {

@@ -44,7 +44,7 @@ pub fn statistics(state: &State) -> Statistics {
         stdevrtt: remote.round_trip.standard_deviation(),
         local_ssrc: state.outgoing.ssrc(),
         // By which the host sees whether another description names another source.
-        remote_ssrc: state.bundle.marks.remote_ssrc.or(receiver.ssrc()).unwrap_or(0),
+        remote_ssrc: state.bundle.marks.described_ssrc.or(receiver.ssrc()).unwrap_or(0),
     }
 }
 

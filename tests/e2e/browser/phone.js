@@ -20,6 +20,7 @@ class Phone {
   #events = [];
   #waiting = [];
   #source = { kind: 'microphone' };
+  #unnamed = false;
 
   /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
   async register({ server, uri, password, source }) {
@@ -40,9 +41,13 @@ class Phone {
     return this.until(['disconnected'], 10);
   }
 
-  /** Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send. */
-  async dial(number, { pc = {}, colours } = {}) {
+  /**
+   * Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send,
+   * `unnamed` takes the sources out of what the other side is told (RFC 5576).
+   */
+  async dial(number, { pc = {}, colours, unnamed = false } = {}) {
     this.#forget();
+    this.#unnamed = unnamed;
     const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
     this.#agent.call(target, { ...(await this.#media(colours)), pcConfig: pc });
   }
@@ -128,7 +133,11 @@ class Phone {
     for (const kind of ['createofferfailed', 'createanswerfailed', 'setlocaldescriptionfailed', 'setremotedescriptionfailed']) {
       session.on(`peerconnection:${kind}`, (error) => this.#note(kind, String(error)));
     }
-    session.on('sdp', ({ originator, type, sdp }) => console.log(`SDP ${originator} ${type}\n${sdp}`));
+    session.on('sdp', (description) => {
+      const { originator, type } = description;
+      if (originator === 'local' && this.#unnamed) description.sdp = description.sdp.replace(/^a=ssrc.*\r\n/gm, '');
+      console.log(`SDP ${originator} ${type}\n${description.sdp}`);
+    });
     if (originator === 'remote') this.#note('ringing', session.remote_identity.uri.user);
   }
 

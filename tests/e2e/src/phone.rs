@@ -49,6 +49,8 @@ pub enum Transport {
     Plain,
     /// `wss://`, with a certificate that nobody signed.
     Tls,
+    /// `wss://` to what the test has put in front of Asterisk.
+    Proxied,
 }
 
 /// What a browser tells of its own addresses.
@@ -158,10 +160,11 @@ impl Phone {
         let server = match transport {
             Transport::Plain => format!("ws://localhost:{}/ws", lab.ports().ws),
             Transport::Tls => format!("wss://localhost:{}/ws", lab.ports().wss),
+            Transport::Proxied => format!("wss://localhost:{}/ws", lab.ports().proxy),
         };
         let account = &self.account;
         let arguments = json!({
-            "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("secret-{account}"),
+            "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("demo-{account}"),
             "source": self.source,
         });
         let event = self.ask("register", json!([arguments]))?;
@@ -182,6 +185,12 @@ impl Phone {
     /// Calls with sound and a picture and waits until media flows.
     pub fn call_with_picture(&mut self, number: &str, colours: Colours) -> Result {
         self.dial_with_picture(number, colours)?;
+        self.connected(Duration::from_secs(15))
+    }
+
+    /// The same, and what the other side is told names none of the sources.
+    pub fn call_with_picture_of_unnamed_sources(&mut self, number: &str, colours: Colours) -> Result {
+        self.ask("dial", json!([number, { "colours": colours, "unnamed": true }]))?;
         self.connected(Duration::from_secs(15))
     }
 

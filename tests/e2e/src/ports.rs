@@ -17,6 +17,8 @@ pub struct Ports {
     pub plain: u16,
     /// The manager interface.
     pub manager: u16,
+    /// What a test puts in front of [`Ports::ws`].
+    pub proxy: u16,
     /// For calls.
     pub rtp: RangeInclusive<u16>,
     /// A listener that nobody connects to, at the block's first port: who has it has the block. The kernel takes it back
@@ -34,15 +36,15 @@ impl Ports {
 
     fn claim_block(first: u16) -> io::Result<Self> {
         let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
-        let [sip, ws, wss, plain, manager] = [first, first + 1, first + 2, first + 3, first + 4];
+        let [sip, ws, wss, plain, manager, proxy] = [0, 1, 2, 3, 4, 5].map(|offset| first + offset);
         let rtp = first + 6..=first + BLOCK - 1;
-        for port in [ws, wss, manager] {
+        for port in [ws, wss, manager, proxy] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         }
         for port in [sip, plain] {
             UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
         }
-        Ok(Self { sip, ws, wss, plain, manager, rtp, _claim: claim })
+        Ok(Self { sip, ws, wss, plain, manager, proxy, rtp, _claim: claim })
     }
 }
 

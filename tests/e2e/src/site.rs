@@ -65,6 +65,9 @@ impl Driver {
 
     /// The accounts: browsers 1001 and 1002, and 2001, a plain phone at an address of its own.
     fn accounts(self, site: &Site, home: &Home, ports: &Ports) -> String {
+        if let Some(sample) = &site.accounts {
+            return sample.replace(":5060", &format!(":{}", ports.sip));
+        }
         let keys = home.etc().join("keys");
         let certificate = site.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
         let key = site.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
@@ -93,10 +96,14 @@ pub struct Site {
     pub video: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
+    /// Lines for `[general]` of `websocket.conf`.
+    pub websocket: String,
     /// Another certificate for browsers' DTLS.
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
+    /// Other accounts: a sample of `contrib/` as it is, except for its port 5060.
+    pub accounts: Option<String>,
 }
 
 impl Site {
@@ -106,6 +113,7 @@ impl Site {
         home.configure("modules.conf", &modules_conf(driver))?;
         home.configure("http.conf", &http_conf(home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
+        home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
         home.configure(driver.configuration(), &driver.accounts(self, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
         home.configure("features.conf", "[general]\n")?;
@@ -182,6 +190,9 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
-         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n"
+         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n\
+         \n; where the accounts of contrib/samples are\n\
+         [from-sip]\n\
+         include => calls\n"
     )
 }

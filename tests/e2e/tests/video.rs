@@ -30,6 +30,21 @@ fn chromium_sees_and_hears_itself() -> Result {
     nothing_is_left(&lab)
 }
 
+/// RFC 9143 §9.2: then the payload type says whose a packet is.
+#[test]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
+fn chromium_that_names_no_sources_sees_and_hears_itself() -> Result {
+    let lab = Lab::start("video-unnamed", &site())?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let (colours, [left, right]) = FIRST;
+    phone.call_with_picture_of_unnamed_sources("echo", colours)?;
+    over_one_transport(&phone.sees(left, right)?)?;
+    phone.hears(VOICE)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))?;
+    nothing_is_left(&lab)
+}
+
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn with_the_originals_chromium_sees_and_hears_itself_too() -> Result {

@@ -2,15 +2,16 @@
 
 mod common;
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::UdpSocket;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, handshake, parse, percentile, sip, upgrade};
+use common::stream::Stream;
+use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, handshake, percentile, sip, upgrade};
 use e2e::failure::{Failure, Result, ensure};
 
 #[test]
@@ -18,7 +19,8 @@ use e2e::failure::{Failure, Result, ensure};
 fn registers_are_answered_however_they_are_cut_over_ws_and_wss() -> Result {
     let pbx = Pbx::start("websocket-cut", Whose::Ours, "")?;
     for (transport, port) in [("WS", pbx.ws), ("WSS", pbx.wss)] {
-        let mut stream = Stream::connect(port, transport == "WSS")?;
+        let mut stream =
+            if transport == "WSS" { Stream::over_tls(port, "127.0.0.1", "")? } else { Stream::connect(port)? };
         let register = |number| frame(TEXT, sip("REGISTER", &format!("p{number}"), number, transport).as_bytes());
         let began = Instant::now();
         stream.write(&[register(1), register(2)].concat())?;
@@ -359,74 +361,4 @@ fn unloading_under_fifty_sessions_is_refused_and_by_force_ends_them_with_1001() 
 fn still_echoes(client: &mut Client) -> Result<bool> {
     client.send(TEXT, b"still here")?;
     Ok(client.message()? == b"still here")
-}
-
-/// A client over TCP, or over TLS that `openssl s_client` speaks: one write of ours is one record.
-enum Stream {
-    Plain(Client),
-    Tls { tls: Child, received: Vec<u8> },
-}
-
-impl Stream {
-    fn connect(port: u16, tls: bool) -> Result<Self> {
-        if !tls {
-            return Ok(Self::Plain(Client::connect(port, "sip", "")?));
-        }
-        let tls = Command::new("openssl")
-            .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{port}")])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let mut stream = Self::Tls { tls, received: Vec::new() };
-        stream.write(handshake("sip", "").as_bytes())?;
-        let Self::Tls { tls, .. } = &mut stream else { return Ok(stream) };
-        let (mut head, mut byte) = (Vec::new(), [0]);
-        let output = tls.stdout.as_mut().ok_or_else(|| Failure::new("no output"))?;
-        while !head.ends_with(b"\r\n\r\n") {
-            output.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        ensure(head.starts_with(b"HTTP/1.1 101 "), || String::from_utf8_lossy(&head).into_owned())?;
-        Ok(stream)
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result {
-        match self {
-            Self::Plain(client) => Ok(client.socket.write_all(bytes)?),
-            Self::Tls { tls, .. } => {
-                let input = tls.stdin.as_mut().ok_or_else(|| Failure::new("no input"))?;
-                Ok(input.write_all(bytes).and_then(|()| input.flush())?)
-            }
-        }
-    }
-
-    fn message(&mut self) -> Result<Vec<u8>> {
-        let (tls, received) = match self {
-            Self::Plain(client) => return client.message(),
-            Self::Tls { tls, received } => (tls, received),
-        };
-        let mut buffer = [0; 4096];
-        loop {
-            if let Some((_, payload, len)) = parse(received) {
-                let payload = payload.to_vec();
-                received.drain(..len);
-                return Ok(payload);
-            }
-            let output = tls.stdout.as_mut().ok_or_else(|| Failure::new("no output"))?;
-            let len = output.read(&mut buffer)?;
-            ensure(len > 0, || "the server hung up".to_owned())?;
-            received.extend_from_slice(&buffer[..len]);
-        }
-    }
-}
-
-impl Drop for Stream {
-    fn drop(&mut self) {
-        if let Self::Tls { tls, .. } = self {
-            // It may have ended by itself.
-            let _ = tls.kill();
-            let _ = tls.wait();
-        }
-    }
 }

@@ -141,12 +141,22 @@ void ast_config_destroy(struct ast_config *config)
 	free(config);
 }
 
-struct ast_variable *ast_variable_browse(const struct ast_config *config, const char *category)
+/* By the address of the name, which tells sections of one name apart, else by the name. */
+static struct section *find(const struct ast_config *config, const char *name)
 {
 	for (struct section *section = config->first; section; section = section->next)
-		if (!strcasecmp(section->name, category))
-			return section->first;
+		if (section->name == name)
+			return section;
+	for (struct section *section = config->first; section; section = section->next)
+		if (!strcasecmp(section->name, name))
+			return section;
 	return NULL;
+}
+
+struct ast_variable *ast_variable_browse(const struct ast_config *config, const char *category)
+{
+	struct section *section = find(config, category);
+	return section ? section->first : NULL;
 }
 
 const char *ast_variable_retrieve(const struct ast_config *config, const char *category, const char *variable)
@@ -159,12 +169,9 @@ const char *ast_variable_retrieve(const struct ast_config *config, const char *c
 
 char *ast_category_browse(struct ast_config *config, const char *prev)
 {
-	struct section *section = config->first;
-	if (prev) {
-		while (section && strcasecmp(section->name, prev))
-			section = section->next;
+	struct section *section = prev ? find(config, prev) : config->first;
+	if (prev)
 		section = section ? section->next : NULL;
-	}
 	return section ? section->name : NULL;
 }
 

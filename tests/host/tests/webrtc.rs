@@ -6,7 +6,7 @@ use common::{
     HostThread, descriptors, eventually,
     rtp::{FRAME_LEN, Frame, Instance},
     threads,
-    webrtc::{Call, Offer, configure_dtls},
+    webrtc::{Call, Identity, Offer, configure_dtls, fingerprint},
 };
 use host_tests::{Host, Kind};
 use std::path::Path;
@@ -113,12 +113,46 @@ fn a_certificate_that_cannot_be_used_is_named() {
     let host = host();
     let instance = Instance::new();
     let missing = host.directory().join("missing.pem");
-    assert_ne!(configure_dtls(&instance, Kind::Newest, &missing), 0);
+    assert_ne!(configure_dtls(&instance, Kind::Newest, Some(&missing)), 0);
     assert!(host.log().contains("missing.pem"));
     let broken = host.directory().join("broken.pem");
     std::fs::write(&broken, "-----BEGIN CERTIFICATE-----\nno\n-----END CERTIFICATE-----\n").expect("writable");
-    assert_ne!(configure_dtls(&instance, Kind::Newest, &broken), 0);
+    assert_ne!(configure_dtls(&instance, Kind::Newest, Some(&broken)), 0);
     assert!(host.log().contains("broken.pem"));
+}
+
+#[test]
+fn certificates_that_sip_conf_names_are_looked_at_before_a_call() {
+    let host = Host::start(Kind::Newest);
+    let file = |name: &str| host.directory().join(name).display().to_string();
+    Identity::new().write(file("good.pem").as_ref());
+    Identity::until(-3).write(file("ended.pem").as_ref());
+    let (good, ended, absent) = (file("good.pem"), file("ended.pem"), file("absent.pem"));
+    host.configure(
+        "sip.conf",
+        &format!(
+            "[general]\ncontext = calls\n[1001]\ndtlscertfile = {good}\n[1002]\ndtlscertfile = {ended}\n\
+             [1003]\ndtlsenable = yes\ndtlscertfile = {absent}\n[1003]\ndtlscertfile = {absent}\n"
+        ),
+    );
+    host.load_all(&[SRTP, RTP]);
+    std::fs::remove_file(host.directory().join("sip.conf")).expect("written above");
+    let log = host.log();
+    let lines = |words: [&str; 2]| log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
+    assert_eq!(lines([&absent, "sip.conf, line 9: dtlscertfile"]), 1, "{log}");
+    assert_eq!(lines([&ended, "ended on"]), 1, "{log}");
+    assert_eq!(lines([&good, ""]), 0, "{log}");
+}
+
+#[test]
+fn without_a_certificate_file_there_is_one_of_our_own() {
+    let _host = host();
+    let (first, second) = (Instance::new(), Instance::new());
+    for instance in [&first, &second] {
+        assert_eq!(configure_dtls(instance, Kind::Newest, None), 0);
+    }
+    assert_eq!(fingerprint(&first).len(), 32 * 3 - 1);
+    assert_eq!(fingerprint(&first), fingerprint(&second), "made once");
 }
 
 #[test]

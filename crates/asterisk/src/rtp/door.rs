@@ -2,12 +2,12 @@
 //!
 //! From Asterisk 16 on the host holds the lock of an instance around each call of the engine, and functions that are called
 //! from inside take it again. A thread of ours that locked the session first and came to such a function afterwards would
-//! wait for a host thread that waits for the session. So it takes the lock of the instance before anything else.
+//! wait for a host thread that waits for the session. So it takes the lock of the instance before anything else, and does not
+//! wait for it: others want to be served meanwhile.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use super::{Instance, InstancePtr};
 use crate::host;
@@ -15,6 +15,15 @@ use crate::host;
 /// One instance's. It holds no reference: the last one would run `destroy` on the thread that gives it back.
 #[derive(Debug)]
 pub struct Door(Mutex<Option<InstancePtr>>);
+
+/// Why nobody comes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shut {
+    /// A thread of the host is inside, mostly for the length of a packet.
+    Busy,
+    /// The instance is gone, or going.
+    Closed,
+}
 
 /// What a thread has while it is inside; dropping it leaves.
 pub struct Inside<'a> {
@@ -30,17 +39,15 @@ impl Door {
         Self(Mutex::new(Some(instance.pointer())))
     }
 
-    /// Goes in, when no host thread is inside any more: they are for the length of a packet. `None` once it is closed.
-    pub fn enter(&self) -> Option<Inside<'_>> {
-        loop {
-            let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            let instance = (*open)?;
-            // SAFETY: whoever frees the instance has closed the door before, for which it needs what `open` holds.
-            if unsafe { host::instance::try_lock(instance.as_ptr()) } {
-                return Some(Inside { instance, _open: open, _on_this_thread: PhantomData });
-            }
-            drop(open);
-            std::thread::sleep(HOST_IS_INSIDE);
+    /// Goes in, if no thread of the host is inside.
+    pub fn enter(&self) -> Result<Inside<'_>, Shut> {
+        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let instance = (*open).ok_or(Shut::Closed)?;
+        // SAFETY: whoever frees the instance has closed the door before, for which it needs what `open` holds.
+        if unsafe { host::instance::try_lock(instance.as_ptr()) } {
+            Ok(Inside { instance, _open: open, _on_this_thread: PhantomData })
+        } else {
+            Err(Shut::Busy)
         }
     }
 
@@ -62,6 +69,3 @@ impl fmt::Debug for Inside<'_> {
         f.write_str("Inside")
     }
 }
-
-/// About what a host thread takes for a packet.
-const HOST_IS_INSIDE: Duration = Duration::from_micros(50);

@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use std::sync::Arc;
 
 use super::{Dtls, Ice, Instance, Statistics};
-use crate::{Failed, Format, FrameRef, HostFrame, sys};
+use crate::{Failed, FrameRef, HostFrame, sys};
 
 /// A media session, as the host drives it. Every call arrives inside a fence, with none of our locks held; the host
 /// serialises the calls of a channel, but `stop`, `remote_address_set` and the statistics come from other threads too.
@@ -47,9 +47,6 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
 
     /// A property changed.
     fn property_set(&self, instance: Instance<'_>, property: Property, value: i32);
-
-    /// A payload type was set by SDP; `format` is there when it stands for one, else `rtp_code` says what it is.
-    fn payload_set(&self, _instance: Instance<'_>, _payload: i32, _format: Option<&Format>, _rtp_code: i32) {}
 
     /// SDP names the peer's address; `None` when there is none (any more).
     fn remote_address_set(&self, instance: Instance<'_>, address: Option<SocketAddr>);
@@ -97,7 +94,7 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
     }
 
     /// The stream of this session comes and goes over the transport of `parent` from now on (RFC 9143); over its own again
-    /// when there is none. Hosts that know of it say so with each description.
+    /// when there is none. Who knows of it says which parent with each description.
     ///
     /// The caller has the lock of this instance, not that of the parent, which stays for the call.
     fn bundle(self: &Arc<Self>, _instance: Instance<'_>, _parent: Option<&Arc<Self>>) -> Result<(), Failed> {

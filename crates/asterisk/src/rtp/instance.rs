@@ -129,6 +129,12 @@ impl<'a> Instance<'a> {
         unsafe { host::codecs::payload(self.codecs(), payload_type) }
     }
 
+    /// Whether the peer's description of the stream has the payload type.
+    pub fn is_described(&self, payload_type: u8) -> bool {
+        // SAFETY: lent to us, and the codecs are part of it.
+        unsafe { host::codecs::is_described(self.codecs(), payload_type) }
+    }
+
     /// The payload type to send a format with.
     pub fn payload_type_of(&self, format: &Format) -> Option<u8> {
         // SAFETY: lent to us, and the codecs are part of it.

@@ -17,7 +17,7 @@ mod table;
 #[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests;
 
-pub use door::{Door, Inside};
+pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
 pub use engine::{Component, DtmfMode, Engine, Property, RTCP_ON_ONE_PORT};
 pub use ice::{Candidate, CandidateKind, Ice, Role};

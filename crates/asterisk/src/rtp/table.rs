@@ -8,7 +8,7 @@ use std::slice;
 
 use super::held::{Held, guarded, with};
 use super::{Component, DtmfMode, Engine, Instance, Property, ice};
-use crate::{Failed, Format, FrameRef, answer, check, host, module, sockaddr, sys};
+use crate::{Failed, FrameRef, answer, check, host, module, sockaddr, sys};
 
 /// An engine while it is registered; dropping it takes it back.
 pub struct Registration<E>(NonNull<Tables>, PhantomData<E>);
@@ -70,7 +70,9 @@ impl Tables {
     }
 }
 
-/// No `local_bridge`: packets of bridged calls pass through the host, which is what it does for engines without one.
+/// No `local_bridge`: packets of bridged calls pass through the host, which is what it does for engines without one. No
+/// `payload_set`: some hosts lock the instance around it with its codecs locked already, and in each other call it is the other
+/// way round, which ends in a deadlock.
 pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
     host::table::complete::<E>(sys::ast_rtp_engine {
         name: E::NAME.as_ptr(),
@@ -84,7 +86,6 @@ pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
         update_source: Some(update_source::<E>),
         change_source: Some(change_source::<E>),
         prop_set: Some(prop_set::<E>),
-        payload_set: Some(payload_set::<E>),
         remote_address_set: Some(remote_address_set::<E>),
         dtmf_mode_set: Some(dtmf_mode_set::<E>),
         dtmf_mode_get: Some(dtmf_mode_get::<E>),
@@ -208,22 +209,6 @@ unsafe extern "C" fn prop_set<E: Engine>(
             if let Some(property) = Property::from_host(property) {
                 held.session.property_set(instance, property, value);
             }
-        });
-    }
-}
-
-unsafe extern "C" fn payload_set<E: Engine>(
-    instance: *mut sys::ast_rtp_instance,
-    payload: c_int,
-    asterisk_format: c_int,
-    format: *mut sys::ast_format,
-    code: c_int,
-) {
-    // SAFETY: the host lends its instance, and the format or null, for the call.
-    unsafe {
-        with("rtp payload_set", (), instance, |held: &Held<E>, instance| {
-            let format = Format::share(format).filter(|_| asterisk_format != 0);
-            held.session.payload_set(instance, payload, format.as_ref(), code);
         });
     }
 }

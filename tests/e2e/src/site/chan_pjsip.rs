@@ -42,6 +42,6 @@ fn browser(account: &str) -> String {
     format!(
         "[{account}](browser)\naors = {account}\nauth = {account}\n\
          [{account}]\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n\
-         [{account}]\ntype = auth\nauth_type = userpass\nusername = {account}\npassword = secret-{account}\n\n"
+         [{account}]\ntype = auth\nauth_type = userpass\nusername = {account}\npassword = demo-{account}\n\n"
     )
 }

@@ -14,7 +14,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
          dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = ulaw,alaw\n\n\
-         [1001](browser)\nsecret = secret-1001\n[1002](browser)\nsecret = secret-1002\n\n\
+         [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
          allow = ulaw,alaw\n",
         sip = ports.sip,

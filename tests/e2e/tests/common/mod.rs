@@ -1,6 +1,8 @@
 //! An Asterisk with `/ws` and no browser in front of it: a client that is as odd as a test needs it.
 #![allow(dead_code, reason = "no test uses all of it")]
 
+pub mod stream;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write};

@@ -17,7 +17,7 @@ use std::{
     net::{SocketAddr, UdpSocket},
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use str0m::{
     Candidate, Event, Input, Output, Rtc, RtcConfig,
@@ -39,6 +39,12 @@ pub struct Identity {
 
 impl Identity {
     pub fn new() -> Self {
+        Self::until(30)
+    }
+
+    /// Ends in so many days, or ended that long ago.
+    pub fn until(days: i64) -> Self {
+        const DAY: i64 = 24 * 60 * 60;
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
         let key = PKey::from_ec_key(EcKey::generate(&group).expect("a key")).expect("a key");
         let mut name = X509NameBuilder::new().expect("a name");
@@ -48,8 +54,10 @@ impl Identity {
         builder.set_version(2).expect("v3");
         builder.set_subject_name(&name).expect("a name");
         builder.set_issuer_name(&name).expect("a name");
-        builder.set_not_before(&Asn1Time::days_from_now(0).expect("now")).expect("a date");
-        builder.set_not_after(&Asn1Time::days_from_now(30).expect("soon")).expect("a date");
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs() as i64;
+        let date = |days: i64| Asn1Time::from_unix(now + days * DAY).expect("a date");
+        builder.set_not_before(&date(days.min(0) - 1)).expect("a date");
+        builder.set_not_after(&date(days)).expect("a date");
         builder.set_pubkey(&key).expect("a key");
         builder.sign(&key, MessageDigest::sha256()).expect("a signature");
         Self { certificate: builder.build(), key }
@@ -117,9 +125,10 @@ fn string(text: *const c_char) -> String {
     unsafe { CStr::from_ptr(text) }.to_str().expect("plain text").to_owned()
 }
 
-/// `dtlsenable=yes`, `dtlsverify=fingerprint` (or yes), `dtlscertfile=`, `dtlssetup=actpass`.
-pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: &Path) -> i32 {
-    let file = CString::new(certificate.to_str().expect("plain text")).expect("no NUL");
+/// `dtlsenable=yes`, `dtlsverify=fingerprint` (or yes), `dtlssetup=actpass`, and `dtlscertfile=` if there is to be one.
+pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: Option<&Path>) -> i32 {
+    let file = certificate.map(|file| CString::new(file.to_str().expect("plain text")).expect("no NUL"));
+    let file = file.as_deref().map_or(std::ptr::null_mut(), |file| file.as_ptr().cast_mut());
     let set = dtls(instance).set_configuration.expect("there");
     // SAFETY: a configuration in the layout of this host, which lives through the call.
     unsafe {
@@ -129,7 +138,7 @@ pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: &Path) -> i3
             configuration.set_verify(1);
             configuration.default_setup = sys::AST_RTP_DTLS_SETUP_ACTPASS;
             configuration.suite = sys::AST_AES_CM_128_HMAC_SHA1_80;
-            configuration.certfile = file.as_ptr().cast_mut();
+            configuration.certfile = file;
             return set(instance.as_ptr(), (&raw const configuration).cast());
         }
         let mut configuration = sys::ast_rtp_dtls_cfg::default();
@@ -138,9 +147,15 @@ pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: &Path) -> i3
         configuration.default_setup = sys::AST_RTP_DTLS_SETUP_ACTPASS;
         configuration.suite = sys::AST_AES_CM_128_HMAC_SHA1_80;
         configuration.hash = sys::AST_RTP_DTLS_HASH_SHA256;
-        configuration.certfile = file.as_ptr().cast_mut();
+        configuration.certfile = file;
         set(instance.as_ptr(), &raw const configuration)
     }
+}
+
+/// What chan_sip prints.
+pub fn fingerprint(instance: &Instance) -> String {
+    // SAFETY: the instance is ours.
+    string(unsafe { raw::host_dtls_fingerprint(instance.as_ptr()) })
 }
 
 impl Call {
@@ -155,7 +170,7 @@ impl Call {
         let (ours, theirs) = (Identity::new(), Identity::new());
         let file = directory.join("asterisk.pem");
         ours.write(&file);
-        assert_eq!(configure_dtls(&instance, kind, &file), 0);
+        assert_eq!(configure_dtls(&instance, kind, Some(&file)), 0);
 
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         let local = socket.local_addr().expect("bound");
@@ -295,8 +310,7 @@ impl Call {
     }
 
     fn fingerprint(&self) -> Fingerprint {
-        // SAFETY: the instance is ours.
-        let text = string(unsafe { raw::host_dtls_fingerprint(self.instance.as_ptr()) });
+        let text = fingerprint(&self.instance);
         let hash = if self.kind == Kind::Oldest { "sha-1" } else { "sha-256" };
         format!("{hash} {text}").parse().expect("a fingerprint")
     }

@@ -20,6 +20,15 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     }
 }
 
+/// The table of RFC 3551 cannot be told apart here. Nothing depends on it: streams that share a transport are not known.
+///
+/// # Safety
+/// Codecs of a live instance.
+pub unsafe fn is_described(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> bool {
+    // SAFETY: the caller's word.
+    unsafe { payload(codecs, payload_type) }.is_some()
+}
+
 /// Wraps `ast_rtp_codecs_payload_code`.
 ///
 /// # Safety

@@ -20,13 +20,6 @@ impl Format {
         Some(Self(format))
     }
 
-    /// # Safety
-    /// Null, or a format that is live for the length of this call.
-    pub(crate) unsafe fn share(format: *mut sys::ast_format) -> Option<Self> {
-        // SAFETY: the caller's word.
-        unsafe { format.as_ref() }.map(|format| Self(*format))
-    }
-
     /// Which of those it is that are dealt with in a way of their own; `None` for any other.
     pub fn codec(&self) -> Option<Codec> {
         CODECS.iter().find(|(_, id)| *id == self.id()).map(|(codec, _)| *codec)

@@ -26,6 +26,15 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     }
 }
 
+/// Wraps `ast_rtp_codecs_find_payload_code`.
+///
+/// # Safety
+/// Codecs of a live instance.
+pub unsafe fn is_described(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> bool {
+    // SAFETY: the caller's word.
+    unsafe { sys::ast_rtp_codecs_find_payload_code(codecs, payload_type.into()) >= 0 }
+}
+
 /// Wraps `ast_rtp_codecs_payload_code_tx`.
 ///
 /// # Safety

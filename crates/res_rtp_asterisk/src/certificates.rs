@@ -1,0 +1,60 @@
+//! Certificates that the channel drivers' files name, looked at when the module is loaded or reloaded: one that cannot be
+//! read, or is out of date, is named in the log before somebody calls. Accounts that come from a database are not seen here;
+//! theirs are named by the first call.
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use asterisk::config::{Config, Entries, Entry, Load, Reload};
+use dtls_srtp::Certificate;
+
+/// A channel driver's file, and its keys for certificate and private key.
+struct Driver {
+    file: &'static CStr,
+    certificate: &'static str,
+    key: &'static str,
+}
+
+const DRIVERS: [Driver; 2] = [
+    Driver { file: c"sip.conf", certificate: "dtlscertfile", key: "dtlsprivatekey" },
+    Driver { file: c"pjsip.conf", certificate: "dtls_cert_file", key: "dtls_private_key" },
+];
+
+/// Tries every certificate once. What is wrong with one is logged, and no more: the call that needs it will fail.
+pub fn look_at() {
+    for driver in &DRIVERS {
+        let Load::Loaded(config) = Config::load(driver.file, Reload::Always) else { continue };
+        let mut seen = Vec::new();
+        for named in config.sections().filter_map(|(_, section)| Named::find(driver, section)) {
+            let files = (named.certificate.value, named.key);
+            if !seen.contains(&files) {
+                seen.push(files);
+                named.look_at();
+            }
+        }
+    }
+}
+
+/// What one section says.
+struct Named<'a> {
+    certificate: Entry<'a>,
+    key: Option<&'a str>,
+}
+
+impl<'a> Named<'a> {
+    /// Later lines win, as in the drivers.
+    fn find(driver: &Driver, section: Entries<'a>) -> Option<Self> {
+        let last = |key: &str| section.clone().filter(|entry| entry.name.eq_ignore_ascii_case(key)).last();
+        let certificate = last(driver.certificate).filter(|entry| !entry.value.is_empty())?;
+        let key = last(driver.key).map(|entry| entry.value).filter(|key| !key.is_empty());
+        Some(Self { certificate, key })
+    }
+
+    fn look_at(&self) {
+        let Entry { name, value, file, line } = self.certificate;
+        // One that is out of date has its own line, from there.
+        if let Err(error) = Certificate::from_pem_files(Path::new(value), self.key.map(Path::new)) {
+            asterisk::error!("{file}, line {line}: {name}: {error}; calls that need it will fail");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What an ELF file says of itself, without being loaded or run.
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use object::read::elf::ElfFile64;
+use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol};
+
+use crate::refusal::{Refusal, at};
+
+/// A program or a shared object.
+pub struct Elf {
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+impl Elf {
+    /// Reads the file.
+    pub fn read(path: &Path) -> Result<Self, Refusal> {
+        let elf = Self { path: path.into(), bytes: fs::read(path).map_err(at(path))? };
+        elf.parsed().map(drop)?;
+        Ok(elf)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What it is for.
+    pub fn architecture(&self) -> Architecture {
+        self.parsed().map_or(Architecture::Unknown, |file| file.architecture())
+    }
+
+    /// Names that it has for others.
+    pub fn exports(&self) -> HashSet<String> {
+        self.dynamic(|symbol| symbol.is_definition())
+    }
+
+    /// Names that it has to find elsewhere. One that it can do without is not among them.
+    pub fn imports(&self) -> HashSet<String> {
+        self.dynamic(|symbol| symbol.is_undefined() && !symbol.is_weak())
+    }
+
+    /// Whether these bytes are in it somewhere.
+    pub fn contains(&self, text: &str) -> bool {
+        self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+
+    /// The texts in its constants, each from one NUL to the next.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let constants = self.section(".rodata").unwrap_or_default();
+        constants.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok())
+    }
+
+    /// The text that a function returns which does nothing else. None where that is not how the function begins.
+    pub fn text_returned_by(&self, function: &str) -> Option<&str> {
+        let file = self.parsed().ok()?;
+        let address = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(function))?.address();
+        let text = address_returned(self.at(address)?, address)?;
+        let text = self.at(text)?;
+        std::str::from_utf8(&text[..text.iter().position(|byte| *byte == 0)?]).ok()
+    }
+
+    fn dynamic(&self, wanted: impl Fn(&object::read::elf::ElfSymbol64<'_, '_, Endianness>) -> bool) -> HashSet<String> {
+        let Ok(file) = self.parsed() else { return HashSet::new() };
+        let symbols = file.dynamic_symbols().filter(|symbol| wanted(symbol));
+        symbols.filter_map(|symbol| Some(symbol.name().ok()?.to_owned())).collect()
+    }
+
+    fn section(&self, name: &str) -> Option<&[u8]> {
+        self.parsed().ok()?.section_by_name(name)?.data().ok()
+    }
+
+    /// What is loaded from this address on.
+    fn at(&self, address: u64) -> Option<&[u8]> {
+        let file = self.parsed().ok()?;
+        file.sections().find_map(|section| {
+            let offset = address.checked_sub(section.address()).filter(|_| section.address() != 0)?;
+            section.data().ok()?.get(usize::try_from(offset).ok()?..).filter(|rest| !rest.is_empty())
+        })
+    }
+
+    fn parsed(&self) -> Result<ElfFile64<'_, Endianness>, Refusal> {
+        ElfFile64::parse(self.bytes.as_slice()).map_err(|error| Refusal::BadFile {
+            file: self.path.clone(),
+            reason: format!("no ELF file of 64 bits ({error})"),
+        })
+    }
+}
+
+/// x86-64: `lea rax, [rip + x]; ret`, or `mov eax, x; ret` in a program of a fixed address; behind what compilers put
+/// first.
+fn address_returned(code: &[u8], address: u64) -> Option<u64> {
+    let mut at = 0;
+    for first in [&[0xf3, 0x0f, 0x1e, 0xfa][..], &[0x55], &[0x48, 0x89, 0xe5]] {
+        at += if code[at..].starts_with(first) { first.len() } else { 0 };
+    }
+    match code.get(at..)? {
+        [0x48, 0x8d, 0x05, distance @ ..] => {
+            let distance = i32::from_le_bytes(*distance.first_chunk()?);
+            (address + at as u64 + 7).checked_add_signed(distance.into())
+        }
+        [0xb8, place @ ..] => Some(u32::from_le_bytes(*place.first_chunk()?).into()),
+        _ => None,
+    }
+}

@@ -1,0 +1,207 @@
+//! An installed Asterisk: where its modules are, which one it is, and whether our files load into it.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::elf::Elf;
+use crate::files::Files;
+use crate::options;
+use crate::refusal::{Refusal, at};
+use crate::{MODULES, files};
+
+/// A major version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(pub u32);
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Version {
+    /// From what the host calls itself: `11.25.3`, `certified/11.6-cert18`, `GIT-11-0a1b2c3`, `16.28.0~dfsg-0+deb11u4`.
+    fn from_release(release: &str) -> Option<Self> {
+        let words = ["certified/", "GIT-", "SVN-branch-"];
+        let number = words.iter().find_map(|word| release.strip_prefix(word)).unwrap_or(release);
+        let (major, _) = number.split_once(['.', '-'])?;
+        major.parse().ok().map(Self)
+    }
+}
+
+/// An installed Asterisk.
+#[derive(Debug)]
+pub struct Host {
+    modules: PathBuf,
+    program: Option<PathBuf>,
+    version: Version,
+    release: Option<String>,
+}
+
+impl Host {
+    /// The one below `prefix`, as `make install` or a package leaves it.
+    pub fn below(prefix: &Path) -> Result<Self, Refusal> {
+        let none = || Refusal::NoAsterisk(prefix.into());
+        let program = program_below(prefix).ok_or_else(none)?;
+        Self::of(modules_below(prefix).ok_or_else(none)?, Some(program))
+    }
+
+    /// The one that this modules directory belongs to.
+    pub fn with_modules(modules: &Path) -> Result<Self, Refusal> {
+        let modules = modules.canonicalize().map_err(at(modules))?;
+        let program = modules.ancestors().skip(1).take(5).find_map(program_below);
+        Self::of(modules, program)
+    }
+
+    /// The one of this machine.
+    pub fn usual() -> Result<Self, Refusal> {
+        let places = ["/", "/usr/local"].map(Path::new);
+        let found = places.into_iter().find(|place| program_below(place).is_some() && modules_below(place).is_some());
+        Self::below(found.ok_or_else(|| Refusal::NoAsterisk("/".into()))?)
+    }
+
+    fn of(modules: PathBuf, program: Option<PathBuf>) -> Result<Self, Refusal> {
+        if !modules.is_dir() {
+            return Err(Refusal::NoModules(modules));
+        }
+        let release = program.as_deref().and_then(release_of);
+        let version = match release.as_deref().and_then(Version::from_release) {
+            Some(version) => version,
+            None => version_of_modules(&imports_of_modules(&modules)?)
+                .ok_or_else(|| Refusal::UnknownVersion(modules.clone()))?,
+        };
+        Ok(Self { modules, program, version, release })
+    }
+
+    /// Its modules directory.
+    pub fn modules(&self) -> &Path {
+        &self.modules
+    }
+
+    /// The program, where there is one.
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
+    }
+
+    /// Its major version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// What it calls itself, or the major version.
+    pub fn told(&self) -> String {
+        self.release.clone().unwrap_or_else(|| self.version.to_string())
+    }
+
+    /// The directory holds the modules of this very host.
+    pub(crate) fn check_modules(&self) -> Result<(), Refusal> {
+        let imports = imports_of_modules(&self.modules)?;
+        let is_eleven = version_of_modules(&imports) == Some(ELEVEN);
+        match &self.program {
+            Some(program) if is_eleven != (self.version == ELEVEN) => Err(Refusal::OtherModules {
+                modules: self.modules.clone(),
+                program: program.clone(),
+                found: self.told(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// It was built with nothing that our files do not know.
+    pub(crate) fn check_options(&self) -> Result<(), Refusal> {
+        let Some(program) = self.program.as_deref().map(Elf::read).transpose()? else { return Ok(()) };
+        let found = options::unknown(&program, self.version == ELEVEN);
+        found.map_or(Ok(()), |option| Err(Refusal::BuildOption { program: program.path().into(), option }))
+    }
+
+    /// It has what our files call, for the same kind of machine.
+    pub(crate) fn check_symbols(&self, ours: &Files) -> Result<(), Refusal> {
+        let Some(program) = self.program.as_deref().map(Elf::read).transpose()? else { return Ok(()) };
+        let exports = program.exports();
+        for module in MODULES {
+            let elf = Elf::read(&ours.path(module))?;
+            if elf.architecture() != program.architecture() {
+                let reason = format!("made for {:?}, and {} is not", elf.architecture(), program.path().display());
+                return Err(Refusal::BadFile { file: ours.path(module), reason });
+            }
+            let missing = elf.imports().into_iter().find(|name| is_of_the_host(name) && !exports.contains(name));
+            if let Some(symbol) = missing {
+                return Err(Refusal::NoSymbol { program: program.path().into(), module, symbol });
+            }
+        }
+        Ok(())
+    }
+}
+
+const ELEVEN: Version = Version(11);
+
+fn is_of_the_host(symbol: &str) -> bool {
+    ["ast_", "ao2_"].iter().any(|prefix| symbol.trim_start_matches('_').starts_with(prefix))
+}
+
+fn program_below(prefix: &Path) -> Option<PathBuf> {
+    let places = ["sbin/asterisk", "usr/sbin/asterisk"].map(|place| prefix.join(place));
+    places.into_iter().find(|place| place.is_file())?.canonicalize().ok()
+}
+
+fn modules_below(prefix: &Path) -> Option<PathBuf> {
+    let multiarch = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let places =
+        ["lib", "lib64", "usr/lib", "usr/lib64", &multiarch].map(|place| prefix.join(place).join("asterisk/modules"));
+    places.into_iter().find(|place| place.is_dir())?.canonicalize().ok()
+}
+
+/// Read from the program; one whose machine code is not understood here is asked.
+fn release_of(program: &Path) -> Option<String> {
+    let elf = Elf::read(program).ok()?;
+    let read = elf.text_returned_by("ast_get_version").filter(|text| Version::from_release(text).is_some());
+    read.map(str::to_owned).or_else(|| {
+        let output = Command::new(program).arg("-V").output().ok()?;
+        Some(String::from_utf8(output.stdout).ok()?.trim().strip_prefix("Asterisk ")?.to_owned())
+    })
+}
+
+/// What all modules of a directory import. Ours and whatever is no ELF file do not count.
+fn imports_of_modules(modules: &Path) -> Result<HashSet<String>, Refusal> {
+    let mut imports = HashSet::new();
+    for entry in fs::read_dir(modules).map_err(at(modules))? {
+        let path = entry.map_err(at(modules))?.path();
+        if path.extension().is_some_and(|extension| extension == "so") && !files::is_ours(&path) {
+            imports.extend(Elf::read(&path).map(|elf| elf.imports()).unwrap_or_default());
+        }
+    }
+    if imports.iter().any(|name| is_of_the_host(name)) { Ok(imports) } else { Err(Refusal::NoModules(modules.into())) }
+}
+
+/// Asterisk 11 hides `struct ast_channel` behind functions, which 10 does not yet; formats are structures, which they are no
+/// longer in 13; and it has no message bus, which 12 has. Later versions are not told apart by what their modules import.
+fn version_of_modules(imports: &HashSet<String>) -> Option<Version> {
+    let has = |name: &str| imports.contains(name);
+    let is_eleven =
+        has("ast_channel_name") && has("ast_format_set") && !imports.iter().any(|name| name.starts_with("stasis_"));
+    is_eleven.then_some(ELEVEN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_major_version_is_told_from_the_release() {
+        for (release, version) in [
+            ("11.25.3", Some(11)),
+            ("11.0.0-beta1", Some(11)),
+            ("certified/11.6-cert18", Some(11)),
+            ("GIT-11-0a1b2c3", Some(11)),
+            ("SVN-branch-11-r400000", Some(11)),
+            ("16.28.0~dfsg-0+deb11u4", Some(16)),
+            ("UNKNOWN__and_probably_unsupported", None),
+            ("", None),
+        ] {
+            assert_eq!(Version::from_release(release), version.map(Version), "{release}");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! How a host was built (`menuselect`'s "Compiler Flags").
+
+use crate::elf::Elf;
+
+/// Change nothing that our files rely on.
+const HARMLESS: &[&str] = &[
+    "ADDRESS_SANITIZER",
+    "AO2_DEBUG",
+    "BETTER_BACKTRACES",
+    "BUILD_NATIVE",
+    "BUSYDETECT_COMPARE_TONE_AND_SILENCE",
+    "BUSYDETECT_DEBUG",
+    "BUSYDETECT_TONEONLY",
+    "CHANNEL_TRACE",
+    "COMPILE_DOUBLE",
+    "DEBUG_CHAOS",
+    "DEBUG_FD_LEAKS",
+    "DEBUG_SCHEDULER",
+    "DEBUG_THREADLOCALS",
+    "DEBUG_THREADS",
+    "DETECT_DEADLOCKS",
+    "DONT_OPTIMIZE",
+    "DO_CRASH",
+    "DUMP_SCHEDULER",
+    "G711_NEW_ALGORITHM",
+    "G711_REDUCED_BRANCHING",
+    "INTEGER_CALLERID",
+    "LEAK_SANITIZER",
+    "LOADABLE_MODULES",
+    "LOTS_OF_SPANS",
+    "MALLOC_DEBUG",
+    "MTX_PROFILE",
+    "OPTIONAL_API",
+    "RADIO_RELAX",
+    "REBUILD_PARSERS",
+    "REF_DEBUG",
+    "SUBGROUP_DEBUG",
+    "TEST_CODING_TABLES",
+    "TEST_FRAMEWORK",
+    "TEST_TANDEM_TRANSCODING",
+    "THREAD_CRASH",
+    "THREAD_SANITIZER",
+    "TRACE_FRAMES",
+    "UNDEFINED_SANITIZER",
+    "USE_HOARD_ALLOCATOR",
+];
+
+/// The first option that our files were not made for.
+///
+/// From 11.21.0 on a program lists its options in a text of its own. Older ones show two that matter by what they export.
+pub fn unknown(program: &Elf, is_eleven: bool) -> Option<String> {
+    let exports = program.exports();
+    if is_eleven && exports.contains("_ast_sched_del") {
+        return Some("AST_DEVMODE".to_owned());
+    }
+    if is_eleven && !exports.contains("ast_register_file_version") {
+        return Some("LOW_MEMORY".to_owned());
+    }
+    program.texts().find_map(unknown_of_list)
+}
+
+/// `DONT_OPTIMIZE, LOADABLE_MODULES, BUILD_NATIVE`
+fn unknown_of_list(text: &str) -> Option<String> {
+    let options: Vec<_> = text.split(',').map(str::trim).collect();
+    let is_option =
+        |word: &&str| word.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_')) && !word.is_empty();
+    if !options.contains(&"LOADABLE_MODULES") || !options.iter().all(is_option) {
+        return None;
+    }
+    options.into_iter().find(|option| !HARMLESS.contains(option)).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_that_nobody_knows_is_named() {
+        assert_eq!(unknown_of_list("LOADABLE_MODULES"), None);
+        assert_eq!(unknown_of_list("DONT_OPTIMIZE, LOADABLE_MODULES, BUILD_NATIVE"), None);
+        assert_eq!(unknown_of_list("LOADABLE_MODULES, LOW_MEMORY").as_deref(), Some("LOW_MEMORY"));
+        assert_eq!(unknown_of_list("LOADABLE_MODULES, PACKED_FRAMES").as_deref(), Some("PACKED_FRAMES"));
+        assert_eq!(unknown_of_list("without LOADABLE_MODULES, modules are not loaded"), None);
+    }
+}

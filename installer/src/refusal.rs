@@ -1,0 +1,132 @@
+//! Why nothing was done, each in a sentence for the person at the keyboard.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::host::Version;
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There is no Asterisk.
+    #[error("{}: there is no Asterisk below it (sbin/asterisk and lib/asterisk/modules, or usr/… of them).", .0.display())]
+    NoAsterisk(PathBuf),
+    /// There is nothing of an Asterisk in the directory.
+    #[error("{}: this is no modules directory of an Asterisk.", .0.display())]
+    NoModules(PathBuf),
+    /// The directory does not tell which Asterisk it belongs to.
+    #[error("{}: which Asterisk these modules belong to cannot be told. Name its prefix instead: --prefix DIR.", .0.display())]
+    UnknownVersion(PathBuf),
+    /// Another Asterisk than the files are for.
+    #[error("{}: this is the modules directory of an Asterisk {found}, and the files are for Asterisk {wanted}.", .modules.display())]
+    OtherVersion {
+        /// The modules directory.
+        modules: PathBuf,
+        /// As the host says it.
+        found: String,
+        /// What the files are for.
+        wanted: Version,
+    },
+    /// The program is one version, the modules are another's.
+    #[error("{}: these are not the modules of {}, which is an Asterisk {found}.", .modules.display(), .program.display())]
+    OtherModules {
+        /// The modules directory.
+        modules: PathBuf,
+        /// The program.
+        program: PathBuf,
+        /// Its version.
+        found: String,
+    },
+    /// Built in a way that our files were never tried with.
+    #[error("{}: this Asterisk was built with {option}, and the modules do not load into such a one.", .program.display())]
+    BuildOption {
+        /// The program.
+        program: PathBuf,
+        /// As `menuselect` has it.
+        option: String,
+    },
+    /// The host lacks what our files call.
+    #[error("{}: this Asterisk has no {symbol}, which {module} calls: it was built with an option that is unknown here.", .program.display())]
+    NoSymbol {
+        /// The program.
+        program: PathBuf,
+        /// Of ours.
+        module: &'static str,
+        /// What is missing.
+        symbol: String,
+    },
+    /// Somebody is talking.
+    #[error(
+        "Asterisk is running (process {process}) with {count} channels in calls: stop it, or wait until they have ended."
+    )]
+    CallsUp {
+        /// Its id.
+        process: u32,
+        /// How many.
+        count: u32,
+    },
+    /// It runs, but gives no answer.
+    #[error("Asterisk is running (process {process}) and does not say whether calls are up: stop it first.")]
+    CallsUnknown {
+        /// Its id.
+        process: u32,
+    },
+    /// Ours are there.
+    #[error("{}: the modules are installed there already. `uninstall` puts the originals back.", .modules.display())]
+    AlreadyInstalled {
+        /// The modules directory.
+        modules: PathBuf,
+    },
+    /// Ours are there, and nobody knows where the originals are.
+    #[error("{}: this is one of ours already, copied there by hand. Put the original back first.", .file.display())]
+    CopiedByHand {
+        /// The file.
+        file: PathBuf,
+    },
+    /// Nothing to take out.
+    #[error("{}: nothing of ours is installed there.", .0.display())]
+    NotInstalled(PathBuf),
+    /// Neither ours nor the original.
+    #[error(
+        "{}: this is neither our file nor the original that was kept, so it came later, by an upgrade perhaps. To keep \
+         it, remove {}; to have the original back, copy it from there.",
+        .file.display(), .kept.display()
+    )]
+    Changed {
+        /// The file.
+        file: PathBuf,
+        /// Where the originals are.
+        kept: PathBuf,
+    },
+    /// What was kept is not what it was.
+    #[error("{}: this is not the original as it was kept.", .0.display())]
+    Damaged(PathBuf),
+    /// One of our files is missing or is none.
+    #[error("{}: {reason}.", .file.display())]
+    BadFile {
+        /// The file.
+        file: PathBuf,
+        /// What it is not.
+        reason: String,
+    },
+    /// Not ours to change.
+    #[error("{}: you may not write there. Run this as root.", .0.display())]
+    NoPermission(PathBuf),
+    /// The system refused.
+    #[error("{}: {reason}.", .path.display())]
+    System {
+        /// What it was about.
+        path: PathBuf,
+        /// Its words.
+        reason: io::Error,
+    },
+}
+
+/// Names the path that a failure was about.
+pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
+    move |reason| match reason.kind() {
+        io::ErrorKind::PermissionDenied => Refusal::NoPermission(path.into()),
+        _ => Refusal::System { path: path.into(), reason },
+    }
+}

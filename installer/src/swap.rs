@@ -1,0 +1,150 @@
+//! The change itself: every file in one step, and back again when a later one fails.
+
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use crate::MODULES;
+use crate::files::Files;
+use crate::kept::{Back, Entry, Kept};
+use crate::refusal::{Refusal, at};
+
+/// Our files beside the originals, under names that the host does not load. They go with the value.
+pub struct Swap {
+    modules: PathBuf,
+}
+
+impl Swap {
+    /// Copies them there, with the owner and the mode of what they will replace.
+    pub fn stage(modules: &Path, files: &Files) -> Result<Self, Refusal> {
+        let swap = Self { modules: modules.into() };
+        for module in MODULES {
+            let staged = swap.staged(module);
+            copy(&files.path(module), &staged, &modules.join(module)).map_err(|error| match error.kind() {
+                io::ErrorKind::PermissionDenied => Refusal::NoPermission(modules.into()),
+                _ => at(&staged)(error),
+            })?;
+        }
+        Ok(swap)
+    }
+
+    /// Gives every original its second name and ours its first.
+    pub fn carry_out(&mut self, kept: &Kept) -> Result<(), Refusal> {
+        let mut done: Vec<&Entry> = Vec::new();
+        for entry in kept.entries() {
+            let file = self.modules.join(entry.module);
+            let replaced = keep(&file, kept, entry).and_then(|()| fs::rename(self.staged(entry.module), &file));
+            if let Err(error) = replaced {
+                done.into_iter().rev().for_each(|entry| self.take_back(kept, entry));
+                return Err(at(&file)(error));
+            }
+            done.push(entry);
+        }
+        sync(&self.modules);
+        Ok(())
+    }
+
+    fn take_back(&self, kept: &Kept, entry: &Entry) {
+        let file = self.modules.join(entry.module);
+        let _ = match entry.original {
+            Some(_) => fs::rename(kept.path(entry.module), file),
+            None => fs::remove_file(file),
+        };
+    }
+
+    fn staged(&self, module: &str) -> PathBuf {
+        self.modules.join(format!(".{module}.new"))
+    }
+}
+
+impl Drop for Swap {
+    fn drop(&mut self) {
+        for module in MODULES {
+            let _ = fs::remove_file(self.staged(module));
+        }
+    }
+}
+
+/// Gives the originals their names back.
+pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusal> {
+    let aside = |module: &str| modules.join(format!(".{module}.ours"));
+    let mut done: Vec<&Entry> = Vec::new();
+    let mut outcome = Ok(());
+    for (entry, back) in kept.entries().iter().zip(back) {
+        let file = modules.join(entry.module);
+        let changed = match back {
+            Back::Nothing => continue,
+            Back::Rename => {
+                set_aside(&file, &aside(entry.module)).and_then(|()| fs::rename(kept.path(entry.module), &file))
+            }
+            Back::Remove => set_aside(&file, &aside(entry.module)).and_then(|()| remove(&file)),
+        };
+        done.push(entry);
+        if let Err(error) = changed {
+            outcome = Err(match error.kind() {
+                io::ErrorKind::PermissionDenied => Refusal::NoPermission(modules.into()),
+                _ => at(&file)(error),
+            });
+            break;
+        }
+    }
+    for entry in done {
+        let (file, ours) = (modules.join(entry.module), aside(entry.module));
+        if outcome.is_err() && ours.exists() {
+            // The original's second name first, or it would have none. It has it still where its rename was what failed.
+            let _ = fs::hard_link(&file, kept.path(entry.module)).or_else(|error| match error.kind() {
+                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            });
+            let _ = fs::rename(&ours, &file);
+        }
+        let _ = fs::remove_file(ours);
+    }
+    outcome?;
+    kept.forget();
+    sync(modules);
+    Ok(())
+}
+
+/// A second name for the original: the file itself, with its owner, times and labels, is what comes back.
+fn keep(file: &Path, kept: &Kept, entry: &Entry) -> io::Result<()> {
+    if entry.original.is_some() { fs::hard_link(file, kept.path(entry.module)) } else { Ok(()) }
+}
+
+fn set_aside(file: &Path, aside: &Path) -> io::Result<()> {
+    remove(aside)?;
+    match fs::hard_link(file, aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn copy(from: &Path, to: &Path, like: &Path) -> io::Result<()> {
+    remove(to)?;
+    fs::copy(from, to)?;
+    match fs::metadata(like) {
+        Ok(original) => {
+            // Only root may give files away, and only root installs into a directory of somebody else.
+            let ours = fs::metadata(to)?;
+            if (ours.uid(), ours.gid()) != (original.uid(), original.gid()) {
+                chown(to, Some(original.uid()), Some(original.gid()))?;
+            }
+            fs::set_permissions(to, original.permissions())?;
+        }
+        Err(_) => fs::set_permissions(to, Permissions::from_mode(0o755))?,
+    }
+    File::open(to)?.sync_all()
+}
+
+/// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
+fn sync(directory: &Path) {
+    let _ = File::open(directory).and_then(|directory| directory.sync_all());
+}

@@ -1,0 +1,81 @@
+//! What `cargo xtask build` made: files for old systems, without what only a debugger reads.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use installer::{Files, MODULES};
+
+/// That of CentOS 7, and the oldest that Rust's standard library runs on.
+const OLDEST_GLIBC: (u32, u32) = (2, 17);
+
+/// What every system has: the C library's parts, and the unwinder that comes with the compiler.
+const EVERYWHERE: [&str; 8] = [
+    "libc.so.6",
+    "libpthread.so.0",
+    "libdl.so.2",
+    "libm.so.6",
+    "librt.so.1",
+    "libutil.so.1",
+    "libgcc_s.so.1",
+    "ld-linux-x86-64.so.2",
+];
+
+fn built() -> PathBuf {
+    let directory = std::env::var_os("MODULES_DIR").expect("`cargo xtask test` sets it");
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(directory)
+}
+
+/// What a tool of binutils prints of each module.
+fn told(tool: &str, option: &str) -> impl Iterator<Item = (&'static str, String)> {
+    MODULES.into_iter().map(move |module| {
+        let output = Command::new(tool).arg(option).arg(built().join(module)).output().expect("binutils");
+        assert!(output.status.success(), "{tool} {module}: {}", String::from_utf8_lossy(&output.stderr));
+        (module, String::from_utf8(output.stdout).expect("plain text"))
+    })
+}
+
+#[test]
+#[cfg_attr(not(built), ignore = "MODULES_DIR names no modules")]
+fn they_are_complete_and_ours() {
+    Files::in_directory(&built()).unwrap();
+}
+
+#[test]
+#[cfg_attr(not(built), ignore = "MODULES_DIR names no modules")]
+fn they_ask_for_no_symbol_that_is_newer_than_glibc_2_17() {
+    for (module, symbols) in told("objdump", "-T") {
+        let versions =
+            symbols.split("(GLIBC_").skip(1).filter_map(|rest| rest.split_once(')')).map(|(version, _)| version);
+        let versions: Vec<(u32, u32)> = versions.map(version).collect();
+        assert!(versions.len() > 10, "{module} asks for {versions:?}: that is not all");
+        let newest = versions.into_iter().max().expect("not empty");
+        assert!(newest <= OLDEST_GLIBC, "{module} asks for GLIBC_{}.{}", newest.0, newest.1);
+    }
+}
+
+/// `2.17`, `2.2.5`
+fn version(text: &str) -> (u32, u32) {
+    let mut numbers = text.split('.').map(|number| number.parse().expect("a number"));
+    (numbers.next().expect("a major version"), numbers.next().unwrap_or(0))
+}
+
+#[test]
+#[cfg_attr(not(built), ignore = "MODULES_DIR names no modules")]
+fn they_need_no_library_but_those_that_are_everywhere() {
+    for (module, section) in told("readelf", "-d") {
+        let needed = section.lines().filter(|line| line.contains("(NEEDED)"));
+        for library in needed.filter_map(|line| line.split_once('[')?.1.strip_suffix(']')) {
+            assert!(EVERYWHERE.contains(&library), "{module} needs {library}");
+        }
+    }
+}
+
+#[test]
+#[cfg_attr(not(built), ignore = "MODULES_DIR names no modules")]
+fn a_debugger_finds_what_was_stripped() {
+    for (module, sections) in told("readelf", "-SW") {
+        assert!(!sections.contains(".debug_info") && !sections.contains(".symtab"), "{module} is not stripped");
+        assert!(sections.contains(".gnu_debuglink"), "{module} names no file for debuggers");
+        assert!(built().join(".debug").join(format!("{module}.debug")).is_file(), "{module} has none");
+    }
+}

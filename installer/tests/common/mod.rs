@@ -1,0 +1,192 @@
+//! Installations that are small enough to be compiled for each test: a program that answers as an Asterisk does, modules that
+//! import what those of its version import, and files that look like ours.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use installer::{Files, MODULES};
+
+/// One installation, in a directory that goes with the value.
+pub struct Place {
+    root: PathBuf,
+}
+
+/// What a program of Asterisk 11 exports, as far as it is looked at.
+pub const ELEVEN: &str = "\
+    const char *ast_get_version(void) { return VERSION; }\n\
+    void ast_register_file_version(void) {}\nvoid ast_channel_name(void) {}\nvoid ast_format_set(void) {}\n\
+    void ast_log(void) {}\n";
+
+/// What a module of Asterisk 11 imports.
+const MODULE_OF_11: &str = "void ast_channel_name(void); void ast_format_set(void);\n\
+    void run(void) { ast_channel_name(); ast_format_set(); }\n";
+
+/// What one of Asterisk 13 imports.
+const MODULE_OF_13: &str = "void ast_channel_name(void); void stasis_publish(void);\n\
+    void run(void) { ast_channel_name(); stasis_publish(); }\n";
+
+/// What ours import, and how they are known.
+const OURS: &str = "void ast_log(const char *);\nvoid run(void) { ast_log(\"/rustc/\"); }\n";
+
+impl Place {
+    /// An Asterisk 11 with its three originals and one more module.
+    pub fn eleven() -> Self {
+        Self::with_program("11.25.3", ELEVEN)
+    }
+
+    /// The same with another program.
+    pub fn with_program(version: &str, program: &str) -> Self {
+        let place = Self::empty();
+        fs::create_dir_all(place.root.join("sbin")).unwrap();
+        fs::create_dir_all(place.modules()).unwrap();
+        let main = "int main(int argc, char **argv) { return answer(argc, argv); }\n";
+        let source = format!("#define VERSION \"{version}\"\n{RUNNING}{program}{main}");
+        compile(&source, &["-rdynamic", "-ldl"], &place.program());
+        for module in ["chan_sip.so", "res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"] {
+            module_from(MODULE_OF_11, module, &place.modules().join(module));
+        }
+        place
+    }
+
+    /// The modules become those of an Asterisk 13.
+    pub fn replace_modules(&self) {
+        for module in fs::read_dir(self.modules()).unwrap() {
+            module_from(MODULE_OF_13, "", &module.unwrap().path());
+        }
+    }
+
+    /// A directory for whatever.
+    pub fn empty() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+        fs::create_dir_all(&root).unwrap();
+        Self { root: root.canonicalize().unwrap() }
+    }
+
+    /// What looks like ours, for Asterisk 11, in `ours/`.
+    pub fn files(&self) -> Files {
+        Files::in_directory(&self.build_files()).unwrap()
+    }
+
+    /// The directory that [`Place::files`] reads.
+    pub fn build_files(&self) -> PathBuf {
+        let directory = self.root.join("ours");
+        fs::create_dir_all(&directory).unwrap();
+        for module in MODULES {
+            module_from(OURS, module, &directory.join(module));
+        }
+        fs::write(directory.join("made-for"), "11").unwrap();
+        directory
+    }
+
+    /// The prefix.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The program.
+    pub fn program(&self) -> PathBuf {
+        self.root.join("sbin/asterisk")
+    }
+
+    /// The modules directory.
+    pub fn modules(&self) -> PathBuf {
+        self.root.join("lib/asterisk/modules")
+    }
+
+    /// Everything in the modules directory that a person or a package manager could notice: names, contents, owners, modes,
+    /// times.
+    pub fn state(&self) -> Vec<String> {
+        let list = Command::new("sh")
+            .arg("-c")
+            .arg("find . -printf '%p %y %U:%G %m %T@ %l\\n' | grep -v '^\\. ' | sort; find . -type f -exec sha256sum {} + | sort")
+            .current_dir(self.modules())
+            .output()
+            .unwrap();
+        String::from_utf8(list.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// Starts the program, which loads a module and then has so many channels up; `None` for one that does not tell.
+    pub fn run(&self, channels: Option<u32>) -> Running {
+        fs::write(self.root.join("channels"), channels.map_or(String::new(), |count| count.to_string())).unwrap();
+        let mut child = Command::new(self.program()).arg("-C").arg(&self.root).stdout(Stdio::piped()).spawn().unwrap();
+        let mut ready = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        Running(child)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+/// A running program, which ends with the value.
+pub struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `-C <root>` runs; with `-rx` it answers from what the root says; `-V` says the version.
+const RUNNING: &str = r#"
+#include <dlfcn.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+static int answer(int argc, char **argv)
+{
+    char path[4096], count[16] = "";
+    if (argc == 2 && !strcmp(argv[1], "-V")) return !printf("Asterisk " VERSION "\n");
+    if (argc < 3 || strcmp(argv[1], "-C")) return 1;
+    if (argc == 5 && !strcmp(argv[3], "-rx") && !strcmp(argv[4], "core show channels count")) {
+        snprintf(path, sizeof path, "%s/channels", argv[2]);
+        FILE *file = fopen(path, "r");
+        if (!file || !fgets(count, sizeof count, file)) return 1;
+        return !printf("%s active channels\n%s active calls\n7 calls processed\n", count, count);
+    }
+    snprintf(path, sizeof path, "%s/lib/asterisk/modules/chan_sip.so", argv[2]);
+    if (!dlopen(path, RTLD_LAZY)) return 1;
+    putchar('.');
+    fflush(stdout);
+    sleep(60);
+    return 0;
+}
+"#;
+
+/// Compiled once for each source; what follows the last section of a file makes one like no other.
+fn module_from(source: &'static str, name: &str, output: &Path) {
+    static COMPILED: Mutex<BTreeMap<&str, Vec<u8>>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let module = compiled.entry(source).or_insert_with(|| {
+        let scratch = Place::empty();
+        let file = scratch.root.join("module.so");
+        compile(source, &["-shared", "-fPIC"], &file);
+        fs::read(file).unwrap()
+    });
+    fs::write(output, [module.as_slice(), name.as_bytes()].concat()).unwrap();
+}
+
+fn compile(source: &str, options: &[&str], output: &Path) {
+    let mut compiler = Command::new("cc")
+        .args(["-O1", "-w", "-x", "c", "-", "-o"])
+        .arg(output)
+        .args(options)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("a C compiler");
+    compiler.stdin.take().unwrap().write_all(source.as_bytes()).unwrap();
+    assert!(compiler.wait().unwrap().success(), "{source}");
+}

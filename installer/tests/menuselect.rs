@@ -1,0 +1,114 @@
+//! `contrib/menuselect` in the source tree that `ASTERISK_SOURCE` names: a copy of it offers, builds and installs ours when they
+//! are chosen and its own when they are not, and its own `uninstall` and `distclean` leave nothing.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::Place;
+use installer::MODULES;
+
+/// A copy of the tree, an empty place to install into, and files that look like ours.
+struct Tree {
+    place: Place,
+}
+
+impl Tree {
+    fn copy() -> Self {
+        let tree = Self { place: Place::empty() };
+        let original = std::env::var_os("ASTERISK_SOURCE").expect("the test is ignored without it");
+        run(Command::new("cp").arg("-a").arg(original).arg(tree.root()));
+        tree
+    }
+
+    fn root(&self) -> PathBuf {
+        self.place.root().join("tree")
+    }
+
+    fn destination(&self) -> PathBuf {
+        self.place.root().join("destination")
+    }
+
+    fn apply(&self, arguments: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply");
+        run(Command::new(script).args(arguments).arg(self.root()));
+    }
+
+    fn make(&self, target: &str) {
+        let destination = format!("DESTDIR={}", self.destination().display());
+        run(Command::new("make").args([target, &destination]).current_dir(self.root()));
+    }
+
+    /// As a script chooses modules.
+    fn choose(&self, enabled: &[String], disabled: &[String]) {
+        let mut menuselect = Command::new("menuselect/menuselect");
+        for (option, modules) in [("--disable", disabled), ("--enable", enabled)] {
+            modules.iter().for_each(|module| {
+                menuselect.args([option, module]);
+            });
+        }
+        run(menuselect.arg("menuselect.makeopts").current_dir(self.root()));
+    }
+
+    fn installed(&self, module: &str) -> Vec<u8> {
+        let found = Command::new("find").arg(self.destination()).args(["-name", module]).output().unwrap();
+        fs::read(String::from_utf8(found.stdout).unwrap().trim()).unwrap()
+    }
+
+    /// Files below `directory` with one of our names.
+    fn of_ours(&self, directory: &Path) -> Vec<String> {
+        let found = Command::new("find").arg(directory).args(["-type", "f", "-name", "res_*.so"]).output().unwrap();
+        let found = String::from_utf8(found.stdout).unwrap();
+        found.lines().filter(|path| MODULES.iter().any(|module| path.ends_with(module))).map(str::to_owned).collect()
+    }
+}
+
+fn run(command: &mut Command) {
+    // What cargo tells the makes that it calls is not for this one.
+    let output = command.env_remove("MAKEFLAGS").output().unwrap();
+    let tail: String = String::from_utf8_lossy(&output.stderr).lines().rev().take(20).collect::<Vec<_>>().join("\n");
+    assert!(output.status.success(), "{command:?}: {tail}");
+}
+
+#[test]
+#[cfg_attr(not(source_tree), ignore = "ASTERISK_SOURCE names no source tree of Asterisk 11")]
+fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
+    let tree = Tree::copy();
+    let files = tree.place.build_files();
+    let is_ours = |module: &str| tree.installed(module) == fs::read(files.join(module)).unwrap();
+    let theirs = MODULES.map(|module| module.trim_end_matches(".so").to_owned());
+    let ours = theirs.clone().map(|module| format!("{module}_rust"));
+
+    tree.apply(&["--modules", files.to_str().unwrap()]);
+    tree.make("menuselect.makeopts");
+    let offered = fs::read_to_string(tree.root().join("menuselect-tree")).unwrap();
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert!(offered.contains(&format!("<member name=\"{ours}\"")), "{ours} is not offered");
+        assert!(offered.contains(&format!("<conflict>{theirs}</conflict>")), "{ours} does not say what it replaces");
+    }
+
+    tree.choose(&ours, &theirs);
+    tree.make("all");
+    tree.make("install");
+    assert!(MODULES.iter().all(|module| is_ours(module)));
+
+    tree.choose(&theirs, &ours);
+    tree.make("all");
+    tree.make("install");
+    assert!(!MODULES.iter().any(|module| is_ours(module)));
+
+    // One of ours beside two of theirs.
+    tree.choose(&ours[1..2], &theirs[1..2]);
+    tree.make("all");
+    tree.make("install");
+    assert_eq!(MODULES.map(is_ours), [false, true, false]);
+
+    tree.make("uninstall");
+    assert_eq!(tree.of_ours(&tree.destination()), [""; 0]);
+    tree.make("distclean");
+    assert_eq!(tree.of_ours(&tree.root()), [""; 0]);
+    tree.apply(&["--remove"]);
+    assert!(!tree.root().join("webrtc").exists() && !tree.root().join("GNUmakefile").exists());
+}

@@ -1,0 +1,165 @@
+//! `contrib/nginx` and `contrib/haproxy` in front of `/ws`: a browser calls over wss, Asterisk sees ws, and the browser's
+//! address.
+
+mod common;
+
+use std::fs;
+use std::io;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::stream::Stream;
+use common::{PONG, TEXT, frame, sip};
+use e2e::failure::{Failure, Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone, Transport};
+use e2e::proof::EchoCall;
+use e2e::site::Site;
+
+#[test]
+#[ignore = "wants nginx"]
+fn a_browser_hears_itself_through_nginx_and_its_address_is_known() -> Result {
+    through("nginx", nginx)
+}
+
+#[test]
+#[ignore = "wants HAProxy"]
+fn a_browser_hears_itself_through_haproxy_and_its_address_is_known() -> Result {
+    through("haproxy", haproxy)
+}
+
+fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Result {
+    let site = Site { websocket: "trustedproxies = 127.0.0.1\npinginterval = 1\n".to_owned(), ..Site::default() };
+    let lab = Lab::start(name, &site)?;
+    let directory = lab.directory().join("proxy");
+    fs::create_dir(&directory)?;
+    let _proxy = Proxy::start(command(&lab, &directory)?, lab.ports().proxy)?;
+
+    // The proxy writes behind what a client has made up.
+    let mut stream = Stream::over_tls(lab.ports().proxy, "127.0.0.9", "X-Forwarded-For: 203.0.113.7\r\n")?;
+    is_answered(&mut stream, 1)?;
+    let sessions = lab.asterisk().cli("websocket show sessions")?;
+    let is_known = sessions.lines().any(|line| line.contains(" ws ") && line.contains("127.0.0.9"));
+    ensure(is_known, || format!("no session of 127.0.0.9:\n{sessions}"))?;
+
+    // Longer than the proxy's patience, one a second.
+    for _ in 0..8 {
+        let ping = stream.message()?;
+        stream.write(&frame(PONG, &ping))?;
+    }
+    is_answered(&mut stream, 2)?;
+    drop(stream);
+
+    let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
+    phone.register(&lab, Transport::Proxied)?;
+    let statistics = EchoCall::SHORT.place(&lab, &mut phone, "echo")?;
+    println!("{name}: {statistics}");
+    Ok(())
+}
+
+/// By a 401, as it comes without a password.
+fn is_answered(stream: &mut Stream, number: usize) -> Result {
+    stream.write(&frame(TEXT, sip("REGISTER", "1001", number, "WSS").as_bytes()))?;
+    loop {
+        let message = stream.message()?;
+        match message.starts_with(b"SIP/2.0 ") {
+            true if message.starts_with(b"SIP/2.0 401 ") => return Ok(()),
+            true => return Err(Failure::new(format!("to REGISTER came {:?}", String::from_utf8_lossy(&message)))),
+            false => stream.write(&frame(PONG, &message))?,
+        }
+    }
+}
+
+/// A sample of `contrib/` with the ports and keys of the lab.
+fn sample(file: &str, lab: &Lab, replaced: &[(&str, String)]) -> io::Result<String> {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib").join(file);
+    let common = [("127.0.0.1:8088", format!("127.0.0.1:{}", lab.ports().ws)), ("90s", PATIENCE.to_owned())];
+    let mut replaced = common.iter().chain(replaced);
+    replaced.try_fold(fs::read_to_string(sample)?, |text, (old, new)| match text.contains(old) {
+        true => Ok(text.replace(old, new)),
+        false => Err(io::Error::other(format!("{file} does not say {old}"))),
+    })
+}
+
+/// Of the proxies, for silence: more than `pinginterval`.
+const PATIENCE: &str = "4s";
+
+fn nginx(lab: &Lab, directory: &Path) -> io::Result<Command> {
+    let keys = lab.asterisk().home().etc().join("keys");
+    let key = |file: &str| keys.join(file).display().to_string();
+    let server = sample(
+        "nginx/asterisk-websocket.conf",
+        lab,
+        &[
+            ("listen 443 ssl", format!("listen 127.0.0.1:{} ssl", lab.ports().proxy)),
+            ("/etc/ssl/phone.example.pem", key("asterisk.pem")),
+            ("/etc/ssl/private/phone.example.key", key("asterisk.key")),
+        ],
+    )?;
+    // It writes nowhere else, and is one process, which ends when it is told to.
+    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+    let temporary: String = temporary.map(|what| format!("{what}_temp_path temporary/{what};\n")).concat();
+    fs::create_dir(directory.join("temporary"))?;
+    fs::write(
+        directory.join("nginx.conf"),
+        format!(
+            "daemon off;\nmaster_process off;\npid nginx.pid;\nerror_log error.log;\nevents {{}}\n\
+             http {{\naccess_log access.log;\n{temporary}{server}}}\n"
+        ),
+    )?;
+    let mut command = Command::new(program("nginx"));
+    command.arg("-p").arg(directory).args(["-c", "nginx.conf", "-e", "error.log"]);
+    Ok(command)
+}
+
+fn haproxy(lab: &Lab, directory: &Path) -> io::Result<Command> {
+    let keys = lab.asterisk().home().etc().join("keys");
+    let both = directory.join("both.pem");
+    fs::write(&both, [fs::read(keys.join("asterisk.pem"))?, fs::read(keys.join("asterisk.key"))?].concat())?;
+    let configuration = sample(
+        "haproxy/asterisk-websocket.cfg",
+        lab,
+        &[
+            ("bind :443", format!("bind 127.0.0.1:{}", lab.ports().proxy)),
+            ("/etc/haproxy/phone.example.pem", both.display().to_string()),
+        ],
+    )?;
+    let file = directory.join("haproxy.cfg");
+    fs::write(&file, configuration)?;
+    let mut command = Command::new(program("haproxy"));
+    command.arg("-db").arg("-f").arg(file);
+    Ok(command)
+}
+
+/// Not everybody's path leads to `sbin`.
+fn program(name: &str) -> PathBuf {
+    let usual = Path::new("/usr/sbin").join(name);
+    if usual.exists() { usual } else { name.into() }
+}
+
+struct Proxy(Child);
+
+impl Proxy {
+    /// Waits until it listens.
+    fn start(mut command: Command, port: u16) -> Result<Self> {
+        let mut proxy = Self(command.spawn()?);
+        let end = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let runs = matches!(proxy.0.try_wait(), Ok(None)) && Instant::now() < end;
+            ensure(runs, || format!("{command:?} does not listen"))?;
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(proxy)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

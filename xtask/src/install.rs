@@ -1,0 +1,42 @@
+//! `cargo xtask install` and `uninstall`: what `installer` does, with modules that are built first.
+
+use std::path::Path;
+
+use e2e::prefix::Version;
+use installer::{Files, Host, Refusal};
+
+use crate::modules;
+use crate::{Failure, USAGE};
+
+/// Puts our modules in the place of a host's own.
+pub fn install(options: &[&str]) -> Result<(), Failure> {
+    let host = host(options)?;
+    let version = Version::from_number(&host.version().to_string());
+    let version = version
+        .ok_or_else(|| format!("That is an Asterisk {}, and there are modules for 11, 16 and 22.", host.told()))?;
+    let files = Files::in_directory(&modules::build(version)?).map_err(told)?;
+    let done = installer::install(&files, &host).map_err(told)?;
+    println!("{}", done.sentence());
+    Ok(())
+}
+
+/// Puts the originals back.
+pub fn uninstall(options: &[&str]) -> Result<(), Failure> {
+    let done = installer::uninstall(&host(options)?).map_err(told)?;
+    println!("{}", done.sentence());
+    Ok(())
+}
+
+fn host(options: &[&str]) -> Result<Host, Failure> {
+    let host = match options {
+        [] => Host::usual(),
+        ["--prefix", prefix] => Host::below(Path::new(prefix)),
+        ["--modules", modules] => Host::with_modules(Path::new(modules)),
+        _ => return Err(USAGE.to_owned()),
+    };
+    host.map_err(told)
+}
+
+fn told(refusal: Refusal) -> Failure {
+    refusal.to_string()
+}

@@ -1,0 +1,122 @@
+//! Modules that run on every glibc since 2.17, whatever they are built on.
+//!
+//! An Asterisk 11 often lives on a system as old as itself, and a file that was linked on a newer one asks for functions that
+//! the older C library does not have. Zig brings the headers and the symbols of every glibc, compiles C and links like `cc`,
+//! and comes as the Python package `ziglang`, which is unpacked into `target/zig` and nowhere else.
+//!
+//! `ZIG` may name another zig, or say `no`: then the machine's own compiler is used, and the files run where the C library is
+//! at least as new as this machine's.
+
+use std::env::consts::ARCH;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Failure;
+use crate::modules::target_directory;
+use crate::packages;
+use crate::run::{output, run};
+
+/// Names another zig, or `no`.
+const ZIG: &str = "ZIG";
+
+/// The version that this was tried with.
+const PACKAGE: &str = "ziglang==0.17.1";
+
+/// That of CentOS 7, and the oldest that Rust's standard library runs on.
+const GLIBC: &str = "2.17";
+
+/// What cargo and the build scripts of C libraries are given in place of `cc` and `ar`.
+pub struct Zig {
+    compiler: PathBuf,
+    archiver: PathBuf,
+}
+
+impl Zig {
+    /// Zig, downloaded if it is not there yet; `None` where it is not wanted.
+    pub fn wanted() -> Result<Option<Self>, Failure> {
+        let zig = match std::env::var_os(ZIG) {
+            Some(no) if no == "no" => return Ok(None),
+            Some(named) if !named.is_empty() => named.into(),
+            _ => downloaded()?,
+        };
+        Self::wrap(&zig).map(Some)
+    }
+
+    /// What cargo calls this machine, as a target: only what is built for a target that was named is built with zig, and not
+    /// the build scripts.
+    pub fn target() -> String {
+        format!("{ARCH}-unknown-linux-gnu")
+    }
+
+    /// Has `build`, a cargo, use it.
+    pub fn take_part(&self, build: &mut Command) {
+        let target = Self::target();
+        let linker = format!("target.{target}.rustflags = ['-Clinker={}']", self.compiler.display());
+        let of_target = |what| format!("{what}_{}", target.replace('-', "_"));
+        build
+            .args(["--target", &target, "--config", &linker])
+            .env(of_target("CC"), &self.compiler)
+            .env(of_target("AR"), &self.archiver);
+    }
+
+    fn wrap(zig: &Path) -> Result<Self, Failure> {
+        let unwinder = output(Command::new("cc").arg("-print-file-name=libgcc_s.so.1"))?;
+        let directory = target_directory().join("zig-as");
+        let failed = |error: io::Error| format!("{}: {error}", directory.display());
+        fs::create_dir_all(&directory).map_err(failed)?;
+        let (zig, cache) = (zig.display(), directory.join("cache"));
+        let head = format!("#!/bin/sh\nexport ZIG_GLOBAL_CACHE_DIR='{}'\n", cache.display());
+        let cc = format!("{head}{}exec '{zig}' cc -target {ARCH}-linux-gnu.{GLIBC} \"$@\"\n", filter(unwinder.trim()));
+        let ar = format!("{head}exec '{zig}' ar \"$@\"\n");
+        let write = |name, text| script(&directory.join(name), text).map_err(failed);
+        Ok(Self { compiler: write("cc", &cc)?, archiver: write("ar", &ar)? })
+    }
+}
+
+/// What zig does not take as `cc` does. It names targets otherwise; it has no `--exclude-libs`, which does nothing beside
+/// rustc's own list of exports; and it would link an unwinder of its own in place of the process's, which a thread that the
+/// host cancels unwinds with. This machine's, to link against, may itself need a newer C library.
+fn filter(unwinder: &str) -> String {
+    format!(
+        "for word do\n    shift\n    case $word in\n        --target=* | -Wl,--exclude-libs,*) continue ;;\n        \
+         -lgcc_s) set -- \"$@\" -Wl,--allow-shlib-undefined; word='{unwinder}' ;;\n    esac\n    set -- \"$@\" \"$word\"\ndone\n"
+    )
+}
+
+/// Writes it only where it says something new: cargo builds everything again when the compiler changes.
+fn script(path: &Path, text: &str) -> io::Result<PathBuf> {
+    if fs::read_to_string(path).is_ok_and(|there| there == text) {
+        return Ok(path.into());
+    }
+    fs::write(path, text)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(path.into())
+}
+
+fn downloaded() -> Result<PathBuf, Failure> {
+    let directory = target_directory().join("zig");
+    if !directory.exists() {
+        packages::ensure(&[packages::TO_LINK])?;
+        println!("Unpacking {PACKAGE} into {}", directory.display());
+        download(&directory).map_err(|failure| {
+            format!("There is no zig ({failure}). Name one in {ZIG}, or set {ZIG}=no for files that only run where the C library is as new as here.")
+        })?;
+    }
+    Ok(directory.join("ziglang/zig"))
+}
+
+/// All of it beside `directory`, which then gets its name at once.
+fn download(directory: &Path) -> Result<(), Failure> {
+    let partial = directory.with_extension("partial");
+    if partial.exists() {
+        fs::remove_dir_all(&partial).map_err(|error| error.to_string())?;
+    }
+    run(Command::new("python3")
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"])
+        .arg(&partial)
+        .arg(PACKAGE))?;
+    fs::rename(&partial, directory).map_err(|error| error.to_string())
+}
