@@ -1,10 +1,26 @@
-//! `cfg(asterisk)`: there is an Asterisk to test on. Without it the tests that need one are compiled but ignored, so that
-//! they are counted as what they are, and not as passed.
+//! What the tests can count on. Those that want more are compiled but ignored, so that they are counted as what they are, and
+//! not as passed:
+//!
+//! - `cfg(asterisk)`: there is an Asterisk to test on;
+//! - `cfg(ari)`: it has Asterisk's REST Interface;
+//! - `cfg(bundles)`: its SIP knows of several streams over one transport.
+
+use prefix::{Prefix, Version};
+
+#[allow(dead_code, reason = "all that is asked here is the version")]
+#[path = "src/prefix.rs"]
+mod prefix;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
-    println!("cargo::rustc-check-cfg=cfg(asterisk)");
-    if std::env::var_os("ASTERISK_PREFIX").is_some_and(|prefix| !prefix.is_empty()) {
-        println!("cargo::rustc-cfg=asterisk");
+    println!("cargo::rustc-check-cfg=cfg(asterisk, ari, bundles)");
+    let Some(prefix) = Prefix::from_env() else { return };
+    // One that is named later may be any.
+    let version = prefix.ok().map(|prefix| prefix.version());
+    let can_have = |first| version.is_none_or(|version| version >= first);
+    for (name, first) in [("asterisk", Version::Eleven), ("ari", Version::Sixteen), ("bundles", Version::TwentyTwo)] {
+        if can_have(first) {
+            println!("cargo::rustc-cfg={name}");
+        }
     }
 }

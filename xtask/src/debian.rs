@@ -3,6 +3,7 @@
 //! Nothing is installed and nobody has to be root: `apt-get` runs with a configuration of its own, which knows one suite and
 //! an empty machine, and downloads the packages listed here; `dpkg-deb` unpacks them into one directory.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,18 +13,36 @@ use e2e::prefix::Version;
 
 use crate::Failure;
 use crate::modules::target_directory;
+use crate::packages;
 use crate::run::{on_path, output, run, we_are_root};
 
 /// Names another mirror than the machine's own.
 const MIRROR: &str = "DEBIAN_MIRROR";
 
 /// Debian's own keys. The machine may trust others too, which have nothing to do with this.
-const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// What was unpacked, in its root: another list here has it unpacked anew.
+const STAMP: &str = "packages";
 
 /// One release of Debian and what of it makes an Asterisk run and our modules compile.
 struct Suite {
     name: &'static str,
     packages: &'static [&'static str],
+}
+
+impl Suite {
+    fn all_packages(&self) -> impl Iterator<Item = &'static str> {
+        COMMON.iter().chain(self.packages).copied()
+    }
+
+    fn stamp(&self) -> String {
+        std::iter::once(self.name).chain(self.all_packages()).flat_map(|line| [line, "\n"]).collect()
+    }
+
+    fn is_in(&self, root: &Path) -> bool {
+        fs::read_to_string(root.join(STAMP)).is_ok_and(|stamp| stamp == self.stamp())
+    }
 }
 
 /// In every suite.
@@ -84,14 +103,15 @@ pub fn unpacked(version: Version) -> Result<PathBuf, Failure> {
         Version::TwentyTwo => UNSTABLE,
     };
     let root = target_directory().join("debian").join(version.number());
-    if !root.exists() {
+    if !suite.is_in(&root) {
         println!("Unpacking Debian's {version} into {}", root.display());
         unpack(&suite, &root)?;
     }
     Ok(root)
 }
 
-/// All of it beside `root`, which then gets its name at once: what was interrupted never looks complete.
+/// All of it beside `root`, which then gets its name at once: what was interrupted never looks complete. Another process may
+/// be doing the same.
 fn unpack(suite: &Suite, root: &Path) -> Result<(), Failure> {
     for program in ["apt-get", "dpkg-deb"] {
         if !on_path(program) {
@@ -100,18 +120,44 @@ fn unpack(suite: &Suite, root: &Path) -> Result<(), Failure> {
             ));
         }
     }
+    let keyring = packages::ensure(&[packages::TO_UNPACK]);
+    if !Path::new(KEYS).exists() {
+        let why = keyring.err().unwrap_or_default();
+        return Err(format!(
+            "{KEYS} is missing, which Debian's packages are verified with: it is in the package debian-archive-keyring. {why}"
+        ));
+    }
     let mirror = mirror()?;
-    let work = root.with_extension("partial");
+    let work = root.with_extension(format!("partial-{}", std::process::id()));
+    let outcome = fill(suite, &mirror, &work).and_then(|()| put_in_place(suite, &work.join("root"), root));
+    // What is left of it is in nobody's way.
+    let _ = fs::remove_dir_all(&work);
+    outcome
+}
+
+/// Fills `work`'s `root`.
+fn fill(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| format!("{} could not be filled: {error}", work.display());
-    configure(suite, &mirror, &work).map_err(failed)?;
-    download(suite, &work).map_err(|failure| {
-        format!("{mirror} gave no Asterisk of {} ({failure}): name another mirror of Debian in {MIRROR}.", suite.name)
-    })?;
+    configure(suite, mirror, work).map_err(failed)?;
+    download(suite, mirror, work)?;
     for package in fs::read_dir(work.join("packages")).map_err(failed)? {
         let package = package.map_err(failed)?.path();
         run(Command::new("dpkg-deb").arg("--extract").arg(package).arg(work.join("root")))?;
     }
-    fs::rename(work.join("root"), root).and_then(|()| fs::remove_dir_all(&work)).map_err(failed)
+    fs::write(work.join("root").join(STAMP), suite.stamp()).map_err(failed)
+}
+
+/// Gives what is `unpacked` its name, in place of what an earlier list of packages left there.
+fn put_in_place(suite: &Suite, unpacked: &Path, root: &Path) -> Result<(), Failure> {
+    if !suite.is_in(root) {
+        // As a rule nothing is there.
+        let _ = fs::rename(root, unpacked.with_extension("stale"));
+    }
+    match fs::rename(unpacked, root) {
+        // Another process was faster, and its hosts may be running already.
+        Err(_) if suite.is_in(root) => Ok(()),
+        outcome => outcome.map_err(|error| format!("{} could not be put in place: {error}", root.display())),
+    }
 }
 
 /// The mirror that the machine has its own packages from.
@@ -171,14 +217,97 @@ fn apt_conf(work: &Path) -> io::Result<String> {
     ))
 }
 
-fn download(suite: &Suite, work: &Path) -> Result<(), Failure> {
-    run(apt_get(work).arg("update"))?;
-    run(apt_get(work).arg("download").args(COMMON).args(suite.packages))
+/// A mirror that gives nothing is told apart from an archive that has not got all of it.
+fn download(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
+    let of_mirror = |failure| {
+        format!("{mirror} gave no Asterisk of {} ({failure}): name another mirror of Debian in {MIRROR}.", suite.name)
+    };
+    run(apt(work, "apt-get").arg("update")).map_err(of_mirror)?;
+    let names = output(apt(work, "apt-cache").arg("pkgnames"))?;
+    let missing = missing(suite, &names);
+    if !missing.is_empty() {
+        return Err(format!(
+            "Debian's {} has no package called {}: what became of it has to be said in xtask/src/debian.rs.",
+            suite.name,
+            missing.join(", ")
+        ));
+    }
+    run(apt(work, "apt-get").arg("download").args(suite.all_packages())).map_err(of_mirror)
 }
 
-/// `apt-get` that reads `work`'s configuration and says no more than what goes wrong.
-fn apt_get(work: &Path) -> Command {
-    let mut apt_get = Command::new("apt-get");
-    apt_get.arg("-qq").env("APT_CONFIG", work.join("apt.conf")).current_dir(work.join("packages"));
-    apt_get
+/// What of the suite is not among `names`, one a line.
+fn missing(suite: &Suite, names: &str) -> Vec<&'static str> {
+    let names: HashSet<&str> = names.lines().collect();
+    suite.all_packages().filter(|package| !names.contains(package)).collect()
+}
+
+/// A program of apt's that reads `work`'s configuration and says no more than what goes wrong.
+fn apt(work: &Path, program: &str) -> Command {
+    let mut apt = Command::new(program);
+    apt.arg("-qq").env("APT_CONFIG", work.join("apt.conf")).current_dir(work.join("packages"));
+    apt
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: Suite = Suite { name: "one", packages: &["libone1"] };
+
+    const OTHER: Suite = Suite { name: "one", packages: &["libone2"] };
+
+    #[test]
+    fn a_package_that_the_archive_has_not_got_is_named() {
+        let names = COMMON.join("\n") + "\nlibone2\nlibone1-dev\n";
+        assert_eq!(missing(&ONE, &names), ["libone1"]);
+        assert!(missing(&OTHER, &names).is_empty());
+    }
+
+    #[test]
+    fn another_list_of_packages_is_unpacked_anew() {
+        let directory = Directory::new("stamp");
+        let root = directory.0.join("16");
+        assert!(!ONE.is_in(&root), "nothing is there");
+        put_in_place(&ONE, &directory.unpacked(&ONE), &root).unwrap();
+        assert!(ONE.is_in(&root) && !OTHER.is_in(&root));
+        put_in_place(&OTHER, &directory.unpacked(&OTHER), &root).unwrap();
+        assert!(OTHER.is_in(&root) && !ONE.is_in(&root));
+    }
+
+    #[test]
+    fn what_another_process_has_unpacked_stays() {
+        let directory = Directory::new("twice");
+        let root = directory.0.join("16");
+        for _ in 0..2 {
+            put_in_place(&ONE, &directory.unpacked(&ONE), &root).unwrap();
+            fs::write(root.join("in use"), "").unwrap();
+        }
+        let mut left = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+        left.sort();
+        assert_eq!(left, ["in use", STAMP]);
+    }
+
+    /// A directory of one test's.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Self {
+            let path = std::env::temp_dir().join(format!("xtask-{name}-{}", std::process::id()));
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+
+        fn unpacked(&self, suite: &Suite) -> PathBuf {
+            let path = self.0.join("partial").join(suite.packages[0]);
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join(STAMP), suite.stamp()).unwrap();
+            path
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::Failure;
+use crate::debian;
 use crate::run::{on_path, run, we_are_root};
 
 /// A Debian package and what shows that it, or its like from elsewhere, is here.
@@ -14,6 +15,7 @@ pub struct Package {
 
 enum Sign {
     Program(&'static str),
+    File(&'static str),
     /// The name starts like this, in the machine's library directories.
     Library(&'static str),
     /// Python has it.
@@ -33,6 +35,9 @@ pub const TO_BUILD: &[Package] = &[
     program("clang", "clang"),
     Package { name: "libclang-dev", shown_by: Sign::Library("libclang") },
 ];
+
+/// What Debian's packages are verified with: Debian has it from the start, its like have not.
+pub const TO_UNPACK: &[Package] = &[Package { name: "debian-archive-keyring", shown_by: Sign::File(debian::KEYS) }];
 
 /// What gets zig, which links for old systems.
 pub const TO_LINK: &[Package] =
@@ -76,6 +81,7 @@ impl Package {
     fn is_here(&self) -> bool {
         match self.shown_by {
             Sign::Program(program) => on_path(program),
+            Sign::File(path) => Path::new(path).exists(),
             Sign::Library(prefix) => library_directories().any(|directory| holds(&directory, prefix)),
             Sign::PythonModule(module) => Command::new("python3")
                 .args(["-c", &format!("import {module}")])

@@ -166,10 +166,11 @@ impl<'a> Request<'a> {
         sockaddr::from_host(&self.instance().remote_address)
     }
 
-    /// Sends a response as it is. It may wait for the peer, as everything that the host does on this thread.
+    /// Sends a response as it is, the last on this connection: the host closes it when the request is over. It may wait for
+    /// the peer, as everything that the host does on this thread.
     pub fn respond(&self, response: &[u8]) -> io::Result<()> {
         // SAFETY: the request is not over, and its stream is used on this thread alone.
-        unsafe { host::stream::respond(self.instance(), response) }
+        unsafe { host::stream::respond(self.session, response) }
     }
 
     /// Sends the host's page for an error. Wraps `ast_http_error`.

@@ -7,7 +7,7 @@ use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::x509::X509Ref;
 
-/// A hash function that the host can name. RFC 8122 §5 prefers SHA-256; SHA-1 is all that a host before 11.11 knows.
+/// A hash function that the host can name. RFC 8122 §5 prefers SHA-256; SHA-1 is all that some hosts know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HashFunction {
     /// `sha-1`

@@ -98,7 +98,8 @@ fn serve(
     let (headers, parameters, address) = (request.headers(), request.parameters(), client.address);
     let id = session_id();
     if !call.protocol().admits(&request, &id) {
-        asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{}'", Peer(address), accepted.protocol);
+        let protocol = call.protocol().name();
+        asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{protocol}'", Peer(address));
         return request.respond(Refusal::UnknownProtocol.response().as_bytes()).map_err(drop);
     }
     let stream = request.take_over().map_err(drop)?;

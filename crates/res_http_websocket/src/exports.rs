@@ -1,4 +1,4 @@
-//! The names that other modules look for: fourteen, as the host's own module of 11.25.3 has them.
+//! The names that other modules look for: fourteen, as the host's own module has them.
 //!
 //! chan_sip holds weak references to them, bound when they are first called.
 

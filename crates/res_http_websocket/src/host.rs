@@ -2,7 +2,23 @@
 //! servers of other modules (ARI) with protocols of their own. Asterisk 11 wants nothing of it.
 
 #[cfg(any(feature = "host-16", feature = "host-22"))]
+mod optional_api;
+#[cfg(feature = "host-22")]
+mod words;
+
+#[cfg(any(feature = "host-16", feature = "host-22"))]
 pub use optional_api::{provide, withdraw};
+
+#[cfg(feature = "host-22")]
+use words::FUNCTIONS as LATER_FUNCTIONS;
+
+/// Asterisk 16 asks for no others.
+#[cfg(feature = "host-16")]
+const LATER_FUNCTIONS: &[(&std::ffi::CStr, *const ())] = &[];
+
+/// A client that asks for no subprotocol gets the one that its server has, if that has just one: clients of ARI count on
+/// it. Asterisk 11 refuses them.
+pub const ONLY_PROTOCOL_IS_DEFAULT: bool = cfg!(any(feature = "host-16", feature = "host-22"));
 
 /// The names are enough.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
@@ -13,7 +29,3 @@ pub fn provide() {}
 pub fn withdraw() -> Result<(), asterisk::Failed> {
     Ok(())
 }
-
-#[cfg(any(feature = "host-16", feature = "host-22"))]
-#[path = "optional_api.rs"]
-mod optional_api;

@@ -11,6 +11,8 @@ use asterisk::http::Request;
 use asterisk::module::UseCount;
 use asterisk::sys;
 
+use crate::host::ONLY_PROTOCOL_IS_DEFAULT;
+
 /// What C registers.
 pub type Callback = unsafe extern "C" fn(*mut sys::ast_websocket, *mut sys::ast_variable, *mut sys::ast_variable);
 
@@ -78,8 +80,15 @@ impl Protocols {
         Some(entries.remove(found).protocol)
     }
 
-    pub fn find(&self, name: &str) -> Option<Arc<Protocol>> {
-        self.entries().iter().find(|entry| entry.protocol.is_called(name)).map(|entry| entry.protocol.clone())
+    /// The protocol of this name, or for a client that names none the only one that there is, on hosts that do so.
+    pub fn find(&self, name: Option<&str>) -> Option<Arc<Protocol>> {
+        let entries = self.entries();
+        let found = match (name, &entries[..]) {
+            (Some(name), all) => all.iter().find(|entry| entry.protocol.is_called(name)),
+            (None, [only]) if ONLY_PROTOCOL_IS_DEFAULT => Some(only),
+            (None, _) => None,
+        };
+        found.map(|entry| entry.protocol.clone())
     }
 
     pub fn all(&self) -> Vec<Arc<Protocol>> {

@@ -82,7 +82,7 @@ impl Contexts {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
-            // Asterisk 16 leaves out a certificate that it cannot find, and keeps the key.
+            // A host may leave out a certificate that it cannot find, and keep the key.
             (None, Some(key)) => {
                 return Err(format!("{key} is the key of a certificate that is not configured or not there"));
             }

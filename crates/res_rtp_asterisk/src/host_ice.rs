@@ -54,7 +54,7 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// chan_sip of Asterisk 11 prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035):
+    /// A host that does not negotiate mux prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035):
     /// so the attribute rides on the next line. Only for DTLS peers, which are those that want it;
     /// chan_motif prints the password in XML.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {

@@ -8,7 +8,7 @@
 //! - `replace` puts new keys into the object that is there, since another thread may hold the pointer. Keys that are given
 //!   again go on with their counters; the original began with zero again and used one key stream twice.
 //! - Each session is a use of the module, so the host refuses to unload it while a call is encrypted.
-//! - Hosts from Asterisk 14 on leave `a=crypto` in SDP to this module as well; Asterisk 11 has it in chan_sip.
+//! - A host that leaves `a=crypto` in SDP to this module finds it here as well; others have it in chan_sip.
 
 mod host;
 mod policy;

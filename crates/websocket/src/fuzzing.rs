@@ -29,11 +29,13 @@ pub fn handshake(request: &[u8]) {
     }
     let peer = IpAddr::from([192, 0, 2, 1]);
     assert_eq!(client_address(peer, request.forwarded_for(), &[]), peer);
-    match request.accept(|name| name.eq_ignore_ascii_case("sip")) {
+    match request.accept(|name| name.is_none_or(|name| name.eq_ignore_ascii_case("sip"))) {
         Ok(accepted) => {
             let accepted = accepted.with_deflate();
-            assert!(accepted.protocol.eq_ignore_ascii_case("sip"));
-            assert_eq!(accepted.response().matches("\r\n\r\n").count(), 1);
+            let response = accepted.response();
+            assert!(accepted.protocol.is_none_or(|protocol| protocol.eq_ignore_ascii_case("sip")));
+            assert_eq!(response.contains("\r\nSec-WebSocket-Protocol: "), accepted.protocol.is_some());
+            assert_eq!(response.matches("\r\n\r\n").count(), 1);
         }
         Err(refusal) => assert_eq!(refusal.response().matches("\r\n\r\n").count(), 1),
     }

@@ -36,8 +36,8 @@ pub struct Request<'a> {
 /// A request that will be answered with 101.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted<'a> {
-    /// The subprotocol, as the client spells it.
-    pub protocol: &'a str,
+    /// The subprotocol, as the client spells it; `None` if it asks for none and the server takes it all the same.
+    pub protocol: Option<&'a str>,
     /// 13, or a draft's 7 or 8.
     pub version: u8,
     /// How messages are compressed, if that was agreed (RFC 7692).
@@ -104,8 +104,9 @@ impl<'a> Request<'a> {
         request
     }
 
-    /// Judges the request (RFC 6455 §4.2.1) and chooses the first of its subprotocols that is `supported`.
-    pub fn accept(&self, supported: impl Fn(&str) -> bool) -> Result<Accepted<'a>, Refusal> {
+    /// Judges the request (RFC 6455 §4.2.1) and chooses the first of its subprotocols that is `supported`. A client may ask
+    /// for none at all (§4.1 item 10): whether that is `supported` too is asked as `None`.
+    pub fn accept(&self, supported: impl Fn(Option<&str>) -> bool) -> Result<Accepted<'a>, Refusal> {
         if !self.is_get {
             return Err(Refusal::Method);
         }
@@ -125,10 +126,14 @@ impl<'a> Request<'a> {
             return Err(Refusal::Doubled);
         }
         let key = self.key.filter(|key| is_nonce(key)).ok_or(Refusal::Key)?;
-        if self.protocols.is_empty() {
-            return Err(Refusal::NoProtocol);
-        }
-        let protocol = self.protocols.iter().find(|name| supported(name)).ok_or(Refusal::UnknownProtocol)?;
+        let protocol = match self.protocols[..] {
+            [] if supported(None) => None,
+            [] => return Err(Refusal::NoProtocol),
+            ref asked => {
+                let found = asked.iter().find(|name| supported(Some(name)));
+                Some(*found.ok_or(Refusal::UnknownProtocol)?)
+            }
+        };
         let offers = self.extensions.iter().map(|header| extension::parse(header));
         let offers =
             offers.collect::<Result<Vec<_>, _>>().map_err(|extension::Malformed| Refusal::Extensions)?.concat();
@@ -184,8 +189,11 @@ impl Accepted<'_> {
         self
     }
 
-    /// The answer to send (RFC 6455 §4.2.2).
+    /// The answer to send (RFC 6455 §4.2.2). It names no subprotocol that was not asked for: a client that sees one has to
+    /// fail the connection (§4.1).
     pub fn response(&self) -> String {
+        let protocol = self.protocol.map(|protocol| format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
+        let protocol = protocol.unwrap_or_default();
         let deflate = self.deflate.map(|deflate| format!("Sec-WebSocket-Extensions: {}\r\n", deflate.answer()));
         let extensions = deflate.unwrap_or_default();
         format!(
@@ -193,10 +201,8 @@ impl Accepted<'_> {
              Upgrade: websocket\r\n\
              Connection: Upgrade\r\n\
              Sec-WebSocket-Accept: {}\r\n\
-             Sec-WebSocket-Protocol: {}\r\n\
-             {extensions}\r\n",
-            accept_key(self.key),
-            self.protocol
+             {protocol}{extensions}\r\n",
+            accept_key(self.key)
         )
     }
 }
@@ -276,14 +282,14 @@ mod tests {
             (true, Some(value)) => Some((own, value)),
             (false, _) => Some((own, given)),
         });
-        Request::new(true, headers).accept(|name| name == "chat").map(|accepted| accepted.version)
+        Request::new(true, headers).accept(|name| name == Some("chat")).map(|accepted| accepted.version)
     }
 
     #[test]
     fn section_1_2_and_1_3_are_answered() {
         let request = Request::new(true, SECTION_1_2);
-        let accepted = request.accept(|name| name == "superchat").unwrap();
-        assert_eq!((accepted.protocol, accepted.version), ("superchat", 13));
+        let accepted = request.accept(|name| name == Some("superchat")).unwrap();
+        assert_eq!((accepted.protocol, accepted.version), (Some("superchat"), 13));
         let response = accepted.response();
         assert!(response.starts_with("HTTP/1.1 101 "));
         assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
@@ -297,7 +303,7 @@ mod tests {
     fn rfc_7118_section_4_1_sip_is_answered_with_sip() {
         let asked = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Sec-WebSocket-Protocol");
         let request = Request::new(true, asked.chain([("Sec-WebSocket-Protocol", "xmpp, sip")]));
-        let response = request.accept(|name| name == "sip").unwrap().response();
+        let response = request.accept(|name| name == Some("sip")).unwrap().response();
         assert!(response.contains("\r\nSec-WebSocket-Protocol: sip\r\n"), "{response}");
     }
 
@@ -363,10 +369,24 @@ mod tests {
     }
 
     #[test]
+    fn section_4_1_a_client_that_asks_for_no_subprotocol_is_told_of_none() {
+        let asked = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Sec-WebSocket-Protocol");
+        let request = Request::new(true, asked);
+        let accepted = request.accept(|name| name.is_none()).unwrap();
+        assert_eq!(accepted.protocol, None);
+        let response = accepted.response();
+        assert!(response.starts_with("HTTP/1.1 101 ") && response.ends_with("\r\n\r\n"), "{response}");
+        assert!(!response.contains("Sec-WebSocket-Protocol"), "{response}");
+        // One that does ask is not given what it did not ask for.
+        let request = Request::new(true, SECTION_1_2);
+        assert_eq!(request.accept(|name| name.is_none()), Err(Refusal::UnknownProtocol));
+    }
+
+    #[test]
     fn lists_may_come_in_several_headers() {
         let more = [("sec-websocket-protocol", "sip")];
         let request = Request::new(true, SECTION_1_2.into_iter().chain(more));
-        assert_eq!(request.accept(|name| name == "sip").map(|accepted| accepted.protocol), Ok("sip"));
+        assert_eq!(request.accept(|name| name == Some("sip")).map(|accepted| accepted.protocol), Ok(Some("sip")));
     }
 
     #[test]

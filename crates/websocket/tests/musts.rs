@@ -14,6 +14,11 @@ const MUSTS: &[(&str, &str, &str)] = &[
     ("4.2.2", "the subprotocol is one that the client named", "section_1_2_and_1_3_are_answered"),
     (
         "4.2.2",
+        "no subprotocol is named to a client that named none",
+        "section_4_1_a_client_that_asks_for_no_subprotocol_is_told_of_none",
+    ),
+    (
+        "4.2.2",
         "no extension that the client did not offer",
         "section_9_1_extensions_are_agreed_to_or_ignored_or_malformed",
     ),

@@ -1,6 +1,6 @@
 //! Sound and a picture over one transport: a browser bundles all its streams (RFC 9143).
 //!
-//! Only chan_pjsip knows of bundles; with chan_sip there is nothing to test here. Firefox calls Chromium, but not itself: in
+//! Only chan_pjsip knows of bundles: on hosts that are left with chan_sip these tests are not run. Firefox calls Chromium, but not itself: in
 //! Echo() it asks for whole pictures on and on, and Echo() passes the first wish of a call on and no other, with the modules
 //! that came with the host too.
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Colours, Phone, Transport};
-use e2e::site::{Driver, Site, VOICE};
+use e2e::site::{Site, VOICE};
 use serde_json::Value;
 
 /// A picture that is red on the left and blue on the right, and where [`Phone::sees`] looks for that.
@@ -23,7 +23,7 @@ const SECOND: (Colours, [usize; 2]) = (["rgb(0, 200, 0)", "rgb(220, 0, 0)"], [1,
 const OTHER_VOICE: f64 = 1500.0;
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn chromium_sees_and_hears_itself() -> Result {
     let lab = Lab::start("video-chromium", &site())?;
     echo(&lab, "video-chromium")?;
@@ -32,12 +32,9 @@ fn chromium_sees_and_hears_itself() -> Result {
 
 /// RFC 9143 §9.2: then the payload type says whose a packet is.
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn chromium_that_names_no_sources_sees_and_hears_itself() -> Result {
     let lab = Lab::start("video-unnamed", &site())?;
-    if lab.driver() == Driver::ChanSip {
-        return Ok(());
-    }
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
     let (colours, [left, right]) = FIRST;
     phone.call_with_picture_of_unnamed_sources("echo", colours)?;
@@ -49,30 +46,27 @@ fn chromium_that_names_no_sources_sees_and_hears_itself() -> Result {
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn with_the_originals_chromium_sees_and_hears_itself_too() -> Result {
     echo(&Lab::with_originals("video-original", &site())?, "video-original")
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn chromium_and_firefox_see_and_hear_each_other() -> Result {
     each_other(Browser::Chromium, Browser::Firefox, "video-chromium-firefox")
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn firefox_and_chromium_see_and_hear_each_other() -> Result {
     each_other(Browser::Firefox, Browser::Chromium, "video-firefox-chromium")
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn short_calls_with_pictures_leave_nothing_behind() -> Result {
     let lab = Lab::start("video-short", &site())?;
-    if lab.driver() == Driver::ChanSip {
-        return Ok(());
-    }
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
     for call in 0..12 {
         phone.call_with_picture("mirror", FIRST.0)?;
@@ -88,9 +82,6 @@ fn site() -> Site {
 }
 
 fn echo(lab: &Lab, name: &str) -> Result {
-    if lab.driver() == Driver::ChanSip {
-        return Ok(());
-    }
     let mut phone = Phone::registered(lab, Browser::Chromium, "1001")?;
     let (colours, [left, right]) = FIRST;
     for _ in 0..2 {
@@ -113,9 +104,6 @@ fn echo(lab: &Lab, name: &str) -> Result {
 
 fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
     let lab = Lab::start(name, &site())?;
-    if lab.driver() == Driver::ChanSip {
-        return Ok(());
-    }
     let mut caller = Phone::registered(&lab, caller, "1001")?;
     let mut callee = Phone::with_voice(&lab, callee, "1002", OTHER_VOICE)?;
     callee.register(&lab, Transport::Plain)?;
@@ -143,9 +131,6 @@ fn over_one_transport(seen: &Value) -> Result {
 
 /// No session of a call that ended, and nothing that our modules take for an error.
 fn nothing_is_left(lab: &Lab) -> Result {
-    if lab.driver() == Driver::ChanSip {
-        return Ok(());
-    }
     let sessions = lab.asterisk().cli("rtp show sessions")?;
     ensure(sessions.contains("0 RTP sessions"), || format!("sessions are left: {sessions}"))?;
     let log = lab.log()?;

@@ -1,4 +1,4 @@
-//! `/ws` of a real Asterisk with a real chan_sip behind it, and clients that are as odd as clients can be.
+//! `/ws` of a real Asterisk with its SIP behind it, and clients that are as odd as clients can be.
 
 mod common;
 
@@ -11,7 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::stream::Stream;
-use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, percentile, sip};
+use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, handshake, percentile, sip, upgrade};
 use e2e::failure::{Failure, Result, ensure};
 
 #[test]
@@ -24,8 +24,11 @@ fn registers_are_answered_however_they_are_cut_over_ws_and_wss() -> Result {
         let register = |number| frame(TEXT, sip("REGISTER", &format!("p{number}"), number, transport).as_bytes());
         let began = Instant::now();
         stream.write(&[register(1), register(2)].concat())?;
+        // Some hosts handle them side by side.
+        let answers = [stream.message()?, stream.message()?];
         for number in 1..=2 {
-            is_ok_for(number, &stream.message()?)?;
+            let answer = answers.iter().find(|answer| is_for(number, answer)).unwrap_or(&answers[0]);
+            is_ok_for(number, answer)?;
         }
         println!("{transport}: two in one piece answered after {:?}", began.elapsed());
         ensure(began.elapsed() < Duration::from_secs(1), || format!("{transport}: {:?}", began.elapsed()))?;
@@ -42,9 +45,12 @@ fn registers_are_answered_however_they_are_cut_over_ws_and_wss() -> Result {
 }
 
 fn is_ok_for(number: usize, answer: &[u8]) -> Result {
-    let answer = String::from_utf8_lossy(answer);
-    let is_ok = answer.starts_with("SIP/2.0 200 OK") && answer.contains(&format!("Call-ID: p{number}-{number}\r\n"));
-    ensure(is_ok, || format!("to REGISTER {number} came {answer:?}"))
+    let is_ok = answer.starts_with(b"SIP/2.0 200 OK") && is_for(number, answer);
+    ensure(is_ok, || format!("to REGISTER {number} came {:?}", String::from_utf8_lossy(answer)))
+}
+
+fn is_for(number: usize, answer: &[u8]) -> bool {
+    String::from_utf8_lossy(answer).contains(&format!("Call-ID: p{number}-{number}\r\n"))
 }
 
 #[test]
@@ -170,10 +176,10 @@ fn options_over_udp(port: u16, over: &AtomicBool) -> Result<Vec<Duration>> {
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn ten_thousand_connections_that_end_in_every_way_leave_nothing() -> Result {
     let mut pbx = Pbx::start("websocket-many", Whose::Ours, "")?;
-    // chan_sip keeps what an OPTIONS needs for 32 s (RFC 3261 §17.1.2.2), and the memory of the most that there was at one
+    // SIP keeps what an OPTIONS needs for 32 s (RFC 3261 §17.1.2.2), and the memory of the most that there was at one
     // time stays with the process: that is not what is counted here.
     let mut footprints = Vec::new();
-    for (count, with_sip) in [(4000, true), (3000, false), (3000, false)] {
+    for (count, with_sip) in [(4000, true), (2000, false), (2000, false), (2000, false)] {
         come_and_go(&pbx, count, with_sip)?;
         thread::sleep(Duration::from_secs(if with_sip { 45 } else { 2 }));
         footprints.push(pbx.footprint()?);
@@ -181,12 +187,14 @@ fn ten_thousand_connections_that_end_in_every_way_leave_nothing() -> Result {
     }
     println!("{}", pbx.asterisk.cli("websocket show sessions")?.lines().last().unwrap_or_default());
     ensure(pbx.asterisk.is_running(), || "Asterisk crashed".to_owned())?;
-    let [_, before, after] = footprints[..] else { return Ok(()) };
+    let (before, after) = (footprints[1], footprints[3]);
     ensure(after.descriptors <= before.descriptors && after.threads <= before.threads, || {
         format!("something stays: {before:?}, {after:?}")
     })?;
-    let grown = after.resident_kib.saturating_sub(before.resident_kib);
-    ensure(grown < 1024, || format!("grown by {grown} KiB"))
+    // What every one of them leaves shows each time; another heap that malloc begins for many threads (2 MiB) shows once.
+    let growths = footprints[1..].windows(2).map(|pair| pair[1].resident_kib.saturating_sub(pair[0].resident_kib));
+    let least = growths.min().unwrap_or_default();
+    ensure(least < 512, || format!("grown by {least} KiB or more each time: {footprints:?}"))
 }
 
 /// A fifth each: politely, in silence, by reset, by reset in the middle of a frame, by reset before the answer.
@@ -298,6 +306,27 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     ensure(still_echoes(&mut pbx.connect("echo")?)?, || "nobody comes in afterwards".to_owned())
 }
 
+/// Of `echo` and `sip` one has to be chosen.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn whoever_is_refused_is_hung_up_on() -> Result {
+    let pbx = Pbx::start("websocket-refused", Whose::Ours, "")?;
+    let body = "Content-Length: 4\r\n";
+    for request in [
+        upgrade("/ws", ""),
+        handshake("chat", ""),
+        handshake("chat", body) + "body",
+        handshake("sip", "").replace("Version: 13", "Version: 12"),
+        handshake("sip", "").replace("GET", "PUT"),
+    ] {
+        let (mut client, answer) = Client::send_request(pbx.ws, &request)?;
+        let is_refused = ["HTTP/1.1 400 ", "HTTP/1.1 426 ", "HTTP/1.1 501 "].iter().any(|one| answer.starts_with(one));
+        ensure(is_refused && answer.contains("close\r\n"), || format!("{request} is answered with {answer}"))?;
+        ensure(client.is_at_the_end()?, || format!("after {answer} the connection stays"))?;
+    }
+    Ok(())
+}
+
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn unloading_under_fifty_sessions_is_refused_and_by_force_ends_them_with_1001() -> Result {
@@ -307,7 +336,7 @@ fn unloading_under_fifty_sessions_is_refused_and_by_force_ends_them_with_1001() 
         .collect::<Result<Vec<Client>>>()?;
     let refused = pbx.asterisk.cli("module unload res_http_websocket.so")?;
     ensure(!refused.contains("Unloaded") && still_echoes(&mut clients[0])?, || format!("unloaded: {refused}"))?;
-    // chan_sip remembers these, and with them the sessions, for 32 s.
+    // SIP remembers these, and with them the sessions, for 32 s.
     for (number, client) in clients.iter_mut().enumerate().filter(|(number, _)| !number.is_multiple_of(2)) {
         client.send(TEXT, sip("OPTIONS", "late", number, "WS").as_bytes())?;
         client.message()?;
@@ -325,7 +354,7 @@ fn unloading_under_fifty_sessions_is_refused_and_by_force_ends_them_with_1001() 
     let mut again = pbx.connect("echo")?;
     ensure(still_echoes(&mut again)?, || format!("no echo after {loaded}"))?;
     thread::sleep(Duration::from_secs(40));
-    ensure(pbx.asterisk.is_running(), || "Asterisk crashed when chan_sip let go of the last".to_owned())?;
+    ensure(pbx.asterisk.is_running(), || "Asterisk crashed when SIP let go of the last".to_owned())?;
     ensure(still_echoes(&mut again)?, || "no echo after the late ones".to_owned())
 }
 

@@ -52,6 +52,8 @@ fn a_handshake_that_is_none_is_refused_over_http() {
         (without("Sec-WebSocket-Key"), "HTTP/1.1 400 "),
         (without("Upgrade"), "HTTP/1.1 4"),
         (wrong_version.to_vec(), "HTTP/1.1 4"),
+        // Only `echo` is here, but this host's own module gives it to nobody who does not ask for it.
+        (without("Sec-WebSocket-Protocol"), "HTTP/1.1 400 "),
         (handshake("no-such-protocol").to_vec(), "HTTP/1.1 400 "),
     ] {
         let mut browser = Browser::request("ws", false, &headers);

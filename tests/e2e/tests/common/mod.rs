@@ -13,6 +13,7 @@ use std::time::Duration;
 use e2e::asterisk::{Asterisk, Home};
 use e2e::failure::{Failure, Result, ensure};
 use e2e::prefix::Prefix;
+use e2e::site::Driver;
 
 pub const CONTINUATION: u8 = 0;
 pub const TEXT: u8 = 1;
@@ -27,7 +28,7 @@ pub enum Whose {
     Original,
 }
 
-/// A running Asterisk: HTTP, the WebSocket module, chan_sip with peers `p0` to `p299` that need no password.
+/// A running Asterisk: HTTP, the WebSocket module, the host's SIP with peers `p0` to `p299` that need no password.
 #[derive(Debug)]
 pub struct Pbx {
     pub asterisk: Asterisk,
@@ -41,8 +42,28 @@ impl Pbx {
         Self::start_with(name, whose, websocket_conf, "")
     }
 
+    /// The same for a host whose WebSockets serve ARI too.
+    pub fn start_with_ari(name: &str, whose: Whose) -> Result<Self> {
+        Self::start_home(name, whose, |home| {
+            home.configure("ari.conf", ARI_CONF)?;
+            let modules = fs::read_to_string(home.etc().join("modules.conf"))?;
+            let here = home.root().join("modules");
+            let ari: Vec<_> = ARI_MODULES.iter().copied().filter(|module| here.join(module).exists()).collect();
+            home.configure("modules.conf", &(modules + &load_lines(&ari)))
+        })
+    }
+
     /// The same with more lines in `asterisk.conf`.
     pub fn start_with(name: &str, whose: Whose, websocket_conf: &str, asterisk_conf: &str) -> Result<Self> {
+        Self::start_home(name, whose, |home| {
+            home.configure("websocket.conf", websocket_conf)?;
+            let directories = fs::read_to_string(home.etc().join("asterisk.conf"))?;
+            home.configure("asterisk.conf", &format!("{directories}{asterisk_conf}"))
+        })
+    }
+
+    /// `more` has the last word on the configuration.
+    fn start_home(name: &str, whose: Whose, more: impl FnOnce(&Home) -> io::Result<()>) -> Result<Self> {
         let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))??;
         let home = Home::create(&directory().join(name))?;
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
@@ -62,22 +83,12 @@ impl Pbx {
                  tlsprivatekey = {keys}/asterisk.key\n"
             ),
         )?;
-        let peers: String = (0..300).map(|number| format!("[p{number}](peer)\n")).collect();
-        home.configure(
-            "sip.conf",
-            &format!(
-                "[general]\ncontext = default\nudpbindaddr = 127.0.0.1:{sip}\nallowguest = yes\n\
-                 [peer](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss,udp\nnat = force_rport,comedia\n{peers}"
-            ),
-        )?;
+        let driver = Driver::of(prefix.version());
+        home.configure(driver.configuration(), &peers(driver, sip))?;
         home.configure("extensions.conf", "[default]\nexten => 600,1,Answer()\n")?;
-        home.configure(
-            "modules.conf",
-            "[modules]\nautoload = no\nload => res_http_websocket.so\nload => chan_sip.so\nload => pbx_config.so\n",
-        )?;
-        home.configure("websocket.conf", websocket_conf)?;
-        let directories = fs::read_to_string(home.etc().join("asterisk.conf"))?;
-        home.configure("asterisk.conf", &format!("{directories}{asterisk_conf}"))?;
+        let modules = load_lines(&["res_http_websocket.so", "pbx_config.so"]) + &load_lines(sip_modules(driver));
+        home.configure("modules.conf", &format!("[modules]\nautoload = no\n{modules}"))?;
+        more(&home)?;
         Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ws, wss, sip })
     }
 
@@ -121,6 +132,62 @@ impl Pbx {
     }
 }
 
+fn load_lines(modules: &[&str]) -> String {
+    modules.iter().map(|module| format!("load = {module}\n")).collect()
+}
+
+/// What serves SIP on `/ws`, with what it needs.
+fn sip_modules(driver: Driver) -> &'static [&'static str] {
+    match driver {
+        Driver::ChanSip => &["chan_sip.so"],
+        Driver::ChanPjsip => &[
+            "res_sorcery_config.so",
+            "res_sorcery_memory.so",
+            "res_sorcery_astdb.so",
+            "res_pjproject.so",
+            "res_pjsip.so",
+            "res_pjsip_authenticator_digest.so",
+            "res_pjsip_endpoint_identifier_user.so",
+            "res_pjsip_endpoint_identifier_anonymous.so",
+            "res_pjsip_registrar.so",
+            "res_pjsip_transport_websocket.so",
+        ],
+    }
+}
+
+/// Accounts `p0` to `p299`; others may ask what there is (OPTIONS).
+fn peers(driver: Driver, sip: u16) -> String {
+    let all = |one: fn(usize) -> String| (0..300).map(one).collect::<String>();
+    match driver {
+        Driver::ChanSip => format!(
+            "[general]\ncontext = default\nudpbindaddr = 127.0.0.1:{sip}\nallowguest = yes\n\
+             [peer](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss,udp\nnat = force_rport,comedia\n{}",
+            all(|number| format!("[p{number}](peer)\n"))
+        ),
+        Driver::ChanPjsip => format!(
+            "[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{sip}\n\
+             [ws]\ntype = transport\nprotocol = ws\nbind = 0.0.0.0\n\
+             [wss]\ntype = transport\nprotocol = wss\nbind = 0.0.0.0\n\
+             [anonymous]\ntype = endpoint\ncontext = default\n\
+             [peer](!)\ntype = endpoint\ncontext = default\nforce_rport = yes\nrewrite_contact = yes\n\
+             [home](!)\ntype = aor\nmax_contacts = 1\nremove_existing = yes\n{}",
+            all(|number| format!("[p{number}](peer)\naors = p{number}\n[p{number}](home)\n"))
+        ),
+    }
+}
+
+/// Asterisk's REST Interface with its events, which go over a WebSocket of their own. Earlier hosts do without the client.
+const ARI_MODULES: &[&str] = &[
+    "res_stasis.so",
+    "app_stasis.so",
+    "res_websocket_client.so",
+    "res_ari.so",
+    "res_ari_model.so",
+    "res_ari_events.so",
+];
+
+const ARI_CONF: &str = "[general]\nenabled = yes\n[watcher]\ntype = user\npassword = secret\n";
+
 /// Both held until both are known, so that they differ.
 fn free_ports() -> io::Result<(u16, u16)> {
     let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
@@ -159,11 +226,21 @@ impl Client {
 
     /// The same, whatever the answer is.
     pub fn ask(port: u16, protocol: &str, more: &str) -> Result<(Self, String)> {
+        Self::send_request(port, &handshake(protocol, more))
+    }
+
+    /// The answer to any request at all.
+    pub fn send_request(port: u16, request: &str) -> Result<(Self, String)> {
         let mut client = Self { socket: TcpStream::connect(("127.0.0.1", port))?, received: Vec::new() };
         client.socket.set_read_timeout(Some(Duration::from_secs(10)))?;
-        client.socket.write_all(handshake(protocol, more).as_bytes())?;
+        client.socket.write_all(request.as_bytes())?;
         let answer = client.head()?;
         Ok((client, answer))
+    }
+
+    /// Whether the server has hung up, with nothing else sent.
+    pub fn is_at_the_end(&mut self) -> Result<bool> {
+        Ok(self.received.is_empty() && self.fill()? == 0)
     }
 
     fn head(&mut self) -> Result<String> {
@@ -214,10 +291,14 @@ impl Client {
 }
 
 pub fn handshake(protocol: &str, more: &str) -> String {
+    upgrade("/ws", &format!("Sec-WebSocket-Protocol: {protocol}\r\n{more}"))
+}
+
+/// The handshake of a client that asks for no subprotocol unless `more` does.
+pub fn upgrade(path: &str, more: &str) -> String {
     format!(
-        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
-         Sec-WebSocket-Protocol: {protocol}\r\n{more}\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"
     )
 }
 
@@ -252,7 +333,7 @@ pub fn parse(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     Some((first & 0xf, bytes.get(start..start + len)?, start + len))
 }
 
-/// A request that chan_sip answers at once.
+/// A request that is answered at once.
 pub fn sip(method: &str, user: &str, number: usize, transport: &str) -> String {
     let branch = format!("z9hG4bK{user}{number}");
     let contact = format!("<sip:{user}@192.0.2.1:4711;transport={}>", transport.to_lowercase());

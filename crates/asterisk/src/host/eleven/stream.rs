@@ -12,12 +12,14 @@ use std::ptr::{self, NonNull};
 use crate::http::{OpenSslErrors, counted};
 use crate::{Ao2, symbols, sys};
 
-/// Sends bytes on the stream of a request, before it is taken over. It may wait for the peer.
+/// Sends bytes on the stream of a request, before it is taken over. It may wait for the peer. The host closes after every
+/// request.
 ///
 /// # Safety
 /// The request is not over, and nobody else uses its stream meanwhile.
-pub unsafe fn respond(instance: &sys::ast_tcptls_session_instance, response: &[u8]) -> io::Result<()> {
-    let file = instance.f.cast::<libc::FILE>();
+pub unsafe fn respond(instance: NonNull<sys::ast_tcptls_session_instance>, response: &[u8]) -> io::Result<()> {
+    // SAFETY: live, by the caller's word.
+    let file = unsafe { instance.as_ref() }.f.cast::<libc::FILE>();
     if file.is_null() {
         return Err(ErrorKind::NotConnected.into());
     }

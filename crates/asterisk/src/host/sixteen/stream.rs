@@ -7,14 +7,22 @@ use std::ptr::{self, NonNull};
 use crate::http::{OpenSslErrors, counted};
 use crate::sys;
 
-/// Sends bytes on the stream of a request, before it is taken over. It may wait for the peer.
+/// Sends bytes on the stream of a request, before it is taken over, and has the host close it afterwards instead of
+/// waiting for the next request. It may wait for the peer.
 ///
 /// # Safety
 /// The request is not over, and nobody else uses its stream meanwhile.
-pub unsafe fn respond(instance: &sys::ast_tcptls_session_instance, response: &[u8]) -> io::Result<()> {
-    // SAFETY: open until the request is over, by the caller's word; null is answered with an error.
-    let written =
-        counted(unsafe { sys::ast_iostream_write(instance.stream, response.as_ptr().cast(), response.len()) })?;
+pub unsafe fn respond(instance: NonNull<sys::ast_tcptls_session_instance>, response: &[u8]) -> io::Result<()> {
+    // SAFETY: live until the request is over, by the caller's word.
+    let stream = unsafe { instance.as_ref() }.stream;
+    // SAFETY: as above; the HTTP server made what it notes this in.
+    unsafe { sys::ast_http_request_close_on_completion(instance.as_ptr()) };
+    // SAFETY: open, as above; null is answered with an error.
+    let written = counted(unsafe { sys::ast_iostream_write(stream, response.as_ptr().cast(), response.len()) })?;
+    // What is left unread when the socket is closed makes a reset of it, and the peer may never see the answer (RFC 9112
+    // §9.6). Whether it could be read changes nothing any more.
+    // SAFETY: as above.
+    unsafe { sys::ast_http_body_discard(instance.as_ptr()) };
     if written == response.len() { Ok(()) } else { Err(ErrorKind::WriteZero.into()) }
 }
 
@@ -35,6 +43,11 @@ impl Stream {
     /// # Safety
     /// The request is not over, and nobody else uses its stream meanwhile.
     pub unsafe fn take_over(instance: NonNull<sys::ast_tcptls_session_instance>) -> io::Result<Self> {
+        // The body of a request is no part of the session that follows it.
+        // SAFETY: the caller's word; the HTTP server has noted whether there is one.
+        if unsafe { sys::ast_http_body_discard(instance.as_ptr()) } != 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
         // SAFETY: the caller's word.
         let raw = unsafe { &mut *instance.as_ptr() };
         // The host closes what it finds here when the request is over.
