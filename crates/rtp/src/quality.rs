@@ -34,8 +34,8 @@ mod tests {
     fn g107_annex_b_from_best_to_worst() {
         let near = |score: f64, expected: f64| assert!((score - expected).abs() < 0.1, "{score} is not {expected}");
         near(media_experience_score(0.0, 0.0), 88.1);
-        near(media_experience_score(0.3, 0.0), 79.9);
-        near(media_experience_score(0.0, 10.0), 74.8);
+        near(media_experience_score(0.3, 0.0), 75.7);
+        near(media_experience_score(0.0, 10.0), 74.6);
         near(media_experience_score(2.0, 10.0), 20.0);
     }
 }

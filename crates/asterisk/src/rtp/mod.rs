@@ -28,7 +28,6 @@ pub use srtp::{
     Which, register_srtp, srtp_registered,
 };
 pub use stats::Statistics;
-#[cfg(any(feature = "host-16", feature = "host-22"))]
 pub(crate) use stats::fill;
 pub use table::{Registration, register};
 

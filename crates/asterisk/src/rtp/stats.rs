@@ -82,7 +82,7 @@ impl Statistics {
             local_stdevrxploss: host::statistics::deviation(self.local_stdevrxploss),
             ..*self
         };
-        fill!(wanted, told, to;
+        super::fill!(wanted, told, to;
             AST_RTP_INSTANCE_STAT_TXCOUNT in AST_RTP_INSTANCE_STAT_TXCOUNT => txcount,
             AST_RTP_INSTANCE_STAT_RXCOUNT in AST_RTP_INSTANCE_STAT_RXCOUNT => rxcount,
             AST_RTP_INSTANCE_STAT_TXPLOSS in AST_RTP_INSTANCE_STAT_COMBINED_LOSS => txploss,
