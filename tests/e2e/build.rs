@@ -3,6 +3,7 @@
 //!
 //! - `cfg(asterisk)`: there is an Asterisk to test on;
 //! - `cfg(ari)`: it has Asterisk's REST Interface;
+//! - `cfg(opus)`: it passes Opus on;
 //! - `cfg(bundles)`: its SIP knows of several streams over one transport.
 
 use prefix::{Prefix, Version};
@@ -13,12 +14,17 @@ mod prefix;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
-    println!("cargo::rustc-check-cfg=cfg(asterisk, ari, bundles)");
+    println!("cargo::rustc-check-cfg=cfg(asterisk, ari, opus, bundles)");
     let Some(prefix) = Prefix::from_env() else { return };
     // One that is named later may be any.
     let version = prefix.ok().map(|prefix| prefix.version());
     let can_have = |first| version.is_none_or(|version| version >= first);
-    for (name, first) in [("asterisk", Version::Eleven), ("ari", Version::Sixteen), ("bundles", Version::TwentyTwo)] {
+    for (name, first) in [
+        ("asterisk", Version::Eleven),
+        ("ari", Version::Sixteen),
+        ("opus", Version::Sixteen),
+        ("bundles", Version::TwentyTwo),
+    ] {
         if can_have(first) {
             println!("cargo::rustc-cfg={name}");
         }

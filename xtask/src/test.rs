@@ -76,8 +76,11 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// Programs that want of their host what not all have, since when they have it, and how that is said.
-const NOT_EVERYWHERE: [(&str, Version, &str); 2] =
-    [("ari", Version::Sixteen, "it has no ARI"), ("video", Version::TwentyTwo, "its SIP knows of no bundles")];
+const NOT_EVERYWHERE: [(&str, Version, &str); 3] = [
+    ("ari", Version::Sixteen, "it has no ARI"),
+    ("opus", Version::Sixteen, "it knows no Opus"),
+    ("video", Version::TwentyTwo, "its SIP knows of no bundles"),
+];
 
 /// Why there is nothing to test for `program` on a host, if so.
 fn nothing_for(program: &Path, host: Version) -> Option<&'static str> {
