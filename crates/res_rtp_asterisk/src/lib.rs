@@ -7,8 +7,8 @@
 //! what the host calls.
 //!
 //! Left out:
-//! - feedback that chan_pjsip names in SDP by itself, for every video stream of an endpoint with `webrtc=yes`, and that we
-//!   do not serve: `transport-cc`, `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
+//! - feedback that chan_pjsip names in SDP by itself, for an endpoint with `webrtc=yes`, and that we do not serve:
+//!   `transport-cc`, and for video `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
 //!   (`ccm fir`, which we do serve): what a packet that was lost leaves broken stays so until the next whole picture.
 
 mod bundle;
