@@ -3,6 +3,7 @@
 //! The stream of a connection belongs to the host, and so does the `SSL` inside: it is read and written through functions
 //! of the host only, one call at a time, and closed once.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
@@ -195,8 +196,9 @@ impl<'a> Request<'a> {
 pub struct Variables<'a>(*mut sys::ast_variable, PhantomData<&'a sys::ast_variable>);
 
 impl<'a> Variables<'a> {
-    /// Names and values in their order; what is not UTF-8 is left out.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    /// Names and values in their order. Bytes that are not UTF-8 are replaced: a header that says something wrong is not one
+    /// that is missing.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let mut next = self.0;
         std::iter::from_fn(move || {
             // SAFETY: a list of the host's, ended by null, that it leaves alone for `'a`.
@@ -216,9 +218,9 @@ impl<'a> Variables<'a> {
 
 /// # Safety
 /// `text` is null or a string that lives for `'a`.
-unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
+unsafe fn text<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
     // SAFETY: the caller's word.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })?.to_str().ok()
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy())
 }
 
 /// A connection that was the HTTP server's. Nothing here waits: `WouldBlock` says that it would have to.

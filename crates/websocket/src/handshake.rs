@@ -8,6 +8,7 @@ use sha1::{Digest, Sha1};
 
 use crate::deflate::Deflate;
 use crate::extension::{self, Extension};
+use crate::forwarded::Unbelievable;
 
 /// RFC 6455 §1.3: what proves that the server understood the handshake.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -83,6 +84,9 @@ pub enum Refusal {
     /// RFC 6455 §10.2.
     #[error("its Origin is not allowed")]
     Origin,
+    /// Who asks cannot be told from what its proxy passes on.
+    #[error("X-Forwarded-For of its proxy {0}")]
+    ForwardedFor(Unbelievable),
     /// A limit of ours.
     #[error("too many sessions of this address")]
     TooManyOfAddress,
@@ -151,8 +155,8 @@ impl<'a> Request<'a> {
     }
 
     /// What proxies say about who asks, for [`crate::forwarded::client_address`].
-    pub fn forwarded_for(&self) -> impl DoubleEndedIterator<Item = &'a str> + '_ {
-        self.forwarded_for.iter().copied()
+    pub fn forwarded_for(&self) -> &[&'a str] {
+        &self.forwarded_for
     }
 
     fn add(&mut self, name: &str, value: &'a str) {
@@ -220,6 +224,7 @@ impl Refusal {
             Self::Version => "version",
             Self::NoProtocol | Self::UnknownProtocol => "protocol",
             Self::Origin => "origin",
+            Self::ForwardedFor(_) => "forwarded for",
             Self::TooManyOfAddress => "sessions of an address",
             Self::TooManySessions => "sessions",
             Self::Descriptors => "descriptors",
@@ -397,6 +402,7 @@ mod tests {
             (Refusal::TooManySessions, "503 Service Unavailable"),
             (Refusal::Descriptors, "503 Service Unavailable"),
             (Refusal::Key, "400 Bad Request"),
+            (Refusal::ForwardedFor(Unbelievable::Several), "400 Bad Request"),
         ] {
             assert!(refusal.response().starts_with(&format!("HTTP/1.1 {status}\r\n")), "{refusal}");
         }
@@ -407,7 +413,7 @@ mod tests {
         let more = [("origin", "https://phone.example"), ("X-Forwarded-For", "a, b"), ("x-forwarded-for", "c")];
         let request = Request::new(true, SECTION_1_2.into_iter().chain(more).chain([("User-Agent", "Mozilla")]));
         assert_eq!((request.origin(), request.user_agent()), (Some("https://phone.example"), Some("Mozilla")));
-        assert_eq!(request.forwarded_for().collect::<Vec<_>>(), ["a, b", "c"]);
+        assert_eq!(request.forwarded_for(), ["a, b", "c"]);
     }
 
     #[test]

@@ -306,6 +306,28 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     ensure(still_echoes(&mut pbx.connect("echo")?)?, || "nobody comes in afterwards".to_owned())
 }
 
+/// The host reads lines of up to 4095 octets, and takes the rest of a longer one for the next.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
+    let pbx = Pbx::start("websocket-smuggled", Whose::Ours, "[general]\ntrustedproxies = 127.0.0.1\n")?;
+    let proxys = "X-Forwarded-For: 198.51.100.7\r\n";
+    let _session = Client::connect(pbx.ws, "echo", proxys)?;
+    let sessions = pbx.asterisk.cli("websocket show sessions")?;
+    ensure(sessions.contains("'198.51.100.7:"), || sessions.clone())?;
+
+    let padded = format!("{:4095}X-Forwarded-For: 203.0.113.6\r\n", "Cookie: a");
+    let long = format!("X-Forwarded-For: 203.0.113.6{}, 198.51.100.7\r\n", ", 203.0.113.6".repeat(400));
+    for more in [format!("{proxys}{padded}"), format!("{padded}{proxys}"), long] {
+        let (_, answer) = Client::ask(pbx.ws, "echo", &more)?;
+        // Some hosts do not take such lines at all.
+        let is_refused = ["HTTP/1.1 400 ", "HTTP/1.1 413 "].iter().any(|status| answer.starts_with(status));
+        ensure(is_refused, || format!("{answer} to {more}"))?;
+    }
+    let sessions = pbx.asterisk.cli("websocket show sessions")?;
+    ensure(!sessions.contains("203.0.113.6"), || sessions.clone())
+}
+
 /// Of `echo` and `sip` one has to be chosen.
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]

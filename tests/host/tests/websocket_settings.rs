@@ -96,6 +96,44 @@ fn what_a_trusted_proxy_says_is_the_address_that_counts() {
     other.close();
 }
 
+/// A client that can make its proxy's word unreadable is not taken for the proxy.
+#[test]
+fn whoever_cannot_be_told_from_what_a_trusted_proxy_says_is_refused() {
+    let host = host("trustedproxies = 127.0.0.1\n");
+    let long = [b"203.0.113.6".to_vec(), vec![b','; 4070]].concat();
+    let (real, made_up) = (&b"198.51.100.7"[..], &b"203.0.113.6"[..]);
+    for (lines, why) in [
+        (&[&b"203.0.113.6\xff, 198.51.100.7\xff"[..]][..], "names no address"),
+        (&[&b"unknown"[..]], "names no address"),
+        (&[&b"203.0.113.6, "[..]], "names no address"),
+        (&[&long[..]], "is too long"),
+        (&[real, made_up], "comes more than once"),
+        (&[made_up, real], "comes more than once"),
+    ] {
+        let ours = handshake("echo").map(|(name, value)| (name, value.as_bytes()));
+        let headers = [&ours[..], &lines.iter().map(|line| ("x-forwarded-for", *line)).collect::<Vec<_>>()].concat();
+        let mut browser = Browser::request("ws", false, &headers);
+        assert!(browser.head().starts_with("HTTP/1.1 400 "), "{why}");
+        browser.hang_up();
+        let (log, why) = (host.log(), format!("' refused: X-Forwarded-For of its proxy {why} ('"));
+        assert!(log.contains("connection from '127.0.0.1:") && log.contains(&why), "{log}");
+    }
+    // It asks on its own behalf: a health check.
+    assert!(status(None, &[]).starts_with("HTTP/1.1 101 "));
+    let (_, sessions) = host.command("websocket show sessions");
+    assert!(sessions.contains("6 refused (forwarded for: 6)"), "{sessions}");
+}
+
+#[test]
+fn a_page_whose_origin_is_not_utf8_is_not_one_without() {
+    let _host = host("allowedorigins = none\n");
+    let ours = handshake("echo").map(|(name, value)| (name, value.as_bytes()));
+    let headers = ours.map(|(name, value)| (name, if name == "Origin" { &b"\xff"[..] } else { value }));
+    let mut browser = Browser::request("ws", false, &headers);
+    assert!(browser.head().starts_with("HTTP/1.1 403 "));
+    browser.hang_up();
+}
+
 #[test]
 fn a_reload_is_for_sessions_to_come() {
     let host = host("");
