@@ -249,6 +249,24 @@ fn the_console_shows_and_ends_sessions() {
 }
 
 #[test]
+fn a_client_cannot_tell_the_terminal_what_to_do() {
+    let host = host("");
+    let title = "\x1b]0;x\x07\u{9b}2J";
+    let headers = handshake("echo").map(|(name, value)| (name, if name == "Origin" { title } else { value }));
+    let headers = [&headers[..], &[("User-Agent", title)]].concat();
+    let mut browser = Browser::request("ws", false, &headers).shaken_hands().expect("a handshake");
+    // Then it is one of the sessions.
+    browser.send(TEXT, b"x");
+    browser.receive();
+    let (_, sessions) = host.command("websocket show sessions");
+    let id = sessions.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("a session").to_owned();
+    let (_, session) = host.command(&format!("websocket show session {id}"));
+    let harmless = r"\u{1b}]0;x\u{7}\u{9b}2J";
+    assert!(session.contains(&format!("Origin:      {harmless}\nUser agent:  {harmless}\n")), "{session:?}");
+    browser.close();
+}
+
+#[test]
 fn a_file_that_cannot_be_read_forbids_everything() {
     let host = Host::start(Kind::Newest);
     host.configure("websocket.conf", "[general\nmaxsessions = 1\n");
