@@ -11,7 +11,7 @@ use websocket::{
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn config() -> Config {
-    Config { max_message_len: 1000, max_queued_output: 500, ..Config::default() }
+    Config { max_message_len: 1000, max_queued_output: 4000, ..Config::default() }
 }
 
 /// One masked frame of a client.
@@ -286,12 +286,20 @@ fn a_close_frame_behind_an_unread_message_ends_our_own_closing() {
 
 #[test]
 fn a_peer_that_does_not_read_is_left_behind() {
-    let mut server = Server::new();
+    let mut server = Server::with(Config { max_queued_output: 500, ..config() });
     server.connection.send(server.now, Opcode::Text, &[b'x'; 600]).expect("one frame always fits");
     let full = SendError::OutputFull { queued: 604, max: 500 };
     assert_eq!(server.connection.send(server.now, Opcode::Text, b"y"), Err(full));
     assert_eq!(server.events(), [Event::Ended(Ended::PeerNotReading)]);
     assert_eq!(server.sends()[604..], [0x88, 2, 0x03, 0xf5], "1013, behind the frame that had begun");
+}
+
+#[test]
+fn empty_frames_that_wait_are_not_free() {
+    let mut server = Server::with(Config { max_queued_output: 16 * 1024, ..config() });
+    let sent = (0..).take_while(|_| server.connection.send(server.now, Opcode::Text, b"").is_ok()).count();
+    assert!((100..400).contains(&sent), "{sent} frames of two bytes in 16 KiB");
+    assert_eq!(server.events(), [Event::Ended(Ended::PeerNotReading)]);
 }
 
 #[test]
