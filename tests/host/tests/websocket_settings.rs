@@ -75,6 +75,19 @@ fn a_broken_list_of_origins_allows_nobody() {
 }
 
 #[test]
+fn a_limit_that_is_misspelt_is_said_to_be_none() {
+    let host = host("maxsession = 1\n\nMaxSessions = 2\n[webrtc]\nmaxsessions = 1\n[General]\nmaxsessions = 1\n");
+    let log = host.log();
+    let warned = |text: &str| log.lines().any(|line| line.starts_with("WARNING ") && line.ends_with(text));
+    assert!(warned("websocket.conf, line 2: there is no key 'maxsession' in [general], it is ignored"), "{log}");
+    assert!(warned("websocket.conf, line 6: nothing is read from a section [webrtc]"), "{log}");
+    assert!(warned("websocket.conf, line 8: of several sections [General] the first is read"), "{log}");
+    assert_eq!(log.lines().filter(|line| line.starts_with("WARNING ")).count(), 3, "{log}");
+    let (_, settings) = host.command("websocket show settings");
+    assert!(settings.contains("Sessions:             2\n"), "{settings}");
+}
+
+#[test]
 fn what_a_trusted_proxy_says_is_the_address_that_counts() {
     let host = host("trustedproxies = 127.0.0.0/8\nmaxsessionsperaddress = 1\n");
     let through = |client| {
