@@ -54,6 +54,12 @@ unsafe impl<H: Handler> Send for Uri<H> {}
 unsafe impl<H: Handler> Sync for Uri<H> {}
 
 impl<H: Handler> Uri<H> {
+    /// Adds the path again after [`Uri::unlink`]. Wraps `ast_http_uri_link`.
+    pub fn link(&self) -> Result<(), Failed> {
+        // SAFETY: it stays where it is until the drop, and whoever unlinked it left it as it was made.
+        check(unsafe { sys::ast_http_uri_link(self.0.as_ptr()) })
+    }
+
     /// Removes the path. Wraps `ast_http_uri_unlink`.
     ///
     /// The host looks paths up under its lock and calls their handlers without: a thread that has just found this one

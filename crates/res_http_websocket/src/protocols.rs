@@ -139,6 +139,11 @@ impl Protocol {
         self.calls().closed = true;
     }
 
+    /// Lets calls begin again.
+    pub fn reopen(&self) {
+        self.calls().closed = false;
+    }
+
     pub fn is_closed(&self) -> bool {
         self.calls().closed
     }

@@ -98,14 +98,14 @@ pub fn start() -> Result<(), StartError> {
     match asterisk::cli::register(&cli::COMMANDS) {
         Ok(commands) => *lock(&running.commands) = Some(commands),
         Err(Failed) => {
-            let _ = stop();
+            let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Commands);
         }
     }
     match http::register() {
         Ok(uri) => *lock(&running.uri) = Some(uri),
         Err(Failed) => {
-            let _ = stop();
+            let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Uri);
         }
     }
@@ -113,13 +113,21 @@ pub fn start() -> Result<(), StartError> {
     Ok(())
 }
 
+/// What becomes of a module that cannot be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfRefused {
+    /// The host keeps it: it takes sessions again.
+    GoOn,
+    /// It is unmapped all the same.
+    StayStopped,
+}
+
 /// Ends every session, waits for every callback, joins the thread. Refused while a callback does not come back: its
 /// thread would return into code that is gone. May be called again then.
-pub fn stop() -> Result<(), Failed> {
+pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
     let Some(running) = running() else { return Ok(()) };
     host::withdraw()?;
-    let uri = lock(&running.uri).take();
-    if let Some(uri) = &uri {
+    if let Some(uri) = &*lock(&running.uri) {
         uri.unlink();
     }
     for protocol in running.protocols.all() {
@@ -128,7 +136,11 @@ pub fn stop() -> Result<(), Failed> {
     let deadline = Instant::now() + PATIENCE;
     for protocol in running.protocols.all() {
         if !protocol.wait(deadline.saturating_duration_since(Instant::now())) {
-            asterisk::error!("WebSocket: protocol '{}' does not let go of its sessions", protocol.name());
+            let name = protocol.name();
+            asterisk::error!("WebSocket: protocol '{name}' does not let go of its sessions, which have ended");
+            if if_refused == IfRefused::GoOn {
+                running.go_on();
+            }
             return Err(Failed);
         }
     }
@@ -141,9 +153,9 @@ pub fn stop() -> Result<(), Failed> {
     running.driver.stop();
     drop(lock(&running.thread).take());
     *slot() = None;
-    // `uri` and our code are about to go, and nothing tells when the last of those threads has left them.
+    // `/ws` and our code are about to go, and nothing tells when the last of those threads has left them.
     std::thread::sleep(ON_THE_WAY_OUT);
-    drop(uri);
+    drop(lock(&running.uri).take());
     Ok(())
 }
 
@@ -190,6 +202,21 @@ impl Running {
         }
         asterisk::verbose!(2, "WebSocket: sub-protocol '{name}' unregistered");
         true
+    }
+
+    /// After a refusal: whoever comes is served again.
+    fn go_on(&self) {
+        for protocol in self.protocols.all() {
+            protocol.reopen();
+        }
+        host::provide();
+        let linked = lock(&self.uri).as_ref().is_some_and(|uri| uri.link().is_ok());
+        match linked {
+            true => asterisk::warning!("WebSocket: res_http_websocket stays, and /ws takes sessions again"),
+            false => {
+                asterisk::error!("WebSocket: /ws is gone from the HTTP server until the module is unloaded and loaded")
+            }
+        }
     }
 
     fn end_sessions(&self, protocol: &Arc<Protocol>) {

@@ -11,7 +11,10 @@ use host_tests::{Host, Kind, Loading, modules};
 use std::{
     ffi::{CStr, c_char, c_int},
     ptr, slice,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -103,6 +106,30 @@ fn the_module_stays_while_a_session_is_up() {
     let browser = Browser::connect("ws", false, "echo").expect("a handshake");
     assert!(!host.unload(MODULE));
     browser.close();
+    assert!(eventually(|| host.use_count(MODULE) == 0));
+    assert!(host.unload(MODULE), "{}", host.log());
+}
+
+#[test]
+fn a_forced_unload_that_is_refused_leaves_a_module_that_serves() {
+    let host = host();
+    let sip = Sip::register();
+    let mut held = Browser::connect("ws", false, "sip").expect("a handshake");
+    HELD.store(true, Ordering::Release);
+    held.send(TEXT, b"OPTIONS");
+    assert_eq!(held.receive().0, TEXT);
+    assert!(!host.unload_forced(MODULE), "a thread is still in there");
+    let log = host.log();
+    assert!(log.contains("does not let go of its sessions") && log.contains("/ws takes sessions again"), "{log}");
+    HELD.store(false, Ordering::Release);
+    held.hang_up();
+    for protocol in ["echo", "sip"] {
+        let mut browser = Browser::connect("ws", false, protocol).expect("a handshake");
+        browser.send(TEXT, b"OPTIONS");
+        assert_eq!(browser.receive().0, TEXT);
+        browser.close();
+    }
+    drop(sip);
     assert!(eventually(|| host.use_count(MODULE) == 0));
     assert!(host.unload(MODULE), "{}", host.log());
 }
@@ -221,6 +248,9 @@ fn a_frame_in_small_pieces_is_never_waited_for() {
 /// chan_sip's end: it polls the descriptor, then reads once per wake-up.
 struct Sip;
 
+/// While this is set, whoever has been told that a session is over does not return from it.
+static HELD: AtomicBool = AtomicBool::new(false);
+
 static LONGEST_READ: Mutex<Duration> = Mutex::new(Duration::ZERO);
 
 macro_rules! function_of_the_module {
@@ -281,6 +311,9 @@ unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable
         assert!(wait(session), "chan_sip would stay in poll: a session that has ended is readable for good");
         assert!(!answer_one(session), "and says so again");
         function_of_the_module!(unref: fn(Session))(session);
+    }
+    while HELD.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 
