@@ -40,21 +40,21 @@ pub fn refused(counters: &Counters, client: Option<SocketAddr>, asked: &Request<
         Refusal::ForwardedFor(_) => asked.forwarded_for().first().copied(),
         _ => None,
     };
-    refused_because(client, &refusal, quoted);
+    warn(client, &refusal, quoted);
+    Event::new(Category::System, c"WebSocketRefuse")
+        .header("Address", Plain(client))
+        .header("Reason", refusal)
+        .header("Origin", asked.origin().unwrap_or_default())
+        .send();
 }
 
-/// One line, in the form that `contrib/fail2ban` reads.
-fn refused_because(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<&str>) {
+/// One line, in the form that `contrib/fail2ban` reads. Managers are not a log, and are told of each.
+fn warn(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<&str>) {
     let Some(suppressed) = REFUSALS.allow() else { return };
     let more = if suppressed == 0 { String::new() } else { format!(" ({suppressed} more not shown)") };
     // What a peer may have written comes last in the line.
     let said = quoted.map(|quoted| format!(" ('{quoted:.200}')")).unwrap_or_default();
     asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{said}", Peer(client));
-    Event::new(Category::System, c"WebSocketRefuse")
-        .header("Address", Plain(client))
-        .header("Reason", why)
-        .header("Origin", quoted.unwrap_or_default())
-        .send();
 }
 
 /// A session has begun.
@@ -74,7 +74,7 @@ pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &T
     counters.ended(ended);
     let address = session.client().address;
     match ended {
-        Ended::NoMessage | Ended::TooManyMessages => refused_because(address, ended, None),
+        Ended::NoMessage | Ended::TooManyMessages => warn(address, ended, None),
         _ => asterisk::verbose!(2, "WebSocket: connection from {}: {ended}", Peer(address)),
     }
     about(c"WebSocketClose", session)

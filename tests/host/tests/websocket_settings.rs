@@ -67,6 +67,20 @@ fn other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
     assert!(status(None, &[]).starts_with("HTTP/1.1 403 "));
 }
 
+/// The log has had enough of it after fifty in ten seconds.
+#[test]
+fn managers_are_told_of_every_refusal() {
+    let host = host("allowedorigins = none\n");
+    host.log();
+    host.manager_events();
+    for _ in 0..60 {
+        assert!(status(Some("https://evil.example"), &[]).starts_with("HTTP/1.1 403 "));
+    }
+    let log = host.log();
+    assert!(log.matches("' refused: ").count() <= 50, "{log}");
+    assert_eq!(host.manager_events().matches("WebSocketRefuse").count(), 60);
+}
+
 #[test]
 fn a_broken_list_of_origins_allows_nobody() {
     let host = host("allowedorigins = phone.example\n");
@@ -160,6 +174,7 @@ fn a_reload_is_for_sessions_to_come() {
 #[test]
 fn whoever_says_nothing_or_too_much_is_refused() {
     let host = host("firstmessagetimeout = 1\nmaxmessagerate = 1\n");
+    host.manager_events();
     let mut silent = Browser::connect("ws", false, "echo").expect("a handshake");
     assert_eq!(silent.receive(), (CLOSE, 1008_u16.to_be_bytes().to_vec()));
     silent.hang_up();
@@ -173,6 +188,8 @@ fn whoever_says_nothing_or_too_much_is_refused() {
     loud.hang_up();
     let log = until(|| host.log(), "' refused: too many messages a second");
     assert!(log.contains("' refused: no message in the time for the first"), "{log}");
+    // Both had been accepted.
+    assert!(!host.manager_events().contains("WebSocketRefuse"));
 }
 
 #[test]
