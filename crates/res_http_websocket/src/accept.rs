@@ -141,7 +141,7 @@ fn serve(
     };
     let (protocol, greeting) = (call.protocol().clone(), accepted.response());
     let started = Session::start(running, protocol, stream, (client, place), config, greeting.as_bytes());
-    let session = started.map_err(|error| asterisk::error!("WebSocket: connection from {}: {error}", Peer(address)))?;
+    let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;
     report::accepted(&running.counters, &session, accepted.version);
     if call.protocol().is_closed() {
         // Whoever ends its sessions may have looked before this one was there.

@@ -26,6 +26,11 @@ impl Counters {
         *lock(&self.refused).entry(refusal.name()).or_default() += 1;
     }
 
+    /// Nobody was there for the answer.
+    pub fn not_begun(&self) {
+        *lock(&self.refused).entry("hung up").or_default() += 1;
+    }
+
     pub fn ended(&self, ended: &Ended) {
         *lock(&self.ended).entry(ended.name()).or_default() += 1;
     }
@@ -91,7 +96,8 @@ mod tests {
         counters.refused(Refusal::Origin);
         counters.refused(Refusal::Origin);
         counters.refused(Refusal::Key);
+        counters.not_begun();
         counters.ended(&Ended::PeerSilent);
-        assert_eq!(counters.to_string(), "1 accepted; 3 refused (key: 1, origin: 2); 1 ended (silent: 1)");
+        assert_eq!(counters.to_string(), "1 accepted; 4 refused (hung up: 1, key: 1, origin: 2); 1 ended (silent: 1)");
     }
 }

@@ -57,6 +57,12 @@ fn warn(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<
     asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{said}", Peer(client));
 }
 
+/// The answer to its request did not get through: whoever hangs up early may do so often.
+pub fn not_begun(counters: &Counters, client: Option<SocketAddr>, error: &std::io::Error) {
+    counters.not_begun();
+    asterisk::debug!(1, "WebSocket: connection from {}: {error}", Peer(client));
+}
+
 /// A session has begun.
 pub fn accepted(counters: &Counters, session: &Session, version: u8) {
     counters.accepted();
