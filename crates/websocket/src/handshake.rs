@@ -123,9 +123,12 @@ impl<'a> Request<'a> {
         if self.host.is_none() {
             return Err(Refusal::NoHost);
         }
-        let version =
-            self.version.and_then(|version| version.parse().ok()).filter(|version| [7, 8, 13].contains(version));
-        let version = version.ok_or(Refusal::Version)?;
+        let version = match self.version {
+            Some("13") => 13,
+            Some("8") => 8,
+            Some("7") => 7,
+            _ => return Err(Refusal::Version),
+        };
         if self.doubled {
             return Err(Refusal::Doubled);
         }
@@ -358,7 +361,7 @@ mod tests {
         for good in ["13", "8", "7"] {
             assert!(with("Sec-WebSocket-Version", Some(good)).is_ok());
         }
-        for bad in [Some("0"), Some("14"), Some("x"), None] {
+        for bad in [Some("0"), Some("14"), Some("x"), Some("+13"), Some("013"), Some("13.0"), Some("13,8"), None] {
             assert_eq!(with("Sec-WebSocket-Version", bad), Err(Refusal::Version));
         }
         let response = Refusal::Version.response();
