@@ -75,6 +75,9 @@ pub enum Refusal {
     /// RFC 6455 §4.2.1 item 6.
     #[error("Sec-WebSocket-Version is none of {VERSIONS}")]
     Version,
+    /// RFC 6455 §4.1 item 10: different names, each a token.
+    #[error("Sec-WebSocket-Protocol malformed")]
+    Protocols,
     /// Nobody to hand the session to.
     #[error("no Sec-WebSocket-Protocol header")]
     NoProtocol,
@@ -133,6 +136,11 @@ impl<'a> Request<'a> {
             return Err(Refusal::Doubled);
         }
         let key = self.key.filter(|key| is_nonce(key)).ok_or(Refusal::Key)?;
+        let is_first = |(index, name): (usize, &&str)| !self.protocols.iter().take(index).any(|other| other == name);
+        let mut names = self.protocols.iter().enumerate();
+        if !names.all(|(index, name)| extension::is_token(name) && is_first((index, name))) {
+            return Err(Refusal::Protocols);
+        }
         let protocol = match self.protocols[..] {
             [] if supported(None) => None,
             [] => return Err(Refusal::NoProtocol),
@@ -225,7 +233,7 @@ impl Refusal {
             Self::Doubled => "doubled header",
             Self::Extensions => "extensions",
             Self::Version => "version",
-            Self::NoProtocol | Self::UnknownProtocol => "protocol",
+            Self::Protocols | Self::NoProtocol | Self::UnknownProtocol => "protocol",
             Self::Origin => "origin",
             Self::ForwardedFor(_) => "forwarded for",
             Self::TooManyOfAddress => "sessions of an address",
@@ -374,6 +382,15 @@ mod tests {
         assert_eq!(with("Sec-WebSocket-Protocol", Some(" , ")), Err(Refusal::NoProtocol));
         assert_eq!(with("Sec-WebSocket-Protocol", Some("x,y")), Err(Refusal::UnknownProtocol));
         assert!(Refusal::UnknownProtocol.response().starts_with("HTTP/1.1 400 "));
+    }
+
+    #[test]
+    fn section_4_1_subprotocols_are_different_tokens() {
+        for bad in ["chat, chat", "chat, a b", "chat;x", "chat/1", "ch\u{e4}t, chat", "\"chat\""] {
+            assert_eq!(with("Sec-WebSocket-Protocol", Some(bad)), Err(Refusal::Protocols), "{bad}");
+        }
+        assert_eq!(with("Sec-WebSocket-Protocol", Some("x,, chat ,")), Ok(13), "a list may have empty elements");
+        assert!(Refusal::Protocols.response().starts_with("HTTP/1.1 400 "));
     }
 
     #[test]
