@@ -273,6 +273,8 @@ impl Assembly {
     fn part(&mut self) -> Message {
         let opcode = if self.begun { Opcode::Continuation } else { self.opcode };
         self.begun = true;
+        // The limit is one on what is delivered at a time.
+        self.received = 0;
         Message { opcode, payload: std::mem::take(&mut self.payload), more_follows: true }
     }
 }

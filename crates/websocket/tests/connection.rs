@@ -401,6 +401,23 @@ fn rfc_7692_section_6_what_cannot_be_decompressed_ends_it() {
 }
 
 #[test]
+fn the_limit_is_on_each_part_of_a_message_that_is_delivered_in_parts() {
+    for deflate in [None, Some(Deflate::default())] {
+        let mut server = Server::with(Config { deflate, max_message_len: 1000, ..config() });
+        server.connection.set_reassembly(Reassembly::UpTo(0));
+        // A stored block each, when compressed.
+        let stored = [&[0x00, 0xf4, 0x01, 0x0b, 0xfe][..], &[b'x'; 500]].concat();
+        let payload = if deflate.is_some() { &stored[..] } else { &[b'x'; 500] };
+        let mut wire = frame(false, Opcode::Text, payload);
+        wire[0] |= if deflate.is_some() { 0x40 } else { 0 };
+        wire.extend((0..20).flat_map(|_| frame(false, Opcode::Continuation, payload)));
+        let events = server.receives(&wire).events();
+        let is_part = |event: &Event| matches!(event, Event::Message(Message { more_follows: true, .. }));
+        assert!(events.len() == 21 && events.iter().all(is_part), "{:?}", events.last());
+    }
+}
+
+#[test]
 fn rfc_7692_two_that_agreed_understand_each_other() {
     let now = Instant::now();
     let agreed = Config { deflate: Some(Deflate::default()), max_message_len: 100_000, ..Config::default() };
