@@ -56,6 +56,8 @@ unsafe impl<H: Handler> Sync for Uri<H> {}
 impl<H: Handler> Uri<H> {
     /// Adds the path again after [`Uri::unlink`]. Wraps `ast_http_uri_link`.
     pub fn link(&self) -> Result<(), Failed> {
+        // The host does not look whether it is there already.
+        self.unlink();
         // SAFETY: it stays where it is until the drop, and whoever unlinked it left it as it was made.
         check(unsafe { sys::ast_http_uri_link(self.0.as_ptr()) })
     }

@@ -98,6 +98,8 @@ pub fn start() -> Result<(), StartError> {
     match asterisk::cli::register(&cli::COMMANDS) {
         Ok(commands) => *lock(&running.commands) = Some(commands),
         Err(Failed) => {
+            // It would be waited for.
+            drop(running);
             let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Commands);
         }
@@ -105,6 +107,8 @@ pub fn start() -> Result<(), StartError> {
     match http::register() {
         Ok(uri) => *lock(&running.uri) = Some(uri),
         Err(Failed) => {
+            // It would be waited for.
+            drop(running);
             let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Uri);
         }
@@ -138,11 +142,12 @@ pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
         if !protocol.wait(deadline.saturating_duration_since(Instant::now())) {
             let name = protocol.name();
             asterisk::error!("WebSocket: protocol '{name}' does not let go of its sessions, which have ended");
-            if if_refused == IfRefused::GoOn {
-                running.go_on();
-            }
-            return Err(Failed);
+            return running.refuse(if_refused);
         }
+    }
+    if !running.is_left_alone(deadline) {
+        asterisk::error!("WebSocket: a request is still being answered");
+        return running.refuse(if_refused);
     }
     for session in running.driver.sessions(None) {
         session.cut(CloseCode::GOING_AWAY);
@@ -204,7 +209,27 @@ impl Running {
         true
     }
 
-    /// After a refusal: whoever comes is served again.
+    /// Waits for the threads of the host that answer a request: one with an error, to a peer that does not read, may take
+    /// its time, and belongs to no protocol.
+    fn is_left_alone(self: &Arc<Self>, deadline: Instant) -> bool {
+        // Ours, and the slot's.
+        while Arc::strong_count(self) > 2 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// Whoever comes is served again, unless nobody can be.
+    fn refuse(&self, if_refused: IfRefused) -> Result<(), Failed> {
+        if if_refused == IfRefused::GoOn {
+            self.go_on();
+        }
+        Err(Failed)
+    }
+
     fn go_on(&self) {
         for protocol in self.protocols.all() {
             protocol.reopen();

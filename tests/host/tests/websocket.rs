@@ -135,6 +135,25 @@ fn a_forced_unload_that_is_refused_leaves_a_module_that_serves() {
 }
 
 #[test]
+fn a_path_that_is_taken_declines_the_load_and_leaves_nothing() {
+    let host = Host::start(Kind::Newest);
+    // SAFETY: all zero is valid for this structure of pointers and bits.
+    let mut taken: sys::ast_http_uri = unsafe { std::mem::zeroed() };
+    taken.uri = c"ws".as_ptr();
+    // SAFETY: unlinked again below.
+    assert_eq!(unsafe { sys::ast_http_uri_link(&raw mut taken) }, 0);
+    let began = Instant::now();
+    let loading = host.load(MODULE);
+    // SAFETY: linked above.
+    unsafe { sys::ast_http_uri_unlink(&raw mut taken) };
+    assert_eq!(loading, Loading::Declined);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(host.log().contains("cannot register /ws"));
+    assert!(!host.is_mapped(MODULE));
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+}
+
+#[test]
 fn it_unloads_and_loads_on_one_image_while_chan_sip_is_bound_to_it() {
     let host = host();
     let path = modules::path(MODULE).to_str().expect("plain text").to_owned() + "\0";
