@@ -350,7 +350,11 @@ impl State {
             Some(Event::Pong(payload)) => self.lend(Opcode::Pong, false, payload),
             Some(Event::Ended(Ended::ByPeer(payload))) => self.lend(Opcode::Close, false, payload),
             Some(Event::Ended(_)) => Read::Ended,
-            None if self.is_open() => Read::NothingYet,
+            None if self.is_open() => {
+                // What was lent last is over with, and an idle session keeps none of it.
+                self.delivered = Vec::new();
+                Read::NothingYet
+            }
             None => Read::Ended,
         }
     }
