@@ -257,7 +257,11 @@ impl Session {
     }
 
     pub fn set_write_timeout(&self, timeout: Duration) {
-        self.locked(|state, _| state.connection.set_write_timeout(timeout));
+        self.locked(|state, now| {
+            state.connection.set_write_timeout(timeout);
+            // What waits already may be late by now.
+            state.settle(now, &self.driver);
+        });
     }
 
     pub fn id(&self) -> u64 {
