@@ -41,7 +41,13 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
         let (_, len) = bits(address);
         let prefix_len = prefix_len.unwrap_or(len);
-        if prefix_len > len { Err(NoNetwork) } else { Ok(Self { address, prefix_len }) }
+        // Addresses are compared in their IPv4 form, if they have one, and so are networks.
+        let mapped = address.to_canonical();
+        let (_, mapped_len) = bits(mapped);
+        match prefix_len.checked_sub(len - mapped_len) {
+            Some(mapped_prefix_len) if prefix_len <= len => Ok(Self { address: mapped, prefix_len: mapped_prefix_len }),
+            _ => Err(NoNetwork),
+        }
     }
 }
 
@@ -169,7 +175,14 @@ mod tests {
             network("2001:db8::/32").is_ok_and(|net| net.contains("2001:db8:ffff::1".parse().expect("an address")))
         );
         assert_eq!(network("192.0.2.1").map(|one| one.to_string()), Ok("192.0.2.1/32".to_owned()));
-        for bad in ["", "x", "192.0.2.1/33", "192.0.2.1/", "::1/129", "192.0.2.1/-1"] {
+        for mapped in ["::ffff:192.0.2.1/120", "::ffff:192.0.2.1"] {
+            assert!(
+                network(mapped).is_ok_and(|net| net.contains("192.0.2.1".parse().expect("an address"))),
+                "{mapped}"
+            );
+        }
+        assert_eq!(network("::ffff:192.0.2.0/120").map(|net| net.to_string()), Ok("192.0.2.0/24".to_owned()));
+        for bad in ["::ffff:192.0.2.1/95", "", "x", "192.0.2.1/33", "192.0.2.1/", "::1/129", "192.0.2.1/-1"] {
             assert_eq!(network(bad), Err(NoNetwork), "{bad}");
         }
     }
