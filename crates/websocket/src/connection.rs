@@ -323,6 +323,7 @@ impl Connection {
             self.push(now, Opcode::Close, &code.get().to_be_bytes());
             let deadline = now + self.config.close_timeout;
             self.end(Phase::SentClose { deadline }, Ended::ByUs(code));
+            self.receiver.skip_data();
             // The peer's Close frame may be among it.
             let input = std::mem::take(&mut self.input);
             self.advance(now, &mut input.rest());

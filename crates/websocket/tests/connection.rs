@@ -231,6 +231,24 @@ fn section_7_1_2_we_close() {
     assert_eq!(server.connection.state(), State::Closed, "but not for ever");
 }
 
+/// Neither decompressed nor checked: nobody is told of it.
+#[test]
+fn what_comes_after_our_close_frame_is_not_looked_into() {
+    let mut begun = frame(false, Opcode::Text, &[0xf2, 0x48, 0xcd]);
+    begun[0] |= 0x40;
+    let mut server = Server::with(Config { deflate: Some(Deflate::default()), ..config() }).receives(&begun);
+    server.connection.close(server.now, CloseCode::NORMAL);
+    server.events();
+    server.sends();
+    let mut broken = frame(true, Opcode::Text, &[0xff; 9]);
+    broken[0] |= 0x40;
+    let rest = [frame(true, Opcode::Continuation, &[0xff; 9]), broken, text("x")].concat();
+    let mut server = server.receives(&rest);
+    assert_eq!((server.connection.state(), server.sends()), (State::Closing, vec![]));
+    let server = server.receives(&frame(true, Opcode::Close, b"\x03\xe8"));
+    assert_eq!(server.connection.state(), State::Closed);
+}
+
 #[test]
 fn section_5_5_2_every_ping_is_answered_to_a_peer_that_reads() {
     let pings: Vec<u8> = (0..10u8).flat_map(|number| frame(true, Opcode::Ping, &[number])).collect();
