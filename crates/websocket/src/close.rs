@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn section_7_4_codes_that_may_be_sent() {
+    fn section_7_4_1_and_7_4_2_codes_that_may_be_sent() {
         for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
             assert!(CloseCode::new(code).is_some(), "{code}");
         }

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn section_5_5_control_frames_are_short_and_whole() {
+    fn section_5_4_and_5_5_control_frames_are_short_and_whole() {
         assert_eq!(parse(&[0x09, 0x00]), Err(FrameError::ControlFragmented));
         assert_eq!(parse(&[0x89, 0x7e]), Err(FrameError::ControlTooLong(126)));
     }

@@ -302,17 +302,23 @@ mod tests {
     }
 
     #[test]
-    fn section_1_2_and_1_3_are_answered() {
+    fn section_4_2_2_and_11_3_3_and_11_3_4_the_request_of_1_2_is_answered() {
         let request = Request::new(true, SECTION_1_2);
         let accepted = request.accept(|name| name == Some("superchat")).unwrap();
         assert_eq!((accepted.protocol, accepted.version), (Some("superchat"), 13));
         let response = accepted.response();
-        assert!(response.starts_with("HTTP/1.1 101 "));
-        assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-        assert!(response.contains("\r\nSec-WebSocket-Protocol: superchat\r\n"));
-        assert!(response.ends_with("\r\n\r\n"));
-        // Section 11.3.4: once, and only what was asked for.
-        assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), 1);
+        assert!(response.starts_with("HTTP/1.1 101 ") && response.ends_with("\r\n\r\n"), "{response}");
+        for header in [
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+            "Sec-WebSocket-Protocol: superchat",
+        ] {
+            assert!(response.contains(&format!("\r\n{header}\r\n")), "{response}");
+            // Sections 11.3.3 and 11.3.4: once.
+            let (name, _) = header.split_once(':').expect("a header");
+            assert_eq!(response.matches(&format!("\r\n{name}:")).count(), 1, "{response}");
+        }
     }
 
     #[test]
@@ -342,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn section_11_3_key_and_version_come_once() {
+    fn section_11_3_1_and_11_3_5_key_and_version_come_once() {
         for name in ["Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
             let twice = SECTION_1_2.into_iter().chain(SECTION_1_2.into_iter().filter(|(own, _)| *own == name));
             assert_eq!(Request::new(true, twice).accept(|_| true), Err(Refusal::Doubled), "{name}");
@@ -350,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn section_9_1_extensions_are_agreed_to_or_ignored_or_malformed() {
+    fn section_4_2_2_and_9_1_extensions_are_agreed_to_or_ignored_or_malformed() {
         let answer = |offer| {
             let request = Request::new(true, SECTION_1_2.into_iter().chain([("Sec-WebSocket-Extensions", offer)]));
             request.accept(|_| true).map(|accepted| (accepted.response(), accepted.with_deflate().response()))
@@ -362,6 +368,17 @@ mod tests {
         let (_, none) = answer("x-unknown").unwrap();
         assert!(!none.contains("Sec-WebSocket-Extensions"), "{none}");
         assert_eq!(answer("permessage-deflate; =").unwrap_err(), Refusal::Extensions);
+    }
+
+    #[test]
+    fn section_9_1_and_11_3_2_several_headers_are_one_list() {
+        let offers = [("Sec-WebSocket-Extensions", "x-other; a=1"), ("sec-websocket-extensions", "permessage-deflate")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(offers));
+        let response = request.accept(|_| true).map(|accepted| accepted.with_deflate().response()).unwrap();
+        assert_eq!(response.matches("\r\nSec-WebSocket-Extensions: permessage-deflate").count(), 1, "{response}");
+        let malformed = [offers[0], ("Sec-WebSocket-Extensions", "permessage-deflate; =")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(malformed));
+        assert_eq!(request.accept(|_| true), Err(Refusal::Extensions));
     }
 
     #[test]
@@ -394,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn section_4_1_a_client_that_asks_for_no_subprotocol_is_told_of_none() {
+    fn section_4_1_and_4_2_2_a_client_that_asks_for_no_subprotocol_is_told_of_none() {
         let asked = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Sec-WebSocket-Protocol");
         let request = Request::new(true, asked);
         let accepted = request.accept(|name| name.is_none()).unwrap();
@@ -415,7 +432,7 @@ mod tests {
     }
 
     #[test]
-    fn section_4_2_2_refusals_are_http_answers() {
+    fn section_4_2_1_and_4_2_2_refusals_are_http_answers() {
         for (refusal, status) in [
             (Refusal::Origin, "403 Forbidden"),
             (Refusal::TooManyOfAddress, "429 Too Many Requests"),
@@ -437,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn only_get_upgrades() {
+    fn section_4_2_1_only_get_upgrades() {
         assert_eq!(Request::new(false, SECTION_1_2).accept(|_| true), Err(Refusal::Method));
     }
 }

@@ -51,7 +51,7 @@ fn without_the_file_everybody_comes_in() {
 }
 
 #[test]
-fn other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
+fn section_10_2_other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
     let host = host("allowedorigins = https://phone.example, *.example.com\n");
     assert!(status(Some("https://phone.example"), &[]).starts_with("HTTP/1.1 101 "));
     assert!(status(Some("https://a.example.com"), &[]).starts_with("HTTP/1.1 101 "));
@@ -232,6 +232,23 @@ fn compression_is_agreed_to_only_when_it_is_switched_on() {
             assert_eq!(browser.receive(), (TEXT, b"Hello".to_vec()));
         }
         browser.close();
+    }
+}
+
+#[test]
+fn section_5_8_and_9_1_what_nobody_agreed_to_ends_with_1002() {
+    for (settings, offer) in [("compression = no\n", true), ("compression = yes\n", false)] {
+        let _host = host(settings);
+        let mut headers = handshake("echo").to_vec();
+        headers.extend(offer.then_some(("Sec-WebSocket-Extensions", "permessage-deflate")));
+        let mut browser = Browser::request("ws", false, &headers);
+        assert!(!browser.head().contains("Sec-WebSocket-Extensions"));
+        let mut frame = Browser::frame(TEXT, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        frame[0] |= 0x40;
+        browser.send_bytes(&frame);
+        assert_eq!(browser.receive(), (CLOSE, 1002_u16.to_be_bytes().to_vec()));
+        assert!(browser.is_closed_by_server());
+        browser.hang_up();
     }
 }
 
