@@ -10,12 +10,12 @@ use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::fence::fence;
 use crate::host::{self, stream::Stream};
 use crate::sockaddr::{self, SockAddr};
-use crate::{Failed, check, symbols, sys};
+use crate::{Failed, check, lock, symbols, sys};
 
 /// Answers requests for one path.
 pub trait Handler: 'static {
@@ -307,7 +307,7 @@ impl Connection {
     }
 
     fn stream(&self) -> MutexGuard<'_, Option<Stream>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stream)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use asterisk::lock;
 use websocket::Ended;
 use websocket::handshake::Refusal;
 
@@ -50,10 +51,6 @@ fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, reasons: &BTreeMap<&'st
         write!(f, "{}{reason}: {count}", if index == 0 { " (" } else { ", " })?;
     }
     if reasons.is_empty() { Ok(()) } else { f.write_str(")") }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one session has carried.

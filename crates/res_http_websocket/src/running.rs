@@ -4,13 +4,15 @@
 //! once: everything is made by [`start`] and gone after [`stop`].
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use asterisk::Failed;
 use asterisk::cli::Commands;
 use asterisk::config::Reload;
+use asterisk::epoll::EventFd;
 use asterisk::http::{self, Uri};
+use asterisk::lock;
 use asterisk::module::UseCount;
 use asterisk::thread::{self, JoinHandle};
 use websocket::CloseCode;
@@ -26,7 +28,6 @@ use crate::host;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
 use crate::report::SHOWN;
 use crate::settings::{self, Settings};
-use asterisk::epoll::EventFd;
 
 /// Everything that is running.
 pub struct Running {
@@ -254,8 +255,4 @@ impl Running {
 
 fn slot() -> MutexGuard<'static, Option<Arc<Running>>> {
     lock(&RUNNING)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -7,10 +7,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use asterisk::http;
+use asterisk::lock;
 use asterisk::sockaddr::SockAddr;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
@@ -231,7 +232,7 @@ impl Session {
     /// Ends it here and now: a Close frame if the stream takes it at once, then the stream is closed.
     pub fn cut(&self, code: CloseCode) {
         // A panic may have left anything behind; the stream has to go all the same.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let now = Instant::now();
         state.connection.close(now, code);
         state.transmit();
