@@ -266,7 +266,7 @@ fn the_console_shows_and_ends_sessions() {
     browser.receive();
     let log = host.log();
     assert!(log.contains("<--- WebSocket Text from '127.0.0.1:") && log.contains("<--- WebSocket Text to "), "{log}");
-    assert!(log.contains("\nVia: y") || log.contains(" Via: y"), "{log}");
+    assert!(log.lines().any(|line| line.starts_with("VERBOSE[0] ") && line.ends_with(": Via: y")), "{log}");
     assert!(!log.contains("not shown"), "{log}");
     host.command("websocket set debug off");
     let (_, sessions) = host.command("websocket show sessions");
