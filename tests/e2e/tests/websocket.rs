@@ -354,8 +354,7 @@ fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
     let pbx = Pbx::start("websocket-smuggled", Whose::Ours, "[general]\ntrustedproxies = 127.0.0.1\n")?;
     let proxys = "X-Forwarded-For: 198.51.100.7\r\n";
     let _session = Client::connect(pbx.ws, "echo", proxys)?;
-    let sessions = pbx.asterisk.cli("websocket show sessions")?;
-    ensure(sessions.contains("'198.51.100.7:"), || sessions.clone())?;
+    until_it_shows(&pbx, "websocket show sessions", |sessions| sessions.contains("'198.51.100.7:"))?;
 
     let padded = format!("{:4095}X-Forwarded-For: 203.0.113.6\r\n", "Cookie: a");
     let long = format!("X-Forwarded-For: 203.0.113.6{}, 198.51.100.7\r\n", ", 203.0.113.6".repeat(400));
