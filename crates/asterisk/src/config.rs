@@ -1,6 +1,8 @@
 //! The host's configuration files. A value that cannot be used is an error that names file, line, key and value, and what
 //! is used instead; nothing else is disturbed by it.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char};
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
@@ -8,13 +10,15 @@ use std::ops::RangeInclusive;
 use std::ptr::{self, NonNull};
 use std::str::FromStr;
 
-use crate::{error, log, module, sys};
+use crate::{error, log, module, sys, warning};
 
 /// One configuration file, read.
 #[derive(Debug)]
 pub struct Config {
     file: CString,
     raw: NonNull<sys::ast_config>,
+    /// The sections and keys that somebody has asked for, in lower case.
+    asked: RefCell<BTreeSet<(String, String)>>,
 }
 
 /// What came of reading one.
@@ -53,8 +57,12 @@ impl Config {
             0 => Load::Missing,
             -1 => Load::Unchanged,
             -2 => Load::Invalid,
-            // SAFETY: not null, as seen just above.
-            _ => Load::Loaded(Self { file: file.to_owned(), raw: unsafe { NonNull::new_unchecked(raw) } }),
+            _ => Load::Loaded(Self {
+                file: file.to_owned(),
+                // SAFETY: not null, as seen just above.
+                raw: unsafe { NonNull::new_unchecked(raw) },
+                asked: RefCell::default(),
+            }),
         }
     }
 
@@ -70,9 +78,42 @@ impl Config {
         Sections { config: self, last: ptr::null() }
     }
 
+    /// All lines of a section with this key.
+    pub fn all<'a>(&'a self, section: &CStr, key: &'a str) -> impl Iterator<Item = Entry<'a>> {
+        self.asked.borrow_mut().insert((section.to_string_lossy().to_ascii_lowercase(), key.to_ascii_lowercase()));
+        self.section(section).filter(move |entry| entry.name.eq_ignore_ascii_case(key))
+    }
+
     /// The last word of a section on a key, as the file is read by people: later lines win.
-    pub fn get(&self, section: &CStr, key: &str) -> Option<Entry<'_>> {
-        self.section(section).filter(|entry| entry.name.eq_ignore_ascii_case(key)).last()
+    pub fn get<'a>(&'a self, section: &CStr, key: &'a str) -> Option<Entry<'a>> {
+        self.all(section, key).last()
+    }
+
+    /// Says which lines nobody has asked for, so far, by their key: whoever misspells a limit believes that it holds. The
+    /// host finds one section of a name, the first.
+    pub fn warn_of_the_rest(&self) {
+        let asked = self.asked.borrow();
+        let mut seen = BTreeSet::new();
+        for (section, entries) in self.sections() {
+            let name = section.to_ascii_lowercase();
+            let is_known = asked.iter().any(|(known, _)| *known == name);
+            // The host does not tell where a section begins.
+            let first = entries.clone().next().map(|entry| format!("{}, line {}", entry.file, entry.line));
+            let place = first.unwrap_or_else(|| self.file.to_string_lossy().into_owned());
+            match () {
+                () if !is_known => warning!("{place}: nothing is read from a section [{section}]"),
+                () if !seen.insert(name.clone()) => {
+                    warning!("{place}: of several sections [{section}] the first is read")
+                }
+                () => {
+                    let is_unknown =
+                        |entry: &Entry<'_>| !asked.contains(&(name.clone(), entry.name.to_ascii_lowercase()));
+                    entries.filter(is_unknown).for_each(|Entry { name, file, line, .. }| {
+                        warning!("{file}, line {line}: there is no key '{name}' in [{section}], it is ignored");
+                    });
+                }
+            }
+        }
     }
 
     /// A number within limits, or the default: silently when the key is not there, with an error when it is broken.

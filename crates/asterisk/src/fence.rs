@@ -8,10 +8,10 @@ use std::any::Any;
 use std::mem;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use crate::{error, thread};
+use crate::{error, lock, thread};
 
 /// Runs `body`, a callback that the host calls `callback`; answers `failed` if it panics.
 pub fn fence<T>(callback: &str, failed: T, body: impl FnOnce() -> T) -> T {
@@ -58,14 +58,14 @@ static SEEN: Mutex<Vec<(libc::pid_t, String)>> = Mutex::new(Vec::new());
 fn remember(info: &PanicHookInfo<'_>) {
     let at = info.location().map(ToString::to_string).unwrap_or_default();
     let story = format!("{} (at {at})", message(info.payload()));
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = lock(&SEEN);
     // A panic that no fence takes must not make the list grow.
     seen.truncate(64);
     seen.push((thread::id(), story));
 }
 
 fn story(panic: &(dyn Any + Send)) -> String {
-    let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = lock(&SEEN);
     match seen.iter().rposition(|(thread, _)| *thread == thread::id()) {
         Some(found) => seen.swap_remove(found).1,
         None => message(panic).to_owned(),

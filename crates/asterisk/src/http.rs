@@ -3,18 +3,19 @@
 //! The stream of a connection belongs to the host, and so does the `SSL` inside: it is read and written through functions
 //! of the host only, one call at a time, and closed once.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, c_char, c_int};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::ptr::NonNull;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::fence::fence;
 use crate::host::{self, stream::Stream};
 use crate::sockaddr::{self, SockAddr};
-use crate::{Failed, check, symbols, sys};
+use crate::{Failed, check, lock, symbols, sys};
 
 /// Answers requests for one path.
 pub trait Handler: 'static {
@@ -53,6 +54,14 @@ unsafe impl<H: Handler> Send for Uri<H> {}
 unsafe impl<H: Handler> Sync for Uri<H> {}
 
 impl<H: Handler> Uri<H> {
+    /// Adds the path again after [`Uri::unlink`]. Wraps `ast_http_uri_link`.
+    pub fn link(&self) -> Result<(), Failed> {
+        // The host does not look whether it is there already.
+        self.unlink();
+        // SAFETY: it stays where it is until the drop, and whoever unlinked it left it as it was made.
+        check(unsafe { sys::ast_http_uri_link(self.0.as_ptr()) })
+    }
+
     /// Removes the path. Wraps `ast_http_uri_unlink`.
     ///
     /// The host looks paths up under its lock and calls their handlers without: a thread that has just found this one
@@ -195,8 +204,9 @@ impl<'a> Request<'a> {
 pub struct Variables<'a>(*mut sys::ast_variable, PhantomData<&'a sys::ast_variable>);
 
 impl<'a> Variables<'a> {
-    /// Names and values in their order; what is not UTF-8 is left out.
-    pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    /// Names and values in their order. Bytes that are not UTF-8 are replaced: a header that says something wrong is not one
+    /// that is missing.
+    pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         let mut next = self.0;
         std::iter::from_fn(move || {
             // SAFETY: a list of the host's, ended by null, that it leaves alone for `'a`.
@@ -216,9 +226,9 @@ impl<'a> Variables<'a> {
 
 /// # Safety
 /// `text` is null or a string that lives for `'a`.
-unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
+unsafe fn text<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
     // SAFETY: the caller's word.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })?.to_str().ok()
+    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy())
 }
 
 /// A connection that was the HTTP server's. Nothing here waits: `WouldBlock` says that it would have to.
@@ -297,7 +307,7 @@ impl Connection {
     }
 
     fn stream(&self) -> MutexGuard<'_, Option<Stream>> {
-        self.stream.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.stream)
     }
 }
 

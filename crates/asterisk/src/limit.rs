@@ -1,9 +1,9 @@
 //! Limits for log lines that a stranger can provoke: the log of a busy host is not for strangers to write in.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Duration;
 
-use crate::time;
+use crate::{lock, time};
 
 /// At most `burst` lines in each stretch of `per`.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl RateLimit {
 
     /// Whether one more line may be written; if so, how many were left out since the last one that was.
     pub fn allow(&self) -> Option<u64> {
-        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = lock(&self.window);
         window.allow(time::monotonic(), self.per, self.burst)
     }
 }

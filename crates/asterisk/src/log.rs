@@ -119,15 +119,21 @@ fn one_line(text: fmt::Arguments<'_>) -> CString {
     let mut line = String::new();
     // unwrap: writing to a String cannot fail; an implementation of Display that does keeps what it wrote.
     let _ = line.write_fmt(text);
-    let mut clean = String::with_capacity(line.len());
-    for character in line.trim_end().chars() {
-        match character {
-            '\t' => clean.push(' '),
-            character if character.is_control() => clean.extend(character.escape_default()),
-            character => clean.push(character),
-        }
+    c_text(&OneLine(line.trim_end()).to_string())
+}
+
+/// Text that a peer may have written, for a console as well: nothing in it ends a line or tells a terminal what to do.
+#[derive(Debug, Clone, Copy)]
+pub struct OneLine<'a>(pub &'a str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|character| match character {
+            '\t' => f.write_char(' '),
+            character if character.is_control() => write!(f, "{}", character.escape_default()),
+            character => f.write_char(character),
+        })
     }
-    c_text(&clean)
 }
 
 /// A copy for C that ends at the first NUL, as C would read it.

@@ -197,6 +197,7 @@ fn say(line: &CStr) {
 }
 
 unsafe extern "C" fn load<M: Module>() -> sys::ast_module_load_result {
+    symbols::resolve();
     fence::install_hook();
     log::install_facade();
     match fence_crypto("load", LoadResult::Failure, M::load) {

@@ -25,10 +25,12 @@ pub unsafe fn lookup<T: Copy>(name: &CStr) -> Option<T> {
     (!address.is_null()).then(|| unsafe { mem::transmute_copy(&address) })
 }
 
-/// A variable of the host, looked up when it is first needed.
+/// A variable of the host, looked up once, that it is not there included: the system's loader holds the lock that `dlsym`
+/// wants while it runs our destructor, which may wait for a thread of ours.
 #[derive(Debug)]
 pub struct Variable<T> {
     name: &'static CStr,
+    /// Null before the first look, [`ptr::dangling_mut`] for none.
     address: AtomicPtr<T>,
 }
 
@@ -41,13 +43,13 @@ impl<T: Copy> Variable<T> {
 
     /// Where the host keeps it; `None` if this host has no such variable.
     pub fn address(&self) -> Option<NonNull<T>> {
-        let known = NonNull::new(self.address.load(Ordering::Relaxed));
-        known.or_else(|| {
+        let known = NonNull::new(self.address.load(Ordering::Relaxed)).unwrap_or_else(|| {
             // SAFETY: `new` was promised the type.
-            let found = unsafe { lookup::<NonNull<T>>(self.name) }?;
+            let found = unsafe { lookup::<NonNull<T>>(self.name) }.unwrap_or(NonNull::dangling());
             self.address.store(found.as_ptr(), Ordering::Relaxed);
-            Some(found)
-        })
+            found
+        });
+        (known != NonNull::dangling()).then_some(known)
     }
 
     /// What it holds now. The host writes these as it runs, without a lock, a word at a time.
@@ -71,6 +73,16 @@ pub(crate) static RES_SRTP: Variable<*mut sys::ast_srtp_res> = unsafe { Variable
 pub(crate) static RES_SRTP_POLICY: Variable<*mut sys::ast_srtp_policy_res> =
     unsafe { Variable::new(c"res_srtp_policy") };
 
+/// Looks all of them up. Done by `module!` before `load`, when the loader's lock is nobody's concern.
+pub(crate) fn resolve() {
+    OPTION_DEBUG.address();
+    AST_OPTIONS.address();
+    VERB_SYS_LEVEL.address();
+    NULL_FRAME.address();
+    RES_SRTP.address();
+    RES_SRTP_POLICY.address();
+}
+
 /// The version string of the host, as released; distributions append to it. Wraps `ast_get_version`.
 pub fn host_version() -> Option<&'static str> {
     type GetVersion = unsafe extern "C" fn() -> *const std::ffi::c_char;
@@ -89,6 +101,15 @@ pub fn is_known(version: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_there_is_looked_for_once() {
+        // SAFETY: no host has such a variable.
+        static NONE: Variable<c_int> = unsafe { Variable::new(c"no_host_has_this") };
+        assert_eq!((NONE.address(), NONE.read()), (None, None));
+        assert!(!NONE.address.load(Ordering::Relaxed).is_null(), "it would be looked for again");
+        assert_eq!(NONE.address(), None);
+    }
 
     #[test]
     fn releases_of_11_are_known_and_others_are_not() {

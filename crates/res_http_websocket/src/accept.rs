@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use asterisk::http::{Handler, Method, Request};
-use websocket::forwarded::client_address;
+use websocket::forwarded::{Unbelievable, client_address};
 use websocket::handshake::{self, Accepted, Refusal};
 use websocket::{CloseCode, Config};
 
@@ -41,13 +41,14 @@ const STACK_SHARE: usize = 4;
 /// Answers a request with a session of one of `protocols`, or says why not.
 pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'_>) -> Result<(), ()> {
     let settings = running.settings();
-    let asked = handshake::Request::new(request.method() == Method::Get, request.headers().iter());
+    let headers: Vec<_> = request.headers().iter().collect();
+    let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+    let asked = handshake::Request::new(request.method() == Method::Get, headers);
     let connection = request.remote_address();
-    let address = connection.map(|connection| {
-        let client = client_address(connection.ip(), asked.forwarded_for(), &settings.trusted_proxies);
-        // As the socket has it, and the original shows it, unless somebody else is meant.
-        if client == connection.ip().to_canonical() { connection } else { SocketAddr::new(client, connection.port()) }
-    });
+    let address = match connection.map(|connection| address(connection, &asked, &settings)).transpose() {
+        Ok(address) => address,
+        Err(why) => return refuse(running, request, &asked, connection, Refusal::ForwardedFor(why)),
+    };
     let client = Client {
         address,
         connection,
@@ -56,11 +57,31 @@ pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'
     };
     match judge(running, protocols, &settings, &asked, &client) {
         Ok(opening) => serve(running, request, opening, client, &settings),
-        Err(refusal) => {
-            report::refused(&running.counters, address, asked.origin(), refusal);
-            request.respond(refusal.response().as_bytes()).map_err(drop)
-        }
+        Err(refusal) => refuse(running, request, &asked, address, refusal),
     }
+}
+
+/// Who asks, as far as that can be told.
+fn address(
+    connection: SocketAddr,
+    asked: &handshake::Request<'_>,
+    settings: &Settings,
+) -> Result<SocketAddr, Unbelievable> {
+    let client = client_address(connection.ip(), asked.forwarded_for(), &settings.trusted_proxies)?;
+    // As the socket has it, and the original shows it, unless somebody else is meant.
+    let is_same = client == connection.ip().to_canonical();
+    Ok(if is_same { connection } else { SocketAddr::new(client, connection.port()) })
+}
+
+fn refuse(
+    running: &Running,
+    request: Request<'_>,
+    asked: &handshake::Request<'_>,
+    client: Option<SocketAddr>,
+    refusal: Refusal,
+) -> Result<(), ()> {
+    report::refused(&running.counters, client, asked, refusal);
+    request.respond(refusal.response().as_bytes()).map_err(drop)
 }
 
 /// A request that will be answered with 101.
@@ -120,7 +141,7 @@ fn serve(
     };
     let (protocol, greeting) = (call.protocol().clone(), accepted.response());
     let started = Session::start(running, protocol, stream, (client, place), config, greeting.as_bytes());
-    let session = started.map_err(|error| asterisk::error!("WebSocket: connection from {}: {error}", Peer(address)))?;
+    let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;
     report::accepted(&running.counters, &session, accepted.version);
     if call.protocol().is_closed() {
         // Whoever ends its sessions may have looked before this one was there.

@@ -2,7 +2,9 @@
 //! as the session is up, and most do not say anything for minutes.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
+
+use asterisk::lock;
 
 /// What a TLS record holds, and one more for hosts that read one less than they may.
 pub const LEN: usize = 16 * 1024 + 1;
@@ -23,7 +25,7 @@ pub struct Buffer<'a> {
 impl Buffers {
     /// One of [`LEN`] bytes, with anything in it.
     pub fn take(&self) -> Buffer<'_> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let kept = lock(&self.0).pop();
         Buffer { bytes: kept.unwrap_or_else(|| vec![0; LEN].into()), home: self }
     }
 }
@@ -44,7 +46,7 @@ impl DerefMut for Buffer<'_> {
 
 impl Drop for Buffer<'_> {
     fn drop(&mut self) {
-        let mut kept = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.home.0);
         if kept.len() < KEPT {
             kept.push(std::mem::take(&mut self.bytes));
         }

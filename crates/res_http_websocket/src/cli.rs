@@ -8,6 +8,7 @@ use std::time::Duration;
 use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
 use asterisk::debug::Only;
+use asterisk::log::OneLine;
 use websocket::CloseCode;
 
 use crate::report::{Peer, SHOWN};
@@ -90,7 +91,7 @@ fn show_session(invocation: &Invocation<'_>) -> Outcome {
         cli_print!(invocation, "It failed, and goes with its last reference");
         return Outcome::Success;
     };
-    let or_none = |text: &Option<String>| text.as_deref().unwrap_or("none").to_owned();
+    let or_none = |text: &Option<String>| OneLine(text.as_deref().unwrap_or("none")).to_string();
     cli_print!(
         invocation,
         "Session:     {}\nProtocol:    {} over {}\nClient:      {}\nConnection:  {}\nOrigin:      {}\nUser agent:  {}\nState:       {state}\nUp:          {}\nLast heard:  {} ago\nReceived:    {} messages, {} octets\nSent:        {} messages, {} octets\nQueued:      {queued} octets\nCompression: {}",

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use asterisk::lock;
 use websocket::Ended;
 use websocket::handshake::Refusal;
 
@@ -24,6 +25,11 @@ impl Counters {
 
     pub fn refused(&self, refusal: Refusal) {
         *lock(&self.refused).entry(refusal.name()).or_default() += 1;
+    }
+
+    /// Nobody was there for the answer.
+    pub fn not_begun(&self) {
+        *lock(&self.refused).entry("hung up").or_default() += 1;
     }
 
     pub fn ended(&self, ended: &Ended) {
@@ -45,10 +51,6 @@ fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, reasons: &BTreeMap<&'st
         write!(f, "{}{reason}: {count}", if index == 0 { " (" } else { ", " })?;
     }
     if reasons.is_empty() { Ok(()) } else { f.write_str(")") }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What one session has carried.
@@ -91,7 +93,8 @@ mod tests {
         counters.refused(Refusal::Origin);
         counters.refused(Refusal::Origin);
         counters.refused(Refusal::Key);
+        counters.not_begun();
         counters.ended(&Ended::PeerSilent);
-        assert_eq!(counters.to_string(), "1 accepted; 3 refused (key: 1, origin: 2); 1 ended (silent: 1)");
+        assert_eq!(counters.to_string(), "1 accepted; 4 refused (hung up: 1, key: 1, origin: 2); 1 ended (silent: 1)");
     }
 }

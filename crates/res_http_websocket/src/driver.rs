@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
+use asterisk::epoll::{self, Epoll, EventFd};
 use asterisk::fence::fence;
+use asterisk::lock;
 
 use crate::buffers::Buffers;
 use crate::protocols::Protocol;
 use crate::session::Session;
-use asterisk::epoll::{self, Epoll, EventFd};
 
 pub struct Driver {
     pub buffers: Buffers,
@@ -220,6 +221,6 @@ impl Driver {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         // Every change of it is one insertion or removal: a panic elsewhere leaves it whole.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }

@@ -2,13 +2,13 @@
 
 use std::ptr::NonNull;
 
+use asterisk::epoll::wait_readable;
 use asterisk::fence::fence;
 use asterisk::sys;
 use websocket::Opcode;
 
 use crate::exports::Handle;
 use crate::session::{Read, Session};
-use asterisk::epoll::wait_readable;
 
 pub unsafe extern "C" fn callback(
     session: *mut sys::ast_websocket,

@@ -36,6 +36,8 @@ mod settings;
 use asterisk::Failed;
 use asterisk::module::{self, LoadResult};
 
+use crate::running::IfRefused;
+
 asterisk::module! {
     name: c"res_http_websocket",
     description: c"HTTP WebSocket Support",
@@ -59,7 +61,7 @@ impl module::Module for Module {
     }
 
     fn unload() -> Result<(), Failed> {
-        running::stop()
+        running::stop(IfRefused::GoOn)
     }
 
     fn reload() -> Result<(), Failed> {
@@ -69,6 +71,6 @@ impl module::Module for Module {
     fn closing() {
         // After a forced unload and a load, the host has no handle of its own: a loaded chan_sip alone keeps the image
         // mapped, and takes it along without an unload.
-        let _ = running::stop();
+        let _ = running::stop(IfRefused::StayStopped);
     }
 }

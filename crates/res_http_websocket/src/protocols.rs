@@ -8,6 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use asterisk::http::Request;
+use asterisk::lock;
 use asterisk::module::UseCount;
 use asterisk::sys;
 
@@ -96,7 +97,7 @@ impl Protocols {
     }
 
     fn entries(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 
@@ -139,6 +140,11 @@ impl Protocol {
         self.calls().closed = true;
     }
 
+    /// Lets calls begin again.
+    pub fn reopen(&self) {
+        self.calls().closed = false;
+    }
+
     pub fn is_closed(&self) -> bool {
         self.calls().closed
     }
@@ -162,7 +168,7 @@ impl Protocol {
     }
 
     fn calls(&self) -> MutexGuard<'_, Calls> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.running)
     }
 }
 

@@ -8,7 +8,7 @@ use asterisk::debug::Switch;
 use asterisk::limit::RateLimit;
 use asterisk::log::Level;
 use asterisk::manager::{Category, Event};
-use websocket::handshake::Refusal;
+use websocket::handshake::{Refusal, Request};
 use websocket::{Ended, Opcode};
 
 use crate::counters::{Counters, Traffic};
@@ -33,24 +33,34 @@ impl std::fmt::Display for Peer {
 }
 
 /// The request of this client was answered with an error.
-pub fn refused(counters: &Counters, client: Option<SocketAddr>, origin: Option<&str>, refusal: Refusal) {
+pub fn refused(counters: &Counters, client: Option<SocketAddr>, asked: &Request<'_>, refusal: Refusal) {
     counters.refused(refusal);
-    // What a peer may have written comes last in the line.
-    let origin = origin.filter(|_| refusal == Refusal::Origin);
-    refused_because(client, &refusal, origin);
-}
-
-/// One line, in the form that `contrib/fail2ban` reads.
-fn refused_because(client: Option<SocketAddr>, why: &dyn std::fmt::Display, origin: Option<&str>) {
-    let Some(suppressed) = REFUSALS.allow() else { return };
-    let more = if suppressed == 0 { String::new() } else { format!(" ({suppressed} more not shown)") };
-    let quoted = origin.map(|origin| format!(" ('{origin}')")).unwrap_or_default();
-    asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{quoted}", Peer(client));
+    let quoted = match refusal {
+        Refusal::Origin => asked.origin(),
+        Refusal::ForwardedFor(_) => asked.forwarded_for().first().copied(),
+        _ => None,
+    };
+    warn(client, &refusal, quoted);
     Event::new(Category::System, c"WebSocketRefuse")
         .header("Address", Plain(client))
-        .header("Reason", why)
-        .header("Origin", origin.unwrap_or_default())
+        .header("Reason", refusal)
+        .header("Origin", asked.origin().unwrap_or_default())
         .send();
+}
+
+/// One line, in the form that `contrib/fail2ban` reads. Managers are not a log, and are told of each.
+fn warn(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<&str>) {
+    let Some(suppressed) = REFUSALS.allow() else { return };
+    let more = if suppressed == 0 { String::new() } else { format!(" ({suppressed} more not shown)") };
+    // What a peer may have written comes last in the line.
+    let said = quoted.map(|quoted| format!(" ('{quoted:.200}')")).unwrap_or_default();
+    asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{said}", Peer(client));
+}
+
+/// The answer to its request did not get through: whoever hangs up early may do so often.
+pub fn not_begun(counters: &Counters, client: Option<SocketAddr>, error: &std::io::Error) {
+    counters.not_begun();
+    asterisk::debug!(1, "WebSocket: connection from {}: {error}", Peer(client));
 }
 
 /// A session has begun.
@@ -70,7 +80,7 @@ pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &T
     counters.ended(ended);
     let address = session.client().address;
     match ended {
-        Ended::NoMessage | Ended::TooManyMessages => refused_because(address, ended, None),
+        Ended::NoMessage | Ended::TooManyMessages => warn(address, ended, None),
         _ => asterisk::verbose!(2, "WebSocket: connection from {}: {ended}", Peer(address)),
     }
     about(c"WebSocketClose", session)

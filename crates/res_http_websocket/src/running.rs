@@ -4,13 +4,15 @@
 //! once: everything is made by [`start`] and gone after [`stop`].
 
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use asterisk::Failed;
 use asterisk::cli::Commands;
 use asterisk::config::Reload;
+use asterisk::epoll::EventFd;
 use asterisk::http::{self, Uri};
+use asterisk::lock;
 use asterisk::module::UseCount;
 use asterisk::thread::{self, JoinHandle};
 use websocket::CloseCode;
@@ -26,7 +28,6 @@ use crate::host;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
 use crate::report::SHOWN;
 use crate::settings::{self, Settings};
-use asterisk::epoll::EventFd;
 
 /// Everything that is running.
 pub struct Running {
@@ -98,14 +99,18 @@ pub fn start() -> Result<(), StartError> {
     match asterisk::cli::register(&cli::COMMANDS) {
         Ok(commands) => *lock(&running.commands) = Some(commands),
         Err(Failed) => {
-            let _ = stop();
+            // It would be waited for.
+            drop(running);
+            let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Commands);
         }
     }
     match http::register() {
         Ok(uri) => *lock(&running.uri) = Some(uri),
         Err(Failed) => {
-            let _ = stop();
+            // It would be waited for.
+            drop(running);
+            let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Uri);
         }
     }
@@ -113,13 +118,21 @@ pub fn start() -> Result<(), StartError> {
     Ok(())
 }
 
+/// What becomes of a module that cannot be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IfRefused {
+    /// The host keeps it: it takes sessions again.
+    GoOn,
+    /// It is unmapped all the same.
+    StayStopped,
+}
+
 /// Ends every session, waits for every callback, joins the thread. Refused while a callback does not come back: its
 /// thread would return into code that is gone. May be called again then.
-pub fn stop() -> Result<(), Failed> {
+pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
     let Some(running) = running() else { return Ok(()) };
     host::withdraw()?;
-    let uri = lock(&running.uri).take();
-    if let Some(uri) = &uri {
+    if let Some(uri) = &*lock(&running.uri) {
         uri.unlink();
     }
     for protocol in running.protocols.all() {
@@ -128,9 +141,14 @@ pub fn stop() -> Result<(), Failed> {
     let deadline = Instant::now() + PATIENCE;
     for protocol in running.protocols.all() {
         if !protocol.wait(deadline.saturating_duration_since(Instant::now())) {
-            asterisk::error!("WebSocket: protocol '{}' does not let go of its sessions", protocol.name());
-            return Err(Failed);
+            let name = protocol.name();
+            asterisk::error!("WebSocket: protocol '{name}' does not let go of its sessions, which have ended");
+            return running.refuse(if_refused);
         }
+    }
+    if !running.is_left_alone(deadline) {
+        asterisk::error!("WebSocket: a request is still being answered");
+        return running.refuse(if_refused);
     }
     for session in running.driver.sessions(None) {
         session.cut(CloseCode::GOING_AWAY);
@@ -141,9 +159,9 @@ pub fn stop() -> Result<(), Failed> {
     running.driver.stop();
     drop(lock(&running.thread).take());
     *slot() = None;
-    // `uri` and our code are about to go, and nothing tells when the last of those threads has left them.
+    // `/ws` and our code are about to go, and nothing tells when the last of those threads has left them.
     std::thread::sleep(ON_THE_WAY_OUT);
-    drop(uri);
+    drop(lock(&running.uri).take());
     Ok(())
 }
 
@@ -192,6 +210,41 @@ impl Running {
         true
     }
 
+    /// Waits for the threads of the host that answer a request: one with an error, to a peer that does not read, may take
+    /// its time, and belongs to no protocol.
+    fn is_left_alone(self: &Arc<Self>, deadline: Instant) -> bool {
+        // Ours, and the slot's.
+        while Arc::strong_count(self) > 2 {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        true
+    }
+
+    /// Whoever comes is served again, unless nobody can be.
+    fn refuse(&self, if_refused: IfRefused) -> Result<(), Failed> {
+        if if_refused == IfRefused::GoOn {
+            self.go_on();
+        }
+        Err(Failed)
+    }
+
+    fn go_on(&self) {
+        for protocol in self.protocols.all() {
+            protocol.reopen();
+        }
+        host::provide();
+        let linked = lock(&self.uri).as_ref().is_some_and(|uri| uri.link().is_ok());
+        match linked {
+            true => asterisk::warning!("WebSocket: res_http_websocket stays, and /ws takes sessions again"),
+            false => {
+                asterisk::error!("WebSocket: /ws is gone from the HTTP server until the module is unloaded and loaded")
+            }
+        }
+    }
+
     fn end_sessions(&self, protocol: &Arc<Protocol>) {
         protocol.close();
         for session in self.driver.sessions(Some(protocol)) {
@@ -202,8 +255,4 @@ impl Running {
 
 fn slot() -> MutexGuard<'static, Option<Arc<Running>>> {
     lock(&RUNNING)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

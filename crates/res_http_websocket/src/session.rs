@@ -7,10 +7,11 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use asterisk::http;
+use asterisk::lock;
 use asterisk::sockaddr::SockAddr;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
@@ -231,7 +232,7 @@ impl Session {
     /// Ends it here and now: a Close frame if the stream takes it at once, then the stream is closed.
     pub fn cut(&self, code: CloseCode) {
         // A panic may have left anything behind; the stream has to go all the same.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = lock(&self.state);
         let now = Instant::now();
         state.connection.close(now, code);
         state.transmit();
@@ -257,7 +258,11 @@ impl Session {
     }
 
     pub fn set_write_timeout(&self, timeout: Duration) {
-        self.locked(|state, _| state.connection.set_write_timeout(timeout));
+        self.locked(|state, now| {
+            state.connection.set_write_timeout(timeout);
+            // What waits already may be late by now.
+            state.settle(now, &self.driver);
+        });
     }
 
     pub fn id(&self) -> u64 {
@@ -350,7 +355,11 @@ impl State {
             Some(Event::Pong(payload)) => self.lend(Opcode::Pong, false, payload),
             Some(Event::Ended(Ended::ByPeer(payload))) => self.lend(Opcode::Close, false, payload),
             Some(Event::Ended(_)) => Read::Ended,
-            None if self.is_open() => Read::NothingYet,
+            None if self.is_open() => {
+                // What was lent last is over with, and an idle session keeps none of it.
+                self.delivered = Vec::new();
+                Read::NothingYet
+            }
             None => Read::Ended,
         }
     }

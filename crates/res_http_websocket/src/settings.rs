@@ -79,7 +79,11 @@ impl Settings {
             Load::Missing => Read::Settings(Box::default()),
             Load::Unchanged => Read::Unchanged,
             Load::Invalid => Read::Invalid,
-            Load::Loaded(config) => Read::Settings(Box::new(Self::from_file(&config))),
+            Load::Loaded(config) => {
+                let settings = Self::from_file(&config);
+                config.warn_of_the_rest();
+                Read::Settings(Box::new(settings))
+            }
         }
     }
 
@@ -126,7 +130,7 @@ impl Settings {
 /// everybody as if it were not there.
 fn list<T>(config: &Config, key: &str, wanted: &str, parse: fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let mut all = None;
-    for entry in config.section(c"general").filter(|entry| entry.name.eq_ignore_ascii_case(key)) {
+    for entry in config.all(c"general", key) {
         let texts = entry.value.split(',').map(str::trim).filter(|text| !text.is_empty());
         match texts.map(parse).collect::<Option<Vec<T>>>() {
             Some(some) => all.get_or_insert_with(Vec::new).extend(some),

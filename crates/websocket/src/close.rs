@@ -13,8 +13,6 @@ impl CloseCode {
     pub const GOING_AWAY: Self = Self(1001);
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// Data of a kind that cannot be accepted.
-    pub const UNSUPPORTED_DATA: Self = Self(1003);
     /// Data that contradicts its kind: text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
     /// The message breaks a policy.
@@ -27,9 +25,9 @@ impl CloseCode {
     pub const TRY_AGAIN_LATER: Self = Self(1013);
 
     /// A code from the wire or from our caller. 1004 to 1006 and 1015 never appear in a frame; those up to 2999 that
-    /// nobody defined are not ours to use (RFC 6455 §7.4.2). 1012 and 1013 were registered after the RFC.
+    /// nobody defined are not ours to use (RFC 6455 §7.4.2). 1012 to 1014 were registered after the RFC.
     pub fn new(code: u16) -> Option<Self> {
-        matches!(code, 1000..=1003 | 1007..=1013 | 3000..=4999).then_some(Self(code))
+        matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999).then_some(Self(code))
     }
 
     /// The number on the wire.
@@ -66,11 +64,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn section_7_4_codes_that_may_be_sent() {
-        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999] {
+    fn section_7_4_1_and_7_4_2_codes_that_may_be_sent() {
+        for code in [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999] {
             assert!(CloseCode::new(code).is_some(), "{code}");
         }
-        for code in [0, 999, 1004, 1005, 1006, 1014, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
             assert!(CloseCode::new(code).is_none(), "{code}");
         }
     }

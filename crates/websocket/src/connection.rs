@@ -20,7 +20,8 @@ pub struct Config {
     pub max_message_len: usize,
     /// Messages may be compressed: what the handshake agreed on.
     pub deflate: Option<Deflate>,
-    /// How much output may wait for a peer that does not take it; beyond it 1013. One frame always may.
+    /// How much output may wait for a peer that does not take it, with what each frame takes up beside its bytes; beyond it
+    /// 1013. One frame always may.
     pub max_queued_output: usize,
     /// How long a frame may wait to be written.
     pub write_timeout: Duration,
@@ -322,6 +323,7 @@ impl Connection {
             self.push(now, Opcode::Close, &code.get().to_be_bytes());
             let deadline = now + self.config.close_timeout;
             self.end(Phase::SentClose { deadline }, Ended::ByUs(code));
+            self.receiver.skip_data();
             // The peer's Close frame may be among it.
             let input = std::mem::take(&mut self.input);
             self.advance(now, &mut input.rest());
@@ -452,8 +454,9 @@ impl Connection {
     }
 
     fn queue(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
-        let (queued, max) = (self.output.queued(), self.config.max_queued_output);
-        if queued != 0 && queued.saturating_add(payload.len()) > max {
+        let (held, max) = (self.output.held(), self.config.max_queued_output);
+        if held != 0 && held.saturating_add(payload.len()) > max {
+            let queued = self.output.queued();
             self.fail(now, CloseCode::TRY_AGAIN_LATER, Ended::PeerNotReading);
             return Err(SendError::OutputFull { queued, max });
         }

@@ -46,7 +46,7 @@ fn eat(rest: &mut &str, separator: char) -> bool {
 }
 
 fn token<'a>(rest: &mut &'a str) -> Result<&'a str, Malformed> {
-    let len = rest.find(|character| !is_token(character)).unwrap_or(rest.len());
+    let len = rest.find(|character| !is_of_token(character)).unwrap_or(rest.len());
     let (token, after) = rest.split_at(len);
     *rest = after.trim_start_matches(BLANK);
     if token.is_empty() { Err(Malformed) } else { Ok(token) }
@@ -63,10 +63,9 @@ fn value<'a>(rest: &mut &'a str) -> Result<Cow<'a, str>, Malformed> {
                 *rest = quoted.get(at + 1..).unwrap_or_default().trim_start_matches(BLANK);
                 return Ok(Cow::Owned(value));
             }
-            '\\' => {
-                value.push(characters.next().map(|(_, character)| character).filter(|c| is_token(*c)).ok_or(Malformed)?)
-            }
-            character if is_token(character) => value.push(character),
+            '\\' => value
+                .push(characters.next().map(|(_, character)| character).filter(|c| is_of_token(*c)).ok_or(Malformed)?),
+            character if is_of_token(character) => value.push(character),
             _ => return Err(Malformed),
         }
     }
@@ -74,7 +73,11 @@ fn value<'a>(rest: &mut &'a str) -> Result<Cow<'a, str>, Malformed> {
 }
 
 /// RFC 2616 §2.2.
-fn is_token(character: char) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(is_of_token)
+}
+
+fn is_of_token(character: char) -> bool {
     character.is_ascii_graphic() && !"()<>@,;:\\\"/[]?={}".contains(character)
 }
 

@@ -1,4 +1,9 @@
 //! Who is behind a proxy: `X-Forwarded-For`, believed only as far as proxies that are trusted wrote it.
+//!
+//! A proxy has to replace what its client wrote. If it appends to that, a client that pads with blanks has the line cut on
+//! its way to us, behind the address that it made up and before the one that the proxy wrote: a server with lines of a fixed
+//! length drops the rest, and blanks at an end, so nothing shows it. If the proxy adds a line of its own, the client's is
+//! there too, or a second one as the rest of some other line that was too long. So there is one line, or nobody is let in.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -36,7 +41,13 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
         let (_, len) = bits(address);
         let prefix_len = prefix_len.unwrap_or(len);
-        if prefix_len > len { Err(NoNetwork) } else { Ok(Self { address, prefix_len }) }
+        // Addresses are compared in their IPv4 form, if they have one, and so are networks.
+        let mapped = address.to_canonical();
+        let (_, mapped_len) = bits(mapped);
+        match prefix_len.checked_sub(len - mapped_len) {
+            Some(mapped_prefix_len) if prefix_len <= len => Ok(Self { address: mapped, prefix_len: mapped_prefix_len }),
+            _ => Err(NoNetwork),
+        }
     }
 }
 
@@ -46,25 +57,46 @@ impl fmt::Display for Network {
     }
 }
 
+/// Why a proxy's `X-Forwarded-For` cannot be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unbelievable {
+    /// One of them is not the proxy's.
+    #[error("comes more than once")]
+    Several,
+    /// It may have been cut on its way.
+    #[error("is too long")]
+    TooLong,
+    /// `unknown`, or rubbish, where an address should be.
+    #[error("names no address")]
+    NoAddress,
+}
+
 /// The address of a client: that of its connection, or what the proxy at the other end says about it. Read from the
-/// right, where the nearest proxy wrote; what stands left of an address that is not trusted may be anybody's invention.
-pub fn client_address<'a>(
-    peer: IpAddr,
-    forwarded_for: impl DoubleEndedIterator<Item = &'a str>,
-    trusted: &[Network],
-) -> IpAddr {
+/// right, where the nearest proxy wrote; what stands left of an address that is not trusted may be anybody's invention. A
+/// proxy that says nothing asks on its own behalf.
+pub fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[Network]) -> Result<IpAddr, Unbelievable> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
-    for entry in forwarded_for.rev().flat_map(|header| header.rsplit(',')) {
+    if !is_trusted(client) {
+        return Ok(client);
+    }
+    let header = match forwarded_for {
+        [] => return Ok(client),
+        [header] if header.len() <= MAX_LEN => header,
+        [_] => return Err(Unbelievable::TooLong),
+        _ => return Err(Unbelievable::Several),
+    };
+    for entry in header.rsplit(',') {
+        client = address_of(entry.trim()).ok_or(Unbelievable::NoAddress)?.to_canonical();
         if !is_trusted(client) {
             break;
         }
-        // Behind "unknown" or rubbish nobody can be seen: it stays with the proxy.
-        let Some(address) = address_of(entry.trim()) else { break };
-        client = address.to_canonical();
     }
-    client
+    Ok(client)
 }
+
+/// More than any chain of proxies needs, and less than any server cuts a line at.
+const MAX_LEN: usize = 1024;
 
 /// Some proxies add a port, and brackets around IPv6.
 fn address_of(entry: &str) -> Option<IpAddr> {
@@ -85,7 +117,10 @@ mod tests {
 
     fn client(peer: &str, headers: &[&str], trusted: &[&str]) -> String {
         let trusted: Vec<Network> = trusted.iter().map(|network| network.parse().expect("a network")).collect();
-        client_address(peer.parse().expect("an address"), headers.iter().copied(), &trusted).to_string()
+        match client_address(peer.parse().expect("an address"), headers, &trusted) {
+            Ok(address) => address.to_string(),
+            Err(why) => why.to_string(),
+        }
     }
 
     #[test]
@@ -105,17 +140,30 @@ mod tests {
             "10.0.0.1 is an invention"
         );
         assert_eq!(client("192.0.2.1", &["198.51.100.7, 192.0.2.9"], &proxies), "198.51.100.7", "two proxies");
-        assert_eq!(client("192.0.2.1", &["198.51.100.7", "192.0.2.9"], &proxies), "198.51.100.7", "in two headers");
+        assert_eq!(client("192.0.2.1", &["192.0.2.8, 192.0.2.9"], &proxies), "192.0.2.8", "nobody but proxies");
         assert_eq!(client("::1", &["[2001:db8::1]:4711"], &proxies), "2001:db8::1");
         assert_eq!(client("::1", &["198.51.100.7:80"], &proxies), "198.51.100.7");
     }
 
     #[test]
-    fn what_cannot_be_read_stays_with_the_proxy() {
-        for rubbish in ["", "unknown", "198.51.100.7, ", "1.2.3", "host.example"] {
-            assert_eq!(client("192.0.2.1", &[rubbish], &["192.0.2.1"]), "192.0.2.1", "{rubbish:?}");
+    fn what_cannot_be_read_is_not_taken_for_the_proxy() {
+        for rubbish in ["", "unknown", "198.51.100.7, ", "1.2.3", "host.example", "198.51.100.7\u{fffd}"] {
+            assert_eq!(client("192.0.2.1", &[rubbish], &["192.0.2.1"]), "names no address", "{rubbish:?}");
+            assert_eq!(client("192.0.2.2", &[rubbish], &["192.0.2.1"]), "192.0.2.2", "nobody asked");
         }
+        assert_eq!(client("192.0.2.1", &["unknown, 192.0.2.1"], &["192.0.2.1"]), "names no address");
         assert_eq!(client("192.0.2.1", &[], &["192.0.2.1"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn a_client_cannot_smuggle_in_an_address_of_its_own() {
+        let proxies = ["192.0.2.1"];
+        for both in [["203.0.113.6", "198.51.100.7"], ["198.51.100.7", "203.0.113.6"]] {
+            assert_eq!(client("192.0.2.1", &both, &proxies), "comes more than once");
+        }
+        let padded = format!("203.0.113.6{}", ",".repeat(MAX_LEN));
+        assert_eq!(client("192.0.2.1", &[&padded], &proxies), "is too long");
+        assert_eq!(client("192.0.2.9", &[&padded, "203.0.113.6"], &proxies), "192.0.2.9");
     }
 
     #[test]
@@ -127,7 +175,14 @@ mod tests {
             network("2001:db8::/32").is_ok_and(|net| net.contains("2001:db8:ffff::1".parse().expect("an address")))
         );
         assert_eq!(network("192.0.2.1").map(|one| one.to_string()), Ok("192.0.2.1/32".to_owned()));
-        for bad in ["", "x", "192.0.2.1/33", "192.0.2.1/", "::1/129", "192.0.2.1/-1"] {
+        for mapped in ["::ffff:192.0.2.1/120", "::ffff:192.0.2.1"] {
+            assert!(
+                network(mapped).is_ok_and(|net| net.contains("192.0.2.1".parse().expect("an address"))),
+                "{mapped}"
+            );
+        }
+        assert_eq!(network("::ffff:192.0.2.0/120").map(|net| net.to_string()), Ok("192.0.2.0/24".to_owned()));
+        for bad in ["::ffff:192.0.2.1/95", "", "x", "192.0.2.1/33", "192.0.2.1/", "::1/129", "192.0.2.1/-1"] {
             assert_eq!(network(bad), Err(NoNetwork), "{bad}");
         }
     }

@@ -87,7 +87,7 @@ impl Header {
 
     /// What its first two bytes already tell: a frame that cannot be right is refused before the rest is here. Whether a
     /// message may be compressed is for the connection to say.
-    pub fn check_start(first: u8, second: u8) -> Result<Opcode, FrameError> {
+    fn check_start(first: u8, second: u8) -> Result<Opcode, FrameError> {
         let reserved = first >> 4 & 0b111;
         if reserved & 0b011 != 0 {
             return Err(FrameError::ReservedBits(reserved));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn section_5_5_control_frames_are_short_and_whole() {
+    fn section_5_4_and_5_5_control_frames_are_short_and_whole() {
         assert_eq!(parse(&[0x09, 0x00]), Err(FrameError::ControlFragmented));
         assert_eq!(parse(&[0x89, 0x7e]), Err(FrameError::ControlTooLong(126)));
     }

@@ -28,7 +28,7 @@ pub fn handshake(request: &[u8]) {
         assert_eq!(AllowedOrigin::parse(&allowed.to_string()), Some(allowed));
     }
     let peer = IpAddr::from([192, 0, 2, 1]);
-    assert_eq!(client_address(peer, request.forwarded_for(), &[]), peer);
+    assert_eq!(client_address(peer, request.forwarded_for(), &[]), Ok(peer));
     match request.accept(|name| name.is_none_or(|name| name.eq_ignore_ascii_case("sip"))) {
         Ok(accepted) => {
             let accepted = accepted.with_deflate();

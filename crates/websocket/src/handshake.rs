@@ -8,6 +8,7 @@ use sha1::{Digest, Sha1};
 
 use crate::deflate::Deflate;
 use crate::extension::{self, Extension};
+use crate::forwarded::Unbelievable;
 
 /// RFC 6455 §1.3: what proves that the server understood the handshake.
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -74,6 +75,9 @@ pub enum Refusal {
     /// RFC 6455 §4.2.1 item 6.
     #[error("Sec-WebSocket-Version is none of {VERSIONS}")]
     Version,
+    /// RFC 6455 §4.1 item 10: different names, each a token.
+    #[error("Sec-WebSocket-Protocol malformed")]
+    Protocols,
     /// Nobody to hand the session to.
     #[error("no Sec-WebSocket-Protocol header")]
     NoProtocol,
@@ -83,6 +87,9 @@ pub enum Refusal {
     /// RFC 6455 §10.2.
     #[error("its Origin is not allowed")]
     Origin,
+    /// Who asks cannot be told from what its proxy passes on.
+    #[error("X-Forwarded-For of its proxy {0}")]
+    ForwardedFor(Unbelievable),
     /// A limit of ours.
     #[error("too many sessions of this address")]
     TooManyOfAddress,
@@ -119,13 +126,21 @@ impl<'a> Request<'a> {
         if self.host.is_none() {
             return Err(Refusal::NoHost);
         }
-        let version =
-            self.version.and_then(|version| version.parse().ok()).filter(|version| [7, 8, 13].contains(version));
-        let version = version.ok_or(Refusal::Version)?;
+        let version = match self.version {
+            Some("13") => 13,
+            Some("8") => 8,
+            Some("7") => 7,
+            _ => return Err(Refusal::Version),
+        };
         if self.doubled {
             return Err(Refusal::Doubled);
         }
         let key = self.key.filter(|key| is_nonce(key)).ok_or(Refusal::Key)?;
+        let is_first = |(index, name): (usize, &&str)| !self.protocols.iter().take(index).any(|other| other == name);
+        let mut names = self.protocols.iter().enumerate();
+        if !names.all(|(index, name)| extension::is_token(name) && is_first((index, name))) {
+            return Err(Refusal::Protocols);
+        }
         let protocol = match self.protocols[..] {
             [] if supported(None) => None,
             [] => return Err(Refusal::NoProtocol),
@@ -151,8 +166,8 @@ impl<'a> Request<'a> {
     }
 
     /// What proxies say about who asks, for [`crate::forwarded::client_address`].
-    pub fn forwarded_for(&self) -> impl DoubleEndedIterator<Item = &'a str> + '_ {
-        self.forwarded_for.iter().copied()
+    pub fn forwarded_for(&self) -> &[&'a str] {
+        &self.forwarded_for
     }
 
     fn add(&mut self, name: &str, value: &'a str) {
@@ -218,8 +233,9 @@ impl Refusal {
             Self::Doubled => "doubled header",
             Self::Extensions => "extensions",
             Self::Version => "version",
-            Self::NoProtocol | Self::UnknownProtocol => "protocol",
+            Self::Protocols | Self::NoProtocol | Self::UnknownProtocol => "protocol",
             Self::Origin => "origin",
+            Self::ForwardedFor(_) => "forwarded for",
             Self::TooManyOfAddress => "sessions of an address",
             Self::TooManySessions => "sessions",
             Self::Descriptors => "descriptors",
@@ -286,17 +302,23 @@ mod tests {
     }
 
     #[test]
-    fn section_1_2_and_1_3_are_answered() {
+    fn section_4_2_2_and_11_3_3_and_11_3_4_the_request_of_1_2_is_answered() {
         let request = Request::new(true, SECTION_1_2);
         let accepted = request.accept(|name| name == Some("superchat")).unwrap();
         assert_eq!((accepted.protocol, accepted.version), (Some("superchat"), 13));
         let response = accepted.response();
-        assert!(response.starts_with("HTTP/1.1 101 "));
-        assert!(response.contains("\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-        assert!(response.contains("\r\nSec-WebSocket-Protocol: superchat\r\n"));
-        assert!(response.ends_with("\r\n\r\n"));
-        // Section 11.3.4: once, and only what was asked for.
-        assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), 1);
+        assert!(response.starts_with("HTTP/1.1 101 ") && response.ends_with("\r\n\r\n"), "{response}");
+        for header in [
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+            "Sec-WebSocket-Protocol: superchat",
+        ] {
+            assert!(response.contains(&format!("\r\n{header}\r\n")), "{response}");
+            // Sections 11.3.3 and 11.3.4: once.
+            let (name, _) = header.split_once(':').expect("a header");
+            assert_eq!(response.matches(&format!("\r\n{name}:")).count(), 1, "{response}");
+        }
     }
 
     #[test]
@@ -326,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn section_11_3_key_and_version_come_once() {
+    fn section_11_3_1_and_11_3_5_key_and_version_come_once() {
         for name in ["Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
             let twice = SECTION_1_2.into_iter().chain(SECTION_1_2.into_iter().filter(|(own, _)| *own == name));
             assert_eq!(Request::new(true, twice).accept(|_| true), Err(Refusal::Doubled), "{name}");
@@ -334,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn section_9_1_extensions_are_agreed_to_or_ignored_or_malformed() {
+    fn section_4_2_2_and_9_1_extensions_are_agreed_to_or_ignored_or_malformed() {
         let answer = |offer| {
             let request = Request::new(true, SECTION_1_2.into_iter().chain([("Sec-WebSocket-Extensions", offer)]));
             request.accept(|_| true).map(|accepted| (accepted.response(), accepted.with_deflate().response()))
@@ -349,11 +371,22 @@ mod tests {
     }
 
     #[test]
+    fn section_9_1_and_11_3_2_several_headers_are_one_list() {
+        let offers = [("Sec-WebSocket-Extensions", "x-other; a=1"), ("sec-websocket-extensions", "permessage-deflate")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(offers));
+        let response = request.accept(|_| true).map(|accepted| accepted.with_deflate().response()).unwrap();
+        assert_eq!(response.matches("\r\nSec-WebSocket-Extensions: permessage-deflate").count(), 1, "{response}");
+        let malformed = [offers[0], ("Sec-WebSocket-Extensions", "permessage-deflate; =")];
+        let request = Request::new(true, SECTION_1_2.into_iter().chain(malformed));
+        assert_eq!(request.accept(|_| true), Err(Refusal::Extensions));
+    }
+
+    #[test]
     fn section_4_4_versions() {
         for good in ["13", "8", "7"] {
             assert!(with("Sec-WebSocket-Version", Some(good)).is_ok());
         }
-        for bad in [Some("0"), Some("14"), Some("x"), None] {
+        for bad in [Some("0"), Some("14"), Some("x"), Some("+13"), Some("013"), Some("13.0"), Some("13,8"), None] {
             assert_eq!(with("Sec-WebSocket-Version", bad), Err(Refusal::Version));
         }
         let response = Refusal::Version.response();
@@ -369,7 +402,16 @@ mod tests {
     }
 
     #[test]
-    fn section_4_1_a_client_that_asks_for_no_subprotocol_is_told_of_none() {
+    fn section_4_1_subprotocols_are_different_tokens() {
+        for bad in ["chat, chat", "chat, a b", "chat;x", "chat/1", "ch\u{e4}t, chat", "\"chat\""] {
+            assert_eq!(with("Sec-WebSocket-Protocol", Some(bad)), Err(Refusal::Protocols), "{bad}");
+        }
+        assert_eq!(with("Sec-WebSocket-Protocol", Some("x,, chat ,")), Ok(13), "a list may have empty elements");
+        assert!(Refusal::Protocols.response().starts_with("HTTP/1.1 400 "));
+    }
+
+    #[test]
+    fn section_4_1_and_4_2_2_a_client_that_asks_for_no_subprotocol_is_told_of_none() {
         let asked = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Sec-WebSocket-Protocol");
         let request = Request::new(true, asked);
         let accepted = request.accept(|name| name.is_none()).unwrap();
@@ -390,13 +432,14 @@ mod tests {
     }
 
     #[test]
-    fn section_4_2_2_refusals_are_http_answers() {
+    fn section_4_2_1_and_4_2_2_refusals_are_http_answers() {
         for (refusal, status) in [
             (Refusal::Origin, "403 Forbidden"),
             (Refusal::TooManyOfAddress, "429 Too Many Requests"),
             (Refusal::TooManySessions, "503 Service Unavailable"),
             (Refusal::Descriptors, "503 Service Unavailable"),
             (Refusal::Key, "400 Bad Request"),
+            (Refusal::ForwardedFor(Unbelievable::Several), "400 Bad Request"),
         ] {
             assert!(refusal.response().starts_with(&format!("HTTP/1.1 {status}\r\n")), "{refusal}");
         }
@@ -407,11 +450,11 @@ mod tests {
         let more = [("origin", "https://phone.example"), ("X-Forwarded-For", "a, b"), ("x-forwarded-for", "c")];
         let request = Request::new(true, SECTION_1_2.into_iter().chain(more).chain([("User-Agent", "Mozilla")]));
         assert_eq!((request.origin(), request.user_agent()), (Some("https://phone.example"), Some("Mozilla")));
-        assert_eq!(request.forwarded_for().collect::<Vec<_>>(), ["a, b", "c"]);
+        assert_eq!(request.forwarded_for(), ["a, b", "c"]);
     }
 
     #[test]
-    fn only_get_upgrades() {
+    fn section_4_2_1_only_get_upgrades() {
         assert_eq!(Request::new(false, SECTION_1_2).accept(|_| true), Err(Refusal::Method));
     }
 }

@@ -68,6 +68,11 @@ impl Output {
         self.queued
     }
 
+    /// What they take up in memory, which for short frames is many times as much.
+    pub(crate) fn held(&self) -> usize {
+        self.queued + self.frames.len() * FRAME_OVERHEAD
+    }
+
     /// Since when the oldest of them do.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.frames.front().map(|frame| frame.since)
@@ -94,6 +99,9 @@ impl Output {
         }
     }
 }
+
+/// A frame's place in the queue, and what an allocator adds to a few bytes of its own.
+const FRAME_OVERHEAD: usize = size_of::<Frame>() + 32;
 
 /// A peer that reads gets an answer to each of its PINGs; one that does not cannot fill our queue with them.
 const MAX_WAITING_PONGS: usize = 16;

@@ -53,6 +53,8 @@ pub(crate) struct Receiver {
     reassembly: Reassembly,
     progress: Progress,
     message: Option<Assembly>,
+    /// Nobody wants messages any more: what is in them is not looked at.
+    skips_data: bool,
 }
 
 /// Where in a frame we are.
@@ -77,11 +79,24 @@ struct Assembly {
 impl Receiver {
     pub(crate) fn new(peer: Peer, max_message_len: usize, takes_compressed: bool) -> Self {
         let reassembly = Reassembly::Whole;
-        Self { peer, max_message_len, takes_compressed, reassembly, progress: Progress::START, message: None }
+        Self {
+            peer,
+            max_message_len,
+            takes_compressed,
+            reassembly,
+            progress: Progress::START,
+            message: None,
+            skips_data: false,
+        }
     }
 
     pub(crate) fn set_reassembly(&mut self, reassembly: Reassembly) {
         self.reassembly = reassembly;
+    }
+
+    /// From now on only control frames are taken.
+    pub(crate) fn skip_data(&mut self) {
+        self.skips_data = true;
     }
 
     /// Takes from the front of `data` until one thing is whole (`Some`) or `data` is used up (`None`).
@@ -176,7 +191,9 @@ impl Receiver {
         // `begin_payload` made the message, and only `deliver` takes it.
         let Some(message) = self.message.as_mut() else { return Err(FrameError::NothingToContinue) };
         let taken = split_off(data, header.payload_len - received);
-        message.push(header.masking_key, received, taken, self.max_message_len)?;
+        if !self.skips_data {
+            message.push(header.masking_key, received, taken, self.max_message_len)?;
+        }
         let received = received + taken.len() as u64;
         if received < header.payload_len {
             return Ok((Progress::Data { header, received }, None));
@@ -187,6 +204,10 @@ impl Receiver {
     /// A data frame is whole: is there something to hand on?
     fn deliver(&mut self, header: Header) -> Result<Option<Message>, FrameError> {
         let Some(mut message) = self.message.take() else { return Ok(None) };
+        if self.skips_data {
+            self.message = Some(message).filter(|_| !header.fin);
+            return Ok(None);
+        }
         if header.fin {
             return message.finish(self.max_message_len).map(Some);
         }
@@ -273,6 +294,8 @@ impl Assembly {
     fn part(&mut self) -> Message {
         let opcode = if self.begun { Opcode::Continuation } else { self.opcode };
         self.begun = true;
+        // The limit is one on what is delivered at a time.
+        self.received = 0;
         Message { opcode, payload: std::mem::take(&mut self.payload), more_follows: true }
     }
 }

@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_as_soon_as_nothing_can_save_it() {
+    fn section_8_1_refused_as_soon_as_nothing_can_save_it() {
         // Overlong, a surrogate, beyond U+10FFFF: each is known at its second byte.
         for head in [&b"\xe0\x80"[..], b"\xed\xa0", b"\xf4\x90", b"\xc0", b"\xff"] {
             assert_eq!(check(&[head]), Err(NotUtf8), "{head:x?}");

@@ -11,7 +11,7 @@ use websocket::{
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 fn config() -> Config {
-    Config { max_message_len: 1000, max_queued_output: 500, ..Config::default() }
+    Config { max_message_len: 1000, max_queued_output: 4000, ..Config::default() }
 }
 
 /// One masked frame of a client.
@@ -112,6 +112,92 @@ fn section_5_4_control_frames_come_between_fragments() {
 }
 
 #[test]
+fn section_5_4_fragments_come_in_their_order_around_control_frames() {
+    let wire = [
+        frame(false, Opcode::Binary, b"one"),
+        frame(true, Opcode::Ping, b"there?"),
+        frame(false, Opcode::Continuation, b"two"),
+        frame(true, Opcode::Pong, b"here"),
+        frame(true, Opcode::Continuation, b"three"),
+    ];
+    let part = |opcode, payload: &[u8], more_follows| {
+        Event::Message(Message { opcode, payload: payload.to_vec(), more_follows })
+    };
+    let (ping, pong) = (Event::Ping(b"there?".to_vec()), Event::Pong(b"here".to_vec()));
+    let mut server = Server::new();
+    server.connection.set_reassembly(Reassembly::UpTo(0));
+    let expected = [
+        part(Opcode::Binary, b"one", true),
+        ping.clone(),
+        part(Opcode::Continuation, b"two", true),
+        pong.clone(),
+        part(Opcode::Binary, b"three", false),
+    ];
+    assert_eq!(server.receives(&wire.concat()).events(), expected);
+    let expected = [ping, pong, message(Opcode::Binary, b"onetwothree")];
+    assert_eq!(Server::new().receives(&wire.concat()).events(), expected);
+}
+
+#[test]
+fn section_5_4_messages_are_taken_in_fragments_and_whole() {
+    for opcode in [Opcode::Text, Opcode::Binary] {
+        let wire = [
+            frame(true, opcode, b"whole"),
+            frame(false, opcode, b"in fr"),
+            frame(true, Opcode::Continuation, b"agments"),
+            frame(true, opcode, b"again"),
+        ];
+        let expected = [&b"whole"[..], b"in fragments", b"again"].map(|payload| message(opcode, payload));
+        assert_eq!(Server::new().receives(&wire.concat()).events(), expected);
+    }
+}
+
+#[test]
+fn section_6_2_fragments_are_unmasked_each_with_its_own_key_and_joined() {
+    let masked = |key: [u8; 4], fin, opcode, payload: &[u8]| {
+        let mut wire = Vec::new();
+        let payload_len = payload.len() as u64;
+        Header { fin, compressed: false, opcode, masking_key: Some(key), payload_len }.write(&mut wire);
+        wire.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+        wire
+    };
+    let long = [b'x'; 130];
+    let wire = [
+        masked([1, 2, 3, 4], false, Opcode::Text, b"one"),
+        masked([0; 4], false, Opcode::Continuation, b""),
+        masked([0xff, 0, 0xff, 0], false, Opcode::Continuation, &long),
+        masked([9, 8, 7, 6], true, Opcode::Continuation, b"three"),
+        masked([5; 4], true, Opcode::Binary, b"the next"),
+    ];
+    let first = [&b"one"[..], &long, b"three"].concat();
+    let expected = [message(Opcode::Text, &first), message(Opcode::Binary, b"the next")];
+    assert_eq!(Server::new().receives(&wire.concat()).events(), expected);
+}
+
+#[test]
+fn section_6_1_frames_are_whole_messages_in_the_order_of_sending() {
+    let mut server = Server::new();
+    let now = server.now;
+    let all = [
+        (Opcode::Binary, 0x82),
+        (Opcode::Text, 0x81),
+        (Opcode::Ping, 0x89),
+        (Opcode::Pong, 0x8a),
+        (Opcode::Text, 0x81),
+    ];
+    let mut expected = Vec::new();
+    for (number, (opcode, first)) in all.into_iter().enumerate() {
+        server.connection.send(now, opcode, &[b'0' + number as u8]).unwrap();
+        expected.extend([first, 1, b'0' + number as u8]);
+    }
+    server.connection.send(now, Opcode::Binary, &[b'x'; 1000]).unwrap();
+    expected.extend([&[0x82, 126, 3, 0xe8][..], &[b'x'; 1000]].concat());
+    server.connection.close(now, CloseCode::NORMAL);
+    expected.extend([0x88, 2, 3, 0xe8]);
+    assert_eq!(server.sends(), expected);
+}
+
+#[test]
 fn section_5_4_what_may_follow_what() {
     Server::new().receives(&frame(true, Opcode::Continuation, b"x")).ends_with(FrameError::NothingToContinue, 1002);
     let twice = [frame(false, Opcode::Text, b"x"), text("y")].concat();
@@ -127,6 +213,11 @@ fn section_5_1_a_client_masks() {
 }
 
 #[test]
+fn section_5_1_and_5_5_1_an_unmasked_close_frame_is_none() {
+    Server::new().receives(&[0x88, 0x02, 0x03, 0xe8]).ends_with(FrameError::Unmasked, 1002);
+}
+
+#[test]
 fn section_5_2_and_5_5_refused_at_the_second_byte() {
     Server::new().receives(&[0xc1, 0x80]).ends_with(FrameError::ReservedBits(0b100), 1002);
     Server::new().receives(&[0x83, 0x80]).ends_with(FrameError::UnknownOpcode(3), 1002);
@@ -135,7 +226,7 @@ fn section_5_2_and_5_5_refused_at_the_second_byte() {
 }
 
 #[test]
-fn section_8_1_text_is_utf8_as_a_whole() {
+fn section_5_6_and_8_1_text_is_utf8_as_a_whole() {
     let cut = [frame(false, Opcode::Text, b"\xce"), frame(true, Opcode::Continuation, b"\xba")];
     let mut server = Server::new().receives(&cut.concat());
     assert_eq!(server.events(), [message(Opcode::Text, "κ".as_bytes())]);
@@ -161,7 +252,7 @@ fn section_10_4_a_message_too_big_ends_with_at_its_header() {
 }
 
 #[test]
-fn fragments_can_be_had_as_they_come() {
+fn section_5_4_fragments_can_be_had_as_they_come() {
     let fragments = [
         frame(false, Opcode::Text, b"one"),
         frame(false, Opcode::Continuation, b"two"),
@@ -198,7 +289,7 @@ fn section_5_5_1_the_code_that_came_is_echoed() {
 }
 
 #[test]
-fn section_7_4_bad_close_frames() {
+fn section_7_4_2_bad_close_frames() {
     let close = |payload: &[u8]| Server::new().receives(&frame(true, Opcode::Close, payload));
     close(b"\x03").ends_with(FrameError::CloseTooShort, 1002);
     close(b"\x03\xed").ends_with(FrameError::CloseCode(1005), 1002);
@@ -206,12 +297,29 @@ fn section_7_4_bad_close_frames() {
 }
 
 #[test]
-fn nothing_is_said_or_heard_after_a_close_frame() {
+fn section_5_5_1_and_5_5_2_nothing_is_said_or_heard_after_a_close_frame() {
     let after = [frame(true, Opcode::Close, b"\x03\xe8"), text("late"), frame(true, Opcode::Ping, b"")].concat();
     let mut server = Server::new().receives(&after);
     assert_eq!(server.events(), [Event::Ended(Ended::ByPeer(b"\x03\xe8".to_vec()))]);
     assert_eq!(server.connection.send(server.now, Opcode::Text, b"x"), Err(SendError::Closed));
     assert_eq!(server.sends(), [0x88, 2, 3, 0xe8]);
+}
+
+#[test]
+fn section_5_5_1_and_6_1_nothing_is_sent_after_our_own_close_frame() {
+    let mut server = Server::new();
+    server.connection.close(server.now, CloseCode::NORMAL);
+    for opcode in [Opcode::Text, Opcode::Binary, Opcode::Ping, Opcode::Pong] {
+        assert_eq!(server.connection.send(server.now, opcode, b"x"), Err(SendError::Closed));
+    }
+    server.connection.close(server.now, CloseCode::GOING_AWAY);
+    assert_eq!(server.sends(), [0x88, 2, 3, 0xe8]);
+    let crossing = [text("crossing"), frame(true, Opcode::Ping, b"there?"), text("more")].concat();
+    let mut server = server.receives(&crossing);
+    assert_eq!(server.events(), [Event::Ended(Ended::ByUs(CloseCode::NORMAL))]);
+    assert_eq!(server.sends(), b"", "no PONG either");
+    let mut server = server.receives(&frame(true, Opcode::Close, b"\x03\xe8"));
+    assert_eq!((server.sends(), server.connection.state()), (vec![], State::Closed));
 }
 
 #[test]
@@ -229,6 +337,24 @@ fn section_7_1_2_we_close() {
     server.connection.close(server.now, CloseCode::NORMAL);
     server.waits(config().close_timeout);
     assert_eq!(server.connection.state(), State::Closed, "but not for ever");
+}
+
+/// Neither decompressed nor checked: nobody is told of it.
+#[test]
+fn what_comes_after_our_close_frame_is_not_looked_into() {
+    let mut begun = frame(false, Opcode::Text, &[0xf2, 0x48, 0xcd]);
+    begun[0] |= 0x40;
+    let mut server = Server::with(Config { deflate: Some(Deflate::default()), ..config() }).receives(&begun);
+    server.connection.close(server.now, CloseCode::NORMAL);
+    server.events();
+    server.sends();
+    let mut broken = frame(true, Opcode::Text, &[0xff; 9]);
+    broken[0] |= 0x40;
+    let rest = [frame(true, Opcode::Continuation, &[0xff; 9]), broken, text("x")].concat();
+    let mut server = server.receives(&rest);
+    assert_eq!((server.connection.state(), server.sends()), (State::Closing, vec![]));
+    let server = server.receives(&frame(true, Opcode::Close, b"\x03\xe8"));
+    assert_eq!(server.connection.state(), State::Closed);
 }
 
 #[test]
@@ -286,12 +412,20 @@ fn a_close_frame_behind_an_unread_message_ends_our_own_closing() {
 
 #[test]
 fn a_peer_that_does_not_read_is_left_behind() {
-    let mut server = Server::new();
+    let mut server = Server::with(Config { max_queued_output: 500, ..config() });
     server.connection.send(server.now, Opcode::Text, &[b'x'; 600]).expect("one frame always fits");
     let full = SendError::OutputFull { queued: 604, max: 500 };
     assert_eq!(server.connection.send(server.now, Opcode::Text, b"y"), Err(full));
     assert_eq!(server.events(), [Event::Ended(Ended::PeerNotReading)]);
     assert_eq!(server.sends()[604..], [0x88, 2, 0x03, 0xf5], "1013, behind the frame that had begun");
+}
+
+#[test]
+fn empty_frames_that_wait_are_not_free() {
+    let mut server = Server::with(Config { max_queued_output: 16 * 1024, ..config() });
+    let sent = (0..).take_while(|_| server.connection.send(server.now, Opcode::Text, b"").is_ok()).count();
+    assert!((100..400).contains(&sent), "{sent} frames of two bytes in 16 KiB");
+    assert_eq!(server.events(), [Event::Ended(Ended::PeerNotReading)]);
 }
 
 #[test]
@@ -309,7 +443,7 @@ fn a_frame_waits_only_so_long() {
 }
 
 #[test]
-fn a_silent_peer_is_asked_and_then_given_up() {
+fn rfc_7118_section_6_a_silent_peer_is_asked_and_then_given_up() {
     let mut server = Server::new();
     server.waits(Duration::from_secs(30));
     assert_eq!(server.sends(), b"\x89\x09keepalive");
@@ -393,6 +527,23 @@ fn rfc_7692_section_6_what_cannot_be_decompressed_ends_it() {
 }
 
 #[test]
+fn the_limit_is_on_each_part_of_a_message_that_is_delivered_in_parts() {
+    for deflate in [None, Some(Deflate::default())] {
+        let mut server = Server::with(Config { deflate, max_message_len: 1000, ..config() });
+        server.connection.set_reassembly(Reassembly::UpTo(0));
+        // A stored block each, when compressed.
+        let stored = [&[0x00, 0xf4, 0x01, 0x0b, 0xfe][..], &[b'x'; 500]].concat();
+        let payload = if deflate.is_some() { &stored[..] } else { &[b'x'; 500] };
+        let mut wire = frame(false, Opcode::Text, payload);
+        wire[0] |= if deflate.is_some() { 0x40 } else { 0 };
+        wire.extend((0..20).flat_map(|_| frame(false, Opcode::Continuation, payload)));
+        let events = server.receives(&wire).events();
+        let is_part = |event: &Event| matches!(event, Event::Message(Message { more_follows: true, .. }));
+        assert!(events.len() == 21 && events.iter().all(is_part), "{:?}", events.last());
+    }
+}
+
+#[test]
 fn rfc_7692_two_that_agreed_understand_each_other() {
     let now = Instant::now();
     let agreed = Config { deflate: Some(Deflate::default()), max_message_len: 100_000, ..Config::default() };
@@ -420,15 +571,20 @@ fn a_peer_is_not_silent_because_nobody_listens() {
 }
 
 #[test]
-fn what_we_send_is_checked() {
+fn section_5_5_and_5_6_what_we_send_is_checked() {
     let mut server = Server::new();
     let now = server.now;
     let mut send = |opcode, payload: &[u8]| server.connection.send(now, opcode, payload);
     assert_eq!(send(Opcode::Text, b"\xff"), Err(SendError::NotUtf8));
-    assert_eq!(send(Opcode::Ping, &[0; 126]), Err(SendError::ControlTooLong(126)));
+    for opcode in [Opcode::Ping, Opcode::Pong] {
+        assert_eq!(send(opcode, &[0; 126]), Err(SendError::ControlTooLong(126)));
+        assert_eq!(send(opcode, &[0; 125]), Ok(()));
+    }
     assert_eq!(send(Opcode::Close, b""), Err(SendError::Opcode(Opcode::Close)));
+    assert_eq!(send(Opcode::Continuation, b""), Err(SendError::Opcode(Opcode::Continuation)));
     assert_eq!(send(Opcode::Binary, b"\xff"), Ok(()));
-    assert_eq!(server.sends(), b"\x82\x01\xff");
+    let longest = |first| [&[first, 125][..], &[0; 125]].concat();
+    assert_eq!(server.sends(), [longest(0x89), longest(0x8a), b"\x82\x01\xff".to_vec()].concat());
 }
 
 #[test]
@@ -522,6 +678,35 @@ fn a_client_and_a_server_understand_each_other() {
     assert_eq!((client.state(), server.connection.state()), (State::Closed, State::Closed));
 }
 
+#[test]
+fn section_10_7_what_is_wrong_ends_with_its_code() {
+    let big =
+        Header { fin: true, compressed: false, opcode: Opcode::Binary, masking_key: Some(KEY), payload_len: 1001 };
+    let mut too_big = Vec::new();
+    big.write(&mut too_big);
+    for (wire, error, code) in [
+        (vec![0x91, 0x80], FrameError::ReservedBits(0b001), 1002),
+        (vec![0xa1, 0x80], FrameError::ReservedBits(0b010), 1002),
+        (vec![0xc1, 0x80], FrameError::ReservedBits(0b100), 1002),
+        (vec![0x87, 0x80], FrameError::UnknownOpcode(7), 1002),
+        (vec![0x8f, 0x80], FrameError::UnknownOpcode(15), 1002),
+        (vec![0x82, 0xfe, 0, 125, 0, 0, 0, 0], FrameError::LengthNotMinimal(125), 1002),
+        (vec![0x82, 0xff, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], FrameError::LengthTooLarge, 1002),
+        (vec![0x81, 0x00], FrameError::Unmasked, 1002),
+        (vec![0x0a, 0x80], FrameError::ControlFragmented, 1002),
+        (vec![0x88, 0xfe], FrameError::ControlTooLong(126), 1002),
+        (frame(false, Opcode::Continuation, b""), FrameError::NothingToContinue, 1002),
+        ([frame(false, Opcode::Binary, b""), text("")].concat(), FrameError::MessageUnfinished, 1002),
+        (frame(true, Opcode::Close, b"\x03"), FrameError::CloseTooShort, 1002),
+        (frame(true, Opcode::Close, b"\x03\xee"), FrameError::CloseCode(1006), 1002),
+        (frame(true, Opcode::Close, b"\x03\xe8\xc0"), FrameError::NotUtf8, 1007),
+        (frame(true, Opcode::Text, b"\xc0"), FrameError::NotUtf8, 1007),
+        (too_big, FrameError::TooBig { len: 1001, max: 1000 }, 1009),
+    ] {
+        Server::new().receives(&wire).ends_with(error, code);
+    }
+}
+
 /// Frames as peers send them, right and wrong ones.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop::sample::select(vec![
@@ -547,7 +732,7 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn any_split_of_the_stream_gives_the_same(
+    fn section_10_7_any_split_of_the_stream_gives_the_same(
         frames in proptest::collection::vec(frames(), 0..12),
         cuts in proptest::collection::vec(1usize..40, 1..8),
     ) {

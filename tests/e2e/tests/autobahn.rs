@@ -53,10 +53,10 @@ fn judge(pbx: &Pbx, url: &str, cases: &str) -> Result {
         .stdout(Stdio::null())
         .status()?;
     ensure(status.success(), || format!("wstest: {status}"))?;
-    compare(&reports)
+    compare(&reports, &cases)
 }
 
-fn compare(reports: &Path) -> Result {
+fn compare(reports: &Path, cases: &str) -> Result {
     let index: Value = serde_json::from_slice(&fs::read(reports.join("index.json"))?)?;
     let said = index["ours"].as_object().ok_or_else(|| Failure::new("no report"))?;
     let expected = Path::new(env!("CARGO_MANIFEST_DIR")).join("../autobahn/verdict.json");
@@ -69,8 +69,24 @@ fn compare(reports: &Path) -> Result {
             differences.push(format!("{case}: {now:?}, before: {before:?}"));
         }
     }
+    let not_run = expected.keys().filter(|case| is_among(case, cases) && !said.contains_key(*case));
+    differences.extend(not_run.map(|case| format!("{case}: not run")));
     println!("{} cases, {} differences; reports in {}", said.len(), differences.len(), reports.display());
     ensure(!said.is_empty() && differences.is_empty(), || differences.join("\n"))
+}
+
+/// As Autobahn takes its patterns: a case, or what it begins with and a star.
+fn is_among(case: &str, patterns: &str) -> bool {
+    patterns.split_whitespace().any(|pattern| match pattern.strip_suffix('*') {
+        Some(start) => case.starts_with(start),
+        None => case == pattern,
+    })
+}
+
+#[test]
+fn every_case_that_was_asked_for_is_expected() {
+    assert!(is_among("12.1.1", "*") && is_among("1.1.1", "1.* 2.*") && is_among("7.9.1", "7.9.1"));
+    assert!(!is_among("12.1.1", "1.* 2.*") && !is_among("7.9.10", "7.9.1"));
 }
 
 #[test]

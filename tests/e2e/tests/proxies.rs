@@ -38,7 +38,7 @@ fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Resul
     fs::create_dir(&directory)?;
     let _proxy = Proxy::start(command(&lab, &directory)?, lab.ports().proxy)?;
 
-    // The proxy writes behind what a client has made up.
+    // The proxy replaces what a client has made up.
     let mut stream = Stream::over_tls(lab.ports().proxy, "127.0.0.9", "X-Forwarded-For: 203.0.113.7\r\n")?;
     is_answered(&mut stream, 1)?;
     let sessions = lab.asterisk().cli("websocket show sessions")?;

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use common::stream::Stream;
 use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, handshake, percentile, sip, upgrade};
 use e2e::failure::{Failure, Result, ensure};
+use e2e::site::Driver;
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
@@ -109,10 +110,8 @@ fn drip(client: &mut Client, number: usize, over: &AtomicBool) -> Result {
         if over.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // A PING that went unanswered for long may have ended it.
-        if client.socket.write_all(&[*byte]).is_err() {
-            return Ok(());
-        }
+        // Never silent for long enough to be asked.
+        client.socket.write_all(&[*byte])?;
         thread::sleep(Duration::from_secs(1));
     }
     Ok(())
@@ -231,11 +230,53 @@ fn whoever_stops_answering_is_gone_within_the_deadline() -> Result {
     let pbx = Pbx::start("websocket-silent", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
     let mut client = pbx.connect("sip")?;
     client.send(TEXT, sip("REGISTER", "p7", 7, "WS").as_bytes())?;
+    if pbx.driver == Driver::ChanSip {
+        // Asked before it is told that it is registered.
+        let options = String::from_utf8_lossy(&client.message()?).into_owned();
+        ensure(options.starts_with("OPTIONS "), || options.clone())?;
+        client.send(TEXT, ok_to(&options).as_bytes())?;
+        until_it_shows(&pbx, "sip show peer p7", |peer| status(peer).starts_with("OK "))?;
+    }
     is_ok_for(7, &client.message()?)?;
     let before = pbx.asterisk.cli("websocket show sessions")?;
     ensure(before.contains("\n1 sessions;"), || before.clone())?;
     // The system goes on acknowledging: PONGs are what tells.
-    until_silent(&pbx)
+    until_silent(&pbx)?;
+    match pbx.driver {
+        // The next OPTIONS cannot be sent, and so is not answered.
+        Driver::ChanSip => {
+            until_it_shows(&pbx, "sip show peer p7", |peer| status(peer) == "UNREACHABLE")?;
+            let log = std::fs::read_to_string(pbx.asterisk.home().log())?;
+            let failed =
+                log.lines().any(|line| line.contains("sip_xmit of ") && line.ends_with(": Bad file descriptor"));
+            ensure(failed, || "SIP is not told that what it sends is lost".to_owned())
+        }
+        Driver::ChanPjsip => until_it_shows(&pbx, "pjsip show contacts", |contacts| !contacts.contains("p7")),
+    }
+}
+
+fn status(peer: &str) -> &str {
+    let line = peer.lines().find_map(|line| line.trim().strip_prefix("Status"));
+    line.and_then(|line| line.split_once(": ")).map_or("", |(_, status)| status.trim())
+}
+
+/// 200 to this request.
+fn ok_to(request: &str) -> String {
+    let is_kept = |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
+    let kept: String = request.lines().filter(is_kept).map(|line| format!("{line}\r\n")).collect();
+    format!("SIP/2.0 200 OK\r\n{kept}Content-Length: 0\r\n\r\n")
+}
+
+fn until_it_shows(pbx: &Pbx, command: &str, shows: impl Fn(&str) -> bool) -> Result {
+    let began = Instant::now();
+    loop {
+        let answer = pbx.asterisk.cli(command)?;
+        if shows(&answer) {
+            return Ok(());
+        }
+        ensure(began.elapsed() < Duration::from_secs(15), || answer.clone())?;
+        thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// In a network of its own, whose loopback interface is taken down: nothing is acknowledged any more, nothing is reset.
@@ -304,6 +345,27 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     drop(clients);
     thread::sleep(Duration::from_secs(1));
     ensure(still_echoes(&mut pbx.connect("echo")?)?, || "nobody comes in afterwards".to_owned())
+}
+
+/// The host reads lines of up to 4095 octets, and takes the rest of a longer one for the next.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
+    let pbx = Pbx::start("websocket-smuggled", Whose::Ours, "[general]\ntrustedproxies = 127.0.0.1\n")?;
+    let proxys = "X-Forwarded-For: 198.51.100.7\r\n";
+    let _session = Client::connect(pbx.ws, "echo", proxys)?;
+    until_it_shows(&pbx, "websocket show sessions", |sessions| sessions.contains("'198.51.100.7:"))?;
+
+    let padded = format!("{:4095}X-Forwarded-For: 203.0.113.6\r\n", "Cookie: a");
+    let long = format!("X-Forwarded-For: 203.0.113.6{}, 198.51.100.7\r\n", ", 203.0.113.6".repeat(400));
+    for more in [format!("{proxys}{padded}"), format!("{padded}{proxys}"), long] {
+        let (_, answer) = Client::ask(pbx.ws, "echo", &more)?;
+        // Some hosts do not take such lines at all.
+        let is_refused = ["HTTP/1.1 400 ", "HTTP/1.1 413 "].iter().any(|status| answer.starts_with(status));
+        ensure(is_refused, || format!("{answer} to {more}"))?;
+    }
+    let sessions = pbx.asterisk.cli("websocket show sessions")?;
+    ensure(!sessions.contains("203.0.113.6"), || sessions.clone())
 }
 
 /// Of `echo` and `sip` one has to be chosen.

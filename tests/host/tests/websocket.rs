@@ -11,7 +11,10 @@ use host_tests::{Host, Kind, Loading, modules};
 use std::{
     ffi::{CStr, c_char, c_int},
     ptr, slice,
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -43,15 +46,17 @@ fn echo_comes_back_over_ws_and_wss() {
 }
 
 #[test]
-fn a_handshake_that_is_none_is_refused_over_http() {
+fn section_4_2_2_and_4_4_and_7_2_2_a_handshake_that_is_none_is_refused_over_http_and_hung_up_on() {
     let host = host();
     let without = |name: &str| handshake("echo").into_iter().filter(|header| header.0 != name).collect::<Vec<_>>();
     let mut wrong_version = handshake("echo");
     wrong_version[4].1 = "99";
     for (headers, status) in [
         (without("Sec-WebSocket-Key"), "HTTP/1.1 400 "),
-        (without("Upgrade"), "HTTP/1.1 4"),
-        (wrong_version.to_vec(), "HTTP/1.1 4"),
+        (without("Connection"), "HTTP/1.1 400 "),
+        (without("Host"), "HTTP/1.1 400 "),
+        (without("Upgrade"), "HTTP/1.1 426 "),
+        (wrong_version.to_vec(), "HTTP/1.1 426 "),
         // Only `echo` is here, but this host's own module gives it to nobody who does not ask for it.
         (without("Sec-WebSocket-Protocol"), "HTTP/1.1 400 "),
         (handshake("no-such-protocol").to_vec(), "HTTP/1.1 400 "),
@@ -59,13 +64,44 @@ fn a_handshake_that_is_none_is_refused_over_http() {
         let mut browser = Browser::request("ws", false, &headers);
         let answer = browser.head();
         assert!(answer.starts_with(status), "{headers:?}: {answer:?}");
+        if status == "HTTP/1.1 426 " {
+            assert!(answer.contains("\r\nSec-WebSocket-Version: 13, 8, 7\r\n"), "{answer:?}");
+        }
+        assert!(browser.is_closed_by_server(), "{answer:?}");
         browser.hang_up();
     }
     assert!(eventually(|| host.objects_alive() == 0));
 }
 
 #[test]
-fn an_unmasked_frame_ends_the_session_with_1002() {
+fn rfc_7118_section_4_1_nobody_speaks_sip_while_it_is_not_registered() {
+    let _host = host();
+    let refused = Browser::connect("ws", false, "sip").err().expect("nobody is there");
+    assert!(refused.starts_with("HTTP/1.1 400 ") && !refused.contains("Sec-WebSocket-Protocol"), "{refused}");
+    let sip = Sip::register();
+    let browser = Browser::connect("ws", false, "sip").expect("a handshake");
+    browser.close();
+    drop(sip);
+}
+
+/// Whatever the function is called with.
+#[test]
+fn section_7_4_1_a_code_that_must_not_be_sent_never_is() {
+    let _host = host();
+    let _sip = Sip::register();
+    for (asked, sent) in [(1005, 1000), (1006, 1000), (1015, 1000), (0, 1000), (999, 1000), (1004, 1000), (1001, 1001)]
+    {
+        let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+        browser.send(TEXT, format!("{CLOSE_WITH}{asked}").as_bytes());
+        assert_eq!(browser.receive(), (CLOSE, u16::to_be_bytes(sent).to_vec()), "{asked}");
+        browser.send(CLOSE, &u16::to_be_bytes(sent));
+        assert!(browser.is_closed_by_server());
+        browser.hang_up();
+    }
+}
+
+#[test]
+fn section_5_1_an_unmasked_frame_ends_the_session_with_1002() {
     let _host = host();
     let mut browser = Browser::connect("ws", false, "echo").expect("a handshake");
     browser.send_bytes(&[0x81, 2, b'h', b'i']);
@@ -105,6 +141,49 @@ fn the_module_stays_while_a_session_is_up() {
     browser.close();
     assert!(eventually(|| host.use_count(MODULE) == 0));
     assert!(host.unload(MODULE), "{}", host.log());
+}
+
+#[test]
+fn a_forced_unload_that_is_refused_leaves_a_module_that_serves() {
+    let host = host();
+    let sip = Sip::register();
+    let mut held = Browser::connect("ws", false, "sip").expect("a handshake");
+    HELD.store(true, Ordering::Release);
+    held.send(TEXT, b"OPTIONS");
+    assert_eq!(held.receive().0, TEXT);
+    assert!(!host.unload_forced(MODULE), "a thread is still in there");
+    let log = host.log();
+    assert!(log.contains("does not let go of its sessions") && log.contains("/ws takes sessions again"), "{log}");
+    HELD.store(false, Ordering::Release);
+    held.hang_up();
+    for protocol in ["echo", "sip"] {
+        let mut browser = Browser::connect("ws", false, protocol).expect("a handshake");
+        browser.send(TEXT, b"OPTIONS");
+        assert_eq!(browser.receive().0, TEXT);
+        browser.close();
+    }
+    drop(sip);
+    assert!(eventually(|| host.use_count(MODULE) == 0));
+    assert!(host.unload(MODULE), "{}", host.log());
+}
+
+#[test]
+fn a_path_that_is_taken_declines_the_load_and_leaves_nothing() {
+    let host = Host::start(Kind::Newest);
+    // SAFETY: all zero is valid for this structure of pointers and bits.
+    let mut taken: sys::ast_http_uri = unsafe { std::mem::zeroed() };
+    taken.uri = c"ws".as_ptr();
+    // SAFETY: unlinked again below.
+    assert_eq!(unsafe { sys::ast_http_uri_link(&raw mut taken) }, 0);
+    let began = Instant::now();
+    let loading = host.load(MODULE);
+    // SAFETY: linked above.
+    unsafe { sys::ast_http_uri_unlink(&raw mut taken) };
+    assert_eq!(loading, Loading::Declined);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(host.log().contains("cannot register /ws"));
+    assert!(!host.is_mapped(MODULE));
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
 }
 
 #[test]
@@ -209,17 +288,30 @@ fn a_frame_in_small_pieces_is_never_waited_for() {
     let _host = host();
     let _sip = Sip::register();
     let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
-    for byte in Browser::frame(TEXT, b"OPTIONS slowly") {
-        browser.send_bytes(&[byte]);
+    *LONGEST_READ.lock().expect("no panic") = Duration::ZERO;
+    let frame = Browser::frame(TEXT, b"OPTIONS slowly");
+    let (last, most) = frame.split_last().expect("some");
+    for byte in most {
+        browser.send_bytes(&[*byte]);
         std::thread::sleep(Duration::from_millis(5));
     }
+    // Longer than a busy machine lets a thread wait for its turn.
+    std::thread::sleep(Duration::from_secs(2));
+    browser.send_bytes(&[*last]);
     assert_eq!(browser.receive(), (TEXT, b"got: OPTIONS slowly".to_vec()));
     browser.close();
-    assert!(LONGEST_READ.lock().expect("no panic").lt(&Duration::from_millis(100)));
+    let longest = *LONGEST_READ.lock().expect("no panic");
+    assert!(longest < Duration::from_secs(1), "{longest:?}");
 }
 
 /// chan_sip's end: it polls the descriptor, then reads once per wake-up.
 struct Sip;
+
+/// What a client says to be closed with a code.
+const CLOSE_WITH: &str = "close with ";
+
+/// While this is set, whoever has been told that a session is over does not return from it.
+static HELD: AtomicBool = AtomicBool::new(false);
 
 static LONGEST_READ: Mutex<Duration> = Mutex::new(Duration::ZERO);
 
@@ -282,6 +374,9 @@ unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable
         assert!(!answer_one(session), "and says so again");
         function_of_the_module!(unref: fn(Session))(session);
     }
+    while HELD.load(Ordering::Acquire) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// # Safety
@@ -321,6 +416,12 @@ unsafe fn answer_one(session: Session) -> bool {
         // SAFETY: chan_sip reads it as a string.
         let as_string = unsafe { CStr::from_ptr(payload) };
         assert_eq!(as_string.to_bytes(), message, "chan_sip parses up to the NUL behind the payload");
+        if let Some(code) = str::from_utf8(message).ok().and_then(|text| text.strip_prefix(CLOSE_WITH)?.parse().ok()) {
+            // SAFETY: as above.
+            let close = unsafe { function_of_the_module!(close: fn(Session, u16) -> c_int) };
+            // SAFETY: the caller's word.
+            return unsafe { close(session, code) } == 0;
+        }
         let mut answer = [b"got: ", message].concat();
         // SAFETY: as above.
         let write = unsafe {

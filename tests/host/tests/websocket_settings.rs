@@ -51,7 +51,7 @@ fn without_the_file_everybody_comes_in() {
 }
 
 #[test]
-fn other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
+fn section_10_2_other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
     let host = host("allowedorigins = https://phone.example, *.example.com\n");
     assert!(status(Some("https://phone.example"), &[]).starts_with("HTTP/1.1 101 "));
     assert!(status(Some("https://a.example.com"), &[]).starts_with("HTTP/1.1 101 "));
@@ -67,11 +67,38 @@ fn other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
     assert!(status(None, &[]).starts_with("HTTP/1.1 403 "));
 }
 
+/// The log has had enough of it after fifty in ten seconds.
+#[test]
+fn managers_are_told_of_every_refusal() {
+    let host = host("allowedorigins = none\n");
+    host.log();
+    host.manager_events();
+    for _ in 0..60 {
+        assert!(status(Some("https://evil.example"), &[]).starts_with("HTTP/1.1 403 "));
+    }
+    let log = host.log();
+    assert!(log.matches("' refused: ").count() <= 50, "{log}");
+    assert_eq!(host.manager_events().matches("WebSocketRefuse").count(), 60);
+}
+
 #[test]
 fn a_broken_list_of_origins_allows_nobody() {
     let host = host("allowedorigins = phone.example\n");
     assert!(host.log().contains("websocket.conf, line 2: allowedorigins = 'phone.example' is not a list of origins"));
     assert!(status(Some("https://phone.example"), &[]).starts_with("HTTP/1.1 403 "));
+}
+
+#[test]
+fn a_limit_that_is_misspelt_is_said_to_be_none() {
+    let host = host("maxsession = 1\n\nMaxSessions = 2\n[webrtc]\nmaxsessions = 1\n[General]\nmaxsessions = 1\n");
+    let log = host.log();
+    let warned = |text: &str| log.lines().any(|line| line.starts_with("WARNING ") && line.ends_with(text));
+    assert!(warned("websocket.conf, line 2: there is no key 'maxsession' in [general], it is ignored"), "{log}");
+    assert!(warned("websocket.conf, line 6: nothing is read from a section [webrtc]"), "{log}");
+    assert!(warned("websocket.conf, line 8: of several sections [General] the first is read"), "{log}");
+    assert_eq!(log.lines().filter(|line| line.starts_with("WARNING ")).count(), 3, "{log}");
+    let (_, settings) = host.command("websocket show settings");
+    assert!(settings.contains("Sessions:             2\n"), "{settings}");
 }
 
 #[test]
@@ -96,6 +123,44 @@ fn what_a_trusted_proxy_says_is_the_address_that_counts() {
     other.close();
 }
 
+/// A client that can make its proxy's word unreadable is not taken for the proxy.
+#[test]
+fn whoever_cannot_be_told_from_what_a_trusted_proxy_says_is_refused() {
+    let host = host("trustedproxies = 127.0.0.1\n");
+    let long = [b"203.0.113.6".to_vec(), vec![b','; 4070]].concat();
+    let (real, made_up) = (&b"198.51.100.7"[..], &b"203.0.113.6"[..]);
+    for (lines, why) in [
+        (&[&b"203.0.113.6\xff, 198.51.100.7\xff"[..]][..], "names no address"),
+        (&[&b"unknown"[..]], "names no address"),
+        (&[&b"203.0.113.6, "[..]], "names no address"),
+        (&[&long[..]], "is too long"),
+        (&[real, made_up], "comes more than once"),
+        (&[made_up, real], "comes more than once"),
+    ] {
+        let ours = handshake("echo").map(|(name, value)| (name, value.as_bytes()));
+        let headers = [&ours[..], &lines.iter().map(|line| ("x-forwarded-for", *line)).collect::<Vec<_>>()].concat();
+        let mut browser = Browser::request("ws", false, &headers);
+        assert!(browser.head().starts_with("HTTP/1.1 400 "), "{why}");
+        browser.hang_up();
+        let (log, why) = (host.log(), format!("' refused: X-Forwarded-For of its proxy {why} ('"));
+        assert!(log.contains("connection from '127.0.0.1:") && log.contains(&why), "{log}");
+    }
+    // It asks on its own behalf: a health check.
+    assert!(status(None, &[]).starts_with("HTTP/1.1 101 "));
+    let (_, sessions) = host.command("websocket show sessions");
+    assert!(sessions.contains("6 refused (forwarded for: 6)"), "{sessions}");
+}
+
+#[test]
+fn a_page_whose_origin_is_not_utf8_is_not_one_without() {
+    let _host = host("allowedorigins = none\n");
+    let ours = handshake("echo").map(|(name, value)| (name, value.as_bytes()));
+    let headers = ours.map(|(name, value)| (name, if name == "Origin" { &b"\xff"[..] } else { value }));
+    let mut browser = Browser::request("ws", false, &headers);
+    assert!(browser.head().starts_with("HTTP/1.1 403 "));
+    browser.hang_up();
+}
+
 #[test]
 fn a_reload_is_for_sessions_to_come() {
     let host = host("");
@@ -109,6 +174,7 @@ fn a_reload_is_for_sessions_to_come() {
 #[test]
 fn whoever_says_nothing_or_too_much_is_refused() {
     let host = host("firstmessagetimeout = 1\nmaxmessagerate = 1\n");
+    host.manager_events();
     let mut silent = Browser::connect("ws", false, "echo").expect("a handshake");
     assert_eq!(silent.receive(), (CLOSE, 1008_u16.to_be_bytes().to_vec()));
     silent.hang_up();
@@ -122,6 +188,8 @@ fn whoever_says_nothing_or_too_much_is_refused() {
     loud.hang_up();
     let log = until(|| host.log(), "' refused: too many messages a second");
     assert!(log.contains("' refused: no message in the time for the first"), "{log}");
+    // Both had been accepted.
+    assert!(!host.manager_events().contains("WebSocketRefuse"));
 }
 
 #[test]
@@ -168,6 +236,23 @@ fn compression_is_agreed_to_only_when_it_is_switched_on() {
 }
 
 #[test]
+fn section_5_8_and_9_1_what_nobody_agreed_to_ends_with_1002() {
+    for (settings, offer) in [("compression = no\n", true), ("compression = yes\n", false)] {
+        let _host = host(settings);
+        let mut headers = handshake("echo").to_vec();
+        headers.extend(offer.then_some(("Sec-WebSocket-Extensions", "permessage-deflate")));
+        let mut browser = Browser::request("ws", false, &headers);
+        assert!(!browser.head().contains("Sec-WebSocket-Extensions"));
+        let mut frame = Browser::frame(TEXT, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
+        frame[0] |= 0x40;
+        browser.send_bytes(&frame);
+        assert_eq!(browser.receive(), (CLOSE, 1002_u16.to_be_bytes().to_vec()));
+        assert!(browser.is_closed_by_server());
+        browser.hang_up();
+    }
+}
+
+#[test]
 fn the_console_shows_and_ends_sessions() {
     let host = host("");
     host.manager_events();
@@ -181,7 +266,7 @@ fn the_console_shows_and_ends_sessions() {
     browser.receive();
     let log = host.log();
     assert!(log.contains("<--- WebSocket Text from '127.0.0.1:") && log.contains("<--- WebSocket Text to "), "{log}");
-    assert!(log.contains("\nVia: y") || log.contains(" Via: y"), "{log}");
+    assert!(log.lines().any(|line| line.starts_with("VERBOSE[0] ") && line.ends_with(": Via: y")), "{log}");
     assert!(!log.contains("not shown"), "{log}");
     host.command("websocket set debug off");
     let (_, sessions) = host.command("websocket show sessions");
@@ -208,6 +293,24 @@ fn the_console_shows_and_ends_sessions() {
             && events.contains("MessagesIn: 2"),
         "{events}"
     );
+}
+
+#[test]
+fn a_client_cannot_tell_the_terminal_what_to_do() {
+    let host = host("");
+    let title = "\x1b]0;x\x07\u{9b}2J";
+    let headers = handshake("echo").map(|(name, value)| (name, if name == "Origin" { title } else { value }));
+    let headers = [&headers[..], &[("User-Agent", title)]].concat();
+    let mut browser = Browser::request("ws", false, &headers).shaken_hands().expect("a handshake");
+    // Then it is one of the sessions.
+    browser.send(TEXT, b"x");
+    browser.receive();
+    let (_, sessions) = host.command("websocket show sessions");
+    let id = sessions.lines().nth(1).and_then(|line| line.split_whitespace().next()).expect("a session").to_owned();
+    let (_, session) = host.command(&format!("websocket show session {id}"));
+    let harmless = r"\u{1b}]0;x\u{7}\u{9b}2J";
+    assert!(session.contains(&format!("Origin:      {harmless}\nUser agent:  {harmless}\n")), "{session:?}");
+    browser.close();
 }
 
 #[test]

@@ -35,6 +35,7 @@ pub struct Pbx {
     pub ws: u16,
     pub wss: u16,
     pub sip: u16,
+    pub driver: Driver,
 }
 
 impl Pbx {
@@ -89,7 +90,7 @@ impl Pbx {
         let modules = load_lines(&["res_http_websocket.so", "pbx_config.so"]) + &load_lines(sip_modules(driver));
         home.configure("modules.conf", &format!("[modules]\nautoload = no\n{modules}"))?;
         more(&home)?;
-        Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ws, wss, sip })
+        Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ws, wss, sip, driver })
     }
 
     /// What its threads have used of the processors, in seconds.
@@ -162,7 +163,7 @@ fn peers(driver: Driver, sip: u16) -> String {
         Driver::ChanSip => format!(
             "[general]\ncontext = default\nudpbindaddr = 127.0.0.1:{sip}\nallowguest = yes\n\
              [peer](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss,udp\nnat = force_rport,comedia\n{}",
-            all(|number| format!("[p{number}](peer)\n"))
+            all(|number| format!("[p{number}](peer)\n{}", if number == 7 { QUALIFIED } else { "" }))
         ),
         Driver::ChanPjsip => format!(
             "[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{sip}\n\
@@ -175,6 +176,9 @@ fn peers(driver: Driver, sip: u16) -> String {
         ),
     }
 }
+
+/// `p7` is asked whether it is there when it comes, and again and again.
+const QUALIFIED: &str = "qualify = yes\nqualifyfreq = 6\n";
 
 /// Asterisk's REST Interface with its events, which go over a WebSocket of their own. Earlier hosts do without the client.
 const ARI_MODULES: &[&str] = &[

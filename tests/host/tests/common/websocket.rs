@@ -28,7 +28,7 @@ pub struct Browser {
 
 impl Browser {
     /// Connects and has the request served on a thread of its own; `headers` go along with it.
-    pub fn request(uri: &str, tls: bool, headers: &[(&str, &str)]) -> Self {
+    pub fn request(uri: &str, tls: bool, headers: &[(&str, impl AsRef<[u8]>)]) -> Self {
         let (mut browser, serve) = Self::prepare(uri, tls, headers);
         browser.server = Some(thread::spawn(serve));
         browser
@@ -38,8 +38,8 @@ impl Browser {
     pub fn prepare(
         uri: &str,
         tls: bool,
-        headers: &[(&str, &str)],
-    ) -> (Self, impl FnOnce() -> i32 + Send + 'static + use<>) {
+        headers: &[(&str, impl AsRef<[u8]>)],
+    ) -> (Self, impl FnOnce() -> i32 + Send + 'static) {
         let (socket, theirs) = UnixStream::pair().expect("a socket pair");
         socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
         let uri = CString::new(uri).expect("no NUL");
@@ -203,10 +203,10 @@ struct HeaderList(*mut asterisk_sys::ast_variable);
 unsafe impl Send for HeaderList {}
 
 impl HeaderList {
-    fn new(headers: &[(&str, &str)]) -> Self {
+    fn new(headers: &[(&str, impl AsRef<[u8]>)]) -> Self {
         let mut first = ptr::null_mut();
         for (name, value) in headers.iter().rev() {
-            let (name, value) = (CString::new(*name).expect("no NUL"), CString::new(*value).expect("no NUL"));
+            let (name, value) = (CString::new(*name).expect("no NUL"), CString::new(value.as_ref()).expect("no NUL"));
             // SAFETY: strings that live through the call; the core copies them.
             let variable = unsafe { asterisk_sys::ast_variable_new(name.as_ptr(), value.as_ptr(), c"".as_ptr()) };
             // SAFETY: just made.

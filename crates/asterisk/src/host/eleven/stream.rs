@@ -101,8 +101,9 @@ impl Stream {
             return counted(unsafe { libc::read(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len()) });
         }
         let mut read = self.read_tls(buffer)?;
-        if read == 0 && self.waiting == Waiting::ForNoTime && self.is_over() {
-            // Or the rest of a record came between the read and the look at the socket.
+        if read == 0 && self.waiting != Waiting::Never && self.is_over() {
+            // Or what it would have had to wait for, the rest of a record or room for its own, came between the read and the
+            // look at the socket.
             read = self.read_tls(buffer)?;
         }
         if read == 0 && !self.is_over() {

@@ -77,14 +77,21 @@ impl Stream {
 
     /// Reads what is there; 0 at the end. What the HTTP server has read ahead of the request comes first.
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.errors.forget();
-        // SAFETY: the stream is open and nobody else is inside it; the buffer is writable.
-        let read = unsafe { sys::ast_iostream_read(self.stream.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) };
-        let read = counted(read)?;
+        let mut read = self.read_once(buffer)?;
+        if read == 0 && self.is_secure && self.is_over() {
+            // Or the room that TLS would have had to wait for came between the read and the look at the socket.
+            read = self.read_once(buffer)?;
+        }
         if read == 0 && self.is_secure && !self.is_over() {
             return Err(ErrorKind::WouldBlock.into());
         }
         Ok(read)
+    }
+
+    fn read_once(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.errors.forget();
+        // SAFETY: the stream is open and nobody else is inside it; the buffer is writable.
+        counted(unsafe { sys::ast_iostream_read(self.stream.as_ptr(), buffer.as_mut_ptr().cast(), buffer.len()) })
     }
 
     /// Writes what can be written.
