@@ -115,7 +115,8 @@ fn download(directory: &Path) -> Result<(), Failure> {
         fs::remove_dir_all(&partial).map_err(|error| error.to_string())?;
     }
     run(Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"])
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"])
+        .args(["--no-deps", "--target"])
         .arg(&partial)
         .arg(PACKAGE))?;
     fs::rename(&partial, directory).map_err(|error| error.to_string())
