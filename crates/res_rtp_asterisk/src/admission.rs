@@ -10,7 +10,8 @@
 //! - A client speaks to the signalled address, and to another when that has brought the handshake further; for a
 //!   second it listens to the signalled one alone.
 //! - Once begun, only the address that the handshake is with is listened to. If that is not the signalled one and
-//!   the handshake fails or stands still, it is as if it had not begun.
+//!   the handshake fails, it is as if it had not begun; while it stands still, a server takes another client that
+//!   returns a cookie, and a client begins again.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use crate::dtls::{Begin, Dtls, Link, Phase};
 
 /// What the peer's description says of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+enum Origin {
     /// It is the peer's.
     Signalled,
     /// Nothing.
@@ -62,49 +63,39 @@ impl Dtls {
         &mut self,
         now: Instant,
         component: Component,
-        origin: Origin,
+        signalled: Option<SocketAddr>,
         path: (SocketAddr, SocketAddr),
         datagram: &[u8],
     ) -> Admission {
+        let origin = if signalled == Some(path.0) { Origin::Signalled } else { Origin::Unknown };
         let hello = ClientHello::parse(datagram);
-        if origin == Origin::Signalled && hello.is_some() && self.link(component).serves_another(path.0) {
-            self.start_link_over(component);
-        }
-        if self.awaits_hello(component) {
-            return match hello {
-                Some(hello) => self.greet(now, component, origin, path, &hello, datagram),
-                None => Admission::Refused,
-            };
-        }
-        self.link(component).admit(now, origin, path, datagram)
-    }
-
-    fn greet(
-        &mut self,
-        now: Instant,
-        component: Component,
-        origin: Origin,
-        path: (SocketAddr, SocketAddr),
-        hello: &ClientHello<'_>,
-        datagram: &[u8],
-    ) -> Admission {
-        let context = &self.configuration.context;
-        let begin = match (hello.has_cookie(), origin) {
-            (true, _) if context.has_our_cookie(hello, path.0) => Begin::AfterCookie,
-            (false, Origin::Signalled) => Begin::Server,
-            _ => return context.hello_verify_request(hello, path.0).map_or(Admission::Refused, Admission::Answer),
-        };
-        self.begin_as_server(now, component, begin);
+        let awaits_hello = self.awaits_hello(component);
         let link = self.link(component);
-        link.from = Some(path);
-        link.admit(now, origin, path, datagram)
+        match hello {
+            Some(hello) if awaits_hello || link.gives_way(now, signalled, path.0) => {
+                let context = &self.configuration.context;
+                let begin = match (hello.has_cookie(), origin) {
+                    (true, _) if context.has_our_cookie(&hello, path.0) => Begin::AfterCookie,
+                    (false, Origin::Signalled) => Begin::Server,
+                    _ => {
+                        return context
+                            .hello_verify_request(&hello, path.0)
+                            .map_or(Admission::Refused, Admission::Answer);
+                    }
+                };
+                self.begin_as_server(now, component, begin);
+                let link = self.link(component);
+                link.from = Some(path);
+                link.admit(now, origin, path, datagram)
+            }
+            Some(_) | None => link.admit(now, origin, path, datagram),
+        }
     }
 
-    /// Forgets handshakes with others than the signalled addresses that have stood still for too long.
+    /// Forgets what we began as the client and others than the signalled addresses took over and left: to begin again.
     pub fn forget_stalled(&mut self, now: Instant, signalled: [Option<SocketAddr>; 2]) {
         for (link, signalled) in self.links.iter_mut().zip(signalled) {
-            let stands_still = link.moved.is_some_and(|moved| now.saturating_duration_since(moved) >= STALLED);
-            if link.phase == Phase::Handshaking && stands_still && link.is_with_another(signalled) {
+            if link.is_unfinished(Role::Client) && link.is_with_another(signalled) && link.stands_still(now) {
                 *link = Link::default();
             }
         }
@@ -117,9 +108,19 @@ impl Link {
         self.from.is_some_and(|(from, _)| Some(from) != address)
     }
 
-    fn serves_another(&self, address: SocketAddr) -> bool {
-        let is_server = self.session.as_ref().is_some_and(|session| session.role() == Role::Server);
-        is_server && self.phase == Phase::Handshaking && self.is_with_another(Some(address))
+    /// Whether a ClientHello from that address takes the place of an unfinished handshake with another.
+    fn gives_way(&self, now: Instant, signalled: Option<SocketAddr>, newcomer: SocketAddr) -> bool {
+        let is_with_stranger = self.is_with_another(Some(newcomer)) && self.is_with_another(signalled);
+        // A slow phone may stand still for long; it goes on if nobody else comes.
+        self.is_unfinished(Role::Server) && is_with_stranger && (signalled == Some(newcomer) || self.stands_still(now))
+    }
+
+    fn is_unfinished(&self, role: Role) -> bool {
+        self.phase == Phase::Handshaking && self.session.as_ref().is_some_and(|session| session.role() == role)
+    }
+
+    fn stands_still(&self, now: Instant) -> bool {
+        self.moved.is_some_and(|moved| now.saturating_duration_since(moved) >= STALLED)
     }
 
     fn admit(&mut self, now: Instant, origin: Origin, path: (SocketAddr, SocketAddr), datagram: &[u8]) -> Admission {
@@ -137,8 +138,8 @@ impl Link {
     }
 }
 
-/// A peer that is there has answered the first flight or one of its repetitions by then.
-const STALLED: Duration = Duration::from_secs(2);
+/// Most peers have answered the first flight or one of its repetitions by then.
+const STALLED: Duration = Duration::from_secs(3);
 
 /// How long a client's first flights are for the signalled address alone to answer.
 const SIGNALLED_ALONE: Duration = Duration::from_secs(1);
@@ -192,12 +193,12 @@ mod tests {
         }
 
         /// As long as one of both has something to say; what is not for it is lost.
-        fn talk(&mut self, now: Instant, dtls: &mut Dtls, origin: Origin) {
+        fn talk(&mut self, now: Instant, dtls: &mut Dtls, signalled: Option<SocketAddr>) {
             self.session.start(now);
             loop {
                 let said = drain(&mut self.session);
                 for datagram in &said {
-                    if let Admission::Answer(answer) = dtls.admit(now, RTP, origin, self.path(), datagram) {
+                    if let Admission::Answer(answer) = dtls.admit(now, RTP, signalled, self.path(), datagram) {
                         self.take(now, &answer);
                     }
                 }
@@ -243,12 +244,12 @@ mod tests {
         for datagram in [Other::new(Role::Client, 66).hello(now), noise(), ALERT.to_vec()] {
             let (mut peer, stranger) = (Other::new(Role::Client, 1), Other::new(Role::Client, 66));
             let mut dtls = told(Setup::Active, &peer);
-            match dtls.admit(now, RTP, Origin::Unknown, stranger.path(), &datagram) {
+            match dtls.admit(now, RTP, None, stranger.path(), &datagram) {
                 Admission::Answer(answer) => assert!(answer.len() < datagram.len()),
                 admission => assert_eq!(admission, Admission::Refused),
             }
             assert!(!dtls.has_association());
-            peer.talk(now, &mut dtls, Origin::Signalled);
+            peer.talk(now, &mut dtls, Some(peer.address));
             assert!(peer.connected);
         }
     }
@@ -259,9 +260,9 @@ mod tests {
         let mut peer = Other::new(Role::Client, 1);
         let mut dtls = told(Setup::Active, &peer);
         for datagram in [noise(), ALERT.to_vec()] {
-            assert_eq!(dtls.admit(now, RTP, Origin::Signalled, peer.path(), &datagram), Admission::Refused);
+            assert_eq!(dtls.admit(now, RTP, Some(peer.address), peer.path(), &datagram), Admission::Refused);
         }
-        peer.talk(now, &mut dtls, Origin::Signalled);
+        peer.talk(now, &mut dtls, Some(peer.address));
         assert!(peer.connected);
     }
 
@@ -270,7 +271,7 @@ mod tests {
         let now = Instant::now();
         let mut peer = Other::new(Role::Client, 1);
         let mut dtls = told(Setup::Active, &peer);
-        peer.talk(now, &mut dtls, Origin::Unknown);
+        peer.talk(now, &mut dtls, None);
         assert!(peer.connected);
     }
 
@@ -280,35 +281,68 @@ mod tests {
         let (mut peer, mut stranger) = (Other::new(Role::Client, 1), Other::new(Role::Client, 66));
         let mut dtls = told(Setup::Active, &peer);
         begin_and_fall_silent(&mut stranger, now, &mut dtls);
-        peer.talk(now, &mut dtls, Origin::Signalled);
+        peer.talk(now, &mut dtls, Some(peer.address));
         assert!(peer.connected);
     }
 
     #[test]
-    fn a_stranger_who_falls_silent_is_forgotten() {
+    fn a_stranger_who_falls_silent_gives_way() {
         let now = Instant::now();
-        let (mut peer, mut stranger) = (Other::new(Role::Client, 1), Other::new(Role::Client, 66));
+        let later = now + STALLED;
+        for signalled in [None, Some(Other::new(Role::Client, 66).address)] {
+            let (mut peer, mut stranger) = (Other::new(Role::Client, 1), Other::new(Role::Client, 66));
+            let mut dtls = told(Setup::Active, &peer);
+            begin_and_fall_silent(&mut stranger, now, &mut dtls);
+            let hello = peer.hello(now);
+            assert_eq!(dtls.admit(now, RTP, signalled, peer.path(), &hello), Admission::Refused);
+            peer.session = Session::new(&peer.context, Role::Client).unwrap();
+            peer.talk(later, &mut dtls, signalled);
+            assert_eq!(peer.connected, signalled.is_none(), "whoever is signalled is waited for");
+        }
+    }
+
+    #[test]
+    fn a_slow_phone_behind_a_nat_is_waited_for() {
+        let now = Instant::now();
+        let mut peer = Other::new(Role::Client, 1);
         let mut dtls = told(Setup::Active, &peer);
-        begin_and_fall_silent(&mut stranger, now, &mut dtls);
-        let hello = peer.hello(now);
-        assert_eq!(dtls.admit(now, RTP, Origin::Unknown, peer.path(), &hello), Admission::Refused);
-        dtls.forget_stalled(now + STALLED, [Some(stranger.address), None]);
-        assert!(dtls.has_association(), "whoever is signalled is waited for");
-        dtls.forget_stalled(now + STALLED, [None, None]);
-        let mut peer = Other { session: Session::new(&peer.context, Role::Client).unwrap(), ..peer };
-        peer.talk(now + STALLED, &mut dtls, Origin::Unknown);
+        begin_and_fall_silent(&mut peer, now, &mut dtls);
+        let later = now + 3 * STALLED;
+        dtls.forget_stalled(later, [None, None]);
+        let hello = Other::new(Role::Client, 66).hello(later);
+        let stranger = Other::new(Role::Client, 66);
+        assert!(matches!(dtls.admit(later, RTP, None, stranger.path(), &hello), Admission::Answer(_)));
+        peer.talk(later, &mut dtls, None);
         assert!(peer.connected);
+    }
+
+    #[test]
+    fn a_client_whom_a_stranger_led_astray_begins_again() {
+        let now = Instant::now();
+        let (peer, stranger) = (Other::new(Role::Server, 1), Other::new(Role::Server, 66));
+        let mut dtls = told(Setup::Passive, &peer);
+        dtls.begin_if_active(now, RTP);
+        let hello = drain(dtls.link(RTP).session.as_mut().unwrap()).remove(0);
+        let parsed = ClientHello::parse(&hello).unwrap();
+        let request = stranger.context.hello_verify_request(&parsed, stranger.address).unwrap();
+        let taken = now + SIGNALLED_ALONE;
+        dtls.admit(taken, RTP, Some(peer.address), stranger.path(), &request);
+        assert_eq!(dtls.link(RTP).from, Some(stranger.path()));
+        dtls.forget_stalled(taken, [Some(peer.address), None]);
+        assert!(dtls.has_association());
+        dtls.forget_stalled(taken + STALLED, [Some(peer.address), None]);
+        assert!(!dtls.has_association());
     }
 
     /// With the cookie, so that he has a handshake.
     fn begin_and_fall_silent(stranger: &mut Other, now: Instant, dtls: &mut Dtls) {
         let first = stranger.hello(now);
-        let Admission::Answer(request) = dtls.admit(now, RTP, Origin::Unknown, stranger.path(), &first) else {
+        let Admission::Answer(request) = dtls.admit(now, RTP, None, stranger.path(), &first) else {
             panic!("a cookie comes first");
         };
         stranger.session.handle_datagram(now, &request);
         let second = drain(&mut stranger.session).remove(0);
-        assert_eq!(dtls.admit(now, RTP, Origin::Unknown, stranger.path(), &second), Admission::Taken);
+        assert_eq!(dtls.admit(now, RTP, None, stranger.path(), &second), Admission::Taken);
         assert!(dtls.has_association());
     }
 
@@ -320,13 +354,13 @@ mod tests {
         dtls.begin_if_active(now, RTP);
         let hello = drain(dtls.link(RTP).session.as_mut().unwrap()).remove(0);
         for datagram in [hello.clone(), noise(), ALERT.to_vec()] {
-            assert_eq!(dtls.admit(now, RTP, Origin::Unknown, stranger.path(), &datagram), Admission::Refused);
-            dtls.admit(now + SIGNALLED_ALONE, RTP, Origin::Unknown, stranger.path(), &datagram);
+            assert_eq!(dtls.admit(now, RTP, None, stranger.path(), &datagram), Admission::Refused);
+            dtls.admit(now + SIGNALLED_ALONE, RTP, None, stranger.path(), &datagram);
             assert_eq!(dtls.link(RTP).from, None, "and that is where it sends to");
         }
         peer.session.start(now);
         peer.take(now, &hello);
-        peer.talk(now, &mut dtls, Origin::Signalled);
+        peer.talk(now, &mut dtls, Some(peer.address));
         assert!(peer.connected);
         assert_eq!(dtls.link(RTP).from, Some(peer.path()));
     }
@@ -340,7 +374,7 @@ mod tests {
         let hello = drain(dtls.link(RTP).session.as_mut().unwrap()).remove(0);
         peer.session.start(now);
         peer.take(now, &hello);
-        peer.talk(now + SIGNALLED_ALONE, &mut dtls, Origin::Unknown);
+        peer.talk(now + SIGNALLED_ALONE, &mut dtls, None);
         assert!(peer.connected);
         assert_eq!(dtls.link(RTP).from, Some(peer.path()));
     }

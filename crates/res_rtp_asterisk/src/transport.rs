@@ -9,7 +9,7 @@ use asterisk::rtp::{OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
 use dtls_srtp::{Keys, MasterKey, Profile};
 use ice::Component;
 
-use crate::admission::{Admission, Origin};
+use crate::admission::Admission;
 use crate::counters::Refused;
 use crate::dtls::Phase;
 use crate::notes::Note;
@@ -140,12 +140,9 @@ impl State {
         path: (SocketAddr, SocketAddr),
         datagram: &[u8],
     ) -> Option<Admission> {
-        let signalled = Component::ALL.map(|component| self.signalled(component));
-        let is_signalled = self.signalled(component) == Some(path.0);
-        let dtls = self.dtls.as_mut().filter(|_| is_signalled || self.nat)?;
-        dtls.forget_stalled(now, signalled);
-        let origin = if is_signalled { Origin::Signalled } else { Origin::Unknown };
-        Some(dtls.admit(now, component, origin, path, datagram))
+        let signalled = self.signalled(component);
+        let dtls = self.dtls.as_mut().filter(|_| signalled == Some(path.0) || self.nat)?;
+        Some(dtls.admit(now, component, signalled, path, datagram))
     }
 
     /// A deadline may have come.
