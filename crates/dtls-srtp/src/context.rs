@@ -1,5 +1,6 @@
 //! What the sessions of one configuration share.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use openssl::ssl::{
 };
 
 use crate::certificate::Certificate;
+use crate::hello::{ClientHello, Secret};
 use crate::keys::Profile;
 
 /// What is looked at before a peer is believed (`dtlsverify` in the host's configuration).
@@ -71,6 +73,7 @@ pub struct Context {
     ssl: SslContext,
     certificate: Certificate,
     verify: Verify,
+    secret: Secret,
 }
 
 impl Context {
@@ -86,13 +89,20 @@ impl Context {
         set_ciphers(&mut builder, config.cipher_list)?;
         set_profiles(&mut builder, &config.srtp_profiles)?;
         set_verification(&mut builder, config.verify);
+        // `Secret` makes and looks at cookies, before OpenSSL sees them: see `Session::start_after_cookie`.
+        builder.set_cookie_generate_cb(|_, cookie| {
+            cookie.iter_mut().take(1).for_each(|byte| *byte = 0);
+            Ok(1)
+        });
+        builder.set_cookie_verify_cb(|_, _| true);
         if config.ca_file.is_some() || config.ca_path.is_some() {
             set_authorities(&mut builder, config.ca_file.as_deref(), config.ca_path.as_deref())?;
         }
         builder.set_certificate(&config.certificate.leaf)?;
         config.certificate.chain.iter().try_for_each(|link| builder.add_extra_chain_cert(link.clone()))?;
         builder.set_private_key(&config.certificate.key)?;
-        Ok(Arc::new(Self { ssl: builder.build(), certificate: config.certificate, verify: config.verify }))
+        let (ssl, secret) = (builder.build(), Secret::new()?);
+        Ok(Arc::new(Self { ssl, certificate: config.certificate, verify: config.verify, secret }))
     }
 
     /// What we show the peer, for the SDP.
@@ -103,6 +113,16 @@ impl Context {
     /// What the peer has to show.
     pub fn verify(&self) -> Verify {
         self.verify
+    }
+
+    /// Whether the ClientHello has the cookie that [`hello_verify_request`](Self::hello_verify_request) sent to that address.
+    pub fn has_our_cookie(&self, hello: &ClientHello<'_>, from: SocketAddr) -> bool {
+        self.secret.vouches(hello, from)
+    }
+
+    /// The datagram that asks a client to show that the address is its own, with nothing remembered.
+    pub fn hello_verify_request(&self, hello: &ClientHello<'_>, from: SocketAddr) -> Result<Vec<u8>, ErrorStack> {
+        self.secret.hello_verify_request(hello, from)
     }
 
     pub(crate) fn ssl(&self) -> Result<Ssl, ErrorStack> {

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::record::{Filter, GCM_ALERT_LEN, Phase};
 use crate::{
-    Certificate, Context, ContextConfig, Event, HashFunction, Keys, MAX_DATAGRAM_LEN, Profile, Role, Session, Verify,
+    Certificate, ClientHello, Context, ContextConfig, Event, HashFunction, Keys, MAX_DATAGRAM_LEN, Profile, Role,
+    Session, Verify,
 };
 
 /// What passed the filter once passes it again, and nothing is added.
@@ -20,6 +21,10 @@ pub fn records(input: &[u8]) {
     let again = Filter::default().apply(role, phase, &once.records);
     assert_eq!(again.records, once.records);
     assert_eq!(again.alert, None);
+    if ClientHello::parse(datagram).is_some() {
+        let served = Filter::default().apply(Role::Server, Phase::Handshake, datagram);
+        assert!(!served.records.is_empty(), "a hello that a session would not take");
+    }
 }
 
 /// Two sessions and a network under a list of operations: a byte that says what happens, and one that says how. Whatever a

@@ -22,7 +22,8 @@
 //! - What could come from anybody ends nothing: plaintext alerts, records that do not parse, handshake messages of the
 //!   wrong direction and application data do not even reach OpenSSL. A ClientHello that cannot be accepted is
 //!   told by [`Event::Refused`], and another one waited for.
-//! - No cookie exchange (RFC 6347 §4.2.1): where it would protect from forged source addresses, ICE has checked the pair.
+//! - A cookie exchange (RFC 6347 §4.2.1) is the caller's choice ([`Context::hello_verify_request`]): a pair that ICE has
+//!   checked needs none.
 //! - No session resumption, which would skip the certificate, and no renegotiation: keys change by a new session.
 //! - DTLS application data is ignored; SRTP carries the media (RFC 5764 §4.1).
 
@@ -32,6 +33,7 @@ mod error;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod hello;
 mod keys;
 mod libssl;
 mod record;
@@ -43,6 +45,7 @@ pub use certificate::{Certificate, CertificateError};
 pub use context::{Context, ContextConfig, ContextError, DEFAULT_CIPHERS, Verify};
 pub use error::Failure;
 pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
+pub use hello::ClientHello;
 pub use keys::{Keys, MasterKey, Profile};
 pub use libssl::{cleanup, thread_stop};
 pub use session::{Event, MAX_DATAGRAM_LEN, Role, Session};

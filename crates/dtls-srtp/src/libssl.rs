@@ -13,6 +13,7 @@ use crate::wire::Wire;
 unsafe extern "C" {
     fn OPENSSL_thread_stop();
     fn OPENSSL_cleanup();
+    fn SSL_set_options(ssl: *mut ffi::SSL, options: u64) -> u64;
     fn DTLS_set_timer_cb(ssl: *mut ffi::SSL, callback: extern "C" fn(*mut ffi::SSL, c_uint) -> c_uint);
     /// What `DTLSv1_handle_timeout` does once OpenSSL's own clock allows it. It is not in OpenSSL's headers, but in the
     /// libssl.a that is built and linked with us; if a newer one lacks it, linking says so.
@@ -49,6 +50,12 @@ pub(crate) fn disarm_timer(ssl: &mut SslRef) {
     unsafe { DTLS_set_timer_cb(ssl.as_ptr(), never) }
 }
 
+/// A server asks for a cookie. Wraps `SSL_set_options`.
+pub(crate) fn require_cookie(ssl: &SslRef) {
+    // SAFETY: a live object, and no handshake is under way in it: its stream has not been used.
+    unsafe { SSL_set_options(ssl.as_ptr(), SSL_OP_COOKIE_EXCHANGE) };
+}
+
 /// Whether a flight has been sent that the peer has not answered. Wraps `DTLSv1_get_timeout`, whose answer says whether
 /// the timer runs; the time itself is of no use here.
 pub(crate) fn is_flight_outstanding(ssl: &SslRef) -> bool {
@@ -71,4 +78,5 @@ pub(crate) fn retransmit(stream: &mut SslStream<Wire>) {
 }
 
 /// `openssl/ssl.h`.
+const SSL_OP_COOKIE_EXCHANGE: u64 = 1 << 13;
 const DTLS_CTRL_GET_TIMEOUT: c_int = 73;

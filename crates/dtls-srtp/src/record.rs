@@ -13,6 +13,7 @@
 //! clear get sequence numbers of our own: a forged high one would move the replay window beyond the peer's, and tells
 //! nothing anyway, since messages have numbers themselves (§4.2.2).
 
+use crate::hello::CLIENT_HELLO;
 use crate::session::Role;
 
 /// What a datagram has to go through.
@@ -67,6 +68,27 @@ impl Filter {
             self.next_number = self.next_number.saturating_add(1);
         }
     }
+}
+
+/// What the first fragment of a ClientHello holds, if a datagram begins with one in the clear.
+pub(crate) fn client_hello(datagram: &[u8]) -> Option<&[u8]> {
+    let (record, _) = Record::split(datagram)?;
+    let is_clear = (record.content_type, record.epoch) == (HANDSHAKE, 0);
+    if !is_clear || !record.may_pass(Role::Server, Phase::Handshake) {
+        return None;
+    }
+    let (header, rest) = record.body.split_first_chunk::<MESSAGE_HEADER_LEN>()?;
+    let [message_type, _, _, _, _, _, offset @ .., f2, f1, f0] = *header;
+    let fragment = u32::from_be_bytes([0, f2, f1, f0]) as usize;
+    if (message_type, offset) != (CLIENT_HELLO, [0; 3]) { None } else { rest.get(..fragment) }
+}
+
+/// A datagram with the first message of its sender, in its first record.
+pub(crate) fn first_message(message_type: u8, [major, minor]: [u8; 2], body: &[u8]) -> Vec<u8> {
+    let [.., l2, l1, l0] = (body.len() as u32).to_be_bytes();
+    let message = [&[message_type, l2, l1, l0, 0, 0, 0, 0, 0, l2, l1, l0], body].concat();
+    let [.., high, low] = (message.len() as u32).to_be_bytes();
+    [&[HANDSHAKE, major, minor, 0, 0, 0, 0, 0, 0, 0, 0, high, low], &message[..]].concat()
 }
 
 struct Record<'a> {

@@ -11,6 +11,7 @@ use openssl::x509::X509VerifyResult;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::fingerprint::{Fingerprint, FingerprintError, HashFunction};
+use crate::hello;
 use crate::keys::{Keys, Profile};
 use crate::libssl;
 use crate::record::{self, Filter, Phase};
@@ -51,6 +52,7 @@ pub struct Session {
     filter: Filter,
     timers: Timers,
     last_alert: Option<u8>,
+    steps: u32,
     events: VecDeque<Event>,
 }
 
@@ -82,6 +84,7 @@ impl Session {
             filter: Filter::default(),
             timers: Timers::default(),
             last_alert: None,
+            steps: 0,
             events: VecDeque::new(),
         })
     }
@@ -128,6 +131,22 @@ impl Session {
         early.iter().for_each(|datagram| self.handle_datagram(now, datagram));
     }
 
+    /// The same for a server whose client has returned a cookie ([`Context::has_our_cookie`]).
+    ///
+    /// Its ClientHello is its second message then and ours will be, which OpenSSL does not expect of a new
+    /// association. So it is shown a first one, and what it answers was sent by somebody else.
+    pub fn start_after_cookie(&mut self, now: Instant) {
+        if self.role == Role::Server && matches!(self.state, State::Idle { .. }) {
+            libssl::require_cookie(self.stream.ssl());
+            let first = self.filter.apply(Role::Server, Phase::Handshake, &hello::least_client_hello());
+            self.stream.get_mut().receive(first.records);
+            // It wants more, always; should it not, the ClientHello that comes next is refused.
+            let _ = self.stream.do_handshake();
+            while self.stream.get_mut().transmit().is_some() {}
+        }
+        self.start(now);
+    }
+
     /// Takes in one datagram that RFC 7983 says is DTLS. What does not belong to this handshake changes nothing.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         let phase = match &mut self.state {
@@ -148,7 +167,7 @@ impl Session {
         }
         self.stream.get_mut().receive(filtered.records);
         match phase {
-            Phase::Handshake => self.advance(now),
+            Phase::Handshake => self.step(now),
             Phase::Connected(_) => self.read(),
         }
     }
@@ -189,6 +208,12 @@ impl Session {
         self.timers.next()
     }
 
+    /// Counts the datagrams that brought the handshake further, or to its end. Compared before and after one, it says
+    /// whether that was the peer's as far as can be told.
+    pub fn steps(&self) -> u32 {
+        self.steps
+    }
+
     /// Who sends the ClientHello.
     pub fn role(&self) -> Role {
         self.role
@@ -215,6 +240,15 @@ impl Session {
     fn shortest_record(&self) -> usize {
         let cipher = self.stream.ssl().current_cipher().map_or("", |cipher| cipher.name());
         if cipher.contains("GCM") { record::GCM_ALERT_LEN } else { record::SHORTEST_ALERT_LEN }
+    }
+
+    fn step(&mut self, now: Instant) {
+        let place = |stream: &SslStream<Wire>| (stream.ssl().state_string_long(), stream.get_ref().queued());
+        let before = place(&self.stream);
+        self.advance(now);
+        if place(&self.stream) != before {
+            self.steps = self.steps.saturating_add(1);
+        }
     }
 
     /// Lets OpenSSL work on what has come, and notes where that led.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use common::{Network, Pair, Peer, config};
 use dtls_srtp::timer::{FIRST_INTERVAL, HANDSHAKE_LIFETIME};
-use dtls_srtp::{Failure, HashFunction, Profile, Role, Verify};
+use dtls_srtp::{ClientHello, Failure, HashFunction, Profile, Role, Verify};
 
 #[test]
 fn both_ends_have_the_same_keys_and_no_time_passes() {
@@ -170,6 +170,53 @@ fn a_hello_that_overtakes_the_answer_is_kept() {
     pair.run();
     pair.assert_agreed();
     assert_eq!(pair.now, pair.started);
+}
+
+/// RFC 6347 §4.2.1.
+#[test]
+fn a_client_that_returns_the_cookie_is_served() {
+    for lost in [false, true] {
+        let mut pair = introduced(Peer::new(Role::Client), Peer::new(Role::Server));
+        let address = ([192, 0, 2, 1], 4000).into();
+        let [client, server] = &mut pair.peers;
+        let mut fresh = Peer::with_context(Role::Server, &server.context);
+        fresh.expect_peer(client, HashFunction::Sha256);
+        if lost {
+            client.drain();
+            client.session.handle_timeout(pair.now + FIRST_INTERVAL);
+        }
+        let first = client.drain().remove(0);
+        let hello = ClientHello::parse(&first).expect("a ClientHello");
+        assert!(!hello.has_cookie());
+        let request = fresh.context.hello_verify_request(&hello, address).expect("a request");
+        client.session.handle_datagram(pair.now, &request);
+        let second = client.drain().remove(0);
+        let hello = ClientHello::parse(&second).expect("a ClientHello");
+        assert!(fresh.context.has_our_cookie(&hello, address));
+        fresh.session.start_after_cookie(pair.now);
+        assert_eq!((fresh.drain().len(), fresh.session.steps()), (0, 0));
+        fresh.session.handle_datagram(pair.now, &second);
+        assert_eq!(fresh.session.steps(), 1);
+        pair.peers[1] = fresh;
+        pair.run();
+        pair.assert_agreed();
+        assert_eq!(pair.now, pair.started, "no retransmission was needed");
+    }
+}
+
+#[test]
+fn alerts_and_noise_are_no_step_of_a_handshake() {
+    let mut pair = Pair::introduced(Network::perfect());
+    let alert = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40];
+    let noise = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32][..], &[0x5a; 32]].concat();
+    for peer in &mut pair.peers {
+        peer.session.handle_datagram(pair.now, &alert);
+        peer.session.handle_datagram(pair.now, &noise);
+        assert_eq!(peer.session.steps(), 0);
+    }
+    pair.run();
+    pair.assert_agreed();
+    assert!(pair.peers.iter().all(|peer| peer.session.steps() > 0));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use common::{Peer, config};
-use dtls_srtp::{Certificate, HashFunction, Keys, Role};
+use dtls_srtp::{Certificate, ClientHello, HashFunction, Keys, Role};
 
 #[test]
 fn openssl_s_server_agrees() {
@@ -32,13 +32,18 @@ fn openssl_s_server_agrees() {
 
 #[test]
 fn openssl_s_client_agrees() {
-    for key in ["ec", "rsa"] {
+    // With a cookie exchange and without.
+    for (key, cookie) in [("ec", true), ("ec", false), ("rsa", false)] {
         let files = Files::make(key);
         let socket = bind(0);
         let mut command = files.command("s_client");
         command.args(["-connect", &socket.local_addr().expect("an address").to_string()]);
         let openssl = OpenSsl::spawn(command);
-        let ours = handshake(Role::Server, &files, &socket, None);
+        let ours = if cookie {
+            handshake_after_cookie(&files, &socket)
+        } else {
+            handshake(Role::Server, &files, &socket, None)
+        };
         assert_eq!(
             openssl.keying_material(),
             hex(&[&ours.remote.key, &ours.local.key, &ours.remote.salt, &ours.local.salt])
@@ -47,13 +52,35 @@ fn openssl_s_client_agrees() {
 }
 
 /// Drives a session of ours until it has keys.
-fn handshake(role: Role, files: &Files, socket: &UdpSocket, mut remote: Option<SocketAddr>) -> Keys {
-    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
+fn handshake(role: Role, files: &Files, socket: &UdpSocket, remote: Option<SocketAddr>) -> Keys {
     let mut peer = Peer::with(role, config());
+    peer.session.start(Instant::now());
+    run(peer, files, socket, remote)
+}
+
+/// The same for a server that asks for a cookie.
+fn handshake_after_cookie(files: &Files, socket: &UdpSocket) -> Keys {
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let mut peer = Peer::with(Role::Server, config());
+    let mut buffer = [0; 2048];
+    loop {
+        let (len, from) = socket.recv_from(&mut buffer).expect("a ClientHello");
+        let hello = ClientHello::parse(&buffer[..len]).expect("a ClientHello");
+        if peer.context.has_our_cookie(&hello, from) {
+            peer.session.start_after_cookie(Instant::now());
+            peer.session.handle_datagram(Instant::now(), &buffer[..len]);
+            return run(peer, files, socket, Some(from));
+        }
+        let request = peer.context.hello_verify_request(&hello, from).expect("a request");
+        socket.send_to(&request, from).expect("loopback");
+    }
+}
+
+fn run(mut peer: Peer, files: &Files, socket: &UdpSocket, mut remote: Option<SocketAddr>) -> Keys {
+    socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
     let certificate = Certificate::from_pem_files(&files.certificate, Some(&files.key)).expect("what openssl wrote");
     let fingerprint = certificate.fingerprint(HashFunction::Sha256);
     peer.session.set_remote_fingerprint(HashFunction::Sha256, fingerprint).expect("a fingerprint");
-    peer.session.start(Instant::now());
     let deadline = Instant::now() + Duration::from_secs(20);
     let mut buffer = [0; 2048];
     while Instant::now() < deadline {

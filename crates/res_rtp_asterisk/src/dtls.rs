@@ -34,8 +34,11 @@ pub struct Link {
     pub session: Option<dtls_srtp::Session>,
     /// How far it is.
     pub phase: Phase,
-    /// Where the peer's datagrams came from, for answers before ICE has selected.
+    /// Where the peer's datagrams came from, for answers before ICE has selected. Without ICE, whom the handshake
+    /// is with (see [`crate::admission`]).
     pub from: Option<(SocketAddr, SocketAddr)>,
+    /// When it began, or last went on.
+    pub moved: Option<Instant>,
 }
 
 /// How far an association is.
@@ -103,6 +106,11 @@ impl Dtls {
         self.links = Default::default();
     }
 
+    /// The same for one component.
+    pub fn start_link_over(&mut self, component: Component) {
+        *self.link(component) = Link::default();
+    }
+
     /// A handshake gave keys for media.
     pub fn set_keyed(&mut self) {
         self.keyed = true;
@@ -141,21 +149,27 @@ impl Dtls {
     pub fn begin_if_active(&mut self, now: Instant, component: Component) {
         let ready = self.activated && self.setup == Setup::Active && self.is_peer_known();
         if ready && self.link(component).phase == Phase::Idle {
-            self.begin(now, component, Role::Client);
+            self.begin(now, component, Begin::Client);
         }
     }
 
     /// A datagram came before we began: the peer is the client, if it may be.
     pub fn begin_if_passive(&mut self, now: Instant, component: Component) {
-        if self.link(component).phase != Phase::Idle || !self.is_peer_known() {
-            return;
+        if self.awaits_hello(component) {
+            self.begin_as_server(now, component, Begin::Server);
         }
-        if self.setup == Setup::ActPass {
-            self.setup = Setup::Passive;
-        }
-        if self.setup == Setup::Passive {
-            self.begin(now, component, Role::Server);
-        }
+    }
+
+    /// Whether the next that happens may be the peer's ClientHello.
+    pub fn awaits_hello(&mut self, component: Component) -> bool {
+        let may_serve = matches!(self.setup, Setup::ActPass | Setup::Passive) && self.is_peer_known();
+        may_serve && self.link(component).phase == Phase::Idle
+    }
+
+    /// Begins for a client that has spoken, and maybe returned a cookie.
+    pub fn begin_as_server(&mut self, now: Instant, component: Component, begin: Begin) {
+        self.setup = Setup::Passive;
+        self.begin(now, component, begin);
     }
 
     /// When the first of the associations wants time.
@@ -163,19 +177,24 @@ impl Dtls {
         self.links.iter().filter_map(|link| link.session.as_ref()?.poll_timeout()).min()
     }
 
-    fn begin(&mut self, now: Instant, component: Component, role: Role) {
+    fn begin(&mut self, now: Instant, component: Component, begin: Begin) {
         let context = &self.configuration.context;
+        let role = if begin == Begin::Client { Role::Client } else { Role::Server };
         let session = dtls_srtp::Session::new(context, role).map(|mut session| {
             if let Some((hash, fingerprint)) = &self.remote_fingerprint {
                 // Was parsed when it was told.
                 let _ = session.set_remote_fingerprint(*hash, fingerprint);
             }
-            session.start(now);
+            match begin {
+                Begin::Client | Begin::Server => session.start(now),
+                Begin::AfterCookie => session.start_after_cookie(now),
+            }
             session
         });
         let link = self.link(component);
         link.phase = if session.is_ok() { Phase::Handshaking } else { Phase::Failed };
         link.session = session.ok();
+        link.moved = Some(now);
     }
 
     /// The fingerprint has to be known before the handshake, if it is to be verified at all.
@@ -184,13 +203,24 @@ impl Dtls {
     }
 }
 
+/// How a handshake begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Begin {
+    /// With our ClientHello.
+    Client,
+    /// With the peer's.
+    Server,
+    /// With the peer's second, which returns a cookie.
+    AfterCookie,
+}
+
 /// The same hash of two certificates. Of two hashes nothing can be said.
 fn is_another(one: &(HashFunction, String), other: &(HashFunction, String)) -> bool {
     one.0 == other.0 && one.1 != other.1
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use asterisk::rtp::{DtlsConfig, Hash};
 
     use super::*;
@@ -199,7 +229,8 @@ mod tests {
     const FINGERPRINT: &str =
         "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
 
-    fn side(setup: Setup) -> Dtls {
+    /// Our side, when nothing is known of the peer.
+    pub fn side(setup: Setup) -> Dtls {
         let config = DtlsConfig {
             enabled: true,
             verify_fingerprint: true,

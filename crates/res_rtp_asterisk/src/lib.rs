@@ -11,6 +11,7 @@
 //!   `transport-cc`, and for video `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
 //!   (`ccm fir`, which we do serve): what a packet that was lost leaves broken stays so until the next whole picture.
 
+mod admission;
 mod bundle;
 mod certificates;
 mod cli;

@@ -1,6 +1,7 @@
 //! ICE, DTLS and SRTP of a session put together: whatever came in, the answers go out, events are
 //! acted upon, and routes and keys follow.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use asterisk::limit::RateLimit;
@@ -8,6 +9,7 @@ use asterisk::rtp::{OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
 use dtls_srtp::{Keys, MasterKey, Profile};
 use ice::Component;
 
+use crate::admission::Admission;
 use crate::counters::Refused;
 use crate::dtls::Phase;
 use crate::notes::Note;
@@ -112,29 +114,35 @@ impl State {
         received: &crate::sockets::Received,
         datagram: &[u8],
     ) {
-        let expected = match &self.ice {
-            Some(ice) if ice.is_active() => ice.is_valid(component, received.to, received.from),
-            Some(_) | None => self.is_signalled(component, received.from),
-        };
-        let Some(dtls) = self.dtls.as_mut().filter(|_| expected) else {
-            self.refuse(Refused::Dtls);
-            return;
-        };
-        dtls.begin_if_passive(now, component);
-        let link = dtls.link(component);
-        match &mut link.session {
-            Some(session) => {
-                // Without ICE the first who speaks is answered until a handshake is complete: a
-                // stranger's datagram in between does not turn our flights to him.
-                let ice = self.ice.as_ref().is_some_and(|ice| ice.is_active());
-                if ice || link.from.is_none() || link.phase == Phase::Connected {
-                    link.from = Some((received.from, received.to));
-                }
-                session.handle_datagram(now, datagram);
+        let path = (received.from, received.to);
+        let admission = match &self.ice {
+            Some(ice) if ice.is_active() => {
+                let valid = ice.is_valid(component, received.to, received.from);
+                self.dtls.as_mut().filter(|_| valid).map(|dtls| dtls.take(now, component, path, datagram))
             }
-            None => self.refuse(Refused::Dtls),
+            Some(_) | None => self.admit(now, component, path, datagram),
+        };
+        match admission.unwrap_or(Admission::Refused) {
+            Admission::Taken => {}
+            Admission::Answer(answer) => {
+                self.send(component, &answer, received.from, Some(received.to.ip()));
+            }
+            Admission::Refused => self.refuse(Refused::Dtls),
         }
         self.drive(now);
+    }
+
+    /// Without ICE it is the address that counts. Behind a NAT nobody knows the peer's before its first datagram.
+    fn admit(
+        &mut self,
+        now: Instant,
+        component: Component,
+        path: (SocketAddr, SocketAddr),
+        datagram: &[u8],
+    ) -> Option<Admission> {
+        let signalled = self.signalled(component);
+        let dtls = self.dtls.as_mut().filter(|_| signalled == Some(path.0) || self.nat)?;
+        Some(dtls.admit(now, component, signalled, path, datagram))
     }
 
     /// A deadline may have come.
@@ -149,10 +157,18 @@ impl State {
                 .iter_mut()
                 .filter_map(|link| link.session.as_mut())
                 .for_each(|session| session.handle_timeout(now));
+            self.forget_stalled_handshakes(now);
             due = true;
         }
         if due {
             self.drive(now);
+        }
+    }
+
+    fn forget_stalled_handshakes(&mut self, now: Instant) {
+        let signalled = Component::ALL.map(|component| self.signalled(component));
+        if let Some(dtls) = self.dtls.as_mut().filter(|_| !self.ice.as_ref().is_some_and(|ice| ice.is_active())) {
+            dtls.forget_stalled(now, signalled);
         }
     }
 
@@ -286,6 +302,13 @@ impl State {
                     self.warn(&format!("{text}, but the SRTP module does not take the keys"));
                 }
             }
+            dtls_srtp::Event::Failed(failure) if self.is_with_stranger(component) => {
+                self.start_link_over(component);
+                if REFUSED.allow().is_some() {
+                    let text = format!("DTLS: a handshake for component {} failed: {failure}", component.id());
+                    self.warn(&text);
+                }
+            }
             dtls_srtp::Event::Failed(failure) => {
                 self.set_phase(component, Phase::Failed);
                 let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
@@ -297,12 +320,16 @@ impl State {
                     self.notes.push(Note::debug(1, text));
                 }
             }
-            dtls_srtp::Event::Refused(failure) if REFUSED.allow().is_some() => {
-                let text =
-                    format!("DTLS: a ClientHello for component {} cannot be accepted: {failure}", component.id());
-                self.warn(&text);
+            dtls_srtp::Event::Refused(failure) => {
+                if self.is_with_stranger(component) {
+                    self.start_link_over(component);
+                }
+                if REFUSED.allow().is_some() {
+                    let text =
+                        format!("DTLS: a ClientHello for component {} cannot be accepted: {failure}", component.id());
+                    self.warn(&text);
+                }
             }
-            dtls_srtp::Event::Refused(_) => {}
             dtls_srtp::Event::Closed => {
                 // The keys stay; of the association there is nothing left to say.
                 if let Some(dtls) = &mut self.dtls {
@@ -397,16 +424,26 @@ impl State {
         self.symmetric.rtp().filter(|to| is_address(*to)).map(|to| (to, None))
     }
 
-    fn is_signalled(&self, component: Component, from: std::net::SocketAddr) -> bool {
-        let signalled = if component == Component::Rtp { self.symmetric.rtp() } else { self.symmetric.rtcp() };
-        // Behind a NAT nobody knows the peer's address before its first datagram; who it is, its
-        // fingerprint tells.
-        signalled == Some(from) || self.nat
+    fn signalled(&self, component: Component) -> Option<SocketAddr> {
+        if component == Component::Rtp { self.symmetric.rtp() } else { self.symmetric.rtcp() }
+    }
+
+    /// Whether a handshake is with somebody of whom only its end tells whether it is the peer.
+    fn is_with_stranger(&self, component: Component) -> bool {
+        let is_checked = self.ice.as_ref().is_some_and(|ice| ice.is_active());
+        let link = self.dtls.as_ref().map(|dtls| &dtls.links[usize::from(component == Component::Rtcp)]);
+        !is_checked && link.is_some_and(|link| link.is_with_another(self.signalled(component)))
+    }
+
+    fn start_link_over(&mut self, component: Component) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.start_link_over(component);
+        }
     }
 }
 
 /// Hold in the old way: an address that says "nowhere" (RFC 2543).
-pub fn is_address(address: std::net::SocketAddr) -> bool {
+pub fn is_address(address: SocketAddr) -> bool {
     !address.ip().is_unspecified() && address.port() != 0
 }
 

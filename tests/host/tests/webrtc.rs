@@ -6,7 +6,7 @@ use common::{
     HostThread, descriptors, eventually,
     rtp::{FRAME_LEN, Frame, Instance},
     threads,
-    webrtc::{Call, Identity, Offer, configure_dtls, fingerprint},
+    webrtc::{Call, DtlsPhone, Identity, Offer, configure_dtls, fingerprint},
 };
 use host_tests::{Host, Kind};
 use std::path::Path;
@@ -106,6 +106,45 @@ fn keys_end_when_the_peer_announces_a_certificate_and_never_shows_it() {
     call.talk_until(|_| announced.elapsed() > Duration::from_secs(12));
     assert!(call.heard.is_empty() && call.frames.is_empty());
     assert!(host.log().contains("no keys after 10 s"));
+}
+
+/// Without ICE and with `nat=comedia`, one datagram used to take the peer's place and its flights.
+#[test]
+fn a_stranger_does_not_keep_a_phone_without_ice_from_its_handshake() {
+    let host = host();
+    let alert = vec![21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40];
+    let noise = [&[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32][..], &[0x5a; 32]].concat();
+    for said in [DtlsPhone::new().hello(), noise, alert] {
+        let phone = DtlsPhone::new();
+        let instance = phone.call(host.directory(), phone.socket.local_addr().expect("bound"));
+        let stranger = std::net::UdpSocket::bind("127.0.0.2:0").expect("loopback");
+        stranger.set_read_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+        stranger.send_to(&said, instance.local()).expect("loopback");
+        let mut buffer = [0; 2048];
+        let answers = std::iter::from_fn(|| stranger.recv(&mut buffer).ok());
+        assert!(answers.sum::<usize>() < said.len(), "more than he sent");
+        assert!(phone.shakes_hands(instance.local()), "after {:02x?}: {}", &said[..13], host.log());
+        assert!(stranger.recv(&mut buffer).is_err());
+    }
+}
+
+#[test]
+fn a_phone_behind_a_nat_and_without_ice_shakes_hands() {
+    let host = host();
+    let phone = DtlsPhone::new();
+    let instance = phone.call(host.directory(), "192.0.2.1:4000".parse().expect("an address"));
+    assert!(phone.shakes_hands(instance.local()), "{}", host.log());
+}
+
+#[test]
+fn a_stranger_who_shows_another_certificate_does_not_end_what_is_to_come() {
+    let host = host();
+    let phone = DtlsPhone::new();
+    let instance = phone.call(host.directory(), "192.0.2.1:4000".parse().expect("an address"));
+    // He may think that he has succeeded: that we hang up comes behind our last flight.
+    DtlsPhone::new().shakes_hands(instance.local());
+    assert!(eventually(|| host.log().contains("its SDP says")), "{}", host.log());
+    assert!(phone.shakes_hands(instance.local()), "{}", host.log());
 }
 
 #[test]

@@ -27,9 +27,20 @@ impl Peer {
     }
 
     pub fn with(role: Role, config: ContextConfig) -> Self {
-        let context = Context::new(config).expect("a context");
-        let session = Session::new(&context, role).expect("a session");
-        Self { context, session, keys: None, failure: None, refusals: Vec::new(), is_closed: false, sent: 0 }
+        Self::with_context(role, &Context::new(config).expect("a context"))
+    }
+
+    pub fn with_context(role: Role, context: &Arc<Context>) -> Self {
+        let session = Session::new(context, role).expect("a session");
+        Self {
+            context: Arc::clone(context),
+            session,
+            keys: None,
+            failure: None,
+            refusals: Vec::new(),
+            is_closed: false,
+            sent: 0,
+        }
     }
 
     pub fn expect_peer(&mut self, other: &Self, function: HashFunction) {

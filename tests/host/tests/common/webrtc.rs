@@ -9,11 +9,13 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkey::{PKey, Private},
+    ssl::{Ssl, SslContextBuilder, SslMethod, SslOptions},
     x509::{X509, X509Builder, X509NameBuilder},
 };
 use std::{
     ffi::{CStr, CString, c_char},
     fs,
+    io::{self, Read, Write},
     net::{SocketAddr, UdpSocket},
     path::Path,
     sync::Arc,
@@ -156,6 +158,107 @@ pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: Option<&Path
 pub fn fingerprint(instance: &Instance) -> String {
     // SAFETY: the instance is ours.
     string(unsafe { raw::host_dtls_fingerprint(instance.as_ptr()) })
+}
+
+/// A phone that does DTLS-SRTP, is the client, and has no ICE.
+pub struct DtlsPhone {
+    pub socket: UdpSocket,
+    identity: Identity,
+}
+
+impl DtlsPhone {
+    pub fn new() -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        Self { socket, identity: Identity::new() }
+    }
+
+    /// The instance that it calls, with `nat=comedia`. Its SDP speaks of that address.
+    pub fn call(&self, directory: &Path, signalled: SocketAddr) -> Instance {
+        let instance = Instance::new();
+        let file = directory.join("asterisk.pem");
+        Identity::new().write(&file);
+        assert_eq!(configure_dtls(&instance, Kind::Newest, Some(&file)), 0);
+        instance.set_property(sys::AST_RTP_PROPERTY_NAT, 1);
+        let fingerprint = c_string(&self.identity.fingerprint(MessageDigest::sha256()));
+        let dtls = dtls(&instance);
+        // SAFETY: the instance is ours; the string lives through the call.
+        unsafe {
+            ice(&instance).stop.expect("there")(instance.as_ptr());
+            dtls.set_setup.expect("there")(instance.as_ptr(), sys::AST_RTP_DTLS_SETUP_ACTIVE);
+            let hash = sys::AST_RTP_DTLS_HASH_SHA256;
+            dtls.set_fingerprint.expect("there")(instance.as_ptr(), hash, fingerprint.as_ptr());
+        }
+        instance.set_remote(signalled);
+        instance.activate();
+        instance
+    }
+
+    /// Whether the handshake is complete and SRTP agreed on, within five seconds and without a repetition.
+    pub fn shakes_hands(&self, with: SocketAddr) -> bool {
+        self.socket.connect(with).expect("loopback");
+        self.socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+        let stream = client(&self.identity).connect(Datagrams(self.socket.try_clone().expect("a descriptor")));
+        stream.is_ok_and(|stream| stream.ssl().selected_srtp_profile().is_some())
+    }
+
+    /// A ClientHello that nobody answers.
+    pub fn hello(&self) -> Vec<u8> {
+        let mut hello = Hello::default();
+        assert!(client(&self.identity).connect(&mut hello).is_err());
+        hello.0
+    }
+}
+
+fn client(identity: &Identity) -> Ssl {
+    let mut context = SslContextBuilder::new(SslMethod::dtls()).expect("a context");
+    context.set_certificate(&identity.certificate).expect("ours");
+    context.set_private_key(&identity.key).expect("ours");
+    context.set_tlsext_use_srtp("SRTP_AES128_CM_SHA1_80").expect("known");
+    context.set_options(SslOptions::NO_QUERY_MTU);
+    let mut ssl = Ssl::new(&context.build()).expect("a session");
+    ssl.set_mtu(1200).expect("large enough");
+    ssl
+}
+
+/// A connected socket, as OpenSSL wants it.
+#[derive(Debug)]
+struct Datagrams(UdpSocket);
+
+impl Read for Datagrams {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.recv(buffer)
+    }
+}
+
+impl Write for Datagrams {
+    fn write(&mut self, datagram: &[u8]) -> io::Result<usize> {
+        self.0.send(datagram)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The first that is sent.
+#[derive(Debug, Default)]
+struct Hello(Vec<u8>);
+
+impl Read for Hello {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for Hello {
+    fn write(&mut self, datagram: &[u8]) -> io::Result<usize> {
+        self.0 = datagram.to_vec();
+        Ok(datagram.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Call {
