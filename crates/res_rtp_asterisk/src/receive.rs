@@ -47,7 +47,8 @@ impl State {
         received: Received,
         datagram: &mut [u8],
     ) -> Option<Taken> {
-        if !self.bundle.has_own_transport() {
+        // Its own datagram is one that came back: the peer signalled our address, or somebody forged it.
+        if !self.bundle.has_own_transport() || received.from == received.to {
             self.refuse(Refused::Source);
             return None;
         }

@@ -312,9 +312,11 @@ impl State {
             dtls_srtp::Event::Failed(failure) => {
                 self.set_phase(component, Phase::Failed);
                 let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
-                // The peer may not know a handshake of component 2 at all.
                 if component == Component::Rtp {
                     self.drop_disowned_keys();
+                }
+                // The peer may not know a handshake of component 2 at all, and after the call it answers none.
+                if component == Component::Rtp && !self.stopped {
                     self.warn(&text);
                 } else {
                     self.notes.push(Note::debug(1, text));

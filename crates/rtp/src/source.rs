@@ -2,8 +2,10 @@
 //!
 //! *Strict RTP* ([`StrictRtp`], `strictrtp` and `probation` in `rtp.conf`): media is taken from one
 //! address. For a while after the call starts, or after the peer signals another address, that one
-//! may change: to the signalled address at once, to any other after `probation` packets in sequence.
-//! Two streams that compete keep each other from passing. Afterwards nothing else is let in.
+//! may change: to the signalled address at once, to any other after `probation` packets in sequence,
+//! once the source has fallen silent. Two streams that compete keep each other from passing.
+//! Afterwards only the signalled address is let in, after probation: it may be that somebody else was
+//! heard first, or while the peer was silent. A peer behind a NAT signals an address nobody sends from.
 //!
 //! *Symmetric RTP* ([`SymmetricRtp`], `nat=comedia`): media is sent to where media comes from, as a
 //! peer behind a NAT does not know its own address (RFC 4961). Only what strict RTP let in counts.
@@ -41,7 +43,7 @@ impl Verdict {
 pub struct StrictRtp {
     state: State,
     probation: u32,
-    source: Option<SocketAddr>,
+    source: Option<Source>,
     signalled: Option<SocketAddr>,
     alternative: Option<SocketAddr>,
 }
@@ -52,8 +54,15 @@ enum State {
     Open,
     /// The source may still change.
     Learning { since: Instant, candidate: Option<Candidate> },
-    /// The source is `StrictRtp::source`, for good.
-    Closed,
+    /// The source stays, unless the candidate, which is the signalled address, passes.
+    Closed { candidate: Option<Candidate> },
+}
+
+/// The address that media is taken from.
+#[derive(Debug, Clone, Copy)]
+struct Source {
+    address: SocketAddr,
+    heard: Instant,
 }
 
 /// An address that wants to become the source.
@@ -99,47 +108,47 @@ impl StrictRtp {
 
     /// Judges a media packet by where it comes from.
     pub fn handle_packet(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> Verdict {
-        if let (State::Learning { since, .. }, Some(_)) = (self.state, self.source)
-            && now.saturating_duration_since(since) > LEARNING
-        {
-            self.state = State::Closed;
+        if self.has_learned(now, from) {
+            self.state = State::Closed { candidate: None };
             self.alternative = None;
         }
-        let is_source = self.source == Some(from);
-        match &mut self.state {
-            State::Open => Verdict::Accept,
-            State::Closed => {
-                if is_source {
-                    Verdict::Accept
-                } else {
-                    Verdict::Drop
-                }
-            }
+        if let Some(source) = self.source.as_mut().filter(|source| source.address == from) {
+            source.heard = now;
             // The known source still sends, so a competitor starts from the beginning.
-            State::Learning { candidate, .. } if is_source => {
+            if let State::Learning { candidate, .. } = &mut self.state {
                 *candidate = None;
-                Verdict::Accept
             }
-            State::Learning { candidate, .. } => {
-                let expected = self.signalled == Some(from) || self.alternative == Some(from);
-                let remaining = if expected {
-                    0
-                } else {
-                    Candidate::advance(candidate, now, from, SequenceNumber(sequence_number), self.probation)
-                };
-                if remaining > 0 {
-                    return Verdict::Probation { remaining };
-                }
-                *candidate = None;
-                self.source = Some(from);
-                Verdict::AcceptNewSource
-            }
+            return Verdict::Accept;
         }
+        let is_signalled = self.signalled == Some(from);
+        let sequence_number = SequenceNumber(sequence_number);
+        let (candidate, remaining) = match &mut self.state {
+            State::Open => return Verdict::Accept,
+            State::Learning { candidate, .. } if is_signalled || self.alternative == Some(from) => (candidate, 0),
+            State::Learning { candidate, .. } => {
+                let remaining = Candidate::advance(candidate, now, from, sequence_number, self.probation, FLOOD);
+                let is_taken = self.source.is_some_and(|source| source.is_alive(now));
+                (candidate, remaining.max(u32::from(is_taken)))
+            }
+            // The source need not be silent, and no packet of it undoes this probation.
+            State::Closed { candidate } if is_signalled => {
+                let any = Duration::ZERO;
+                let remaining = Candidate::advance(candidate, now, from, sequence_number, self.probation, any);
+                (candidate, remaining)
+            }
+            State::Closed { .. } => return Verdict::Drop,
+        };
+        if remaining > 0 {
+            return Verdict::Probation { remaining };
+        }
+        *candidate = None;
+        self.source = Some(Source { address: from, heard: now });
+        Verdict::AcceptNewSource
     }
 
     /// The source that media is taken from, once there is one.
     pub fn source(&self) -> Option<SocketAddr> {
-        self.source
+        self.source.map(|source| source.address)
     }
 
     /// Whether anything is taken (`strictrtp=no`).
@@ -153,26 +162,45 @@ impl StrictRtp {
     }
 
     fn learn_if_new(&mut self, now: Instant, address: Option<SocketAddr>) {
-        if address.is_some() && address != self.source {
+        if address.is_some() && address != self.source() {
             self.learn(now);
         }
+    }
+
+    /// Whether the time to learn is over when a packet comes from `from`.
+    fn has_learned(&self, now: Instant, from: SocketAddr) -> bool {
+        let (State::Learning { since, candidate }, Some(source)) = (self.state, self.source) else {
+            return false;
+        };
+        // Who follows a source that has just gone has to wait until that is certain.
+        let awaits_silence = candidate.is_some() && source.address != from;
+        let period = if awaits_silence { LEARNING + SILENCE } else { LEARNING };
+        now.saturating_duration_since(since) > period
+    }
+}
+
+impl Source {
+    fn is_alive(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.heard) < SILENCE
     }
 }
 
 impl Candidate {
-    /// Counts a packet from `address` and returns how many more are needed.
+    /// Counts a packet from `address` and returns how many more are needed. They are to be
+    /// `shortest` apart.
     fn advance(
         slot: &mut Option<Self>,
         now: Instant,
         address: SocketAddr,
         sequence_number: SequenceNumber,
         probation: u32,
+        shortest: Duration,
     ) -> u32 {
         let remaining = match slot {
             Some(known) if known.address == address => {
                 let in_sequence = sequence_number == known.last.next();
                 // A flood is not a stream: no codec sends packets this close together.
-                let flood = now.saturating_duration_since(known.received) < FLOOD;
+                let flood = now.saturating_duration_since(known.received) < shortest;
                 if in_sequence && !flood {
                     known.remaining.saturating_sub(1)
                 } else {
@@ -258,11 +286,17 @@ fn next_port(mut address: SocketAddr) -> SocketAddr {
 /// enough for a direct stream to replace one that came through a server.
 const LEARNING: Duration = Duration::from_millis(1500);
 
+/// A source that was heard this recently is still there: longer than eight packets of 60 ms, or a phone
+/// that changes its access point. Short enough to leave most of [`LEARNING`] to who comes after it.
+const SILENCE: Duration = Duration::from_millis(500);
+
 /// The shortest packet time there is, 10 ms, less the jitter that a network adds.
 const FLOOD: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
     use super::*;
     use proptest::prelude::*;
 
@@ -280,6 +314,66 @@ mod tests {
             verdict = strict.handle_packet(*now, from, first.wrapping_add(n));
         }
         verdict
+    }
+
+    /// In the tests that follow two streams, microseconds since the call began.
+    struct Call {
+        strict: StrictRtp,
+        start: Instant,
+    }
+
+    /// What came of two streams.
+    struct Heard {
+        phone_at_last: bool,
+        stranger: usize,
+    }
+
+    const PHONE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 4000);
+    const STRANGER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2)), 4000);
+
+    impl Call {
+        fn signalled(address: SocketAddr) -> Self {
+            let start = Instant::now();
+            let mut strict = StrictRtp::learning(start, PROBATION);
+            strict.set_signalled(start, Some(address));
+            Self { strict, start }
+        }
+
+        fn now(&self, at: u64) -> Instant {
+            self.start + Duration::from_micros(at)
+        }
+
+        /// Plays the packets of the two in order of time.
+        fn play(&mut self, phone: &[(u64, u16)], stranger: &[(u64, u16)]) -> Heard {
+            let packets = phone.iter().map(|packet| (packet, PHONE));
+            let mut packets: Vec<_> = packets.chain(stranger.iter().map(|packet| (packet, STRANGER))).collect();
+            packets.sort_by_key(|(packet, _)| packet.0);
+            let mut heard = Heard { phone_at_last: false, stranger: 0 };
+            for ((at, sequence_number), from) in packets {
+                let accepted = self.strict.handle_packet(self.now(*at), from, *sequence_number).is_accepted();
+                match from {
+                    PHONE => heard.phone_at_last = accepted,
+                    _ => heard.stranger += usize::from(accepted),
+                }
+            }
+            heard
+        }
+    }
+
+    /// A packet every `interval` microseconds: when, and its sequence number.
+    fn packets(begin: u64, interval: u64, end: u64) -> Vec<(u64, u16)> {
+        (begin..end).step_by(usize::try_from(interval).unwrap()).zip(0..).collect()
+    }
+
+    /// Packet times of a phone, intervals of a stranger that is no flood, and where the one is in the other.
+    fn sweep(mut check: impl FnMut(u64, u64, u64)) {
+        for ptime in (20_000..=60_000).step_by(10_000) {
+            for interval in (5_100..=6_500).step_by(200) {
+                for phase in (0..ptime).step_by(1_000) {
+                    check(ptime, interval, phase);
+                }
+            }
+        }
     }
 
     #[test]
@@ -348,6 +442,104 @@ mod tests {
         assert_eq!(stream(&mut strict, &mut now, address(6), 0, 1), Verdict::AcceptNewSource);
         stream(&mut strict, &mut now, address(6), 1, 100);
         assert_eq!(strict.alternative, None);
+    }
+
+    #[test]
+    fn the_signalled_address_gets_in_after_learning_and_then_nobody_else() {
+        let mut now = Instant::now();
+        let mut strict = StrictRtp::learning(now, PROBATION);
+        strict.set_signalled(now, Some(address(1)));
+        stream(&mut strict, &mut now, address(2), 0, 100);
+        for n in 0..2 {
+            // Two at a time, as some phones send, and the one that was heard first goes on.
+            assert_eq!(strict.handle_packet(now, address(1), 2 * n).is_accepted(), n == 2);
+            assert_eq!(stream(&mut strict, &mut now, address(2), 100 + n, 1), Verdict::Accept);
+            assert!(!strict.handle_packet(now, address(1), 2 * n + 1).is_accepted());
+        }
+        assert_eq!(strict.handle_packet(now, address(1), 4), Verdict::AcceptNewSource);
+        assert_eq!(stream(&mut strict, &mut now, address(2), 102, 100), Verdict::Drop);
+        assert_eq!(stream(&mut strict, &mut now, address(1), 5, 1), Verdict::Accept);
+    }
+
+    #[test]
+    fn a_direct_stream_replaces_that_of_the_server_which_goes_on_for_a_while() {
+        let mut now = Instant::now();
+        let mut strict = StrictRtp::learning(now, PROBATION);
+        strict.set_signalled(now, Some(address(1)));
+        stream(&mut strict, &mut now, address(1), 0, 100);
+        strict.set_signalled(now, Some(address(5)));
+        assert_eq!(stream(&mut strict, &mut now, address(1), 100, 10), Verdict::Accept);
+        assert_eq!(stream(&mut strict, &mut now, address(5), 0, 1), Verdict::AcceptNewSource);
+        for n in 0..100 {
+            assert!(!stream(&mut strict, &mut now, address(1), 110 + n, 1).is_accepted());
+            assert_eq!(stream(&mut strict, &mut now, address(5), 1 + n, 1), Verdict::Accept);
+        }
+    }
+
+    /// Its new address is as unknown as its old one: the silence of that one has to do.
+    #[test]
+    fn a_phone_behind_a_nat_that_moves_is_learned_once_its_old_address_is_silent() {
+        for old_goes_on in (0..=1400).step_by(20) {
+            let mut call = Call::signalled(address(9));
+            call.play(&packets(0, 20_000, 5_000_000), &[]);
+            assert_eq!(call.strict.source(), Some(PHONE));
+            call.strict.set_signalled(call.now(5_000_000), Some(address(8)));
+            let moved = packets(5_000_000 + 1, 20_000, 8_000_000);
+            let heard = call.play(&packets(5_000_000, 20_000, 5_000_000 + old_goes_on * 1000), &moved);
+            assert_eq!(call.strict.source(), Some(STRANGER), "moved, and silent after {old_goes_on} ms");
+            let lost = u64::try_from(moved.len() - heard.stranger).unwrap() * 20 - old_goes_on;
+            assert!(lost <= 520, "{lost} ms lost");
+        }
+    }
+
+    /// All phases of a phone and a stranger to each other, whoever is first.
+    #[test]
+    fn a_signalled_phone_is_never_lost_to_a_stranger() {
+        let (mut calls, mut lost, mut heard_beside) = (0, 0, 0);
+        sweep(|ptime, interval, phase| {
+            for (phone_begins, stranger_begins) in
+                [(0, 0), (0, 100_000), (0, 1_400_000), (100_000, 0), (1_400_000, 0), (2_500_000, 0)]
+            {
+                let mut call = Call::signalled(PHONE);
+                let phone = packets(phone_begins, ptime, 4_000_000);
+                let heard = call.play(&phone, &packets(stranger_begins + phase, interval, 4_000_000));
+                calls += 1;
+                lost += u32::from(!heard.phone_at_last);
+                heard_beside += u32::from(phone_begins <= stranger_begins && heard.stranger > 0);
+            }
+            // Muted for a while, as it may be while the source is learned.
+            let mut call = Call::signalled(PHONE);
+            let phone = [packets(0, ptime, 200_000), packets(2_500_000, ptime, 4_000_000)].concat();
+            let heard = call.play(&phone, &packets(phase, interval, 4_000_000));
+            calls += 1;
+            lost += u32::from(!heard.phone_at_last);
+        });
+        assert_eq!((lost, heard_beside), (0, 0), "lost, and a stranger heard beside it, of {calls}");
+    }
+
+    #[test]
+    fn a_phone_behind_a_nat_is_never_lost_to_a_stranger_once_it_is_known() {
+        let (mut calls, mut lost, mut heard_beside) = (0, 0, 0);
+        sweep(|ptime, interval, phase| {
+            for renewed_at in [None, Some(4_000_000)] {
+                let mut call = Call::signalled(address(9));
+                let known = ptime * 5;
+                call.play(&packets(0, ptime, known), &[]);
+                if let Some(at) = renewed_at {
+                    call.play(&packets(known, ptime, at), &packets(known + phase, interval, at));
+                    // A re-INVITE, for a session timer or after hold, with the address that it has signalled before.
+                    call.strict.set_signalled(call.now(at), Some(address(9)));
+                    assert!(call.strict.is_learning());
+                }
+                let begin = renewed_at.unwrap_or(known);
+                let end = begin + 3_000_000;
+                let heard = call.play(&packets(begin, ptime, end), &packets(begin + phase, interval, end));
+                calls += 1;
+                lost += u32::from(!heard.phone_at_last);
+                heard_beside += u32::from(heard.stranger > 0);
+            }
+        });
+        assert_eq!((lost, heard_beside), (0, 0), "lost, and a stranger heard beside it, of {calls}");
     }
 
     #[test]

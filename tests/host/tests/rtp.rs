@@ -196,6 +196,21 @@ fn strict_rtp_keeps_a_stranger_out() {
 }
 
 #[test]
+fn what_it_sends_itself_is_not_heard() {
+    let _host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    instance.set_remote(instance.local());
+    for value in 1..5 {
+        instance.write(value);
+        assert!(instance.is_readable(RTP, Duration::from_secs(1)), "our own packet came back");
+        assert_eq!(instance.read(RTP), []);
+    }
+    phone.send(instance.local(), 9);
+    assert_eq!(instance.read_until(Frame::voice).expect("audio"), [9; FRAME_LEN]);
+    assert_eq!(instance.stats().rxcount, 1);
+}
+
+#[test]
 fn behind_a_nat_media_goes_where_it_comes_from() {
     let _host = host("strictrtp=no");
     let instance = Instance::new();
