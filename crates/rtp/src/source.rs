@@ -452,7 +452,7 @@ mod tests {
         stream(&mut strict, &mut now, address(2), 0, 100);
         for n in 0..2 {
             // Two at a time, as some phones send, and the one that was heard first goes on.
-            assert_eq!(strict.handle_packet(now, address(1), 2 * n).is_accepted(), n == 2);
+            assert!(!strict.handle_packet(now, address(1), 2 * n).is_accepted());
             assert_eq!(stream(&mut strict, &mut now, address(2), 100 + n, 1), Verdict::Accept);
             assert!(!strict.handle_packet(now, address(1), 2 * n + 1).is_accepted());
         }
