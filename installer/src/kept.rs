@@ -110,9 +110,17 @@ impl Kept {
         self.entries.iter().map(|entry| self.check_entry(entry)).collect()
     }
 
-    /// Removes the directory. What cannot be removed stays, and does no harm.
+    /// Removes the directory, if every original is where it belongs and nobody else has put anything there. What cannot be
+    /// removed stays, and does no harm.
     pub fn forget(&self) {
-        let _ = fs::remove_dir_all(directory(&self.modules));
+        let is_over = self.check().is_ok_and(|back| back.iter().all(|back| *back == Back::Nothing));
+        if is_over {
+            let directory = directory(&self.modules);
+            for name in MODULES.into_iter().chain([MANIFEST]) {
+                let _ = fs::remove_file(directory.join(name));
+            }
+            let _ = fs::remove_dir(directory);
+        }
     }
 
     fn check_entry(&self, entry: &Entry) -> Result<Back, Refusal> {
@@ -125,7 +133,13 @@ impl Kept {
         } else {
             return Err(Refusal::Changed { file, kept: directory(&self.modules) });
         };
-        if back == Back::Rename && Sum::of(&kept)? != entry.original { Err(Refusal::Damaged(kept)) } else { Ok(back) }
+        // What a link leads to counts from where the link belongs.
+        let content = fs::read_link(&kept).map_or_else(|_| kept.clone(), |target| self.modules.join(target));
+        if back == Back::Rename && Sum::of(&content)? != entry.original {
+            Err(Refusal::Damaged(kept))
+        } else {
+            Ok(back)
+        }
     }
 
     fn manifest(&self) -> String {

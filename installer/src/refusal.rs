@@ -89,8 +89,8 @@ pub enum Refusal {
     NotInstalled(PathBuf),
     /// Neither ours nor the original.
     #[error(
-        "{}: this is neither our file nor the original that was kept, so it came later, by an upgrade perhaps. To keep \
-         it, remove {}; to have the original back, copy it from there.",
+        "{}: this is neither our file nor the original that was kept, so it came later, by an upgrade perhaps. If all \
+         three came with it, remove {}; else put back from there what you want.",
         .file.display(), .kept.display()
     )]
     Changed {

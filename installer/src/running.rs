@@ -1,9 +1,13 @@
 //! Whether an Asterisk runs that has loaded from the modules directory, and whether calls are up in it.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::host::Host;
 use crate::refusal::Refusal;
@@ -57,8 +61,10 @@ fn has_loaded_from(process: u32, modules: &Path) -> bool {
     paths.into_iter().any(|path| path.parent() == Some(modules))
 }
 
-/// By its own console, with its own configuration.
+/// By its own console, with its own configuration, and as who it runs: what has modules of the directory in its memory may be
+/// anybody's, and so may what it calls its program.
 fn channels(process: u32, program: Option<&Path>) -> Option<u32> {
+    let (owner, ourselves) = (fs::metadata(format!("/proc/{process}")).ok()?, fs::metadata("/proc/self").ok()?);
     let own = fs::read_link(format!("/proc/{process}/exe")).ok();
     // Started by a loader of its own, the process is that loader's.
     let own = own.filter(|own| own.file_name().is_some_and(|name| name == "asterisk"));
@@ -70,10 +76,35 @@ fn channels(process: u32, program: Option<&Path>) -> Option<u32> {
     if let Some(libraries) = environment_of(process, "LD_LIBRARY_PATH").ok().flatten() {
         console.env("LD_LIBRARY_PATH", libraries);
     }
-    let output = console.args(["-rx", "core show channels count"]).output().ok()?;
-    let answer = String::from_utf8_lossy(&output.stdout).into_owned();
+    match (ourselves.uid(), owner.uid()) {
+        (ours, theirs) if ours == theirs => {}
+        (0, theirs) => drop(console.uid(theirs).gid(owner.gid())),
+        _ => return None,
+    }
+    let answer = answer_of(console.args(["-rx", "core show channels count"])).ok()?;
     answer.lines().find_map(|line| line.trim().split_once(" active channel")?.0.parse().ok())
 }
+
+/// What it prints, if it comes to an end in time: one that hangs tells nothing.
+fn answer_of(console: &mut Command) -> io::Result<String> {
+    let mut child = console.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let deadline = Instant::now() + PATIENCE;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Two lines, which the pipe has had room for.
+    let mut answer = String::new();
+    child.stdout.take().map(|mut output| output.read_to_string(&mut answer)).transpose()?;
+    Ok(answer)
+}
+
+/// Longer than a console of a busy host takes.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 fn configuration_of(process: u32) -> Option<PathBuf> {
     let words = fs::read(format!("/proc/{process}/cmdline")).ok()?;

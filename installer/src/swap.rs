@@ -148,3 +148,37 @@ fn copy(from: &Path, to: &Path, like: &Path) -> io::Result<()> {
 fn sync(directory: &Path) {
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kept::Sum;
+
+    #[test]
+    fn a_rename_that_fails_takes_back_those_before_it() {
+        let modules = std::env::temp_dir().join(format!("swap-{}", std::process::id()));
+        fs::create_dir_all(&modules).unwrap();
+        let mut swap = Swap { modules: modules.clone() };
+        let ours = |module: &str| format!("our {module}");
+        for module in MODULES {
+            fs::write(modules.join(module), module).unwrap();
+            fs::write(swap.staged(module), ours(module)).unwrap();
+        }
+        let entries = MODULES.map(|module| Entry {
+            module,
+            original: Sum::of(&modules.join(module)).unwrap(),
+            ours: Sum::of(&swap.staged(module)).unwrap().unwrap(),
+        });
+        let kept = Kept::begin(&modules, entries.into()).unwrap();
+        fs::remove_file(swap.staged(MODULES[2])).unwrap();
+
+        swap.carry_out(&kept).unwrap_err();
+        for module in MODULES {
+            assert_eq!(fs::read_to_string(modules.join(module)).unwrap(), module);
+        }
+        kept.forget();
+        assert!(!crate::kept::directory(&modules).exists());
+        drop(swap);
+        fs::remove_dir_all(modules).unwrap();
+    }
+}

@@ -84,6 +84,30 @@ fn an_original_that_is_a_link_is_a_link_again() {
 }
 
 #[test]
+fn a_link_may_be_relative() {
+    let place = Place::eleven();
+    let files = place.files();
+    let link = place.modules().join("res_srtp.so");
+    fs::create_dir(place.modules().join("packaged")).unwrap();
+    fs::rename(&link, place.modules().join("packaged/res_srtp.so")).unwrap();
+    symlink("packaged/res_srtp.so", &link).unwrap();
+    let before = place.state();
+    install(&files, &host(&place)).unwrap();
+    uninstall(&host(&place)).unwrap();
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn what_somebody_else_keeps_beside_the_originals_stays() {
+    let place = Place::eleven();
+    install(&place.files(), &host(&place)).unwrap();
+    let note = place.modules().join("originals/README");
+    fs::write(&note, "of last year").unwrap();
+    uninstall(&host(&place)).unwrap();
+    assert_eq!(fs::read_to_string(note).unwrap(), "of last year");
+}
+
+#[test]
 fn a_certified_release_is_an_eleven() {
     let place = Place::with_program("certified/11.6-cert18", ELEVEN);
     let files = place.files();
@@ -215,9 +239,8 @@ fn an_installation_that_was_cut_off_can_be_undone() {
 }
 
 #[test]
-fn what_fails_half_way_leaves_nothing() {
+fn a_directory_in_the_place_of_a_module_is_refused() {
     let place = Place::eleven();
-    // A directory of this name cannot be replaced by a file: the third rename fails.
     let third = place.modules().join("res_rtp_asterisk.so");
     fs::remove_file(&third).unwrap();
     fs::create_dir(&third).unwrap();
