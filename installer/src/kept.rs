@@ -91,7 +91,8 @@ impl Kept {
         };
         let entries = content.lines().filter(|line| !line.starts_with('#')).map(entry);
         let entries: Option<Vec<_>> = entries.collect();
-        let entries = entries.ok_or(Refusal::Damaged(manifest))?;
+        let is_whole = |entries: &Vec<Entry>| entries.iter().map(|entry| entry.module).eq(MODULES);
+        let entries = entries.filter(is_whole).ok_or(Refusal::Damaged(manifest))?;
         Ok(Self { modules: modules.into(), entries })
     }
 
@@ -126,6 +127,9 @@ impl Kept {
     fn check_entry(&self, entry: &Entry) -> Result<Back, Refusal> {
         let (file, kept) = (self.modules.join(entry.module), self.path(entry.module));
         let now = Sum::of(&file)?;
+        if entry.original.is_none() && kept.symlink_metadata().is_ok() {
+            return Err(Refusal::Damaged(directory(&self.modules).join(MANIFEST)));
+        }
         let back = if now == entry.original {
             return Ok(Back::Nothing);
         } else if now.as_ref() == Some(&entry.ours) || now.is_none() {

@@ -17,6 +17,7 @@ mod refusal;
 mod running;
 mod swap;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 pub use files::{Files, MADE_FOR};
@@ -24,6 +25,7 @@ pub use host::{Host, Version};
 pub use refusal::Refusal;
 
 use kept::{Entry, Kept, Sum};
+use refusal::at;
 use running::Calls;
 use swap::Swap;
 
@@ -73,6 +75,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
             wanted: files.version(),
         });
     }
+    let _alone = alone(host.modules())?;
     host.check_modules()?;
     not_ours_already(host.modules())?;
     host.check_options()?;
@@ -87,11 +90,22 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
 
 /// Puts back what was in `host`'s modules directory before [`install`].
 pub fn uninstall(host: &Host) -> Result<Done, Refusal> {
+    let _alone = alone(host.modules())?;
     let kept = Kept::read(host.modules())?;
     let back = kept.check()?;
     let is_running = no_calls(host)?;
     swap::put_back(host.modules(), &kept, &back)?;
     Ok(Done { modules: host.modules().into(), now: Now::Originals, is_running })
+}
+
+/// Two at a time would take each other's files for their own.
+fn alone(modules: &Path) -> Result<File, Refusal> {
+    let directory = File::open(modules).map_err(at(modules))?;
+    match directory.try_lock() {
+        Ok(()) => Ok(directory),
+        Err(TryLockError::WouldBlock) => Err(Refusal::Busy(modules.into())),
+        Err(TryLockError::Error(error)) => Err(at(modules)(error)),
+    }
 }
 
 fn entry(host: &Host, files: &Files, module: &'static str) -> Result<Entry, Refusal> {

@@ -99,8 +99,11 @@ pub enum Refusal {
         /// Where the originals are.
         kept: PathBuf,
     },
+    /// Another of us is at it.
+    #[error("{}: another installation is under way there. Try again when it has ended.", .0.display())]
+    Busy(PathBuf),
     /// What was kept is not what it was.
-    #[error("{}: this is not the original as it was kept.", .0.display())]
+    #[error("{}: this is not as it was kept, so nothing was touched.", .0.display())]
     Damaged(PathBuf),
     /// One of our files is missing or is none.
     #[error("{}: {reason}.", .file.display())]

@@ -93,11 +93,11 @@ pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusa
         let (file, ours) = (modules.join(entry.module), aside(entry.module));
         if outcome.is_err() && ours.exists() {
             // The original's second name first, or it would have none. It has it still where its rename was what failed.
-            let _ = fs::hard_link(&file, kept.path(entry.module)).or_else(|error| match error.kind() {
+            let has_two = fs::hard_link(&file, kept.path(entry.module)).or_else(|error| match error.kind() {
                 io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Ok(()),
                 _ => Err(error),
             });
-            let _ = fs::rename(&ours, &file);
+            let _ = has_two.and_then(|()| fs::rename(&ours, &file));
         }
         let _ = fs::remove_file(ours);
     }

@@ -108,6 +108,35 @@ fn what_somebody_else_keeps_beside_the_originals_stays() {
 }
 
 #[test]
+fn a_manifest_that_lost_lines_takes_no_original_with_it() {
+    let place = Place::eleven();
+    install(&place.files(), &host(&place)).unwrap();
+    let manifest = place.modules().join("originals/manifest");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
+    let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
+    for damaged in ["", without_last, &without_sums] {
+        fs::write(&manifest, damaged).unwrap();
+        let before = place.state();
+        let refusal = uninstall(&host(&place)).unwrap_err();
+        assert!(refusal.to_string().contains("manifest: this is not as it was kept"), "{refusal}");
+        assert_eq!(place.state(), before);
+    }
+    fs::write(&manifest, whole).unwrap();
+    uninstall(&host(&place)).unwrap();
+}
+
+#[test]
+fn one_at_a_time() {
+    let place = Place::eleven();
+    let other = fs::File::open(place.modules()).unwrap();
+    other.lock().unwrap();
+    refused(&place, &["another installation is under way"]);
+    drop(other);
+    install(&place.files(), &host(&place)).unwrap();
+}
+
+#[test]
 fn a_certified_release_is_an_eleven() {
     let place = Place::with_program("certified/11.6-cert18", ELEVEN);
     let files = place.files();
