@@ -63,6 +63,17 @@ impl Host {
         Self::below(found.ok_or_else(|| Refusal::NoAsterisk("/".into()))?)
     }
 
+    /// The one that the words of a command line mean: none is this machine's, `--prefix DIR`, `--modules DIR`. `None` when they
+    /// mean nothing.
+    pub fn meant_by(words: &[&str]) -> Option<Result<Self, Refusal>> {
+        match words {
+            [] => Some(Self::usual()),
+            ["--prefix", prefix] => Some(Self::below(Path::new(prefix))),
+            ["--modules", modules] => Some(Self::with_modules(Path::new(modules))),
+            _ => None,
+        }
+    }
+
     fn of(modules: PathBuf, program: Option<PathBuf>) -> Result<Self, Refusal> {
         if !modules.is_dir() {
             return Err(Refusal::NoModules(modules));

@@ -19,14 +19,9 @@ fn main() -> ExitCode {
     if undo {
         words.remove(0);
     }
-    let host = match words[..] {
-        [] => Host::usual(),
-        ["--prefix", prefix] => Host::below(Path::new(prefix)),
-        ["--modules", modules] => Host::with_modules(Path::new(modules)),
-        _ => {
-            eprintln!("{USAGE}");
-            return ExitCode::FAILURE;
-        }
+    let Some(host) = Host::meant_by(&words) else {
+        eprintln!("{USAGE}");
+        return ExitCode::FAILURE;
     };
     let outcome = host.and_then(|host| if undo { installer::uninstall(&host) } else { install(&host) });
     match outcome {

@@ -1,7 +1,5 @@
 //! `cargo xtask install` and `uninstall`: what `installer` does, with modules that are built first.
 
-use std::path::Path;
-
 use e2e::prefix::Version;
 use installer::{Files, Host, Refusal};
 
@@ -28,13 +26,7 @@ pub fn uninstall(options: &[&str]) -> Result<(), Failure> {
 }
 
 fn host(options: &[&str]) -> Result<Host, Failure> {
-    let host = match options {
-        [] => Host::usual(),
-        ["--prefix", prefix] => Host::below(Path::new(prefix)),
-        ["--modules", modules] => Host::with_modules(Path::new(modules)),
-        _ => return Err(USAGE.to_owned()),
-    };
-    host.map_err(told)
+    Host::meant_by(options).ok_or_else(|| USAGE.to_owned())?.map_err(told)
 }
 
 fn told(refusal: Refusal) -> Failure {
