@@ -81,7 +81,7 @@ impl Config {
     /// All lines of a section with this key.
     pub fn all<'a>(&'a self, section: &CStr, key: &'a str) -> impl Iterator<Item = Entry<'a>> {
         self.asked.borrow_mut().insert((section.to_string_lossy().to_ascii_lowercase(), key.to_ascii_lowercase()));
-        self.section(section).filter(move |entry| entry.name.eq_ignore_ascii_case(key))
+        self.section(section).named(key)
     }
 
     /// The last word of a section on a key, as the file is read by people: later lines win.
@@ -179,6 +179,13 @@ pub struct Entries<'a> {
     next: *mut sys::ast_variable,
     of: PhantomData<&'a Config>,
     file: &'a str,
+}
+
+impl<'a> Entries<'a> {
+    /// Those with this key, which is written in any case; the last is the one that counts, where one does.
+    pub fn named(self, key: &str) -> impl Iterator<Item = Entry<'a>> {
+        self.filter(move |entry| entry.name.eq_ignore_ascii_case(key))
+    }
 }
 
 impl<'a> Iterator for Entries<'a> {

@@ -44,7 +44,7 @@ struct Named<'a> {
 impl<'a> Named<'a> {
     /// Later lines win, as in the drivers.
     fn find(driver: &Driver, section: Entries<'a>) -> Option<Self> {
-        let last = |key: &str| section.clone().filter(|entry| entry.name.eq_ignore_ascii_case(key)).last();
+        let last = |key: &str| section.clone().named(key).last();
         let certificate = last(driver.certificate).filter(|entry| !entry.value.is_empty())?;
         let key = last(driver.key).map(|entry| entry.value).filter(|key| !key.is_empty());
         Some(Self { certificate, key })
