@@ -228,11 +228,7 @@ impl Session {
     pub fn part(&self) {
         let Some((parent, children)) = self.with(|state| {
             let bundle = mem::take(&mut state.bundle);
-            let parent = match bundle.transport {
-                Transport::Of(parent) => Some(parent),
-                Transport::Own | Transport::Gone => None,
-            };
-            (parent, bundle.children)
+            (bundle.parent().cloned(), bundle.children)
         }) else {
             return;
         };
