@@ -3,24 +3,24 @@
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-use crate::sys;
+use crate::{lock, sys};
 
 /// What was logged, level and text.
 static LOGGED: Mutex<Vec<(c_int, String)>> = Mutex::new(Vec::new());
 
 /// Whether a line with that in it was logged at that level.
 pub fn logged(level: c_int, part: &str) -> bool {
-    let lines = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = lock(&LOGGED);
     lines.iter().any(|(logged, line)| *logged == level && line.contains(part))
 }
 
 unsafe fn keep(level: c_int, text: *const c_char) {
     // SAFETY: the crate passes NUL-terminated text.
     let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
-    LOGGED.lock().unwrap_or_else(PoisonError::into_inner).push((level, text));
+    lock(&LOGGED).push((level, text));
 }
 
 #[unsafe(no_mangle)]

@@ -3,8 +3,9 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use asterisk::lock;
 use asterisk::rtp::{DtlsConfig, Hash};
 use dtls_srtp::{Certificate, Context, ContextConfig, HashFunction, Profile, Verify};
 
@@ -65,7 +66,7 @@ impl Contexts {
     /// log.
     pub fn get(&self, wanted: &DtlsConfig) -> Result<Arc<Configuration>, String> {
         let stamps = stamps(wanted);
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = lock(&self.entries);
         if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
             return Ok(Arc::clone(&entry.configuration));
         }

@@ -14,11 +14,12 @@ use std::collections::{BinaryHeap, HashMap};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use asterisk::epoll::{self, Epoll, EventFd};
 use asterisk::fence::fence;
+use asterisk::lock;
 use asterisk::thread;
 use ice::Component;
 
@@ -79,7 +80,7 @@ impl Engine {
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.wake.signal();
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = lock(&self.thread).take();
         if let Some(thread) = thread {
             thread.join();
         }
@@ -246,7 +247,7 @@ impl Shared {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         // Nothing panics while it is held; were it otherwise, the table would still be whole.
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.table)
     }
 }
 

@@ -44,12 +44,12 @@ mod transport;
 mod watch;
 mod write;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use asterisk::config::Reload;
 use asterisk::module::{LoadResult, Module};
 use asterisk::rtp::Registration;
-use asterisk::{Failed, fence};
+use asterisk::{Failed, fence, lock};
 
 use crate::config::Settings;
 use crate::contexts::Contexts;
@@ -170,9 +170,4 @@ impl Globals {
     fn set_settings(&self, settings: Settings) {
         *lock(&self.settings) = Arc::new(settings);
     }
-}
-
-/// Nothing panics while these are held; were it otherwise, what they hold would still be whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,7 +15,7 @@ mod policy;
 mod session;
 mod tables;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use asterisk::module::{self, LoadResult};
 use asterisk::rtp::{SrtpRegistration, register_srtp};
@@ -85,5 +85,5 @@ impl module::Module for Module {
 }
 
 fn running() -> std::sync::MutexGuard<'static, Option<Running>> {
-    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+    asterisk::lock(&RUNNING)
 }

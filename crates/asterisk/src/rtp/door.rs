@@ -7,10 +7,10 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use super::{Instance, InstancePtr};
-use crate::host;
+use crate::{host, lock};
 
 /// One instance's. It holds no reference: the last one would run `destroy` on the thread that gives it back.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Door {
 
     /// Goes in, if no thread of the host is inside.
     pub fn enter(&self) -> Result<Inside<'_>, Shut> {
-        let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let open = lock(&self.0);
         let instance = (*open).ok_or(Shut::Closed)?;
         // SAFETY: whoever frees the instance has closed the door before, for which it needs what `open` holds.
         if unsafe { host::instance::try_lock(instance.as_ptr()) } {
@@ -53,7 +53,7 @@ impl Door {
 
     /// The instance goes: nobody is inside once this returns, nor ever will be.
     pub fn close(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.0) = None;
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::{Engine, Instance};
 use crate::fence::{fence, fence_crypto};
-use crate::{log, sys};
+use crate::{lock, log, sys};
 
 pub(crate) struct Held<E> {
     pub(crate) session: Arc<E>,
@@ -83,7 +83,7 @@ impl Shown {
     /// What C gets to see; null for nothing.
     pub(crate) fn show(&self, text: Option<String>) -> *const c_char {
         let Some(text) = text else { return ptr::null() };
-        let mut shown = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = lock(&self.0);
         // The same again must not move: somebody may still be reading it.
         if shown.as_bytes() != text.as_bytes() {
             *shown = log::c_text(&text);
