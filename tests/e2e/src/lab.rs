@@ -43,8 +43,7 @@ impl Lab {
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
-        let directory = directory().join(prefix.version().number()).join(name);
-        let (home, ports) = (Home::create(&directory)?, Ports::claim()?);
+        let (home, ports) = (home(prefix, name)?, Ports::claim()?);
         home.link_modules(prefix, modules)?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
         let asterisk = Asterisk::start(prefix, home)?;
@@ -136,6 +135,11 @@ impl Lab {
 fn installed() -> Result<Prefix> {
     let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))?;
     Ok(prefix?)
+}
+
+/// An empty home for a test on this host: the suites of two hosts run side by side.
+pub fn home(prefix: &Prefix, name: &str) -> Result<Home> {
+    Ok(Home::create(&directory().join(prefix.version().number()).join(name))?)
 }
 
 /// A directory for all tests; a caller may want another one, to keep two runs apart.

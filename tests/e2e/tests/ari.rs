@@ -35,7 +35,7 @@ fn with_the_original_events_reach_a_client_that_asks_for_no_subprotocol_too() ->
 #[cfg_attr(not(ari), ignore = "ASTERISK_PREFIX names no Asterisk with ARI")]
 fn a_client_that_asks_for_something_else_is_refused_and_hung_up_on() -> Result {
     let pbx = Pbx::start_with_ari("ari-refused", Whose::Ours)?;
-    let (mut client, answer) = Client::send_request(pbx.ws, &events(Some("sip")))?;
+    let (mut client, answer) = Client::send_request(pbx.ports.ws, &events(Some("sip")))?;
     ensure(answer.starts_with("HTTP/1.1 400 "), || answer.clone())?;
     ensure(client.is_at_the_end()?, || "the connection stays".to_owned())
 }
@@ -46,7 +46,7 @@ fn a_client_that_asks_for_something_else_is_refused_and_hung_up_on() -> Result {
 fn an_upgrade_with_a_body_is_an_upgrade() -> Result {
     let pbx = Pbx::start_with_ari("ari-body", Whose::Ours)?;
     let request = upgrade(EVENTS, "Content-Length: 4\r\n") + "body";
-    let (mut client, answer) = Client::send_request(pbx.ws, &request)?;
+    let (mut client, answer) = Client::send_request(pbx.ports.ws, &request)?;
     ensure(answer.starts_with("HTTP/1.1 101 "), || answer.clone())?;
     happens(&pbx, "hello")?;
     is_told(&mut client, "hello")
@@ -62,7 +62,7 @@ fn events(protocol: Option<&str>) -> String {
 /// The answer names the subprotocol that was asked for, and none if none was.
 fn watch(name: &str, whose: Whose, protocol: Option<&str>) -> Result<(Pbx, Client)> {
     let pbx = Pbx::start_with_ari(name, whose)?;
-    let (client, answer) = Client::send_request(pbx.ws, &events(protocol))?;
+    let (client, answer) = Client::send_request(pbx.ports.ws, &events(protocol))?;
     ensure(answer.starts_with("HTTP/1.1 101 "), || answer.clone())?;
     let named = answer.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "));
     ensure(named == protocol, || answer.clone())?;
@@ -75,7 +75,7 @@ fn happens(pbx: &Pbx, what: &str) -> Result {
         "POST /ari/events/user/{what}?application=watched&api_key=watcher:secret HTTP/1.1\r\nHost: localhost\r\n\
          Content-Length: 0\r\nConnection: close\r\n\r\n"
     );
-    let (_, answer) = Client::send_request(pbx.ws, &request)?;
+    let (_, answer) = Client::send_request(pbx.ports.ws, &request)?;
     ensure(answer.starts_with("HTTP/1.1 204 "), || answer.clone())
 }
 

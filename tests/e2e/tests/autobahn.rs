@@ -22,14 +22,14 @@ const WEBSOCKET_CONF: &str = "[general]\nechomaxmessagesize = 16777216\ncompress
 #[ignore = "twenty minutes, and Autobahn's test suite"]
 fn autobahn_says_what_it_said_before() -> Result {
     let pbx = Pbx::start("autobahn", Whose::Ours, WEBSOCKET_CONF)?;
-    judge(&pbx, &format!("ws://127.0.0.1:{}/ws", pbx.ws), "*")
+    judge(&pbx, &format!("ws://127.0.0.1:{}/ws", pbx.ports.ws), "*")
 }
 
 #[test]
 #[ignore = "a minute, and Autobahn's test suite"]
 fn autobahn_says_the_same_over_tls() -> Result {
     let pbx = Pbx::start("autobahn-tls", Whose::Ours, WEBSOCKET_CONF)?;
-    judge(&pbx, &format!("wss://127.0.0.1:{}/ws", pbx.wss), "1.* 2.* 3.* 4.* 5.* 6.* 7.* 10.*")
+    judge(&pbx, &format!("wss://127.0.0.1:{}/ws", pbx.ports.wss), "1.* 2.* 3.* 4.* 5.* 6.* 7.* 10.*")
 }
 
 fn judge(pbx: &Pbx, url: &str, cases: &str) -> Result {

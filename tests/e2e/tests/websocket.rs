@@ -19,7 +19,7 @@ use e2e::site::Driver;
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn registers_are_answered_however_they_are_cut_over_ws_and_wss() -> Result {
     let pbx = Pbx::start("websocket-cut", Whose::Ours, "")?;
-    for (transport, port) in [("WS", pbx.ws), ("WSS", pbx.wss)] {
+    for (transport, port) in [("WS", pbx.ports.ws), ("WSS", pbx.ports.wss)] {
         let mut stream =
             if transport == "WSS" { Stream::over_tls(port, "127.0.0.1", "")? } else { Stream::connect(port)? };
         let register = |number| frame(TEXT, sip("REGISTER", &format!("p{number}"), number, transport).as_bytes());
@@ -83,7 +83,7 @@ fn crowd(pbx: &Arc<Pbx>) -> Result<(Duration, Duration)> {
         others.push(thread::spawn(move || send_and_never_read(&pbx, number, &over)));
     }
     let udp = {
-        let (port, over) = (pbx.sip, over.clone());
+        let (port, over) = (pbx.ports.sip, over.clone());
         thread::spawn(move || options_over_udp(port, &over))
     };
     let talkers: Vec<_> = (0..50)
@@ -340,7 +340,7 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     let pbx = Pbx::start_with("websocket-full", Whose::Ours, "", "[options]\nmaxfiles = 256\n")?;
     let mut clients = Vec::new();
     let refusal = loop {
-        let (client, answer) = Client::ask(pbx.ws, "echo", "")?;
+        let (client, answer) = Client::ask(pbx.ports.ws, "echo", "")?;
         match answer.starts_with("HTTP/1.1 101 ") {
             true => clients.push(client),
             false => break answer,
@@ -351,7 +351,7 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     ensure(refusal.starts_with("HTTP/1.1 503 "), || refusal.clone())?;
     // Whoever comes now is answered as well: the server still accepts.
     for _ in 0..500 {
-        let (_, answer) = Client::ask(pbx.ws, "sip", "")?;
+        let (_, answer) = Client::ask(pbx.ports.ws, "sip", "")?;
         ensure(answer.starts_with("HTTP/1.1 503 "), || answer.clone())?;
     }
     ensure(still_echoes(&mut clients[0])?, || "a session suffers".to_owned())?;
@@ -366,13 +366,13 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
 fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
     let pbx = Pbx::start("websocket-smuggled", Whose::Ours, "[general]\ntrustedproxies = 127.0.0.1\n")?;
     let proxys = "X-Forwarded-For: 198.51.100.7\r\n";
-    let _session = Client::connect(pbx.ws, "echo", proxys)?;
+    let _session = Client::connect(pbx.ports.ws, "echo", proxys)?;
     until_it_shows(&pbx, "websocket show sessions", |sessions| sessions.contains("'198.51.100.7:"))?;
 
     let padded = format!("{:4095}X-Forwarded-For: 203.0.113.6\r\n", "Cookie: a");
     let long = format!("X-Forwarded-For: 203.0.113.6{}, 198.51.100.7\r\n", ", 203.0.113.6".repeat(400));
     for more in [format!("{proxys}{padded}"), format!("{padded}{proxys}"), long] {
-        let (_, answer) = Client::ask(pbx.ws, "echo", &more)?;
+        let (_, answer) = Client::ask(pbx.ports.ws, "echo", &more)?;
         // Some hosts do not take such lines at all.
         let is_refused = ["HTTP/1.1 400 ", "HTTP/1.1 413 "].iter().any(|status| answer.starts_with(status));
         ensure(is_refused, || format!("{answer} to {more}"))?;
@@ -394,7 +394,7 @@ fn whoever_is_refused_is_hung_up_on() -> Result {
         handshake("sip", "").replace("Version: 13", "Version: 12"),
         handshake("sip", "").replace("GET", "PUT"),
     ] {
-        let (mut client, answer) = Client::send_request(pbx.ws, &request)?;
+        let (mut client, answer) = Client::send_request(pbx.ports.ws, &request)?;
         let is_refused = ["HTTP/1.1 400 ", "HTTP/1.1 426 ", "HTTP/1.1 501 "].iter().any(|one| answer.starts_with(one));
         ensure(is_refused && answer.contains("close\r\n"), || format!("{request} is answered with {answer}"))?;
         ensure(client.is_at_the_end()?, || format!("after {answer} the connection stays"))?;

@@ -6,12 +6,14 @@ pub mod stream;
 use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write};
-use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
+use std::net::TcpStream;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use e2e::asterisk::{Asterisk, Home};
 use e2e::failure::{Failure, Result, ensure};
+use e2e::lab;
+use e2e::ports::Ports;
 use e2e::prefix::Prefix;
 use e2e::site::Driver;
 
@@ -32,9 +34,7 @@ pub enum Whose {
 #[derive(Debug)]
 pub struct Pbx {
     pub asterisk: Asterisk,
-    pub ws: u16,
-    pub wss: u16,
-    pub sip: u16,
+    pub ports: Ports,
     pub driver: Driver,
 }
 
@@ -66,31 +66,30 @@ impl Pbx {
     /// `more` has the last word on the configuration.
     fn start_home(name: &str, whose: Whose, more: impl FnOnce(&Home) -> io::Result<()>) -> Result<Self> {
         let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))??;
-        let home = Home::create(&directory().join(name))?;
+        let (home, ports) = (lab::home(&prefix, name)?, Ports::claim()?);
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         let modules = modules.filter(|_| whose == Whose::Ours);
         ensure(whose == Whose::Original || modules.is_some(), || "MODULES_DIR names no modules".to_owned())?;
         home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
         home.make_certificate()?;
-        let (ws, wss) = free_ports()?;
-        let sip = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
         let keys = home.etc().join("keys");
         let keys = keys.display();
         home.configure(
             "http.conf",
             &format!(
-                "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {ws}\nsessionlimit = 30000\n\
-                 tlsenable = yes\ntlsbindaddr = 127.0.0.1:{wss}\ntlscertfile = {keys}/asterisk.pem\n\
-                 tlsprivatekey = {keys}/asterisk.key\n"
+                "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {}\nsessionlimit = 30000\n\
+                 tlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\ntlscertfile = {keys}/asterisk.pem\n\
+                 tlsprivatekey = {keys}/asterisk.key\n",
+                ports.ws, ports.wss
             ),
         )?;
         let driver = Driver::of(prefix.version());
-        home.configure(driver.configuration(), &peers(driver, sip))?;
+        home.configure(driver.configuration(), &peers(driver, ports.sip))?;
         home.configure("extensions.conf", "[default]\nexten => 600,1,Answer()\n")?;
         let modules = load_lines(&["res_http_websocket.so", "pbx_config.so"]) + &load_lines(sip_modules(driver));
         home.configure("modules.conf", &format!("[modules]\nautoload = no\n{modules}"))?;
         more(&home)?;
-        Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ws, wss, sip, driver })
+        Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ports, driver })
     }
 
     /// What its threads have used of the processors, in seconds.
@@ -129,7 +128,7 @@ impl Pbx {
     }
 
     pub fn connect(&self, protocol: &str) -> Result<Client> {
-        Client::connect(self.ws, protocol, "")
+        Client::connect(self.ports.ws, protocol, "")
     }
 }
 
@@ -192,23 +191,12 @@ const ARI_MODULES: &[&str] = &[
 
 const ARI_CONF: &str = "[general]\nenabled = yes\n[watcher]\ntype = user\npassword = secret\n";
 
-/// Both held until both are known, so that they differ.
-fn free_ports() -> io::Result<(u16, u16)> {
-    let (one, other) = (TcpListener::bind("127.0.0.1:0")?, TcpListener::bind("127.0.0.1:0")?);
-    Ok((one.local_addr()?.port(), other.local_addr()?.port()))
-}
-
 /// What a process holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footprint {
     pub descriptors: usize,
     pub threads: usize,
     pub resident_kib: usize,
-}
-
-pub fn directory() -> PathBuf {
-    std::env::var_os("E2E_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/e2e"), PathBuf::from)
 }
 
 /// A client after its handshake.
