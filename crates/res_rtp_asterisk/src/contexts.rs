@@ -4,6 +4,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use asterisk::lock;
 use asterisk::rtp::{DtlsConfig, Hash};
@@ -33,9 +34,25 @@ impl Configuration {
 pub struct Contexts {
     /// The latest last.
     entries: Mutex<Vec<Entry>>,
-    /// For configurations that name no certificate, or why there is none.
-    own: Result<Certificate, String>,
+    /// For configurations that name no certificate.
+    own: Mutex<Own>,
 }
+
+struct Own {
+    /// Or why there is none.
+    certificate: Result<Certificate, String>,
+    made: Instant,
+}
+
+impl Own {
+    fn make(now: Instant) -> Self {
+        let certificate = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
+        Self { certificate, made: now }
+    }
+}
+
+/// Well before a certificate of our own ends, for an Asterisk that runs for years.
+const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
     of: DtlsConfig,
@@ -52,19 +69,19 @@ const MOST: usize = 64;
 impl Contexts {
     /// With a certificate of our own, made now: nobody is waiting. It is another one each time the module is loaded, and
     /// browsers ask for no more: what they compare is the fingerprint in the description (RFC 8827 §6.5).
-    pub fn new() -> Self {
-        let own = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
-        Self { entries: Mutex::default(), own }
+    pub fn new(now: Instant) -> Self {
+        Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)) }
     }
 
     /// Why there is no certificate of our own, for the log.
-    pub fn problem(&self) -> Option<&str> {
-        self.own.as_ref().err().map(String::as_str)
+    pub fn problem(&self) -> Option<String> {
+        lock(&self.own).certificate.as_ref().err().cloned()
     }
 
     /// The configuration, made now unless it is there. An error names what is wrong, and is for the
     /// log.
-    pub fn get(&self, wanted: &DtlsConfig) -> Result<Arc<Configuration>, String> {
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Configuration>, String> {
+        self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
         if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
@@ -79,6 +96,18 @@ impl Contexts {
         Ok(configuration)
     }
 
+    /// Calls that are up keep the certificate that they began with.
+    fn renew(&self, now: Instant) {
+        let mut own = lock(&self.own);
+        if now.duration_since(own.made) < RENEWED_AFTER {
+            return;
+        }
+        *own = Own::make(now);
+        // Whoever makes an entry has the entries locked first.
+        drop(own);
+        lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
+    }
+
     fn make(&self, wanted: &DtlsConfig) -> Result<Configuration, String> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
@@ -87,7 +116,7 @@ impl Contexts {
             (None, Some(key)) => {
                 return Err(format!("{key} is the key of a certificate that is not configured or not there"));
             }
-            (None, None) => self.own.clone()?,
+            (None, None) => lock(&self.own).certificate.clone()?,
         };
         let (sha1, sha256) = (
             certificate.fingerprint(HashFunction::Sha1).to_owned(),
@@ -141,16 +170,30 @@ mod tests {
 
     #[test]
     fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
-        let contexts = Contexts::new();
-        let fingerprint = contexts.get(&wanted(None, 1)).unwrap().fingerprint(Hash::Sha256);
+        let now = Instant::now();
+        let contexts = Contexts::new(now);
+        let fingerprint = contexts.get(now, &wanted(None, 1)).unwrap().fingerprint(Hash::Sha256);
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
-        assert_eq!(contexts.get(&wanted(None, 2)).unwrap().fingerprint(Hash::Sha256), fingerprint);
-        assert_ne!(Contexts::new().get(&wanted(None, 1)).unwrap().fingerprint(Hash::Sha256), fingerprint);
+        assert_eq!(contexts.get(now, &wanted(None, 2)).unwrap().fingerprint(Hash::Sha256), fingerprint);
+        assert_ne!(Contexts::new(now).get(now, &wanted(None, 1)).unwrap().fingerprint(Hash::Sha256), fingerprint);
+    }
+
+    #[test]
+    fn the_one_made_at_load_is_made_anew_before_it_ends() {
+        let (now, day) = (Instant::now(), Duration::from_secs(24 * 60 * 60));
+        let contexts = Contexts::new(now);
+        let after = |days| contexts.get(now + days * day, &wanted(None, 1)).unwrap().fingerprint(Hash::Sha256);
+        let first = after(0);
+        assert_eq!(after(199), first);
+        let second = after(200);
+        assert_ne!(second, first);
+        assert_eq!((after(399), after(400) == second), (second.clone(), false));
     }
 
     #[test]
     fn a_certificate_file_that_is_named_is_never_stood_in_for() {
-        let error = Contexts::new().get(&wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
+        let error =
+            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
         assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
     }
 }

@@ -245,7 +245,7 @@ pub mod tests {
             ca_file: None,
             ca_path: None,
         };
-        Dtls::new(Contexts::new().get(&config).unwrap(), setup)
+        Dtls::new(Contexts::new(Instant::now()).get(Instant::now(), &config).unwrap(), setup)
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let shared = globals.contexts.get(configuration).map_err(|error| {
+        let shared = globals.contexts.get(Instant::now(), configuration).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed
         })?;

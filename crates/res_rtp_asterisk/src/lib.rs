@@ -45,6 +45,7 @@ mod watch;
 mod write;
 
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use asterisk::config::Reload;
 use asterisk::module::{LoadResult, Module};
@@ -138,7 +139,7 @@ fn load() -> Result<(), Failed> {
         Failed
     })?;
     let (first, last) = settings.ports;
-    let contexts = Contexts::new();
+    let contexts = Contexts::new(Instant::now());
     if let Some(problem) = contexts.problem() {
         asterisk::error!("DTLS: {problem}");
     }

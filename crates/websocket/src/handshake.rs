@@ -3,7 +3,8 @@
 //! The host has read the request; what is left is to judge its headers and to answer.
 
 use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::GeneralPurpose;
+use base64::engine::general_purpose::{PAD, STANDARD};
 use sha1::{Digest, Sha1};
 
 use crate::deflate::Deflate;
@@ -270,8 +271,12 @@ fn accept_key(key: &str) -> String {
 
 fn is_nonce(key: &str) -> bool {
     let mut nonce = [0; 18];
-    key.len() == 24 && STANDARD.decode_slice(key, &mut nonce) == Ok(16)
+    key.len() == 24 && LENIENT.decode_slice(key, &mut nonce) == Ok(16)
 }
+
+/// A decoder may take bits for padding that are not zero (RFC 4648 §3.5), and some clients draw 22 random characters.
+const LENIENT: GeneralPurpose =
+    GeneralPurpose::new(&base64::alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
 fn list(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|token| !token.is_empty())
@@ -344,6 +349,8 @@ mod tests {
         for bad in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZTEyMzQ1", "!GhlIHNhbXBsZSBub25jZQ=="] {
             assert_eq!(with("Sec-WebSocket-Key", Some(bad)), Err(Refusal::Key), "{bad}");
         }
+        // The bits that the last character has too many count for nothing.
+        assert_eq!(with("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZZ==")), Ok(13));
         assert_eq!(with("Sec-WebSocket-Key", None), Err(Refusal::Key));
     }
 
