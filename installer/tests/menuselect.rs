@@ -112,3 +112,28 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
     tree.apply(&["--remove"]);
     assert!(!tree.root().join("webrtc").exists() && !tree.root().join("GNUmakefile").exists());
 }
+
+/// What `apply` prints where it refuses a tree that holds `theirs` beside what it looks for.
+fn refusal(arguments: &[&str], theirs: &str) -> String {
+    let place = Place::empty();
+    let tree = place.root().join("tree");
+    fs::create_dir_all(tree.join("menuselect")).unwrap();
+    fs::write(tree.join("Makefile"), "MOD_SUBDIRS:=res $(LOCAL_MOD_SUBDIRS)\n").unwrap();
+    fs::write(tree.join(theirs), "theirs\n").unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply");
+    let output = Command::new(script).args(arguments).arg(&tree).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(fs::read_to_string(tree.join(theirs)).unwrap(), "theirs\n");
+    let left = fs::read_dir(&tree).unwrap().count();
+    assert_eq!(left, 3, "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn what_somebody_else_put_into_the_tree_is_left_alone() {
+    for theirs in ["GNUmakefile", "webrtc"] {
+        assert!(refusal(&[], theirs).contains(theirs));
+        assert!(refusal(&["--remove"], theirs).contains("nothing of ours"));
+    }
+    assert!(refusal(&[], ".version").contains("this is Asterisk theirs"));
+}
