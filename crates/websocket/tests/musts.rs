@@ -164,7 +164,12 @@ const SOURCES: &[&str] = &[
     include_str!("../src/mask.rs"),
     include_str!("../src/origin.rs"),
     include_str!("../src/utf8.rs"),
-    include_str!("connection.rs"),
+    include_str!("connection/anything.rs"),
+    include_str!("connection/closing.rs"),
+    include_str!("connection/compression.rs"),
+    include_str!("connection/messages.rs"),
+    include_str!("connection/sip.rs"),
+    include_str!("connection/waiting.rs"),
     include_str!("../../../tests/host/tests/websocket.rs"),
     include_str!("../../../tests/host/tests/websocket_settings.rs"),
 ];
