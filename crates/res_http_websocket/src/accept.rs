@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use asterisk::http::{Handler, Method, Request};
+use asterisk::http::{Handler, Method, Request, Variables};
 use websocket::forwarded::{Unbelievable, client_address};
 use websocket::handshake::{self, Accepted, Refusal};
 use websocket::{CloseCode, Config};
@@ -40,6 +40,11 @@ const STACK_SHARE: usize = 4;
 
 /// Answers a request with a session of one of `protocols`, or says why not.
 pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'_>) -> Result<(), ()> {
+    // What was made of the request's text is gone when the session is attended to, for as long as that takes.
+    answer(running, protocols, request).map(|begun| begun.map_or((), Begun::attend))
+}
+
+fn answer<'a>(running: &Arc<Running>, protocols: &Protocols, request: Request<'a>) -> Result<Option<Begun<'a>>, ()> {
     let settings = running.settings();
     let headers: Vec<_> = request.headers().iter().collect();
     let headers = headers.iter().map(|(name, value)| (&**name, &**value));
@@ -47,7 +52,7 @@ pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'
     let connection = request.remote_address();
     let address = match connection.map(|connection| address(connection, &asked, &settings)).transpose() {
         Ok(address) => address,
-        Err(why) => return refuse(running, request, &asked, connection, Refusal::ForwardedFor(why)),
+        Err(why) => return refuse(running, &request, &asked, connection, Refusal::ForwardedFor(why)),
     };
     let client = Client {
         address,
@@ -56,8 +61,8 @@ pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'
         user_agent: asked.user_agent().map(str::to_owned),
     };
     match judge(running, protocols, &settings, &asked, &client) {
-        Ok(opening) => serve(running, request, opening, client, &settings),
-        Err(refusal) => refuse(running, request, &asked, address, refusal),
+        Ok(opening) => begin(running, request, opening, client, &settings),
+        Err(refusal) => refuse(running, &request, &asked, address, refusal),
     }
 }
 
@@ -73,15 +78,37 @@ fn address(
     Ok(if is_same { connection } else { SocketAddr::new(client, connection.port()) })
 }
 
-fn refuse(
+fn refuse<'a>(
     running: &Running,
-    request: Request<'_>,
+    request: &Request<'a>,
     asked: &handshake::Request<'_>,
     client: Option<SocketAddr>,
     refusal: Refusal,
-) -> Result<(), ()> {
+) -> Result<Option<Begun<'a>>, ()> {
     report::refused(&running.counters, client, asked, refusal);
-    request.respond(refusal.response().as_bytes()).map_err(drop)
+    respond(request, refusal)
+}
+
+fn respond<'a>(request: &Request<'a>, refusal: Refusal) -> Result<Option<Begun<'a>>, ()> {
+    request.respond(refusal.response().as_bytes()).map(|()| None).map_err(drop)
+}
+
+/// A session that nobody attends to yet.
+struct Begun<'a> {
+    call: Call,
+    handle: Handle,
+    parameters: Variables<'a>,
+    headers: Variables<'a>,
+}
+
+impl Begun<'_> {
+    /// Calls whoever has the protocol; until its end, as a rule.
+    fn attend(self) {
+        let (parameters, headers) = (self.parameters.as_ptr(), self.headers.as_ptr());
+        // SAFETY: `call` makes sure that the callback's module stays until it is over; it takes over the reference, and both
+        // lists are the host's until the request is over.
+        unsafe { self.call.protocol().callback()(self.handle.into_raw(), parameters, headers) };
+    }
 }
 
 /// A request that will be answered with 101.
@@ -109,19 +136,19 @@ fn judge<'a>(
     Ok(Opening { accepted, call: call.ok_or(Refusal::UnknownProtocol)?, place })
 }
 
-fn serve(
+fn begin<'a>(
     running: &Arc<Running>,
-    request: Request<'_>,
+    request: Request<'a>,
     Opening { accepted, call, place }: Opening<'_>,
     client: Client,
     settings: &Settings,
-) -> Result<(), ()> {
+) -> Result<Option<Begun<'a>>, ()> {
     let (headers, parameters, address) = (request.headers(), request.parameters(), client.address);
     let id = session_id();
     if !call.protocol().admits(&request, &id) {
         let protocol = call.protocol().name();
         asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{protocol}'", Peer(address));
-        return request.respond(Refusal::UnknownProtocol.response().as_bytes()).map_err(drop);
+        return respond(&request, Refusal::UnknownProtocol);
     }
     let stream = request.take_over().map_err(drop)?;
     keep_alive(stream.fd());
@@ -151,11 +178,7 @@ fn serve(
         session.close(CloseCode::INTERNAL_ERROR);
         return Err(());
     };
-    drop(session);
-    // SAFETY: `begin` made sure that the callback's module stays until the call is over; it takes over the reference,
-    // and both lists are the host's until the request is over.
-    unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
-    Ok(())
+    Ok(Some(Begun { call, handle, parameters, headers }))
 }
 
 /// What the session is called by whoever attends to it: a random UUID (RFC 9562 §5.4).

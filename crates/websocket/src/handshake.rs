@@ -2,6 +2,8 @@
 //!
 //! The host has read the request; what is left is to judge its headers and to answer.
 
+use std::collections::HashSet;
+
 use base64::Engine;
 use base64::engine::GeneralPurpose;
 use base64::engine::general_purpose::{PAD, STANDARD};
@@ -137,9 +139,8 @@ impl<'a> Request<'a> {
             return Err(Refusal::Doubled);
         }
         let key = self.key.filter(|key| is_nonce(key)).ok_or(Refusal::Key)?;
-        let is_first = |(index, name): (usize, &&str)| !self.protocols.iter().take(index).any(|other| other == name);
-        let mut names = self.protocols.iter().enumerate();
-        if !names.all(|(index, name)| extension::is_token(name) && is_first((index, name))) {
+        let mut seen = HashSet::new();
+        if !self.protocols.iter().all(|name| extension::is_token(name) && seen.insert(name)) {
             return Err(Refusal::Protocols);
         }
         let protocol = match self.protocols[..] {
