@@ -1,6 +1,7 @@
 //! An installed Asterisk: where its modules are, which one it is, and whether our files load into it.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,11 +66,12 @@ impl Host {
 
     /// The one that the words of a command line mean: none is this machine's, `--prefix DIR`, `--modules DIR`. `None` when they
     /// mean nothing.
-    pub fn meant_by(words: &[&str]) -> Option<Result<Self, Refusal>> {
-        match words {
+    pub fn meant_by<W: AsRef<OsStr>>(words: &[W]) -> Option<Result<Self, Refusal>> {
+        let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
+        match words.as_slice() {
             [] => Some(Self::usual()),
-            ["--prefix", prefix] => Some(Self::below(Path::new(prefix))),
-            ["--modules", modules] => Some(Self::with_modules(Path::new(modules))),
+            [option, prefix] if *option == "--prefix" => Some(Self::below(Path::new(prefix))),
+            [option, modules] if *option == "--modules" => Some(Self::with_modules(Path::new(modules))),
             _ => None,
         }
     }

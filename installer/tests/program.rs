@@ -1,0 +1,78 @@
+//! The program `install`, as it is typed: what it answers, and what the system does not let it do.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
+
+use common::{NOBODY, Place};
+
+/// What a process ended with: its code, its standard output and its standard error.
+fn told(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn help_is_no_failure() {
+    let place = Place::empty();
+    let program = place.install();
+    for word in ["--help", "-h"] {
+        let (code, out, err) = told(Command::new(&program).arg(word).output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.starts_with("install [--undo]"), "{out}");
+    }
+}
+
+#[test]
+fn words_that_mean_nothing_are_answered_with_the_usage() {
+    let place = Place::empty();
+    let program = place.install();
+    for words in
+        [&[OsStr::new("--purge")][..], &["--prefix".as_ref()], &[OsStr::from_bytes(b"\xff")], &["x".as_ref(); 3]]
+    {
+        let (code, out, err) = told(Command::new(&program).args(words).output().unwrap());
+        assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
+        assert!(err.starts_with("install [--undo]"), "{err}");
+    }
+}
+
+#[test]
+fn an_output_that_is_full_is_no_panic() {
+    let place = Place::eleven();
+    let program = place.install();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let mut install = Command::new(&program);
+    let (code, _, err) = told(install.arg("--prefix").arg(place.root()).stdout(full()).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("No space left") && err.contains("The modules are in"), "{err}");
+    let mut install = Command::new(&program);
+    let install = install.arg("--prefix").arg(place.root()).stdout(full()).stderr(full());
+    assert_eq!(install.status().unwrap().code(), Some(1));
+    place.uninstall().unwrap();
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can become somebody else")]
+fn who_may_not_write_is_told_to_become_root() {
+    let place = Place::eleven();
+    let program = place.install();
+    let before = place.state();
+    let (code, _, err) = told(place.alone(&nobody(), "").arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("Run this as root"), "{err}");
+    assert_eq!(place.state(), before);
+
+    assert_eq!(told(place.alone("", "").arg(&program).output().unwrap()).0, 0);
+    let installed = place.state();
+    let (code, _, err) = told(place.alone(&nobody(), "--undo").arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("Run this as root"), "{err}");
+    assert_eq!(place.state(), installed);
+}
+
+fn nobody() -> String {
+    format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups")
+}
