@@ -8,10 +8,12 @@
 //! does not look for modules, and gets its first name back when ours go. That directory's `manifest` says what belongs where,
 //! so that also a change that was cut off can be undone.
 
+mod console;
 mod elf;
 mod files;
 mod host;
 mod kept;
+mod mapped;
 mod options;
 mod refusal;
 mod running;
@@ -26,7 +28,6 @@ pub use refusal::Refusal;
 
 use kept::{Entry, Kept, Sum};
 use refusal::at;
-use running::Calls;
 use swap::Swap;
 
 /// The modules, by the names of the originals.
@@ -80,7 +81,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
     not_ours_already(host.modules())?;
     host.check_options()?;
     host.check_symbols(files)?;
-    let is_running = no_calls(host)?;
+    let is_running = running::without_calls(host.modules(), host.program())?;
     let mut swap = Swap::stage(host.modules(), files)?;
     let entries = MODULES.map(|module| entry(host, files, module)).into_iter().collect::<Result<Vec<_>, _>>()?;
     let kept = Kept::begin(host.modules(), entries)?;
@@ -93,7 +94,7 @@ pub fn uninstall(host: &Host) -> Result<Done, Refusal> {
     let _alone = alone(host.modules())?;
     let kept = Kept::read(host.modules())?;
     let back = kept.check()?;
-    let is_running = no_calls(host)?;
+    let is_running = running::without_calls(host.modules(), host.program())?;
     swap::put_back(host.modules(), &kept, &back)?;
     Ok(Done { modules: host.modules().into(), now: Now::Originals, is_running })
 }
@@ -118,14 +119,4 @@ fn not_ours_already(modules: &Path) -> Result<(), Refusal> {
     }
     let by_hand = MODULES.into_iter().find(|module| files::is_ours(&modules.join(module)));
     by_hand.map_or(Ok(()), |module| Err(Refusal::CopiedByHand { file: modules.join(module) }))
-}
-
-/// Whether the host runs. It may, as long as nobody is talking.
-fn no_calls(host: &Host) -> Result<bool, Refusal> {
-    match running::calls(host)? {
-        Calls::NotRunning => Ok(false),
-        Calls::Up { count: 0, .. } => Ok(true),
-        Calls::Up { process, count } => Err(Refusal::CallsUp { process, count }),
-        Calls::Unknown { process } => Err(Refusal::CallsUnknown { process }),
-    }
 }

@@ -72,6 +72,21 @@ pub enum Refusal {
         /// Its id.
         process: u32,
     },
+    /// A process may be one that runs, and only root may look.
+    #[error(
+        "Process {process} is an Asterisk by its name, and you may not see whether it runs with these modules. Run this as \
+         root, or stop it first."
+    )]
+    ProcessHidden {
+        /// Its id.
+        process: u32,
+    },
+    /// `/proc` does not show them.
+    #[error(
+        "Whether Asterisk is running with calls cannot be seen: /proc does not show the processes of others (hidepid). Run \
+         this as root."
+    )]
+    ProcessesHidden,
     /// Ours are there.
     #[error("{}: the modules are installed there already. `uninstall` puts the originals back.", .modules.display())]
     AlreadyInstalled {

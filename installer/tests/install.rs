@@ -8,21 +8,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use common::{ELEVEN, Place};
 use installer::{Done, Host, MODULES, Now, Refusal, install, uninstall};
 
-fn host(place: &Place) -> Host {
-    Host::below(place.root()).unwrap()
-}
-
-/// Installs, and expects a refusal that has these words and leaves no trace.
-fn refused(place: &Place, words: &[&str]) -> Refusal {
-    let files = place.files();
-    let before = place.state();
-    let refusal = Host::below(place.root()).and_then(|host| install(&files, &host)).unwrap_err();
-    let sentence = refusal.to_string();
-    assert!(words.iter().all(|word| sentence.contains(word)), "{sentence}");
-    assert_eq!(place.state(), before, "{sentence}");
-    refusal
-}
-
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
     let place = Place::eleven();
@@ -30,7 +15,7 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     fs::set_permissions(place.modules().join("res_srtp.so"), fs::Permissions::from_mode(0o750)).unwrap();
     let before = place.state();
 
-    let Done { now, is_running, .. } = install(&files, &host(&place)).unwrap();
+    let Done { now, is_running, .. } = install(&files, &place.host()).unwrap();
     assert_eq!((now, is_running), (Now::Ours, false));
     for module in MODULES {
         let ours = fs::read(place.root().join("ours").join(module)).unwrap();
@@ -39,9 +24,9 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     let mode = fs::metadata(place.modules().join("res_srtp.so")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o750, "as the original's");
 
-    assert_eq!(uninstall(&host(&place)).unwrap().now, Now::Originals);
+    assert_eq!(place.uninstall().unwrap().now, Now::Originals);
     assert_eq!(place.state(), before);
-    assert!(matches!(uninstall(&host(&place)), Err(Refusal::NotInstalled(_))));
+    assert!(matches!(place.uninstall(), Err(Refusal::NotInstalled(_))));
 }
 
 #[test]
@@ -63,9 +48,9 @@ fn a_module_that_the_host_came_without_goes_again() {
     let files = place.files();
     fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
     let before = place.state();
-    install(&files, &host(&place)).unwrap();
+    install(&files, &place.host()).unwrap();
     assert!(place.modules().join("res_srtp.so").exists());
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
@@ -77,9 +62,9 @@ fn an_original_that_is_a_link_is_a_link_again() {
     fs::rename(&link, &file).unwrap();
     symlink(&file, &link).unwrap();
     let before = place.state();
-    install(&files, &host(&place)).unwrap();
+    install(&files, &place.host()).unwrap();
     assert!(!link.is_symlink());
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
@@ -92,25 +77,25 @@ fn a_link_may_be_relative() {
     fs::rename(&link, place.modules().join("packaged/res_srtp.so")).unwrap();
     symlink("packaged/res_srtp.so", &link).unwrap();
     let before = place.state();
-    install(&files, &host(&place)).unwrap();
-    uninstall(&host(&place)).unwrap();
+    install(&files, &place.host()).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
 #[test]
 fn what_somebody_else_keeps_beside_the_originals_stays() {
     let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
     let note = place.modules().join("originals/README");
     fs::write(&note, "of last year").unwrap();
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(fs::read_to_string(note).unwrap(), "of last year");
 }
 
 #[test]
 fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
     let manifest = place.modules().join("originals/manifest");
     let whole = fs::read_to_string(&manifest).unwrap();
     let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
@@ -118,12 +103,12 @@ fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     for damaged in ["", without_last, &without_sums] {
         fs::write(&manifest, damaged).unwrap();
         let before = place.state();
-        let refusal = uninstall(&host(&place)).unwrap_err();
+        let refusal = place.uninstall().unwrap_err();
         assert!(refusal.to_string().contains("manifest: this is not as it was kept"), "{refusal}");
         assert_eq!(place.state(), before);
     }
     fs::write(&manifest, whole).unwrap();
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
 }
 
 #[test]
@@ -131,30 +116,30 @@ fn one_at_a_time() {
     let place = Place::eleven();
     let other = fs::File::open(place.modules()).unwrap();
     other.lock().unwrap();
-    refused(&place, &["another installation is under way"]);
+    place.refuses(&["another installation is under way"]);
     drop(other);
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
 }
 
 #[test]
 fn a_certified_release_is_an_eleven() {
     let place = Place::with_program("certified/11.6-cert18", ELEVEN);
     let files = place.files();
-    assert_eq!(host(&place).told(), "certified/11.6-cert18");
-    install(&files, &host(&place)).unwrap();
+    assert_eq!(place.host().told(), "certified/11.6-cert18");
+    install(&files, &place.host()).unwrap();
 }
 
 #[test]
 fn another_version_is_named() {
     let place = Place::with_program("13.38.3", ELEVEN);
-    refused(&place, &["13.38.3", "the files are for Asterisk 11"]);
+    place.refuses(&["13.38.3", "the files are for Asterisk 11"]);
 }
 
 #[test]
 fn modules_of_another_version_than_the_program_are_named() {
     let place = Place::eleven();
     place.replace_modules();
-    refused(&place, &["not the modules of", "11.25.3"]);
+    place.refuses(&["not the modules of", "11.25.3"]);
 }
 
 #[test]
@@ -178,51 +163,28 @@ fn a_directory_of_something_else_is_no_modules_directory() {
 #[test]
 fn build_options_that_nobody_tried_are_named() {
     let low_memory = ELEVEN.replace("ast_register_file_version", "something_else");
-    refused(&Place::with_program("11.25.3", &low_memory), &["LOW_MEMORY"]);
+    Place::with_program("11.25.3", &low_memory).refuses(&["LOW_MEMORY"]);
     let developers = format!("{ELEVEN}void _ast_sched_del(void) {{}}\n");
-    refused(&Place::with_program("11.25.3", &developers), &["AST_DEVMODE"]);
+    Place::with_program("11.25.3", &developers).refuses(&["AST_DEVMODE"]);
     let listed = format!("{ELEVEN}const char *ast_get_build_opts(void) {{ return \"LOADABLE_MODULES, NOVEL\"; }}\n");
-    refused(&Place::with_program("11.25.3", &listed), &["NOVEL"]);
+    Place::with_program("11.25.3", &listed).refuses(&["NOVEL"]);
     let known =
         format!("{ELEVEN}const char *ast_get_build_opts(void) {{ return \"DONT_OPTIMIZE, LOADABLE_MODULES\"; }}\n");
     let place = Place::with_program("11.25.3", &known);
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
 }
 
 #[test]
 fn a_host_without_a_function_that_ours_call_is_refused() {
     let without = ELEVEN.replace("void ast_log", "void our_log");
-    refused(&Place::with_program("11.25.3", &without), &["ast_log", "res_http_websocket.so"]);
-}
-
-#[test]
-fn calls_that_are_up_keep_the_modules_out_and_in() {
-    let place = Place::eleven();
-    let talking = place.run(Some(2));
-    refused(&place, &["2 channels"]);
-    drop(talking);
-    install(&place.files(), &host(&place)).unwrap();
-
-    let talking = place.run(Some(1));
-    assert!(matches!(uninstall(&host(&place)), Err(Refusal::CallsUp { count: 1, .. })));
-    drop(talking);
-    let _silent = place.run(Some(0));
-    let done = uninstall(&host(&place)).unwrap();
-    assert!(done.is_running && done.sentence().contains("restart"), "{}", done.sentence());
-}
-
-#[test]
-fn a_host_that_runs_and_does_not_answer_keeps_them_out() {
-    let place = Place::eleven();
-    let _mute = place.run(None);
-    refused(&place, &["does not say"]);
+    Place::with_program("11.25.3", &without).refuses(&["ast_log", "res_http_websocket.so"]);
 }
 
 #[test]
 fn ours_are_not_installed_twice() {
     let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
-    refused(&place, &["already", "uninstall"]);
+    install(&place.files(), &place.host()).unwrap();
+    place.refuses(&["already", "uninstall"]);
 }
 
 #[test]
@@ -230,16 +192,16 @@ fn one_that_was_copied_by_hand_is_named() {
     let place = Place::eleven();
     let ours = place.build_files();
     fs::copy(ours.join("res_srtp.so"), place.modules().join("res_srtp.so")).unwrap();
-    refused(&place, &["res_srtp.so", "by hand"]);
+    place.refuses(&["res_srtp.so", "by hand"]);
 }
 
 #[test]
 fn an_upgrade_of_the_host_is_not_undone() {
     let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
     fs::copy(place.modules().join("chan_sip.so"), place.modules().join("res_srtp.so")).unwrap();
     let before = place.state();
-    let refusal = uninstall(&host(&place)).unwrap_err();
+    let refusal = place.uninstall().unwrap_err();
     assert!(refusal.to_string().contains("upgrade"), "{refusal}");
     assert_eq!(place.state(), before);
 }
@@ -247,10 +209,10 @@ fn an_upgrade_of_the_host_is_not_undone() {
 #[test]
 fn an_original_that_is_no_longer_the_original_is_not_put_back() {
     let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
     fs::write(place.modules().join("originals/res_srtp.so"), "rot").unwrap();
     let before = place.state();
-    assert!(matches!(uninstall(&host(&place)), Err(Refusal::Damaged(_))));
+    assert!(matches!(place.uninstall(), Err(Refusal::Damaged(_))));
     assert_eq!(place.state(), before);
 }
 
@@ -258,12 +220,12 @@ fn an_original_that_is_no_longer_the_original_is_not_put_back() {
 fn an_installation_that_was_cut_off_can_be_undone() {
     let place = Place::eleven();
     let before = place.state();
-    install(&place.files(), &host(&place)).unwrap();
+    install(&place.files(), &place.host()).unwrap();
     // As if the power had gone after the first module.
     for module in &MODULES[1..] {
         fs::rename(place.modules().join("originals").join(module), place.modules().join(module)).unwrap();
     }
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
@@ -273,7 +235,7 @@ fn a_directory_in_the_place_of_a_module_is_refused() {
     let third = place.modules().join("res_rtp_asterisk.so");
     fs::remove_file(&third).unwrap();
     fs::create_dir(&third).unwrap();
-    refused(&place, &["res_rtp_asterisk.so"]);
+    place.refuses(&["res_rtp_asterisk.so"]);
 }
 
 #[test]
