@@ -1,13 +1,13 @@
 //! What an ELF file says of itself, without being loaded or run.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use object::read::elf::ElfFile64;
 use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol};
 
-use crate::refusal::{Refusal, at};
+use crate::read::read;
+use crate::refusal::Refusal;
 
 /// A program or a shared object.
 pub struct Elf {
@@ -18,7 +18,7 @@ pub struct Elf {
 impl Elf {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
-        let elf = Self { path: path.into(), bytes: fs::read(path).map_err(at(path))? };
+        let elf = Self { path: path.into(), bytes: read(path)? };
         elf.parsed().map(drop)?;
         Ok(elf)
     }

@@ -1,14 +1,14 @@
 //! An installed Asterisk: where its modules are, which one it is, and whether our files load into it.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::elf::Elf;
 use crate::files::Files;
+use crate::location::{Location, Which};
 use crate::options;
 use crate::refusal::{Refusal, at};
 use crate::{MODULES, files};
@@ -36,67 +36,31 @@ impl Version {
 /// An installed Asterisk.
 #[derive(Debug)]
 pub struct Host {
-    modules: PathBuf,
-    program: Option<PathBuf>,
+    location: Location,
     version: Version,
     release: Option<String>,
 }
 
 impl Host {
-    /// The one below `prefix`, as `make install` or a package leaves it.
-    pub fn below(prefix: &Path) -> Result<Self, Refusal> {
-        let none = || Refusal::NoAsterisk(prefix.into());
-        let program = program_below(prefix).ok_or_else(none)?;
-        Self::of(modules_below(prefix).ok_or_else(none)?, Some(program))
-    }
-
-    /// The one that this modules directory belongs to.
-    pub fn with_modules(modules: &Path) -> Result<Self, Refusal> {
-        let modules = modules.canonicalize().map_err(at(modules))?;
-        let program = modules.ancestors().skip(1).take(5).find_map(program_below);
-        Self::of(modules, program)
-    }
-
-    /// The one of this machine.
-    pub fn usual() -> Result<Self, Refusal> {
-        let places = ["/", "/usr/local"].map(Path::new);
-        let found = places.into_iter().find(|place| program_below(place).is_some() && modules_below(place).is_some());
-        Self::below(found.ok_or_else(|| Refusal::NoAsterisk("/".into()))?)
-    }
-
-    /// The one that the words of a command line mean: none is this machine's, `--prefix DIR`, `--modules DIR`. `None` when they
-    /// mean nothing.
-    pub fn meant_by<W: AsRef<OsStr>>(words: &[W]) -> Option<Result<Self, Refusal>> {
-        let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
-        match words.as_slice() {
-            [] => Some(Self::usual()),
-            [option, prefix] if *option == "--prefix" => Some(Self::below(Path::new(prefix))),
-            [option, modules] if *option == "--modules" => Some(Self::with_modules(Path::new(modules))),
-            _ => None,
-        }
-    }
-
-    fn of(modules: PathBuf, program: Option<PathBuf>) -> Result<Self, Refusal> {
-        if !modules.is_dir() {
-            return Err(Refusal::NoModules(modules));
-        }
-        let release = program.as_deref().and_then(release_of);
+    /// The one that is meant.
+    pub fn find(which: &Which) -> Result<Self, Refusal> {
+        let location = Location::of_asterisk(which)?;
+        let release = location.program().and_then(release_of);
         let version = match release.as_deref().and_then(Version::from_release) {
             Some(version) => version,
-            None => version_of_modules(&imports_of_modules(&modules)?)
-                .ok_or_else(|| Refusal::UnknownVersion(modules.clone()))?,
+            None => version_of_modules(&imports_of_modules(location.modules())?)
+                .ok_or_else(|| Refusal::UnknownVersion(location.modules().into()))?,
         };
-        Ok(Self { modules, program, version, release })
+        Ok(Self { location, version, release })
     }
 
-    /// Its modules directory.
-    pub fn modules(&self) -> &Path {
-        &self.modules
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
-    /// The program, where there is one.
-    pub fn program(&self) -> Option<&Path> {
-        self.program.as_deref()
+    pub(crate) fn modules(&self) -> &Path {
+        self.location.modules()
     }
 
     /// Its major version.
@@ -111,12 +75,12 @@ impl Host {
 
     /// The directory holds the modules of this very host.
     pub(crate) fn check_modules(&self) -> Result<(), Refusal> {
-        let imports = imports_of_modules(&self.modules)?;
+        let imports = imports_of_modules(self.modules())?;
         let is_eleven = version_of_modules(&imports) == Some(ELEVEN);
-        match &self.program {
+        match self.location.program() {
             Some(program) if is_eleven != (self.version == ELEVEN) => Err(Refusal::OtherModules {
-                modules: self.modules.clone(),
-                program: program.clone(),
+                modules: self.modules().into(),
+                program: program.into(),
                 found: self.told(),
             }),
             _ => Ok(()),
@@ -125,14 +89,14 @@ impl Host {
 
     /// It was built with nothing that our files do not know.
     pub(crate) fn check_options(&self) -> Result<(), Refusal> {
-        let Some(program) = self.program.as_deref().map(Elf::read).transpose()? else { return Ok(()) };
+        let Some(program) = self.location.program().map(Elf::read).transpose()? else { return Ok(()) };
         let found = options::unknown(&program, self.version == ELEVEN);
         found.map_or(Ok(()), |option| Err(Refusal::BuildOption { program: program.path().into(), option }))
     }
 
     /// It has what our files call, for the same kind of machine.
     pub(crate) fn check_symbols(&self, ours: &Files) -> Result<(), Refusal> {
-        let Some(program) = self.program.as_deref().map(Elf::read).transpose()? else { return Ok(()) };
+        let Some(program) = self.location.program().map(Elf::read).transpose()? else { return Ok(()) };
         let exports = program.exports();
         for module in MODULES {
             let elf = Elf::read(&ours.path(module))?;
@@ -153,18 +117,6 @@ const ELEVEN: Version = Version(11);
 
 fn is_of_the_host(symbol: &str) -> bool {
     ["ast_", "ao2_"].iter().any(|prefix| symbol.trim_start_matches('_').starts_with(prefix))
-}
-
-fn program_below(prefix: &Path) -> Option<PathBuf> {
-    let places = ["sbin/asterisk", "usr/sbin/asterisk"].map(|place| prefix.join(place));
-    places.into_iter().find(|place| place.is_file())?.canonicalize().ok()
-}
-
-fn modules_below(prefix: &Path) -> Option<PathBuf> {
-    let multiarch = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let places =
-        ["lib", "lib64", "usr/lib", "usr/lib64", &multiarch].map(|place| prefix.join(place).join("asterisk/modules"));
-    places.into_iter().find(|place| place.is_dir())?.canonicalize().ok()
 }
 
 /// Read from the program; one whose machine code is not understood here is asked.

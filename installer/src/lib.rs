@@ -8,13 +8,16 @@
 //! does not look for modules, and gets its first name back when ours go. That directory's `manifest` says what belongs where,
 //! so that also a change that was cut off can be undone.
 
+mod configuration;
 mod console;
 mod elf;
 mod files;
 mod host;
 mod kept;
+mod location;
 mod mapped;
 mod options;
+mod read;
 mod refusal;
 mod running;
 mod swap;
@@ -24,6 +27,7 @@ use std::path::{Path, PathBuf};
 
 pub use files::{Files, MADE_FOR};
 pub use host::{Host, Version};
+pub use location::{Location, Which};
 pub use refusal::Refusal;
 
 use kept::{Entry, Kept, Sum};
@@ -81,7 +85,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
     not_ours_already(host.modules())?;
     host.check_options()?;
     host.check_symbols(files)?;
-    let is_running = running::without_calls(host.modules(), host.program())?;
+    let is_running = running::without_calls(host.location())?;
     let mut swap = Swap::stage(host.modules(), files)?;
     let entries = MODULES.map(|module| entry(host, files, module)).into_iter().collect::<Result<Vec<_>, _>>()?;
     let kept = Kept::begin(host.modules(), entries)?;
@@ -89,14 +93,15 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
     Ok(Done { modules: host.modules().into(), now: Now::Ours, is_running })
 }
 
-/// Puts back what was in `host`'s modules directory before [`install`].
-pub fn uninstall(host: &Host) -> Result<Done, Refusal> {
-    let _alone = alone(host.modules())?;
-    let kept = Kept::read(host.modules())?;
+/// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
+pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
+    let modules = location.modules();
+    let _alone = alone(modules)?;
+    let kept = Kept::read(modules)?;
     let back = kept.check()?;
-    let is_running = running::without_calls(host.modules(), host.program())?;
-    swap::put_back(host.modules(), &kept, &back)?;
-    Ok(Done { modules: host.modules().into(), now: Now::Originals, is_running })
+    let is_running = running::without_calls(location)?;
+    swap::put_back(modules, &kept, &back)?;
+    Ok(Done { modules: modules.into(), now: Now::Originals, is_running })
 }
 
 /// Two at a time would take each other's files for their own.
@@ -115,7 +120,7 @@ fn entry(host: &Host, files: &Files, module: &'static str) -> Result<Entry, Refu
 
 fn not_ours_already(modules: &Path) -> Result<(), Refusal> {
     if kept::directory(modules).exists() {
-        return Err(Refusal::AlreadyInstalled { modules: modules.into() });
+        return Err(Refusal::AlreadyInstalled(modules.into()));
     }
     let by_hand = MODULES.into_iter().find(|module| files::is_ours(&modules.join(module)));
     by_hand.map_or(Ok(()), |module| Err(Refusal::CopiedByHand { file: modules.join(module) }))

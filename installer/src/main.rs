@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use installer::{Done, Files, Host, Refusal};
+use installer::{Done, Files, Host, Location, Refusal, Which};
 
 const USAGE: &str = "\
 install [--undo] [--prefix DIR | --modules DIR]
@@ -20,18 +20,22 @@ fn main() -> ExitCode {
         return say(USAGE);
     }
     let undo = words.iter().position(|word| word == "--undo").map(|place| words.remove(place)).is_some();
-    let Some(host) = Host::meant_by(&words) else { return fail(USAGE, 2) };
-    let outcome = host.and_then(|host| if undo { installer::uninstall(&host) } else { install(&host) });
+    let Some(which) = Which::meant_by(&words) else { return fail(USAGE, 2) };
+    let outcome = if undo { uninstall(&which) } else { install(&which) };
     match outcome {
         Ok(done) => say(&done.sentence()),
-        Err(refusal) => fail(&refusal.to_string(), 1),
+        Err(refusal) => fail(&refusal.sentence("install --undo"), 1),
     }
 }
 
-fn install(host: &Host) -> Result<Done, Refusal> {
+fn install(which: &Which) -> Result<Done, Refusal> {
     let program = std::env::current_exe().unwrap_or_default();
     let files = Files::in_directory(program.parent().unwrap_or(Path::new(".")))?;
-    installer::install(&files, host)
+    installer::install(&files, &Host::find(which)?)
+}
+
+fn uninstall(which: &Which) -> Result<Done, Refusal> {
+    installer::uninstall(&Location::of_ours(which)?)
 }
 
 /// What was done is done, also where nobody can be told.

@@ -28,6 +28,12 @@ pub enum Refusal {
         /// What the files are for.
         wanted: Version,
     },
+    /// Several places where its modules may be.
+    #[error("Asterisk's modules may be in {}. Name the directory: --modules DIR.", one_of(.0))]
+    SeveralDirectories(Vec<PathBuf>),
+    /// Several complete installations.
+    #[error("There is an Asterisk below {}. Name one: --prefix DIR.", one_of(.0))]
+    SeveralAsterisks(Vec<PathBuf>),
     /// The program is one version, the modules are another's.
     #[error("{}: these are not the modules of {}, which is an Asterisk {found}.", .modules.display(), .program.display())]
     OtherModules {
@@ -88,11 +94,8 @@ pub enum Refusal {
     )]
     ProcessesHidden,
     /// Ours are there.
-    #[error("{}: the modules are installed there already. `uninstall` puts the originals back.", .modules.display())]
-    AlreadyInstalled {
-        /// The modules directory.
-        modules: PathBuf,
-    },
+    #[error("{}: the modules are installed there already.", .0.display())]
+    AlreadyInstalled(PathBuf),
     /// Ours are there, and nobody knows where the originals are.
     #[error("{}: this is one of ours already, copied there by hand. Put the original back first.", .file.display())]
     CopiedByHand {
@@ -128,6 +131,9 @@ pub enum Refusal {
         /// What it is not.
         reason: String,
     },
+    /// A directory, a FIFO, a socket or a device.
+    #[error("{}: there should be a file, and this is none.", .0.display())]
+    NoFile(PathBuf),
     /// Not ours to change.
     #[error("{}: you may not write there. Run this as root.", .0.display())]
     NoPermission(PathBuf),
@@ -141,10 +147,25 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// For the person at the keyboard, who has to type `undo` to have the originals back.
+    pub fn sentence(&self, undo: &str) -> String {
+        match self {
+            Self::AlreadyInstalled(_) => format!("{self} `{undo}` puts the originals back."),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Names the path that a failure was about.
 pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
     move |reason| match reason.kind() {
         io::ErrorKind::PermissionDenied => Refusal::NoPermission(path.into()),
         _ => Refusal::System { path: path.into(), reason },
     }
+}
+
+/// `/a or /b`
+fn one_of(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
 }

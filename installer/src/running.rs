@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use crate::console::{self, channels};
+use crate::location::Location;
 use crate::mapped::ModuleFiles;
 use crate::refusal::Refusal;
 
 /// Whether one runs. It may, as long as nobody is talking.
-pub fn without_calls(modules: &Path, program: Option<&Path>) -> Result<bool, Refusal> {
-    let files = ModuleFiles::of(modules);
+pub fn without_calls(location: &Location) -> Result<bool, Refusal> {
+    let files = ModuleFiles::of(location.modules());
     let mut is_running = false;
     for process in processes()? {
         match files.are_mapped_by(process) {
@@ -21,7 +22,7 @@ pub fn without_calls(modules: &Path, program: Option<&Path>) -> Result<bool, Ref
                 _ => continue,
             },
         }
-        match channels(process, program) {
+        match channels(process, location.program()) {
             Some(0) => is_running = true,
             Some(count) => return Err(Refusal::CallsUp { process, count }),
             None if !is_there(process) => {}

@@ -5,8 +5,8 @@ mod common;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
-use common::{ELEVEN, Place};
-use installer::{Done, Host, MODULES, Now, Refusal, install, uninstall};
+use common::Place;
+use installer::{Done, MODULES, Now, Refusal, install};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
@@ -27,19 +27,6 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     assert_eq!(place.uninstall().unwrap().now, Now::Originals);
     assert_eq!(place.state(), before);
     assert!(matches!(place.uninstall(), Err(Refusal::NotInstalled(_))));
-}
-
-#[test]
-fn the_modules_directory_alone_is_enough() {
-    let place = Place::eleven();
-    let files = place.files();
-    fs::remove_file(place.program()).unwrap();
-    let before = place.state();
-    let host = Host::with_modules(&place.modules()).unwrap();
-    assert_eq!(host.told(), "11", "told from what the modules import");
-    install(&files, &host).unwrap();
-    uninstall(&Host::with_modules(&place.modules()).unwrap()).unwrap();
-    assert_eq!(place.state(), before);
 }
 
 #[test]
@@ -122,69 +109,11 @@ fn one_at_a_time() {
 }
 
 #[test]
-fn a_certified_release_is_an_eleven() {
-    let place = Place::with_program("certified/11.6-cert18", ELEVEN);
-    let files = place.files();
-    assert_eq!(place.host().told(), "certified/11.6-cert18");
-    install(&files, &place.host()).unwrap();
-}
-
-#[test]
-fn another_version_is_named() {
-    let place = Place::with_program("13.38.3", ELEVEN);
-    place.refuses(&["13.38.3", "the files are for Asterisk 11"]);
-}
-
-#[test]
-fn modules_of_another_version_than_the_program_are_named() {
-    let place = Place::eleven();
-    place.replace_modules();
-    place.refuses(&["not the modules of", "11.25.3"]);
-}
-
-#[test]
-fn a_modules_directory_of_another_version_alone_is_not_guessed_at() {
-    let place = Place::eleven();
-    place.replace_modules();
-    fs::remove_file(place.program()).unwrap();
-    let refusal = Host::with_modules(&place.modules()).unwrap_err();
-    assert!(refusal.to_string().contains("--prefix"), "{refusal}");
-}
-
-#[test]
-fn a_directory_of_something_else_is_no_modules_directory() {
-    let place = Place::empty();
-    fs::write(place.root().join("letter.txt"), "").unwrap();
-    assert!(matches!(Host::with_modules(place.root()), Err(Refusal::NoModules(_))));
-    assert!(matches!(Host::below(place.root()), Err(Refusal::NoAsterisk(_))));
-    assert!(matches!(Host::with_modules(&place.root().join("nowhere")), Err(Refusal::System { .. })));
-}
-
-#[test]
-fn build_options_that_nobody_tried_are_named() {
-    let low_memory = ELEVEN.replace("ast_register_file_version", "something_else");
-    Place::with_program("11.25.3", &low_memory).refuses(&["LOW_MEMORY"]);
-    let developers = format!("{ELEVEN}void _ast_sched_del(void) {{}}\n");
-    Place::with_program("11.25.3", &developers).refuses(&["AST_DEVMODE"]);
-    let listed = format!("{ELEVEN}const char *ast_get_build_opts(void) {{ return \"LOADABLE_MODULES, NOVEL\"; }}\n");
-    Place::with_program("11.25.3", &listed).refuses(&["NOVEL"]);
-    let known =
-        format!("{ELEVEN}const char *ast_get_build_opts(void) {{ return \"DONT_OPTIMIZE, LOADABLE_MODULES\"; }}\n");
-    let place = Place::with_program("11.25.3", &known);
-    install(&place.files(), &place.host()).unwrap();
-}
-
-#[test]
-fn a_host_without_a_function_that_ours_call_is_refused() {
-    let without = ELEVEN.replace("void ast_log", "void our_log");
-    Place::with_program("11.25.3", &without).refuses(&["ast_log", "res_http_websocket.so"]);
-}
-
-#[test]
 fn ours_are_not_installed_twice() {
     let place = Place::eleven();
     install(&place.files(), &place.host()).unwrap();
-    place.refuses(&["already", "uninstall"]);
+    let refusal = place.refuses(&["already"]);
+    assert!(refusal.sentence("xyz --undo").contains("`xyz --undo` puts the originals back"), "{refusal}");
 }
 
 #[test]
@@ -203,6 +132,16 @@ fn an_upgrade_of_the_host_is_not_undone() {
     let before = place.state();
     let refusal = place.uninstall().unwrap_err();
     assert!(refusal.to_string().contains("upgrade"), "{refusal}");
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn nothing_but_the_modules_directory_is_needed_to_go_back() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_dir_all(place.root().join("sbin")).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 

@@ -40,6 +40,19 @@ fn words_that_mean_nothing_are_answered_with_the_usage() {
 }
 
 #[test]
+fn it_says_how_to_go_back_in_its_own_words() {
+    let place = Place::eleven();
+    let program = place.install();
+    let install =
+        |words: &[&str]| told(Command::new(&program).args(words).arg("--prefix").arg(place.root()).output().unwrap());
+    assert_eq!(install(&[]).0, 0);
+    let (code, _, err) = install(&[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("`install --undo` puts the originals back"), "{err}");
+    assert_eq!(install(&["--undo"]).0, 0);
+}
+
+#[test]
 fn an_output_that_is_full_is_no_panic() {
     let place = Place::eleven();
     let program = place.install();
@@ -71,6 +84,31 @@ fn who_may_not_write_is_told_to_become_root() {
     assert_eq!(code, 1);
     assert!(err.contains("Run this as root"), "{err}");
     assert_eq!(place.state(), installed);
+}
+
+/// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
+#[test]
+#[cfg_attr(not(root), ignore = "only root can change its root")]
+fn of_several_asterisks_one_has_to_be_named() {
+    let place = Place::eleven();
+    place.install();
+    let machine = "mkdir -p m/lib m/lib64 m/proc m/usr/local; cp -a ours m
+        for prefix in m/usr m/usr/local; do cp -a sbin lib $prefix; done
+        for place in lib lib64 proc; do mount --rbind /$place m/$place; done";
+    let install = |words: &str| {
+        let mut command = Command::new("unshare");
+        let script = format!("{machine}\nchroot m /ours/install {words}");
+        told(command.args(["--mount", "sh", "-ec", &script]).current_dir(place.root()).output().unwrap())
+    };
+    let (code, _, err) = install("");
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("There is an Asterisk below / or /usr/local. Name one: --prefix DIR"), "{err}");
+    let (code, out, err) = install("--prefix /usr/local");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("The modules are in /usr/local/lib/asterisk/modules"), "{out}");
+    let (code, out, err) = install("--undo");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("The originals are back in /usr/local/lib/asterisk/modules"), "{out}");
 }
 
 fn nobody() -> String {

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use installer::{Done, Files, Host, MODULES, Refusal, install, uninstall};
+use installer::{Done, Files, Host, Location, MODULES, Refusal, Which, install, uninstall};
 
 /// Who owns nothing.
 pub const NOBODY: u32 = 65534;
@@ -85,9 +85,17 @@ impl Place {
         Files::in_directory(&self.build_files()).unwrap()
     }
 
+    /// Its configuration names this modules directory.
+    pub fn configure(&self, modules: &Path) {
+        let directory = self.root.join("etc/asterisk");
+        fs::create_dir_all(&directory).unwrap();
+        let text = [b"[directories]\nastmoddir => ", modules.as_os_str().as_bytes(), b"\n"].concat();
+        fs::write(directory.join("asterisk.conf"), text).unwrap();
+    }
+
     /// The host.
     pub fn find(&self) -> Result<Host, Refusal> {
-        Host::below(&self.root)
+        Host::find(&Which::Below(self.root.clone()))
     }
 
     /// The same, where there is no doubt.
@@ -108,7 +116,7 @@ impl Place {
 
     /// Takes ours out.
     pub fn uninstall(&self) -> Result<Done, Refusal> {
-        uninstall(&self.find()?)
+        uninstall(&Location::of_ours(&Which::Below(self.root.clone()))?)
     }
 
     /// The directory that [`Place::files`] reads.
