@@ -1,6 +1,8 @@
 //! Why nothing was done, each in a sentence for the person at the keyboard.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::Version;
@@ -134,9 +136,22 @@ pub enum Refusal {
     /// A directory, a FIFO, a socket or a device.
     #[error("{}: there should be a file, and this is none.", .0.display())]
     NoFile(PathBuf),
-    /// Not ours to change.
-    #[error("{}: you may not write there. Run this as root.", .0.display())]
+    /// Only root may.
+    #[error("{}: you have no permission. Run this as root.", .0.display())]
     NoPermission(PathBuf),
+    /// Not even root may.
+    #[error(
+        "{}: the system does not let even root change this. An attribute (lsattr shows it, chattr takes it away), SELinux or \
+         a file server may be why.",
+        .0.display()
+    )]
+    Denied(PathBuf),
+    /// Mounted for reading.
+    #[error("{}: the file system is mounted read-only.", .0.display())]
+    ReadOnly(PathBuf),
+    /// The file system is full, or the user's share of it is.
+    #[error("{}: there is no room left on the file system.", .0.display())]
+    NoRoom(PathBuf),
     /// The system refused.
     #[error("{}: {reason}.", .path.display())]
     System {
@@ -159,8 +174,12 @@ impl Refusal {
 
 /// Names the path that a failure was about.
 pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
+    let is_root = || fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     move |reason| match reason.kind() {
+        io::ErrorKind::PermissionDenied if is_root() => Refusal::Denied(path.into()),
         io::ErrorKind::PermissionDenied => Refusal::NoPermission(path.into()),
+        io::ErrorKind::ReadOnlyFilesystem => Refusal::ReadOnly(path.into()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Refusal::NoRoom(path.into()),
         _ => Refusal::System { path: path.into(), reason },
     }
 }

@@ -21,10 +21,7 @@ impl Swap {
         let swap = Self { modules: modules.into() };
         for module in MODULES {
             let staged = swap.staged(module);
-            copy(&files.path(module), &staged, &modules.join(module)).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied => Refusal::NoPermission(modules.into()),
-                _ => at(&staged)(error),
-            })?;
+            copy(&files.path(module), &staged, &modules.join(module)).map_err(at(&staged))?;
         }
         Ok(swap)
     }
@@ -82,10 +79,7 @@ pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusa
         };
         done.push(entry);
         if let Err(error) = changed {
-            outcome = Err(match error.kind() {
-                io::ErrorKind::PermissionDenied => Refusal::NoPermission(modules.into()),
-                _ => at(&file)(error),
-            });
+            outcome = Err(at(&file)(error));
             break;
         }
     }

@@ -3,7 +3,7 @@
 mod common;
 
 use std::ffi::OsStr;
-use std::fs::File;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Output, Stdio};
 
@@ -75,15 +75,72 @@ fn who_may_not_write_is_told_to_become_root() {
     let before = place.state();
     let (code, _, err) = told(place.alone(&nobody(), "").arg(&program).output().unwrap());
     assert_eq!(code, 1);
-    assert!(err.contains("Run this as root"), "{err}");
+    assert!(err.contains("you have no permission. Run this as root"), "{err}");
     assert_eq!(place.state(), before);
 
     assert_eq!(told(place.alone("", "").arg(&program).output().unwrap()).0, 0);
     let installed = place.state();
     let (code, _, err) = told(place.alone(&nobody(), "--undo").arg(&program).output().unwrap());
     assert_eq!(code, 1);
-    assert!(err.contains("Run this as root"), "{err}");
+    assert!(err.contains("you have no permission. Run this as root"), "{err}");
     assert_eq!(place.state(), installed);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can become somebody else")]
+fn who_owns_an_asterisk_needs_no_root() {
+    let place = Place::eleven();
+    let program = place.install();
+    place.give_to(NOBODY);
+    let before = place.state();
+    for words in ["", "--undo"] {
+        let (code, _, err) = told(place.alone(&nobody(), words).arg(&program).output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""));
+    }
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can be root")]
+fn root_is_not_told_to_become_root() {
+    let place = Place::eleven();
+    let program = place.install();
+    place.give_to(NOBODY);
+    let before = place.state();
+    let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
+    let (code, _, err) = told(place.alone(powerless, "").arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("does not let even root"), "{err}");
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can mount")]
+fn a_file_system_for_reading_only_is_named() {
+    let place = Place::eleven();
+    let program = place.install();
+    let before = place.state();
+    let read_only = "mount --bind lib lib && mount -o remount,bind,ro lib";
+    let (code, _, err) = told(place.after(read_only).arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("the file system is mounted read-only"), "{err}");
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can mount")]
+fn a_file_system_without_room_is_left_as_it_was() {
+    let place = Place::eleven();
+    let program = place.install();
+    // Room for the four modules and two of ours, in blocks of 4 KiB.
+    let size = fs::metadata(place.modules().join("chan_sip.so")).unwrap().len().div_ceil(4096) * 4 * 6;
+    let full = format!(
+        "cp -a lib kept && mount -t tmpfs -o size={size}k none lib && cp -a kept/. lib
+        trap 'diff -r kept lib && echo as it was' EXIT"
+    );
+    let (_, out, err) = told(place.after(&full).arg(&program).output().unwrap());
+    assert!(err.contains("no room left on the file system"), "{err}");
+    assert_eq!(out, "as it was\n", "{err}");
 }
 
 /// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
