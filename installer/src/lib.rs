@@ -80,7 +80,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
             wanted: files.version(),
         });
     }
-    let _alone = alone(host.modules())?;
+    let _alone = Alone::in_directory(host.modules())?;
     host.check_modules()?;
     not_ours_already(host.modules())?;
     host.check_options()?;
@@ -96,7 +96,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
 /// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
 pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
     let modules = location.modules();
-    let _alone = alone(modules)?;
+    let _alone = Alone::in_directory(modules)?;
     let kept = Kept::read(modules)?;
     let back = kept.check()?;
     let is_running = running::without_calls(location)?;
@@ -105,12 +105,23 @@ pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
 }
 
 /// Two at a time would take each other's files for their own.
-fn alone(modules: &Path) -> Result<File, Refusal> {
-    let directory = File::open(modules).map_err(at(modules))?;
-    match directory.try_lock() {
-        Ok(()) => Ok(directory),
-        Err(TryLockError::WouldBlock) => Err(Refusal::Busy(modules.into())),
-        Err(TryLockError::Error(error)) => Err(at(modules)(error)),
+struct Alone(File);
+
+impl Alone {
+    fn in_directory(modules: &Path) -> Result<Self, Refusal> {
+        let directory = File::open(modules).map_err(at(modules))?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Self(directory)),
+            Err(TryLockError::WouldBlock) => Err(Refusal::Busy(modules.into())),
+            Err(TryLockError::Error(error)) => Err(at(modules)(error)),
+        }
+    }
+}
+
+/// Closing is not enough: a process that is just being started holds the file as well.
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
     }
 }
 

@@ -104,7 +104,7 @@ fn one_at_a_time() {
     let other = fs::File::open(place.modules()).unwrap();
     other.lock().unwrap();
     place.refuses(&["another installation is under way"]);
-    drop(other);
+    other.unlock().unwrap();
     install(&place.files(), &place.host()).unwrap();
 }
 
