@@ -7,11 +7,10 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::elf::Elf;
-use crate::files::Files;
+use crate::files::{self, Files};
 use crate::location::{Location, Which};
 use crate::options;
 use crate::refusal::{Refusal, at};
-use crate::{MODULES, files};
 
 /// A major version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,19 +93,14 @@ impl Host {
         found.map_or(Ok(()), |option| Err(Refusal::BuildOption { program: program.path().into(), option }))
     }
 
-    /// It has what our files call, for the same kind of machine.
+    /// It has what our files call.
     pub(crate) fn check_symbols(&self, ours: &Files) -> Result<(), Refusal> {
         let Some(program) = self.location.program().map(Elf::read).transpose()? else { return Ok(()) };
         let exports = program.exports();
-        for module in MODULES {
-            let elf = Elf::read(&ours.path(module))?;
-            if elf.architecture() != program.architecture() {
-                let reason = format!("made for {:?}, and {} is not", elf.architecture(), program.path().display());
-                return Err(Refusal::BadFile { file: ours.path(module), reason });
-            }
-            let missing = elf.imports().into_iter().find(|name| is_of_the_host(name) && !exports.contains(name));
+        for module in ours.modules() {
+            let missing = module.elf.imports().into_iter().find(|name| is_of_the_host(name) && !exports.contains(name));
             if let Some(symbol) = missing {
-                return Err(Refusal::NoSymbol { program: program.path().into(), module, symbol });
+                return Err(Refusal::NoSymbol { program: program.path().into(), module: module.name, symbol });
             }
         }
         Ok(())

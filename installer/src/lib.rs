@@ -6,7 +6,8 @@
 //!
 //! The originals stay what they are: each gets a second name in `originals/` below the modules directory, where the host
 //! does not look for modules, and gets its first name back when ours go. That directory's `manifest` says what belongs where,
-//! so that also a change that was cut off can be undone.
+//! so that also a change that was cut off can be undone. A module that has since been replaced by somebody else, by an upgrade
+//! of the host most likely, is the original from then on.
 
 mod configuration;
 mod console;
@@ -15,22 +16,24 @@ mod files;
 mod host;
 mod kept;
 mod location;
+mod machine;
 mod mapped;
 mod options;
 mod read;
 mod refusal;
 mod running;
+mod sums;
 mod swap;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-pub use files::{Files, MADE_FOR};
+pub use files::Files;
 pub use host::{Host, Version};
 pub use location::{Location, Which};
 pub use refusal::Refusal;
 
-use kept::{Entry, Kept, Sum};
+use kept::{Back, Content, Entry, Kept};
 use refusal::at;
 use swap::Swap;
 
@@ -49,59 +52,110 @@ pub struct Done {
 }
 
 /// Whose modules a directory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Now {
     /// Ours.
     Ours,
     /// The host's own.
-    Originals,
+    Originals {
+        /// Those that are not the ones of before ours, which are kept still.
+        replaced: Vec<&'static str>,
+    },
 }
 
 impl Done {
     /// For the person at the keyboard.
     pub fn sentence(&self) -> String {
-        let modules = self.modules.display();
-        let done = match self.now {
-            Now::Ours => {
-                format!("The modules are in {modules}, the originals in {}.", kept::directory(&self.modules).display())
-            }
-            Now::Originals => format!("The originals are back in {modules}."),
+        let (modules, kept) = (self.modules.display(), kept::directory(&self.modules));
+        let mut told = match &self.now {
+            Now::Ours => format!("The modules are in {modules}, the originals in {}.", kept.display()),
+            Now::Originals { .. } => format!("The originals are back in {modules}."),
         };
-        if self.is_running { format!("{done} Asterisk is running: restart it.") } else { done }
+        if let Now::Originals { replaced } = &self.now
+            && !replaced.is_empty()
+        {
+            told.push_str(&format!(
+                " {} came after ours, by an upgrade of Asterisk perhaps, and was left as it is; what was there before ours is \
+                 in {}.",
+                replaced.join(" and "),
+                kept.display()
+            ));
+        }
+        if self.is_running {
+            told.push_str(" Asterisk is running: restart it.");
+        }
+        told
     }
 }
 
-/// Puts `files` in the place of `host`'s own modules.
+/// Puts `files` in the place of `host`'s own modules. Ours of another release give way, and where the host was upgraded over
+/// ours, what came with that is what is kept.
 pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
+    let modules = host.modules();
     if files.version() != host.version() {
-        return Err(Refusal::OtherVersion {
-            modules: host.modules().into(),
-            found: host.told(),
-            wanted: files.version(),
-        });
+        return Err(Refusal::OtherVersion { modules: modules.into(), found: host.told(), wanted: files.version() });
     }
-    let _alone = Alone::in_directory(host.modules())?;
-    host.check_modules()?;
-    not_ours_already(host.modules())?;
-    host.check_options()?;
+    let _alone = Alone::in_directory(modules)?;
+    let Standing { kept, is_running } = Standing::of(host)?;
+    if kept.is_some() && are_in(modules, files)? {
+        return Err(Refusal::AlreadyInstalled(modules.into()));
+    }
     host.check_symbols(files)?;
-    let is_running = running::without_calls(host.location())?;
-    let mut swap = Swap::stage(host.modules(), files)?;
-    let entries = MODULES.map(|module| entry(host, files, module)).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let kept = Kept::begin(host.modules(), entries)?;
+    sweep(modules);
+    let mut swap = Swap::stage(modules, files)?;
+    if let Some((kept, back)) = kept {
+        swap::put_back(modules, &kept, &back)?;
+        kept.discard();
+    }
+    let entries = files.modules().iter().map(|ours| {
+        Ok(Entry { module: ours.name, original: Content::of(&modules.join(ours.name))?, ours: ours.sum.clone() })
+    });
+    let kept = Kept::begin(modules, entries.collect::<Result<_, _>>()?)?;
     swap.carry_out(&kept).inspect_err(|_| kept.forget())?;
-    Ok(Done { modules: host.modules().into(), now: Now::Ours, is_running })
+    Ok(Done { modules: modules.into(), now: Now::Ours, is_running })
 }
 
 /// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
 pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
     let modules = location.modules();
     let _alone = Alone::in_directory(modules)?;
-    let kept = Kept::read(modules)?;
+    let Some(kept) = Kept::find(modules)? else {
+        sweep(modules);
+        return Err(Refusal::NotInstalled(modules.into()));
+    };
     let back = kept.check()?;
+    let entries = kept.entries().iter().zip(&back);
+    let replaced: Vec<_> = entries.filter(|(_, back)| **back == Back::Leave).map(|(entry, _)| entry.module).collect();
+    if !replaced.is_empty() && back.iter().all(|back| matches!(back, Back::Leave | Back::Nothing)) {
+        return Err(Refusal::Replaced(modules.into()));
+    }
     let is_running = running::without_calls(location)?;
+    sweep(modules);
     swap::put_back(modules, &kept, &back)?;
-    Ok(Done { modules: modules.into(), now: Now::Originals, is_running })
+    kept.forget();
+    Ok(Done { modules: modules.into(), now: Now::Originals { replaced }, is_running })
+}
+
+/// How `install` finds a host that lets it in.
+struct Standing {
+    /// What an earlier one has kept, and what it takes to put that back.
+    kept: Option<(Kept, Vec<Back>)>,
+    is_running: bool,
+}
+
+impl Standing {
+    fn of(host: &Host) -> Result<Self, Refusal> {
+        host.check_modules()?;
+        let kept = Kept::find(host.modules())?.map(|kept| kept.check().map(|back| (kept, back))).transpose()?;
+        for file in MODULES.map(|module| host.modules().join(module)) {
+            Content::of(&file)?;
+            if kept.is_none() && files::is_ours(&file) {
+                return Err(Refusal::CopiedByHand { file });
+            }
+        }
+        host.check_options()?;
+        Ok(Self { kept, is_running: running::without_calls(host.location())? })
+    }
 }
 
 /// Two at a time would take each other's files for their own.
@@ -125,14 +179,18 @@ impl Drop for Alone {
     }
 }
 
-fn entry(host: &Host, files: &Files, module: &'static str) -> Result<Entry, Refusal> {
-    Ok(Entry { module, original: Sum::of(&host.modules().join(module))?, ours: files.sum(module)? })
+/// What one that was killed has left, under names that are nobody's but ours.
+fn sweep(modules: &Path) {
+    swap::sweep(modules);
+    kept::sweep(modules);
 }
 
-fn not_ours_already(modules: &Path) -> Result<(), Refusal> {
-    if kept::directory(modules).exists() {
-        return Err(Refusal::AlreadyInstalled(modules.into()));
+/// Whether these very files are where they belong.
+fn are_in(modules: &Path, files: &Files) -> Result<bool, Refusal> {
+    for ours in files.modules() {
+        if Content::of(&modules.join(ours.name))? != Content::File(ours.sum.clone()) {
+            return Ok(false);
+        }
     }
-    let by_hand = MODULES.into_iter().find(|module| files::is_ours(&modules.join(module)));
-    by_hand.map_or(Ok(()), |module| Err(Refusal::CopiedByHand { file: modules.join(module) }))
+    Ok(true)
 }

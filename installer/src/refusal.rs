@@ -6,6 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::Version;
+use crate::kept;
+use crate::machine::Machine;
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,16 @@ pub enum Refusal {
     /// Several complete installations.
     #[error("There is an Asterisk below {}. Name one: --prefix DIR.", one_of(.0))]
     SeveralAsterisks(Vec<PathBuf>),
+    /// Another kind of machine than the files are for.
+    #[error("{}: this is for {found}, and the modules are for {ours}.", .file.display())]
+    OtherMachine {
+        /// What is not for ours.
+        file: PathBuf,
+        /// What it is for.
+        found: Machine,
+        /// What ours are for.
+        ours: Machine,
+    },
     /// The program is one version, the modules are another's.
     #[error("{}: these are not the modules of {}, which is an Asterisk {found}.", .modules.display(), .program.display())]
     OtherModules {
@@ -95,7 +107,7 @@ pub enum Refusal {
          this as root."
     )]
     ProcessesHidden,
-    /// Ours are there.
+    /// These very files are there.
     #[error("{}: the modules are installed there already.", .0.display())]
     AlreadyInstalled(PathBuf),
     /// Ours are there, and nobody knows where the originals are.
@@ -107,18 +119,20 @@ pub enum Refusal {
     /// Nothing to take out.
     #[error("{}: nothing of ours is installed there.", .0.display())]
     NotInstalled(PathBuf),
-    /// Neither ours nor the original.
+    /// Others have taken the place of ours.
     #[error(
-        "{}: this is neither our file nor the original that was kept, so it came later, by an upgrade perhaps. If all \
-         three came with it, remove {}; else put back from there what you want.",
-        .file.display(), .kept.display()
+        "{}: nothing of ours is installed there any more. Others have taken its place, by an upgrade of Asterisk perhaps; \
+         remove {} if you do not want back what was there before.",
+        .0.display(), kept::directory(.0).display()
     )]
-    Changed {
-        /// The file.
-        file: PathBuf,
-        /// Where the originals are.
-        kept: PathBuf,
-    },
+    Replaced(PathBuf),
+    /// A directory of that name, and nothing that says what is in it.
+    #[error(
+        "{}: this is in the way, and not of our making: there is no manifest in it. If it holds the originals, move them \
+         back to the directory above; else give it another name.",
+        .0.display()
+    )]
+    NotOurs(PathBuf),
     /// Another of us is at it.
     #[error("{}: another installation is under way there. Try again when it has ended.", .0.display())]
     Busy(PathBuf),
@@ -131,7 +145,7 @@ pub enum Refusal {
         /// The file.
         file: PathBuf,
         /// What it is not.
-        reason: String,
+        reason: &'static str,
     },
     /// A directory, a FIFO, a socket or a device.
     #[error("{}: there should be a file, and this is none.", .0.display())]

@@ -1,12 +1,14 @@
-//! In and out again, and everything that keeps the modules out: after each refusal all is as it was.
+//! In and out again, and what stands in the modules directory that keeps the modules out.
 
 mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
 use common::Place;
-use installer::{Done, MODULES, Now, Refusal, install};
+use installer::{Done, Files, MODULES, Now, Refusal, install};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
@@ -24,7 +26,7 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     let mode = fs::metadata(place.modules().join("res_srtp.so")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o750, "as the original's");
 
-    assert_eq!(place.uninstall().unwrap().now, Now::Originals);
+    assert_eq!(place.uninstall().unwrap().now, Now::Originals { replaced: Vec::new() });
     assert_eq!(place.state(), before);
     assert!(matches!(place.uninstall(), Err(Refusal::NotInstalled(_))));
 }
@@ -70,32 +72,17 @@ fn a_link_may_be_relative() {
 }
 
 #[test]
-fn what_somebody_else_keeps_beside_the_originals_stays() {
+fn a_link_that_leads_nowhere_is_kept_as_it_is() {
     let place = Place::eleven();
-    install(&place.files(), &place.host()).unwrap();
-    let note = place.modules().join("originals/README");
-    fs::write(&note, "of last year").unwrap();
+    let files = place.files();
+    let link = place.modules().join("res_srtp.so");
+    fs::remove_file(&link).unwrap();
+    symlink("/nowhere/res_srtp.so", &link).unwrap();
+    let before = place.state();
+    install(&files, &place.host()).unwrap();
+    assert!(link.is_file() && !link.is_symlink());
     place.uninstall().unwrap();
-    assert_eq!(fs::read_to_string(note).unwrap(), "of last year");
-}
-
-#[test]
-fn a_manifest_that_lost_lines_takes_no_original_with_it() {
-    let place = Place::eleven();
-    install(&place.files(), &place.host()).unwrap();
-    let manifest = place.modules().join("originals/manifest");
-    let whole = fs::read_to_string(&manifest).unwrap();
-    let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
-    let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
-    for damaged in ["", without_last, &without_sums] {
-        fs::write(&manifest, damaged).unwrap();
-        let before = place.state();
-        let refusal = place.uninstall().unwrap_err();
-        assert!(refusal.to_string().contains("manifest: this is not as it was kept"), "{refusal}");
-        assert_eq!(place.state(), before);
-    }
-    fs::write(&manifest, whole).unwrap();
-    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
 }
 
 #[test]
@@ -108,80 +95,74 @@ fn one_at_a_time() {
     install(&place.files(), &place.host()).unwrap();
 }
 
+/// A reader of a FIFO would wait for ever.
 #[test]
-fn ours_are_not_installed_twice() {
-    let place = Place::eleven();
-    install(&place.files(), &place.host()).unwrap();
-    let refusal = place.refuses(&["already"]);
-    assert!(refusal.sentence("xyz --undo").contains("`xyz --undo` puts the originals back"), "{refusal}");
-}
-
-#[test]
-fn one_that_was_copied_by_hand_is_named() {
-    let place = Place::eleven();
-    let ours = place.build_files();
-    fs::copy(ours.join("res_srtp.so"), place.modules().join("res_srtp.so")).unwrap();
-    place.refuses(&["res_srtp.so", "by hand"]);
-}
-
-#[test]
-fn an_upgrade_of_the_host_is_not_undone() {
-    let place = Place::eleven();
-    install(&place.files(), &place.host()).unwrap();
-    fs::copy(place.modules().join("chan_sip.so"), place.modules().join("res_srtp.so")).unwrap();
-    let before = place.state();
-    let refusal = place.uninstall().unwrap_err();
-    assert!(refusal.to_string().contains("upgrade"), "{refusal}");
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn nothing_but_the_modules_directory_is_needed_to_go_back() {
-    let place = Place::eleven();
-    let before = place.state();
-    install(&place.files(), &place.host()).unwrap();
-    fs::remove_dir_all(place.root().join("sbin")).unwrap();
-    place.uninstall().unwrap();
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn an_original_that_is_no_longer_the_original_is_not_put_back() {
-    let place = Place::eleven();
-    install(&place.files(), &place.host()).unwrap();
-    fs::write(place.modules().join("originals/res_srtp.so"), "rot").unwrap();
-    let before = place.state();
-    assert!(matches!(place.uninstall(), Err(Refusal::Damaged(_))));
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn an_installation_that_was_cut_off_can_be_undone() {
-    let place = Place::eleven();
-    let before = place.state();
-    install(&place.files(), &place.host()).unwrap();
-    // As if the power had gone after the first module.
-    for module in &MODULES[1..] {
-        fs::rename(place.modules().join("originals").join(module), place.modules().join(module)).unwrap();
-    }
-    place.uninstall().unwrap();
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn a_directory_in_the_place_of_a_module_is_refused() {
+fn what_is_no_file_is_refused_in_the_place_of_a_module() {
     let place = Place::eleven();
     let third = place.modules().join("res_rtp_asterisk.so");
+    for make in ["mkdir", "mkfifo"] {
+        fs::remove_file(&third).or_else(|_| fs::remove_dir(&third)).unwrap();
+        assert!(Command::new(make).arg(&third).status().unwrap().success());
+        place.refuses(&["res_rtp_asterisk.so: there should be a file"]);
+    }
     fs::remove_file(&third).unwrap();
-    fs::create_dir(&third).unwrap();
-    place.refuses(&["res_rtp_asterisk.so"]);
+    let _socket = UnixListener::bind(&third).unwrap();
+    place.refuses(&["res_rtp_asterisk.so: there should be a file"]);
 }
 
+#[test]
+fn what_is_no_file_beside_them_does_not_matter() {
+    let place = Place::eleven();
+    assert!(Command::new("mkfifo").arg(place.modules().join("app_pipe.so")).status().unwrap().success());
+    install(&place.files(), &place.host()).unwrap();
+    place.uninstall().unwrap();
+}
+
+/// Where `/rustc/` in a file was enough, other people's modules in Rust were ours.
 #[test]
 fn files_that_are_not_ours_are_not_installed() {
     let place = Place::eleven();
     let directory = place.build_files();
-    fs::copy(place.modules().join("chan_sip.so"), directory.join("res_srtp.so")).unwrap();
-    let refusal = installer::Files::in_directory(&directory).unwrap_err();
-    assert!(refusal.to_string().contains("not one of ours"), "{refusal}");
+    let rust = fs::read(place.modules().join("chan_sip.so")).unwrap();
+    fs::write(directory.join("res_srtp.so"), [rust.as_slice(), b"/rustc/"].concat()).unwrap();
+    Files::seal(&directory, "11").unwrap();
+    let refusal = Files::in_directory(&directory).unwrap_err();
+    assert!(refusal.to_string().contains("res_srtp.so: this is not one of ours"), "{refusal}");
+}
+
+#[test]
+fn files_that_were_cut_off_are_not_installed() {
+    let place = Place::eleven();
+    let directory = place.build_files();
+    let file = directory.join("res_srtp.so");
+    let whole = fs::read(&file).unwrap();
+    let refused = |words: &str| {
+        let refusal = Files::in_directory(&directory).unwrap_err();
+        assert!(refusal.to_string().contains(words), "{refusal}");
+    };
+    for length in [whole.len() - 1, 64, 0] {
+        fs::write(&file, &whole[..length]).unwrap();
+        refused("res_srtp.so: it is not what was built");
+    }
+    fs::write(&file, &whole).unwrap();
+    fs::write(directory.join("made-for"), "16").unwrap();
+    refused("made-for: it is not what was built");
+    fs::remove_file(directory.join("SHA256SUMS")).unwrap();
+    refused("SHA256SUMS: it is missing");
+}
+
+/// For people who have no `install` yet.
+#[test]
+fn the_sums_are_those_of_sha256sum() {
+    let place = Place::eleven();
+    place.install();
+    let directory = place.root().join("ours");
+    Files::seal(&directory, "11").unwrap();
+    let check =
+        Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(directory).output().unwrap();
+    let told = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success(), "{told}");
+    for file in MODULES.into_iter().chain(["made-for", "install"]) {
+        assert!(told.contains(&format!("{file}: OK")), "{told}");
+    }
 }

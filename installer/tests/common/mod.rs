@@ -39,7 +39,9 @@ const MODULE_OF_13: &str = "void ast_channel_name(void); void stasis_publish(voi
     void run(void) { ast_channel_name(); stasis_publish(); }\n";
 
 /// What ours import, and how they are known.
-const OURS: &str = "void ast_log(const char *);\nvoid run(void) { ast_log(\"/rustc/\"); }\n";
+const OURS: &str = "\
+    __attribute__((section(\".note.webrtc-modules\"))) const int note[] = { 15, 0, 0, 0 };\n\
+    void ast_log(void);\nvoid run(void) { ast_log(); }\n";
 
 impl Place {
     /// An Asterisk 11 with its three originals and one more module.
@@ -85,12 +87,36 @@ impl Place {
         Files::in_directory(&self.build_files()).unwrap()
     }
 
+    /// Those of a later release.
+    pub fn later_files(&self) -> Files {
+        let directory = self.build_files();
+        for module in MODULES {
+            module_from(OURS, &format!("{module}, a later release"), &directory.join(module));
+        }
+        Files::seal(&directory, "11").unwrap();
+        Files::in_directory(&directory).unwrap()
+    }
+
+    /// Compiles one.
+    pub fn put(&self, module: &str, source: &'static str) {
+        module_from(source, module, &self.modules().join(module));
+    }
+
     /// Its configuration names this modules directory.
     pub fn configure(&self, modules: &Path) {
         let directory = self.root.join("etc/asterisk");
         fs::create_dir_all(&directory).unwrap();
         let text = [b"[directories]\nastmoddir => ", modules.as_os_str().as_bytes(), b"\n"].concat();
         fs::write(directory.join("asterisk.conf"), text).unwrap();
+    }
+
+    /// `make install` of the next release of the host: its own modules again, and others than before.
+    pub fn upgrade(&self, modules: &[&str]) {
+        for module in modules {
+            let path = self.modules().join(module);
+            let _ = fs::remove_file(&path);
+            module_from(MODULE_OF_11, &format!("{module} of the next release"), &path);
+        }
     }
 
     /// The host.
@@ -126,7 +152,7 @@ impl Place {
         for module in MODULES {
             module_from(OURS, module, &directory.join(module));
         }
-        fs::write(directory.join("made-for"), "11").unwrap();
+        Files::seal(&directory, "11").unwrap();
         directory
     }
 
