@@ -36,11 +36,6 @@ impl Elf {
         }
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// What is in it.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes

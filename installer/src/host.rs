@@ -7,9 +7,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::elf::Elf;
-use crate::files::{self, Files};
+use crate::files::{self, Files, Module};
 use crate::location::{Location, Which};
+use crate::machine::Machine;
 use crate::options;
+use crate::read::read;
 use crate::refusal::{Refusal, at};
 
 /// A major version.
@@ -44,6 +46,7 @@ impl Host {
     /// The one that is meant.
     pub fn find(which: &Which) -> Result<Self, Refusal> {
         let location = Location::of_asterisk(which)?;
+        for_this_machine(&location)?;
         let release = location.program().and_then(release_of);
         let version = match release.as_deref().and_then(Version::from_release) {
             Some(version) => version,
@@ -88,29 +91,59 @@ impl Host {
 
     /// It was built with nothing that our files do not know.
     pub(crate) fn check_options(&self) -> Result<(), Refusal> {
-        let Some(program) = self.location.program().map(Elf::read).transpose()? else { return Ok(()) };
-        let found = options::unknown(&program, self.version == ELEVEN);
-        found.map_or(Ok(()), |option| Err(Refusal::BuildOption { program: program.path().into(), option }))
+        let (file, option) = match self.location.program() {
+            Some(program) => (program, options::unknown(&Elf::read(program)?, self.version == ELEVEN)),
+            None => (self.modules(), options::unknown_of_eleven(&imports_of_modules(self.modules())?)),
+        };
+        option.map_or(Ok(()), |option| Err(Refusal::BuildOption { file: file.into(), option }))
     }
 
-    /// It has what our files call.
-    pub(crate) fn check_symbols(&self, ours: &Files) -> Result<(), Refusal> {
-        let Some(program) = self.location.program().map(Elf::read).transpose()? else { return Ok(()) };
-        let exports = program.exports();
+    /// It has what our files call. Without the program, the other modules of the directory say what it has.
+    pub(crate) fn check_symbols(&self, ours: &Files) -> Result<Symbols, Refusal> {
+        let missing = |there: &HashSet<String>, module: &Module| {
+            module.elf.imports().into_iter().find(|name| is_of_the_host(name) && !there.contains(name))
+        };
+        let Some(program) = self.location.program() else {
+            let there = imports_of_modules(self.modules())?;
+            let is_known = ours.modules().iter().all(|module| missing(&there, module).is_none());
+            return Ok(if is_known { Symbols::AllThere } else { Symbols::Unknown });
+        };
+        let there = Elf::read(program)?.exports();
         for module in ours.modules() {
-            let missing = module.elf.imports().into_iter().find(|name| is_of_the_host(name) && !exports.contains(name));
-            if let Some(symbol) = missing {
-                return Err(Refusal::NoSymbol { program: program.path().into(), module: module.name, symbol });
+            if let Some(symbol) = missing(&there, module) {
+                return Err(Refusal::NoSymbol { program: program.into(), module: module.name, symbol });
             }
         }
-        Ok(())
+        Ok(Symbols::AllThere)
     }
+}
+
+/// Whether a host has what our files call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbols {
+    /// All of it.
+    AllThere,
+    /// There was no program to look into, and the modules beside ours call less than ours.
+    Unknown,
 }
 
 const ELEVEN: Version = Version(11);
 
 fn is_of_the_host(symbol: &str) -> bool {
     ["ast_", "ao2_"].iter().any(|prefix| symbol.trim_start_matches('_').starts_with(prefix))
+}
+
+/// The program says it, or else a module does.
+fn for_this_machine(location: &Location) -> Result<(), Refusal> {
+    let modules = fs::read_dir(location.modules()).map_err(at(location.modules()))?.flatten().map(|entry| entry.path());
+    let files = location.program().map(Path::to_path_buf).into_iter().chain(modules);
+    let told = files.into_iter().find_map(|file| Some((Machine::of(&read(&file).ok()?)?, file)));
+    match told {
+        Some((found, file)) if found != Machine::HERE => {
+            Err(Refusal::OtherMachine { file, found, ours: Machine::HERE })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Read from the program; one whose machine code is not understood here is asked.

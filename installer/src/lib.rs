@@ -29,7 +29,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 pub use files::Files;
-pub use host::{Host, Version};
+pub use host::{Host, Symbols, Version};
 pub use location::{Location, Which};
 pub use refusal::Refusal;
 
@@ -55,7 +55,10 @@ pub struct Done {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Now {
     /// Ours.
-    Ours,
+    Ours {
+        /// Whether the host is known to have all that they call.
+        symbols: Symbols,
+    },
     /// The host's own.
     Originals {
         /// Those that are not the ones of before ours, which are kept still.
@@ -68,18 +71,20 @@ impl Done {
     pub fn sentence(&self) -> String {
         let (modules, kept) = (self.modules.display(), kept::directory(&self.modules));
         let mut told = match &self.now {
-            Now::Ours => format!("The modules are in {modules}, the originals in {}.", kept.display()),
+            Now::Ours { .. } => format!("The modules are in {modules}, the originals in {}.", kept.display()),
             Now::Originals { .. } => format!("The originals are back in {modules}."),
         };
-        if let Now::Originals { replaced } = &self.now
-            && !replaced.is_empty()
-        {
-            told.push_str(&format!(
+        match &self.now {
+            Now::Ours { symbols: Symbols::Unknown } => told.push_str(
+                " No program was found that goes with them, so whether it has all that they call could not be looked at.",
+            ),
+            Now::Originals { replaced } if !replaced.is_empty() => told.push_str(&format!(
                 " {} came after ours, by an upgrade of Asterisk perhaps, and was left as it is; what was there before ours is \
                  in {}.",
                 replaced.join(" and "),
                 kept.display()
-            ));
+            )),
+            _ => {}
         }
         if self.is_running {
             told.push_str(" Asterisk is running: restart it.");
@@ -100,7 +105,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
     if kept.is_some() && are_in(modules, files)? {
         return Err(Refusal::AlreadyInstalled(modules.into()));
     }
-    host.check_symbols(files)?;
+    let symbols = host.check_symbols(files)?;
     sweep(modules);
     let mut swap = Swap::stage(modules, files)?;
     if let Some((kept, back)) = kept {
@@ -112,7 +117,7 @@ pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
     });
     let kept = Kept::begin(modules, entries.collect::<Result<_, _>>()?)?;
     swap.carry_out(&kept).inspect_err(|_| kept.forget())?;
-    Ok(Done { modules: modules.into(), now: Now::Ours, is_running })
+    Ok(Done { modules: modules.into(), now: Now::Ours { symbols }, is_running })
 }
 
 /// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.

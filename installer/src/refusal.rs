@@ -59,10 +59,10 @@ pub enum Refusal {
         found: String,
     },
     /// Built in a way that our files were never tried with.
-    #[error("{}: this Asterisk was built with {option}, and the modules do not load into such a one.", .program.display())]
+    #[error("{}: this Asterisk was built with {option}, and the modules do not load into such a one.", .file.display())]
     BuildOption {
-        /// The program.
-        program: PathBuf,
+        /// The program, or the modules directory.
+        file: PathBuf,
         /// As `menuselect` has it.
         option: String,
     },

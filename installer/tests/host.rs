@@ -5,9 +5,10 @@ mod common;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
 use common::{ELEVEN, Place};
-use installer::{Host, Location, Refusal, Which, install, uninstall};
+use installer::{Host, Location, MODULES, Now, Refusal, Symbols, Which, install, uninstall};
 
 #[test]
 fn the_modules_directory_alone_is_enough() {
@@ -17,9 +18,30 @@ fn the_modules_directory_alone_is_enough() {
     let before = place.state();
     let host = Host::find(&Which::WithModules(place.modules())).unwrap();
     assert_eq!(host.told(), "11", "told from what the modules import");
-    install(&files, &host).unwrap();
+    let done = install(&files, &host).unwrap();
+    assert!(matches!(done.now, Now::Ours { symbols: Symbols::Unknown }), "no module calls ast_log");
+    assert!(done.sentence().contains("No program was found"), "{}", done.sentence());
     uninstall(&Location::of_ours(&Which::WithModules(place.modules())).unwrap()).unwrap();
     assert_eq!(place.state(), before);
+}
+
+#[test]
+fn other_modules_tell_what_a_host_has_and_how_it_was_built() {
+    let place = Place::eleven();
+    fs::remove_file(place.program()).unwrap();
+    let install = || Host::find(&Which::WithModules(place.modules())).and_then(|host| install(&place.files(), &host));
+    place.put("app_log.so", "void ast_log(void); void run(void) { ast_log(); }");
+    let done = install().unwrap();
+    assert!(matches!(done.now, Now::Ours { symbols: Symbols::AllThere }));
+    place.uninstall().unwrap();
+
+    place.put("app_log.so", "void _ast_sched_del(void); void run(void) { _ast_sched_del(); }");
+    assert!(install().unwrap_err().to_string().contains("AST_DEVMODE"));
+    let low_memory = "void ast_channel_name(void); void ast_format_set(void); void run(void) { ast_channel_name(); ast_format_set(); }";
+    for module in ["app_log.so", "chan_sip.so", MODULES[0], MODULES[1], MODULES[2]] {
+        place.put(module, low_memory);
+    }
+    assert!(install().unwrap_err().to_string().contains("LOW_MEMORY"));
 }
 
 #[test]
@@ -84,6 +106,31 @@ fn a_copy_is_not_taken_for_what_it_was_copied_from() {
     copy.configure(&original.modules());
     let both = [original.modules().display().to_string(), copy.modules().display().to_string()];
     copy.refuses(&[&both[0], &both[1], "--modules DIR"]);
+}
+
+#[test]
+fn another_kind_of_machine_is_named() {
+    let place = Place::eleven();
+    place.build_files();
+    let source = place.root().join("program.c");
+    fs::write(&source, "void ast_channel_name(void) {}").unwrap();
+    let options = ["-m32", "-nostdlib", "-shared", "-fPIC", "-o"];
+    let status = Command::new("cc").args(options).arg(place.program()).arg(&source).status().unwrap();
+    assert!(status.success(), "a C compiler for 32 bits");
+    let refusal = place.find().unwrap_err();
+    assert!(
+        refusal.to_string().contains("asterisk: this is for 32-bit x86, and the modules are for 64-bit"),
+        "{refusal}"
+    );
+
+    fs::remove_file(place.program()).unwrap();
+    for module in fs::read_dir(place.modules()).unwrap().map(|entry| entry.unwrap().path()) {
+        let mut bytes = fs::read(&module).unwrap();
+        bytes[18..20].copy_from_slice(&[22, 0]);
+        fs::write(&module, bytes).unwrap();
+    }
+    let refusal = Host::find(&Which::WithModules(place.modules())).unwrap_err();
+    assert!(refusal.to_string().contains("this is for 64-bit IBM Z"), "{refusal}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use common::Place;
-use installer::{Done, Files, MODULES, Now, Refusal, install};
+use installer::{Done, Files, MODULES, Now, Refusal, Symbols, install};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
@@ -18,7 +18,7 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     let before = place.state();
 
     let Done { now, is_running, .. } = install(&files, &place.host()).unwrap();
-    assert_eq!((now, is_running), (Now::Ours, false));
+    assert_eq!((now, is_running), (Now::Ours { symbols: Symbols::AllThere }, false));
     for module in MODULES {
         let ours = fs::read(place.root().join("ours").join(module)).unwrap();
         assert!(fs::read(place.modules().join(module)).unwrap() == ours, "{module}");
