@@ -93,6 +93,13 @@ impl Done {
     }
 }
 
+/// Looks whether anything about `host` keeps the modules out, and touches nothing: for who has yet to build them.
+pub fn check(host: &Host) -> Result<(), Refusal> {
+    let _alone = Alone::in_directory(host.modules())?;
+    Standing::of(host)?;
+    swap::may_write(host.modules())
+}
+
 /// Puts `files` in the place of `host`'s own modules. Ours of another release give way, and where the host was upgraded over
 /// ours, what came with that is what is kept.
 pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {

@@ -69,6 +69,12 @@ pub fn sweep(modules: &Path) {
     }
 }
 
+/// Whether there can be a file of ours, which is gone again.
+pub fn may_write(modules: &Path) -> Result<(), Refusal> {
+    let probe = staged(modules, MODULES[0]);
+    remove(&probe).and_then(|()| File::create_new(&probe)).and_then(|_| remove(&probe)).map_err(at(&probe))
+}
+
 /// Ours before it has its name.
 fn staged(modules: &Path, module: &str) -> PathBuf {
     modules.join(format!(".{module}.new"))

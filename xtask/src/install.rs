@@ -6,12 +6,13 @@ use installer::{Files, Host, Location, Refusal, Which};
 use crate::modules;
 use crate::{Failure, USAGE};
 
-/// Puts our modules in the place of a host's own.
+/// Puts our modules in the place of a host's own, which is asked whether it takes them before they are built.
 pub fn install(options: &[&str]) -> Result<(), Failure> {
     let host = Host::find(&which(options)?).map_err(told)?;
     let version = Version::from_number(&host.version().to_string());
     let version = version
         .ok_or_else(|| format!("That is an Asterisk {}, and there are modules for 11, 16 and 22.", host.told()))?;
+    installer::check(&host).map_err(told)?;
     let files = Files::in_directory(&modules::build(version)?).map_err(told)?;
     let done = installer::install(&files, &host).map_err(told)?;
     println!("{}", done.sentence());
