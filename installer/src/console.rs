@@ -29,8 +29,7 @@ pub fn channels(process: u32, program: Option<&Path>) -> Option<u32> {
     let own = own.filter(|own| own.file_name().is_some_and(|name| name == "asterisk"));
     let mut console = Command::new(own.as_deref().or(program)?);
     if let Some(configuration) = configuration(&words(&proc.join("cmdline"))) {
-        // A path may count from where it was started.
-        console.arg("-C").arg(configuration).current_dir(proc.join("cwd"));
+        console.arg("-C").arg(configuration);
     }
     if let Some(libraries) = variable(&words(&proc.join("environ")), "LD_LIBRARY_PATH") {
         console.env("LD_LIBRARY_PATH", libraries);
@@ -40,19 +39,25 @@ pub fn channels(process: u32, program: Option<&Path>) -> Option<u32> {
         (0, theirs) => drop(console.uid(theirs).gid(owner.gid())),
         _ => return None,
     }
-    let answer = answer_of(console.args(["-rx", "core show channels count"]), PATIENCE).ok()?;
+    console.args(["-rx", "core show channels count"]);
+    let answer = answer_of(console, PATIENCE).ok()?;
+    // It goes on without, and what answers then is another.
+    if answer.contains("Unable to open specified master config file") {
+        return None;
+    }
     answer.lines().find_map(|line| line.trim().split_once(" active channel")?.0.parse().ok())
 }
 
 /// What it prints, if it comes to an end in time: one that hangs, or leaves its output to another, tells nothing.
-fn answer_of(console: &mut Command, patience: Duration) -> io::Result<String> {
-    let mut child = console.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+fn answer_of(mut console: Command, patience: Duration) -> io::Result<String> {
+    let (output, input) = io::pipe()?;
+    let mut child = console.stdin(Stdio::null()).stdout(input.try_clone()?).stderr(input).spawn()?;
+    // It holds the other end.
+    drop(console);
     let (told, answer) = mpsc::channel();
-    let output = child.stdout.take();
     thread::spawn(move || {
         let mut text = String::new();
-        let read = output.map_or(Ok(0), |output| output.take(MOST).read_to_string(&mut text));
-        let _ = told.send(read.map(|_| text));
+        let _ = told.send(output.take(MOST).read_to_string(&mut text).map(|_| text));
     });
     let answer = answer.recv_timeout(patience);
     let _ = child.kill();
@@ -133,7 +138,9 @@ mod tests {
 
     #[test]
     fn a_console_that_leaves_its_output_to_another_does_not_hold_us_up() {
-        let answer = answer_of(Command::new("sh").args(["-c", "echo 1; sleep 2 &"]), Duration::from_millis(200));
+        let mut console = Command::new("sh");
+        console.args(["-c", "echo 1; sleep 2 &"]);
+        let answer = answer_of(console, Duration::from_millis(200));
         assert_eq!(answer.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

@@ -47,12 +47,18 @@ fn options_may_share_a_word() {
     }
 }
 
+/// Where its configuration is gone, the console goes on with the usual one, and whoever uses that answers.
 #[test]
-fn a_path_may_count_from_where_it_was_started() {
+fn another_one_does_not_answer_for_it() {
     let place = Place::eleven();
-    place.says(Some(3));
-    let _talking = Running::start(Command::new(place.program()).arg("-C.").current_dir(place.root()));
-    place.refuses(&["3 channels"]);
+    place.says(Some(0));
+    let configuration = place.root().join("etc");
+    symlink(place.root(), &configuration).unwrap();
+    let _running = Running::start(Command::new(place.program()).arg("-C").arg(&configuration));
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_file(configuration).unwrap();
+    let refusal = place.uninstall().unwrap_err();
+    assert!(matches!(refusal, Refusal::CallsUnknown { .. }), "{refusal}");
 }
 
 #[test]
@@ -82,7 +88,7 @@ fn it_may_call_the_directory_something_else() {
     let place = Place::eleven();
     place.says(Some(2));
     fs::create_dir(place.root().join("elsewhere")).unwrap();
-    let script = "mount --bind lib/asterisk/modules elsewhere; exec sbin/asterisk -C .";
+    let script = "mount --bind lib/asterisk/modules elsewhere; exec sbin/asterisk -C \"$PWD\"";
     let mut program = Command::new("unshare");
     program
         .args(["--mount", "sh", "-c", script])

@@ -276,6 +276,10 @@ static int answer(int argc, char **argv)
     if (command) {
         snprintf(path, sizeof path, "%s/channels", root);
         FILE *file = fopen(path, "r");
+        if (!file && access(root, F_OK)) {
+            fprintf(stderr, "Unable to open specified master config file '%s', using built-in defaults\n", root);
+            return !printf("0 active channels\n");
+        }
         if (strcmp(command, "core show channels count") || !file || !fgets(count, sizeof count, file)) return 1;
         return !printf("%s active channels\n%s active calls\n7 calls processed\n", count, count);
     }
