@@ -153,7 +153,17 @@ impl Kept {
 
     /// Looks whether all is as it was left, and what it takes to have the originals back.
     pub fn check(&self) -> Result<Vec<Back>, Refusal> {
-        self.entries.iter().map(|entry| self.check_entry(entry)).collect()
+        let back: Result<Vec<Back>, _> = self.entries.iter().map(|entry| self.check_entry(entry)).collect();
+        let mut back = back?;
+        // An upgrade that replaced the others has taken away what is gone: the original of before does not belong to it.
+        if back.contains(&Back::Leave) {
+            for (back, entry) in back.iter_mut().zip(&self.entries) {
+                if self.modules.join(entry.module).symlink_metadata().is_err() {
+                    *back = Back::Leave;
+                }
+            }
+        }
+        Ok(back)
     }
 
     /// Removes what was kept, unless there is an original in it that has no other place. What cannot be removed stays, and does

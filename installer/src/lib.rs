@@ -136,8 +136,8 @@ pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
         return Err(Refusal::NotInstalled(modules.into()));
     };
     let back = kept.check()?;
-    let entries = kept.entries().iter().zip(&back);
-    let replaced: Vec<_> = entries.filter(|(_, back)| **back == Back::Leave).map(|(entry, _)| entry.module).collect();
+    let left = kept.entries().iter().zip(&back).filter(|(_, back)| **back == Back::Leave);
+    let replaced: Vec<_> = left.map(|(entry, _)| entry.module).filter(|module| modules.join(module).exists()).collect();
     if !replaced.is_empty() && back.iter().all(|back| matches!(back, Back::Leave | Back::Nothing)) {
         return Err(Refusal::Replaced(modules.into()));
     }

@@ -107,6 +107,41 @@ fn an_upgrade_may_leave_one_of_ours() {
     assert!(!place.modules().join("originals").exists());
 }
 
+/// A package that is built without libsrtp takes `res_srtp` away, whoever made it.
+#[test]
+fn an_upgrade_may_take_one_of_ours_away() {
+    let place = Place::eleven();
+    let files = place.files();
+    install(&files, &place.host()).unwrap();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    place.upgrade(&["res_http_websocket.so", "res_rtp_asterisk.so"]);
+    assert!(matches!(place.uninstall(), Err(Refusal::Replaced(_))));
+    assert!(place.modules().join("originals/res_srtp.so").exists());
+    install(&files, &place.host()).unwrap();
+    place.uninstall().unwrap();
+    assert!(!place.modules().join("res_srtp.so").exists(), "the new host has none");
+}
+
+#[test]
+fn one_of_ours_that_was_deleted_comes_back_as_the_original() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn a_look_ahead_of_a_build_says_what_keeps_them_out_and_leaves_no_trace() {
+    let place = Place::eleven();
+    let before = place.state();
+    installer::check(&place.host()).unwrap();
+    let _talking = place.run(Some(1));
+    assert!(matches!(installer::check(&place.host()), Err(Refusal::CallsUp { .. })));
+    assert_eq!(place.state(), before);
+}
+
 #[test]
 fn a_later_release_of_ours_takes_the_place_of_an_earlier_one() {
     let place = Place::eleven();
