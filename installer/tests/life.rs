@@ -3,11 +3,10 @@
 mod common;
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
-use common::Place;
+use common::{Place, compile};
 use installer::{MODULES, Now, Refusal, install};
 
 #[test]
@@ -189,38 +188,78 @@ fn what_a_killed_one_left_is_no_hindrance() {
     assert_eq!(place.state(), before);
 }
 
-/// Killed again and again, each time a little later.
+/// Killed before each step that changes anything, of a first installation, of one over an earlier release, and of going
+/// back; and then once more, by either way.
 #[test]
 fn whenever_it_is_killed_there_is_a_way_back() {
     let place = Place::eleven();
+    let earlier = place.files();
     let program = place.install();
+    let later = place.later_files();
     let before = place.state();
-    let mut was_cut_off = 0;
-    for moment in 0..60 {
-        for undo in [&[][..], &["--undo"]] {
-            let mut command = Command::new(&program);
-            command.args(undo).arg("--prefix").arg(place.root()).stdout(Stdio::null()).stderr(Stdio::null());
-            let mut child = command.spawn().unwrap();
-            thread::sleep(Duration::from_micros(400 * moment));
-            child.kill().unwrap();
-            was_cut_off += u32::from(!child.wait().unwrap().success());
-            for module in MODULES {
-                assert!(place.modules().join(module).exists(), "{module}");
+    // An empty directory may have been made by then.
+    let is_as_before = || {
+        let now: Vec<_> = place.state().into_iter().filter(|line| !line.contains("./originals d")).collect();
+        assert_eq!(now, before);
+    };
+    let killer = place.root().join("killer.so");
+    compile(KILLER, &["-shared", "-fPIC", "-ldl"], &killer);
+    let killed_after = |steps: u32, words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(words).arg("--prefix").arg(place.root()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.env("LD_PRELOAD", &killer).env("STEPS", steps.to_string()).status().unwrap();
+        for module in MODULES {
+            assert!(place.modules().join(module).exists(), "{module}");
+        }
+        status.signal().is_some()
+    };
+    for (there, words) in [(None, &[][..]), (Some(&earlier), &[]), (Some(&later), &["--undo"])] {
+        let prepare = || there.map(|files| install(files, &place.host()).unwrap());
+        for again_by in ["undo", "install"] {
+            let mut steps = 0;
+            prepare();
+            while killed_after(steps, words) {
+                if again_by == "install" {
+                    let again = place.find().and_then(|host| install(&later, &host));
+                    assert!(matches!(again, Ok(_) | Err(Refusal::AlreadyInstalled(_))), "{steps}: {again:?}");
+                }
+                let undone = place.uninstall();
+                assert!(matches!(undone, Ok(_) | Err(Refusal::NotInstalled(_))), "{steps}: {undone:?}");
+                is_as_before();
+                steps += 1;
+                prepare();
             }
+            assert!(steps > 10, "{words:?} has {steps} steps");
+            let _ = place.uninstall();
+            is_as_before();
         }
-        match place.uninstall() {
-            Ok(_) | Err(Refusal::NotInstalled(_)) => {}
-            Err(refusal) => panic!("{refusal}"),
-        }
-        // An empty directory may have been made by then.
-        let left: Vec<_> = place.state().into_iter().filter(|line| !line.contains("./originals d")).collect();
-        assert_eq!(left, before);
     }
-    assert!(was_cut_off > 10, "{was_cut_off}");
-    install(&place.files(), &place.host()).unwrap();
-    place.uninstall().unwrap();
-    assert_eq!(place.state(), before);
 }
+
+/// Ends the process after so many steps, as a power cut would.
+const KILLER: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define STEP(type, name, parameters, arguments) \
+    type name parameters { step(); return ((type (*) parameters) dlsym(RTLD_NEXT, #name)) arguments; }
+static void step(void)
+{
+    static int left = -1;
+    if (left < 0) left = atoi(getenv("STEPS"));
+    if (left-- == 0) kill(getpid(), SIGKILL);
+}
+STEP(int, rename, (const char *from, const char *to), (from, to))
+STEP(int, link, (const char *from, const char *to), (from, to))
+STEP(int, linkat, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
+STEP(int, unlink, (const char *path), (path))
+STEP(int, mkdir, (const char *path, mode_t mode), (path, mode))
+STEP(int, rmdir, (const char *path), (path))
+STEP(ssize_t, write, (int file, const void *bytes, size_t length), (file, bytes, length))
+"#;
 
 #[test]
 fn a_directory_that_is_not_ours_is_not_taken_for_ours() {

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
@@ -51,7 +51,8 @@ impl Place {
 
     /// The same with another program.
     pub fn with_program(version: &str, program: &str) -> Self {
-        let place = Self::empty();
+        // A path may be anything, also no UTF-8.
+        let place = Self::named(OsStr::from_bytes(b"-\xff"));
         fs::create_dir_all(place.root.join("sbin")).unwrap();
         fs::create_dir_all(place.modules()).unwrap();
         let main = "int main(int argc, char **argv) { return answer(argc, argv); }\n";
@@ -72,12 +73,14 @@ impl Place {
 
     /// A directory for whatever.
     pub fn empty() -> Self {
+        Self::named("")
+    }
+
+    fn named(end: impl AsRef<OsStr>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let mut name = format!("{}-{number}-", std::process::id()).into_bytes();
-        // No UTF-8: a path may be anything.
-        name.push(0xff);
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(OsStr::from_bytes(&name));
+        let mut name = OsString::from(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        name.push(end);
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&root).unwrap();
         Self { root: root.canonicalize().unwrap() }
     }
@@ -305,7 +308,8 @@ fn module_from(source: &'static str, name: &str, output: &Path) {
     fs::write(output, [module.as_slice(), name.as_bytes()].concat()).unwrap();
 }
 
-fn compile(source: &str, options: &[&str], output: &Path) {
+/// Compiles C.
+pub fn compile(source: &str, options: &[&str], output: &Path) {
     let mut compiler = Command::new("cc")
         .args(["-O1", "-w", "-x", "c", "-", "-o"])
         .arg(output)
