@@ -71,15 +71,12 @@ impl Location {
         }
         let prefixes = which.prefixes();
         let places: BTreeSet<PathBuf> = prefixes.iter().flat_map(|prefix| places_below(prefix)).collect();
-        let ours = places.iter().filter(|modules| kept::directory(modules).exists());
-        let mut likely: Vec<&PathBuf> = ours.collect();
-        if likely.is_empty() {
-            likely = places.iter().collect();
-        }
-        match likely.as_slice() {
-            [] => Err(Refusal::NoAsterisk(prefixes[0].into())),
-            [modules] => Self::with_modules(modules),
-            several => Err(Refusal::SeveralDirectories(several.iter().map(PathBuf::from).collect())),
+        let ours: Vec<&PathBuf> = places.iter().filter(|modules| kept::directory(modules).exists()).collect();
+        match (ours.as_slice(), Vec::from_iter(&places).as_slice()) {
+            ([modules], _) | ([], [modules]) => Self::with_modules(modules),
+            ([], []) => Err(Refusal::NoAsterisk(prefixes[0].into())),
+            ([], [first, ..]) => Err(Refusal::NotInstalled(first.to_path_buf())),
+            (several, _) => Err(Refusal::SeveralDirectories(several.iter().map(PathBuf::from).collect())),
         }
     }
 
@@ -113,31 +110,29 @@ fn program_below(prefix: &Path) -> Option<PathBuf> {
 /// The one that its configuration names, or the only one that there is.
 fn modules_below(prefix: &Path) -> Result<PathBuf, Refusal> {
     let usual = usual_places_below(prefix);
-    let configured = configuration::modules_of(prefix);
-    // The files of a copy name what they were copied from.
-    let is_its_own = |place: &PathBuf| {
-        is_the_machine(prefix) || usual.is_empty() || usual.contains(place) || is_below(prefix, place)
-    };
-    match (configured, usual.as_slice()) {
-        (Some(configured), _) if is_its_own(&configured) => Ok(configured),
+    match (configuration::modules_of(prefix), usual.as_slice()) {
+        (Some(configured), usual) if is_its_own(prefix, usual, &configured) => Ok(configured),
         (None, [only]) => Ok(only.clone()),
-        (configured, _) => Err(Refusal::SeveralDirectories(usual.iter().cloned().chain(configured).collect())),
+        (configured, usual) => Err(Refusal::SeveralDirectories(usual.iter().cloned().chain(configured).collect())),
     }
 }
 
-fn is_below(prefix: &Path, place: &Path) -> bool {
-    prefix.canonicalize().is_ok_and(|prefix| place.starts_with(prefix))
+fn places_below(prefix: &Path) -> Vec<PathBuf> {
+    let mut places = usual_places_below(prefix);
+    let configured = configuration::modules_of(prefix).filter(|configured| is_its_own(prefix, &places, configured));
+    places.extend(configured.filter(|configured| !places.contains(configured)));
+    places
+}
+
+/// Whether the configuration may be believed: in a copy of an installation it names what that was copied from.
+fn is_its_own(prefix: &Path, usual: &[PathBuf], configured: &PathBuf) -> bool {
+    let is_below = || prefix.canonicalize().is_ok_and(|prefix| configured.starts_with(prefix));
+    is_the_machine(prefix) || usual.is_empty() || usual.contains(configured) || is_below()
 }
 
 /// Its configuration is in `/etc`, and says what is so here.
 pub fn is_the_machine(prefix: &Path) -> bool {
     [Path::new("/"), Path::new("/usr")].contains(&prefix)
-}
-
-fn places_below(prefix: &Path) -> Vec<PathBuf> {
-    let mut places = usual_places_below(prefix);
-    places.extend(configuration::modules_of(prefix).filter(|configured| !places.contains(configured)));
-    places
 }
 
 /// Where modules are if nobody wanted them elsewhere, each by its only name.

@@ -106,6 +106,11 @@ fn a_copy_is_not_taken_for_what_it_was_copied_from() {
     copy.configure(&original.modules());
     let both = [original.modules().display().to_string(), copy.modules().display().to_string()];
     copy.refuses(&[&both[0], &both[1], "--modules DIR"]);
+
+    install(&original.files(), &original.host()).unwrap();
+    let installed = original.state();
+    assert!(matches!(copy.uninstall(), Err(Refusal::NotInstalled(_))));
+    assert_eq!(original.state(), installed);
 }
 
 #[test]
