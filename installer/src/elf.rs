@@ -1,36 +1,54 @@
 //! What an ELF file says of itself, without being loaded or run.
 
 use std::collections::HashSet;
-use std::fs;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use object::read::elf::ElfFile64;
-use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol};
+use object::{Endianness, Object, ObjectSection, ObjectSymbol};
 
-use crate::refusal::{Refusal, at};
+use crate::machine::Machine;
+use crate::read::read;
+use crate::refusal::Refusal;
 
 /// A program or a shared object.
 pub struct Elf {
     path: PathBuf,
     bytes: Vec<u8>,
+    machine: Machine,
 }
 
 impl Elf {
     /// Reads the file.
     pub fn read(path: &Path) -> Result<Self, Refusal> {
-        let elf = Self { path: path.into(), bytes: fs::read(path).map_err(at(path))? };
-        elf.parsed().map(drop)?;
-        Ok(elf)
+        Self::parse(path, read(path)?)
     }
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// What was read from there.
+    pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, Refusal> {
+        let bad = |reason| Refusal::BadFile { file: path.into(), reason };
+        let machine = Machine::of(&bytes).ok_or_else(|| bad("this is no ELF file"))?;
+        let elf = Self { path: path.into(), bytes, machine };
+        match elf.parsed() {
+            Some(_) => Ok(elf),
+            None if machine.is_of_64_bits() => Err(bad("this ELF file is damaged")),
+            None => Err(Refusal::OtherMachine { file: path.into(), found: machine, ours: Machine::HERE }),
+        }
+    }
+
+    /// What is in it.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// What it is for.
-    pub fn architecture(&self) -> Architecture {
-        self.parsed().map_or(Architecture::Unknown, |file| file.architecture())
+    pub fn machine(&self) -> Machine {
+        self.machine
+    }
+
+    /// Whether it is a module of ours: those have a note that says so (`asterisk::module`).
+    pub fn is_ours(&self) -> bool {
+        self.section(OURS).is_some()
     }
 
     /// Names that it has for others.
@@ -43,11 +61,6 @@ impl Elf {
         self.dynamic(|symbol| symbol.is_undefined() && !symbol.is_weak())
     }
 
-    /// Whether these bytes are in it somewhere.
-    pub fn contains(&self, text: &str) -> bool {
-        self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
-    }
-
     /// The texts in its constants, each from one NUL to the next.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let constants = self.section(".rodata").unwrap_or_default();
@@ -56,7 +69,7 @@ impl Elf {
 
     /// The text that a function returns which does nothing else. None where that is not how the function begins.
     pub fn text_returned_by(&self, function: &str) -> Option<&str> {
-        let file = self.parsed().ok()?;
+        let file = self.parsed()?;
         let address = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(function))?.address();
         let text = address_returned(self.at(address)?, address)?;
         let text = self.at(text)?;
@@ -64,31 +77,38 @@ impl Elf {
     }
 
     fn dynamic(&self, wanted: impl Fn(&object::read::elf::ElfSymbol64<'_, '_, Endianness>) -> bool) -> HashSet<String> {
-        let Ok(file) = self.parsed() else { return HashSet::new() };
+        let Some(file) = self.parsed() else { return HashSet::new() };
         let symbols = file.dynamic_symbols().filter(|symbol| wanted(symbol));
         symbols.filter_map(|symbol| Some(symbol.name().ok()?.to_owned())).collect()
     }
 
     fn section(&self, name: &str) -> Option<&[u8]> {
-        self.parsed().ok()?.section_by_name(name)?.data().ok()
+        self.parsed()?.section_by_name(name)?.data().ok()
     }
 
     /// What is loaded from this address on.
     fn at(&self, address: u64) -> Option<&[u8]> {
-        let file = self.parsed().ok()?;
+        let file = self.parsed()?;
         file.sections().find_map(|section| {
             let offset = address.checked_sub(section.address()).filter(|_| section.address() != 0)?;
             section.data().ok()?.get(usize::try_from(offset).ok()?..).filter(|rest| !rest.is_empty())
         })
     }
 
-    fn parsed(&self) -> Result<ElfFile64<'_, Endianness>, Refusal> {
-        ElfFile64::parse(self.bytes.as_slice()).map_err(|error| Refusal::BadFile {
-            file: self.path.clone(),
-            reason: format!("no ELF file of 64 bits ({error})"),
-        })
+    fn parsed(&self) -> Option<ElfFile64<'_, Endianness>> {
+        ElfFile64::parse(self.bytes.as_slice()).ok()
     }
 }
+
+/// The bytes are of no use to a reader.
+impl fmt::Debug for Elf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path.fmt(f)
+    }
+}
+
+/// The section of the note in ours.
+const OURS: &str = ".note.webrtc-modules";
 
 /// x86-64: `lea rax, [rip + x]; ret`, or `mov eax, x; ret` in a program of a fixed address; behind what compilers put
 /// first.

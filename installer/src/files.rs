@@ -1,42 +1,67 @@
 //! Our files, as `cargo xtask build` leaves them in one directory.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use crate::MODULES;
 use crate::elf::Elf;
 use crate::host::Version;
-use crate::kept::Sum;
-use crate::refusal::{Refusal, at};
+use crate::machine::Machine;
+use crate::refusal::Refusal;
+use crate::sums::{Sum, Sums, write_sums};
 
 /// Beside the modules: the major version of the Asterisk that they were built for.
-pub const MADE_FOR: &str = "made-for";
+const MADE_FOR: &str = "made-for";
+
+/// The program that installs them, where it has been put beside them.
+const PROGRAM: &str = "install";
 
 /// The three modules for one host.
 #[derive(Debug)]
 pub struct Files {
-    directory: PathBuf,
     version: Version,
+    modules: Vec<Module>,
+}
+
+/// One of them, as it was when it was looked at.
+#[derive(Debug)]
+pub struct Module {
+    /// The name of its file.
+    pub name: &'static str,
+    /// What it is.
+    pub elf: Elf,
+    /// To know it again by.
+    pub sum: Sum,
 }
 
 impl Files {
-    /// Those in `directory`; they are complete and ours.
+    /// Says beside the modules what they are for, and what they are.
+    pub fn seal(directory: &Path, version: &str) -> io::Result<()> {
+        fs::write(directory.join(MADE_FOR), version)?;
+        let program = Some(PROGRAM).filter(|program| directory.join(program).exists());
+        let all: Vec<&str> = MODULES.into_iter().chain([MADE_FOR]).chain(program).collect();
+        write_sums(directory, &all)
+    }
+
+    /// Those in `directory`; they are complete, whole and ours.
     pub fn in_directory(directory: &Path) -> Result<Self, Refusal> {
-        let note = directory.join(MADE_FOR);
-        let version = fs::read_to_string(&note).map_err(at(&note))?;
-        let version = version.trim().parse().map(Version);
-        let version = version.map_err(|_| Refusal::BadFile { file: note, reason: "it names no version".to_owned() })?;
-        let files = Self { directory: directory.into(), version };
-        for module in MODULES {
-            let elf = Elf::read(&files.path(module))?;
-            if !elf.contains(OURS) {
-                return Err(Refusal::BadFile {
-                    file: files.path(module),
-                    reason: "this is not one of ours".to_owned(),
-                });
+        let sums = Sums::of(directory)?;
+        let note = String::from_utf8(sums.check(directory, MADE_FOR)?).unwrap_or_default();
+        let bad = |file: &str, reason| Refusal::BadFile { file: directory.join(file), reason };
+        let version = note.trim().parse().map(Version).map_err(|_| bad(MADE_FOR, "it names no version"))?;
+        let module = |name| {
+            let bytes = sums.check(directory, name)?;
+            let sum = Sum::of(&bytes);
+            let elf = Elf::parse(&directory.join(name), bytes)?;
+            match elf.machine() {
+                _ if !elf.is_ours() => Err(bad(name, "this is not one of ours")),
+                Machine::HERE => Ok(Module { name, elf, sum }),
+                _ => Err(bad(name, "this is for another kind of machine")),
             }
-        }
-        Ok(files)
+        };
+        let modules = MODULES.into_iter().map(module).collect::<Result<_, _>>()?;
+        Ok(Self { version, modules })
     }
 
     /// What they are for.
@@ -44,20 +69,12 @@ impl Files {
         self.version
     }
 
-    pub(crate) fn path(&self, module: &str) -> PathBuf {
-        self.directory.join(module)
-    }
-
-    pub(crate) fn sum(&self, module: &str) -> Result<Sum, Refusal> {
-        let path = self.path(module);
-        Sum::of(&path)?.ok_or_else(|| Refusal::BadFile { file: path, reason: "it is gone".to_owned() })
+    pub(crate) fn modules(&self) -> &[Module] {
+        &self.modules
     }
 }
 
-/// Whether the file is a module of ours: no original has Rust's standard library in it.
+/// Whether the file is a module of ours.
 pub fn is_ours(file: &Path) -> bool {
-    Elf::read(file).is_ok_and(|elf| elf.contains(OURS))
+    Elf::read(file).is_ok_and(|elf| elf.is_ours())
 }
-
-/// Where the sources of the standard library are said to be, in the texts of its panics.
-const OURS: &str = "/rustc/";

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::elf::Elf;
-use crate::files::Files;
+use crate::files::{self, Files, Module};
+use crate::location::{Location, Which};
+use crate::machine::Machine;
 use crate::options;
+use crate::read::read;
 use crate::refusal::{Refusal, at};
-use crate::{MODULES, files};
 
 /// A major version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,66 +37,32 @@ impl Version {
 /// An installed Asterisk.
 #[derive(Debug)]
 pub struct Host {
-    modules: PathBuf,
-    program: Option<PathBuf>,
+    location: Location,
     version: Version,
     release: Option<String>,
 }
 
 impl Host {
-    /// The one below `prefix`, as `make install` or a package leaves it.
-    pub fn below(prefix: &Path) -> Result<Self, Refusal> {
-        let none = || Refusal::NoAsterisk(prefix.into());
-        let program = program_below(prefix).ok_or_else(none)?;
-        Self::of(modules_below(prefix).ok_or_else(none)?, Some(program))
-    }
-
-    /// The one that this modules directory belongs to.
-    pub fn with_modules(modules: &Path) -> Result<Self, Refusal> {
-        let modules = modules.canonicalize().map_err(at(modules))?;
-        let program = modules.ancestors().skip(1).take(5).find_map(program_below);
-        Self::of(modules, program)
-    }
-
-    /// The one of this machine.
-    pub fn usual() -> Result<Self, Refusal> {
-        let places = ["/", "/usr/local"].map(Path::new);
-        let found = places.into_iter().find(|place| program_below(place).is_some() && modules_below(place).is_some());
-        Self::below(found.ok_or_else(|| Refusal::NoAsterisk("/".into()))?)
-    }
-
-    /// The one that the words of a command line mean: none is this machine's, `--prefix DIR`, `--modules DIR`. `None` when they
-    /// mean nothing.
-    pub fn meant_by(words: &[&str]) -> Option<Result<Self, Refusal>> {
-        match words {
-            [] => Some(Self::usual()),
-            ["--prefix", prefix] => Some(Self::below(Path::new(prefix))),
-            ["--modules", modules] => Some(Self::with_modules(Path::new(modules))),
-            _ => None,
-        }
-    }
-
-    fn of(modules: PathBuf, program: Option<PathBuf>) -> Result<Self, Refusal> {
-        if !modules.is_dir() {
-            return Err(Refusal::NoModules(modules));
-        }
-        let release = program.as_deref().and_then(release_of);
+    /// The one that is meant.
+    pub fn find(which: &Which) -> Result<Self, Refusal> {
+        let location = Location::of_asterisk(which)?;
+        for_this_machine(&location)?;
+        let release = location.program().and_then(release_of);
         let version = match release.as_deref().and_then(Version::from_release) {
             Some(version) => version,
-            None => version_of_modules(&imports_of_modules(&modules)?)
-                .ok_or_else(|| Refusal::UnknownVersion(modules.clone()))?,
+            None => version_of_modules(&imports_of_modules(location.modules())?)
+                .ok_or_else(|| Refusal::UnknownVersion(location.modules().into()))?,
         };
-        Ok(Self { modules, program, version, release })
+        Ok(Self { location, version, release })
     }
 
-    /// Its modules directory.
-    pub fn modules(&self) -> &Path {
-        &self.modules
+    /// Where it is.
+    pub fn location(&self) -> &Location {
+        &self.location
     }
 
-    /// The program, where there is one.
-    pub fn program(&self) -> Option<&Path> {
-        self.program.as_deref()
+    pub(crate) fn modules(&self) -> &Path {
+        self.location.modules()
     }
 
     /// Its major version.
@@ -109,12 +77,12 @@ impl Host {
 
     /// The directory holds the modules of this very host.
     pub(crate) fn check_modules(&self) -> Result<(), Refusal> {
-        let imports = imports_of_modules(&self.modules)?;
+        let imports = imports_of_modules(self.modules())?;
         let is_eleven = version_of_modules(&imports) == Some(ELEVEN);
-        match &self.program {
+        match self.location.program() {
             Some(program) if is_eleven != (self.version == ELEVEN) => Err(Refusal::OtherModules {
-                modules: self.modules.clone(),
-                program: program.clone(),
+                modules: self.modules().into(),
+                program: program.into(),
                 found: self.told(),
             }),
             _ => Ok(()),
@@ -123,28 +91,40 @@ impl Host {
 
     /// It was built with nothing that our files do not know.
     pub(crate) fn check_options(&self) -> Result<(), Refusal> {
-        let Some(program) = self.program.as_deref().map(Elf::read).transpose()? else { return Ok(()) };
-        let found = options::unknown(&program, self.version == ELEVEN);
-        found.map_or(Ok(()), |option| Err(Refusal::BuildOption { program: program.path().into(), option }))
+        let (file, option) = match self.location.program() {
+            Some(program) => (program, options::unknown(&Elf::read(program)?, self.version == ELEVEN)),
+            None => (self.modules(), options::unknown_of_eleven(&imports_of_modules(self.modules())?)),
+        };
+        option.map_or(Ok(()), |option| Err(Refusal::BuildOption { file: file.into(), option }))
     }
 
-    /// It has what our files call, for the same kind of machine.
-    pub(crate) fn check_symbols(&self, ours: &Files) -> Result<(), Refusal> {
-        let Some(program) = self.program.as_deref().map(Elf::read).transpose()? else { return Ok(()) };
-        let exports = program.exports();
-        for module in MODULES {
-            let elf = Elf::read(&ours.path(module))?;
-            if elf.architecture() != program.architecture() {
-                let reason = format!("made for {:?}, and {} is not", elf.architecture(), program.path().display());
-                return Err(Refusal::BadFile { file: ours.path(module), reason });
-            }
-            let missing = elf.imports().into_iter().find(|name| is_of_the_host(name) && !exports.contains(name));
-            if let Some(symbol) = missing {
-                return Err(Refusal::NoSymbol { program: program.path().into(), module, symbol });
+    /// It has what our files call. Without the program, the other modules of the directory say what it has.
+    pub(crate) fn check_symbols(&self, ours: &Files) -> Result<Symbols, Refusal> {
+        let missing = |there: &HashSet<String>, module: &Module| {
+            module.elf.imports().into_iter().find(|name| is_of_the_host(name) && !there.contains(name))
+        };
+        let Some(program) = self.location.program() else {
+            let there = imports_of_modules(self.modules())?;
+            let is_known = ours.modules().iter().all(|module| missing(&there, module).is_none());
+            return Ok(if is_known { Symbols::AllThere } else { Symbols::Unknown });
+        };
+        let there = Elf::read(program)?.exports();
+        for module in ours.modules() {
+            if let Some(symbol) = missing(&there, module) {
+                return Err(Refusal::NoSymbol { program: program.into(), module: module.name, symbol });
             }
         }
-        Ok(())
+        Ok(Symbols::AllThere)
     }
+}
+
+/// Whether a host has what our files call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Symbols {
+    /// All of it.
+    AllThere,
+    /// There was no program to look into, and the modules beside ours call less than ours.
+    Unknown,
 }
 
 const ELEVEN: Version = Version(11);
@@ -153,16 +133,17 @@ fn is_of_the_host(symbol: &str) -> bool {
     ["ast_", "ao2_"].iter().any(|prefix| symbol.trim_start_matches('_').starts_with(prefix))
 }
 
-fn program_below(prefix: &Path) -> Option<PathBuf> {
-    let places = ["sbin/asterisk", "usr/sbin/asterisk"].map(|place| prefix.join(place));
-    places.into_iter().find(|place| place.is_file())?.canonicalize().ok()
-}
-
-fn modules_below(prefix: &Path) -> Option<PathBuf> {
-    let multiarch = format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let places =
-        ["lib", "lib64", "usr/lib", "usr/lib64", &multiarch].map(|place| prefix.join(place).join("asterisk/modules"));
-    places.into_iter().find(|place| place.is_dir())?.canonicalize().ok()
+/// The program says it, or else a module does.
+fn for_this_machine(location: &Location) -> Result<(), Refusal> {
+    let modules = fs::read_dir(location.modules()).map_err(at(location.modules()))?.flatten().map(|entry| entry.path());
+    let files = location.program().map(Path::to_path_buf).into_iter().chain(modules);
+    let told = files.into_iter().find_map(|file| Some((Machine::of(&read(&file).ok()?)?, file)));
+    match told {
+        Some((found, file)) if found != Machine::HERE => {
+            Err(Refusal::OtherMachine { file, found, ours: Machine::HERE })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Read from the program; one whose machine code is not understood here is asked.

@@ -6,27 +6,35 @@
 //!
 //! The originals stay what they are: each gets a second name in `originals/` below the modules directory, where the host
 //! does not look for modules, and gets its first name back when ours go. That directory's `manifest` says what belongs where,
-//! so that also a change that was cut off can be undone.
+//! so that also a change that was cut off can be undone. A module that has since been replaced by somebody else, by an upgrade
+//! of the host most likely, is the original from then on.
 
+mod configuration;
+mod console;
 mod elf;
 mod files;
 mod host;
 mod kept;
+mod location;
+mod machine;
+mod mapped;
 mod options;
+mod read;
 mod refusal;
 mod running;
+mod sums;
 mod swap;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-pub use files::{Files, MADE_FOR};
-pub use host::{Host, Version};
+pub use files::Files;
+pub use host::{Host, Symbols, Version};
+pub use location::{Location, Which};
 pub use refusal::Refusal;
 
-use kept::{Entry, Kept, Sum};
+use kept::{Back, Content, Entry, Kept};
 use refusal::at;
-use running::Calls;
 use swap::Swap;
 
 /// The modules, by the names of the originals.
@@ -44,88 +52,157 @@ pub struct Done {
 }
 
 /// Whose modules a directory holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Now {
     /// Ours.
-    Ours,
+    Ours {
+        /// Whether the host is known to have all that they call.
+        symbols: Symbols,
+    },
     /// The host's own.
-    Originals,
+    Originals {
+        /// Those that are not the ones of before ours, which are kept still.
+        replaced: Vec<&'static str>,
+    },
 }
 
 impl Done {
     /// For the person at the keyboard.
     pub fn sentence(&self) -> String {
-        let modules = self.modules.display();
-        let done = match self.now {
-            Now::Ours => {
-                format!("The modules are in {modules}, the originals in {}.", kept::directory(&self.modules).display())
-            }
-            Now::Originals => format!("The originals are back in {modules}."),
+        let (modules, kept) = (self.modules.display(), kept::directory(&self.modules));
+        let mut told = match &self.now {
+            Now::Ours { .. } => format!("The modules are in {modules}, the originals in {}.", kept.display()),
+            Now::Originals { .. } => format!("The originals are back in {modules}."),
         };
-        if self.is_running { format!("{done} Asterisk is running: restart it.") } else { done }
+        match &self.now {
+            Now::Ours { symbols: Symbols::Unknown } => told.push_str(
+                " No program was found that goes with them, so whether it has all that they call could not be looked at.",
+            ),
+            Now::Originals { replaced } if !replaced.is_empty() => told.push_str(&format!(
+                " {} came after ours, by an upgrade of Asterisk perhaps, and was left as it is; what was there before ours is \
+                 in {}.",
+                replaced.join(" and "),
+                kept.display()
+            )),
+            _ => {}
+        }
+        if self.is_running {
+            told.push_str(" Asterisk is running: restart it.");
+        }
+        told
     }
 }
 
-/// Puts `files` in the place of `host`'s own modules.
+/// Looks whether anything about `host` keeps the modules out, and touches nothing: for who has yet to build them.
+pub fn check(host: &Host) -> Result<(), Refusal> {
+    let _alone = Alone::in_directory(host.modules())?;
+    Standing::of(host)?;
+    swap::may_write(host.modules())
+}
+
+/// Puts `files` in the place of `host`'s own modules. Ours of another release give way, and where the host was upgraded over
+/// ours, what came with that is what is kept.
 pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
+    let modules = host.modules();
     if files.version() != host.version() {
-        return Err(Refusal::OtherVersion {
-            modules: host.modules().into(),
-            found: host.told(),
-            wanted: files.version(),
-        });
+        return Err(Refusal::OtherVersion { modules: modules.into(), found: host.told(), wanted: files.version() });
     }
-    let _alone = alone(host.modules())?;
-    host.check_modules()?;
-    not_ours_already(host.modules())?;
-    host.check_options()?;
-    host.check_symbols(files)?;
-    let is_running = no_calls(host)?;
-    let mut swap = Swap::stage(host.modules(), files)?;
-    let entries = MODULES.map(|module| entry(host, files, module)).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let kept = Kept::begin(host.modules(), entries)?;
+    let _alone = Alone::in_directory(modules)?;
+    let Standing { kept, is_running } = Standing::of(host)?;
+    if kept.is_some() && are_in(modules, files)? {
+        return Err(Refusal::AlreadyInstalled(modules.into()));
+    }
+    let symbols = host.check_symbols(files)?;
+    sweep(modules);
+    let mut swap = Swap::stage(modules, files)?;
+    if let Some((kept, back)) = kept {
+        swap::put_back(modules, &kept, &back)?;
+        kept.discard();
+    }
+    let entries = files.modules().iter().map(|ours| {
+        Ok(Entry { module: ours.name, original: Content::of(&modules.join(ours.name))?, ours: ours.sum.clone() })
+    });
+    let kept = Kept::begin(modules, entries.collect::<Result<_, _>>()?)?;
     swap.carry_out(&kept).inspect_err(|_| kept.forget())?;
-    Ok(Done { modules: host.modules().into(), now: Now::Ours, is_running })
+    Ok(Done { modules: modules.into(), now: Now::Ours { symbols }, is_running })
 }
 
-/// Puts back what was in `host`'s modules directory before [`install`].
-pub fn uninstall(host: &Host) -> Result<Done, Refusal> {
-    let _alone = alone(host.modules())?;
-    let kept = Kept::read(host.modules())?;
+/// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
+pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
+    let modules = location.modules();
+    let _alone = Alone::in_directory(modules)?;
+    let Some(kept) = Kept::find(modules)? else {
+        sweep(modules);
+        return Err(Refusal::NotInstalled(modules.into()));
+    };
     let back = kept.check()?;
-    let is_running = no_calls(host)?;
-    swap::put_back(host.modules(), &kept, &back)?;
-    Ok(Done { modules: host.modules().into(), now: Now::Originals, is_running })
+    let left = kept.entries().iter().zip(&back).filter(|(_, back)| **back == Back::Leave);
+    let replaced: Vec<_> = left.map(|(entry, _)| entry.module).filter(|module| modules.join(module).exists()).collect();
+    if !replaced.is_empty() && back.iter().all(|back| matches!(back, Back::Leave | Back::Nothing)) {
+        return Err(Refusal::Replaced(modules.into()));
+    }
+    let is_running = running::without_calls(location)?;
+    sweep(modules);
+    swap::put_back(modules, &kept, &back)?;
+    kept.forget();
+    Ok(Done { modules: modules.into(), now: Now::Originals { replaced }, is_running })
+}
+
+/// How `install` finds a host that lets it in.
+struct Standing {
+    /// What an earlier one has kept, and what it takes to put that back.
+    kept: Option<(Kept, Vec<Back>)>,
+    is_running: bool,
+}
+
+impl Standing {
+    fn of(host: &Host) -> Result<Self, Refusal> {
+        host.check_modules()?;
+        let kept = Kept::find(host.modules())?.map(|kept| kept.check().map(|back| (kept, back))).transpose()?;
+        for file in MODULES.map(|module| host.modules().join(module)) {
+            Content::of(&file)?;
+            if kept.is_none() && files::is_ours(&file) {
+                return Err(Refusal::CopiedByHand { file });
+            }
+        }
+        host.check_options()?;
+        Ok(Self { kept, is_running: running::without_calls(host.location())? })
+    }
 }
 
 /// Two at a time would take each other's files for their own.
-fn alone(modules: &Path) -> Result<File, Refusal> {
-    let directory = File::open(modules).map_err(at(modules))?;
-    match directory.try_lock() {
-        Ok(()) => Ok(directory),
-        Err(TryLockError::WouldBlock) => Err(Refusal::Busy(modules.into())),
-        Err(TryLockError::Error(error)) => Err(at(modules)(error)),
+struct Alone(File);
+
+impl Alone {
+    fn in_directory(modules: &Path) -> Result<Self, Refusal> {
+        let directory = File::open(modules).map_err(at(modules))?;
+        match directory.try_lock() {
+            Ok(()) => Ok(Self(directory)),
+            Err(TryLockError::WouldBlock) => Err(Refusal::Busy(modules.into())),
+            Err(TryLockError::Error(error)) => Err(at(modules)(error)),
+        }
     }
 }
 
-fn entry(host: &Host, files: &Files, module: &'static str) -> Result<Entry, Refusal> {
-    Ok(Entry { module, original: Sum::of(&host.modules().join(module))?, ours: files.sum(module)? })
+/// Closing is not enough: a process that is just being started holds the file as well.
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
-fn not_ours_already(modules: &Path) -> Result<(), Refusal> {
-    if kept::directory(modules).exists() {
-        return Err(Refusal::AlreadyInstalled { modules: modules.into() });
-    }
-    let by_hand = MODULES.into_iter().find(|module| files::is_ours(&modules.join(module)));
-    by_hand.map_or(Ok(()), |module| Err(Refusal::CopiedByHand { file: modules.join(module) }))
+/// What one that was killed has left, under names that are nobody's but ours.
+fn sweep(modules: &Path) {
+    swap::sweep(modules);
+    kept::sweep(modules);
 }
 
-/// Whether the host runs. It may, as long as nobody is talking.
-fn no_calls(host: &Host) -> Result<bool, Refusal> {
-    match running::calls(host)? {
-        Calls::NotRunning => Ok(false),
-        Calls::Up { count: 0, .. } => Ok(true),
-        Calls::Up { process, count } => Err(Refusal::CallsUp { process, count }),
-        Calls::Unknown { process } => Err(Refusal::CallsUnknown { process }),
+/// Whether these very files are where they belong.
+fn are_in(modules: &Path, files: &Files) -> Result<bool, Refusal> {
+    for ours in files.modules() {
+        if Content::of(&modules.join(ours.name))? != Content::File(ours.sum.clone()) {
+            return Ok(false);
+        }
     }
+    Ok(true)
 }

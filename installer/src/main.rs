@@ -1,9 +1,11 @@
 //! `install`, beside the modules: puts them into an Asterisk on a machine that has no Rust.
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use installer::{Done, Files, Host, Refusal};
+use installer::{Done, Files, Host, Location, Refusal, Which};
 
 const USAGE: &str = "\
 install [--undo] [--prefix DIR | --modules DIR]
@@ -13,31 +15,38 @@ Without DIR it is the Asterisk of this machine; --prefix is the directory that h
 holds the modules.";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let undo = words.first() == Some(&"--undo");
-    if undo {
-        words.remove(0);
+    let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if words.iter().any(|word| word == "--help" || word == "-h") {
+        return say(USAGE);
     }
-    let Some(host) = Host::meant_by(&words) else {
-        eprintln!("{USAGE}");
-        return ExitCode::FAILURE;
-    };
-    let outcome = host.and_then(|host| if undo { installer::uninstall(&host) } else { install(&host) });
+    let undo = words.iter().position(|word| word == "--undo").map(|place| words.remove(place)).is_some();
+    let Some(which) = Which::meant_by(&words) else { return fail(USAGE, 2) };
+    let outcome = if undo { uninstall(&which) } else { install(&which) };
     match outcome {
-        Ok(done) => {
-            println!("{}", done.sentence());
-            ExitCode::SUCCESS
-        }
-        Err(refusal) => {
-            eprintln!("{refusal}");
-            ExitCode::FAILURE
-        }
+        Ok(done) => say(&done.sentence()),
+        Err(refusal) => fail(&refusal.sentence("install --undo"), 1),
     }
 }
 
-fn install(host: &Host) -> Result<Done, Refusal> {
+fn install(which: &Which) -> Result<Done, Refusal> {
     let program = std::env::current_exe().unwrap_or_default();
     let files = Files::in_directory(program.parent().unwrap_or(Path::new(".")))?;
-    installer::install(&files, host)
+    installer::install(&files, &Host::find(which)?)
+}
+
+fn uninstall(which: &Which) -> Result<Done, Refusal> {
+    installer::uninstall(&Location::of_ours(which)?)
+}
+
+/// What was done is done, also where nobody can be told.
+fn say(text: &str) -> ExitCode {
+    match writeln!(std::io::stdout(), "{text}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&format!("This could not be written to the standard output ({error}): {text}"), 1),
+    }
+}
+
+fn fail(text: &str, code: u8) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "{text}");
+    ExitCode::from(code)
 }

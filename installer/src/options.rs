@@ -1,5 +1,7 @@
 //! How a host was built (`menuselect`'s "Compiler Flags").
 
+use std::collections::HashSet;
+
 use crate::elf::Elf;
 
 /// Change nothing that our files rely on.
@@ -49,14 +51,18 @@ const HARMLESS: &[&str] = &[
 ///
 /// From 11.21.0 on a program lists its options in a text of its own. Older ones show two that matter by what they export.
 pub fn unknown(program: &Elf, is_eleven: bool) -> Option<String> {
-    let exports = program.exports();
-    if is_eleven && exports.contains("_ast_sched_del") {
+    let of_eleven = is_eleven.then(|| unknown_of_eleven(&program.exports())).flatten();
+    of_eleven.or_else(|| program.texts().find_map(unknown_of_list))
+}
+
+/// The same from the names that the program of an Asterisk 11 exports, or all its modules together import: in a developers'
+/// build a timer is taken back by another function, and a small one keeps no list of its files. (The checksum of options that
+/// a module carries tells less: before 11.21.0 it is one of other things.)
+pub fn unknown_of_eleven(names: &HashSet<String>) -> Option<String> {
+    if names.contains("_ast_sched_del") {
         return Some("AST_DEVMODE".to_owned());
     }
-    if is_eleven && !exports.contains("ast_register_file_version") {
-        return Some("LOW_MEMORY".to_owned());
-    }
-    program.texts().find_map(unknown_of_list)
+    (!names.contains("ast_register_file_version")).then(|| "LOW_MEMORY".to_owned())
 }
 
 /// `DONT_OPTIMIZE, LOADABLE_MODULES, BUILD_NATIVE`

@@ -1,9 +1,13 @@
 //! Why nothing was done, each in a sentence for the person at the keyboard.
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::host::Version;
+use crate::kept;
+use crate::machine::Machine;
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +32,22 @@ pub enum Refusal {
         /// What the files are for.
         wanted: Version,
     },
+    /// Several places where its modules may be.
+    #[error("Asterisk's modules may be in {}. Name the directory: --modules DIR.", one_of(.0))]
+    SeveralDirectories(Vec<PathBuf>),
+    /// Several complete installations.
+    #[error("There is an Asterisk below {}. Name one: --prefix DIR.", one_of(.0))]
+    SeveralAsterisks(Vec<PathBuf>),
+    /// Another kind of machine than the files are for.
+    #[error("{}: this is for {found}, and the modules are for {ours}.", .file.display())]
+    OtherMachine {
+        /// What is not for ours.
+        file: PathBuf,
+        /// What it is for.
+        found: Machine,
+        /// What ours are for.
+        ours: Machine,
+    },
     /// The program is one version, the modules are another's.
     #[error("{}: these are not the modules of {}, which is an Asterisk {found}.", .modules.display(), .program.display())]
     OtherModules {
@@ -39,10 +59,10 @@ pub enum Refusal {
         found: String,
     },
     /// Built in a way that our files were never tried with.
-    #[error("{}: this Asterisk was built with {option}, and the modules do not load into such a one.", .program.display())]
+    #[error("{}: this Asterisk was built with {option}, and the modules do not load into such a one.", .file.display())]
     BuildOption {
-        /// The program.
-        program: PathBuf,
+        /// The program, or the modules directory.
+        file: PathBuf,
         /// As `menuselect` has it.
         option: String,
     },
@@ -72,12 +92,24 @@ pub enum Refusal {
         /// Its id.
         process: u32,
     },
-    /// Ours are there.
-    #[error("{}: the modules are installed there already. `uninstall` puts the originals back.", .modules.display())]
-    AlreadyInstalled {
-        /// The modules directory.
-        modules: PathBuf,
+    /// A process may be one that runs, and only root may look.
+    #[error(
+        "Process {process} is an Asterisk by its name, and you may not see whether it runs with these modules. Run this as \
+         root, or stop it first."
+    )]
+    ProcessHidden {
+        /// Its id.
+        process: u32,
     },
+    /// `/proc` does not show them.
+    #[error(
+        "Whether Asterisk is running with calls cannot be seen: /proc does not show the processes of others (hidepid). Run \
+         this as root."
+    )]
+    ProcessesHidden,
+    /// These very files are there.
+    #[error("{}: the modules are installed there already.", .0.display())]
+    AlreadyInstalled(PathBuf),
     /// Ours are there, and nobody knows where the originals are.
     #[error("{}: this is one of ours already, copied there by hand. Put the original back first.", .file.display())]
     CopiedByHand {
@@ -87,18 +119,20 @@ pub enum Refusal {
     /// Nothing to take out.
     #[error("{}: nothing of ours is installed there.", .0.display())]
     NotInstalled(PathBuf),
-    /// Neither ours nor the original.
+    /// Others have taken the place of ours.
     #[error(
-        "{}: this is neither our file nor the original that was kept, so it came later, by an upgrade perhaps. If all \
-         three came with it, remove {}; else put back from there what you want.",
-        .file.display(), .kept.display()
+        "{}: nothing of ours is installed there any more. Others have taken its place, by an upgrade of Asterisk perhaps; \
+         remove {} if you do not want back what was there before.",
+        .0.display(), kept::directory(.0).display()
     )]
-    Changed {
-        /// The file.
-        file: PathBuf,
-        /// Where the originals are.
-        kept: PathBuf,
-    },
+    Replaced(PathBuf),
+    /// A directory of that name, and nothing that says what is in it.
+    #[error(
+        "{}: this is in the way, and not of our making: there is no manifest in it. If it holds the originals, move them \
+         back to the directory above; else give it another name.",
+        .0.display()
+    )]
+    NotOurs(PathBuf),
     /// Another of us is at it.
     #[error("{}: another installation is under way there. Try again when it has ended.", .0.display())]
     Busy(PathBuf),
@@ -111,11 +145,27 @@ pub enum Refusal {
         /// The file.
         file: PathBuf,
         /// What it is not.
-        reason: String,
+        reason: &'static str,
     },
-    /// Not ours to change.
-    #[error("{}: you may not write there. Run this as root.", .0.display())]
+    /// A directory, a FIFO, a socket or a device.
+    #[error("{}: there should be a file, and this is none.", .0.display())]
+    NoFile(PathBuf),
+    /// Only root may.
+    #[error("{}: you have no permission. Run this as root.", .0.display())]
     NoPermission(PathBuf),
+    /// Not even root may.
+    #[error(
+        "{}: the system does not let even root change this. An attribute (lsattr shows it, chattr takes it away), SELinux or \
+         a file server may be why.",
+        .0.display()
+    )]
+    Denied(PathBuf),
+    /// Mounted for reading.
+    #[error("{}: the file system is mounted read-only.", .0.display())]
+    ReadOnly(PathBuf),
+    /// The file system is full, or the user's share of it is.
+    #[error("{}: there is no room left on the file system.", .0.display())]
+    NoRoom(PathBuf),
     /// The system refused.
     #[error("{}: {reason}.", .path.display())]
     System {
@@ -126,10 +176,29 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// For the person at the keyboard, who has to type `undo` to have the originals back.
+    pub fn sentence(&self, undo: &str) -> String {
+        match self {
+            Self::AlreadyInstalled(_) => format!("{self} `{undo}` puts the originals back."),
+            _ => self.to_string(),
+        }
+    }
+}
+
 /// Names the path that a failure was about.
 pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
+    let is_root = || fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     move |reason| match reason.kind() {
+        io::ErrorKind::PermissionDenied if is_root() => Refusal::Denied(path.into()),
         io::ErrorKind::PermissionDenied => Refusal::NoPermission(path.into()),
+        io::ErrorKind::ReadOnlyFilesystem => Refusal::ReadOnly(path.into()),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Refusal::NoRoom(path.into()),
         _ => Refusal::System { path: path.into(), reason },
     }
+}
+
+/// `/a or /b`
+fn one_of(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
 }

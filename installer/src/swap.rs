@@ -1,13 +1,13 @@
 //! The change itself: every file in one step, and back again when a later one fails.
 
 use std::fs::{self, File, Permissions};
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::MODULES;
 use crate::files::Files;
-use crate::kept::{Back, Entry, Kept};
+use crate::kept::{Back, Content, Entry, Kept};
 use crate::refusal::{Refusal, at};
 
 /// Our files beside the originals, under names that the host does not load. They go with the value.
@@ -16,15 +16,12 @@ pub struct Swap {
 }
 
 impl Swap {
-    /// Copies them there, with the owner and the mode of what they will replace.
+    /// Writes them there, with the owner and the mode of what they will replace.
     pub fn stage(modules: &Path, files: &Files) -> Result<Self, Refusal> {
         let swap = Self { modules: modules.into() };
-        for module in MODULES {
-            let staged = swap.staged(module);
-            copy(&files.path(module), &staged, &modules.join(module)).map_err(|error| match error.kind() {
-                io::ErrorKind::PermissionDenied => Refusal::NoPermission(modules.into()),
-                _ => at(&staged)(error),
-            })?;
+        for module in files.modules() {
+            let staged = swap.staged(module.name);
+            write(module.elf.bytes(), &staged, &modules.join(module.name)).map_err(at(&staged))?;
         }
         Ok(swap)
     }
@@ -48,33 +45,55 @@ impl Swap {
     fn take_back(&self, kept: &Kept, entry: &Entry) {
         let file = self.modules.join(entry.module);
         let _ = match entry.original {
-            Some(_) => fs::rename(kept.path(entry.module), file),
-            None => fs::remove_file(file),
+            Content::Nothing => fs::remove_file(file),
+            _ => fs::rename(kept.path(entry.module), file),
         };
     }
 
     fn staged(&self, module: &str) -> PathBuf {
-        self.modules.join(format!(".{module}.new"))
+        staged(&self.modules, module)
     }
 }
 
 impl Drop for Swap {
     fn drop(&mut self) {
-        for module in MODULES {
-            let _ = fs::remove_file(self.staged(module));
-        }
+        sweep(&self.modules);
     }
+}
+
+/// Removes what a change that was cut off has left of ours beside the modules.
+pub fn sweep(modules: &Path) {
+    for module in MODULES {
+        let _ = fs::remove_file(staged(modules, module));
+        let _ = fs::remove_file(aside(modules, module));
+    }
+}
+
+/// Whether there can be a file of ours, which is gone again.
+pub fn may_write(modules: &Path) -> Result<(), Refusal> {
+    let probe = staged(modules, MODULES[0]);
+    remove(&probe).and_then(|()| File::create_new(&probe)).and_then(|_| remove(&probe)).map_err(at(&probe))
+}
+
+/// Ours before it has its name.
+fn staged(modules: &Path, module: &str) -> PathBuf {
+    modules.join(format!(".{module}.new"))
+}
+
+/// Ours while the original gets it back.
+fn aside(modules: &Path, module: &str) -> PathBuf {
+    modules.join(format!(".{module}.ours"))
 }
 
 /// Gives the originals their names back.
 pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusal> {
-    let aside = |module: &str| modules.join(format!(".{module}.ours"));
+    let aside = |module: &str| aside(modules, module);
     let mut done: Vec<&Entry> = Vec::new();
     let mut outcome = Ok(());
     for (entry, back) in kept.entries().iter().zip(back) {
         let file = modules.join(entry.module);
         let changed = match back {
-            Back::Nothing => continue,
+            Back::Nothing | Back::Leave => continue,
             Back::Rename => {
                 set_aside(&file, &aside(entry.module)).and_then(|()| fs::rename(kept.path(entry.module), &file))
             }
@@ -82,10 +101,7 @@ pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusa
         };
         done.push(entry);
         if let Err(error) = changed {
-            outcome = Err(match error.kind() {
-                io::ErrorKind::PermissionDenied => Refusal::NoPermission(modules.into()),
-                _ => at(&file)(error),
-            });
+            outcome = Err(at(&file)(error));
             break;
         }
     }
@@ -101,15 +117,13 @@ pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusa
         }
         let _ = fs::remove_file(ours);
     }
-    outcome?;
-    kept.forget();
     sync(modules);
-    Ok(())
+    outcome
 }
 
 /// A second name for the original: the file itself, with its owner, times and labels, is what comes back.
 fn keep(file: &Path, kept: &Kept, entry: &Entry) -> io::Result<()> {
-    if entry.original.is_some() { fs::hard_link(file, kept.path(entry.module)) } else { Ok(()) }
+    if entry.original == Content::Nothing { Ok(()) } else { fs::hard_link(file, kept.path(entry.module)) }
 }
 
 fn set_aside(file: &Path, aside: &Path) -> io::Result<()> {
@@ -127,21 +141,22 @@ fn remove(file: &Path) -> io::Result<()> {
     }
 }
 
-fn copy(from: &Path, to: &Path, like: &Path) -> io::Result<()> {
+fn write(content: &[u8], to: &Path, like: &Path) -> io::Result<()> {
     remove(to)?;
-    fs::copy(from, to)?;
+    let mut file = File::create_new(to)?;
+    file.write_all(content)?;
     match fs::metadata(like) {
         Ok(original) => {
             // Only root may give files away, and only root installs into a directory of somebody else.
-            let ours = fs::metadata(to)?;
+            let ours = file.metadata()?;
             if (ours.uid(), ours.gid()) != (original.uid(), original.gid()) {
-                chown(to, Some(original.uid()), Some(original.gid()))?;
+                fchown(&file, Some(original.uid()), Some(original.gid()))?;
             }
-            fs::set_permissions(to, original.permissions())?;
+            file.set_permissions(original.permissions())?;
         }
-        Err(_) => fs::set_permissions(to, Permissions::from_mode(0o755))?,
+        Err(_) => file.set_permissions(Permissions::from_mode(0o755))?,
     }
-    File::open(to)?.sync_all()
+    file.sync_all()
 }
 
 /// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
@@ -152,7 +167,7 @@ fn sync(directory: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kept::Sum;
+    use crate::sums::Sum;
 
     #[test]
     fn a_rename_that_fails_takes_back_those_before_it() {
@@ -166,8 +181,8 @@ mod tests {
         }
         let entries = MODULES.map(|module| Entry {
             module,
-            original: Sum::of(&modules.join(module)).unwrap(),
-            ours: Sum::of(&swap.staged(module)).unwrap().unwrap(),
+            original: Content::of(&modules.join(module)).unwrap(),
+            ours: Sum::of(ours(module).as_bytes()),
         });
         let kept = Kept::begin(&modules, entries.into()).unwrap();
         fs::remove_file(swap.staged(MODULES[2])).unwrap();

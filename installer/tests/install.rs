@@ -1,27 +1,14 @@
-//! In and out again, and everything that keeps the modules out: after each refusal all is as it was.
+//! In and out again, and what stands in the modules directory that keeps the modules out.
 
 mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::Command;
 
-use common::{ELEVEN, Place};
-use installer::{Done, Host, MODULES, Now, Refusal, install, uninstall};
-
-fn host(place: &Place) -> Host {
-    Host::below(place.root()).unwrap()
-}
-
-/// Installs, and expects a refusal that has these words and leaves no trace.
-fn refused(place: &Place, words: &[&str]) -> Refusal {
-    let files = place.files();
-    let before = place.state();
-    let refusal = Host::below(place.root()).and_then(|host| install(&files, &host)).unwrap_err();
-    let sentence = refusal.to_string();
-    assert!(words.iter().all(|word| sentence.contains(word)), "{sentence}");
-    assert_eq!(place.state(), before, "{sentence}");
-    refusal
-}
+use common::Place;
+use installer::{Done, Files, MODULES, Now, Refusal, Symbols, install};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
@@ -30,8 +17,8 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     fs::set_permissions(place.modules().join("res_srtp.so"), fs::Permissions::from_mode(0o750)).unwrap();
     let before = place.state();
 
-    let Done { now, is_running, .. } = install(&files, &host(&place)).unwrap();
-    assert_eq!((now, is_running), (Now::Ours, false));
+    let Done { now, is_running, .. } = install(&files, &place.host()).unwrap();
+    assert_eq!((now, is_running), (Now::Ours { symbols: Symbols::AllThere }, false));
     for module in MODULES {
         let ours = fs::read(place.root().join("ours").join(module)).unwrap();
         assert!(fs::read(place.modules().join(module)).unwrap() == ours, "{module}");
@@ -39,22 +26,9 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
     let mode = fs::metadata(place.modules().join("res_srtp.so")).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o750, "as the original's");
 
-    assert_eq!(uninstall(&host(&place)).unwrap().now, Now::Originals);
+    assert_eq!(place.uninstall().unwrap().now, Now::Originals { replaced: Vec::new() });
     assert_eq!(place.state(), before);
-    assert!(matches!(uninstall(&host(&place)), Err(Refusal::NotInstalled(_))));
-}
-
-#[test]
-fn the_modules_directory_alone_is_enough() {
-    let place = Place::eleven();
-    let files = place.files();
-    fs::remove_file(place.program()).unwrap();
-    let before = place.state();
-    let host = Host::with_modules(&place.modules()).unwrap();
-    assert_eq!(host.told(), "11", "told from what the modules import");
-    install(&files, &host).unwrap();
-    uninstall(&Host::with_modules(&place.modules()).unwrap()).unwrap();
-    assert_eq!(place.state(), before);
+    assert!(matches!(place.uninstall(), Err(Refusal::NotInstalled(_))));
 }
 
 #[test]
@@ -63,9 +37,9 @@ fn a_module_that_the_host_came_without_goes_again() {
     let files = place.files();
     fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
     let before = place.state();
-    install(&files, &host(&place)).unwrap();
+    install(&files, &place.host()).unwrap();
     assert!(place.modules().join("res_srtp.so").exists());
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
@@ -77,9 +51,9 @@ fn an_original_that_is_a_link_is_a_link_again() {
     fs::rename(&link, &file).unwrap();
     symlink(&file, &link).unwrap();
     let before = place.state();
-    install(&files, &host(&place)).unwrap();
+    install(&files, &place.host()).unwrap();
     assert!(!link.is_symlink());
-    uninstall(&host(&place)).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
@@ -92,38 +66,23 @@ fn a_link_may_be_relative() {
     fs::rename(&link, place.modules().join("packaged/res_srtp.so")).unwrap();
     symlink("packaged/res_srtp.so", &link).unwrap();
     let before = place.state();
-    install(&files, &host(&place)).unwrap();
-    uninstall(&host(&place)).unwrap();
+    install(&files, &place.host()).unwrap();
+    place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
 #[test]
-fn what_somebody_else_keeps_beside_the_originals_stays() {
+fn a_link_that_leads_nowhere_is_kept_as_it_is() {
     let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
-    let note = place.modules().join("originals/README");
-    fs::write(&note, "of last year").unwrap();
-    uninstall(&host(&place)).unwrap();
-    assert_eq!(fs::read_to_string(note).unwrap(), "of last year");
-}
-
-#[test]
-fn a_manifest_that_lost_lines_takes_no_original_with_it() {
-    let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
-    let manifest = place.modules().join("originals/manifest");
-    let whole = fs::read_to_string(&manifest).unwrap();
-    let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
-    let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
-    for damaged in ["", without_last, &without_sums] {
-        fs::write(&manifest, damaged).unwrap();
-        let before = place.state();
-        let refusal = uninstall(&host(&place)).unwrap_err();
-        assert!(refusal.to_string().contains("manifest: this is not as it was kept"), "{refusal}");
-        assert_eq!(place.state(), before);
-    }
-    fs::write(&manifest, whole).unwrap();
-    uninstall(&host(&place)).unwrap();
+    let files = place.files();
+    let link = place.modules().join("res_srtp.so");
+    fs::remove_file(&link).unwrap();
+    symlink("/nowhere/res_srtp.so", &link).unwrap();
+    let before = place.state();
+    install(&files, &place.host()).unwrap();
+    assert!(link.is_file() && !link.is_symlink());
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
 }
 
 #[test]
@@ -131,156 +90,79 @@ fn one_at_a_time() {
     let place = Place::eleven();
     let other = fs::File::open(place.modules()).unwrap();
     other.lock().unwrap();
-    refused(&place, &["another installation is under way"]);
-    drop(other);
-    install(&place.files(), &host(&place)).unwrap();
+    place.refuses(&["another installation is under way"]);
+    other.unlock().unwrap();
+    install(&place.files(), &place.host()).unwrap();
 }
 
+/// A reader of a FIFO would wait for ever.
 #[test]
-fn a_certified_release_is_an_eleven() {
-    let place = Place::with_program("certified/11.6-cert18", ELEVEN);
-    let files = place.files();
-    assert_eq!(host(&place).told(), "certified/11.6-cert18");
-    install(&files, &host(&place)).unwrap();
-}
-
-#[test]
-fn another_version_is_named() {
-    let place = Place::with_program("13.38.3", ELEVEN);
-    refused(&place, &["13.38.3", "the files are for Asterisk 11"]);
-}
-
-#[test]
-fn modules_of_another_version_than_the_program_are_named() {
-    let place = Place::eleven();
-    place.replace_modules();
-    refused(&place, &["not the modules of", "11.25.3"]);
-}
-
-#[test]
-fn a_modules_directory_of_another_version_alone_is_not_guessed_at() {
-    let place = Place::eleven();
-    place.replace_modules();
-    fs::remove_file(place.program()).unwrap();
-    let refusal = Host::with_modules(&place.modules()).unwrap_err();
-    assert!(refusal.to_string().contains("--prefix"), "{refusal}");
-}
-
-#[test]
-fn a_directory_of_something_else_is_no_modules_directory() {
-    let place = Place::empty();
-    fs::write(place.root().join("letter.txt"), "").unwrap();
-    assert!(matches!(Host::with_modules(place.root()), Err(Refusal::NoModules(_))));
-    assert!(matches!(Host::below(place.root()), Err(Refusal::NoAsterisk(_))));
-    assert!(matches!(Host::with_modules(&place.root().join("nowhere")), Err(Refusal::System { .. })));
-}
-
-#[test]
-fn build_options_that_nobody_tried_are_named() {
-    let low_memory = ELEVEN.replace("ast_register_file_version", "something_else");
-    refused(&Place::with_program("11.25.3", &low_memory), &["LOW_MEMORY"]);
-    let developers = format!("{ELEVEN}void _ast_sched_del(void) {{}}\n");
-    refused(&Place::with_program("11.25.3", &developers), &["AST_DEVMODE"]);
-    let listed = format!("{ELEVEN}const char *ast_get_build_opts(void) {{ return \"LOADABLE_MODULES, NOVEL\"; }}\n");
-    refused(&Place::with_program("11.25.3", &listed), &["NOVEL"]);
-    let known =
-        format!("{ELEVEN}const char *ast_get_build_opts(void) {{ return \"DONT_OPTIMIZE, LOADABLE_MODULES\"; }}\n");
-    let place = Place::with_program("11.25.3", &known);
-    install(&place.files(), &host(&place)).unwrap();
-}
-
-#[test]
-fn a_host_without_a_function_that_ours_call_is_refused() {
-    let without = ELEVEN.replace("void ast_log", "void our_log");
-    refused(&Place::with_program("11.25.3", &without), &["ast_log", "res_http_websocket.so"]);
-}
-
-#[test]
-fn calls_that_are_up_keep_the_modules_out_and_in() {
-    let place = Place::eleven();
-    let talking = place.run(Some(2));
-    refused(&place, &["2 channels"]);
-    drop(talking);
-    install(&place.files(), &host(&place)).unwrap();
-
-    let talking = place.run(Some(1));
-    assert!(matches!(uninstall(&host(&place)), Err(Refusal::CallsUp { count: 1, .. })));
-    drop(talking);
-    let _silent = place.run(Some(0));
-    let done = uninstall(&host(&place)).unwrap();
-    assert!(done.is_running && done.sentence().contains("restart"), "{}", done.sentence());
-}
-
-#[test]
-fn a_host_that_runs_and_does_not_answer_keeps_them_out() {
-    let place = Place::eleven();
-    let _mute = place.run(None);
-    refused(&place, &["does not say"]);
-}
-
-#[test]
-fn ours_are_not_installed_twice() {
-    let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
-    refused(&place, &["already", "uninstall"]);
-}
-
-#[test]
-fn one_that_was_copied_by_hand_is_named() {
-    let place = Place::eleven();
-    let ours = place.build_files();
-    fs::copy(ours.join("res_srtp.so"), place.modules().join("res_srtp.so")).unwrap();
-    refused(&place, &["res_srtp.so", "by hand"]);
-}
-
-#[test]
-fn an_upgrade_of_the_host_is_not_undone() {
-    let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
-    fs::copy(place.modules().join("chan_sip.so"), place.modules().join("res_srtp.so")).unwrap();
-    let before = place.state();
-    let refusal = uninstall(&host(&place)).unwrap_err();
-    assert!(refusal.to_string().contains("upgrade"), "{refusal}");
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn an_original_that_is_no_longer_the_original_is_not_put_back() {
-    let place = Place::eleven();
-    install(&place.files(), &host(&place)).unwrap();
-    fs::write(place.modules().join("originals/res_srtp.so"), "rot").unwrap();
-    let before = place.state();
-    assert!(matches!(uninstall(&host(&place)), Err(Refusal::Damaged(_))));
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn an_installation_that_was_cut_off_can_be_undone() {
-    let place = Place::eleven();
-    let before = place.state();
-    install(&place.files(), &host(&place)).unwrap();
-    // As if the power had gone after the first module.
-    for module in &MODULES[1..] {
-        fs::rename(place.modules().join("originals").join(module), place.modules().join(module)).unwrap();
-    }
-    uninstall(&host(&place)).unwrap();
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn a_directory_in_the_place_of_a_module_is_refused() {
+fn what_is_no_file_is_refused_in_the_place_of_a_module() {
     let place = Place::eleven();
     let third = place.modules().join("res_rtp_asterisk.so");
+    for make in ["mkdir", "mkfifo"] {
+        fs::remove_file(&third).or_else(|_| fs::remove_dir(&third)).unwrap();
+        assert!(Command::new(make).arg(&third).status().unwrap().success());
+        place.refuses(&["res_rtp_asterisk.so: there should be a file"]);
+    }
     fs::remove_file(&third).unwrap();
-    fs::create_dir(&third).unwrap();
-    refused(&place, &["res_rtp_asterisk.so"]);
+    let _socket = UnixListener::bind(&third).unwrap();
+    place.refuses(&["res_rtp_asterisk.so: there should be a file"]);
 }
 
+#[test]
+fn what_is_no_file_beside_them_does_not_matter() {
+    let place = Place::eleven();
+    assert!(Command::new("mkfifo").arg(place.modules().join("app_pipe.so")).status().unwrap().success());
+    install(&place.files(), &place.host()).unwrap();
+    place.uninstall().unwrap();
+}
+
+/// Where `/rustc/` in a file was enough, other people's modules in Rust were ours.
 #[test]
 fn files_that_are_not_ours_are_not_installed() {
     let place = Place::eleven();
     let directory = place.build_files();
-    fs::copy(place.modules().join("chan_sip.so"), directory.join("res_srtp.so")).unwrap();
-    let refusal = installer::Files::in_directory(&directory).unwrap_err();
-    assert!(refusal.to_string().contains("not one of ours"), "{refusal}");
+    let rust = fs::read(place.modules().join("chan_sip.so")).unwrap();
+    fs::write(directory.join("res_srtp.so"), [rust.as_slice(), b"/rustc/"].concat()).unwrap();
+    Files::seal(&directory, "11").unwrap();
+    let refusal = Files::in_directory(&directory).unwrap_err();
+    assert!(refusal.to_string().contains("res_srtp.so: this is not one of ours"), "{refusal}");
+}
+
+#[test]
+fn files_that_were_cut_off_are_not_installed() {
+    let place = Place::eleven();
+    let directory = place.build_files();
+    let file = directory.join("res_srtp.so");
+    let whole = fs::read(&file).unwrap();
+    let refused = |words: &str| {
+        let refusal = Files::in_directory(&directory).unwrap_err();
+        assert!(refusal.to_string().contains(words), "{refusal}");
+    };
+    for length in [whole.len() - 1, 64, 0] {
+        fs::write(&file, &whole[..length]).unwrap();
+        refused("res_srtp.so: it is not what was built");
+    }
+    fs::write(&file, &whole).unwrap();
+    fs::write(directory.join("made-for"), "16").unwrap();
+    refused("made-for: it is not what was built");
+    fs::remove_file(directory.join("SHA256SUMS")).unwrap();
+    refused("SHA256SUMS: it is missing");
+}
+
+/// For people who have no `install` yet.
+#[test]
+fn the_sums_are_those_of_sha256sum() {
+    let place = Place::eleven();
+    place.install();
+    let directory = place.root().join("ours");
+    Files::seal(&directory, "11").unwrap();
+    let check =
+        Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(directory).output().unwrap();
+    let told = String::from_utf8(check.stdout).unwrap();
+    assert!(check.status.success(), "{told}");
+    for file in MODULES.into_iter().chain(["made-for", "install"]) {
+        assert!(told.contains(&format!("{file}: OK")), "{told}");
+    }
 }

@@ -1,17 +1,18 @@
 //! `cargo xtask install` and `uninstall`: what `installer` does, with modules that are built first.
 
 use e2e::prefix::Version;
-use installer::{Files, Host, Refusal};
+use installer::{Files, Host, Location, Refusal, Which};
 
 use crate::modules;
 use crate::{Failure, USAGE};
 
-/// Puts our modules in the place of a host's own.
+/// Puts our modules in the place of a host's own, which is asked whether it takes them before they are built.
 pub fn install(options: &[&str]) -> Result<(), Failure> {
-    let host = host(options)?;
+    let host = Host::find(&which(options)?).map_err(told)?;
     let version = Version::from_number(&host.version().to_string());
     let version = version
         .ok_or_else(|| format!("That is an Asterisk {}, and there are modules for 11, 16 and 22.", host.told()))?;
+    installer::check(&host).map_err(told)?;
     let files = Files::in_directory(&modules::build(version)?).map_err(told)?;
     let done = installer::install(&files, &host).map_err(told)?;
     println!("{}", done.sentence());
@@ -20,15 +21,16 @@ pub fn install(options: &[&str]) -> Result<(), Failure> {
 
 /// Puts the originals back.
 pub fn uninstall(options: &[&str]) -> Result<(), Failure> {
-    let done = installer::uninstall(&host(options)?).map_err(told)?;
+    let location = Location::of_ours(&which(options)?).map_err(told)?;
+    let done = installer::uninstall(&location).map_err(told)?;
     println!("{}", done.sentence());
     Ok(())
 }
 
-fn host(options: &[&str]) -> Result<Host, Failure> {
-    Host::meant_by(options).ok_or_else(|| USAGE.to_owned())?.map_err(told)
+fn which(options: &[&str]) -> Result<Which, Failure> {
+    Which::meant_by(options).ok_or_else(|| USAGE.to_owned())
 }
 
 fn told(refusal: Refusal) -> Failure {
-    refusal.to_string()
+    refusal.sentence("cargo xtask uninstall")
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::prefix::Version;
-use installer::MADE_FOR;
+use installer::Files;
 
 use crate::Failure;
 use crate::host;
@@ -66,7 +66,7 @@ fn place(version: Version, built: &Path) -> Result<PathBuf, Failure> {
     }
     // For a machine that has no Rust, it goes along.
     run(objcopy(&directory).arg("--strip-all").arg(built.join(INSTALLER)).arg(INSTALLER))?;
-    fs::write(directory.join(MADE_FOR), version.number()).map_err(failed)?;
+    Files::seal(&directory, version.number()).map_err(failed)?;
     Ok(directory)
 }
 

@@ -117,8 +117,28 @@ macro_rules! module {
             // SAFETY: as above.
             #[cfg_attr(not(test), used, unsafe(link_section = ".fini_array"))]
             static DESTRUCTOR: extern "C" fn() = destruct;
+
+            // SAFETY: a note is for readers of the file, which take from its header how long it is.
+            #[cfg_attr(not(test), used, unsafe(link_section = ".note.webrtc-modules"))]
+            static NOTE: $crate::module::Note = $crate::module::Note::OURS;
         }
     };
+}
+
+/// An ELF note that no original has: who puts modules in place and takes them away (`installer`) knows ours by its section.
+#[doc(hidden)]
+#[derive(Debug)]
+#[repr(C, align(4))]
+pub struct Note {
+    name_size: u32,
+    description_size: u32,
+    kind: u32,
+    name: [u8; 16],
+}
+
+impl Note {
+    /// The name is padded to four bytes, which do not count.
+    pub const OURS: Self = Self { name_size: 15, description_size: 0, kind: 1, name: *b"webrtc-modules\0\0" };
 }
 
 /// The declaration that the host reads, and into which it writes its own pointer.

@@ -4,14 +4,19 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use installer::{Files, MODULES};
+use installer::{Done, Files, Host, Location, MODULES, Refusal, Which, install, uninstall};
+
+/// Who owns nothing.
+pub const NOBODY: u32 = 65534;
 
 /// One installation, in a directory that goes with the value.
 pub struct Place {
@@ -25,15 +30,18 @@ pub const ELEVEN: &str = "\
     void ast_log(void) {}\n";
 
 /// What a module of Asterisk 11 imports.
-const MODULE_OF_11: &str = "void ast_channel_name(void); void ast_format_set(void);\n\
-    void run(void) { ast_channel_name(); ast_format_set(); }\n";
+pub const MODULE_OF_11: &str = "\
+    void ast_channel_name(void);\nvoid ast_format_set(void);\nvoid ast_register_file_version(void);\n\
+    void run(void) { ast_channel_name(); ast_format_set(); ast_register_file_version(); }\n";
 
 /// What one of Asterisk 13 imports.
 const MODULE_OF_13: &str = "void ast_channel_name(void); void stasis_publish(void);\n\
     void run(void) { ast_channel_name(); stasis_publish(); }\n";
 
 /// What ours import, and how they are known.
-const OURS: &str = "void ast_log(const char *);\nvoid run(void) { ast_log(\"/rustc/\"); }\n";
+const OURS: &str = "\
+    __attribute__((section(\".note.webrtc-modules\"))) const int note[] = { 15, 0, 0, 0 };\n\
+    void ast_log(void);\nvoid run(void) { ast_log(); }\n";
 
 impl Place {
     /// An Asterisk 11 with its three originals and one more module.
@@ -43,7 +51,8 @@ impl Place {
 
     /// The same with another program.
     pub fn with_program(version: &str, program: &str) -> Self {
-        let place = Self::empty();
+        // A path may be anything, also no UTF-8.
+        let place = Self::named(OsStr::from_bytes(b"-\xff"));
         fs::create_dir_all(place.root.join("sbin")).unwrap();
         fs::create_dir_all(place.modules()).unwrap();
         let main = "int main(int argc, char **argv) { return answer(argc, argv); }\n";
@@ -64,9 +73,14 @@ impl Place {
 
     /// A directory for whatever.
     pub fn empty() -> Self {
+        Self::named("")
+    }
+
+    fn named(end: impl AsRef<OsStr>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+        let mut name = OsString::from(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        name.push(end);
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&root).unwrap();
         Self { root: root.canonicalize().unwrap() }
     }
@@ -76,6 +90,64 @@ impl Place {
         Files::in_directory(&self.build_files()).unwrap()
     }
 
+    /// Those of a later release.
+    pub fn later_files(&self) -> Files {
+        let directory = self.build_files();
+        for module in MODULES {
+            module_from(OURS, &format!("{module}, a later release"), &directory.join(module));
+        }
+        Files::seal(&directory, "11").unwrap();
+        Files::in_directory(&directory).unwrap()
+    }
+
+    /// Compiles one.
+    pub fn put(&self, module: &str, source: &'static str) {
+        module_from(source, module, &self.modules().join(module));
+    }
+
+    /// Its configuration names this modules directory.
+    pub fn configure(&self, modules: &Path) {
+        let directory = self.root.join("etc/asterisk");
+        fs::create_dir_all(&directory).unwrap();
+        let text = [b"[directories]\nastmoddir => ", modules.as_os_str().as_bytes(), b"\n"].concat();
+        fs::write(directory.join("asterisk.conf"), text).unwrap();
+    }
+
+    /// `make install` of the next release of the host: its own modules again, and others than before.
+    pub fn upgrade(&self, modules: &[&str]) {
+        for module in modules {
+            let path = self.modules().join(module);
+            let _ = fs::remove_file(&path);
+            module_from(MODULE_OF_11, &format!("{module} of the next release"), &path);
+        }
+    }
+
+    /// The host.
+    pub fn find(&self) -> Result<Host, Refusal> {
+        Host::find(&Which::Below(self.root.clone()))
+    }
+
+    /// The same, where there is no doubt.
+    pub fn host(&self) -> Host {
+        self.find().unwrap()
+    }
+
+    /// Installs, and expects a refusal that has these words and leaves no trace.
+    pub fn refuses(&self, words: &[&str]) -> Refusal {
+        let files = self.files();
+        let before = self.state();
+        let refusal = self.find().and_then(|host| install(&files, &host)).unwrap_err();
+        let sentence = refusal.to_string();
+        assert!(words.iter().all(|word| sentence.contains(word)), "{sentence}");
+        assert_eq!(self.state(), before, "{sentence}");
+        refusal
+    }
+
+    /// Takes ours out.
+    pub fn uninstall(&self) -> Result<Done, Refusal> {
+        uninstall(&Location::of_ours(&Which::Below(self.root.clone()))?)
+    }
+
     /// The directory that [`Place::files`] reads.
     pub fn build_files(&self) -> PathBuf {
         let directory = self.root.join("ours");
@@ -83,7 +155,7 @@ impl Place {
         for module in MODULES {
             module_from(OURS, module, &directory.join(module));
         }
-        fs::write(directory.join("made-for"), "11").unwrap();
+        Files::seal(&directory, "11").unwrap();
         directory
     }
 
@@ -116,12 +188,50 @@ impl Place {
 
     /// Starts the program, which loads a module and then has so many channels up; `None` for one that does not tell.
     pub fn run(&self, channels: Option<u32>) -> Running {
-        fs::write(self.root.join("channels"), channels.map_or(String::new(), |count| count.to_string())).unwrap();
-        let mut child = Command::new(self.program()).arg("-C").arg(&self.root).stdout(Stdio::piped()).spawn().unwrap();
-        let mut ready = [0];
-        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
-        Running(child)
+        self.says(channels);
+        Running::start(Command::new(self.program()).arg("-C").arg(&self.root))
     }
+
+    /// What its console answers from now on.
+    pub fn says(&self, channels: Option<u32>) {
+        fs::write(self.root.join("channels"), channels.map_or(String::new(), |count| count.to_string())).unwrap();
+    }
+
+    /// The program `install`, beside what looks like ours, for this place.
+    pub fn install(&self) -> PathBuf {
+        let program = self.build_files().join("install");
+        copy_program(Path::new(env!("CARGO_BIN_EXE_install")), &program);
+        program
+    }
+
+    /// That program for this place, by way of another that runs it, where there are no processes but its own.
+    pub fn alone(&self, by_way_of: &str, words: &str) -> Command {
+        let mut command = Command::new("unshare");
+        let script = format!("exec {by_way_of} \"$0\" {words} --prefix \"$PWD\"");
+        command.args(["--pid", "--fork", "--mount-proc", "sh", "-c", &script]).current_dir(&self.root);
+        command
+    }
+
+    /// That program for this place, after commands that nobody else notices the mounts of.
+    pub fn after(&self, commands: &str) -> Command {
+        let mut command = Command::new("unshare");
+        let script = format!("set -e; {commands}\n\"$0\" --prefix .");
+        command.args(["--mount", "sh", "-c", &script]).current_dir(&self.root);
+        command
+    }
+
+    /// Everything becomes somebody's.
+    pub fn give_to(&self, user: u32) {
+        assert!(
+            Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(&self.root).status().unwrap().success()
+        );
+    }
+}
+
+/// By a process of its own: a program that somebody has open for writing cannot be run, and what another thread starts just
+/// then has open what we have.
+pub fn copy_program(from: &Path, to: &Path) {
+    assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
 
 impl Drop for Place {
@@ -133,6 +243,16 @@ impl Drop for Place {
 /// A running program, which ends with the value.
 pub struct Running(Child);
 
+impl Running {
+    /// Returns when the program says that it is ready.
+    pub fn start(program: &mut Command) -> Self {
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
+        let mut ready = [0];
+        std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+        Self(child)
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         let _ = self.0.kill();
@@ -140,24 +260,33 @@ impl Drop for Running {
     }
 }
 
-/// `-C <root>` runs; with `-rx` it answers from what the root says; `-V` says the version.
+/// Takes the options of an Asterisk. `-C <root>` runs, with a module of `MODULES` or of the root's; with `-x` it answers from
+/// what the root says; `-V` says the version.
 const RUNNING: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 static int answer(int argc, char **argv)
 {
-    char path[4096], count[16] = "";
-    if (argc == 2 && !strcmp(argv[1], "-V")) return !printf("Asterisk " VERSION "\n");
-    if (argc < 3 || strcmp(argv[1], "-C")) return 1;
-    if (argc == 5 && !strcmp(argv[3], "-rx") && !strcmp(argv[4], "core show channels count")) {
-        snprintf(path, sizeof path, "%s/channels", argv[2]);
+    char path[4096], count[16] = "", *root = "", *command = NULL, *modules = getenv("MODULES");
+    for (int c; (c = getopt(argc, argv, "BC:cde:FfG:ghIiL:M:mnpqRrs:TtU:VvWXx:")) != -1;) {
+        if (c == 'C') root = optarg;
+        if (c == 'x') command = optarg;
+        if (c == 'V') return !printf("Asterisk " VERSION "\n");
+    }
+    if (command) {
+        snprintf(path, sizeof path, "%s/channels", root);
         FILE *file = fopen(path, "r");
-        if (!file || !fgets(count, sizeof count, file)) return 1;
+        if (!file && access(root, F_OK)) {
+            fprintf(stderr, "Unable to open specified master config file '%s', using built-in defaults\n", root);
+            return !printf("0 active channels\n");
+        }
+        if (strcmp(command, "core show channels count") || !file || !fgets(count, sizeof count, file)) return 1;
         return !printf("%s active channels\n%s active calls\n7 calls processed\n", count, count);
     }
-    snprintf(path, sizeof path, "%s/lib/asterisk/modules/chan_sip.so", argv[2]);
+    snprintf(path, sizeof path, "%s/%s/chan_sip.so", modules ? "" : root, modules ? modules : "lib/asterisk/modules");
     if (!dlopen(path, RTLD_LAZY)) return 1;
     putchar('.');
     fflush(stdout);
@@ -179,7 +308,8 @@ fn module_from(source: &'static str, name: &str, output: &Path) {
     fs::write(output, [module.as_slice(), name.as_bytes()].concat()).unwrap();
 }
 
-fn compile(source: &str, options: &[&str], output: &Path) {
+/// Compiles C.
+pub fn compile(source: &str, options: &[&str], output: &Path) {
     let mut compiler = Command::new("cc")
         .args(["-O1", "-w", "-x", "c", "-", "-o"])
         .arg(output)

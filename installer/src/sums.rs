@@ -1,0 +1,77 @@
+//! SHA-256 sums, and the file of them that `sha256sum --check` reads.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use crate::read::read;
+use crate::refusal::{Refusal, at};
+
+/// Beside the modules: what each file was when it was built.
+const SUMS: &str = "SHA256SUMS";
+
+/// SHA-256, in hex.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum(String);
+
+impl Sum {
+    /// Of these bytes.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// As somebody wrote it down.
+    pub fn from_word(word: &str) -> Option<Self> {
+        let is_sum = word.len() == 64 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        is_sum.then(|| Self(word.to_owned()))
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Writes down what these files of a directory are.
+pub fn write_sums(directory: &Path, files: &[&str]) -> io::Result<()> {
+    let line = |file: &&str| Ok(format!("{}  {file}\n", Sum::of(&fs::read(directory.join(file))?)));
+    let lines: io::Result<String> = files.iter().map(line).collect();
+    fs::write(directory.join(SUMS), lines?)
+}
+
+/// What was written down.
+pub struct Sums(String);
+
+impl Sums {
+    /// That of a directory.
+    pub fn of(directory: &Path) -> Result<Self, Refusal> {
+        let file = directory.join(SUMS);
+        if let Err(error) = file.symlink_metadata() {
+            return Err(match error.kind() {
+                io::ErrorKind::NotFound => {
+                    Refusal::BadFile { file, reason: "it is missing, so the folder is not whole" }
+                }
+                _ => at(&file)(error),
+            });
+        }
+        Ok(Self(String::from_utf8(read(&file)?).unwrap_or_default()))
+    }
+
+    /// What `file` is, if it is what it was.
+    pub fn check(&self, directory: &Path, file: &str) -> Result<Vec<u8>, Refusal> {
+        let path = directory.join(file);
+        let bytes = read(&path)?;
+        let was = self.0.lines().filter_map(|line| line.split_once("  ")).find(|(_, name)| *name == file);
+        let was = was.and_then(|(sum, _)| Sum::from_word(sum));
+        if was == Some(Sum::of(&bytes)) {
+            Ok(bytes)
+        } else {
+            let reason = "it is not what was built (SHA256SUMS has another sum): a copy that was cut off, perhaps";
+            Err(Refusal::BadFile { file: path, reason })
+        }
+    }
+}

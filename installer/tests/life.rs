@@ -1,0 +1,323 @@
+//! From one state to the next: what was cut off, what came later, what somebody else has done.
+
+mod common;
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+
+use common::{Place, compile};
+use installer::{MODULES, Now, Refusal, install};
+
+#[test]
+fn what_somebody_else_keeps_beside_the_originals_stays() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    let note = place.modules().join("originals/README");
+    fs::write(&note, "of last year").unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(fs::read_to_string(note).unwrap(), "of last year");
+}
+
+#[test]
+fn a_manifest_that_lost_lines_takes_no_original_with_it() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    let manifest = place.modules().join("originals/manifest");
+    let whole = fs::read_to_string(&manifest).unwrap();
+    let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
+    let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
+    for damaged in ["", without_last, &without_sums] {
+        fs::write(&manifest, damaged).unwrap();
+        let before = place.state();
+        let refusal = place.uninstall().unwrap_err();
+        assert!(refusal.to_string().contains("manifest: this is not as it was kept"), "{refusal}");
+        assert_eq!(place.state(), before);
+    }
+    fs::write(&manifest, whole).unwrap();
+    place.uninstall().unwrap();
+}
+
+#[test]
+fn ours_are_not_installed_twice() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    let refusal = place.refuses(&["already"]);
+    assert!(refusal.sentence("xyz --undo").contains("`xyz --undo` puts the originals back"), "{refusal}");
+}
+
+#[test]
+fn one_that_was_copied_by_hand_is_named() {
+    let place = Place::eleven();
+    let ours = place.build_files();
+    fs::copy(ours.join("res_srtp.so"), place.modules().join("res_srtp.so")).unwrap();
+    place.refuses(&["res_srtp.so", "by hand"]);
+}
+
+#[test]
+fn the_host_may_be_upgraded_over_ours() {
+    let place = Place::eleven();
+    let files = place.files();
+    install(&files, &place.host()).unwrap();
+    place.upgrade(&MODULES);
+    let upgraded = place.state();
+    let refusal = place.uninstall().unwrap_err();
+    assert!(matches!(refusal, Refusal::Replaced(_)), "{refusal}");
+    assert_eq!(place.state(), upgraded);
+
+    let done = install(&files, &place.host()).unwrap();
+    assert!(done.sentence().contains("the originals in"), "{}", done.sentence());
+    place.uninstall().unwrap();
+    let without_kept: Vec<_> = upgraded.into_iter().filter(|line| !line.contains("./originals")).collect();
+    assert_eq!(place.state(), without_kept, "the new originals, and nothing of the old ones");
+}
+
+#[test]
+fn what_came_later_stays_and_the_others_come_back() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    place.upgrade(&["res_srtp.so"]);
+    let done = place.uninstall().unwrap();
+    assert_eq!(done.now, Now::Originals { replaced: vec!["res_srtp.so"] });
+    assert!(done.sentence().contains("res_srtp.so came after ours"), "{}", done.sentence());
+    let others =
+        |state: Vec<String>| state.into_iter().filter(|line| !line.contains("srtp") && !line.contains("originals"));
+    assert!(others(place.state()).eq(others(before.clone())));
+
+    // The original of before is somebody's only copy, for all we know.
+    let kept = place.modules().join("originals/res_srtp.so");
+    fs::rename(kept, place.modules().join("res_srtp.so")).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+/// A host that is built without libsrtp installs no `res_srtp`, and leaves ours where it is.
+#[test]
+fn an_upgrade_may_leave_one_of_ours() {
+    let place = Place::eleven();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    let files = place.files();
+    install(&files, &place.host()).unwrap();
+    place.upgrade(&["res_http_websocket.so", "res_rtp_asterisk.so"]);
+    install(&files, &place.host()).unwrap();
+    place.uninstall().unwrap();
+    assert!(!place.modules().join("res_srtp.so").exists(), "the host has none");
+    assert!(!place.modules().join("originals").exists());
+}
+
+/// A package that is built without libsrtp takes `res_srtp` away, whoever made it.
+#[test]
+fn an_upgrade_may_take_one_of_ours_away() {
+    let place = Place::eleven();
+    let files = place.files();
+    install(&files, &place.host()).unwrap();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    place.upgrade(&["res_http_websocket.so", "res_rtp_asterisk.so"]);
+    assert!(matches!(place.uninstall(), Err(Refusal::Replaced(_))));
+    assert!(place.modules().join("originals/res_srtp.so").exists());
+    install(&files, &place.host()).unwrap();
+    place.uninstall().unwrap();
+    assert!(!place.modules().join("res_srtp.so").exists(), "the new host has none");
+}
+
+#[test]
+fn one_of_ours_that_was_deleted_comes_back_as_the_original() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn a_look_ahead_of_a_build_says_what_keeps_them_out_and_leaves_no_trace() {
+    let place = Place::eleven();
+    let before = place.state();
+    installer::check(&place.host()).unwrap();
+    let _talking = place.run(Some(1));
+    assert!(matches!(installer::check(&place.host()), Err(Refusal::CallsUp { .. })));
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn a_later_release_of_ours_takes_the_place_of_an_earlier_one() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    install(&place.later_files(), &place.host()).unwrap();
+    for module in MODULES {
+        let (there, later) = (place.modules().join(module), place.root().join("ours").join(module));
+        assert!(fs::read(there).unwrap() == fs::read(later).unwrap(), "{module}");
+    }
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+/// `make install` of a tree that `contrib/menuselect` was applied to.
+#[test]
+fn ours_that_came_by_another_way_are_ours_all_the_same() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    place.later_files();
+    fs::copy(place.root().join("ours/res_srtp.so"), place.modules().join("res_srtp.so")).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn what_a_killed_one_left_is_no_hindrance() {
+    let place = Place::eleven();
+    let before = place.state();
+    let litter = || {
+        fs::create_dir_all(place.modules().join("originals")).unwrap();
+        for name in ["originals/.manifest.new", ".res_srtp.so.new", ".res_rtp_asterisk.so.ours"] {
+            fs::write(place.modules().join(name), "half").unwrap();
+        }
+    };
+    litter();
+    install(&place.files(), &place.host()).unwrap();
+    assert!(place.state().iter().all(|line| !line.contains("/.")), "{:?}", place.state());
+    litter();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+    litter();
+    assert!(matches!(place.uninstall(), Err(Refusal::NotInstalled(_))));
+    assert_eq!(place.state(), before);
+}
+
+/// Killed before each step that changes anything, of a first installation, of one over an earlier release, and of going
+/// back; and then once more, by either way.
+#[test]
+fn whenever_it_is_killed_there_is_a_way_back() {
+    let place = Place::eleven();
+    let earlier = place.files();
+    let program = place.install();
+    let later = place.later_files();
+    let before = place.state();
+    // An empty directory may have been made by then.
+    let is_as_before = || {
+        let now: Vec<_> = place.state().into_iter().filter(|line| !line.contains("./originals d")).collect();
+        assert_eq!(now, before);
+    };
+    let killer = place.root().join("killer.so");
+    compile(KILLER, &["-shared", "-fPIC", "-ldl"], &killer);
+    let killed_after = |steps: u32, words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(words).arg("--prefix").arg(place.root()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = command.env("LD_PRELOAD", &killer).env("STEPS", steps.to_string()).status().unwrap();
+        for module in MODULES {
+            assert!(place.modules().join(module).exists(), "{module}");
+        }
+        status.signal().is_some()
+    };
+    for (there, words) in [(None, &[][..]), (Some(&earlier), &[]), (Some(&later), &["--undo"])] {
+        let prepare = || there.map(|files| install(files, &place.host()).unwrap());
+        for again_by in ["undo", "install"] {
+            let mut steps = 0;
+            prepare();
+            while killed_after(steps, words) {
+                if again_by == "install" {
+                    let again = place.find().and_then(|host| install(&later, &host));
+                    assert!(matches!(again, Ok(_) | Err(Refusal::AlreadyInstalled(_))), "{steps}: {again:?}");
+                }
+                let undone = place.uninstall();
+                assert!(matches!(undone, Ok(_) | Err(Refusal::NotInstalled(_))), "{steps}: {undone:?}");
+                is_as_before();
+                steps += 1;
+                prepare();
+            }
+            assert!(steps > 10, "{words:?} has {steps} steps");
+            let _ = place.uninstall();
+            is_as_before();
+        }
+    }
+}
+
+/// Ends the process after so many steps, as a power cut would.
+const KILLER: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#define STEP(type, name, parameters, arguments) \
+    type name parameters { step(); return ((type (*) parameters) dlsym(RTLD_NEXT, #name)) arguments; }
+static void step(void)
+{
+    static int left = -1;
+    if (left < 0) left = atoi(getenv("STEPS"));
+    if (left-- == 0) kill(getpid(), SIGKILL);
+}
+STEP(int, rename, (const char *from, const char *to), (from, to))
+STEP(int, link, (const char *from, const char *to), (from, to))
+STEP(int, linkat, (int a, const char *from, int b, const char *to, int flags), (a, from, b, to, flags))
+STEP(int, unlink, (const char *path), (path))
+STEP(int, mkdir, (const char *path, mode_t mode), (path, mode))
+STEP(int, rmdir, (const char *path), (path))
+STEP(ssize_t, write, (int file, const void *bytes, size_t length), (file, bytes, length))
+"#;
+
+#[test]
+fn a_directory_that_is_not_ours_is_not_taken_for_ours() {
+    let place = Place::eleven();
+    let originals = place.modules().join("originals");
+    fs::create_dir(&originals).unwrap();
+    fs::copy(place.modules().join("res_srtp.so"), originals.join("res_srtp.so")).unwrap();
+    place.refuses(&["originals: this is in the way", "no manifest"]);
+    assert!(matches!(place.uninstall(), Err(Refusal::NotOurs(_))));
+
+    // Whatever else is in there does not matter.
+    fs::rename(originals.join("res_srtp.so"), originals.join("res_srtp.so.2014")).unwrap();
+    let all_but_times = || place.state().into_iter().filter(|line| !line.contains("./originals d")).collect::<Vec<_>>();
+    let before = all_but_times();
+    install(&place.files(), &place.host()).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(all_but_times(), before);
+}
+
+#[test]
+fn nothing_but_the_modules_directory_is_needed_to_go_back() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_dir_all(place.root().join("sbin")).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn the_version_does_not_matter_to_go_back() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    fs::write(place.program(), "#!/bin/false\n").unwrap();
+    fs::remove_file(place.modules().join("chan_sip.so")).unwrap();
+    assert!(matches!(place.find(), Err(Refusal::NoModules(_) | Refusal::UnknownVersion(_))));
+    place.uninstall().unwrap();
+}
+
+#[test]
+fn an_original_that_is_no_longer_the_original_is_not_put_back() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    fs::write(place.modules().join("originals/res_srtp.so"), "rot").unwrap();
+    let before = place.state();
+    assert!(matches!(place.uninstall(), Err(Refusal::Damaged(_))));
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+fn an_installation_that_was_cut_off_can_be_undone() {
+    let place = Place::eleven();
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    // As if the power had gone after the first module.
+    for module in &MODULES[1..] {
+        fs::rename(place.modules().join("originals").join(module), place.modules().join(module)).unwrap();
+    }
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}

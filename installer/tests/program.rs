@@ -1,0 +1,173 @@
+//! The program `install`, as it is typed: what it answers, and what the system does not let it do.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::os::unix::ffi::OsStrExt;
+use std::process::{Command, Output, Stdio};
+
+use common::{NOBODY, Place};
+
+/// What a process ended with: its code, its standard output and its standard error.
+fn told(output: Output) -> (i32, String, String) {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn help_is_no_failure() {
+    let place = Place::empty();
+    let program = place.install();
+    for word in ["--help", "-h"] {
+        let (code, out, err) = told(Command::new(&program).arg(word).output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.starts_with("install [--undo]"), "{out}");
+    }
+}
+
+#[test]
+fn words_that_mean_nothing_are_answered_with_the_usage() {
+    let place = Place::empty();
+    let program = place.install();
+    for words in
+        [&[OsStr::new("--purge")][..], &["--prefix".as_ref()], &[OsStr::from_bytes(b"\xff")], &["x".as_ref(); 3]]
+    {
+        let (code, out, err) = told(Command::new(&program).args(words).output().unwrap());
+        assert_eq!((code, out.as_str()), (2, ""), "{words:?}");
+        assert!(err.starts_with("install [--undo]"), "{err}");
+    }
+}
+
+#[test]
+fn it_says_how_to_go_back_in_its_own_words() {
+    let place = Place::eleven();
+    let program = place.install();
+    let install =
+        |words: &[&str]| told(Command::new(&program).args(words).arg("--prefix").arg(place.root()).output().unwrap());
+    assert_eq!(install(&[]).0, 0);
+    let (code, _, err) = install(&[]);
+    assert_eq!(code, 1);
+    assert!(err.contains("`install --undo` puts the originals back"), "{err}");
+    assert_eq!(install(&["--undo"]).0, 0);
+}
+
+#[test]
+fn an_output_that_is_full_is_no_panic() {
+    let place = Place::eleven();
+    let program = place.install();
+    let full = || Stdio::from(File::options().write(true).open("/dev/full").unwrap());
+    let mut install = Command::new(&program);
+    let (code, _, err) = told(install.arg("--prefix").arg(place.root()).stdout(full()).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("No space left") && err.contains("The modules are in"), "{err}");
+    let mut install = Command::new(&program);
+    let install = install.arg("--prefix").arg(place.root()).stdout(full()).stderr(full());
+    assert_eq!(install.status().unwrap().code(), Some(1));
+    place.uninstall().unwrap();
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can become somebody else")]
+fn who_may_not_write_is_told_to_become_root() {
+    let place = Place::eleven();
+    let program = place.install();
+    let before = place.state();
+    let (code, _, err) = told(place.alone(&nobody(), "").arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("you have no permission. Run this as root"), "{err}");
+    assert_eq!(place.state(), before);
+
+    assert_eq!(told(place.alone("", "").arg(&program).output().unwrap()).0, 0);
+    let installed = place.state();
+    let (code, _, err) = told(place.alone(&nobody(), "--undo").arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("you have no permission. Run this as root"), "{err}");
+    assert_eq!(place.state(), installed);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can become somebody else")]
+fn who_owns_an_asterisk_needs_no_root() {
+    let place = Place::eleven();
+    let program = place.install();
+    place.give_to(NOBODY);
+    let before = place.state();
+    for words in ["", "--undo"] {
+        let (code, _, err) = told(place.alone(&nobody(), words).arg(&program).output().unwrap());
+        assert_eq!((code, err.as_str()), (0, ""));
+    }
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can be root")]
+fn root_is_not_told_to_become_root() {
+    let place = Place::eleven();
+    let program = place.install();
+    place.give_to(NOBODY);
+    let before = place.state();
+    let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
+    let (code, _, err) = told(place.alone(powerless, "").arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("does not let even root"), "{err}");
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can mount")]
+fn a_file_system_for_reading_only_is_named() {
+    let place = Place::eleven();
+    let program = place.install();
+    let before = place.state();
+    let read_only = "mount --bind lib lib && mount -o remount,bind,ro lib";
+    let (code, _, err) = told(place.after(read_only).arg(&program).output().unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("the file system is mounted read-only"), "{err}");
+    assert_eq!(place.state(), before);
+}
+
+#[test]
+#[cfg_attr(not(root), ignore = "only root can mount")]
+fn a_file_system_without_room_is_left_as_it_was() {
+    let place = Place::eleven();
+    let program = place.install();
+    // Room for the four modules and two of ours, in blocks of 4 KiB.
+    let size = fs::metadata(place.modules().join("chan_sip.so")).unwrap().len().div_ceil(4096) * 4 * 6;
+    let full = format!(
+        "cp -a lib kept && mount -t tmpfs -o size={size}k none lib && cp -a kept/. lib
+        trap 'diff -r kept lib && echo as it was' EXIT"
+    );
+    let (_, out, err) = told(place.after(&full).arg(&program).output().unwrap());
+    assert!(err.contains("no room left on the file system"), "{err}");
+    assert_eq!(out, "as it was\n", "{err}");
+}
+
+/// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
+#[test]
+#[cfg_attr(not(root), ignore = "only root can change its root")]
+fn of_several_asterisks_one_has_to_be_named() {
+    let place = Place::eleven();
+    place.install();
+    let machine = "mkdir -p m/lib m/lib64 m/proc m/usr/local; cp -a ours m
+        for prefix in m/usr m/usr/local; do cp -a sbin lib $prefix; done
+        for place in lib lib64 proc; do mount --rbind /$place m/$place; done";
+    let install = |words: &str| {
+        let mut command = Command::new("unshare");
+        let script = format!("{machine}\nchroot m /ours/install {words}");
+        told(command.args(["--mount", "sh", "-ec", &script]).current_dir(place.root()).output().unwrap())
+    };
+    let (code, _, err) = install("");
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("There is an Asterisk below / or /usr/local. Name one: --prefix DIR"), "{err}");
+    let (code, out, err) = install("--prefix /usr/local");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("The modules are in /usr/local/lib/asterisk/modules"), "{out}");
+    let (code, out, err) = install("--undo");
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("The originals are back in /usr/local/lib/asterisk/modules"), "{out}");
+}
+
+fn nobody() -> String {
+    format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups")
+}
