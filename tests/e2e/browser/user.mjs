@@ -112,17 +112,27 @@ class User {
 
   /** From now on ICE finds no way: the browser's checks carry a password that is not Asterisk's. */
   spoilIce() {
-    return this.#browser.evaluate(() => {
-      const { setRemoteDescription } = RTCPeerConnection.prototype;
-      RTCPeerConnection.prototype.setRemoteDescription = function spoiled({ type, sdp }) {
-        const spoilt = sdp.replace(/^(a=ice-pwd:)\S{22}/gm, '$1aWrongPasswordOfTwoAnd20');
-        return setRemoteDescription.call(this, { type, sdp: spoilt });
-      };
-    });
+    return this.#spoil('^(a=ice-pwd:)\\S{22}', '$1aWrongPasswordOfTwoAnd20');
+  }
+
+  /** From now on the DTLS handshake fails: its certificate is not the one that the browser was told of. */
+  spoilDtls() {
+    return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
   }
 
   picture(path) {
     return this.#browser.picture(path).then(() => null);
+  }
+
+  /** Changes something in what Asterisk says of itself. */
+  #spoil(pattern, replacement) {
+    return this.#browser.evaluate(([pattern, replacement]) => {
+      const { setRemoteDescription } = RTCPeerConnection.prototype;
+      RTCPeerConnection.prototype.setRemoteDescription = function spoiled({ type, sdp }) {
+        const spoilt = sdp.replace(new RegExp(pattern, 'gm'), replacement);
+        return setRemoteDescription.call(this, { type, sdp: spoilt });
+      };
+    }, [pattern, replacement]);
   }
 
   #isBehind(control) {

@@ -211,8 +211,11 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
-         \n; answers and sends nothing; sends silence; has no time\n\
+         \n; answers and sends nothing, or nothing after a while; sends silence; has no time\n\
          exten => mute,1,Answer()\n\
+         \x20same => n,Wait(60)\n\
+         exten => falters,1,Answer()\n\
+         \x20same => n,Playback({announcement})\n\
          \x20same => n,Wait(60)\n\
          \nexten => hush,1,Answer()\n\
          \x20same => n,Playback({silence})\n\

@@ -109,6 +109,11 @@ impl User {
         self.puppet.ask("spoilIce", json!([])).map(drop)
     }
 
+    /// From now on no handshake leads to keys.
+    pub fn loses_the_keys(&mut self) -> Result {
+        self.puppet.ask("spoilDtls", json!([])).map(drop)
+    }
+
     /// Presses Tab, or Shift and Tab, until the focus is on the control of this name. Wherever it passes by, it can be seen.
     pub fn goes_to(&mut self, control: &str) -> Result {
         self.puppet.ask("goTo", json!([control])).map(drop)

@@ -201,6 +201,15 @@ fn sentences(browser: Browser, screen: Screen, name: &str) -> Result {
 fn no_microphone(browser: Browser, screen: Screen, name: &str) -> Result {
     let lab = Lab::start(name, &Site::default())?;
     let mut user = User::open(&lab, browser, screen, Microphone::Refused)?;
+    user.calls("falters", "No audio for three seconds: packets have stopped arriving")?;
+    user.is_advised("rtp show sessions")?;
+    user.presses("Escape")?;
+    user.is_told("You have hung up")?;
+    user.loses_the_keys()?;
+    user.calls("echo", "No audio for three seconds: ICE has found a way, but the DTLS handshake is not done")?;
+    user.is_advised("rtp show sessions")?;
+    user.presses("Escape")?;
+    user.is_told("You have hung up")?;
     user.registers(PASSWORD, "Registered as 1001")?;
     user.calls("echo", "The microphone was refused")?;
     user.is_advised("Allow it for this page")?;
