@@ -120,6 +120,23 @@ class User {
     return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
   }
 
+  /** From now on sockets lead to a port where nobody listens. */
+  spoilSockets(port) {
+    return this.#browser.evaluate((port) => {
+      window.Socket = WebSocket;
+      window.WebSocket = class extends Socket {
+        constructor(address, protocol) {
+          super(`ws://localhost:${port}/`, protocol);
+        }
+      };
+    }, port);
+  }
+
+  /** And now they lead where they should. */
+  mendSockets() {
+    return this.#browser.evaluate(() => { window.WebSocket = window.Socket; });
+  }
+
   picture(path) {
     return this.#browser.picture(path).then(() => null);
   }
@@ -137,7 +154,8 @@ class User {
 
   #isBehind(control) {
     return this.#browser.evaluate((control) => {
-      const target = document.getElementById(control) ?? document.getElementsByName(control)[0];
+      const named = document.querySelectorAll(`#${control}, [name=${control}]`);
+      const target = [...named].find(({ tabIndex }) => tabIndex >= 0);
       return Boolean(document.activeElement.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_PRECEDING);
     }, control);
   }

@@ -114,6 +114,22 @@ impl User {
         self.puppet.ask("spoilDtls", json!([])).map(drop)
     }
 
+    /// Has Asterisk close the page's sockets, one that is on its way out among them, and no other can be opened.
+    pub fn loses_the_socket(&mut self, lab: &Lab) -> Result {
+        self.puppet.ask("spoilSockets", json!([lab.ports().plain]))?;
+        let sessions = lab.asterisk().cli("websocket show sessions")?;
+        for session in sessions.lines().filter(|line| line.contains(" ws ")) {
+            let id = session.split_whitespace().next().unwrap_or_default();
+            lab.asterisk().cli(&format!("websocket close {id}"))?;
+        }
+        Ok(())
+    }
+
+    /// One can be opened again.
+    pub fn regains_the_socket(&mut self) -> Result {
+        self.puppet.ask("mendSockets", json!([])).map(drop)
+    }
+
     /// Presses Tab, or Shift and Tab, until the focus is on the control of this name. Wherever it passes by, it can be seen.
     pub fn goes_to(&mut self, control: &str) -> Result {
         self.puppet.ask("goTo", json!([control])).map(drop)
