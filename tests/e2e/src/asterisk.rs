@@ -138,6 +138,11 @@ impl Asterisk {
         &self.home
     }
 
+    /// Where it is installed.
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
+    }
+
     /// Which one it is.
     pub fn version(&self) -> Version {
         self.prefix.version()
