@@ -17,14 +17,13 @@ use crate::packages;
 use crate::run::{run, workspace};
 use crate::test::{drivers, install_libraries};
 
-/// Served by the host's own HTTP server, at the address of `contrib/samples/http.conf`.
-const PAGE: &str = "http://localhost:8088/static/index.html";
-const HTTP: &str = "127.0.0.1:8088";
+/// Where the host's own HTTP server listens, as `contrib/samples/http.conf` says.
+const HTTP: &str = "localhost:8088";
 
 /// Starts the demo, prints its address and stays until Asterisk ends (Ctrl-C ends both).
 pub fn serve(host: Option<Version>) -> Result<(), Failure> {
     let mut asterisk = start(host)?;
-    println!("Open {PAGE}, register, call echo. Ctrl-C ends it; the log is {}.", asterisk.home().log().display());
+    println!("Open {}, register, call echo. Ctrl-C ends it; the log is {}.", page(), asterisk.home().log().display());
     asterisk.wait().map_err(|error| format!("Asterisk could not be waited for: {error}"))
 }
 
@@ -32,8 +31,12 @@ pub fn serve(host: Option<Version>) -> Result<(), Failure> {
 pub fn check(host: Option<Version>) -> Result<(), Failure> {
     let asterisk = start(host)?;
     install_libraries(&drivers())?;
-    let outcome = run(Command::new("node").arg(drivers().join("demo.mjs")).arg(PAGE));
+    let outcome = run(Command::new("node").arg(drivers().join("demo.mjs")).arg(page()));
     outcome.map_err(|failure| format!("{failure}\nThe log is {}.", asterisk.home().log().display()))
+}
+
+fn page() -> String {
+    format!("http://{HTTP}{}", page::PATH)
 }
 
 fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
@@ -45,7 +48,7 @@ fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
     }
     let home = furnish(&host, &modules).map_err(|error| format!("The demo's directory: {error}"))?;
     install_libraries(&page::sources())?;
-    page::bundle(&home).and_then(|()| Asterisk::start(&host, home)).map_err(|error| error.to_string())
+    page::bundle(&home.served()).and_then(|_| Asterisk::start(&host, home)).map_err(|error| error.to_string())
 }
 
 /// The samples as they are, except that they name this directory where they say `/etc/asterisk`.

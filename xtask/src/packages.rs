@@ -53,6 +53,9 @@ pub const TO_TEST: &[Package] = &[
     program("sip-tester", "sipp"),
 ];
 
+/// What makes a page of its sources and their libraries.
+pub const TO_BUNDLE: &[Package] = &[program("nodejs", "node"), program("npm", "npm")];
+
 /// What the demo takes: certificates, the page's libraries, and for `--check` a browser.
 pub const TO_DEMO: &[Package] =
     &[program("chromium", "chromium"), program("nodejs", "node"), program("npm", "npm"), program("openssl", "openssl")];

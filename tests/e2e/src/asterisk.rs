@@ -85,6 +85,11 @@ impl Home {
         self.root.join("etc")
     }
 
+    /// What its HTTP server serves below `/static`.
+    pub fn served(&self) -> PathBuf {
+        self.root.join("data/static-http")
+    }
+
     /// The log with everything in it.
     pub fn log(&self) -> PathBuf {
         self.root.join("log/full")

@@ -83,7 +83,7 @@ pub struct User {
 impl User {
     /// Opens the page as the lab's Asterisk serves it.
     pub fn open(lab: &Lab, browser: Browser, screen: Screen, microphone: Microphone) -> Result<Self> {
-        page::bundle(lab.asterisk().home())?;
+        page::bundle(&lab.asterisk().home().served())?;
         let log = lab.directory().join(format!("log/page-{}.log", browser.name()));
         let frequency = VOICE.to_string();
         let arguments = [browser.name(), microphone.name(), &frequency, screen.scheme()];
@@ -100,7 +100,7 @@ impl User {
     }
 
     fn opens(&mut self, name: &str, lab: &Lab) -> Result {
-        let page = format!("http://{name}:{}/static/index.html", lab.ports().ws);
+        let page = format!("http://{name}:{}{}", lab.ports().ws, page::PATH);
         self.puppet.ask("open", json!([page])).map(drop)
     }
 
