@@ -2,20 +2,28 @@
 
 const KEYS = ['1', '2 abc', '3 def', '4 ghi', '5 jkl', '6 mno', '7 pqrs', '8 tuv', '9 wxyz', '*', '0 +', '#'];
 
-/** Fills `element` with keys. `press` is called with a digit when one is pressed. */
-export function makeKeypad(element, press) {
+/**
+ * Fills `element` with keys. `press` is called with a digit when one is pressed. So do those of the keyboard while
+ * `takesKeys()` and the focus is in the element `keyboard`.
+ */
+export function makeKeypad(element, { press, keyboard, takesKeys }) {
   const buttons = new Map(KEYS.map((key) => {
     const [tone, letters = ''] = key.split(' ');
     return [tone, button(tone, letters, () => press(tone))];
   }));
   element.append(...buttons.values());
-  document.addEventListener('keydown', (event) => {
+  keyboard.addEventListener('keydown', (event) => {
     const key = buttons.get(event.key);
-    if (!key || element.disabled || event.repeat || isForOthers(event)) return;
+    if (!key || !takesKeys() || event.repeat || !isAlone(event)) return;
     event.preventDefault();
     key.click();
     key.animate([{ scale: 0.92 }, { scale: 1 }], 150); // as a finger would see it
   });
+}
+
+/** Whether a key is pressed by itself: with others it is the browser's, and in a word that is being composed its writer's. */
+export function isAlone({ ctrlKey, altKey, metaKey, isComposing }) {
+  return !(ctrlKey || altKey || metaKey || isComposing);
 }
 
 function button(tone, letters, press) {
@@ -24,9 +32,4 @@ function button(tone, letters, press) {
   key.append(tone, small);
   key.addEventListener('click', press);
   return key;
-}
-
-/** Text fields get what is typed into them, and the browser its own shortcuts. */
-function isForOthers({ target, ctrlKey, altKey, metaKey }) {
-  return ctrlKey || altKey || metaKey || target.matches('input');
 }

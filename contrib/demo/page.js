@@ -1,6 +1,6 @@
 // The page: forms, buttons and keys in, sentences out.
 
-import { makeKeypad } from './keypad.js';
+import { isAlone, makeKeypad } from './keypad.js';
 import { Phone } from './phone.js';
 import { Quality } from './quality.js';
 import { sentenceFor } from './sentences.js';
@@ -15,6 +15,8 @@ const phone = new Phone(hear);
 const quality = new Quality(phone, (kind) => say(kind ? { kind } : up));
 /** That the call is up, while it is. */
 let up = null;
+/** Where the focus was when Register was pressed, until something is typed there. */
+let waitingAt = null;
 
 const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
 account.elements.server.value = new URLSearchParams(location.search).get('server') ?? `${scheme}://${location.host}/ws`;
@@ -22,8 +24,10 @@ account.elements.server.value = new URLSearchParams(location.search).get('server
 account.addEventListener('submit', (event) => {
   event.preventDefault();
   const { server, account: name, password } = account.elements;
+  waitingAt = document.activeElement;
   phone.register({ server: server.value.trim(), account: name.value.trim(), password: password.value });
 });
+account.addEventListener('input', () => { waitingAt = null; });
 dial.addEventListener('submit', (event) => {
   event.preventDefault();
   phone.call(number.value.trim());
@@ -31,16 +35,22 @@ dial.addEventListener('submit', (event) => {
 byId('answer').addEventListener('click', () => phone.answer());
 for (const end of ['decline', 'hangup']) byId(end).addEventListener('click', () => phone.hangUp());
 mute.addEventListener('click', () => setMuted(mute.ariaPressed !== 'true'));
-makeKeypad(byId('keypad'), (tone) => {
-  if (up) {
-    phone.press(tone);
-    byId('digits').textContent += tone;
-  } else if (!dial.hidden) {
-    number.value += tone;
-  }
+makeKeypad(byId('keypad'), {
+  press(tone) {
+    if (up) {
+      phone.press(tone);
+      byId('digits').textContent += tone;
+    } else if (!dial.hidden) {
+      number.value += tone;
+    }
+  },
+  // Only of who is at the call: elsewhere a single key may be somebody's word for something else (WCAG 2.1.4).
+  keyboard: byId('line'),
+  takesKeys: () => up !== null,
 });
 document.addEventListener('keydown', (event) => {
-  if (event.key === 'Escape') phone.hangUp();
+  // In a field it may be meant for what the browser has opened there.
+  if (event.key === 'Escape' && isAlone(event) && !event.target.matches('input')) phone.hangUp();
   // A key held down is no second press: what was one call is not to become two.
   if (event.key === 'Enter' && event.repeat) event.preventDefault();
 });
@@ -51,8 +61,14 @@ function hear(fact) {
 }
 
 const HEARD = {
+  noAddress: () => setRegistered(false),
+  noAccount: () => setRegistered(false),
+  opening: () => setRegistered(false),
   registered({ server, account: name }) {
     byId('registration').textContent = `${name} at ${new URL(server).host}`;
+    // Who has waited for it goes on to the number. Who is at something else when the socket is opened again stays there.
+    if (document.activeElement === waitingAt && !dial.hidden) toNumber();
+    waitingAt = null;
     setRegistered(true);
     // The socket may have been closed and opened again under the call.
     if (up) say(up);
@@ -64,6 +80,7 @@ const HEARD = {
   incoming: ({ peer }) => showCall(peer, 'Incoming call', ['answer', 'decline']),
   up(fact) {
     up = fact;
+    enableKeypad();
     showCall(fact.peer, 'In call', ['mute', 'hangup']);
     quality.start();
   },
@@ -88,6 +105,7 @@ function showCall(peer, state, buttons) {
 
 function showNoCall() {
   up = null;
+  enableKeypad();
   quality.stop();
   dial.hidden = false;
   byId('ongoing').hidden = true;
@@ -99,12 +117,17 @@ function showNoCall() {
 function setRegistered(registered) {
   if (registered === !byId('call').disabled) return;
   byId('call').disabled = !registered;
-  byId('keypad').disabled = !registered;
+  enableKeypad();
   byId('badge').classList.toggle('on', registered);
-  // Out of the way while it is not needed.
-  byId('settings').open = !registered;
   if (!registered) byId('registration').textContent = 'not registered';
-  else if (!dial.hidden) toNumber();
+  // Out of the way while it is not needed.
+  const settings = byId('settings');
+  settings.open = !registered || settings.contains(document.activeElement);
+}
+
+/** Digits go the way of the sound: a call has them while the socket is closed, too. */
+function enableKeypad() {
+  byId('keypad').disabled = byId('call').disabled && !up;
 }
 
 /** What is typed next is another number. */

@@ -24,8 +24,11 @@ export class Phone {
   /** Gives up the account it had, opens the socket and registers. JsSIP tries again when the socket closes. */
   register({ server, account, password }) {
     this.#agent?.stop();
-    const agent = this.#agent = agentOf(server, account, password);
-    if (!agent) return this.#tell({ kind: 'noAddress', server });
+    this.#agent = null;
+    const socket = socketTo(server);
+    if (!socket) return this.#tell({ kind: 'noAddress', server });
+    const agent = this.#agent = agentOf(socket, server, account, password);
+    if (!agent) return this.#tell({ kind: 'noAccount', account });
     // The account that was given up says good-bye, which concerns nobody any more.
     const tell = (fact) => agent === this.#agent && this.#tell({ server, account, ...fact });
     let reached = 'nothing'; // then `socket`, then `account`
@@ -168,10 +171,19 @@ export class Phone {
 }
 
 /** `null` when `server` is no address of a WebSocket. */
-function agentOf(server, account, password) {
+function socketTo(server) {
+  try {
+    return URL.canParse(server) ? new JsSIP.WebSocketInterface(server) : null;
+  } catch {
+    return null;
+  }
+}
+
+/** `null` when `account` is no name that SIP has. */
+function agentOf(socket, server, account, password) {
   try {
     return new JsSIP.UA({
-      sockets: [new JsSIP.WebSocketInterface(server)],
+      sockets: [socket],
       uri: `sip:${account}@${new URL(server).hostname}`,
       password,
       session_timers: false,

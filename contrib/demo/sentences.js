@@ -9,6 +9,7 @@ const SENTENCES = {
   noAddress: ({ server }) => failed(
     `“${server}” is no address of a WebSocket.`, 'It is written like ws://localhost:8088/ws.',
   ),
+  noAccount: ({ account }) => failed(`“${account}” cannot be an account.`, 'Its name has no spaces.'),
   opening: ({ server }) => said(`Opening ${server} …`),
   unreachable: ({ server }) => failed(
     `The socket ${server} cannot be opened; the phone keeps trying.`, lookAtSocket(server),

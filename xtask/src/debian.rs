@@ -1,4 +1,4 @@
-//! Debian's Asterisk 16 and 22, unpacked into `target/debian/` and started from there.
+//! Debian's Asterisk 16 and 22, unpacked into `target/debian/` and started from there, and the proxies of their time.
 //!
 //! Nothing is installed and nobody has to be root: `apt-get` runs with a configuration of its own, which knows one suite and
 //! an empty machine, and downloads the packages listed here; `dpkg-deb` unpacks them into one directory.
@@ -25,7 +25,7 @@ pub const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// What was unpacked, in its root: another list here has it unpacked anew.
 const STAMP: &str = "packages";
 
-/// One release of Debian and what of it makes an Asterisk run and our modules compile.
+/// One release of Debian and what of it makes an Asterisk run and our modules compile, and nginx and HAProxy run in front.
 struct Suite {
     name: &'static str,
     packages: &'static [&'static str],
@@ -50,6 +50,7 @@ const COMMON: &[&str] = &[
     "asterisk",
     "asterisk-dev",
     "asterisk-modules",
+    "haproxy",
     "libbsd0",
     "libcap2",
     "libedit2",
@@ -57,6 +58,7 @@ const COMMON: &[&str] = &[
     "libmd0",
     "libnspr4",
     "libnss3",
+    "libpcre2-8-0",
     "libsqlite3-0",
     "libsrtp2-1",
     "libsystemd0",
@@ -69,7 +71,7 @@ const COMMON: &[&str] = &[
 ];
 
 /// Debian 11, which has the last Asterisk 16, with the C library of its time (2.31) and an OpenSSL that is not ours (1.1): what
-/// our modules find on older systems.
+/// our modules find on older systems. Its HAProxy is 2.2, the first that takes what `contrib/haproxy` says.
 const BULLSEYE: Suite = Suite {
     name: "bullseye",
     packages: &[
@@ -79,18 +81,33 @@ const BULLSEYE: Suite = Suite {
         "libgcrypt20",
         "libgpg-error0",
         "libicu67",
+        "liblua5.3-0",
         "liblz4-1",
         "liblzma5",
+        "libpcre3",
         "libssl1.1",
         "libstdc++6",
         "libxml2",
+        "nginx-light",
     ],
 };
 
 /// Where Debian has an Asterisk 22, with the C library that it needs.
 const UNSTABLE: Suite = Suite {
     name: "unstable",
-    packages: &["libc6", "libcrypt1", "libgcc-s1", "libssl3t64", "libstdc++6", "libxml2-16"],
+    packages: &[
+        "libc6",
+        "libcrypt1",
+        "libgcc-s1",
+        "libjemalloc2",
+        "liblua5.4-0",
+        "libopentracing-c-wrapper0t64",
+        "libopentracing1",
+        "libssl3t64",
+        "libstdc++6",
+        "libxml2-16",
+        "nginx",
+    ],
 };
 
 /// The root of Debian's Asterisk of this version, downloaded if it is not there yet.

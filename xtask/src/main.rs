@@ -9,6 +9,7 @@ mod host;
 mod install;
 mod modules;
 mod packages;
+mod page;
 mod run;
 mod test;
 mod zig;
@@ -30,6 +31,7 @@ cargo xtask <command>
                                     machine, or of the one that is installed below DIR or has its modules in DIR
   uninstall [--prefix DIR | --modules DIR]
                                     puts the originals back
+  page DIR                          the demo page, into DIR/webrtc-demo: DIR is what an Asterisk serves as /static
   demo [--check] [--host 11|16|22]  start an Asterisk with them, and serve a page to call it from: the Asterisk of
                                     ASTERISK_PREFIX, else Debian's, 16 by default; with --check the call is placed in a
                                     headless browser, and the exit code is 0 if it was heard
@@ -52,6 +54,10 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
     match *command {
         "install" => return install::install(options),
         "uninstall" => return install::uninstall(options),
+        "page" => {
+            let [served] = options else { return Err(USAGE.to_owned()) };
+            return page::put(served);
+        }
         _ => {}
     }
     match (*command, Options::parse(options)?) {

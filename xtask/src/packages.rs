@@ -53,9 +53,11 @@ pub const TO_TEST: &[Package] = &[
     program("sip-tester", "sipp"),
 ];
 
-/// What the demo takes: certificates, the page's libraries, and for `--check` a browser.
-pub const TO_DEMO: &[Package] =
-    &[program("chromium", "chromium"), program("nodejs", "node"), program("npm", "npm"), program("openssl", "openssl")];
+/// What makes a page of its sources and their libraries.
+pub const TO_BUNDLE: &[Package] = &[program("nodejs", "node"), program("npm", "npm")];
+
+/// The browser of the demo's `--check`.
+pub const TO_DEMO: &[Package] = &[program("chromium", "chromium")];
 
 /// Installs what is missing of `lists` when we are root; otherwise fails with the command that would.
 pub fn ensure(lists: &[&[Package]]) -> Result<(), Failure> {

@@ -88,6 +88,11 @@ fn nothing_for(program: &Path, host: Version) -> Option<&'static str> {
     wanting.filter(|(_, since, _)| host < *since).map(|(.., why)| why)
 }
 
+/// Debian's hosts were unpacked with theirs.
+fn no_proxies_for(program: &Path, host: &Prefix) -> Option<&'static str> {
+    (is_called(program, "proxies") && !host.has_proxies()).then_some("there are no nginx and HAProxy")
+}
+
 /// Compiles `tests/e2e`, once for all hosts, and returns its programs.
 fn programs() -> Result<Vec<PathBuf>, Failure> {
     let mut build = cargo();
@@ -113,10 +118,11 @@ impl Suite {
 
     /// Runs every program to its end, whatever becomes of the others.
     fn run(&self, programs: &[PathBuf]) -> Result<(), Failure> {
-        let host = self.host.version();
-        all_or_what_failed(programs.iter().map(|program| match nothing_for(program, host) {
+        let host = &self.host;
+        let nothing = |program: &Path| nothing_for(program, host.version()).or_else(|| no_proxies_for(program, host));
+        all_or_what_failed(programs.iter().map(|program| match nothing(program) {
             Some(why) => {
-                println!("{host}: {} is not run: {why}", program.file_stem().unwrap_or_default().display());
+                println!("{}: {} is not run: {why}", host.version(), program.file_stem().unwrap_or_default().display());
                 Ok(())
             }
             None => self.run_program(program),

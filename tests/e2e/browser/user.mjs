@@ -112,22 +112,50 @@ class User {
 
   /** From now on ICE finds no way: the browser's checks carry a password that is not Asterisk's. */
   spoilIce() {
-    return this.#browser.evaluate(() => {
-      const { setRemoteDescription } = RTCPeerConnection.prototype;
-      RTCPeerConnection.prototype.setRemoteDescription = function spoiled({ type, sdp }) {
-        const spoilt = sdp.replace(/^(a=ice-pwd:)\S{22}/gm, '$1aWrongPasswordOfTwoAnd20');
-        return setRemoteDescription.call(this, { type, sdp: spoilt });
+    return this.#spoil('^(a=ice-pwd:)\\S{22}', '$1aWrongPasswordOfTwoAnd20');
+  }
+
+  /** From now on the DTLS handshake fails: its certificate is not the one that the browser was told of. */
+  spoilDtls() {
+    return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
+  }
+
+  /** From now on sockets lead to a port where nobody listens. */
+  spoilSockets(port) {
+    return this.#browser.evaluate((port) => {
+      window.Socket = WebSocket;
+      window.WebSocket = class extends Socket {
+        constructor(address, protocol) {
+          super(`ws://localhost:${port}/`, protocol);
+        }
       };
-    });
+    }, port);
+  }
+
+  /** And now they lead where they should. */
+  mendSockets() {
+    return this.#browser.evaluate(() => { window.WebSocket = window.Socket; });
   }
 
   picture(path) {
     return this.#browser.picture(path).then(() => null);
   }
 
+  /** Changes something in what Asterisk says of itself. */
+  #spoil(pattern, replacement) {
+    return this.#browser.evaluate(([pattern, replacement]) => {
+      const { setRemoteDescription } = RTCPeerConnection.prototype;
+      RTCPeerConnection.prototype.setRemoteDescription = function spoiled({ type, sdp }) {
+        const spoilt = sdp.replace(new RegExp(pattern, 'gm'), replacement);
+        return setRemoteDescription.call(this, { type, sdp: spoilt });
+      };
+    }, [pattern, replacement]);
+  }
+
   #isBehind(control) {
     return this.#browser.evaluate((control) => {
-      const target = document.getElementById(control) ?? document.getElementsByName(control)[0];
+      const named = document.querySelectorAll(`#${control}, [name=${control}]`);
+      const target = [...named].find(({ tabIndex }) => tabIndex >= 0);
       return Boolean(document.activeElement.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_PRECEDING);
     }, control);
   }

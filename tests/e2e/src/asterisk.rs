@@ -85,6 +85,11 @@ impl Home {
         self.root.join("etc")
     }
 
+    /// What its HTTP server serves below `/static`.
+    pub fn served(&self) -> PathBuf {
+        self.root.join("data/static-http")
+    }
+
     /// The log with everything in it.
     pub fn log(&self) -> PathBuf {
         self.root.join("log/full")
@@ -136,6 +141,11 @@ impl Asterisk {
     /// The directory that it runs in.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// Where it is installed.
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
     }
 
     /// Which one it is.

@@ -19,6 +19,7 @@ pub mod ports;
 pub mod prefix;
 pub mod proof;
 pub mod puppet;
+pub mod samples;
 pub mod site;
 pub mod tone;
 pub mod user;

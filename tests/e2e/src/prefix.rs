@@ -98,6 +98,20 @@ impl Prefix {
         command(&self.root, &self.binary)
     }
 
+    /// A proxy to put in front of it: the one that lies beside it, or this machine's.
+    pub fn proxy(&self, name: &str) -> Option<Command> {
+        let [beside, here] = [&self.root, Path::new("/")].map(|root| root.join("usr/sbin").join(name));
+        match beside.exists() {
+            true => Some(command(&self.root, &beside)),
+            false => here.exists().then(|| Command::new(here)),
+        }
+    }
+
+    /// Whether there are both that `contrib` has something for.
+    pub fn has_proxies(&self) -> bool {
+        ["nginx", "haproxy"].iter().all(|name| self.proxy(name).is_some())
+    }
+
     /// Which Asterisk it is.
     pub fn version(&self) -> Version {
         self.version

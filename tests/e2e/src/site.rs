@@ -10,6 +10,7 @@ use crate::asterisk::Home;
 use crate::manager;
 use crate::ports::Ports;
 use crate::prefix::Version;
+use crate::samples::Samples;
 use crate::tone::{Audio, RATE};
 
 mod chan_pjsip;
@@ -65,9 +66,6 @@ impl Driver {
 
     /// The accounts: browsers 1001 and 1002, and 2001, a plain phone at an address of its own.
     fn accounts(self, site: &Site, home: &Home, ports: &Ports) -> String {
-        if let Some(sample) = &site.accounts {
-            return sample.replace(":5060", &format!(":{}", ports.sip));
-        }
         let keys = home.etc().join("keys");
         let certificate = site.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
         let key = site.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
@@ -106,13 +104,18 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
-    /// Other accounts: a sample of `contrib/` as it is, except for its port 5060.
-    pub accounts: Option<String>,
+    /// All of it another one: samples of `contrib/` as they are, except for their ports.
+    pub samples: Option<Samples>,
 }
 
 impl Site {
     /// Writes all of it into `home`, for a host with this driver.
     pub fn write(&self, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
+        if let Some(samples) = &self.samples {
+            let (start, end) = (ports.rtp.start(), ports.rtp.end());
+            home.configure("rtp.conf", &format!("[general]\nrtpstart = {start}\nrtpend = {end}\n"))?;
+            return samples.copy(home, |text| with_ports(&text, ports));
+        }
         home.make_certificate()?;
         home.configure("modules.conf", &self.modules_conf(driver))?;
         home.configure("ari.conf", "[general]\nenabled = yes\n[user]\ntype = user\npassword = secret\n")?;
@@ -150,6 +153,13 @@ impl Site {
 
 /// ARI, and what it needs of Asterisk 22.
 const ARI: [&str; 2] = ["res_ari.so", "res_websocket_client.so"];
+
+/// A sample with a lab's ports in place of its own.
+fn with_ports(sample: &str, ports: &Ports) -> String {
+    let replaced =
+        [("5060", ports.sip), ("8088", ports.ws), ("10000", *ports.rtp.start()), ("20000", *ports.rtp.end())];
+    replaced.iter().fold(sample.to_owned(), |text, (old, new)| text.replace(old, &new.to_string()))
+}
 
 fn http_conf(home: &Home, ports: &Ports) -> String {
     let keys = home.etc().join("keys");
@@ -211,15 +221,15 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
-         \n; answers and sends nothing; sends silence; has no time\n\
+         \n; answers and sends nothing, or nothing after a while; sends silence; has no time\n\
          exten => mute,1,Answer()\n\
+         \x20same => n,Wait(60)\n\
+         exten => falters,1,Answer()\n\
+         \x20same => n,Playback({announcement})\n\
          \x20same => n,Wait(60)\n\
          \nexten => hush,1,Answer()\n\
          \x20same => n,Playback({silence})\n\
          \nexten => busy,1,Hangup(17)\n\
-         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n\
-         \n; where the accounts of contrib/samples are\n\
-         [from-sip]\n\
-         include => calls\n"
+         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n"
     )
 }

@@ -83,7 +83,7 @@ pub struct User {
 impl User {
     /// Opens the page as the lab's Asterisk serves it.
     pub fn open(lab: &Lab, browser: Browser, screen: Screen, microphone: Microphone) -> Result<Self> {
-        page::bundle(lab.asterisk().home())?;
+        page::bundle(&lab.asterisk().home().served())?;
         let log = lab.directory().join(format!("log/page-{}.log", browser.name()));
         let frequency = VOICE.to_string();
         let arguments = [browser.name(), microphone.name(), &frequency, screen.scheme()];
@@ -100,13 +100,34 @@ impl User {
     }
 
     fn opens(&mut self, name: &str, lab: &Lab) -> Result {
-        let page = format!("http://{name}:{}/static/index.html", lab.ports().ws);
+        let page = format!("http://{name}:{}{}", lab.ports().ws, page::PATH);
         self.puppet.ask("open", json!([page])).map(drop)
     }
 
     /// From now on no call finds a way through the network.
     pub fn loses_the_way(&mut self) -> Result {
         self.puppet.ask("spoilIce", json!([])).map(drop)
+    }
+
+    /// From now on no handshake leads to keys.
+    pub fn loses_the_keys(&mut self) -> Result {
+        self.puppet.ask("spoilDtls", json!([])).map(drop)
+    }
+
+    /// Has Asterisk close the page's sockets, one that is on its way out among them, and no other can be opened.
+    pub fn loses_the_socket(&mut self, lab: &Lab) -> Result {
+        self.puppet.ask("spoilSockets", json!([lab.ports().plain]))?;
+        let sessions = lab.asterisk().cli("websocket show sessions")?;
+        for session in sessions.lines().filter(|line| line.contains(" ws ")) {
+            let id = session.split_whitespace().next().unwrap_or_default();
+            lab.asterisk().cli(&format!("websocket close {id}"))?;
+        }
+        Ok(())
+    }
+
+    /// One can be opened again.
+    pub fn regains_the_socket(&mut self) -> Result {
+        self.puppet.ask("mendSockets", json!([])).map(drop)
     }
 
     /// Presses Tab, or Shift and Tab, until the focus is on the control of this name. Wherever it passes by, it can be seen.

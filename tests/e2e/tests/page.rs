@@ -96,7 +96,19 @@ fn a_day(browser: Browser, screen: Screen, name: &str) -> Result {
 fn presses_digits(lab: &Lab, user: &mut User) -> Result {
     user.calls("digits", "In call with digits")?;
     user.has_the_focus_on("peer")?;
-    user.types("12*4#")?;
+    user.types("12")?;
+    // What is typed elsewhere, or is the browser's, is no digit.
+    user.presses("Alt+5")?;
+    user.goes_to("change")?;
+    user.presses("6")?;
+    user.presses("Enter")?;
+    user.goes_to("server")?;
+    user.types("7")?;
+    user.presses("Escape")?;
+    user.goes_to("change")?;
+    user.presses("Enter")?;
+    user.goes_to("hangup")?;
+    user.types("*4#")?;
     user.reads("#digits", "12*4#")?;
     lab.until_logged("digits read: 12*4.", Duration::from_secs(20))?;
     user.presses("Escape")?;
@@ -108,15 +120,15 @@ fn calls(lab: &Lab, user: &mut User, browser: Browser, screen: Screen) -> Result
     user.calls("echo", "In call with echo")?;
     // The announcement, and then the echo.
     user.sees_level("hearing", -40, 0)?;
-    if browser == Browser::Chromium {
-        // Firefox measures the microphone only where there is a sound card.
-        user.sees_level("speaking", -40, 0)?;
-    }
     sees_the_graph(user)?;
     user.sees_it_all(screen)?;
     if User::is_asked_for_pictures() {
         // As wide as the graph.
         thread::sleep(Duration::from_secs(60));
+    }
+    if browser == Browser::Chromium {
+        // Firefox measures the microphone only where there is a sound card.
+        user.sees_level("speaking", -40, 0)?;
     }
     user.takes_picture(&format!("call-{}-{}", browser.name(), screen.width()))?;
     user.goes_to("mute")?;
@@ -175,8 +187,11 @@ fn sentences(browser: Browser, screen: Screen, name: &str) -> Result {
     user.is_advised("http show status")?;
     user.sees_it_all(screen)?;
 
-    user.fills_in("server", &format!("ws://localhost:{}/ws", lab.ports().ws))?;
+    let server = format!("ws://localhost:{}/ws", lab.ports().ws);
+    user.fills_in("server", &server)?;
     user.registers(PASSWORD, "Registered as 1001")?;
+    changes_the_account(&mut user, &server)?;
+    loses_the_socket_in_a_call(&lab, &mut user)?;
     user.calls("nowhere", "nowhere was not reached: 404")?;
     user.calls("busy", "busy was not reached: 486, it is busy")?;
     user.calls("goodbye", "goodbye has hung up")?;
@@ -188,14 +203,64 @@ fn sentences(browser: Browser, screen: Screen, name: &str) -> Result {
     user.calls("hush", "No audio for three seconds: packets arrive, but they are silent")?;
     user.presses("Escape")?;
     user.is_told("You have hung up")?;
+    user.calls("falters", "No audio for three seconds: packets have stopped arriving")?;
+    user.is_advised("rtp show sessions")?;
+    user.presses("Escape")?;
+    user.is_told("You have hung up")?;
+    user.loses_the_keys()?;
+    user.calls("echo", "No audio for three seconds: ICE has found a way, but the DTLS handshake is not done")?;
+    user.is_advised("rtp show sessions")?;
+    user.presses("Escape")?;
+    user.is_told("You have hung up")?;
     user.loses_the_way()?;
     user.calls("echo", "No audio for three seconds: ICE has found no way")?;
     user.is_advised("rtp show sessions")?;
     user.presses("Escape")?;
     user.is_told("You have hung up")?;
-    let server = format!("The socket ws://localhost:{}/ws was closed", lab.ports().ws);
     drop(lab);
-    user.is_told(&server)
+    user.is_told(&format!("The socket {server} was closed"))
+}
+
+/// Once registered, and finds out that nothing is left of it when what comes next cannot be.
+fn changes_the_account(user: &mut User, server: &str) -> Result {
+    user.goes_to("change")?;
+    user.presses("Enter")?;
+    for (field, nonsense, sentence, right) in [
+        ("server", "localhost", "“localhost” is no address of a WebSocket", server),
+        ("account", "10 01", "“10 01” cannot be an account", "1001"),
+    ] {
+        user.fills_in(field, nonsense)?;
+        user.presses("Enter")?;
+        user.is_told(sentence)?;
+        user.reads("#registration", "not registered")?;
+        user.finds("#call", "disabled", "")?;
+        user.finds("#keypad", "disabled", "")?;
+        user.has_the_focus_on(field)?;
+        user.fills_in(field, right)?;
+    }
+    user.presses("Enter")?;
+    user.is_told("Registered as 1001")
+}
+
+fn loses_the_socket_in_a_call(lab: &Lab, user: &mut User) -> Result {
+    user.calls("digits", "In call with digits")?;
+    user.loses_the_socket(lab)?;
+    user.is_told("cannot be opened; the phone keeps trying")?;
+    user.reads("#registration", "not registered")?;
+    // Digits go the way of the sound.
+    user.types("12*4#")?;
+    user.reads("#digits", "12*4#")?;
+    lab.until_logged("digits read: 12*4.", Duration::from_secs(20))?;
+    user.presses("Escape")?;
+    user.is_told("You have hung up")?;
+    user.finds("#keypad", "disabled", "")?;
+
+    // Whoever is typing when it is opened again goes on typing there.
+    user.has_the_focus_on("number")?;
+    user.types("no")?;
+    user.regains_the_socket()?;
+    user.reads("#registration", "1001 at localhost")?;
+    user.calls("where", "nowhere was not reached: 404")
 }
 
 fn no_microphone(browser: Browser, screen: Screen, name: &str) -> Result {

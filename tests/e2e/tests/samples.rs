@@ -1,37 +1,52 @@
-//! `contrib/samples`: the least of them is enough for a call.
+//! `contrib/samples`, each configuration as it is: a browser calls from the demo page, with what that has in its fields.
 
 use std::fs;
-use std::path::Path;
 
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
-use e2e::phone::{Browser, Phone};
+use e2e::phone::Browser;
 use e2e::prefix::{Prefix, Version};
-use e2e::proof::EchoCall;
+use e2e::samples::Samples;
 use e2e::site::{Driver, Site};
+use e2e::user::{Microphone, Screen, User};
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn a_browser_hears_itself_with_the_shortest_sample_and_no_certificate() -> Result {
-    let sample = shortest_sample()?;
-    let accounts = fs::read_to_string(Path::new(SAMPLES).join(sample))?;
-    let is_short = accounts.lines().count() < 20 || sample != MINIMAL;
-    ensure(is_short && !accounts.contains("certfile"), || format!("{sample} is not the least any more"))?;
-    let lab = Lab::start("samples", &Site { accounts: Some(accounts), ..Site::default() })?;
-    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
-    let statistics = EchoCall::SHORT.place(&lab, &mut phone, "echo")?;
-    println!("{sample}: {statistics}");
-    Ok(())
+fn a_browser_hears_itself_with_the_samples_and_no_certificate() -> Result {
+    let version = Prefix::from_env().transpose()?.map_or(Version::Eleven, |prefix| prefix.version());
+    let driver = Driver::of(version);
+    hears_itself("samples", Samples::explained(driver))?;
+    match driver {
+        Driver::ChanSip => hears_itself("samples-minimal", Samples::minimal()?),
+        // It has no shorter ones.
+        Driver::ChanPjsip => Ok(()),
+    }
 }
 
-const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/samples");
-const MINIMAL: &str = "minimal/sip.conf";
+#[test]
+fn the_least_that_a_browser_needs_of_sip_conf_is_less_than_20_lines() -> Result {
+    let samples = Samples::minimal()?;
+    let sip = samples.files().iter().find(|file| file.ends_with("sip.conf")).map(fs::read_to_string).transpose()?;
+    let lines = sip.unwrap_or_default().lines().count();
+    ensure((1..20).contains(&lines), || format!("{lines} lines"))
+}
 
-/// For the host that is tested on: `chan_pjsip` has one sample only.
-fn shortest_sample() -> Result<&'static str> {
-    let version = Prefix::from_env().transpose()?.map_or(Version::Eleven, |prefix| prefix.version());
-    Ok(match Driver::of(version) {
-        Driver::ChanSip => MINIMAL,
-        Driver::ChanPjsip => "chan_pjsip/pjsip.conf",
-    })
+fn hears_itself(name: &str, samples: Samples) -> Result {
+    let lab = Lab::start(name, &Site { samples: Some(samples), ..Site::default() })?;
+    let mut user = User::open(&lab, Browser::Chromium, Screen::Desk, Microphone::Given)?;
+    user.goes_to("password")?;
+    user.presses("Enter")?;
+    user.is_told("Registered as 1001")?;
+    user.has_the_focus_on("number")?;
+    user.presses("Enter")?;
+    user.is_told("In call with echo")?;
+    for meter in ["speaking", "hearing"] {
+        user.sees_level(meter, -40, 0)?;
+    }
+    for packets in ["#received", "#sent"] {
+        user.reads(packets, "packets, 0 lost")?;
+    }
+    user.presses("Escape")?;
+    user.is_told("You have hung up")?;
+    user.met_no_error()
 }

@@ -1,0 +1,21 @@
+//! `cargo xtask page`: the demo page for an Asterisk that is installed.
+
+use std::path::Path;
+
+use e2e::page;
+
+use crate::Failure;
+use crate::packages;
+use crate::test::install_libraries;
+
+/// Puts it into a directory of its own in `served`, an Asterisk's `static-http`.
+pub fn put(served: &str) -> Result<(), Failure> {
+    let failed = |error| format!("The page could not be put into {served}: {error}");
+    // Of what is misspelt a directory would be made.
+    Path::new(served).read_dir().map_err(failed)?;
+    packages::ensure(&[packages::TO_BUNDLE])?;
+    install_libraries(&page::sources())?;
+    let page = page::bundle(Path::new(served)).map_err(failed)?;
+    println!("The page is in {}, and its path {}. Removing that directory removes it.", page.display(), page::PATH);
+    Ok(())
+}
