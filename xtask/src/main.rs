@@ -14,6 +14,7 @@ mod run;
 mod test;
 mod zig;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use e2e::prefix::Version;
@@ -38,9 +39,12 @@ cargo xtask <command>
   test                              everything that this machine can run";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match obey(&arguments) {
+    let words: Result<Vec<String>, OsString> = std::env::args_os().skip(1).map(OsString::into_string).collect();
+    let outcome = match &words {
+        Ok(words) => obey(&words.iter().map(String::as_str).collect::<Vec<_>>()),
+        Err(word) => Err(format!("{}: not UTF-8, which only the built program `install` can read.", word.display())),
+    };
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("{failure}");
@@ -52,6 +56,10 @@ fn main() -> ExitCode {
 fn obey(arguments: &[&str]) -> Result<(), Failure> {
     let Some((command, options)) = arguments.split_first() else { return Err(USAGE.to_owned()) };
     match *command {
+        "--help" | "-h" => {
+            println!("{USAGE}");
+            return Ok(());
+        }
         "install" => return install::install(options),
         "uninstall" => return install::uninstall(options),
         "page" => {
