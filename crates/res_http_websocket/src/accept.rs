@@ -96,18 +96,21 @@ fn respond<'a>(request: &Request<'a>, refusal: Refusal) -> Result<Option<Begun<'
 /// A session that nobody attends to yet.
 struct Begun<'a> {
     call: Call,
+    session: Arc<Session>,
     handle: Handle,
     parameters: Variables<'a>,
     headers: Variables<'a>,
 }
 
 impl Begun<'_> {
-    /// Calls whoever has the protocol; until its end, as a rule.
+    /// Calls whoever has the protocol; until the session's end, as a rule.
     fn attend(self) {
-        let (parameters, headers) = (self.parameters.as_ptr(), self.headers.as_ptr());
+        // The call goes last: without it the module may be unloaded.
+        let Self { call, session, handle, parameters, headers } = self;
         // SAFETY: `call` makes sure that the callback's module stays until it is over; it takes over the reference, and both
         // lists are the host's until the request is over.
-        unsafe { self.call.protocol().callback()(self.handle.into_raw(), parameters, headers) };
+        unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
+        session.leave();
     }
 }
 
@@ -178,7 +181,7 @@ fn begin<'a>(
         session.close(CloseCode::INTERNAL_ERROR);
         return Err(());
     };
-    Ok(Some(Begun { call, handle, parameters, headers }))
+    Ok(Some(Begun { call, session, handle, parameters, headers }))
 }
 
 /// What the session is called by whoever attends to it: a random UUID (RFC 9562 §5.4).

@@ -78,6 +78,10 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
         );
     }
     cli_print!(invocation, "{} sessions; {}", sessions.len(), running.counters);
+    let remembered = running.counters.remembered(sessions.len());
+    if remembered > 0 {
+        cli_print!(invocation, "{remembered} more have ended and are still referred to by their protocols");
+    }
     Outcome::Success
 }
 

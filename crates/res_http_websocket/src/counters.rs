@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use asterisk::lock;
@@ -14,6 +14,8 @@ use websocket::handshake::Refusal;
 #[derive(Default)]
 pub struct Counters {
     accepted: AtomicU64,
+    /// Sessions that C refers to, open or not.
+    referred: AtomicUsize,
     refused: Mutex<BTreeMap<&'static str, u64>>,
     ended: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -21,6 +23,19 @@ pub struct Counters {
 impl Counters {
     pub fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn referred(&self) {
+        self.referred.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn released(&self) {
+        self.referred.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many of the sessions that C refers to have ended, if so many have not.
+    pub fn remembered(&self, open: usize) -> usize {
+        self.referred.load(Ordering::Relaxed).saturating_sub(open)
     }
 
     pub fn refused(&self, refusal: Refusal) {

@@ -3,7 +3,9 @@
 //! The socket's own would not do: what TLS has decrypted, or the second of two messages in one segment, is invisible
 //! to `poll`, and a closed or negative one leaves the consumer in `poll` for ever. This one is an `epoll` set of the
 //! socket and, while something waits to be read, of a descriptor that is always readable. It is readable for good
-//! once the session has ended, and valid until the last reference to the session goes.
+//! once the session has ended, and valid until the last reference to the session goes. chan_sip remembers a session for as
+//! long as a dialog or a peer of it, though nobody polls it any more: of such a session only the always readable one is left,
+//! which all of them share.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
@@ -12,7 +14,8 @@ use std::sync::Arc;
 use asterisk::epoll::{self, Epoll, EventFd};
 
 pub struct Descriptor {
-    set: Epoll,
+    /// `None` when nobody is left to poll it.
+    set: Option<Epoll>,
     always: Arc<EventFd>,
     /// The always readable one is a member.
     ready: bool,
@@ -29,17 +32,15 @@ impl Descriptor {
     pub fn new(socket: RawFd, always: Arc<EventFd>) -> io::Result<Self> {
         let set = Epoll::new()?;
         set.add(socket, epoll::IN, 0)?;
-        Ok(Self { set, always, ready: false })
+        Ok(Self { set: Some(set), always, ready: false })
     }
 
     /// Whether something waits that the socket does not show.
     pub fn set_ready(&mut self, ready: bool) -> io::Result<()> {
-        if ready == self.ready {
-            return Ok(());
-        }
+        let Some(set) = self.set.as_ref().filter(|_| ready != self.ready) else { return Ok(()) };
         match ready {
-            true => self.set.add(self.always.as_raw_fd(), epoll::IN, 0)?,
-            false => self.set.remove(self.always.as_raw_fd())?,
+            true => set.add(self.always.as_raw_fd(), epoll::IN, 0)?,
+            false => set.remove(self.always.as_raw_fd())?,
         }
         self.ready = ready;
         Ok(())
@@ -48,14 +49,19 @@ impl Descriptor {
     /// The session has ended: readable for good, whatever the socket does.
     pub fn end(&mut self, socket: RawFd) -> io::Result<()> {
         // Refused when it was removed before.
-        let _ = self.set.remove(socket);
+        let _ = self.set.as_ref().map(|set| set.remove(socket));
         self.set_ready(true)
+    }
+
+    /// The session has ended, and nobody is inside `poll` or will be with the number that this had.
+    pub fn give_back(&mut self) {
+        self.set = None;
     }
 }
 
 impl AsRawFd for Descriptor {
     fn as_raw_fd(&self) -> RawFd {
-        self.set.as_raw_fd()
+        self.set.as_ref().map_or_else(|| self.always.as_raw_fd(), AsRawFd::as_raw_fd)
     }
 }
 
@@ -94,6 +100,19 @@ mod tests {
         descriptor.end(ours.as_raw_fd()).unwrap();
         drop((ours, theirs));
         assert!(is_readable(&descriptor) && is_readable(&descriptor));
+    }
+
+    #[test]
+    fn readable_still_when_its_own_was_given_back() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let always = always_readable().unwrap();
+        let mut descriptor = Descriptor::new(ours.as_raw_fd(), always.clone()).unwrap();
+        descriptor.end(ours.as_raw_fd()).unwrap();
+        descriptor.give_back();
+        assert_eq!(descriptor.as_raw_fd(), always.as_raw_fd());
+        assert!(is_readable(&descriptor));
+        descriptor.end(ours.as_raw_fd()).unwrap();
+        assert!(is_readable(&descriptor));
     }
 
     #[test]

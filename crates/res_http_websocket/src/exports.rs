@@ -26,6 +26,7 @@ struct Counted {
 
 impl Handle {
     pub fn new(session: Arc<Session>, id: CString) -> Option<Self> {
+        session.counters().referred();
         Ao2Box::new(Counted { session, id }).map(Self)
     }
 
@@ -61,6 +62,7 @@ impl Handle {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.session.abandon();
+        self.session.counters().released();
     }
 }
 
@@ -152,9 +154,9 @@ pub unsafe extern "C" fn __ast_websocket_write(
     if written {
         return 0;
     }
-    // What chan_sip takes for a connection that is gone, instead of trying again and again.
+    // For EBADF chan_sip would forget the packet, and with it the timer that ends a call whose answer is never acknowledged.
     // SAFETY: this thread's own.
-    unsafe { *libc::__errno_location() = libc::EBADF };
+    unsafe { *libc::__errno_location() = libc::EPIPE };
     -1
 }
 

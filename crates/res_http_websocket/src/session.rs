@@ -7,6 +7,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,8 @@ pub struct Session {
     remote_address: SockAddr,
     local_address: SockAddr,
     is_secure: bool,
-    descriptor: RawFd,
+    /// That of the state, to be had without its lock.
+    descriptor: AtomicI32,
     driver: Arc<Driver>,
     counters: Arc<Counters>,
     state: Mutex<State>,
@@ -76,6 +78,8 @@ struct State {
     /// `None` once it is closed.
     stream: Option<http::Connection>,
     descriptor: Descriptor,
+    /// The protocol's callback is not back: somebody may be polling.
+    attended: bool,
     watch: Watch,
     /// The stream may hold bytes that the socket does not show.
     may_hold_more: bool,
@@ -123,7 +127,7 @@ impl Session {
             local_address: stream.local_address(),
             client,
             is_secure: stream.is_secure(),
-            descriptor: descriptor.as_raw_fd(),
+            descriptor: descriptor.as_raw_fd().into(),
             driver: driver.clone(),
             counters: running.counters.clone(),
             state: Mutex::new(State {
@@ -131,6 +135,7 @@ impl Session {
                 watch: Watch::new(id),
                 stream: Some(stream),
                 descriptor,
+                attended: true,
                 // What came behind the handshake may be with TLS already.
                 may_hold_more: true,
                 stopped_sending: false,
@@ -194,6 +199,14 @@ impl Session {
             state.connection.close(now, code);
             state.settle(now, &self.driver);
         });
+    }
+
+    /// The protocol's callback is back. References to the session may stay for long; whoever polled it is gone.
+    pub fn leave(&self) {
+        let mut state = lock(&self.state);
+        state.attended = false;
+        state.give_back_descriptor();
+        self.unlock(state);
     }
 
     /// The last reference is gone, and with it whoever would read.
@@ -273,13 +286,17 @@ impl Session {
         &self.client
     }
 
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     pub fn protocol(&self) -> &Arc<Protocol> {
         &self.protocol
     }
 
     /// Never -1, and valid as long as the session is.
     pub fn descriptor(&self) -> RawFd {
-        self.descriptor
+        self.descriptor.load(Ordering::Relaxed)
     }
 
     pub fn remote_address(&self) -> &SockAddr {
@@ -306,6 +323,7 @@ impl Session {
     /// The host is told of the end with no lock of ours held.
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
         let (farewell, traffic) = (state.farewell.take(), state.traffic);
+        self.descriptor.store(state.descriptor.as_raw_fd(), Ordering::Relaxed);
         drop(state);
         if let Some(ended) = farewell {
             report::closed(&self.counters, self, &ended, &traffic);
@@ -426,6 +444,13 @@ impl State {
         }
         report(&stream, self.descriptor.end(stream.fd()));
         driver.forget(&mut self.watch, stream.fd());
+        self.give_back_descriptor();
+    }
+
+    fn give_back_descriptor(&mut self) {
+        if self.stream.is_none() && !self.attended {
+            self.descriptor.give_back();
+        }
     }
 }
 

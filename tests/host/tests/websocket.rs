@@ -261,6 +261,29 @@ fn whoever_owns_a_session_learns_that_its_client_stopped_reading() {
     drop(sip);
 }
 
+/// As dialogs of chan_sip do, for half a minute, and peers of it for as long as they are registered.
+#[test]
+fn a_session_that_is_remembered_when_it_has_ended_costs_no_descriptor() {
+    let host = host();
+    let sip = Sip::register();
+    let descriptors = || std::fs::read_dir("/proc/self/fd").expect("/proc").count();
+    let before = descriptors();
+    for _ in 0..20 {
+        let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+        browser.send(TEXT, REMEMBER);
+        assert_eq!(browser.receive().1, [b"got: ", REMEMBER].concat());
+        browser.close();
+    }
+    assert!(eventually(|| host.use_count(MODULE) == 1), "only sip itself uses it");
+    assert!(eventually(|| descriptors() <= before + 2), "{before} before, {} now", descriptors());
+    let told = host.command("websocket show sessions").1;
+    assert!(told.contains("0 sessions;") && told.contains("20 more have ended"), "{told}");
+    REMEMBERED.lock().expect("no panic").drain(..).for_each(forget);
+    let told = host.command("websocket show sessions").1;
+    assert!(!told.contains("more have ended"), "{told}");
+    drop(sip);
+}
+
 #[test]
 fn a_message_is_at_most_a_quarter_of_the_stack_that_it_is_copied_onto() {
     let host = host();
@@ -306,6 +329,12 @@ fn a_frame_in_small_pieces_is_never_waited_for() {
 
 /// chan_sip's end: it polls the descriptor, then reads once per wake-up.
 struct Sip;
+
+/// What a client says to be remembered.
+const REMEMBER: &[u8] = b"remember me";
+
+/// References to such sessions, as numbers: pointers are not for every thread.
+static REMEMBERED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 /// What a client says to be closed with a code.
 const CLOSE_WITH: &str = "close with ";
@@ -379,6 +408,21 @@ unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable
     }
 }
 
+/// Says something to a session that has ended, in vain, and gives its last reference back.
+fn forget(session: usize) {
+    let session = session as Session;
+    // SAFETY: `answer_one` left us a reference, which is given back last.
+    unsafe {
+        assert!(wait(session) && !answer_one(session));
+        let write = function_of_the_module!(write: fn(Session, sys::ast_websocket_opcode, *mut c_char, u64) -> c_int);
+        let mut late = *b"late";
+        assert_eq!(write(session, sys::AST_WEBSOCKET_OPCODE_TEXT, late.as_mut_ptr().cast(), 4), -1);
+        // Of EBADF and its like chan_sip makes something that leaves calls behind.
+        assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EPIPE));
+        function_of_the_module!(unref: fn(Session))(session);
+    }
+}
+
 /// # Safety
 /// The caller holds a reference to the session.
 unsafe fn wait(session: Session) -> bool {
@@ -421,6 +465,11 @@ unsafe fn answer_one(session: Session) -> bool {
             let close = unsafe { function_of_the_module!(close: fn(Session, u16) -> c_int) };
             // SAFETY: the caller's word.
             return unsafe { close(session, code) } == 0;
+        }
+        if message == REMEMBER {
+            // SAFETY: the caller's word.
+            unsafe { function_of_the_module!(ref: fn(Session))(session) };
+            REMEMBERED.lock().expect("no panic").push(session as usize);
         }
         let mut answer = [b"got: ", message].concat();
         // SAFETY: as above.
