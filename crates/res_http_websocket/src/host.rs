@@ -1,8 +1,10 @@
-//! What hosts from Asterisk 16 on want beside the names that [`crate::exports`] has: a table of functions at run time, and
-//! servers of other modules (ARI) with protocols of their own. Asterisk 11 wants nothing of it.
+//! What hosts want beside the names that [`crate::exports`] has: from Asterisk 16 on a table of functions at run time, and
+//! servers of other modules (ARI) with protocols of their own; some of Asterisk 11 the same names in another form.
 
 #[cfg(any(feature = "host-16", feature = "host-22"))]
 mod optional_api;
+#[cfg(not(any(feature = "host-16", feature = "host-22")))]
+mod unprefixed;
 #[cfg(feature = "host-22")]
 mod words;
 

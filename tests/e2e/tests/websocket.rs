@@ -260,8 +260,7 @@ fn whoever_stops_answering_is_gone_within_the_deadline() -> Result {
         Driver::ChanSip => {
             until_it_shows(&pbx, "sip show peer p7", |peer| status(peer) == "UNREACHABLE")?;
             let log = std::fs::read_to_string(pbx.asterisk.home().log())?;
-            let failed =
-                log.lines().any(|line| line.contains("sip_xmit of ") && line.ends_with(": Bad file descriptor"));
+            let failed = log.lines().any(|line| line.contains("sip_xmit of ") && line.ends_with(": Broken pipe"));
             ensure(failed, || "SIP is not told that what it sends is lost".to_owned())
         }
         Driver::ChanPjsip => until_it_shows(&pbx, "pjsip show contacts", |contacts| !contacts.contains("p7")),

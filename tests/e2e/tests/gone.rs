@@ -1,0 +1,57 @@
+//! Calls of a browser that is gone before they are answered: a closed tab.
+
+mod common;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{CLOSE, Pbx, TEXT, sip};
+use e2e::failure::{Result, ensure};
+use e2e::site::Driver;
+
+/// SIP gives an answer up that is not acknowledged for 32 s (RFC 3261 §13.3.1.4), and forgets the call as much later.
+const PATIENCE: Duration = Duration::from_secs(100);
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn calls_that_cannot_be_answered_leave_nothing_behind() -> Result {
+    let pbx = Pbx::start_with_calls("gone")?;
+    let before = pbx.footprint()?;
+    for number in 0..20 {
+        let mut client = pbx.connect("sip")?;
+        client.send(TEXT, invite(number).as_bytes())?;
+        if number % 2 == 0 {
+            client.send(CLOSE, &1001_u16.to_be_bytes())?;
+        }
+    }
+    let began = Instant::now();
+    while !is_idle(&pbx)? || pbx.footprint()?.descriptors > before.descriptors {
+        ensure(began.elapsed() < PATIENCE, || format!("{before:?}, {:?}: {}", pbx.footprint(), state(&pbx)))?;
+        thread::sleep(Duration::from_millis(500));
+    }
+    Ok(())
+}
+
+fn invite(number: usize) -> String {
+    const SDP: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                       m=audio 40000 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n";
+    let request = sip("INVITE", "gone", number, "WS").replacen("sip:127.0.0.1", "sip:600@127.0.0.1", 1);
+    let body = format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{SDP}", SDP.len());
+    request.replace("Content-Length: 0\r\n\r\n", &body)
+}
+
+fn is_idle(pbx: &Pbx) -> Result<bool> {
+    let state = state(pbx);
+    Ok(match pbx.driver {
+        Driver::ChanSip => state.lines().any(|line| line.starts_with("0 active SIP dialog")),
+        Driver::ChanPjsip => state.lines().any(|line| line.starts_with("0 active channels")),
+    })
+}
+
+fn state(pbx: &Pbx) -> String {
+    let command = match pbx.driver {
+        Driver::ChanSip => "sip show channels",
+        Driver::ChanPjsip => "core show channels count",
+    };
+    pbx.asterisk.cli(command).unwrap_or_else(|error| error.to_string())
+}
