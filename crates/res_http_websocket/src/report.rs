@@ -1,24 +1,30 @@
 //! What the host is told of sessions: its log, its managers, and whoever switched on `websocket set debug`. Nothing here
 //! runs under a lock of ours.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use asterisk::debug::Switch;
-use asterisk::limit::RateLimit;
+use asterisk::limit::SharedLimit;
 use asterisk::log::Level;
 use asterisk::manager::{Category, Event};
 use websocket::handshake::{Refusal, Request};
 use websocket::{Ended, Opcode};
 
+use crate::admission::household;
 use crate::counters::{Counters, Traffic};
 use crate::session::Session;
 
 /// `websocket set debug`.
 pub static SHOWN: Switch = Switch::new();
 
-/// Nobody should be able to fill the log by asking wrongly. A filter that bans has seen enough by then.
-static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 50);
+/// Nobody should be able to fill the log by asking wrongly, nor to hide in it who else does. A filter that bans has seen
+/// enough by then.
+static REFUSALS: SharedLimit<Option<IpAddr>, 50> = SharedLimit::new(Duration::from_secs(10), 5);
+
+/// The same for refusals that are no fault of whoever asks, each kind of which has a share. A filter bans nobody for them,
+/// so that they may not take the place of those that it needs to see.
+static BLAMELESS: SharedLimit<&str, 30> = SharedLimit::new(Duration::from_secs(10), 10);
 
 /// An address as log lines have it.
 pub struct Peer(pub Option<SocketAddr>);
@@ -40,7 +46,11 @@ pub fn refused(counters: &Counters, client: Option<SocketAddr>, asked: &Request<
         Refusal::ForwardedFor(_) => asked.forwarded_for().first().copied(),
         _ => None,
     };
-    warn(client, &refusal, quoted);
+    let left_out = match refusal {
+        Refusal::TooManySessions | Refusal::Descriptors | Refusal::ForwardedFor(_) => BLAMELESS.allow(refusal.name()),
+        _ => REFUSALS.allow(client.map(household_of)),
+    };
+    warn(client, &refusal, quoted, left_out);
     Event::new(Category::System, c"WebSocketRefuse")
         .header("Address", Plain(client))
         .header("Reason", refusal)
@@ -48,10 +58,15 @@ pub fn refused(counters: &Counters, client: Option<SocketAddr>, asked: &Request<
         .send();
 }
 
-/// One line, in the form that `contrib/fail2ban` reads. Managers are not a log, and are told of each.
-fn warn(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<&str>) {
-    let Some(suppressed) = REFUSALS.allow() else { return };
-    let more = if suppressed == 0 { String::new() } else { format!(" ({suppressed} more not shown)") };
+fn household_of(client: SocketAddr) -> IpAddr {
+    household(client.ip())
+}
+
+/// One line, in the form that `contrib/fail2ban` reads, with how many there was no room for before it. Managers are not a
+/// log, and are told of each.
+fn warn(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<&str>, left_out: Option<u64>) {
+    let Some(left_out) = left_out else { return };
+    let more = if left_out == 0 { String::new() } else { format!(" ({left_out} more not shown)") };
     // What a peer may have written comes last in the line.
     let said = quoted.map(|quoted| format!(" ('{quoted:.200}')")).unwrap_or_default();
     asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{said}", Peer(client));
@@ -80,7 +95,9 @@ pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &T
     counters.ended(ended);
     let address = session.client().address;
     match ended {
-        Ended::NoMessage | Ended::TooManyMessages => warn(address, ended, None),
+        Ended::NoMessage | Ended::TooManyMessages => {
+            warn(address, ended, None, REFUSALS.allow(address.map(household_of)));
+        }
         _ => asterisk::verbose!(2, "WebSocket: connection from {}: {ended}", Peer(address)),
     }
     about(c"WebSocketClose", session)
