@@ -321,6 +321,36 @@ fn the_console_shows_and_ends_sessions() {
     );
 }
 
+/// The host queues what its disk is too slow for.
+#[test]
+fn a_client_cannot_fill_the_log_with_what_is_shown_of_it() {
+    let host = host("");
+    host.command("websocket set debug on");
+    let mut flood = Browser::connect("ws", false, "echo").expect("a handshake");
+    let mut polite = Browser::connect("ws", false, "echo").expect("a handshake");
+    host.log();
+    let exchange = |browser: &mut Browser, message: &[u8]| {
+        browser.send(TEXT, message);
+        assert_eq!(browser.receive(), (TEXT, message.to_vec()));
+    };
+    exchange(&mut flood, &[b'\n'; 60_000]);
+    let log = host.log();
+    assert!((200..410).contains(&log.lines().count()), "{}", log.lines().count());
+    assert!(log.lines().any(|line| line.ends_with(": (59800 more octets)")), "{log}");
+    let began = std::time::Instant::now();
+    for _ in 0..200 {
+        exchange(&mut flood, b"flood");
+    }
+    exchange(&mut polite, b"polite");
+    let (log, seconds) = (host.log(), began.elapsed().as_secs() as usize + 2);
+    assert!(log.matches(": flood\n").count() <= 25 * seconds, "{log}");
+    assert!(log.contains(" more messages not shown\n"), "{log}");
+    assert_eq!(log.matches(": polite").count(), 2, "{log}");
+    host.command("websocket set debug off");
+    flood.close();
+    polite.close();
+}
+
 #[test]
 fn a_client_cannot_tell_the_terminal_what_to_do() {
     let host = host("");
