@@ -66,7 +66,7 @@ impl Drop for Place {
 }
 
 /// Whoever has an IPv6 address has 2^64 of them.
-fn household(client: IpAddr) -> IpAddr {
+pub fn household(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
         v4 @ IpAddr::V4(_) => v4,

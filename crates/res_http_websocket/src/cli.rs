@@ -44,7 +44,7 @@ pub static COMMANDS: [Command; 5] = [
     Command {
         words: c"websocket set debug",
         summary: c"Show the messages of WebSocket sessions, or stop it",
-        usage: c"Usage: websocket set debug {on|off|<address>[:port]}\n       Shows every message in clear, those over TLS too, or with an address\n       those of one client.\n",
+        usage: c"Usage: websocket set debug {on|off|<address>[:port]}\n       Shows every message in clear, those over TLS too, or with an address\n       those of one client. 25 messages a second of one session are shown, 50 of\n       all, and of a message 200 lines and 16 KiB.\n",
         run: set_debug,
     },
 ];

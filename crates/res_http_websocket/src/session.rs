@@ -96,6 +96,10 @@ struct State {
 /// How often a consumer reads before it looks at what it has; how often rubbish is read before a stream is closed.
 const MAX_READS: usize = 8;
 
+/// What was lent to a consumer is kept until it reads again. If that is more than this, it is called once more at once, so
+/// that a session that is idle afterwards keeps nothing of it.
+const MAX_KEPT: usize = 4096;
+
 /// A TLS write that was interrupted is repeated with the same length, so it is one that does not depend on the queue.
 const WRITE_LEN: usize = 16 * 1024;
 
@@ -374,7 +378,7 @@ impl State {
             Some(Event::Ended(Ended::ByPeer(payload))) => self.lend(Opcode::Close, false, payload),
             Some(Event::Ended(_)) => Read::Ended,
             None if self.is_open() => {
-                // What was lent last is over with, and an idle session keeps none of it.
+                // What was lent last is over with.
                 self.delivered = Vec::new();
                 Read::NothingYet
             }
@@ -386,6 +390,7 @@ impl State {
         self.delivered = payload;
         let len = self.delivered.len();
         // For consumers that take it for a string.
+        self.delivered.reserve_exact(1);
         self.delivered.push(0);
         Read::Frame { opcode, more_follows, payload: self.delivered.as_mut_ptr(), len }
     }
@@ -406,7 +411,10 @@ impl State {
             websocket::State::Closed => return self.close_stream(driver),
         };
         let shown = match self.is_open() {
-            true => self.descriptor.set_ready(self.connection.has_event() || self.may_hold_more),
+            true => {
+                let lends_much = self.delivered.capacity() > MAX_KEPT;
+                self.descriptor.set_ready(self.connection.has_event() || self.may_hold_more || lends_much)
+            }
             false => self.descriptor.end(stream.fd()),
         };
         report(stream, shown);

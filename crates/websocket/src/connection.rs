@@ -33,7 +33,8 @@ pub struct Config {
     pub close_timeout: Duration,
     /// The first message has to be there within this time; else 1008.
     pub first_message_timeout: Option<Duration>,
-    /// How many messages and control frames a second are taken, on average over ten seconds; beyond it 1008.
+    /// How many messages and control frames a second are taken, on average over ten seconds; beyond it 1008. A thousand
+    /// fragments of a message count as one more.
     pub max_messages_per_second: Option<u32>,
 }
 
@@ -386,7 +387,12 @@ impl Connection {
             // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
             return;
         }
-        if self.rate.as_mut().is_some_and(|rate| !rate.allow(now)) {
+        let is_allowed = match (&mut self.rate, &incoming) {
+            (None, _) => true,
+            (Some(rate), Incoming::Fragment) => rate.allow_fragment(now),
+            (Some(rate), _) => rate.allow_message(now),
+        };
+        if !is_allowed {
             return self.fail(now, CloseCode::POLICY_VIOLATION, Ended::TooManyMessages);
         }
         if matches!(incoming, Incoming::Message(_)) {
@@ -402,7 +408,7 @@ impl Connection {
             }
             Incoming::Pong(payload) if payload == KEEPALIVE => {}
             Incoming::Pong(payload) => self.events.push_back(Event::Pong(payload)),
-            Incoming::Close(_) => {}
+            Incoming::Fragment | Incoming::Close(_) => {}
         }
     }
 

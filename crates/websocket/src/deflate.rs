@@ -7,7 +7,7 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::error::FrameError;
-use crate::extension::Extension;
+use crate::extension::Offered;
 
 /// What was agreed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,32 +37,64 @@ const WORTHWHILE_LEN: usize = 64;
 /// What ends the data of every message on the compressor's side, and is left out on the wire (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-impl Deflate {
-    /// The first of a client's offers that can be kept (RFC 7692 §5.1, §7.1).
-    pub(crate) fn choose<'a>(offers: impl IntoIterator<Item = &'a Extension<'a>>) -> Option<Self> {
-        offers.into_iter().filter(|offer| offer.name == NAME).find_map(Self::from_offer)
-    }
+/// Chooses the first of a client's offers that can be kept (RFC 7692 §5.1, §7.1), while they are read.
+#[derive(Debug, Default)]
+pub(crate) struct Choice {
+    chosen: Option<Deflate>,
+    /// The offer that is being read, unless it is of something else or has to be declined.
+    offer: Option<Offer>,
+}
 
-    /// `None` declines: a parameter that is unknown, doubled or wrong (RFC 7692 §7.1).
-    fn from_offer(offer: &Extension<'_>) -> Option<Self> {
-        let mut deflate = Self::default();
-        for (index, (name, value)) in offer.parameters.iter().enumerate() {
-            if offer.parameters.iter().take(index).any(|(before, _)| before == name) {
-                return None;
+#[derive(Debug, Default)]
+struct Offer {
+    deflate: Deflate,
+    /// Which of [`PARAMETERS`] it has.
+    seen: [bool; PARAMETERS.len()],
+}
+
+const PARAMETERS: [&str; 4] =
+    ["server_no_context_takeover", "client_no_context_takeover", "client_max_window_bits", "server_max_window_bits"];
+
+impl Choice {
+    pub(crate) fn handle(&mut self, offered: Offered<'_>) {
+        let offer = self.offer.take();
+        match offered {
+            Offered::Extension(name) => {
+                self.chosen = self.chosen.or(offer.map(|offer| offer.deflate));
+                self.offer = (name == NAME).then(Offer::default);
             }
-            match (*name, value.as_deref()) {
-                ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-                ("client_max_window_bits", bits) => drop(bits.map_or(Some(15), window_bits)?),
-                ("server_max_window_bits", Some(bits)) => {
-                    let bits = window_bits(bits).filter(|bits| *bits >= MIN_WINDOW_BITS)?;
-                    deflate = Self { window_bits: bits, wants_window: true };
-                }
-                _ => return None,
+            Offered::Parameter(name, value) => {
+                self.offer = offer.and_then(|offer| offer.with(name, value.as_deref()));
             }
         }
-        Some(deflate)
     }
 
+    pub(crate) fn made(self) -> Option<Deflate> {
+        self.chosen.or(self.offer.map(|offer| offer.deflate))
+    }
+}
+
+impl Offer {
+    /// `None` declines: a parameter that is unknown, doubled or wrong (RFC 7692 §7.1).
+    fn with(mut self, name: &str, value: Option<&str>) -> Option<Self> {
+        let known = PARAMETERS.iter().position(|known| *known == name)?;
+        if std::mem::replace(self.seen.get_mut(known)?, true) {
+            return None;
+        }
+        match (name, value) {
+            ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
+            ("client_max_window_bits", bits) => drop(bits.map_or(Some(15), window_bits)?),
+            ("server_max_window_bits", Some(bits)) => {
+                let bits = window_bits(bits).filter(|bits| *bits >= MIN_WINDOW_BITS)?;
+                self.deflate = Deflate { window_bits: bits, wants_window: true };
+            }
+            _ => return None,
+        }
+        Some(self)
+    }
+}
+
+impl Deflate {
     /// The value of the answer's `Sec-WebSocket-Extensions`.
     pub(crate) fn answer(self) -> String {
         let window =
@@ -145,7 +177,9 @@ mod tests {
     use super::*;
 
     fn chosen(header: &str) -> Option<Deflate> {
-        Deflate::choose(&crate::extension::parse(header).expect("well-formed"))
+        let mut choice = Choice::default();
+        crate::extension::parse(header, |offered| choice.handle(offered)).expect("well-formed");
+        choice.made()
     }
 
     fn inflated(pieces: &[&[u8]], max: usize) -> Result<Vec<u8>, FrameError> {
@@ -165,6 +199,7 @@ mod tests {
             "permessage-deflate; client_max_window_bits",
             "permessage-deflate; client_max_window_bits=10; client_no_context_takeover",
             "x-other, permessage-deflate; server_max_window_bits=8, permessage-deflate",
+            "permessage-deflate, permessage-deflate; server_max_window_bits=10, x-other; unknown",
         ] {
             assert_eq!(chosen(offer).map(Deflate::answer).as_deref(), Some(plain), "{offer}");
         }

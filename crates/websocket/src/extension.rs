@@ -2,34 +2,33 @@
 
 use std::borrow::Cow;
 
-/// One extension that a client offers.
+/// What a client offers, one after another: an extension, and then each of its parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Extension<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) parameters: Vec<(&'a str, Option<Cow<'a, str>>)>,
+pub(crate) enum Offered<'a> {
+    Extension(&'a str),
+    Parameter(&'a str, Option<Cow<'a, str>>),
 }
 
 /// The header does not follow the grammar: the connection fails (RFC 6455 §9.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Reads one header: a list of names with parameters, whose values are tokens, in quotes or not.
-pub(crate) fn parse(header: &str) -> Result<Vec<Extension<'_>>, Malformed> {
+/// Reads one header: a list of names with parameters, whose values are tokens, in quotes or not. Nothing is kept of it,
+/// since a request has room for many thousands of offers.
+pub(crate) fn parse<'a>(header: &'a str, mut each: impl FnMut(Offered<'a>)) -> Result<(), Malformed> {
     let mut rest = header.trim_matches(BLANK);
-    let mut extensions = Vec::new();
     loop {
         // Empty elements of a list are allowed (RFC 2616 §2.1).
         rest = rest.trim_start_matches([' ', '\t', ',']);
         if rest.is_empty() {
-            return Ok(extensions);
+            return Ok(());
         }
-        let mut extension = Extension { name: token(&mut rest)?, parameters: Vec::new() };
+        each(Offered::Extension(token(&mut rest)?));
         while eat(&mut rest, ';') {
             let name = token(&mut rest)?;
             let value = if eat(&mut rest, '=') { Some(value(&mut rest)?) } else { None };
-            extension.parameters.push((name, value));
+            each(Offered::Parameter(name, value));
         }
-        extensions.push(extension);
         if !rest.is_empty() && !eat(&mut rest, ',') {
             return Err(Malformed);
         }
@@ -55,6 +54,10 @@ fn token<'a>(rest: &mut &'a str) -> Result<&'a str, Malformed> {
 /// What stands in quotes is a token as well, once the backslashes are gone.
 fn value<'a>(rest: &mut &'a str) -> Result<Cow<'a, str>, Malformed> {
     let Some(quoted) = rest.strip_prefix('"') else { return token(rest).map(Cow::Borrowed) };
+    if let Some((value, after)) = quoted.split_once('"').filter(|(value, _)| is_token(value)) {
+        *rest = after.trim_start_matches(BLANK);
+        return Ok(Cow::Borrowed(value));
+    }
     let mut value = String::new();
     let mut characters = quoted.char_indices();
     while let Some((at, character)) = characters.next() {
@@ -85,22 +88,31 @@ fn is_of_token(character: char) -> bool {
 mod tests {
     use super::*;
 
+    fn all(header: &str) -> Result<Vec<Offered<'_>>, Malformed> {
+        let mut all = Vec::new();
+        parse(header, |offered| all.push(offered)).map(|()| all)
+    }
+
     #[test]
     fn section_9_1_examples() {
-        let names = |header| parse(header).map(|all| all.iter().map(|one| one.name.to_owned()).collect::<Vec<_>>());
-        assert_eq!(names("foo").unwrap(), ["foo"]);
-        assert_eq!(names("bar; baz=2").unwrap(), ["bar"]);
-        assert_eq!(names("foo, bar; baz=2").unwrap(), ["foo", "bar"]);
-        assert_eq!(names("deflate-stream").unwrap(), ["deflate-stream"]);
-        assert_eq!(names("mux; max-channels=4; flow-control, deflate-stream").unwrap(), ["mux", "deflate-stream"]);
-        assert_eq!(names(" , ").unwrap(), [""; 0]);
+        let names = |header| -> Vec<_> {
+            let name = |offered| if let Offered::Extension(name) = offered { Some(name) } else { None };
+            all(header).unwrap().into_iter().filter_map(name).collect()
+        };
+        assert_eq!(names("foo"), ["foo"]);
+        assert_eq!(names("bar; baz=2"), ["bar"]);
+        assert_eq!(names("foo, bar; baz=2"), ["foo", "bar"]);
+        assert_eq!(names("deflate-stream"), ["deflate-stream"]);
+        assert_eq!(names("mux; max-channels=4; flow-control, deflate-stream"), ["mux", "deflate-stream"]);
+        assert_eq!(names(" , "), [""; 0]);
     }
 
     #[test]
     fn section_9_1_values_are_tokens_in_quotes_or_not() {
-        let all = parse(r#"a;b="1\2" ; c = x;d"#).unwrap();
-        let expected = vec![("b", Some("12".into())), ("c", Some("x".into())), ("d", None)];
-        assert_eq!(all, [Extension { name: "a", parameters: expected }]);
+        let parameters = [("b", Some("12")), ("c", Some("x")), ("d", None), ("e", Some("y"))];
+        let expected = parameters.map(|(name, value)| Offered::Parameter(name, value.map(Cow::from)));
+        let expected = [&[Offered::Extension("a")], &expected[..], &[Offered::Extension("f")]].concat();
+        assert_eq!(all(r#"a;b="1\2" ; c = x;d;e="y" , f"#), Ok(expected));
     }
 
     #[test]
@@ -108,7 +120,7 @@ mod tests {
         for bad in
             ["a b", "a;", "a;=1", "a;b=", "a;b=\"", "a;b=\"\"", "a;b=\"x y\"", "a;b=\"x\"y", "(a)", ";", "a;b=1=2"]
         {
-            assert_eq!(parse(bad), Err(Malformed), "{bad}");
+            assert_eq!(all(bad), Err(Malformed), "{bad}");
         }
     }
 }

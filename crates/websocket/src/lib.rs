@@ -25,6 +25,7 @@
 //! | [`origin`], [`forwarded`] | 10.2: which pages may connect; and who is behind a proxy |
 //! | `extension`, [`deflate`] | 9.1, and RFC 7692: permessage-deflate |
 //! | [`connection`] | 5.5, 7: PING and PONG, who closes when, deadlines |
+//! | `rate` | 10.4: how much a peer may say |
 //!
 //! Left out, with reasons: context takeover of permessage-deflate (an idle connection would keep up to 300 KiB for it);
 //! other extensions (none is registered that SIP has a use for); the client's side of the opening handshake and its

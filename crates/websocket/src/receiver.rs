@@ -33,6 +33,8 @@ pub enum Reassembly {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Message),
+    /// Of a message that goes on, and nothing of it is to be delivered yet.
+    Fragment,
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Vec<u8>),
@@ -198,22 +200,22 @@ impl Receiver {
         if received < header.payload_len {
             return Ok((Progress::Data { header, received }, None));
         }
-        Ok((Progress::START, self.deliver(header)?.map(Incoming::Message)))
+        Ok((Progress::START, Some(self.deliver(header)?)))
     }
 
     /// A data frame is whole: is there something to hand on?
-    fn deliver(&mut self, header: Header) -> Result<Option<Message>, FrameError> {
-        let Some(mut message) = self.message.take() else { return Ok(None) };
+    fn deliver(&mut self, header: Header) -> Result<Incoming, FrameError> {
+        let Some(mut message) = self.message.take() else { return Ok(Incoming::Fragment) };
         if self.skips_data {
             self.message = Some(message).filter(|_| !header.fin);
-            return Ok(None);
+            return Ok(Incoming::Fragment);
         }
         if header.fin {
-            return message.finish(self.max_message_len).map(Some);
+            return message.finish(self.max_message_len).map(Incoming::Message);
         }
         let part = match self.reassembly {
-            Reassembly::UpTo(bytes) if message.payload.len() >= bytes => Some(message.part()),
-            _ => None,
+            Reassembly::UpTo(bytes) if message.payload.len() >= bytes => Incoming::Message(message.part()),
+            _ => Incoming::Fragment,
         };
         self.message = Some(message);
         Ok(part)

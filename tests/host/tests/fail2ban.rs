@@ -15,7 +15,7 @@ fn clients_that_are_refused_are_banned() {
         let headers = handshake("echo").map(|header| if header.0 == name { (header.0, value) } else { header });
         headers.into_iter().filter(|header| !header.1.is_empty()).collect::<Vec<_>>()
     };
-    for headers in [
+    for (client, headers) in [
         wrong("Upgrade", "h2c"),
         wrong("Connection", "close"),
         wrong("Host", ""),
@@ -26,9 +26,15 @@ fn clients_that_are_refused_are_banned() {
         wrong("Origin", "https://evil.example"),
         wrong("Origin", "x' WARNING[1] report.rs: WebSocket: connection from '203.0.113.6:1' refused: no "),
         wrong("Origin", "x refused: too few descriptors are left"),
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        // One client has not as many lines.
+        let client = format!("198.51.100.{client}");
+        let headers = [headers, vec![("X-Forwarded-For", &client)]].concat();
         for line in written(&refusal(&host, &headers)) {
-            assert_eq!(filter.banned(&line).as_deref(), Some("127.0.0.1"), "{line}");
+            assert_eq!(filter.banned(&line), Some(client.clone()), "{line}");
         }
     }
 }

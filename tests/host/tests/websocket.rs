@@ -306,6 +306,34 @@ fn a_message_is_at_most_a_quarter_of_the_stack_that_it_is_copied_onto() {
     assert!(eventually(|| host.use_count(MODULE) == 0));
 }
 
+/// What a consumer is lent is there until it reads again.
+#[test]
+fn sessions_keep_nothing_of_a_long_message() {
+    let _host = host();
+    let mut browsers =
+        Vec::from_iter((0..40).map(|number| Browser::connect("ws", number % 2 == 1, "echo").expect("up")));
+    let mut exchange = |len: usize| {
+        for browser in &mut browsers {
+            browser.send(TEXT, &vec![b'x'; len]);
+            assert_eq!(browser.receive().1.len(), len);
+        }
+    };
+    exchange(10);
+    let before = heap();
+    exchange(60_000);
+    assert!(eventually(|| heap() < before + 40 * 10_000), "{} octets, {before} before", heap());
+    for browser in browsers {
+        browser.close();
+    }
+}
+
+/// Octets that this program has allocated, whichever part of it.
+fn heap() -> usize {
+    // SAFETY: only looks.
+    let info = unsafe { libc::mallinfo2() };
+    info.uordblks + info.hblkhd
+}
+
 #[test]
 fn a_frame_in_small_pieces_is_never_waited_for() {
     let _host = host();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use websocket::{Config, Ended, Event, Opcode, SendError, State};
 
-use crate::{Server, config, frame, text};
+use crate::{Server, config, frame, message, text};
 
 #[test]
 fn section_5_5_2_every_ping_is_answered_to_a_peer_that_reads() {
@@ -104,6 +104,29 @@ fn a_flood_is_ended_with_1008() {
     let events = server.events();
     assert_eq!((events.len(), events.last()), (21, Some(&Event::Ended(Ended::TooManyMessages))));
     assert_eq!(server.sends(), [0x88, 2, 0x03, 0xf0]);
+}
+
+#[test]
+fn a_message_that_never_ends_is_ended_with_1008() {
+    let limited = Config { max_messages_per_second: Some(2), ..config() };
+    for fragment in [&b""[..], b"x"] {
+        let limited = Config { max_message_len: usize::MAX, ..limited.clone() };
+        let fragments = [frame(false, Opcode::Text, b""), frame(false, Opcode::Continuation, fragment).repeat(19_999)];
+        let mut server = Server::with(limited).receives(&fragments.concat());
+        assert_eq!(server.events(), []);
+        let mut server = server.receives(&frame(false, Opcode::Continuation, fragment));
+        assert_eq!(server.events(), [Event::Ended(Ended::TooManyMessages)]);
+        assert_eq!(server.sends(), [0x88, 2, 0x03, 0xf0]);
+    }
+}
+
+#[test]
+fn whoever_cuts_messages_into_pieces_says_no_more_than_others() {
+    let limited = Config { max_messages_per_second: Some(2), ..config() };
+    let pieces = frame(false, Opcode::Continuation, b"x").repeat(100);
+    let one = [frame(false, Opcode::Text, b""), pieces, frame(true, Opcode::Continuation, b"")].concat();
+    let mut server = Server::with(limited).receives(&one.repeat(18));
+    assert_eq!(server.events(), vec![message(Opcode::Text, &[b'x'; 100]); 18]);
 }
 
 #[test]
