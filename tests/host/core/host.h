@@ -57,6 +57,15 @@ int host_cli(const char *line, char *output, size_t size);
  */
 int host_http_serve(int fd, int tls, const char *uri, int method, struct ast_variable *headers);
 
+/**
+ * While this is set, each octet that comes over TLS asks for a key update (RFC 8446 §4.6.3), whose answer of
+ * HOST_KEY_UPDATE_LEN octets has to be written before anything else is read or written.
+ */
+void host_tls_set_key_updates(int on);
+#define HOST_KEY_UPDATE_LEN 64
+/** How often modules have called ast_tcptls_server_read. */
+long host_tls_reads(void);
+
 /** The engine's tables that chan_sip reaches through ast_rtp_instance_get_dtls and _get_ice, in the form of this host. */
 const char *host_dtls_fingerprint(struct ast_rtp_instance *instance);
 struct ast_rtp_engine *host_engine(void);

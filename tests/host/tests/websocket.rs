@@ -5,7 +5,7 @@ mod common;
 use asterisk_sys as sys;
 use common::{
     descriptors, eventually,
-    websocket::{BINARY, Browser, CLOSE, PING, PONG, TEXT, handshake},
+    websocket::{BINARY, Browser, CLOSE, KeyUpdates, PING, PONG, TEXT, handshake, tls_reads},
 };
 use host_tests::{Host, Kind, Loading, modules};
 use std::{
@@ -281,6 +281,40 @@ fn a_session_that_is_remembered_when_it_has_ended_costs_no_descriptor() {
     REMEMBERED.lock().expect("no panic").drain(..).for_each(forget);
     let told = host.command("websocket show sessions").1;
     assert!(!told.contains("more have ended"), "{told}");
+    drop(sip);
+}
+
+/// TLS cannot read on before it has answered them, and what it leaves in the socket must not keep anybody awake.
+#[test]
+fn rfc_8446_section_4_6_3_key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
+    let host = host();
+    let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");
+    {
+        let key_updates = KeyUpdates::begin();
+        browser.ask_for_key_updates(&key_updates);
+        std::thread::sleep(Duration::from_millis(200));
+        let before = tls_reads();
+        std::thread::sleep(Duration::from_millis(500));
+        let reads = tls_reads() - before;
+        assert!(reads < 10, "{reads} in half a second");
+        browser.receive_key_updates();
+    }
+    browser.send(TEXT, b"and on it goes");
+    assert_eq!(browser.receive(), (TEXT, b"and on it goes".to_vec()));
+    browser.close();
+    assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
+}
+
+#[test]
+fn a_client_that_leaves_the_answers_to_its_key_updates_unread_has_stopped_reading() {
+    let host = host();
+    let sip = Sip::register();
+    let mut deaf = Browser::connect("ws", true, "sip").expect("a handshake");
+    let key_updates = KeyUpdates::begin();
+    deaf.ask_for_key_updates(&key_updates);
+    assert!(eventually(|| host.command("websocket show sessions").1.contains("(not reading: 1)")));
+    assert!(eventually(|| host.use_count(MODULE) == 1), "only sip itself uses it");
+    deaf.hang_up();
     drop(sip);
 }
 
