@@ -262,7 +262,7 @@ impl Connection {
     /// Reads what is there; 0 at the end. Over TLS there may be more than the socket shows: read until `WouldBlock` or
     /// [`MUST_WRITE`].
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.stream().as_ref() {
+        match self.stream().as_mut() {
             Some(stream) => stream.read(buffer),
             None => Err(ErrorKind::NotConnected.into()),
         }

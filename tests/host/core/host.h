@@ -52,7 +52,7 @@ int host_cli(const char *line, char *output, size_t size);
 
 /**
  * Serves one request on a connected socket, as the HTTP server does on the connection's own thread: with a stream around
- * the descriptor, parameters and headers as lists, and fclose of what the callback leaves. `tls` puts a layer that
+ * the descriptor, from which lines are read up to an empty one, parameters and headers as lists, and fclose of what the callback leaves. `tls` puts a layer that
  * decrypts whole records in between. The lists are freed here.
  */
 int host_http_serve(int fd, int tls, const char *uri, int method, struct ast_variable *headers);

@@ -1,5 +1,5 @@
 /*
- * The web server, from the point where a request has been read.
+ * The web server. What it reads of a request is not looked at: the test hands over what would be in there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -87,13 +87,15 @@ static int answer_key_updates(struct ast_tcptls_stream *stream)
  * The stream behind `f`. With `tls` it reads whole records of the peer at once and keeps what was not asked for, where
  * no poll of the descriptor can see it; the "encryption" is a XOR.
  */
-static ssize_t fill(struct ast_tcptls_stream *stream)
+static ssize_t fill(struct ast_tcptls_stream *stream, size_t size)
 {
+	if (stream->tls || size > sizeof stream->held)
+		size = sizeof stream->held;
 	for (;;) {
 		/* A wait to write that is over, or a connection that is, looks like the end. */
 		if (answer_key_updates(stream))
 			return 0;
-		ssize_t got = recv(stream->fd, stream->held, sizeof stream->held, MSG_DONTWAIT);
+		ssize_t got = recv(stream->fd, stream->held, size, MSG_DONTWAIT);
 		struct pollfd wait = { .fd = stream->fd, .events = POLLIN };
 		if (got > 0 && stream->tls) {
 			hold(stream, got);
@@ -132,7 +134,7 @@ static ssize_t stream_read(void *cookie, char *buffer, size_t size)
 {
 	struct ast_tcptls_stream *stream = cookie;
 	if (stream->from == stream->until) {
-		ssize_t got = fill(stream);
+		ssize_t got = fill(stream, size);
 		if (got <= 0)
 			return got;
 	}
@@ -270,8 +272,9 @@ static struct ast_tcptls_session_instance *session(int fd, int tls)
 	if (!before)
 		ser->stream_cookie = stream;
 	ser->f = stream ? fopencookie(stream, "w+", before ? old : functions) : fdopen(fd, "w+");
-	/* The real one sets no buffer either: every fgetc is a read. */
-	setvbuf(ser->f, NULL, _IONBF, 0);
+	/* As the real one does: plain ones have no buffer, every fgetc is a read. */
+	if (!tls)
+		setvbuf(ser->f, NULL, _IONBF, 0);
 	ser->ssl = tls ? (SSL *) stream : NULL;
 	address->sin_family = AF_INET;
 	address->sin_port = htons(40000);
@@ -285,6 +288,9 @@ int host_http_serve(int fd, int tls, const char *path, int method, struct ast_va
 	struct ast_tcptls_session_instance *ser = session(fd, tls);
 	struct ast_http_uri *uri = uris;
 	int result = -1;
+	char line[256];
+	while (fgets(line, sizeof line, ser->f) && strcmp(line, "\r\n"))
+		;
 	while (uri && strcmp(uri->uri, path))
 		uri = uri->entry.next;
 	if (uri)

@@ -85,3 +85,18 @@ fn key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
     browser.hang_up();
     assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
 }
+
+#[test]
+fn a_client_that_does_not_wait_for_the_handshake_is_heard() {
+    let host = Host::start(Kind::Oldest);
+    assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
+    for tls in [false, true] {
+        let (mut browser, serve) = Browser::prepare("ws", tls, &websocket::handshake("echo"));
+        browser.send(websocket::TEXT, b"early");
+        let server = std::thread::spawn(serve);
+        let mut browser = browser.shaken_hands().expect("a handshake");
+        assert_eq!(browser.receive(), (websocket::TEXT, b"early".to_vec()), "tls: {tls}");
+        browser.close();
+        server.join().expect("no panic");
+    }
+}

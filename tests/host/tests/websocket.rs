@@ -227,6 +227,38 @@ fn two_messages_in_one_segment_both_arrive_now() {
     }
 }
 
+/// It must not (RFC 6455 §4.1), but when it does nothing is lost.
+#[test]
+fn a_client_that_does_not_wait_for_the_handshake_is_heard() {
+    let _host = host();
+    for (tls, length) in [(false, 5), (false, 60_000), (true, 5), (true, 8000), (true, 60_000)] {
+        let (mut browser, serve) = Browser::prepare("ws", tls, &handshake("echo"));
+        let messages = [vec![b'a'; length], b"and more".to_vec()];
+        browser.send_bytes(&messages.each_ref().map(|message| Browser::frame(TEXT, message)).concat());
+        let server = std::thread::spawn(serve);
+        let mut browser = browser.shaken_hands().expect("a handshake");
+        for message in messages {
+            assert_eq!(browser.receive(), (TEXT, message), "tls: {tls}, {length}");
+        }
+        browser.close();
+        server.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_handshake_is_told_that_there_is_none() {
+    let _host = host();
+    for tls in [false, true] {
+        let (mut browser, serve) = Browser::prepare("ws", tls, &handshake("no-such-protocol"));
+        browser.send(TEXT, b"early");
+        let server = std::thread::spawn(serve);
+        let answer = browser.head();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "tls: {tls}, {answer:?}");
+        browser.hang_up();
+        server.join().expect("no panic");
+    }
+}
+
 #[test]
 fn a_client_that_stops_reading_costs_nobody_else_time() {
     let host = host();

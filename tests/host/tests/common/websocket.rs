@@ -61,7 +61,7 @@ impl Browser {
         browser
     }
 
-    /// Connects; the request is served by whoever runs what comes back.
+    /// Connects and asks; the request is served by whoever runs what comes back.
     pub fn prepare(
         uri: &str,
         tls: bool,
@@ -76,7 +76,9 @@ impl Browser {
             // SAFETY: a socket and a list that are handed over, a string that lives through the call.
             unsafe { raw::host_http_serve(theirs.into_raw_fd(), tls.into(), uri.as_ptr(), 0, headers.0) }
         };
-        (Self { socket, server: None, tls }, serve)
+        let mut browser = Self { socket, server: None, tls };
+        browser.send_bytes(b"GET /ws HTTP/1.1\r\n\r\n");
+        (browser, serve)
     }
 
     /// Shakes hands for one of `protocols`, or says what came instead.

@@ -4,8 +4,9 @@
 //! What differs between releases: since 11.10.1 a stream waits for its socket unless told otherwise; before, it does what
 //! the socket does.
 
+use std::collections::VecDeque;
 use std::ffi::{c_int, c_short};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 
@@ -23,7 +24,10 @@ pub unsafe fn respond(instance: NonNull<sys::ast_tcptls_session_instance>, respo
     if file.is_null() {
         return Err(ErrorKind::NotConnected.into());
     }
-    // SAFETY: open until the request is over, by the caller's word.
+    // Unread input has to be gone: a stream that cannot seek would not take output behind it.
+    // SAFETY: open until the request is over, by the caller's word, which holds below too.
+    unsafe { take_read_ahead(file) };
+    // SAFETY: as above.
     let written = unsafe { libc::fwrite(response.as_ptr().cast(), 1, response.len(), file) };
     // SAFETY: as above.
     let flushed = unsafe { libc::fflush(file) };
@@ -37,6 +41,8 @@ pub struct Stream {
     descriptor: RawFd,
     is_secure: bool,
     waiting: Waiting,
+    /// What came behind the request in the same TLS record.
+    read_ahead: VecDeque<u8>,
     errors: OpenSslErrors,
 }
 
@@ -73,6 +79,8 @@ impl Stream {
             descriptor: raw.fd,
             is_secure: !raw.ssl.is_null(),
             waiting: stop_waiting(instance),
+            // SAFETY: open, as above.
+            read_ahead: unsafe { take_read_ahead(raw.f.cast()) }.into(),
             errors: OpenSslErrors::of_host(),
         };
         // The host closes what it finds here when the request is over. Before 11.10.1 its read and write use the
@@ -95,7 +103,10 @@ impl Stream {
     }
 
     /// Reads what is there; 0 at the end.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.read_ahead.is_empty() {
+            return self.read_ahead.read(buffer);
+        }
         if !self.is_secure {
             // SAFETY: the socket is open while the stream is; the buffer is writable.
             return counted(unsafe { libc::read(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len()) });
@@ -191,6 +202,27 @@ fn stop_waiting(instance: NonNull<sys::ast_tcptls_session_instance>) -> Waiting 
         None => return Waiting::ForNoTime,
     }
     Waiting::ForOutput
+}
+
+/// Takes what the host has read into the buffer of a `FILE` beyond what it asked for: it makes only plain ones unbuffered.
+///
+/// # Safety
+/// The file is open, and nobody else uses it meanwhile.
+unsafe fn take_read_ahead(file: *mut libc::FILE) -> Vec<u8> {
+    /// How glibc's begins. It stays like that: `getc_unlocked` is compiled into programs.
+    #[repr(C)]
+    struct Head {
+        flags: c_int,
+        read_ptr: *const u8,
+        read_end: *const u8,
+    }
+    // SAFETY: open, by the caller's word.
+    let head = unsafe { &*file.cast::<Head>() };
+    let mut bytes = vec![0; (head.read_end as usize).saturating_sub(head.read_ptr as usize)];
+    // SAFETY: as above; the buffer is writable. No more is asked for than is there, so the stream is not read from.
+    let len = unsafe { libc::fread(bytes.as_mut_ptr().cast(), 1, bytes.len(), file) };
+    bytes.truncate(len);
+    bytes
 }
 
 fn set_nonblocking(descriptor: RawFd) -> io::Result<()> {

@@ -76,7 +76,7 @@ impl Stream {
     }
 
     /// Reads what is there; 0 at the end. What the HTTP server has read ahead of the request comes first.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut read = self.read_once(buffer)?;
         if read == 0 && self.is_secure && self.is_over() {
             // Or the room that TLS would have had to wait for came between the read and the look at the socket.
