@@ -4,7 +4,7 @@
 //! of the host only, one call at a time, and closed once.
 
 use std::borrow::Cow;
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_short};
 use std::io::{self, ErrorKind};
 use std::marker::PhantomData;
 use std::net::SocketAddr;
@@ -231,6 +231,10 @@ unsafe fn text<'a>(text: *const c_char) -> Option<Cow<'a, str>> {
     (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy())
 }
 
+/// What a read fails with when TLS has to write something before it reads on, the answer to a key update (RFC 8446
+/// §4.6.3), and the socket takes nothing. The socket may be readable all the while: wait until it is writable.
+pub const MUST_WRITE: ErrorKind = ErrorKind::ResourceBusy;
+
 /// A connection that was the HTTP server's. Nothing here waits: `WouldBlock` says that it would have to.
 ///
 /// A write that was not taken in full is repeated with the same bytes at the same place and of the same number:
@@ -255,9 +259,10 @@ impl Connection {
         })
     }
 
-    /// Reads what is there; 0 at the end. Over TLS there may be more than the socket shows: read until `WouldBlock`.
+    /// Reads what is there; 0 at the end. Over TLS there may be more than the socket shows: read until `WouldBlock` or
+    /// [`MUST_WRITE`].
     pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.stream().as_ref() {
+        match self.stream().as_mut() {
             Some(stream) => stream.read(buffer),
             None => Err(ErrorKind::NotConnected.into()),
         }
@@ -338,6 +343,14 @@ impl OpenSslErrors {
         // SAFETY: this thread's own. A host may pass OpenSSL's -1 on, and then only errno tells why.
         unsafe { *libc::__errno_location() = 0 };
     }
+}
+
+/// What a socket is ready for of `events`, or why it never will be; 0 for nothing. Does not wait.
+pub(crate) fn ready(descriptor: RawFd, events: c_short) -> c_short {
+    let mut poll = libc::pollfd { fd: descriptor, events, revents: 0 };
+    // SAFETY: one entry, and it lives for the length of the call, which does not wait.
+    unsafe { libc::poll(&raw mut poll, 1, 0) };
+    poll.revents
 }
 
 /// The system's convention: a number, or -1 and errno.

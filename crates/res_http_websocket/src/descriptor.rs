@@ -17,6 +17,8 @@ pub struct Descriptor {
     /// `None` when nobody is left to poll it.
     set: Option<Epoll>,
     always: Arc<EventFd>,
+    /// The socket is a member.
+    listening: bool,
     /// The always readable one is a member.
     ready: bool,
 }
@@ -32,7 +34,18 @@ impl Descriptor {
     pub fn new(socket: RawFd, always: Arc<EventFd>) -> io::Result<Self> {
         let set = Epoll::new()?;
         set.add(socket, epoll::IN, 0)?;
-        Ok(Self { set: Some(set), always, ready: false })
+        Ok(Self { set: Some(set), always, listening: true, ready: false })
+    }
+
+    /// Whether it turns readable with the socket.
+    pub fn set_listening(&mut self, socket: RawFd, listening: bool) -> io::Result<()> {
+        let Some(set) = self.set.as_ref().filter(|_| listening != self.listening) else { return Ok(()) };
+        match listening {
+            true => set.add(socket, epoll::IN, 0)?,
+            false => set.remove(socket)?,
+        }
+        self.listening = listening;
+        Ok(())
     }
 
     /// Whether something waits that the socket does not show.
@@ -90,6 +103,22 @@ mod tests {
             assert!(!is_readable(&descriptor));
         }
         theirs.write_all(b"x").unwrap();
+        assert!(is_readable(&descriptor));
+    }
+
+    #[test]
+    fn what_the_socket_holds_wakes_nobody_while_nobody_listens() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut descriptor = Descriptor::new(ours.as_raw_fd(), always_readable().unwrap()).unwrap();
+        theirs.write_all(b"x").unwrap();
+        for _ in 0..2 {
+            descriptor.set_listening(ours.as_raw_fd(), false).unwrap();
+            assert!(!is_readable(&descriptor));
+            descriptor.set_listening(ours.as_raw_fd(), true).unwrap();
+            assert!(is_readable(&descriptor));
+        }
+        descriptor.set_listening(ours.as_raw_fd(), false).unwrap();
+        descriptor.end(ours.as_raw_fd()).unwrap();
         assert!(is_readable(&descriptor));
     }
 

@@ -83,6 +83,8 @@ struct State {
     watch: Watch,
     /// The stream may hold bytes that the socket does not show.
     may_hold_more: bool,
+    /// TLS has to write before it reads on: what is in the socket stays there, and is nothing to wake anybody for.
+    stuck: bool,
     /// Half of the stream is closed already.
     stopped_sending: bool,
     delivered: Vec<u8>,
@@ -142,6 +144,7 @@ impl Session {
                 attended: true,
                 // What came behind the handshake may be with TLS already.
                 may_hold_more: true,
+                stuck: false,
                 stopped_sending: false,
                 delivered: Vec::new(),
                 traffic: Traffic::new(now),
@@ -227,6 +230,10 @@ impl Session {
             state.watch.fired();
             if !state.is_open() {
                 state.receive(now, &self.driver.buffers);
+            } else if std::mem::take(&mut state.stuck) {
+                // The consumer reads on, when it likes.
+                state.connection.handle_unstuck();
+                state.may_hold_more = true;
             }
             state.settle(now, &self.driver);
         });
@@ -345,11 +352,13 @@ impl State {
         let Some(stream) = &self.stream else { return };
         let mut buffer = buffers.take();
         self.may_hold_more = true;
+        self.stuck = false;
         for _ in 0..MAX_READS {
             match stream.read(&mut buffer) {
                 Ok(0) => return self.connection.handle_end(),
                 Ok(len) => {
                     self.traffic.heard = now;
+                    self.connection.handle_unstuck();
                     self.connection.handle_data(now, buffer.get(..len).unwrap_or_default());
                     // TLS may have decrypted more than it gave; a socket shows what it still has.
                     if !stream.is_secure() && len < buffer.len() {
@@ -358,6 +367,13 @@ impl State {
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.connection.handle_unstuck();
+                    self.may_hold_more = false;
+                    return;
+                }
+                Err(error) if error.kind() == http::MUST_WRITE => {
+                    self.connection.handle_stuck(now);
+                    self.stuck = true;
                     self.may_hold_more = false;
                     return;
                 }
@@ -410,10 +426,14 @@ impl State {
             }
             websocket::State::Closed => return self.close_stream(driver),
         };
+        // It may be readable all the while, and reading gives nothing.
+        let interest = if self.stuck { Interest::Write } else { interest };
         let shown = match self.is_open() {
             true => {
                 let lends_much = self.delivered.capacity() > MAX_KEPT;
-                self.descriptor.set_ready(self.connection.has_event() || self.may_hold_more || lends_much)
+                let shows = self.connection.has_event() || self.may_hold_more || lends_much;
+                let listening = self.descriptor.set_listening(stream.fd(), !self.stuck);
+                listening.and_then(|()| self.descriptor.set_ready(shows))
             }
             false => self.descriptor.end(stream.fd()),
         };

@@ -143,6 +143,8 @@ pub struct Connection {
     /// What came behind the thing that the caller was told last, not looked at yet.
     input: Input,
     output: Output,
+    /// Since when the stream has something of its own to write, and cannot.
+    stream_stuck: Option<Instant>,
     events: VecDeque<Event>,
     phase: Phase,
     /// When to send a PING, or with `ping_sent` when to give up.
@@ -195,6 +197,7 @@ impl Connection {
             receiver: Receiver::new(peer, config.max_message_len, config.deflate.is_some()),
             input: Input::default(),
             output: Output::default(),
+            stream_stuck: None,
             events: VecDeque::new(),
             phase: Phase::Open,
             idle: config.ping_after.map(|after| now + after),
@@ -217,6 +220,17 @@ impl Connection {
         if matches!(self.phase, Phase::Open) {
             self.input.keep(data);
         }
+    }
+
+    /// The stream has something of its own to write before it can be read on, as TLS on a key update, and the peer does
+    /// not take it: that may wait as long as a frame.
+    pub fn handle_stuck(&mut self, now: Instant) {
+        self.stream_stuck.get_or_insert(now);
+    }
+
+    /// It was written, or may be now.
+    pub fn handle_unstuck(&mut self) {
+        self.stream_stuck = None;
     }
 
     /// The stream ended or failed.
@@ -481,7 +495,8 @@ impl Connection {
     }
 
     fn write_deadline(&self) -> Option<Instant> {
-        self.output.oldest().map(|since| since + self.config.write_timeout)
+        let oldest = [self.output.oldest(), self.stream_stuck].into_iter().flatten().min();
+        oldest.map(|since| since + self.config.write_timeout)
     }
 
     fn check_write_deadline(&mut self, now: Instant) {

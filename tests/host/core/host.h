@@ -52,10 +52,19 @@ int host_cli(const char *line, char *output, size_t size);
 
 /**
  * Serves one request on a connected socket, as the HTTP server does on the connection's own thread: with a stream around
- * the descriptor, parameters and headers as lists, and fclose of what the callback leaves. `tls` puts a layer that
+ * the descriptor, from which lines are read up to an empty one, parameters and headers as lists, and fclose of what the callback leaves. `tls` puts a layer that
  * decrypts whole records in between. The lists are freed here.
  */
 int host_http_serve(int fd, int tls, const char *uri, int method, struct ast_variable *headers);
+
+/**
+ * While this is set, each octet that comes over TLS asks for a key update (RFC 8446 §4.6.3), whose answer of
+ * HOST_KEY_UPDATE_LEN octets has to be written before anything else is read or written.
+ */
+void host_tls_set_key_updates(int on);
+#define HOST_KEY_UPDATE_LEN 64
+/** How often modules have called ast_tcptls_server_read. */
+long host_tls_reads(void);
 
 /** The engine's tables that chan_sip reaches through ast_rtp_instance_get_dtls and _get_ice, in the form of this host. */
 const char *host_dtls_fingerprint(struct ast_rtp_instance *instance);

@@ -1,9 +1,10 @@
 /*
- * The web server, from the point where a request has been read.
+ * The web server. What it reads of a request is not looked at: the test hands over what would be in there.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,18 +43,67 @@ void ast_http_error(struct ast_tcptls_session_instance *ser, int status, const c
 	fflush(ser->f);
 }
 
+static atomic_int key_updates;
+static atomic_long reads;
+
+void host_tls_set_key_updates(int on)
+{
+	key_updates = on;
+}
+
+long host_tls_reads(void)
+{
+	return reads;
+}
+
+/* What came is kept, or asks for key updates and is gone. */
+static void hold(struct ast_tcptls_stream *stream, size_t got)
+{
+	stream->from = 0;
+	stream->until = got;
+	if (key_updates) {
+		stream->owed += got * HOST_KEY_UPDATE_LEN;
+		stream->until = 0;
+	}
+	for (size_t i = 0; i < stream->until; i++)
+		stream->held[i] ^= HOST_TLS_MASK;
+}
+
+/* Writes the answers to key updates; -1 when that fails, or has to wait. */
+static int answer_key_updates(struct ast_tcptls_stream *stream)
+{
+	static const char answers[4096];
+	while (stream->owed) {
+		size_t size = stream->owed < sizeof answers ? stream->owed : sizeof answers;
+		ssize_t sent = send(stream->fd, answers, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (sent < 0)
+			return -1;
+		stream->owed -= sent;
+	}
+	return 0;
+}
+
 /*
  * The stream behind `f`. With `tls` it reads whole records of the peer at once and keeps what was not asked for, where
  * no poll of the descriptor can see it; the "encryption" is a XOR.
  */
-static ssize_t fill(struct ast_tcptls_stream *stream)
+static ssize_t fill(struct ast_tcptls_stream *stream, size_t size)
 {
+	if (stream->tls || size > sizeof stream->held)
+		size = sizeof stream->held;
 	for (;;) {
-		ssize_t got = recv(stream->fd, stream->held, sizeof stream->held, MSG_DONTWAIT);
+		/* A wait to write that is over, or a connection that is, looks like the end. */
+		if (answer_key_updates(stream))
+			return 0;
+		ssize_t got = recv(stream->fd, stream->held, size, MSG_DONTWAIT);
 		struct pollfd wait = { .fd = stream->fd, .events = POLLIN };
+		if (got > 0 && stream->tls) {
+			hold(stream, got);
+			if (stream->until)
+				return got;
+			continue;
+		}
 		if (got >= 0) {
-			for (ssize_t i = 0; i < got && stream->tls; i++)
-				stream->held[i] ^= HOST_TLS_MASK;
 			stream->from = 0;
 			stream->until = got;
 			return got;
@@ -84,7 +134,7 @@ static ssize_t stream_read(void *cookie, char *buffer, size_t size)
 {
 	struct ast_tcptls_stream *stream = cookie;
 	if (stream->from == stream->until) {
-		ssize_t got = fill(stream);
+		ssize_t got = fill(stream, size);
 		if (got <= 0)
 			return got;
 	}
@@ -95,6 +145,8 @@ static ssize_t stream_write(void *cookie, const char *buffer, size_t size)
 {
 	struct ast_tcptls_stream *stream = cookie;
 	char masked[4096];
+	if (answer_key_updates(stream))
+		return errno == EAGAIN ? 0 : -1;
 	if (size > sizeof masked)
 		size = sizeof masked;
 	for (size_t i = 0; i < size; i++)
@@ -114,14 +166,11 @@ static int stream_close(void *cookie)
 static ssize_t old_tls_read(void *cookie, char *buffer, size_t size)
 {
 	struct ast_tcptls_stream *stream = cookie;
-	if (stream->from == stream->until) {
-		ssize_t got = recv(stream->fd, stream->held, sizeof stream->held, 0);
+	while (stream->from == stream->until) {
+		ssize_t got = answer_key_updates(stream) ? -1 : recv(stream->fd, stream->held, sizeof stream->held, 0);
 		if (got <= 0)
 			return got;
-		for (ssize_t i = 0; i < got; i++)
-			stream->held[i] ^= HOST_TLS_MASK;
-		stream->from = 0;
-		stream->until = got;
+		hold(stream, got);
 	}
 	return take(stream, buffer, size);
 }
@@ -130,6 +179,8 @@ static ssize_t old_tls_write(void *cookie, const char *buffer, size_t size)
 {
 	struct ast_tcptls_stream *stream = cookie;
 	char masked[4096];
+	if (answer_key_updates(stream))
+		return -1;
 	if (size > sizeof masked)
 		size = sizeof masked;
 	for (size_t i = 0; i < size; i++)
@@ -166,6 +217,7 @@ static ssize_t old_read(struct ast_tcptls_session_instance *ser, char *buf, size
 
 ssize_t ast_tcptls_server_read(struct ast_tcptls_session_instance *ser, void *buf, size_t count)
 {
+	reads++;
 	if (host_before_11_11())
 		return old_read(ser, buf, count);
 	if (!ser->stream_cookie || ser->stream_cookie->fd < 0) {
@@ -220,8 +272,9 @@ static struct ast_tcptls_session_instance *session(int fd, int tls)
 	if (!before)
 		ser->stream_cookie = stream;
 	ser->f = stream ? fopencookie(stream, "w+", before ? old : functions) : fdopen(fd, "w+");
-	/* The real one sets no buffer either: every fgetc is a read. */
-	setvbuf(ser->f, NULL, _IONBF, 0);
+	/* As the real one does: plain ones have no buffer, every fgetc is a read. */
+	if (!tls)
+		setvbuf(ser->f, NULL, _IONBF, 0);
 	ser->ssl = tls ? (SSL *) stream : NULL;
 	address->sin_family = AF_INET;
 	address->sin_port = htons(40000);
@@ -235,6 +288,9 @@ int host_http_serve(int fd, int tls, const char *path, int method, struct ast_va
 	struct ast_tcptls_session_instance *ser = session(fd, tls);
 	struct ast_http_uri *uri = uris;
 	int result = -1;
+	char line[256];
+	while (fgets(line, sizeof line, ser->f) && strcmp(line, "\r\n"))
+		;
 	while (uri && strcmp(uri->uri, path))
 		uri = uri->entry.next;
 	if (uri)

@@ -15,6 +15,7 @@ struct ast_tcptls_stream {
 	int exclusive_input;
 	unsigned char held[16384];
 	size_t from, until;
+	size_t owed; /**< octets that answer key updates, still to be written */
 };
 
 #endif

@@ -6,9 +6,10 @@ use common::{
     HostThread, eventually,
     rtp::{FRAME_LEN, Frame, Instance, Phone},
     webrtc::{Call, Offer},
-    websocket::{self, Browser},
+    websocket::{self, Browser, KeyUpdates, tls_reads},
 };
 use host_tests::{Host, Kind, Loading, modules};
+use std::time::Duration;
 
 #[test]
 fn all_three_load_unload_and_load_again() {
@@ -65,4 +66,37 @@ fn a_websocket_echoes_over_ws_and_wss() {
         browser.close();
     }
     assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
+}
+
+#[test]
+fn key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
+    let host = Host::start(Kind::Oldest);
+    assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
+    let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");
+    {
+        let key_updates = KeyUpdates::begin();
+        browser.ask_for_key_updates(&key_updates);
+        std::thread::sleep(Duration::from_millis(200));
+        let before = tls_reads();
+        std::thread::sleep(Duration::from_millis(500));
+        let reads = tls_reads() - before;
+        assert!(reads < 10, "{reads} in half a second");
+    }
+    browser.hang_up();
+    assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_handshake_is_heard() {
+    let host = Host::start(Kind::Oldest);
+    assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
+    for tls in [false, true] {
+        let (mut browser, serve) = Browser::prepare("ws", tls, &websocket::handshake("echo"));
+        browser.send(websocket::TEXT, b"early");
+        let server = std::thread::spawn(serve);
+        let mut browser = browser.shaken_hands().expect("a handshake");
+        assert_eq!(browser.receive(), (websocket::TEXT, b"early".to_vec()), "tls: {tls}");
+        browser.close();
+        server.join().expect("no panic");
+    }
 }

@@ -5,7 +5,7 @@ mod common;
 use asterisk_sys as sys;
 use common::{
     descriptors, eventually,
-    websocket::{BINARY, Browser, CLOSE, PING, PONG, TEXT, handshake},
+    websocket::{BINARY, Browser, CLOSE, KeyUpdates, PING, PONG, TEXT, handshake, tls_reads},
 };
 use host_tests::{Host, Kind, Loading, modules};
 use std::{
@@ -227,6 +227,38 @@ fn two_messages_in_one_segment_both_arrive_now() {
     }
 }
 
+/// It must not (RFC 6455 §4.1), but when it does nothing is lost.
+#[test]
+fn a_client_that_does_not_wait_for_the_handshake_is_heard() {
+    let _host = host();
+    for (tls, length) in [(false, 5), (false, 60_000), (true, 5), (true, 8000), (true, 60_000)] {
+        let (mut browser, serve) = Browser::prepare("ws", tls, &handshake("echo"));
+        let messages = [vec![b'a'; length], b"and more".to_vec()];
+        browser.send_bytes(&messages.each_ref().map(|message| Browser::frame(TEXT, message)).concat());
+        let server = std::thread::spawn(serve);
+        let mut browser = browser.shaken_hands().expect("a handshake");
+        for message in messages {
+            assert_eq!(browser.receive(), (TEXT, message), "tls: {tls}, {length}");
+        }
+        browser.close();
+        server.join().expect("no panic");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_wait_for_the_handshake_is_told_that_there_is_none() {
+    let _host = host();
+    for tls in [false, true] {
+        let (mut browser, serve) = Browser::prepare("ws", tls, &handshake("no-such-protocol"));
+        browser.send(TEXT, b"early");
+        let server = std::thread::spawn(serve);
+        let answer = browser.head();
+        assert!(answer.starts_with("HTTP/1.1 400 "), "tls: {tls}, {answer:?}");
+        browser.hang_up();
+        server.join().expect("no panic");
+    }
+}
+
 #[test]
 fn a_client_that_stops_reading_costs_nobody_else_time() {
     let host = host();
@@ -281,6 +313,40 @@ fn a_session_that_is_remembered_when_it_has_ended_costs_no_descriptor() {
     REMEMBERED.lock().expect("no panic").drain(..).for_each(forget);
     let told = host.command("websocket show sessions").1;
     assert!(!told.contains("more have ended"), "{told}");
+    drop(sip);
+}
+
+/// TLS cannot read on before it has answered them, and what it leaves in the socket must not keep anybody awake.
+#[test]
+fn rfc_8446_section_4_6_3_key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
+    let host = host();
+    let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");
+    {
+        let key_updates = KeyUpdates::begin();
+        browser.ask_for_key_updates(&key_updates);
+        std::thread::sleep(Duration::from_millis(200));
+        let before = tls_reads();
+        std::thread::sleep(Duration::from_millis(500));
+        let reads = tls_reads() - before;
+        assert!(reads < 10, "{reads} in half a second");
+        browser.receive_key_updates();
+    }
+    browser.send(TEXT, b"and on it goes");
+    assert_eq!(browser.receive(), (TEXT, b"and on it goes".to_vec()));
+    browser.close();
+    assert!(eventually(|| host.objects_alive() == 0), "{} objects stay", host.objects_alive());
+}
+
+#[test]
+fn a_client_that_leaves_the_answers_to_its_key_updates_unread_has_stopped_reading() {
+    let host = host();
+    let sip = Sip::register();
+    let mut deaf = Browser::connect("ws", true, "sip").expect("a handshake");
+    let key_updates = KeyUpdates::begin();
+    deaf.ask_for_key_updates(&key_updates);
+    assert!(eventually(|| host.command("websocket show sessions").1.contains("(not reading: 1)")));
+    assert!(eventually(|| host.use_count(MODULE) == 1), "only sip itself uses it");
+    deaf.hang_up();
     drop(sip);
 }
 

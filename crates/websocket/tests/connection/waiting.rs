@@ -61,6 +61,25 @@ fn a_frame_waits_only_so_long() {
 }
 
 #[test]
+fn a_stream_that_has_something_of_its_own_to_write_waits_as_long_as_a_frame() {
+    let mut server = Server::with(Config { write_timeout: Duration::from_millis(100), ..config() });
+    server.connection.handle_stuck(server.now);
+    server.waits(Duration::from_millis(60));
+    server.connection.handle_stuck(server.now);
+    assert_eq!(server.connection.poll_timeout(), Some(server.start + Duration::from_millis(100)));
+    server.connection.handle_unstuck();
+    server.waits(Duration::from_millis(60));
+    server.connection.handle_stuck(server.now);
+    server.waits(Duration::from_millis(99));
+    assert_eq!(server.connection.state(), State::Open);
+    server.waits(Duration::from_millis(1));
+    assert_eq!(
+        (server.connection.state(), server.events()),
+        (State::Closed, vec![Event::Ended(Ended::PeerNotReading)])
+    );
+}
+
+#[test]
 fn rfc_7118_section_6_a_silent_peer_is_asked_and_then_given_up() {
     let mut server = Server::new();
     server.waits(Duration::from_secs(30));

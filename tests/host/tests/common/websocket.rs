@@ -19,6 +19,33 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
+/// What the core answers to a key update.
+const KEY_UPDATE_LEN: usize = raw::HOST_KEY_UPDATE_LEN as usize;
+
+/// While it is there, whatever is sent over TLS asks for key updates.
+pub struct KeyUpdates;
+
+impl KeyUpdates {
+    pub fn begin() -> Self {
+        // SAFETY: sets an atomic.
+        unsafe { raw::host_tls_set_key_updates(1) };
+        Self
+    }
+}
+
+impl Drop for KeyUpdates {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { raw::host_tls_set_key_updates(0) };
+    }
+}
+
+/// How often the module has asked TLS for something, so far.
+pub fn tls_reads() -> i64 {
+    // SAFETY: reads an atomic.
+    unsafe { raw::host_tls_reads() }
+}
+
 /// A connection to the core's HTTP server, which serves it on a thread of its own.
 pub struct Browser {
     socket: UnixStream,
@@ -34,7 +61,7 @@ impl Browser {
         browser
     }
 
-    /// Connects; the request is served by whoever runs what comes back.
+    /// Connects and asks; the request is served by whoever runs what comes back.
     pub fn prepare(
         uri: &str,
         tls: bool,
@@ -49,7 +76,9 @@ impl Browser {
             // SAFETY: a socket and a list that are handed over, a string that lives through the call.
             unsafe { raw::host_http_serve(theirs.into_raw_fd(), tls.into(), uri.as_ptr(), 0, headers.0) }
         };
-        (Self { socket, server: None, tls }, serve)
+        let mut browser = Self { socket, server: None, tls };
+        browser.send_bytes(b"GET /ws HTTP/1.1\r\n\r\n");
+        (browser, serve)
     }
 
     /// Shakes hands for one of `protocols`, or says what came instead.
@@ -117,6 +146,16 @@ impl Browser {
         self.socket.write_all(bytes).is_ok()
     }
 
+    /// Asks for key updates, more than TLS can answer until somebody reads the answers: the socket stays readable.
+    pub fn ask_for_key_updates(&mut self, _key_updates: &KeyUpdates) {
+        self.send_bytes(&[0; MANY_KEY_UPDATES]);
+    }
+
+    /// Reads the answers to all of them.
+    pub fn receive_key_updates(&mut self) {
+        self.read_exact(&mut vec![0; MANY_KEY_UPDATES * KEY_UPDATE_LEN]);
+    }
+
     /// The next frame from the server: opcode and payload.
     pub fn receive(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 2];
@@ -182,6 +221,9 @@ impl Browser {
         }
     }
 }
+
+/// More than the core takes in at once.
+const MANY_KEY_UPDATES: usize = 20_000;
 
 /// What a browser asks with (RFC 6455 §1.3, with its key).
 pub fn handshake(protocols: &str) -> [(&str, &str); 7] {

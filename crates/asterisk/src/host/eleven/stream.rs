@@ -4,12 +4,13 @@
 //! What differs between releases: since 11.10.1 a stream waits for its socket unless told otherwise; before, it does what
 //! the socket does.
 
-use std::ffi::c_int;
-use std::io::{self, ErrorKind};
+use std::collections::VecDeque;
+use std::ffi::{c_int, c_short};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 
-use crate::http::{OpenSslErrors, counted};
+use crate::http::{self, MUST_WRITE, OpenSslErrors, counted};
 use crate::{Ao2, symbols, sys};
 
 /// Sends bytes on the stream of a request, before it is taken over. It may wait for the peer. The host closes after every
@@ -23,7 +24,10 @@ pub unsafe fn respond(instance: NonNull<sys::ast_tcptls_session_instance>, respo
     if file.is_null() {
         return Err(ErrorKind::NotConnected.into());
     }
-    // SAFETY: open until the request is over, by the caller's word.
+    // Unread input has to be gone: a stream that cannot seek would not take output behind it.
+    // SAFETY: open until the request is over, by the caller's word, which holds below too.
+    unsafe { take_read_ahead(file) };
+    // SAFETY: as above.
     let written = unsafe { libc::fwrite(response.as_ptr().cast(), 1, response.len(), file) };
     // SAFETY: as above.
     let flushed = unsafe { libc::fflush(file) };
@@ -37,6 +41,8 @@ pub struct Stream {
     descriptor: RawFd,
     is_secure: bool,
     waiting: Waiting,
+    /// What came behind the request in the same TLS record.
+    read_ahead: VecDeque<u8>,
     errors: OpenSslErrors,
 }
 
@@ -73,6 +79,8 @@ impl Stream {
             descriptor: raw.fd,
             is_secure: !raw.ssl.is_null(),
             waiting: stop_waiting(instance),
+            // SAFETY: open, as above.
+            read_ahead: unsafe { take_read_ahead(raw.f.cast()) }.into(),
             errors: OpenSslErrors::of_host(),
         };
         // The host closes what it finds here when the request is over. Before 11.10.1 its read and write use the
@@ -95,28 +103,56 @@ impl Stream {
     }
 
     /// Reads what is there; 0 at the end.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.read_ahead.is_empty() {
+            return self.read_ahead.read(buffer);
+        }
         if !self.is_secure {
             // SAFETY: the socket is open while the stream is; the buffer is writable.
             return counted(unsafe { libc::read(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len()) });
         }
-        let mut read = self.read_tls(buffer)?;
-        if read == 0 && self.waiting != Waiting::Never && self.is_over() {
+        let mut read = self.read_tls(buffer);
+        if matches!(read, Ok(0)) && self.waiting != Waiting::Never {
             // Or what it would have had to wait for, the rest of a record or room for its own, came between the read and the
             // look at the socket.
-            read = self.read_tls(buffer)?;
+            read = self.read_tls(buffer);
         }
-        if read == 0 && !self.is_over() {
-            return Err(ErrorKind::WouldBlock.into());
-        }
-        Ok(read)
+        read
     }
 
+    /// What the host says is one of four: bytes, the end, a wait for input, or a wait for room to write something (the
+    /// answer to a key update) before it can read on. Where it says the same for two of them, the socket tells.
     fn read_tls(&self, buffer: &mut [u8]) -> io::Result<usize> {
         self.errors.forget();
         let (data, len) = (buffer.as_mut_ptr().cast(), buffer.len());
         // SAFETY: the stream is open and nobody else is inside it; the buffer is writable.
-        counted(unsafe { sys::ast_tcptls_server_read(self.instance.as_ptr(), data, len as _) } as isize)
+        let read = counted(unsafe { sys::ast_tcptls_server_read(self.instance.as_ptr(), data, len as _) } as isize);
+        match (self.waiting, read) {
+            // Both waits are EAGAIN. Nobody waits for input that is there; when there is none, what TLS has to write may go
+            // along with what comes next.
+            (Waiting::Never, Err(error)) if error.kind() == ErrorKind::WouldBlock => {
+                match self.ready() & (libc::POLLIN | libc::POLLOUT) {
+                    libc::POLLIN => Err(MUST_WRITE.into()),
+                    _ => Err(error),
+                }
+            }
+            // Both are the end. What is taken for a wait to write and is none has its deadline.
+            (Waiting::ForNoTime, Ok(0)) => match self.ready() {
+                0 | libc::POLLOUT => Err(ErrorKind::WouldBlock.into()),
+                libc::POLLIN => Err(MUST_WRITE.into()),
+                _ => Ok(0),
+            },
+            // The wait to write is the end.
+            (Waiting::ForOutput, Ok(0)) => match self.ready() {
+                0 | libc::POLLIN => Err(MUST_WRITE.into()),
+                _ => Ok(0),
+            },
+            (_, read) => read,
+        }
+    }
+
+    fn ready(&self) -> c_short {
+        http::ready(self.descriptor, libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP)
     }
 
     /// Writes what can be written.
@@ -132,19 +168,6 @@ impl Stream {
             counted(unsafe { sys::ast_tcptls_server_write(self.instance.as_ptr(), bytes, len as _) } as isize)?;
         // The host says 0 when its time, of which it has none, was not enough.
         if written == 0 && len != 0 { Err(ErrorKind::WouldBlock.into()) } else { Ok(written) }
-    }
-
-    /// Whether 0 meant the end and not a stream that would have to wait: for input, or to write something before it can
-    /// read on (a key update). The socket tells.
-    fn is_over(&self) -> bool {
-        let events = match self.waiting {
-            Waiting::Never => return true,
-            Waiting::ForNoTime => libc::POLLIN | libc::POLLRDHUP,
-            Waiting::ForOutput => libc::POLLOUT | libc::POLLRDHUP,
-        };
-        let mut poll = libc::pollfd { fd: self.descriptor, events, revents: 0 };
-        // SAFETY: one entry, and it lives for the length of the call, which does not wait.
-        unsafe { libc::poll(&raw mut poll, 1, 0) != 0 }
     }
 
     /// Closes TLS and socket.
@@ -179,6 +202,27 @@ fn stop_waiting(instance: NonNull<sys::ast_tcptls_session_instance>) -> Waiting 
         None => return Waiting::ForNoTime,
     }
     Waiting::ForOutput
+}
+
+/// Takes what the host has read into the buffer of a `FILE` beyond what it asked for: it makes only plain ones unbuffered.
+///
+/// # Safety
+/// The file is open, and nobody else uses it meanwhile.
+unsafe fn take_read_ahead(file: *mut libc::FILE) -> Vec<u8> {
+    /// How glibc's begins. It stays like that: `getc_unlocked` is compiled into programs.
+    #[repr(C)]
+    struct Head {
+        flags: c_int,
+        read_ptr: *const u8,
+        read_end: *const u8,
+    }
+    // SAFETY: open, by the caller's word.
+    let head = unsafe { &*file.cast::<Head>() };
+    let mut bytes = vec![0; (head.read_end as usize).saturating_sub(head.read_ptr as usize)];
+    // SAFETY: as above; the buffer is writable. No more is asked for than is there, so the stream is not read from.
+    let len = unsafe { libc::fread(bytes.as_mut_ptr().cast(), 1, bytes.len(), file) };
+    bytes.truncate(len);
+    bytes
 }
 
 fn set_nonblocking(descriptor: RawFd) -> io::Result<()> {

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::RawFd;
 use std::ptr::{self, NonNull};
 
-use crate::http::{OpenSslErrors, counted};
+use crate::http::{self, MUST_WRITE, OpenSslErrors, counted};
 use crate::sys;
 
 /// Sends bytes on the stream of a request, before it is taken over, and has the host close it afterwards instead of
@@ -76,14 +76,15 @@ impl Stream {
     }
 
     /// Reads what is there; 0 at the end. What the HTTP server has read ahead of the request comes first.
-    pub fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut read = self.read_once(buffer)?;
         if read == 0 && self.is_secure && self.is_over() {
             // Or the room that TLS would have had to wait for came between the read and the look at the socket.
             read = self.read_once(buffer)?;
         }
+        // Had it to wait for input, it would have said so.
         if read == 0 && self.is_secure && !self.is_over() {
-            return Err(ErrorKind::WouldBlock.into());
+            return Err(MUST_WRITE.into());
         }
         Ok(read)
     }
@@ -111,10 +112,7 @@ impl Stream {
     /// Whether 0 meant the end and not TLS that would have to write something before it can read on (a key update). The
     /// socket tells.
     fn is_over(&self) -> bool {
-        let events = libc::POLLOUT | libc::POLLRDHUP;
-        let mut poll = libc::pollfd { fd: self.descriptor, events, revents: 0 };
-        // SAFETY: one entry, and it lives for the length of the call, which does not wait.
-        unsafe { libc::poll(&raw mut poll, 1, 0) != 0 }
+        http::ready(self.descriptor, libc::POLLOUT | libc::POLLRDHUP) != 0
     }
 
     /// Closes TLS and socket, and gives our reference back.
