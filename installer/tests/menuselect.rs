@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use common::Place;
 use installer::MODULES;
@@ -32,8 +32,8 @@ impl Tree {
     }
 
     fn apply(&self, arguments: &[&str]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply");
-        run(Command::new(script).args(arguments).arg(self.root()));
+        let output = apply(arguments, &self.root());
+        assert!(output.status.success(), "{output:?}");
     }
 
     fn make(&self, target: &str) {
@@ -113,15 +113,31 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
     assert!(!tree.root().join("webrtc").exists() && !tree.root().join("GNUmakefile").exists());
 }
 
-/// What `apply` prints where it refuses a tree that holds `theirs` beside what it looks for.
-fn refusal(arguments: &[&str], theirs: &str) -> String {
-    let place = Place::empty();
+/// `apply` on this tree.
+fn apply(arguments: &[&str], tree: &Path) -> Output {
+    script(arguments, tree).output().unwrap()
+}
+
+fn script(arguments: &[&str], tree: &Path) -> Command {
+    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply"));
+    script.args(arguments).arg(tree);
+    script
+}
+
+/// As much of a source tree as `apply` looks at.
+fn sketch(place: &Place) -> PathBuf {
     let tree = place.root().join("tree");
     fs::create_dir_all(tree.join("menuselect")).unwrap();
     fs::write(tree.join("Makefile"), "MOD_SUBDIRS:=res $(LOCAL_MOD_SUBDIRS)\n").unwrap();
+    tree
+}
+
+/// What `apply` prints where it refuses a tree that holds `theirs` beside what it looks for.
+fn refusal(arguments: &[&str], theirs: &str) -> String {
+    let place = Place::empty();
+    let tree = sketch(&place);
     fs::write(tree.join(theirs), "theirs\n").unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply");
-    let output = Command::new(script).args(arguments).arg(&tree).output().unwrap();
+    let output = apply(arguments, &tree);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(fs::read_to_string(tree.join(theirs)).unwrap(), "theirs\n");
     let left = fs::read_dir(&tree).unwrap().count();
@@ -135,5 +151,32 @@ fn what_somebody_else_put_into_the_tree_is_left_alone() {
         assert!(refusal(&[], theirs).contains(theirs));
         assert!(refusal(&["--remove"], theirs).contains("nothing of ours"));
     }
+}
+
+#[test]
+fn a_tree_of_another_version_is_refused() {
     assert!(refusal(&[], ".version").contains("this is Asterisk theirs"));
+    // A checkout, of a version before 11 or after it.
+    for theirs in ["UPGRADE-1.8.txt", "UPGRADE-11.txt"] {
+        assert!(refusal(&[], theirs).contains("this is another Asterisk"));
+    }
+}
+
+#[test]
+fn what_was_cut_off_can_be_done_again() {
+    for program in ["cp", "mv", "rm", "mkdir"] {
+        let place = Place::empty();
+        let tree = sketch(&place);
+        fs::write(tree.join("UPGRADE-10.txt"), "a checkout of 11\n").unwrap();
+        let bin = place.root().join("bin");
+        fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink("/bin/false", bin.join(program)).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        assert!(!script(&[], &tree).env("PATH", path).output().unwrap().status.success());
+        assert!(apply(&[], &tree).status.success(), "after {program}");
+
+        fs::remove_dir_all(tree.join("webrtc")).unwrap();
+        assert!(apply(&["--remove"], &tree).status.success());
+        assert!(!tree.join("GNUmakefile").exists());
+    }
 }
