@@ -6,6 +6,8 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 use common::Place;
 use installer::MODULES;
@@ -179,4 +181,56 @@ fn what_was_cut_off_can_be_done_again() {
         assert!(apply(&["--remove"], &tree).status.success());
         assert!(!tree.join("GNUmakefile").exists());
     }
+}
+
+/// A checkout of ours, what builds it, and what installs all but the first.
+const CHECKOUT: &str = "\
+    mkdir -p bin source/crates source/asterisk-headers source/target/asterisk-11\n\
+    touch source/Cargo.toml source/Cargo.lock source/crates/lib.rs\n\
+    cat > bin/cargo <<'CARGO'\n\
+    #!/bin/sh\n\
+    echo \"$*\" >> calls\n\
+    touch target/asterisk-11/res_srtp.so target/asterisk-11/res_rtp_asterisk.so target/asterisk-11/res_http_websocket.so\n\
+    CARGO\n\
+    cat > bin/put <<'PUT'\n\
+    #!/bin/sh\n\
+    test \"$3\" != res_http_websocket.so\n\
+    PUT\n\
+    chmod +x bin/cargo bin/put\n";
+
+#[test]
+fn ours_are_built_when_they_are_missing_or_older_than_their_sources() {
+    let place = Place::empty();
+    let (tree, root) = (sketch(&place), place.root());
+    fs::write(tree.join(".version"), "11.25.3\n").unwrap();
+    assert!(apply(&[], &tree).status.success());
+    run(Command::new("sh").args(["-ec", CHECKOUT]).current_dir(root));
+    let source = root.join("source");
+    let said = format!("SOURCE := {}\nMODULES := $(SOURCE)/target/asterisk-11\n", source.display());
+    fs::write(tree.join("webrtc/source.mk"), said).unwrap();
+    let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap());
+    let make = |target: &str| {
+        let chosen = "MENUSELECT_WEBRTC=res_http_websocket_rust res_srtp_rust res_rtp_asterisk_rust";
+        let mut make = Command::new("make");
+        make.args(["-C", "webrtc", target, chosen, "INSTALL=put"]);
+        make.current_dir(&tree).env("PATH", &path).env_remove("MAKEFLAGS");
+        make
+    };
+    let calls = || fs::read_to_string(source.join("calls")).unwrap();
+
+    for _ in 0..2 {
+        run(&mut make("all"));
+        assert_eq!(calls(), "xtask build\n");
+    }
+    for module in MODULES {
+        assert!(source.join("target/asterisk-11").join(module).exists() && tree.join("webrtc").join(module).exists());
+    }
+    // A file system may know no finer times.
+    thread::sleep(Duration::from_secs(1));
+    fs::write(source.join("crates/lib.rs"), "newer").unwrap();
+    run(&mut make("all"));
+    assert_eq!(calls(), "xtask build\n".repeat(2));
+
+    // Not the last one alone says whether all are there.
+    assert!(!make("install").output().unwrap().status.success());
 }
