@@ -5,7 +5,9 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
+use std::thread;
+use std::time::Duration;
 
 use common::Place;
 use installer::MODULES;
@@ -32,8 +34,8 @@ impl Tree {
     }
 
     fn apply(&self, arguments: &[&str]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply");
-        run(Command::new(script).args(arguments).arg(self.root()));
+        let output = apply(arguments, &self.root());
+        assert!(output.status.success(), "{output:?}");
     }
 
     fn make(&self, target: &str) {
@@ -113,15 +115,31 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
     assert!(!tree.root().join("webrtc").exists() && !tree.root().join("GNUmakefile").exists());
 }
 
-/// What `apply` prints where it refuses a tree that holds `theirs` beside what it looks for.
-fn refusal(arguments: &[&str], theirs: &str) -> String {
-    let place = Place::empty();
+/// `apply` on this tree.
+fn apply(arguments: &[&str], tree: &Path) -> Output {
+    script(arguments, tree).output().unwrap()
+}
+
+fn script(arguments: &[&str], tree: &Path) -> Command {
+    let mut script = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply"));
+    script.args(arguments).arg(tree);
+    script
+}
+
+/// As much of a source tree as `apply` looks at.
+fn sketch(place: &Place) -> PathBuf {
     let tree = place.root().join("tree");
     fs::create_dir_all(tree.join("menuselect")).unwrap();
     fs::write(tree.join("Makefile"), "MOD_SUBDIRS:=res $(LOCAL_MOD_SUBDIRS)\n").unwrap();
+    tree
+}
+
+/// What `apply` prints where it refuses a tree that holds `theirs` beside what it looks for.
+fn refusal(arguments: &[&str], theirs: &str) -> String {
+    let place = Place::empty();
+    let tree = sketch(&place);
     fs::write(tree.join(theirs), "theirs\n").unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../contrib/menuselect/apply");
-    let output = Command::new(script).args(arguments).arg(&tree).output().unwrap();
+    let output = apply(arguments, &tree);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(fs::read_to_string(tree.join(theirs)).unwrap(), "theirs\n");
     let left = fs::read_dir(&tree).unwrap().count();
@@ -135,5 +153,84 @@ fn what_somebody_else_put_into_the_tree_is_left_alone() {
         assert!(refusal(&[], theirs).contains(theirs));
         assert!(refusal(&["--remove"], theirs).contains("nothing of ours"));
     }
+}
+
+#[test]
+fn a_tree_of_another_version_is_refused() {
     assert!(refusal(&[], ".version").contains("this is Asterisk theirs"));
+    // A checkout, of a version before 11 or after it.
+    for theirs in ["UPGRADE-1.8.txt", "UPGRADE-11.txt"] {
+        assert!(refusal(&[], theirs).contains("this is another Asterisk"));
+    }
+}
+
+#[test]
+fn what_was_cut_off_can_be_done_again() {
+    for program in ["cp", "mv", "rm", "mkdir"] {
+        let place = Place::empty();
+        let tree = sketch(&place);
+        fs::write(tree.join("UPGRADE-10.txt"), "a checkout of 11\n").unwrap();
+        let bin = place.root().join("bin");
+        fs::create_dir(&bin).unwrap();
+        std::os::unix::fs::symlink("/bin/false", bin.join(program)).unwrap();
+        let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
+        assert!(!script(&[], &tree).env("PATH", path).output().unwrap().status.success());
+        assert!(apply(&[], &tree).status.success(), "after {program}");
+
+        fs::remove_dir_all(tree.join("webrtc")).unwrap();
+        assert!(apply(&["--remove"], &tree).status.success());
+        assert!(!tree.join("GNUmakefile").exists());
+    }
+}
+
+/// A checkout of ours, what builds it, and what installs all but the first.
+const CHECKOUT: &str = "\
+    mkdir -p bin source/crates source/asterisk-headers source/target/asterisk-11\n\
+    touch source/Cargo.toml source/Cargo.lock source/crates/lib.rs\n\
+    cat > bin/cargo <<'CARGO'\n\
+    #!/bin/sh\n\
+    echo \"$*\" >> calls\n\
+    touch target/asterisk-11/res_srtp.so target/asterisk-11/res_rtp_asterisk.so target/asterisk-11/res_http_websocket.so\n\
+    CARGO\n\
+    cat > bin/put <<'PUT'\n\
+    #!/bin/sh\n\
+    test \"$3\" != res_http_websocket.so\n\
+    PUT\n\
+    chmod +x bin/cargo bin/put\n";
+
+#[test]
+fn ours_are_built_when_they_are_missing_or_older_than_their_sources() {
+    let place = Place::empty();
+    let (tree, root) = (sketch(&place), place.root());
+    fs::write(tree.join(".version"), "11.25.3\n").unwrap();
+    assert!(apply(&[], &tree).status.success());
+    run(Command::new("sh").args(["-ec", CHECKOUT]).current_dir(root));
+    let source = root.join("source");
+    let said = format!("SOURCE := {}\nMODULES := $(SOURCE)/target/asterisk-11\n", source.display());
+    fs::write(tree.join("webrtc/source.mk"), said).unwrap();
+    let path = format!("{}:{}", root.join("bin").display(), std::env::var("PATH").unwrap());
+    let make = |target: &str| {
+        let chosen = "MENUSELECT_WEBRTC=res_http_websocket_rust res_srtp_rust res_rtp_asterisk_rust";
+        let mut make = Command::new("make");
+        make.args(["-C", "webrtc", target, chosen, "INSTALL=put"]);
+        make.current_dir(&tree).env("PATH", &path).env_remove("MAKEFLAGS");
+        make
+    };
+    let calls = || fs::read_to_string(source.join("calls")).unwrap();
+
+    for _ in 0..2 {
+        run(&mut make("all"));
+        assert_eq!(calls(), "xtask build\n");
+    }
+    for module in MODULES {
+        assert!(source.join("target/asterisk-11").join(module).exists() && tree.join("webrtc").join(module).exists());
+    }
+    // A file system may know no finer times.
+    thread::sleep(Duration::from_secs(1));
+    fs::write(source.join("crates/lib.rs"), "newer").unwrap();
+    run(&mut make("all"));
+    assert_eq!(calls(), "xtask build\n".repeat(2));
+
+    // Not the last one alone says whether all are there.
+    assert!(!make("install").output().unwrap().status.success());
 }

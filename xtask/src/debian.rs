@@ -1,7 +1,8 @@
 //! Debian's Asterisk 16 and 22, unpacked into `target/debian/` and started from there, and the proxies of their time.
 //!
 //! Nothing is installed and nobody has to be root: `apt-get` runs with a configuration of its own, which knows one suite and
-//! an empty machine, and downloads the packages listed here; `dpkg-deb` unpacks them into one directory.
+//! an empty machine, and downloads the packages listed here and the libraries that they need; `dpkg-deb` unpacks them into
+//! one directory.
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,6 +16,8 @@ use crate::Failure;
 use crate::modules::target_directory;
 use crate::packages;
 use crate::run::{on_path, output, run, we_are_root};
+
+mod libraries;
 
 /// Names another mirror than the machine's own.
 const MIRROR: &str = "DEBIAN_MIRROR";
@@ -46,69 +49,14 @@ impl Suite {
 }
 
 /// In every suite.
-const COMMON: &[&str] = &[
-    "asterisk",
-    "asterisk-dev",
-    "asterisk-modules",
-    "haproxy",
-    "libbsd0",
-    "libcap2",
-    "libedit2",
-    "libjansson4",
-    "libmd0",
-    "libnspr4",
-    "libnss3",
-    "libpcre2-8-0",
-    "libsqlite3-0",
-    "libsrtp2-1",
-    "libsystemd0",
-    "libtinfo6",
-    "liburiparser1",
-    "libuuid1",
-    "libxslt1.1",
-    "libzstd1",
-    "zlib1g",
-];
+const COMMON: &[&str] = &["asterisk", "asterisk-dev", "asterisk-modules", "haproxy"];
 
 /// Debian 11, which has the last Asterisk 16, with the C library of its time (2.31) and an OpenSSL that is not ours (1.1): what
 /// our modules find on older systems. Its HAProxy is 2.2, the first that takes what `contrib/haproxy` says.
-const BULLSEYE: Suite = Suite {
-    name: "bullseye",
-    packages: &[
-        "libc6",
-        "libcrypt1",
-        "libgcc-s1",
-        "libgcrypt20",
-        "libgpg-error0",
-        "libicu67",
-        "liblua5.3-0",
-        "liblz4-1",
-        "liblzma5",
-        "libpcre3",
-        "libssl1.1",
-        "libstdc++6",
-        "libxml2",
-        "nginx-light",
-    ],
-};
+const BULLSEYE: Suite = Suite { name: "bullseye", packages: &["nginx-light"] };
 
 /// Where Debian has an Asterisk 22, with the C library that it needs.
-const UNSTABLE: Suite = Suite {
-    name: "unstable",
-    packages: &[
-        "libc6",
-        "libcrypt1",
-        "libgcc-s1",
-        "libjemalloc2",
-        "liblua5.4-0",
-        "libopentracing-c-wrapper0t64",
-        "libopentracing1",
-        "libssl3t64",
-        "libstdc++6",
-        "libxml2-16",
-        "nginx",
-    ],
-};
+const UNSTABLE: Suite = Suite { name: "unstable", packages: &["nginx"] };
 
 /// The root of Debian's Asterisk of this version, downloaded if it is not there yet.
 pub fn unpacked(version: Version) -> Result<PathBuf, Failure> {
@@ -249,7 +197,11 @@ fn download(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
             missing.join(", ")
         ));
     }
-    run(apt(work, "apt-get").arg("download").args(suite.all_packages())).map_err(of_mirror)
+    let mut depends = apt(work, "apt-cache");
+    depends.args(["depends", "--recurse"]).args(libraries::HARD_ONLY).args(suite.all_packages());
+    let needs = output(&mut depends)?;
+    let packages = libraries::with_libraries(suite.all_packages().collect(), &needs);
+    run(apt(work, "apt-get").arg("download").args(packages)).map_err(of_mirror)
 }
 
 /// What of the suite is not among `names`, one a line.
@@ -269,14 +221,14 @@ fn apt(work: &Path, program: &str) -> Command {
 mod tests {
     use super::*;
 
-    const ONE: Suite = Suite { name: "one", packages: &["libone1"] };
+    const ONE: Suite = Suite { name: "one", packages: &["one"] };
 
-    const OTHER: Suite = Suite { name: "one", packages: &["libone2"] };
+    const OTHER: Suite = Suite { name: "one", packages: &["two"] };
 
     #[test]
     fn a_package_that_the_archive_has_not_got_is_named() {
-        let names = COMMON.join("\n") + "\nlibone2\nlibone1-dev\n";
-        assert_eq!(missing(&ONE, &names), ["libone1"]);
+        let names = COMMON.join("\n") + "\ntwo\none-dev\n";
+        assert_eq!(missing(&ONE, &names), ["one"]);
         assert!(missing(&OTHER, &names).is_empty());
     }
 

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that the machine can run.
 
 use std::fmt::Display;
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -35,9 +36,19 @@ pub fn drivers() -> PathBuf {
     workspace().join("tests/e2e/browser")
 }
 
-/// What the lock file in this directory names.
+/// What the lock file in this directory names, unless it is there: npm begins by emptying `node_modules`, which somebody else
+/// may be using, and wants the network.
 pub fn install_libraries(directory: &Path) -> Result<(), Failure> {
+    if has_libraries(directory) {
+        return Ok(());
+    }
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory))
+}
+
+/// npm writes down what it has installed when all of it is there.
+fn has_libraries(directory: &Path) -> bool {
+    let written = |file: &str| fs::metadata(directory.join(file)).and_then(|file| file.modified()).ok();
+    written("node_modules/.package-lock.json") > written("package-lock.json")
 }
 
 fn hosts() -> Result<Vec<Prefix>, Failure> {
@@ -156,7 +167,26 @@ fn all_or_what_failed(outcomes: impl IntoIterator<Item = Result<(), Failure>>) -
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, SystemTime};
+
     use super::*;
+
+    #[test]
+    fn libraries_are_there_until_the_lock_file_changes() {
+        let directory = std::env::temp_dir().join(format!("xtask-libraries-{}", std::process::id()));
+        fs::create_dir_all(directory.join("node_modules")).unwrap();
+        let write = |file: &str, age: u64| {
+            let file = fs::File::create(directory.join(file)).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).unwrap();
+        };
+        write("package-lock.json", 20);
+        assert!(!has_libraries(&directory), "none");
+        write("node_modules/.package-lock.json", 10);
+        assert!(has_libraries(&directory));
+        write("package-lock.json", 0);
+        assert!(!has_libraries(&directory), "others");
+        fs::remove_dir_all(directory).unwrap();
+    }
 
     #[test]
     fn what_a_host_has_not_got_is_not_run_there() {

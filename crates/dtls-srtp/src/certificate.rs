@@ -76,6 +76,20 @@ impl Certificate {
     /// for in the file of the certificate when it has none of its own. A certificate that is out of date gives a
     /// warning: a browser looks at the fingerprint alone.
     pub fn from_pem_files(certificate: &Path, key: Option<&Path>) -> Result<Self, CertificateError> {
+        let file = certificate.display();
+        let certificate = Self::load(certificate, key)?;
+        if let Some(why) = certificate.out_of_date() {
+            log::warn!("{file}: {why}");
+        }
+        Ok(certificate)
+    }
+
+    /// Whether [`Certificate::from_pem_files`] would do, and why it would give a warning, for people to read.
+    pub fn try_pem_files(certificate: &Path, key: Option<&Path>) -> Result<Option<String>, CertificateError> {
+        Ok(Self::load(certificate, key)?.out_of_date())
+    }
+
+    fn load(certificate: &Path, key: Option<&Path>) -> Result<Self, CertificateError> {
         let key = key.unwrap_or(certificate);
         let pem = read(certificate)?;
         let key_pem = Secret(read(key)?);
@@ -91,7 +105,6 @@ impl Certificate {
         if !leaf.public_key()?.public_eq(&private) {
             return Err(CertificateError::Mismatch { certificate: certificate.into(), key: key.into() });
         }
-        warn_when_out_of_date(&leaf, certificate);
         Ok(Self::new(leaf, stack.collect(), private)?)
     }
 
@@ -132,24 +145,22 @@ impl Certificate {
         }
     }
 
-    /// When it ends, for people to read.
-    pub fn not_after(&self) -> String {
-        self.leaf.not_after().to_string()
+    fn out_of_date(&self) -> Option<String> {
+        let now = Asn1Time::days_from_now(0).ok()?;
+        let is_before = |earlier: &Asn1TimeRef, later: &Asn1TimeRef| earlier < later;
+        let (begins, ends) = (self.leaf.not_before(), self.leaf.not_after());
+        if is_before(ends, &now) {
+            Some(format!("the certificate ended on {ends}"))
+        } else if is_before(&now, begins) {
+            Some(format!("the certificate begins on {begins}"))
+        } else {
+            None
+        }
     }
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, CertificateError> {
     fs::read(file).map_err(|reason| CertificateError::Unreadable { file: file.into(), reason })
-}
-
-fn warn_when_out_of_date(leaf: &X509, file: &Path) {
-    let Ok(now) = Asn1Time::days_from_now(0) else { return };
-    let is_before = |earlier: &Asn1TimeRef, later: &Asn1TimeRef| earlier < later;
-    if is_before(leaf.not_after(), &now) {
-        log::warn!("{}: the certificate ended on {}", file.display(), leaf.not_after());
-    } else if is_before(&now, leaf.not_before()) {
-        log::warn!("{}: the certificate begins on {}", file.display(), leaf.not_before());
-    }
 }
 
 fn days_from_now(days: i64) -> Result<Asn1Time, ErrorStack> {

@@ -52,9 +52,10 @@ impl<'a> Named<'a> {
 
     fn look_at(&self) {
         let Entry { name, value, file, line } = self.certificate;
-        // One that is out of date has its own line, from there.
-        if let Err(error) = Certificate::from_pem_files(Path::new(value), self.key.map(Path::new)) {
-            asterisk::error!("{file}, line {line}: {name}: {error}; calls that need it will fail");
+        match Certificate::try_pem_files(Path::new(value), self.key.map(Path::new)) {
+            Ok(None) => {}
+            Ok(Some(why)) => asterisk::warning!("{file}, line {line}: {name}: {value}: {why}"),
+            Err(error) => asterisk::error!("{file}, line {line}: {name}: {error}; calls that need it will fail"),
         }
     }
 }

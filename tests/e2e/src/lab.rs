@@ -108,7 +108,7 @@ impl Lab {
         let end = Instant::now() + patience;
         loop {
             let channels = self.asterisk.cli("core show channels count")?;
-            if channels.contains("0 active channels") {
+            if channels.lines().any(|line| line.starts_with("0 active channels")) {
                 return Ok(());
             }
             if Instant::now() > end {

@@ -1,10 +1,12 @@
 //! The demo page of `contrib/demo`, served by Asterisk and used by keyboard alone.
 
-use std::thread;
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, thread};
 
-use e2e::failure::Result;
+use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
+use e2e::page;
 use e2e::phone::Browser;
 use e2e::prefix::Version;
 use e2e::site::Site;
@@ -75,6 +77,17 @@ fn with_the_originals_of_11_the_page_says_why_there_is_no_call() -> Result {
         }
         Version::Sixteen | Version::TwentyTwo => user.calls("echo", "In call with echo"),
     }
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk, so that nothing has installed the libraries")]
+fn the_licences_of_its_libraries_go_along_with_the_page() -> Result {
+    let page = page::bundle(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
+    let licences = fs::read_to_string(page.join("licences.txt"))?;
+    let parts: Vec<&str> = licences.split("\n---- ").skip(1).collect();
+    let names: Vec<&str> = parts.iter().filter_map(|part| part.split(' ').next()).collect();
+    ensure(names == ["debug", "events", "jssip", "ms", "sdp-transform"], || format!("{names:?}"))?;
+    ensure(parts.iter().all(|part| part.contains("Permission is hereby granted")), || licences.clone())
 }
 
 const PASSWORD: &str = "demo-1001";

@@ -167,11 +167,17 @@ fn certificates_that_sip_conf_names_are_looked_at_before_a_call() {
     Identity::new().write(file("good.pem").as_ref());
     Identity::until(-3).write(file("ended.pem").as_ref());
     let (good, ended, absent) = (file("good.pem"), file("ended.pem"), file("absent.pem"));
+    // More than what peers do may write to the log at once.
+    let more: Vec<String> = (0..20).map(|number| file(&format!("ended-{number}.pem"))).collect();
+    let accounts: String = more.iter().map(|more| format!("[2001]\ndtlscertfile = {more}\n")).collect();
+    for more in &more {
+        std::fs::copy(&ended, more).expect("writable");
+    }
     host.configure(
         "sip.conf",
         &format!(
             "[general]\ncontext = calls\n[1001]\ndtlscertfile = {good}\n[1002]\ndtlscertfile = {ended}\n\
-             [1003]\ndtlsenable = yes\ndtlscertfile = {absent}\n[1003]\ndtlscertfile = {absent}\n"
+             [1003]\ndtlsenable = yes\ndtlscertfile = {absent}\n[1003]\ndtlscertfile = {absent}\n{accounts}"
         ),
     );
     host.load_all(&[SRTP, RTP]);
@@ -179,7 +185,10 @@ fn certificates_that_sip_conf_names_are_looked_at_before_a_call() {
     let log = host.log();
     let lines = |words: [&str; 2]| log.lines().filter(|line| words.iter().all(|word| line.contains(word))).count();
     assert_eq!(lines([&absent, "sip.conf, line 9: dtlscertfile"]), 1, "{log}");
-    assert_eq!(lines([&ended, "ended on"]), 1, "{log}");
+    assert_eq!(lines([&ended, "sip.conf, line 6: dtlscertfile"]), 1, "{log}");
+    for more in &more {
+        assert_eq!(lines([more, "ended on"]), 1, "{log}");
+    }
     assert_eq!(lines([&good, ""]), 0, "{log}");
 }
 
