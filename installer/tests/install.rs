@@ -7,8 +7,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use common::Place;
-use installer::{Done, Files, MODULES, Now, Refusal, Symbols, install};
+use common::{Place, install};
+use installer::{Done, Files, MODULES, Now, Refusal, Symbols};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
