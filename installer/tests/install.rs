@@ -125,7 +125,7 @@ fn files_that_are_not_ours_are_not_installed() {
     let directory = place.build_files();
     let rust = fs::read(place.modules().join("chan_sip.so")).unwrap();
     fs::write(directory.join("res_srtp.so"), [rust.as_slice(), b"/rustc/"].concat()).unwrap();
-    Files::seal(&directory, "11").unwrap();
+    Files::seal(&directory, "11", None).unwrap();
     let refusal = Files::in_directory(&directory).unwrap_err();
     assert!(refusal.to_string().contains("res_srtp.so: this is not one of ours"), "{refusal}");
 }
@@ -157,7 +157,7 @@ fn the_sums_are_those_of_sha256sum() {
     let place = Place::eleven();
     place.install();
     let directory = place.root().join("ours");
-    Files::seal(&directory, "11").unwrap();
+    Files::seal(&directory, "11", None).unwrap();
     let check =
         Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(directory).output().unwrap();
     let told = String::from_utf8(check.stdout).unwrap();

@@ -106,7 +106,7 @@ impl Place {
         for module in MODULES {
             module_from(OURS, &format!("{module}, a later release"), &directory.join(module));
         }
-        Files::seal(&directory, "11").unwrap();
+        Files::seal(&directory, "11", None).unwrap();
         Files::in_directory(&directory).unwrap()
     }
 
@@ -165,7 +165,7 @@ impl Place {
         for module in MODULES {
             module_from(OURS, module, &directory.join(module));
         }
-        Files::seal(&directory, "11").unwrap();
+        Files::seal(&directory, "11", None).unwrap();
         directory
     }
 
