@@ -100,3 +100,30 @@ pub fn remove(file: &Path) -> io::Result<()> {
 pub fn sync(directory: &Path) {
     let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_stays_the_one_that_it_was() {
+        let scratch = std::env::temp_dir().join(format!("names-{}", std::process::id()));
+        fs::create_dir_all(&scratch).unwrap();
+        let (path, moved, other) = (scratch.join("originals"), scratch.join("moved"), scratch.join("other"));
+        let directory = Directory::create(&path).unwrap();
+        assert_eq!(shown(&directory.at("x")), path.canonicalize().unwrap().join("x"));
+        fs::rename(&path, &moved).unwrap();
+        fs::create_dir(&other).unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        Directory::open(&path).unwrap_err();
+        Directory::create(&path).unwrap_err();
+
+        write_new(&directory.at("x"), b"ours").unwrap();
+        assert_eq!(fs::read(moved.join("x")).unwrap(), b"ours");
+        // A link that somebody has been quick to make.
+        std::os::unix::fs::symlink(other.join("victim"), directory.at("y")).unwrap();
+        write_new(&directory.at("y"), b"ours").unwrap_err();
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 0);
+        fs::remove_dir_all(scratch).unwrap();
+    }
+}

@@ -85,6 +85,38 @@ fn a_link_that_leads_nowhere_is_kept_as_it_is() {
     assert_eq!(place.state(), before);
 }
 
+/// The modules directory is often the host's own user's, who is not to have root's rights by it.
+#[test]
+fn a_link_does_not_lead_root_elsewhere() {
+    let place = Place::eleven();
+    let (originals, victim) = (place.modules().join("originals"), place.root().join("victim"));
+    fs::create_dir(&victim).unwrap();
+    symlink(&victim, &originals).unwrap();
+    fs::write(victim.join(".manifest.new"), "theirs").unwrap();
+    place.refuses(&["originals: this is in the way"]);
+    assert!(matches!(place.uninstall(), Err(Refusal::NotOurs(_))));
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+}
+
+#[test]
+fn ours_run_as_nobody_else() {
+    let place = Place::eleven();
+    let (files, link, target) = (place.files(), place.modules().join("res_http_websocket.so"), place.root().join("su"));
+    fs::set_permissions(place.modules().join("res_srtp.so"), fs::Permissions::from_mode(0o6755)).unwrap();
+    fs::rename(&link, &target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o4700)).unwrap();
+    symlink(&target, &link).unwrap();
+    let before = place.state();
+    install(&files, &place.host()).unwrap();
+    assert_eq!(fs::metadata(&link).unwrap().permissions().mode() & 0o777, 0o755, "a link's target is not asked");
+    for module in MODULES {
+        let mode = fs::metadata(place.modules().join(module)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7000, 0, "{module}");
+    }
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
 #[test]
 fn one_at_a_time() {
     let place = Place::eleven();

@@ -27,7 +27,9 @@ fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     let whole = fs::read_to_string(&manifest).unwrap();
     let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
     let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
-    for damaged in ["", without_last, &without_sums] {
+    // Ours would be the originals, and the originals nobody's.
+    let swapped: String = whole.lines().map(|line| with_columns_swapped(line) + "\n").collect();
+    for damaged in ["", without_last, &without_sums, &swapped] {
         fs::write(&manifest, damaged).unwrap();
         let before = place.state();
         let refusal = place.uninstall().unwrap_err();
@@ -36,6 +38,22 @@ fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     }
     fs::write(&manifest, whole).unwrap();
     place.uninstall().unwrap();
+}
+
+fn with_columns_swapped(line: &str) -> String {
+    match line.split(' ').collect::<Vec<_>>().as_slice() {
+        [original, ours, module] => format!("{ours} {original} {module}"),
+        _ => line.to_owned(),
+    }
+}
+
+#[test]
+fn ours_without_their_originals_are_named() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_dir_all(place.modules().join("originals")).unwrap();
+    let refusal = place.uninstall().unwrap_err();
+    assert!(refusal.to_string().contains("this is one of ours, and nothing tells what was there before"), "{refusal}");
 }
 
 #[test]
@@ -80,7 +98,11 @@ fn what_came_later_stays_and_the_others_come_back() {
     place.upgrade(&["res_srtp.so"]);
     let done = place.uninstall().unwrap();
     assert_eq!(done.now, Now::Originals { replaced: vec!["res_srtp.so"] });
-    assert!(done.sentence().contains("res_srtp.so came after ours"), "{}", done.sentence());
+    let sentence = done.sentence();
+    assert!(
+        sentence.contains("res_srtp.so came after ours") && sentence.contains("was left as it is; what"),
+        "{sentence}"
+    );
     let others =
         |state: Vec<String>| state.into_iter().filter(|line| !line.contains("srtp") && !line.contains("originals"));
     assert!(others(place.state()).eq(others(before.clone())));
@@ -90,6 +112,19 @@ fn what_came_later_stays_and_the_others_come_back() {
     fs::rename(kept, place.modules().join("res_srtp.so")).unwrap();
     place.uninstall().unwrap();
     assert_eq!(place.state(), before);
+}
+
+/// Where there was nothing before ours, nothing is kept.
+#[test]
+fn of_what_came_later_only_what_is_kept_is_told() {
+    let place = Place::eleven();
+    fs::remove_file(place.modules().join("res_http_websocket.so")).unwrap();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    install(&place.files(), &place.host()).unwrap();
+    place.upgrade(&["res_http_websocket.so", "res_srtp.so"]);
+    let sentence = place.uninstall().unwrap().sentence();
+    assert!(sentence.contains("res_http_websocket.so and res_srtp.so came after ours"), "{sentence}");
+    assert!(sentence.contains("were left as they are.") && !sentence.contains("originals is"), "{sentence}");
 }
 
 /// A host that is built without libsrtp installs no `res_srtp`, and leaves ours where it is.

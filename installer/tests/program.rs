@@ -5,6 +5,7 @@ mod common;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
 use common::{NOBODY, Place, is_root};
@@ -152,6 +153,38 @@ fn a_file_system_without_room_is_left_as_it_was() {
     let (_, out, err) = told(place.after(&full).arg(&program).output().unwrap());
     assert!(err.contains("no room left on the file system"), "{err}");
     assert_eq!(out, "as it was\n", "{err}");
+}
+
+#[test]
+fn originals_on_another_file_system_are_named() {
+    if !is_root() {
+        return;
+    }
+    let place = Place::eleven();
+    let program = place.install();
+    let before = place.state();
+    let apart = "mkdir apart lib/asterisk/modules/originals && mount --bind apart lib/asterisk/modules/originals
+        trap 'umount lib/asterisk/modules/originals && rmdir lib/asterisk/modules/originals' EXIT";
+    let (code, _, err) = told(place.after(apart).arg(&program).output().unwrap());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains("res_http_websocket.so: its file system has no second names for files (hard links)"), "{err}");
+    assert_eq!(place.state(), before);
+}
+
+/// Whatever our umask is, the host has to read them.
+#[test]
+fn a_strict_umask_hides_nothing_from_the_host() {
+    let place = Place::eleven();
+    let program = place.install();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    let mut install = Command::new("sh");
+    let install = install.args(["-c", "umask 777; exec \"$0\" --prefix .", program.to_str().unwrap_or("ours/install")]);
+    assert_eq!(told(install.current_dir(place.root()).output().unwrap()).2, "");
+    for (file, mode) in [("res_srtp.so", 0o755), ("originals", 0o755), ("originals/manifest", 0o644)] {
+        let found = fs::metadata(place.modules().join(file)).unwrap().permissions().mode();
+        assert_eq!(found & 0o7777, mode, "{file}");
+    }
+    place.uninstall().unwrap();
 }
 
 /// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
