@@ -178,7 +178,7 @@ fn a_strict_umask_hides_nothing_from_the_host() {
     let program = place.install();
     fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
     let mut install = Command::new("sh");
-    let install = install.args(["-c", "umask 777; exec \"$0\" --prefix .", program.to_str().unwrap_or("ours/install")]);
+    let install = install.args(["-c", "umask 077; exec \"$0\" --prefix .", program.to_str().unwrap_or("ours/install")]);
     assert_eq!(told(install.current_dir(place.root()).output().unwrap()).2, "");
     for (file, mode) in [("res_srtp.so", 0o755), ("originals", 0o755), ("originals/manifest", 0o644)] {
         let found = fs::metadata(place.modules().join(file)).unwrap().permissions().mode();
