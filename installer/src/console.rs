@@ -112,10 +112,10 @@ mod tests {
 
     #[test]
     fn one_that_lets_nobody_in_does_not_hold_us_up() {
-        let socket = std::env::temp_dir().join(format!("console-{}-{:?}", std::process::id(), thread::current().id()));
-        let _ = fs::remove_file(&socket);
+        let scratch = crate::names::tests::scratch();
+        let socket = scratch.join("asterisk.ctl");
         let _deaf = UnixListener::bind(&socket).unwrap();
-        assert_eq!(answer(socket.clone(), Duration::from_millis(200)), None);
-        fs::remove_file(socket).unwrap();
+        assert_eq!(answer(socket, Duration::from_millis(200)), None);
+        fs::remove_dir_all(scratch).unwrap();
     }
 }

@@ -17,7 +17,11 @@ impl Directory {
     /// That of this name, if it is one itself and no link to one.
     pub fn open(path: &Path) -> io::Result<Self> {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)?;
-        Ok(Self { path: path.into(), open })
+        let directory = Self { path: path.into(), open };
+        match fs::exists(directory.at(".")) {
+            Ok(true) => Ok(directory),
+            _ => Err(io::Error::other("this cannot be looked into where /proc is not mounted")),
+        }
     }
 
     /// The same, made if there is none.
@@ -35,7 +39,7 @@ impl Directory {
 
     /// A file in it, by a path that leads through no name of the directory (proc_pid_fd(5)).
     pub fn at(&self, name: &str) -> PathBuf {
-        Path::new(OPEN).join(self.open.as_raw_fd().to_string()).join(name)
+        opened(&self.open).join(name)
     }
 
     /// Its name of then.
@@ -50,6 +54,11 @@ impl Directory {
 }
 
 const OPEN: &str = "/proc/self/fd";
+
+/// A path that leads to what was opened and to nothing else.
+pub fn opened(file: &File) -> PathBuf {
+    Path::new(OPEN).join(file.as_raw_fd().to_string())
+}
 
 /// What a person calls a file that [`Directory::at`] named.
 pub fn shown(path: &Path) -> PathBuf {
@@ -102,13 +111,18 @@ pub fn sync(directory: &Path) {
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
+
+    /// A directory that is nobody's but a test's.
+    pub fn scratch() -> PathBuf {
+        let made = std::process::Command::new("mktemp").arg("--directory").output().unwrap();
+        String::from_utf8(made.stdout).unwrap().trim().into()
+    }
 
     #[test]
     fn a_directory_stays_the_one_that_it_was() {
-        let scratch = std::env::temp_dir().join(format!("names-{}", std::process::id()));
-        fs::create_dir_all(&scratch).unwrap();
+        let scratch = scratch();
         let (path, moved, other) = (scratch.join("originals"), scratch.join("moved"), scratch.join("other"));
         let directory = Directory::create(&path).unwrap();
         assert_eq!(shown(&directory.at("x")), path.canonicalize().unwrap().join("x"));

@@ -157,7 +157,11 @@ pub enum Refusal {
     )]
     NotOurs(PathBuf),
     /// Another of us is at it.
-    #[error("{}: another installation is under way there. Try again when it has ended.", .0.display())]
+    #[error(
+        "{}: another process has this directory locked, most likely an installation that is under way. Try again when it has \
+         ended.",
+        .0.display()
+    )]
     Busy(PathBuf),
     /// What was kept is not what it was.
     #[error(

@@ -165,3 +165,37 @@ fn write(content: &[u8], to: &Path, like: &Path) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kept::Content;
+    use crate::names::tests::scratch;
+    use crate::sums::Sum;
+
+    /// By `make install` of the host, say, while ours are being put in.
+    #[test]
+    fn what_has_just_been_changed_is_not_replaced() {
+        let modules = scratch();
+        let swap = Swap { modules: modules.clone() };
+        for module in MODULES {
+            fs::write(modules.join(module), module).unwrap();
+            fs::write(staged(&modules, module), "ours").unwrap();
+        }
+        let entries = MODULES.map(|module| Entry {
+            module,
+            original: Content::of(&modules.join(module)).unwrap(),
+            ours: Sum::of(b"ours"),
+        });
+        let kept = Kept::begin(&modules, entries.into()).unwrap();
+        fs::write(modules.join(MODULES[2]), "another").unwrap();
+
+        let refusal = swap.carry_out(&kept, &[false; 3]).unwrap_err();
+        assert!(matches!(refusal, Refusal::Changed(file) if file.ends_with(MODULES[2])));
+        drop(swap);
+        let left = MODULES.map(|module| fs::read_to_string(modules.join(module)).unwrap());
+        assert_eq!(left, [MODULES[0], MODULES[1], "another"]);
+        assert_eq!(fs::read_dir(&modules).unwrap().count(), 3, "nothing is kept");
+        fs::remove_dir_all(modules).unwrap();
+    }
+}

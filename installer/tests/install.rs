@@ -122,7 +122,7 @@ fn one_at_a_time() {
     let place = Place::eleven();
     let other = fs::File::open(place.modules()).unwrap();
     other.lock().unwrap();
-    place.refuses(&["another installation is under way"]);
+    place.refuses(&["an installation that is under way"]);
     other.unlock().unwrap();
     install(&place.files(), &place.host()).unwrap();
 }
