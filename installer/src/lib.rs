@@ -85,7 +85,7 @@ impl Done {
                 let left = if replaced.len() == 1 { "was left as it is" } else { "were left as they are" };
                 let replaced_names = replaced.join(" and ");
                 told.push_str(&format!(" {replaced_names} came after ours, by an upgrade of Asterisk perhaps, and {left}"));
-                if replaced.iter().any(|module| kept.join(module).symlink_metadata().is_ok()) {
+                if MODULES.iter().any(|module| kept.join(module).symlink_metadata().is_ok()) {
                     told.push_str(&format!("; what was there before ours is in {}", kept.display()));
                 }
                 told.push('.');
