@@ -1,8 +1,5 @@
 //! `cfg(built)`: `MODULES_DIR` names modules that `cargo xtask build` made. `cfg(source_tree)`: `ASTERISK_SOURCE` names the
 //! source tree of an Asterisk 11 that was configured and built. Without them the tests of those are compiled but ignored.
-//! `cfg(root)`: the tests may become somebody else and mount, which root in a container often may not.
-
-use std::process::Command;
 
 fn main() {
     for (variable, name) in [("MODULES_DIR", "built"), ("ASTERISK_SOURCE", "source_tree")] {
@@ -11,13 +8,5 @@ fn main() {
         if std::env::var_os(variable).is_some_and(|value| !value.is_empty()) {
             println!("cargo::rustc-cfg={name}");
         }
-    }
-    println!("cargo::rustc-check-cfg=cfg(root)");
-    if Command::new("unshare")
-        .args(["--mount", "--pid", "--fork", "true"])
-        .status()
-        .is_ok_and(|status| status.success())
-    {
-        println!("cargo::rustc-cfg=root");
     }
 }

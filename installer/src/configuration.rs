@@ -1,7 +1,7 @@
 //! `asterisk.conf`, as far as it says where the modules are.
 
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use crate::location::is_the_machine;
@@ -9,32 +9,105 @@ use crate::read::read;
 
 /// The modules directory that the configuration of the Asterisk below `prefix` names, if it can be read and there is one.
 pub fn modules_of(prefix: &Path) -> Option<PathBuf> {
-    let root = if is_the_machine(prefix) { Path::new("/") } else { prefix };
-    let file = read(&root.join("etc/asterisk/asterisk.conf")).ok()?;
-    let named = PathBuf::from(OsStr::from_bytes(astmoddir(&file)?));
+    let file = read(&file_of(prefix)).ok()?;
+    let named = PathBuf::from(OsString::from_vec(astmoddir(&file)?));
     // In an unpacked image of a system, names count from there.
     let in_the_image = prefix.join(named.strip_prefix("/").unwrap_or(&named));
     [in_the_image, named].into_iter().find(|place| place.is_dir())?.canonicalize().ok()
 }
 
-/// `astmoddir => /usr/lib/asterisk/modules` in `[directories]`. Behind that may be `(!)`: such a section is a template and
-/// does nothing, and so it is in the host's sample.
-fn astmoddir(file: &[u8]) -> Option<&[u8]> {
-    let lines = file.split(|byte| *byte == b'\n').map(|line| {
-        let comment = line.iter().position(|byte| *byte == b';');
-        line[..comment.unwrap_or(line.len())].trim_ascii()
-    });
-    let mut is_directories = false;
-    let mut found = None;
-    for line in lines {
-        if line.starts_with(b"[") {
-            is_directories = line.strip_prefix(b"[directories]").is_some_and(|rest| !rest.contains(&b'!'));
-        } else if is_directories && let Some(rest) = line.strip_prefix(b"astmoddir") {
-            let value = rest.trim_ascii_start().strip_prefix(b"=");
-            found = value.map(|value| value.strip_prefix(b">").unwrap_or(value).trim_ascii()).or(found);
+/// Whether that configuration has parts elsewhere, which are not read here.
+pub fn has_other_parts(prefix: &Path) -> bool {
+    let file = read(&file_of(prefix)).map(|file| without_comments(&file)).unwrap_or_default();
+    let mut lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
+    lines.any(|line| [&b"#include"[..], b"#exec", b"#tryinclude"].iter().any(|word| line.starts_with(word)))
+}
+
+fn file_of(prefix: &Path) -> PathBuf {
+    let root = if is_the_machine(prefix) { Path::new("/") } else { prefix };
+    root.join("etc/asterisk/asterisk.conf")
+}
+
+/// `astmoddir => /usr/lib/asterisk/modules` in `[directories]`, as the host reads it: without regard to case, and without what is
+/// between `;--` and `--;`. A section with `(!)` behind it is a template and does nothing by itself, as in the host's sample.
+fn astmoddir(file: &[u8]) -> Option<Vec<u8>> {
+    let file = without_comments(file);
+    let mut sections: Vec<Section> = Vec::new();
+    for line in file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
+        if let Some(head) = line.strip_prefix(b"[") {
+            let section = Section::headed(head, &sections);
+            sections.push(section);
+        } else if let (Some(section), Some(value)) = (sections.last_mut(), value_of(b"astmoddir", line)) {
+            section.value = Some(value.to_vec());
         }
     }
-    found
+    let of_directories =
+        sections.into_iter().filter(|section| section.is_called(b"directories") && !section.is_template);
+    of_directories.filter_map(|section| section.value).next_back()
+}
+
+/// As far as it is looked at.
+struct Section {
+    name: Vec<u8>,
+    is_template: bool,
+    value: Option<Vec<u8>>,
+}
+
+impl Section {
+    /// `name](template,!)`, which has what its templates have. `(+)` adds to the one of before, and that comes to the same.
+    fn headed(head: &[u8], before: &[Self]) -> Self {
+        let mut parts = head.splitn(2, |byte| *byte == b']');
+        let (name, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let options = rest.trim_ascii().strip_prefix(b"(").and_then(|rest| rest.strip_suffix(b")")).unwrap_or_default();
+        let options: Vec<&[u8]> = options.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).collect();
+        let value_of = |template: &&[u8]| before.iter().rfind(|section| section.is_called(template))?.value.clone();
+        Self {
+            name: name.to_vec(),
+            is_template: options.contains(&b"!".as_slice()),
+            value: options.iter().filter_map(value_of).next_back(),
+        }
+    }
+
+    fn is_called(&self, name: &[u8]) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// What is behind `name =` or `name =>`.
+fn value_of<'a>(name: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
+    let (start, rest) = line.split_at_checked(name.len())?;
+    let value = rest.trim_ascii_start().strip_prefix(b"=").filter(|_| start.eq_ignore_ascii_case(name))?;
+    Some(value.strip_prefix(b">").unwrap_or(value).trim_ascii())
+}
+
+fn without_comments(file: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(file.len());
+    let mut rest = file;
+    while let Some((first, behind)) = rest.split_first() {
+        let (is_block, end) = match rest {
+            // `;---` is a line like any other comment.
+            [b';', b'-', b'-', next, ..] if *next != b'-' => (true, find(rest, b"--;").map(|end| end + 3)),
+            [b';', ..] => (false, find(rest, b"\n")),
+            [b'\\', b';', behind @ ..] => {
+                plain.push(b';');
+                rest = behind;
+                continue;
+            }
+            _ => {
+                plain.push(*first);
+                rest = behind;
+                continue;
+            }
+        };
+        // What is on either side of one are two words.
+        plain.extend(is_block.then_some(b' '));
+        rest = &rest[end.unwrap_or(rest.len())..];
+    }
+    plain
+}
+
+fn find(text: &[u8], word: &[u8]) -> Option<usize> {
+    text.windows(word.len()).position(|window| window == word)
 }
 
 #[cfg(test)]
@@ -42,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_template_says_nothing() {
+    fn the_file_is_read_as_the_host_reads_it() {
         for (file, found) in [
             ("[directories]\nastetcdir => /etc\nastmoddir => /a b ; where\n[options]\nastmoddir => /c\n", Some("/a b")),
             ("[directories]\nastmoddir=/a\n", Some("/a")),
@@ -50,9 +123,16 @@ mod tests {
             ("[directories](!) ; remove the (!)\nastmoddir => /a\n", None),
             ("[directories]\n;astmoddir => /a\n", None),
             ("astmoddir => /a\n", None),
+            ("[Directories]\nAstModDir => /a\n", Some("/a")),
+            ("[base](!)\nastmoddir => /a\n[directories](base)\nastetcdir => /etc\n", Some("/a")),
+            ("[base](!)\nastmoddir => /a\n[directories](base)\nastmoddir => /b\n", Some("/b")),
+            ("[directories]\n;-- astmoddir => /a\n--;\nastetcdir => /etc", None),
+            (";--\n[directories]\nastmoddir => /a\n--;\n", None),
+            ("[directories]\n;------\nastmoddir => /a\n", Some("/a")),
+            ("[directories]\nastmoddir => /a\n[directories](+)\nastetcdir => /etc\n", Some("/a")),
             ("", None),
         ] {
-            assert_eq!(astmoddir(file.as_bytes()), found.map(str::as_bytes), "{file}");
+            assert_eq!(astmoddir(file.as_bytes()), found.map(|found| found.as_bytes().to_vec()), "{file}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use object::read::elf::ElfFile64;
-use object::{Endianness, Object, ObjectSection, ObjectSymbol};
+use object::{Architecture, Endianness, Object, ObjectSection, ObjectSymbol};
 
 use crate::machine::Machine;
 use crate::read::read;
@@ -71,7 +71,11 @@ impl Elf {
     pub fn text_returned_by(&self, function: &str) -> Option<&str> {
         let file = self.parsed()?;
         let address = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(function))?.address();
-        let text = address_returned(self.at(address)?, address)?;
+        let code = self.at(address)?;
+        let text = match file.architecture() {
+            Architecture::Aarch64 => address_returned_by_aarch64(code, address),
+            _ => address_returned(code, address),
+        }?;
         let text = self.at(text)?;
         std::str::from_utf8(&text[..text.iter().position(|byte| *byte == 0)?]).ok()
     }
@@ -124,5 +128,50 @@ fn address_returned(code: &[u8], address: u64) -> Option<u64> {
         }
         [0xb8, place @ ..] => Some(u32::from_le_bytes(*place.first_chunk()?).into()),
         _ => None,
+    }
+}
+
+/// AArch64: `adrp x0, page; add x0, x0, #x; ret`, or `adr x0, x; ret` in a small program; behind a landing
+/// pad, or what a linker has left of `adrp`.
+fn address_returned_by_aarch64(code: &[u8], address: u64) -> Option<u64> {
+    let mut words = code.as_chunks().0.iter().copied().map(u32::from_le_bytes).zip((address..).step_by(4));
+    let (word, at) = words.find(|(word, _)| ![BTI_C, NOP].contains(word))?;
+    // 21 bits: the upper ones from bit 5 on, the two lowest at bit 29.
+    let distance = i64::from((word << 8) as i32 >> 11 & !3 | (word >> 29 & 3) as i32);
+    let (address, end) = match word & 0x9f00_001f {
+        0x1000_0000 => (at.checked_add_signed(distance)?, words.next()?.0),
+        0x9000_0000 => {
+            let (add, _) = words.next()?;
+            let offset = u64::from(add >> 10 & 0xfff);
+            let page = (at & !0xfff).checked_add_signed(distance << 12)?;
+            ((add & 0xffc0_03ff == 0x9100_0000).then_some(page + offset)?, words.next()?.0)
+        }
+        _ => return None,
+    };
+    (end == 0xd65f_03c0).then_some(address)
+}
+
+const BTI_C: u32 = 0xd503_245f;
+const NOP: u32 = 0xd503_201f;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As clang 21 compiles `const char *ast_get_version(void) { return "11.25.3"; }`.
+    #[test]
+    fn the_address_is_found_as_aarch64_finds_it() {
+        let returned = |words: &[u32], address| {
+            let code: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            address_returned_by_aarch64(&code, address)
+        };
+        let (address, text) = (0x101_0698, Some(0x100_059c));
+        assert_eq!(returned(&[0xd503_201f, 0x10f7_f800, 0xd65f_03c0], address), text);
+        assert_eq!(returned(&[0xd503_245f, 0xd503_201f, 0x10f7_f7e0, 0xd65f_03c0], address), text);
+        assert_eq!(returned(&[0x10f7_f820, 0xd65f_03c0], address), text);
+        assert_eq!(returned(&[0x90ff_ff80, 0x9116_7000, 0xd65f_03c0], address), text, "as GNU ld leaves it");
+        assert_eq!(returned(&[0x90ff_ff80, 0x9116_7000, 0x5280_0620], address), None, "it goes on");
+        assert_eq!(returned(&[0xa9bc_7bfd], address), None);
+        assert_eq!(returned(&[], address), None);
     }
 }

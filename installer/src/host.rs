@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use crate::elf::Elf;
 use crate::files::{self, Files, Module};
@@ -51,7 +50,7 @@ impl Host {
         let version = match release.as_deref().and_then(Version::from_release) {
             Some(version) => version,
             None => version_of_modules(&imports_of_modules(location.modules())?)
-                .ok_or_else(|| Refusal::UnknownVersion(location.modules().into()))?,
+                .ok_or_else(|| unknown_version(&location))?,
         };
         Ok(Self { location, version, release })
     }
@@ -127,6 +126,13 @@ pub enum Symbols {
     Unknown,
 }
 
+fn unknown_version(location: &Location) -> Refusal {
+    match location.program() {
+        Some(program) => Refusal::SilentProgram(program.into()),
+        None => Refusal::UnknownVersion(location.modules().into()),
+    }
+}
+
 const ELEVEN: Version = Version(11);
 
 fn is_of_the_host(symbol: &str) -> bool {
@@ -146,14 +152,10 @@ fn for_this_machine(location: &Location) -> Result<(), Refusal> {
     }
 }
 
-/// Read from the program; one whose machine code is not understood here is asked.
+/// Read from the program. It is not asked: below a prefix it may be anybody's, and root would run it.
 fn release_of(program: &Path) -> Option<String> {
     let elf = Elf::read(program).ok()?;
-    let read = elf.text_returned_by("ast_get_version").filter(|text| Version::from_release(text).is_some());
-    read.map(str::to_owned).or_else(|| {
-        let output = Command::new(program).arg("-V").output().ok()?;
-        Some(String::from_utf8(output.stdout).ok()?.trim().strip_prefix("Asterisk ")?.to_owned())
-    })
+    elf.text_returned_by("ast_get_version").filter(|text| Version::from_release(text).is_some()).map(str::to_owned)
 }
 
 /// What all modules of a directory import. Ours and whatever is no ELF file do not count.
@@ -162,7 +164,11 @@ fn imports_of_modules(modules: &Path) -> Result<HashSet<String>, Refusal> {
     for entry in fs::read_dir(modules).map_err(at(modules))? {
         let path = entry.map_err(at(modules))?.path();
         if path.extension().is_some_and(|extension| extension == "so") && !files::is_ours(&path) {
-            imports.extend(Elf::read(&path).map(|elf| elf.imports()).unwrap_or_default());
+            match Elf::read(&path) {
+                Ok(elf) => imports.extend(elf.imports()),
+                Err(refusal) if refusal.is_about_a_file() => {}
+                Err(refusal) => return Err(refusal),
+            }
         }
     }
     if imports.iter().any(|name| is_of_the_host(name)) { Ok(imports) } else { Err(Refusal::NoModules(modules.into())) }

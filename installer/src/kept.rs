@@ -1,13 +1,14 @@
 //! The originals, in `originals/` below the modules directory, and what is where.
 
 use std::fmt::{self, Write};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::MODULES;
 use crate::files;
+use crate::names::{Directory, remove, restore, second_name, shown, write_new};
 use crate::read::read;
 use crate::refusal::{Refusal, at};
 use crate::sums::Sum;
@@ -87,6 +88,7 @@ pub enum Back {
 #[derive(Debug)]
 pub struct Kept {
     modules: PathBuf,
+    directory: Directory,
     entries: Vec<Entry>,
 }
 
@@ -95,50 +97,101 @@ const MANIFEST: &str = "manifest";
 /// The manifest while it is being written.
 const PARTIAL: &str = ".manifest.new";
 
+/// That of ours of before, until those of now have their names.
+const EARLIER: &str = ".manifest.before";
+
+/// What an original of before is called, until the one of now has its name.
+fn before(module: &str) -> String {
+    format!(".{module}.before")
+}
+
 /// Where the originals of this modules directory are.
 pub fn directory(modules: &Path) -> PathBuf {
     modules.join("originals")
 }
 
-/// Removes a manifest that never had its name, and the directory that was made for it.
+/// Removes what a change that was cut off has left: what is of before, a manifest that never had its name, and the directory
+/// if there is nothing else in it.
 pub fn sweep(modules: &Path) {
-    let directory = directory(modules);
-    if fs::remove_file(directory.join(PARTIAL)).is_ok() {
-        let _ = fs::remove_dir(directory);
+    let Ok(directory) = Directory::open(&directory(modules)) else { return };
+    for name in MODULES.map(before).iter().map(String::as_str).chain([EARLIER, PARTIAL]) {
+        let _ = fs::remove_file(directory.at(name));
     }
+    let _ = fs::remove_dir(directory.path());
 }
 
 impl Kept {
     /// Writes down what is about to happen. The manifest appears at once and whole, and before any original.
     pub fn begin(modules: &Path, entries: Vec<Entry>) -> Result<Self, Refusal> {
-        let kept = Self { modules: modules.into(), entries };
-        let directory = directory(modules);
-        let (manifest, partial) = (directory.join(MANIFEST), directory.join(PARTIAL));
-        let written = fs::create_dir(&directory)
-            .or_else(|error| if directory.is_dir() { Ok(()) } else { Err(error) })
-            .and_then(|()| fs::write(&partial, kept.manifest()))
-            .and_then(|()| File::open(&partial)?.sync_all())
+        let path = directory(modules);
+        let directory = Directory::create(&path).map_err(at(&path))?;
+        let kept = Self { modules: modules.into(), directory, entries };
+        let (manifest, partial) = (kept.directory.at(MANIFEST), kept.directory.at(PARTIAL));
+        let written = write_new(&partial, kept.manifest().as_bytes())
+            .and_then(|()| second_name(&manifest, &kept.directory.at(EARLIER)))
             .and_then(|()| fs::rename(&partial, &manifest));
-        written.map_err(at(&manifest)).inspect_err(|_| sweep(modules))?;
+        written.map_err(at(&manifest))?;
         Ok(kept)
+    }
+
+    /// Takes that back, once the files are what they were.
+    pub fn withdraw(&self) {
+        let _ = restore(&self.directory.at(EARLIER), &self.directory.at(MANIFEST));
+    }
+
+    /// A second name for an original that has only its first: the file itself, with its owner, times and labels, is what comes
+    /// back.
+    pub fn keep(&self, entry: &Entry) -> Result<(), Refusal> {
+        let (file, kept) = (self.modules.join(entry.module), self.path(entry.module));
+        let before = self.directory.at(&before(entry.module));
+        remove(&before).map_err(at(&before))?;
+        match fs::rename(&kept, &before) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&kept)(error)),
+            _ => {}
+        }
+        let linked = match entry.original {
+            Content::Nothing => Ok(()),
+            _ => fs::hard_link(&file, &kept).map_err(at(&file)),
+        };
+        let is_kept = linked.and_then(|()| match Content::of(&kept)? {
+            kept if kept == entry.original => Ok(()),
+            _ => Err(Refusal::Changed(file)),
+        });
+        is_kept.inspect_err(|_| drop(restore(&before, &kept)))
+    }
+
+    /// Takes that back.
+    pub fn unkeep(&self, entry: &Entry) -> io::Result<()> {
+        restore(&self.directory.at(&before(entry.module)), &self.path(entry.module))
+    }
+
+    /// So that an original has its second name on the disk before it loses its first, whatever order the file system writes in.
+    pub fn sync(&self) {
+        self.directory.sync();
     }
 
     /// What an earlier [`Kept::begin`] wrote down; `None` if there is nothing. A directory of that name without a manifest is
     /// no hindrance, as long as none of the originals might be in it.
     pub fn find(modules: &Path) -> Result<Option<Self>, Refusal> {
-        let directory = directory(modules);
-        let manifest = directory.join(MANIFEST);
-        if manifest.symlink_metadata().is_err() {
-            let is_free = MODULES.iter().all(|module| directory.join(module).symlink_metadata().is_err());
-            let is_directory = directory.is_dir() || directory.symlink_metadata().is_err();
-            return if is_free && is_directory { Ok(None) } else { Err(Refusal::NotOurs(directory)) };
+        let path = directory(modules);
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(at(&path)(error)),
+            // A link might lead root anywhere: the modules directory may be somebody else's.
+            Ok(found) if !found.is_dir() => return Err(Refusal::NotOurs(path)),
+            Ok(_) => {}
         }
-        let content = String::from_utf8(read(&manifest)?).unwrap_or_default();
+        let directory = Directory::open(&path).map_err(at(&path))?;
+        let is_there = |name: &str| directory.at(name).symlink_metadata().is_ok();
+        if !is_there(MANIFEST) {
+            return if MODULES.into_iter().any(is_there) { Err(Refusal::NotOurs(path)) } else { Ok(None) };
+        }
+        let content = String::from_utf8(read(&directory.at(MANIFEST))?).unwrap_or_default();
         let entries = content.lines().filter(|line| !line.starts_with('#')).map(entry);
         let entries: Option<Vec<_>> = entries.collect();
         let is_whole = |entries: &Vec<Entry>| entries.iter().map(|entry| entry.module).eq(MODULES);
-        let entries = entries.filter(is_whole).ok_or(Refusal::Damaged(manifest))?;
-        Ok(Some(Self { modules: modules.into(), entries }))
+        let entries = entries.filter(is_whole).ok_or_else(|| Refusal::Damaged(path.join(MANIFEST)))?;
+        Ok(Some(Self { modules: modules.into(), directory, entries }))
     }
 
     /// All modules.
@@ -148,7 +201,7 @@ impl Kept {
 
     /// Where the original of this module is kept.
     pub fn path(&self, module: &str) -> PathBuf {
-        directory(&self.modules).join(module)
+        self.directory.at(module)
     }
 
     /// Looks whether all is as it was left, and what it takes to have the originals back.
@@ -166,43 +219,52 @@ impl Kept {
         Ok(back)
     }
 
-    /// Removes what was kept, unless there is an original in it that has no other place. What cannot be removed stays, and does
-    /// no harm.
+    /// Those that are the originals still. In place of the others another stands, which is the original from then on.
+    pub fn originals(&self, back: &[Back]) -> Vec<Option<Content>> {
+        let is_kept = |back: &Back| matches!(back, Back::Rename | Back::Remove);
+        self.entries.iter().zip(back).map(|(entry, back)| is_kept(back).then(|| entry.original.clone())).collect()
+    }
+
+    /// Removes what was kept, unless there is an original in it that has no other place; the manifest last. What cannot be
+    /// removed stays, and does no harm, and so does what others have put there.
     pub fn forget(&self) {
-        let is_over = |entry: &Entry| match self.check_entry(entry) {
-            Ok(Back::Nothing) => true,
-            Ok(Back::Leave) => self.path(entry.module).symlink_metadata().is_err(),
-            _ => false,
+        let is_over = |entry: &Entry| match Content::of(&self.path(entry.module)) {
+            Ok(Content::Nothing) => true,
+            Ok(kept) => Content::of(&self.modules.join(entry.module)).is_ok_and(|there| there == kept),
+            Err(_) => false,
         };
         if self.entries.iter().all(is_over) {
-            self.discard();
+            for name in MODULES.into_iter().chain([MANIFEST]) {
+                let _ = fs::remove_file(self.directory.at(name));
+            }
+            let _ = fs::remove_dir(self.directory.path());
         }
     }
 
-    /// Removes it whatever it is, the manifest last. What others have put there stays.
-    pub fn discard(&self) {
-        let directory = directory(&self.modules);
-        for name in MODULES.into_iter().chain([MANIFEST]) {
-            let _ = fs::remove_file(directory.join(name));
-        }
-        let _ = fs::remove_dir(directory);
+    /// Whether that is a file of ours, or none.
+    pub fn is_ours_or_gone(&self, entry: &Entry, file: &Path) -> Result<bool, Refusal> {
+        let now = Content::of(file)?;
+        Ok(now == Content::Nothing || is_ours(entry, &now, file))
     }
 
     fn check_entry(&self, entry: &Entry) -> Result<Back, Refusal> {
         let (file, kept) = (self.modules.join(entry.module), self.path(entry.module));
         let now = Content::of(&file)?;
-        if entry.original == Content::Nothing && kept.symlink_metadata().is_ok() {
-            return Err(Refusal::Damaged(directory(&self.modules).join(MANIFEST)));
-        }
-        if now == entry.original {
-            return Ok(Back::Nothing);
-        }
-        let is_ours = now == Content::File(entry.ours.clone()) || files::is_ours(&file);
-        match (now, &entry.original) {
+        let is_ours = is_ours(entry, &now, &file);
+        let no_original = || Refusal::Damaged(self.directory.path().join(MANIFEST));
+        match (&now, &entry.original) {
+            (now, original) if now == original => {
+                if is_ours {
+                    Err(no_original())
+                } else {
+                    Ok(Back::Nothing)
+                }
+            }
+            (_, Content::Nothing) if kept.symlink_metadata().is_ok() => Err(no_original()),
             (Content::File(_) | Content::Link(_), _) if !is_ours => Ok(Back::Leave),
             (_, Content::Nothing) => Ok(Back::Remove),
             (_, original) if Content::of(&kept)? == *original => Ok(Back::Rename),
-            _ => Err(Refusal::Damaged(kept)),
+            _ => Err(Refusal::Damaged(shown(&kept))),
         }
     }
 
@@ -213,6 +275,11 @@ impl Kept {
         }
         text
     }
+}
+
+/// These very ones, or by another way than this.
+fn is_ours(entry: &Entry, now: &Content, file: &Path) -> bool {
+    *now == Content::File(entry.ours.clone()) || files::is_ours(file)
 }
 
 fn entry(line: &str) -> Option<Entry> {

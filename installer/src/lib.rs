@@ -1,8 +1,9 @@
 //! Puts the three modules in the place of an Asterisk's own, and takes them out again.
 //!
 //! Everything is looked at before anything is touched: which Asterisk it is, how it was built, whether it is one that the
-//! files load into, and whether it runs with calls up. The program is read, not run, where its version can be read. Then the
-//! change is made by renames that take effect at once, and one that fails takes back those before it.
+//! files load into, and whether it runs with calls up. Nothing is run for that: what is below a prefix, or has loaded from it,
+//! may be anybody's, and root is who installs. Then the change is made by renames that take effect at once, and one that fails
+//! takes back those before it.
 //!
 //! The originals stay what they are: each gets a second name in `originals/` below the modules directory, where the host
 //! does not look for modules, and gets its first name back when ours go. That directory's `manifest` says what belongs where,
@@ -18,6 +19,7 @@ mod kept;
 mod location;
 mod machine;
 mod mapped;
+mod names;
 mod options;
 mod read;
 mod refusal;
@@ -32,6 +34,7 @@ pub use files::Files;
 pub use host::{Host, Symbols, Version};
 pub use location::{Location, Which};
 pub use refusal::Refusal;
+pub use running::Processes;
 
 use kept::{Back, Content, Entry, Kept};
 use refusal::at;
@@ -78,12 +81,15 @@ impl Done {
             Now::Ours { symbols: Symbols::Unknown } => told.push_str(
                 " No program was found that goes with them, so whether it has all that they call could not be looked at.",
             ),
-            Now::Originals { replaced } if !replaced.is_empty() => told.push_str(&format!(
-                " {} came after ours, by an upgrade of Asterisk perhaps, and was left as it is; what was there before ours is \
-                 in {}.",
-                replaced.join(" and "),
-                kept.display()
-            )),
+            Now::Originals { replaced } if !replaced.is_empty() => {
+                let left = if replaced.len() == 1 { "was left as it is" } else { "were left as they are" };
+                let replaced_names = replaced.join(" and ");
+                told.push_str(&format!(" {replaced_names} came after ours, by an upgrade of Asterisk perhaps, and {left}"));
+                if MODULES.iter().any(|module| kept.join(module).symlink_metadata().is_ok()) {
+                    told.push_str(&format!("; what was there before ours is in {}", kept.display()));
+                }
+                told.push('.');
+            }
             _ => {}
         }
         if self.is_running {
@@ -94,46 +100,46 @@ impl Done {
 }
 
 /// Looks whether anything about `host` keeps the modules out, and touches nothing: for who has yet to build them.
-pub fn check(host: &Host) -> Result<(), Refusal> {
+pub fn check(host: &Host, processes: &Processes) -> Result<(), Refusal> {
     let _alone = Alone::in_directory(host.modules())?;
-    Standing::of(host)?;
+    Standing::of(host, processes)?;
     swap::may_write(host.modules())
 }
 
 /// Puts `files` in the place of `host`'s own modules. Ours of another release give way, and where the host was upgraded over
 /// ours, what came with that is what is kept.
-pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
+pub fn install(files: &Files, host: &Host, processes: &Processes) -> Result<Done, Refusal> {
     let modules = host.modules();
     if files.version() != host.version() {
         return Err(Refusal::OtherVersion { modules: modules.into(), found: host.told(), wanted: files.version() });
     }
     let _alone = Alone::in_directory(modules)?;
-    let Standing { kept, is_running } = Standing::of(host)?;
+    let Standing { kept, is_running } = Standing::of(host, processes)?;
     if kept.is_some() && are_in(modules, files)? {
         return Err(Refusal::AlreadyInstalled(modules.into()));
     }
     let symbols = host.check_symbols(files)?;
     sweep(modules);
-    let mut swap = Swap::stage(modules, files)?;
-    if let Some((kept, back)) = kept {
-        swap::put_back(modules, &kept, &back)?;
-        kept.discard();
-    }
-    let entries = files.modules().iter().map(|ours| {
-        Ok(Entry { module: ours.name, original: Content::of(&modules.join(ours.name))?, ours: ours.sum.clone() })
+    let swap = Swap::stage(modules, files)?;
+    let originals: Vec<Option<Content>> = kept.map_or(vec![None; MODULES.len()], |(kept, back)| kept.originals(&back));
+    let entries = files.modules().iter().zip(&originals).map(|(ours, original)| {
+        let original = original.clone().map_or_else(|| Content::of(&modules.join(ours.name)), Ok)?;
+        Ok(Entry { module: ours.name, original, ours: ours.sum.clone() })
     });
     let kept = Kept::begin(modules, entries.collect::<Result<_, _>>()?)?;
-    swap.carry_out(&kept).inspect_err(|_| kept.forget())?;
+    let is_kept: Vec<bool> = originals.iter().map(Option::is_some).collect();
+    swap.carry_out(&kept, &is_kept)?;
     Ok(Done { modules: modules.into(), now: Now::Ours { symbols }, is_running })
 }
 
 /// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
-pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
+pub fn uninstall(location: &Location, processes: &Processes) -> Result<Done, Refusal> {
     let modules = location.modules();
     let _alone = Alone::in_directory(modules)?;
     let Some(kept) = Kept::find(modules)? else {
         sweep(modules);
-        return Err(Refusal::NotInstalled(modules.into()));
+        let ours = MODULES.map(|module| modules.join(module)).into_iter().find(|file| files::is_ours(file));
+        return Err(ours.map_or(Refusal::NotInstalled(modules.into()), |file| Refusal::CopiedByHand { file }));
     };
     let back = kept.check()?;
     let left = kept.entries().iter().zip(&back).filter(|(_, back)| **back == Back::Leave);
@@ -141,7 +147,7 @@ pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
     if !replaced.is_empty() && back.iter().all(|back| matches!(back, Back::Leave | Back::Nothing)) {
         return Err(Refusal::Replaced(modules.into()));
     }
-    let is_running = running::without_calls(location)?;
+    let is_running = running::without_calls(modules, processes)?;
     sweep(modules);
     swap::put_back(modules, &kept, &back)?;
     kept.forget();
@@ -156,7 +162,7 @@ struct Standing {
 }
 
 impl Standing {
-    fn of(host: &Host) -> Result<Self, Refusal> {
+    fn of(host: &Host, processes: &Processes) -> Result<Self, Refusal> {
         host.check_modules()?;
         let kept = Kept::find(host.modules())?.map(|kept| kept.check().map(|back| (kept, back))).transpose()?;
         for file in MODULES.map(|module| host.modules().join(module)) {
@@ -166,7 +172,7 @@ impl Standing {
             }
         }
         host.check_options()?;
-        Ok(Self { kept, is_running: running::without_calls(host.location())? })
+        Ok(Self { kept, is_running: running::without_calls(host.modules(), processes)? })
     }
 }
 

@@ -58,7 +58,7 @@ impl Location {
         let is_complete = |prefix: &&Path| program_below(prefix).is_some() && !places_below(prefix).is_empty();
         let complete: Vec<&Path> = prefixes.iter().copied().filter(is_complete).collect();
         match complete.as_slice() {
-            [] => Err(Refusal::NoAsterisk(prefixes[0].into())),
+            [] => Err(no_asterisk(&prefixes)),
             [prefix] => Ok(Self { modules: modules_below(prefix)?, program: program_below(prefix) }),
             several => Err(Refusal::SeveralAsterisks(several.iter().map(PathBuf::from).collect())),
         }
@@ -71,10 +71,11 @@ impl Location {
         }
         let prefixes = which.prefixes();
         let places: BTreeSet<PathBuf> = prefixes.iter().flat_map(|prefix| places_below(prefix)).collect();
-        let ours: Vec<&PathBuf> = places.iter().filter(|modules| kept::directory(modules).exists()).collect();
+        let ours: Vec<&PathBuf> =
+            places.iter().filter(|modules| kept::directory(modules).symlink_metadata().is_ok()).collect();
         match (ours.as_slice(), Vec::from_iter(&places).as_slice()) {
             ([modules], _) | ([], [modules]) => Self::with_modules(modules),
-            ([], []) => Err(Refusal::NoAsterisk(prefixes[0].into())),
+            ([], []) => Err(no_asterisk(&prefixes)),
             ([], [first, ..]) => Err(Refusal::NotInstalled(first.to_path_buf())),
             (several, _) => Err(Refusal::SeveralDirectories(several.iter().map(PathBuf::from).collect())),
         }
@@ -102,6 +103,10 @@ impl Location {
     }
 }
 
+fn no_asterisk(prefixes: &[&Path]) -> Refusal {
+    Refusal::NoAsterisk(prefixes.iter().map(PathBuf::from).collect())
+}
+
 fn program_below(prefix: &Path) -> Option<PathBuf> {
     let places = ["sbin/asterisk", "usr/sbin/asterisk"].map(|place| prefix.join(place));
     places.into_iter().find(|place| place.is_file())?.canonicalize().ok()
@@ -112,7 +117,7 @@ fn modules_below(prefix: &Path) -> Result<PathBuf, Refusal> {
     let usual = usual_places_below(prefix);
     match (configuration::modules_of(prefix), usual.as_slice()) {
         (Some(configured), usual) if is_its_own(prefix, usual, &configured) => Ok(configured),
-        (None, [only]) => Ok(only.clone()),
+        (None, [only]) if !configuration::has_other_parts(prefix) => Ok(only.clone()),
         (configured, usual) => Err(Refusal::SeveralDirectories(usual.iter().cloned().chain(configured).collect())),
     }
 }

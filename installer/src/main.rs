@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use installer::{Done, Files, Host, Location, Refusal, Which};
+use installer::{Done, Files, Host, Location, Processes, Refusal, Which};
 
 const USAGE: &str = "\
 install [--undo] [--prefix DIR | --modules DIR]
@@ -31,11 +31,11 @@ fn main() -> ExitCode {
 fn install(which: &Which) -> Result<Done, Refusal> {
     let program = std::env::current_exe().unwrap_or_default();
     let files = Files::in_directory(program.parent().unwrap_or(Path::new(".")))?;
-    installer::install(&files, &Host::find(which)?)
+    installer::install(&files, &Host::find(which)?, &Processes::All)
 }
 
 fn uninstall(which: &Which) -> Result<Done, Refusal> {
-    installer::uninstall(&Location::of_ours(which)?)
+    installer::uninstall(&Location::of_ours(which)?, &Processes::All)
 }
 
 /// What was done is done, also where nobody can be told.

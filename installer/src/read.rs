@@ -1,14 +1,24 @@
 //! Reading files that may be anything.
 
-use std::fs;
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::names::{opened, shown};
 use crate::refusal::{Refusal, at};
 
-/// What is in a file, or in what a link leads to. A FIFO would keep its reader waiting, and a device might never end.
+/// What is in a file, or in what a link leads to. What it is is looked at before it is opened for reading: a FIFO would keep its
+/// reader waiting, a device might never end, or do something because it was opened. The kernel has files as well that keep a
+/// reader waiting; those have no length.
 pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    if !fs::metadata(path).map_err(at(path))?.is_file() {
-        return Err(Refusal::NoFile(path.into()));
+    let found = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).map_err(at(path))?;
+    let kind = found.metadata().map_err(at(path))?;
+    if !kind.is_file() {
+        return Err(Refusal::NoFile(shown(path)));
     }
-    fs::read(path).map_err(at(path))
+    let file = File::open(opened(&found)).map_err(at(path))?;
+    let mut content = Vec::new();
+    file.take(kind.len()).read_to_end(&mut content).map_err(at(path))?;
+    Ok(content)
 }

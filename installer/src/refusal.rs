@@ -8,20 +8,28 @@ use std::path::{Path, PathBuf};
 use crate::host::Version;
 use crate::kept;
 use crate::machine::Machine;
+use crate::names::shown;
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
     /// There is no Asterisk.
-    #[error("{}: there is no Asterisk below it (sbin/asterisk and lib/asterisk/modules, or usr/… of them).", .0.display())]
-    NoAsterisk(PathBuf),
+    #[error(
+        "There is no Asterisk below {} (sbin/asterisk and lib/asterisk/modules, or usr/… of them). Name the directory that \
+         holds those: --prefix DIR.",
+        one_of(.0)
+    )]
+    NoAsterisk(Vec<PathBuf>),
     /// There is nothing of an Asterisk in the directory.
     #[error("{}: this is no modules directory of an Asterisk.", .0.display())]
     NoModules(PathBuf),
     /// The directory does not tell which Asterisk it belongs to.
     #[error("{}: which Asterisk these modules belong to cannot be told. Name its prefix instead: --prefix DIR.", .0.display())]
     UnknownVersion(PathBuf),
+    /// Nor does the program, in a way that is understood here.
+    #[error("{}: which Asterisk this is can be told neither from it nor from its modules.", .0.display())]
+    SilentProgram(PathBuf),
     /// Another Asterisk than the files are for.
     #[error("{}: this is the modules directory of an Asterisk {found}, and the files are for Asterisk {wanted}.", .modules.display())]
     OtherVersion {
@@ -78,7 +86,8 @@ pub enum Refusal {
     },
     /// Somebody is talking.
     #[error(
-        "Asterisk is running (process {process}) with {count} channels in calls: stop it, or wait until they have ended."
+        "Asterisk is running (process {process}) with {count} {} in calls: stop it, or wait until they have ended.",
+        if *count == 1 { "channel" } else { "channels" }
     )]
     CallsUp {
         /// Its id.
@@ -87,7 +96,7 @@ pub enum Refusal {
         count: u32,
     },
     /// It runs, but gives no answer.
-    #[error("Asterisk is running (process {process}) and does not say whether calls are up: stop it first.")]
+    #[error("Process {process} runs with these modules and does not say whether calls are up: stop it first.")]
     CallsUnknown {
         /// Its id.
         process: u32,
@@ -101,17 +110,31 @@ pub enum Refusal {
         /// Its id.
         process: u32,
     },
+    /// The same, and root may not look either.
+    #[error(
+        "Process {process} is an Asterisk by its name, and here not even root may see whether it runs with these modules: the \
+         container has no CAP_SYS_PTRACE. Stop it first."
+    )]
+    ProcessDenied {
+        /// Its id.
+        process: u32,
+    },
     /// `/proc` does not show them.
     #[error(
-        "Whether Asterisk is running with calls cannot be seen: /proc does not show the processes of others (hidepid). Run \
-         this as root."
+        "Whether Asterisk is running with calls cannot be seen: /proc is not there, or does not show the processes of others \
+         (hidepid){}.",
+        if we_are_root() { "" } else { ". Run this as root" }
     )]
     ProcessesHidden,
     /// These very files are there.
     #[error("{}: the modules are installed there already.", .0.display())]
     AlreadyInstalled(PathBuf),
     /// Ours are there, and nobody knows where the originals are.
-    #[error("{}: this is one of ours already, copied there by hand. Put the original back first.", .file.display())]
+    #[error(
+        "{}: this is one of ours, and nothing tells what was there before: it was copied there by hand, or `originals` has been \
+         removed. Put the original back first.",
+        .file.display()
+    )]
     CopiedByHand {
         /// The file.
         file: PathBuf,
@@ -134,11 +157,22 @@ pub enum Refusal {
     )]
     NotOurs(PathBuf),
     /// Another of us is at it.
-    #[error("{}: another installation is under way there. Try again when it has ended.", .0.display())]
+    #[error(
+        "{}: another process has this directory locked, most likely an installation that is under way. Try again when it has \
+         ended.",
+        .0.display()
+    )]
     Busy(PathBuf),
     /// What was kept is not what it was.
-    #[error("{}: this is not as it was kept, so nothing was touched.", .0.display())]
+    #[error(
+        "{}: this is not as it was kept, so nothing was touched. To go on by hand, install Asterisk\u{2019}s own modules again \
+         and give that directory another name.",
+        .0.display()
+    )]
     Damaged(PathBuf),
+    /// Somebody else is at it.
+    #[error("{}: this has just been changed by somebody else, so nothing was. Try again.", .0.display())]
+    Changed(PathBuf),
     /// One of our files is missing or is none.
     #[error("{}: {reason}.", .file.display())]
     BadFile {
@@ -155,8 +189,8 @@ pub enum Refusal {
     NoPermission(PathBuf),
     /// Not even root may.
     #[error(
-        "{}: the system does not let even root change this. An attribute (lsattr shows it, chattr takes it away), SELinux or \
-         a file server may be why.",
+        "{}: the system does not let even root change this. An attribute (lsattr shows it, chattr takes it away), SELinux, \
+         a file server or a file system without hard links may be why.",
         .0.display()
     )]
     Denied(PathBuf),
@@ -166,6 +200,12 @@ pub enum Refusal {
     /// The file system is full, or the user's share of it is.
     #[error("{}: there is no room left on the file system.", .0.display())]
     NoRoom(PathBuf),
+    /// There are no two names for one file.
+    #[error(
+        "{}: its file system has no second names for files (hard links), or the directory `originals` is of another one.",
+        .0.display()
+    )]
+    NoLinks(PathBuf),
     /// The system refused.
     #[error("{}: {reason}.", .path.display())]
     System {
@@ -177,6 +217,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether another file may well be better. Where the system cannot go on, none is.
+    pub(crate) fn is_about_a_file(&self) -> bool {
+        !matches!(self, Self::System { reason, .. } if reason.kind() != io::ErrorKind::NotFound)
+    }
+
     /// For the person at the keyboard, who has to type `undo` to have the originals back.
     pub fn sentence(&self, undo: &str) -> String {
         match self {
@@ -188,14 +233,22 @@ impl Refusal {
 
 /// Names the path that a failure was about.
 pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
-    let is_root = || fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    let path = shown(path);
     move |reason| match reason.kind() {
-        io::ErrorKind::PermissionDenied if is_root() => Refusal::Denied(path.into()),
-        io::ErrorKind::PermissionDenied => Refusal::NoPermission(path.into()),
-        io::ErrorKind::ReadOnlyFilesystem => Refusal::ReadOnly(path.into()),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Refusal::NoRoom(path.into()),
-        _ => Refusal::System { path: path.into(), reason },
+        io::ErrorKind::PermissionDenied if we_are_root() => Refusal::Denied(path),
+        io::ErrorKind::PermissionDenied => Refusal::NoPermission(path),
+        io::ErrorKind::ReadOnlyFilesystem => Refusal::ReadOnly(path),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Refusal::NoRoom(path),
+        io::ErrorKind::CrossesDevices | io::ErrorKind::TooManyLinks | io::ErrorKind::Unsupported => {
+            Refusal::NoLinks(path)
+        }
+        _ => Refusal::System { path, reason },
     }
+}
+
+/// Whether there is nobody to become that may do more.
+pub fn we_are_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// `/a or /b`

@@ -1,13 +1,14 @@
 //! The change itself: every file in one step, and back again when a later one fails.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use crate::MODULES;
 use crate::files::Files;
-use crate::kept::{Back, Content, Entry, Kept};
+use crate::kept::{self, Back, Entry, Kept};
+use crate::names::{create, remove, restore, second_name, sync};
 use crate::refusal::{Refusal, at};
 
 /// Our files beside the originals, under names that the host does not load. They go with the value.
@@ -20,44 +21,74 @@ impl Swap {
     pub fn stage(modules: &Path, files: &Files) -> Result<Self, Refusal> {
         let swap = Self { modules: modules.into() };
         for module in files.modules() {
-            let staged = swap.staged(module.name);
+            let staged = staged(modules, module.name);
             write(module.elf.bytes(), &staged, &modules.join(module.name)).map_err(at(&staged))?;
         }
         Ok(swap)
     }
 
-    /// Gives every original its second name and ours its first.
-    pub fn carry_out(&mut self, kept: &Kept) -> Result<(), Refusal> {
-        let mut done: Vec<&Entry> = Vec::new();
-        for entry in kept.entries() {
-            let file = self.modules.join(entry.module);
-            let replaced = keep(&file, kept, entry).and_then(|()| fs::rename(self.staged(entry.module), &file));
-            if let Err(error) = replaced {
-                done.into_iter().rev().for_each(|entry| self.take_back(kept, entry));
-                return Err(at(&file)(error));
-            }
-            done.push(entry);
+    /// Gives ours their names; each original has its second one by then. If that fails, all is as it was before, and the
+    /// manifest too.
+    pub fn carry_out(&self, kept: &Kept, is_kept: &[bool]) -> Result<(), Refusal> {
+        let mut done = Vec::new();
+        let outcome = self.take_steps(kept, is_kept, &mut done);
+        if outcome.is_err() && done.into_iter().rev().try_for_each(|step| self.take_back(kept, step)).is_ok() {
+            kept.withdraw();
         }
         sync(&self.modules);
+        outcome
+    }
+
+    /// `is_kept` tells which originals are kept from before.
+    fn take_steps<'a>(&self, kept: &'a Kept, is_kept: &[bool], done: &mut Vec<Step<'a>>) -> Result<(), Refusal> {
+        for (entry, _) in kept.entries().iter().zip(is_kept).filter(|(_, is_kept)| !**is_kept) {
+            kept.keep(entry)?;
+            done.push(Step::Keep(entry));
+        }
+        kept.sync();
+        for (entry, is_kept) in kept.entries().iter().zip(is_kept) {
+            let (file, before) = (self.modules.join(entry.module), before(&self.modules, entry.module));
+            second_name(&file, &before).map_err(at(&file))?;
+            let is_expected = if *is_kept {
+                kept.is_ours_or_gone(entry, &before)?
+            } else {
+                is_one_file(&before, &kept.path(entry.module))
+            };
+            if !is_expected {
+                return Err(Refusal::Changed(file));
+            }
+            fs::rename(staged(&self.modules, entry.module), &file).map_err(at(&file))?;
+            done.push(Step::Replace(entry));
+        }
         Ok(())
     }
 
-    fn take_back(&self, kept: &Kept, entry: &Entry) {
-        let file = self.modules.join(entry.module);
-        let _ = match entry.original {
-            Content::Nothing => fs::remove_file(file),
-            _ => fs::rename(kept.path(entry.module), file),
-        };
+    fn take_back(&self, kept: &Kept, step: Step<'_>) -> io::Result<()> {
+        match step {
+            Step::Keep(entry) => kept.unkeep(entry),
+            Step::Replace(entry) => restore(&before(&self.modules, entry.module), &self.modules.join(entry.module)),
+        }
     }
+}
 
-    fn staged(&self, module: &str) -> PathBuf {
-        staged(&self.modules, module)
-    }
+/// Whether these are two names of one file, or of none.
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.symlink_metadata().map(|found| (found.dev(), found.ino())).ok();
+    identity(one) == identity(other)
+}
+
+/// What was done for one module.
+enum Step<'a> {
+    /// The original has a second name.
+    Keep(&'a Entry),
+    /// Ours stands in its place.
+    Replace(&'a Entry),
 }
 
 impl Drop for Swap {
     fn drop(&mut self) {
         sweep(&self.modules);
+        kept::sweep(&self.modules);
     }
 }
 
@@ -65,14 +96,14 @@ impl Drop for Swap {
 pub fn sweep(modules: &Path) {
     for module in MODULES {
         let _ = fs::remove_file(staged(modules, module));
-        let _ = fs::remove_file(aside(modules, module));
+        let _ = fs::remove_file(before(modules, module));
     }
 }
 
 /// Whether there can be a file of ours, which is gone again.
 pub fn may_write(modules: &Path) -> Result<(), Refusal> {
     let probe = staged(modules, MODULES[0]);
-    remove(&probe).and_then(|()| File::create_new(&probe)).and_then(|_| remove(&probe)).map_err(at(&probe))
+    remove(&probe).and_then(|()| create(&probe)).and_then(|_| remove(&probe)).map_err(at(&probe))
 }
 
 /// Ours before it has its name.
@@ -80,120 +111,91 @@ fn staged(modules: &Path, module: &str) -> PathBuf {
     modules.join(format!(".{module}.new"))
 }
 
-/// Ours while the original gets it back.
-fn aside(modules: &Path, module: &str) -> PathBuf {
-    modules.join(format!(".{module}.ours"))
+/// What stood in a module's place, until all are changed.
+fn before(modules: &Path, module: &str) -> PathBuf {
+    modules.join(format!(".{module}.before"))
 }
 
-/// Gives the originals their names back.
+/// Gives the originals their names back. If that fails, all is as it was before.
 pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusal> {
-    let aside = |module: &str| aside(modules, module);
-    let mut done: Vec<&Entry> = Vec::new();
-    let mut outcome = Ok(());
-    for (entry, back) in kept.entries().iter().zip(back) {
-        let file = modules.join(entry.module);
-        let changed = match back {
-            Back::Nothing | Back::Leave => continue,
-            Back::Rename => {
-                set_aside(&file, &aside(entry.module)).and_then(|()| fs::rename(kept.path(entry.module), &file))
-            }
-            Back::Remove => set_aside(&file, &aside(entry.module)).and_then(|()| remove(&file)),
-        };
-        done.push(entry);
-        if let Err(error) = changed {
-            outcome = Err(at(&file)(error));
-            break;
+    let names = |entry: &Entry| (modules.join(entry.module), before(modules, entry.module), kept.path(entry.module));
+    let mut done = Vec::new();
+    let outcome = kept.entries().iter().zip(back).try_for_each(|(entry, back)| {
+        let (file, before, original) = names(entry);
+        if !matches!(back, Back::Rename | Back::Remove) {
+            return Ok(());
+        }
+        second_name(&file, &before).map_err(at(&file))?;
+        if !kept.is_ours_or_gone(entry, &before)? {
+            return Err(Refusal::Changed(file));
+        }
+        let changed = if *back == Back::Rename { fs::rename(original, &file) } else { remove(&file) };
+        changed.map_err(at(&file))?;
+        done.push((entry, back));
+        Ok(())
+    });
+    if outcome.is_err() {
+        for (entry, back) in done.into_iter().rev() {
+            let (file, before, original) = names(entry);
+            // The original's second name first, or it would have none.
+            let has_two = if *back == Back::Rename { fs::hard_link(&file, original) } else { Ok(()) };
+            let _ = has_two.and_then(|()| restore(&before, &file));
         }
     }
-    for entry in done {
-        let (file, ours) = (modules.join(entry.module), aside(entry.module));
-        if outcome.is_err() && ours.exists() {
-            // The original's second name first, or it would have none. It has it still where its rename was what failed.
-            let has_two = fs::hard_link(&file, kept.path(entry.module)).or_else(|error| match error.kind() {
-                io::ErrorKind::AlreadyExists | io::ErrorKind::NotFound => Ok(()),
-                _ => Err(error),
-            });
-            let _ = has_two.and_then(|()| fs::rename(&ours, &file));
-        }
-        let _ = fs::remove_file(ours);
-    }
+    sweep(modules);
     sync(modules);
     outcome
 }
 
-/// A second name for the original: the file itself, with its owner, times and labels, is what comes back.
-fn keep(file: &Path, kept: &Kept, entry: &Entry) -> io::Result<()> {
-    if entry.original == Content::Nothing { Ok(()) } else { fs::hard_link(file, kept.path(entry.module)) }
-}
-
-fn set_aside(file: &Path, aside: &Path) -> io::Result<()> {
-    remove(aside)?;
-    match fs::hard_link(file, aside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn remove(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
+/// With the owner and the mode of what it will replace: of a link those are not asked, which may lead anywhere, nor bits that
+/// let a program run as somebody else.
 fn write(content: &[u8], to: &Path, like: &Path) -> io::Result<()> {
     remove(to)?;
-    let mut file = File::create_new(to)?;
+    let mut file = create(to)?;
     file.write_all(content)?;
-    match fs::metadata(like) {
-        Ok(original) => {
-            // Only root may give files away, and only root installs into a directory of somebody else.
-            let ours = file.metadata()?;
-            if (ours.uid(), ours.gid()) != (original.uid(), original.gid()) {
-                fchown(&file, Some(original.uid()), Some(original.gid()))?;
-            }
-            file.set_permissions(original.permissions())?;
+    let mut mode = 0o755;
+    if let Some(original) = like.symlink_metadata().ok().filter(|original| original.is_file()) {
+        // Only root may give files away, and only root installs into a directory of somebody else.
+        let ours = file.metadata()?;
+        if (ours.uid(), ours.gid()) != (original.uid(), original.gid()) {
+            fchown(&file, Some(original.uid()), Some(original.gid()))?;
         }
-        Err(_) => file.set_permissions(Permissions::from_mode(0o755))?,
+        mode = original.mode() & 0o777;
     }
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()
-}
-
-/// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
-fn sync(directory: &Path) {
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::Content;
+    use crate::names::tests::scratch;
     use crate::sums::Sum;
 
+    /// By `make install` of the host, say, while ours are being put in.
     #[test]
-    fn a_rename_that_fails_takes_back_those_before_it() {
-        let modules = std::env::temp_dir().join(format!("swap-{}", std::process::id()));
-        fs::create_dir_all(&modules).unwrap();
-        let mut swap = Swap { modules: modules.clone() };
-        let ours = |module: &str| format!("our {module}");
+    fn what_has_just_been_changed_is_not_replaced() {
+        let modules = scratch();
+        let swap = Swap { modules: modules.clone() };
         for module in MODULES {
             fs::write(modules.join(module), module).unwrap();
-            fs::write(swap.staged(module), ours(module)).unwrap();
+            fs::write(staged(&modules, module), "ours").unwrap();
         }
         let entries = MODULES.map(|module| Entry {
             module,
             original: Content::of(&modules.join(module)).unwrap(),
-            ours: Sum::of(ours(module).as_bytes()),
+            ours: Sum::of(b"ours"),
         });
         let kept = Kept::begin(&modules, entries.into()).unwrap();
-        fs::remove_file(swap.staged(MODULES[2])).unwrap();
+        fs::write(modules.join(MODULES[2]), "another").unwrap();
 
-        swap.carry_out(&kept).unwrap_err();
-        for module in MODULES {
-            assert_eq!(fs::read_to_string(modules.join(module)).unwrap(), module);
-        }
-        kept.forget();
-        assert!(!crate::kept::directory(&modules).exists());
+        let refusal = swap.carry_out(&kept, &[false; 3]).unwrap_err();
+        assert!(matches!(refusal, Refusal::Changed(file) if file.ends_with(MODULES[2])));
         drop(swap);
+        let left = MODULES.map(|module| fs::read_to_string(modules.join(module)).unwrap());
+        assert_eq!(left, [MODULES[0], MODULES[1], "another"]);
+        assert_eq!(fs::read_dir(&modules).unwrap().count(), 3, "nothing is kept");
         fs::remove_dir_all(modules).unwrap();
     }
 }

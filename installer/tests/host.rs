@@ -3,11 +3,11 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use common::{ELEVEN, Place, compile};
-use installer::{Host, Location, MODULES, Now, Refusal, Symbols, Which, install, uninstall};
+use common::{ELEVEN, Place, install, uninstall};
+use installer::{Host, Location, MODULES, Now, Refusal, Symbols, Which};
 
 #[test]
 fn the_modules_directory_alone_is_enough() {
@@ -98,6 +98,17 @@ fn a_modules_directory_may_be_anywhere() {
     place.uninstall().unwrap();
 }
 
+#[test]
+fn a_configuration_with_parts_elsewhere_is_not_guessed_at() {
+    let place = Place::eleven();
+    place.configure(Path::new("/nowhere"));
+    install(&place.files(), &place.host()).unwrap();
+    place.uninstall().unwrap();
+    let file = place.root().join("etc/asterisk/asterisk.conf");
+    fs::write(file, "[directories]\n#include \"directories.conf\"\n").unwrap();
+    place.refuses(&["Asterisk's modules may be in", "--modules DIR"]);
+}
+
 /// `cp -a` of an installation, with a configuration that still names the first.
 #[test]
 fn a_copy_is_not_taken_for_what_it_was_copied_from() {
@@ -113,10 +124,14 @@ fn a_copy_is_not_taken_for_what_it_was_copied_from() {
 }
 
 #[test]
-#[cfg_attr(not(target_arch = "x86_64"), ignore = "other C compilers have no -m32")]
 fn a_host_of_32_bits_is_named() {
     let place = Place::eleven();
-    compile("void ast_channel_name(void) {}", &["-m32", "-nostdlib", "-shared", "-fPIC"], &place.program());
+    let mut program = fs::read(place.program()).unwrap();
+    // ELFCLASS32, EM_386
+    program[4] = 1;
+    program[18..20].copy_from_slice(&[3, 0]);
+    fs::remove_file(place.program()).unwrap();
+    fs::write(place.program(), program).unwrap();
     let refusal = place.find().unwrap_err();
     assert!(
         refusal.to_string().contains("asterisk: this is for 32-bit x86, and the modules are for 64-bit"),
@@ -146,6 +161,20 @@ fn a_certified_release_is_an_eleven() {
     install(&files, &place.host()).unwrap();
 }
 
+/// Below a prefix it may be anybody's, and root would run it.
+#[test]
+fn a_program_that_does_not_tell_its_version_is_not_run_to_ask() {
+    let place = Place::eleven();
+    fs::remove_file(place.program()).unwrap();
+    fs::write(place.program(), "#!/bin/sh\n> \"$0.was-run\"\necho Asterisk 13.38.3\n").unwrap();
+    fs::set_permissions(place.program(), fs::Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(place.host().told(), "11", "told from what the modules import");
+    place.replace_modules();
+    let refusal = place.find().unwrap_err();
+    assert!(refusal.to_string().contains("sbin/asterisk: which Asterisk this is can be told neither"), "{refusal}");
+    assert_eq!(fs::read_dir(place.root().join("sbin")).unwrap().count(), 1);
+}
+
 #[test]
 fn another_version_is_named() {
     let place = Place::with_program("13.38.3", ELEVEN);
@@ -173,7 +202,8 @@ fn a_directory_of_something_else_is_no_modules_directory() {
     let place = Place::empty();
     fs::write(place.root().join("letter.txt"), "").unwrap();
     assert!(matches!(Host::find(&Which::WithModules(place.root().into())), Err(Refusal::NoModules(_))));
-    assert!(matches!(place.find(), Err(Refusal::NoAsterisk(_))));
+    let refusal = place.find().unwrap_err();
+    assert!(refusal.to_string().contains("Name the directory that holds those: --prefix DIR"), "{refusal}");
     assert!(matches!(Host::find(&Which::WithModules(place.root().join("nowhere"))), Err(Refusal::System { .. })));
 }
 

@@ -7,8 +7,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::process::Command;
 
-use common::Place;
-use installer::{Done, Files, MODULES, Now, Refusal, Symbols, install};
+use common::{Place, install};
+use installer::{Done, Files, MODULES, Now, Refusal, Symbols};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
@@ -85,12 +85,44 @@ fn a_link_that_leads_nowhere_is_kept_as_it_is() {
     assert_eq!(place.state(), before);
 }
 
+/// The modules directory is often the host's own user's, who is not to have root's rights by it.
+#[test]
+fn a_link_does_not_lead_root_elsewhere() {
+    let place = Place::eleven();
+    let (originals, victim) = (place.modules().join("originals"), place.root().join("victim"));
+    fs::create_dir(&victim).unwrap();
+    symlink(&victim, &originals).unwrap();
+    fs::write(victim.join(".manifest.new"), "theirs").unwrap();
+    place.refuses(&["originals: this is in the way"]);
+    assert!(matches!(place.uninstall(), Err(Refusal::NotOurs(_))));
+    assert_eq!(fs::read_dir(&victim).unwrap().count(), 1);
+}
+
+#[test]
+fn ours_run_as_nobody_else() {
+    let place = Place::eleven();
+    let (files, link, target) = (place.files(), place.modules().join("res_http_websocket.so"), place.root().join("su"));
+    fs::set_permissions(place.modules().join("res_srtp.so"), fs::Permissions::from_mode(0o6755)).unwrap();
+    fs::rename(&link, &target).unwrap();
+    fs::set_permissions(&target, fs::Permissions::from_mode(0o4700)).unwrap();
+    symlink(&target, &link).unwrap();
+    let before = place.state();
+    install(&files, &place.host()).unwrap();
+    assert_eq!(fs::metadata(&link).unwrap().permissions().mode() & 0o777, 0o755, "a link's target is not asked");
+    for module in MODULES {
+        let mode = fs::metadata(place.modules().join(module)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7000, 0, "{module}");
+    }
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
 #[test]
 fn one_at_a_time() {
     let place = Place::eleven();
     let other = fs::File::open(place.modules()).unwrap();
     other.lock().unwrap();
-    place.refuses(&["another installation is under way"]);
+    place.refuses(&["an installation that is under way"]);
     other.unlock().unwrap();
     install(&place.files(), &place.host()).unwrap();
 }
@@ -125,7 +157,7 @@ fn files_that_are_not_ours_are_not_installed() {
     let directory = place.build_files();
     let rust = fs::read(place.modules().join("chan_sip.so")).unwrap();
     fs::write(directory.join("res_srtp.so"), [rust.as_slice(), b"/rustc/"].concat()).unwrap();
-    Files::seal(&directory, "11").unwrap();
+    Files::seal(&directory, "11", None).unwrap();
     let refusal = Files::in_directory(&directory).unwrap_err();
     assert!(refusal.to_string().contains("res_srtp.so: this is not one of ours"), "{refusal}");
 }
@@ -157,7 +189,7 @@ fn the_sums_are_those_of_sha256sum() {
     let place = Place::eleven();
     place.install();
     let directory = place.root().join("ours");
-    Files::seal(&directory, "11").unwrap();
+    Files::seal(&directory, "11", None).unwrap();
     let check =
         Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(directory).output().unwrap();
     let told = String::from_utf8(check.stdout).unwrap();

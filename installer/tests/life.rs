@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use common::{Place, compile};
-use installer::{MODULES, Now, Refusal, install};
+use common::{Place, check, compile, install};
+use installer::{MODULES, Now, Refusal};
 
 #[test]
 fn what_somebody_else_keeps_beside_the_originals_stays() {
@@ -27,7 +27,9 @@ fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     let whole = fs::read_to_string(&manifest).unwrap();
     let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
     let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
-    for damaged in ["", without_last, &without_sums] {
+    // Ours would be the originals, and the originals nobody's.
+    let swapped: String = whole.lines().map(|line| with_columns_swapped(line) + "\n").collect();
+    for damaged in ["", without_last, &without_sums, &swapped] {
         fs::write(&manifest, damaged).unwrap();
         let before = place.state();
         let refusal = place.uninstall().unwrap_err();
@@ -36,6 +38,22 @@ fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     }
     fs::write(&manifest, whole).unwrap();
     place.uninstall().unwrap();
+}
+
+fn with_columns_swapped(line: &str) -> String {
+    match line.split(' ').collect::<Vec<_>>().as_slice() {
+        [original, ours, module] => format!("{ours} {original} {module}"),
+        _ => line.to_owned(),
+    }
+}
+
+#[test]
+fn ours_without_their_originals_are_named() {
+    let place = Place::eleven();
+    install(&place.files(), &place.host()).unwrap();
+    fs::remove_dir_all(place.modules().join("originals")).unwrap();
+    let refusal = place.uninstall().unwrap_err();
+    assert!(refusal.to_string().contains("this is one of ours, and nothing tells what was there before"), "{refusal}");
 }
 
 #[test]
@@ -80,7 +98,11 @@ fn what_came_later_stays_and_the_others_come_back() {
     place.upgrade(&["res_srtp.so"]);
     let done = place.uninstall().unwrap();
     assert_eq!(done.now, Now::Originals { replaced: vec!["res_srtp.so"] });
-    assert!(done.sentence().contains("res_srtp.so came after ours"), "{}", done.sentence());
+    let sentence = done.sentence();
+    assert!(
+        sentence.contains("res_srtp.so came after ours") && sentence.contains("was left as it is; what"),
+        "{sentence}"
+    );
     let others =
         |state: Vec<String>| state.into_iter().filter(|line| !line.contains("srtp") && !line.contains("originals"));
     assert!(others(place.state()).eq(others(before.clone())));
@@ -90,6 +112,19 @@ fn what_came_later_stays_and_the_others_come_back() {
     fs::rename(kept, place.modules().join("res_srtp.so")).unwrap();
     place.uninstall().unwrap();
     assert_eq!(place.state(), before);
+}
+
+/// Where there was nothing before ours, nothing is kept.
+#[test]
+fn of_what_came_later_only_what_is_kept_is_told() {
+    let place = Place::eleven();
+    fs::remove_file(place.modules().join("res_http_websocket.so")).unwrap();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    install(&place.files(), &place.host()).unwrap();
+    place.upgrade(&["res_http_websocket.so", "res_srtp.so"]);
+    let sentence = place.uninstall().unwrap().sentence();
+    assert!(sentence.contains("res_http_websocket.so and res_srtp.so came after ours"), "{sentence}");
+    assert!(sentence.contains("were left as they are.") && !sentence.contains("originals is"), "{sentence}");
 }
 
 /// A host that is built without libsrtp installs no `res_srtp`, and leaves ours where it is.
@@ -135,9 +170,9 @@ fn one_of_ours_that_was_deleted_comes_back_as_the_original() {
 fn a_look_ahead_of_a_build_says_what_keeps_them_out_and_leaves_no_trace() {
     let place = Place::eleven();
     let before = place.state();
-    installer::check(&place.host()).unwrap();
+    check(&place.host()).unwrap();
     let _talking = place.run(Some(1));
-    assert!(matches!(installer::check(&place.host()), Err(Refusal::CallsUp { .. })));
+    assert!(matches!(check(&place.host()), Err(Refusal::CallsUp { .. })));
     assert_eq!(place.state(), before);
 }
 
@@ -173,7 +208,9 @@ fn what_a_killed_one_left_is_no_hindrance() {
     let before = place.state();
     let litter = || {
         fs::create_dir_all(place.modules().join("originals")).unwrap();
-        for name in ["originals/.manifest.new", ".res_srtp.so.new", ".res_rtp_asterisk.so.ours"] {
+        for name in
+            ["originals/.manifest.new", ".res_srtp.so.new", ".res_rtp_asterisk.so.before", "originals/.manifest.before"]
+        {
             fs::write(place.modules().join(name), "half").unwrap();
         }
     };
@@ -236,21 +273,90 @@ fn whenever_it_is_killed_there_is_a_way_back() {
     }
 }
 
-/// Ends the process after so many steps, as a power cut would.
+/// Each step that may fail does, or all do from one on: of a first installation, of one over an earlier release, of one after an
+/// upgrade of the host, and of going back. The host came without `res_srtp`.
+#[test]
+fn whatever_fails_there_is_a_way_back() {
+    let place = Place::eleven();
+    fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
+    let (earlier, program, later) = (place.files(), place.install(), place.later_files());
+    let original = place.state();
+    let shell = |script| {
+        assert!(Command::new("sh").args(["-c", script]).current_dir(place.root()).status().unwrap().success());
+    };
+    shell("cp -a lib saved");
+    let breaker = place.root().join("breaker.so");
+    compile(KILLER, &["-shared", "-fPIC", "-ldl"], &breaker);
+    // Hidden names are swept by the next one, and a directory tells when something was in it.
+    let is_told = |line: &String| !line.contains("/.") && !line.contains("./originals d");
+    let state = || place.state().into_iter().filter(is_told).collect::<Vec<_>>();
+    let fails = |situation: &str, how: &str, steps: u32| {
+        let words = if situation == "undo" { &["--undo"][..] } else { &[] };
+        match situation {
+            "first" => {}
+            "undo" => drop(install(&later, &place.host()).unwrap()),
+            _ => drop(install(&earlier, &place.host()).unwrap()),
+        }
+        if situation == "upgraded" {
+            place.upgrade(&["res_http_websocket.so", "res_rtp_asterisk.so"]);
+        }
+        let before = state();
+        let mut command = Command::new(&program);
+        command.args(words).arg("--prefix").arg(place.root()).env("LD_PRELOAD", &breaker);
+        let output = command.env("STEPS", steps.to_string()).env("FAIL", how).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        let context = format!("{situation}, step {steps} {how}: {told}");
+        if output.status.code() == Some(1) && how == "once" {
+            assert_eq!(state(), before, "{context}");
+        }
+        if situation == "upgraded" {
+            let again = install(&later, &place.host());
+            assert!(matches!(again, Ok(_) | Err(Refusal::AlreadyInstalled(_))), "{context}{again:?}");
+        }
+        let undone = place.uninstall();
+        assert!(matches!(undone, Ok(_) | Err(Refusal::NotInstalled(_))), "{context}{undone:?}");
+        if situation == "upgraded" {
+            assert!(!place.modules().join("originals").exists(), "{context}");
+            shell("rm -r lib && cp -a saved lib");
+        }
+        assert_eq!(place.state(), original, "{context}");
+        told.contains("failed on purpose")
+    };
+    for situation in ["first", "earlier", "upgraded", "undo"] {
+        for how in ["once", "from then on"] {
+            let steps = (0..).take_while(|steps| fails(situation, how, *steps)).count();
+            assert!(steps > 10, "{situation} has {steps} steps");
+        }
+    }
+}
+
+/// Ends the process after so many steps, as a power cut would; with `FAIL`, the step fails instead.
 const KILLER: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #define STEP(type, name, parameters, arguments) \
-    type name parameters { step(); return ((type (*) parameters) dlsym(RTLD_NEXT, #name)) arguments; }
-static void step(void)
+    type name parameters { return step() ? -1 : ((type (*) parameters) dlsym(RTLD_NEXT, #name)) arguments; }
+static int step(void)
 {
-    static int left = -1;
-    if (left < 0) left = atoi(getenv("STEPS"));
-    if (left-- == 0) kill(getpid(), SIGKILL);
+    static int left = -2, has_failed;
+    if (left == -2) left = atoi(getenv("STEPS"));
+    const char *fail = getenv("FAIL");
+    if (!fail && left == 0) kill(getpid(), SIGKILL);
+    if (fail && (left == 0 || has_failed && !strcmp(fail, "from then on"))) {
+        if (!has_failed++) dprintf(2, "failed on purpose\n");
+        if (left >= 0) left--;
+        errno = EIO;
+        return 1;
+    }
+    if (left >= 0) left--;
+    return 0;
 }
 STEP(int, rename, (const char *from, const char *to), (from, to))
 STEP(int, link, (const char *from, const char *to), (from, to))
@@ -258,7 +364,18 @@ STEP(int, linkat, (int a, const char *from, int b, const char *to, int flags), (
 STEP(int, unlink, (const char *path), (path))
 STEP(int, mkdir, (const char *path, mode_t mode), (path, mode))
 STEP(int, rmdir, (const char *path), (path))
-STEP(ssize_t, write, (int file, const void *bytes, size_t length), (file, bytes, length))
+int fsync(int file)
+{
+    // It changes nothing, but it may fail.
+    if (getenv("FAIL") && step()) return -1;
+    return ((int (*)(int)) dlsym(RTLD_NEXT, "fsync"))(file);
+}
+ssize_t write(int file, const void *bytes, size_t length)
+{
+    // What it tells changes nothing.
+    if (file > 2 && step()) return -1;
+    return ((ssize_t (*)(int, const void *, size_t)) dlsym(RTLD_NEXT, "write"))(file, bytes, length);
+}
 "#;
 
 #[test]

@@ -1,7 +1,7 @@
 //! `cargo xtask install` and `uninstall`: what `installer` does, with modules that are built first.
 
 use e2e::prefix::Version;
-use installer::{Files, Host, Location, Refusal, Which};
+use installer::{Files, Host, Location, Processes, Refusal, Which};
 
 use crate::modules;
 use crate::{Failure, USAGE};
@@ -12,9 +12,9 @@ pub fn install(options: &[&str]) -> Result<(), Failure> {
     let version = Version::from_number(&host.version().to_string());
     let version = version
         .ok_or_else(|| format!("That is an Asterisk {}, and there are modules for 11, 16 and 22.", host.told()))?;
-    installer::check(&host).map_err(told)?;
+    installer::check(&host, &Processes::All).map_err(told)?;
     let files = Files::in_directory(&modules::build(version)?).map_err(told)?;
-    let done = installer::install(&files, &host).map_err(told)?;
+    let done = installer::install(&files, &host, &Processes::All).map_err(told)?;
     println!("{}", done.sentence());
     Ok(())
 }
@@ -22,7 +22,7 @@ pub fn install(options: &[&str]) -> Result<(), Failure> {
 /// Puts the originals back.
 pub fn uninstall(options: &[&str]) -> Result<(), Failure> {
     let location = Location::of_ours(&which(options)?).map_err(told)?;
-    let done = installer::uninstall(&location).map_err(told)?;
+    let done = installer::uninstall(&location, &Processes::All).map_err(told)?;
     println!("{}", done.sentence());
     Ok(())
 }

@@ -106,3 +106,40 @@ impl Options {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options, Failure> {
+        Options::parse(&line.split_whitespace().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn options_may_stand_in_any_order() {
+        for line in ["--check --host 16", "--host 16 --check", "--host 11 --check --host 16"] {
+            let Options { check, host } = parse(line).unwrap();
+            assert_eq!((check, host), (true, Some(Version::Sixteen)), "{line}");
+        }
+        let Options { check, host } = parse("").unwrap();
+        assert_eq!((check, host), (false, None));
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_answered_with_the_usage() {
+        for line in ["--host", "--check=yes", "16", "--host 16 16"] {
+            assert_eq!(parse(line).err().as_deref(), Some(USAGE), "{line}");
+        }
+        assert_eq!(parse("--host 13").err().as_deref(), Some("--host 13: there is 11, 16 and 22."));
+    }
+
+    #[test]
+    fn an_option_of_another_command_is_answered_with_the_usage() {
+        for line in
+            ["", "build --check", "test --host 11", "test --check", "page", "page a b", "install --host 11", "tset"]
+        {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(obey(&words).err().as_deref(), Some(USAGE), "{line}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use crate::Failure;
 use crate::host;
 use crate::packages;
 use crate::run::{cargo, run, workspace};
-use crate::zig::Zig;
+use crate::zig::{GLIBC, Zig};
 
 /// The modules, by the names of the originals that they stand in for.
 pub const MODULES: [&str; 3] = ["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
@@ -35,7 +35,7 @@ pub fn build(version: Version) -> Result<PathBuf, Failure> {
     }
     run(&mut build)?;
     let built = target_directory().join(if zig.is_some() { Zig::target() } else { String::new() }).join("release");
-    place(version, &built)
+    place(version, &built, zig.map(|_| GLIBC))
 }
 
 /// Asterisk 11 is what the modules are built for unless told otherwise, from headers that are part of this repository. Later
@@ -52,7 +52,7 @@ fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
 }
 
 /// Gives what was built its names, without what only a debugger reads: that goes into `.debug`, where debuggers look for it.
-fn place(version: Version, built: &Path) -> Result<PathBuf, Failure> {
+fn place(version: Version, built: &Path, glibc: Option<&str>) -> Result<PathBuf, Failure> {
     let directory = target_directory().join(format!("asterisk-{}", version.number()));
     let failed = |error: io::Error| format!("{} could not be filled: {error}", directory.display());
     fs::create_dir_all(directory.join(".debug")).map_err(failed)?;
@@ -66,7 +66,7 @@ fn place(version: Version, built: &Path) -> Result<PathBuf, Failure> {
     }
     // For a machine that has no Rust, it goes along.
     run(objcopy(&directory).arg("--strip-all").arg(built.join(INSTALLER)).arg(INSTALLER))?;
-    Files::seal(&directory, version.number()).map_err(failed)?;
+    Files::seal(&directory, version.number(), glibc).map_err(failed)?;
     Ok(directory)
 }
 

@@ -19,3 +19,16 @@ pub fn put(served: &str) -> Result<(), Failure> {
     println!("The page is in {}, and its path {}. Removing that directory removes it.", page.display(), page::PATH);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_directory_is_made_of_what_is_misspelt() {
+        let misspelt = std::env::temp_dir().join(format!("{}-page/static-htpp", std::process::id()));
+        let failure = put(misspelt.to_str().unwrap()).unwrap_err();
+        assert!(failure.contains("static-htpp: No such file"), "{failure}");
+        assert!(!misspelt.exists());
+    }
+}

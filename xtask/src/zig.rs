@@ -22,11 +22,11 @@ use crate::run::{output, run};
 /// Names another zig, or `no`.
 const ZIG: &str = "ZIG";
 
-/// The version that this was tried with.
-const PACKAGE: &str = "ziglang==0.17.1";
+/// The version that this was tried with, and what its packages are, beside this crate's manifest.
+const PACKAGE: &str = "zig.txt";
 
 /// That of CentOS 7, and the oldest that Rust's standard library runs on.
-const GLIBC: &str = "2.17";
+pub const GLIBC: &str = "2.17";
 
 /// What cargo and the build scripts of C libraries are given in place of `cc` and `ar`.
 pub struct Zig {
@@ -100,7 +100,7 @@ fn downloaded() -> Result<PathBuf, Failure> {
     let directory = target_directory().join("zig");
     if !directory.exists() {
         packages::ensure(&[packages::TO_LINK])?;
-        println!("Unpacking {PACKAGE} into {}", directory.display());
+        println!("Unpacking zig into {}", directory.display());
         download(&directory).map_err(|failure| {
             format!("There is no zig ({failure}). Name one in {ZIG}, or set {ZIG}=no for files that only run where the C library is as new as here.")
         })?;
@@ -108,16 +108,22 @@ fn downloaded() -> Result<PathBuf, Failure> {
     Ok(directory.join("ziglang/zig"))
 }
 
-/// All of it beside `directory`, which then gets its name at once.
+/// All of it beside `directory`, which then gets its name at once; unless another has been faster, with the same.
 fn download(directory: &Path) -> Result<(), Failure> {
-    let partial = directory.with_extension("partial");
-    if partial.exists() {
-        fs::remove_dir_all(&partial).map_err(|error| error.to_string())?;
-    }
+    let partial = directory.with_extension(format!("partial-{}", std::process::id()));
+    let outcome = install_package(&partial).and_then(|()| match fs::rename(&partial, directory) {
+        Err(error) if !directory.exists() => Err(error.to_string()),
+        _ => Ok(()),
+    });
+    let _ = fs::remove_dir_all(partial);
+    outcome
+}
+
+fn install_package(into: &Path) -> Result<(), Failure> {
     run(Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"])
-        .args(["--no-deps", "--target"])
-        .arg(&partial)
-        .arg(PACKAGE))?;
-    fs::rename(&partial, directory).map_err(|error| error.to_string())
+        .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--target"])
+        .arg(into)
+        .arg("--requirement")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(PACKAGE)))
 }

@@ -5,15 +5,17 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::Write;
+use std::fs::{self, Permissions};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 
-use installer::{Done, Files, Host, Location, MODULES, Refusal, Which, install, uninstall};
+use installer::{Done, Files, Host, Location, MODULES, Processes, Refusal, Which};
 
 /// Who owns nothing.
 pub const NOBODY: u32 = 65534;
@@ -55,7 +57,7 @@ impl Place {
         let place = Self::named(OsStr::from_bytes(b"-\xff"));
         fs::create_dir_all(place.root.join("sbin")).unwrap();
         fs::create_dir_all(place.modules()).unwrap();
-        let main = "int main(int argc, char **argv) { return answer(argc, argv); }\n";
+        let main = "int main(int argc, char **argv) { return argc == 3 ? run(argv[2]) : 1; }\n";
         let source = format!("#define VERSION \"{version}\"\n{RUNNING}{program}{main}");
         compile(&source, &["-rdynamic", "-ldl"], &place.program());
         for module in ["chan_sip.so", "res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"] {
@@ -78,10 +80,18 @@ impl Place {
 
     fn named(end: impl AsRef<OsStr>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let mut name = OsString::from(format!("{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
-        name.push(end);
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-        fs::create_dir_all(&root).unwrap();
+        let root = loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let mut name = OsString::from(format!("installer-{}-{count}", std::process::id()));
+            name.push(&end);
+            let root = home().join(name);
+            match fs::create_dir(&root) {
+                // Of a process of that number that was killed, or in another container.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => break made.map(|()| root).unwrap(),
+            }
+        };
+        fs::set_permissions(&root, Permissions::from_mode(0o755)).unwrap();
         Self { root: root.canonicalize().unwrap() }
     }
 
@@ -96,7 +106,7 @@ impl Place {
         for module in MODULES {
             module_from(OURS, &format!("{module}, a later release"), &directory.join(module));
         }
-        Files::seal(&directory, "11").unwrap();
+        Files::seal(&directory, "11", None).unwrap();
         Files::in_directory(&directory).unwrap()
     }
 
@@ -145,7 +155,7 @@ impl Place {
 
     /// Takes ours out.
     pub fn uninstall(&self) -> Result<Done, Refusal> {
-        uninstall(&Location::of_ours(&Which::Below(self.root.clone()))?)
+        Location::of_ours(&Which::Below(self.root.clone())).and_then(|location| uninstall(&location))
     }
 
     /// The directory that [`Place::files`] reads.
@@ -155,7 +165,7 @@ impl Place {
         for module in MODULES {
             module_from(OURS, module, &directory.join(module));
         }
-        Files::seal(&directory, "11").unwrap();
+        Files::seal(&directory, "11", None).unwrap();
         directory
     }
 
@@ -201,6 +211,8 @@ impl Place {
     pub fn install(&self) -> PathBuf {
         let program = self.build_files().join("install");
         copy_program(Path::new(env!("CARGO_BIN_EXE_install")), &program);
+        // Also where our umask keeps others out.
+        assert!(Command::new("chmod").args(["-R", "a+rX"]).arg(&self.root).status().unwrap().success());
         program
     }
 
@@ -226,6 +238,62 @@ impl Place {
             Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(&self.root).status().unwrap().success()
         );
     }
+}
+
+/// What the library does, where no processes count but what the tests have started: the machine's may be anybody's.
+pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
+    installer::install(files, host, &started_here())
+}
+
+/// As [`install`].
+pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
+    installer::uninstall(location, &started_here())
+}
+
+/// As [`install`].
+pub fn check(host: &Host) -> Result<(), Refusal> {
+    installer::check(host, &started_here())
+}
+
+fn started_here() -> Processes {
+    let ours = std::process::id().to_string();
+    let is_child = |process: &u32| {
+        let line = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // Behind the name, which may be anything: the state and the parent.
+        line.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&ours))
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    Processes::These(all.filter(is_child).collect())
+}
+
+/// Whether the tests may become somebody else and mount, which also root in a container often may not. If not, it is said.
+pub fn is_root() -> bool {
+    static IS_ROOT: OnceLock<bool> = OnceLock::new();
+    let try_it = || Command::new("unshare").args(["--mount", "--pid", "--fork", "true"]).output();
+    let is_root = *IS_ROOT.get_or_init(|| try_it().is_ok_and(|output| output.status.success()));
+    if !is_root {
+        // Not `eprintln!`, which the harness keeps to itself.
+        let test = thread::current();
+        let _ = writeln!(io::stderr(), "{} is not run: it takes root who may mount", test.name().unwrap_or_default());
+    }
+    is_root
+}
+
+/// Where the places are: cargo's directory for that, unless others cannot enter it, we cannot write there, or it leaves no room
+/// for the name of a socket.
+fn home() -> PathBuf {
+    static HOME: OnceLock<PathBuf> = OnceLock::new();
+    let choose = || {
+        let cargos = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let is_open = |path: &Path| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o1 == 0o1);
+        let probe = cargos.join(format!("{}-probe", std::process::id()));
+        let is_ours = || fs::create_dir(&probe).and_then(|()| fs::remove_dir(&probe)).is_ok();
+        if cargos.as_os_str().len() < 70 && cargos.ancestors().all(is_open) && is_ours() {
+            return cargos.to_path_buf();
+        }
+        std::env::temp_dir()
+    };
+    HOME.get_or_init(choose).clone()
 }
 
 /// By a process of its own: a program that somebody has open for writing cannot be run, and what another thread starts just
@@ -260,38 +328,41 @@ impl Drop for Running {
     }
 }
 
-/// Takes the options of an Asterisk. `-C <root>` runs, with a module of `MODULES` or of the root's; with `-x` it answers from
-/// what the root says; `-V` says the version.
+/// As an Asterisk: `-C <root>` loads a module, of `MODULES` or of the root's, and then tells who asks on its socket what the root
+/// says.
 const RUNNING: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
-static int answer(int argc, char **argv)
+static int run(const char *root)
 {
-    char path[4096], count[16] = "", *root = "", *command = NULL, *modules = getenv("MODULES");
-    for (int c; (c = getopt(argc, argv, "BC:cde:FfG:ghIiL:M:mnpqRrs:TtU:VvWXx:")) != -1;) {
-        if (c == 'C') root = optarg;
-        if (c == 'x') command = optarg;
-        if (c == 'V') return !printf("Asterisk " VERSION "\n");
-    }
-    if (command) {
-        snprintf(path, sizeof path, "%s/channels", root);
-        FILE *file = fopen(path, "r");
-        if (!file && access(root, F_OK)) {
-            fprintf(stderr, "Unable to open specified master config file '%s', using built-in defaults\n", root);
-            return !printf("0 active channels\n");
-        }
-        if (strcmp(command, "core show channels count") || !file || !fgets(count, sizeof count, file)) return 1;
-        return !printf("%s active channels\n%s active calls\n7 calls processed\n", count, count);
-    }
+    char path[4096], *modules = getenv("MODULES");
+    struct sockaddr_un address = { AF_UNIX };
+    int console = socket(AF_UNIX, SOCK_STREAM, 0);
     snprintf(path, sizeof path, "%s/%s/chan_sip.so", modules ? "" : root, modules ? modules : "lib/asterisk/modules");
     if (!dlopen(path, RTLD_LAZY)) return 1;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/asterisk.ctl", root);
+    unlink(address.sun_path);
+    if (bind(console, (struct sockaddr *) &address, sizeof address) || listen(console, 9)) return 1;
+    alarm(60);
     putchar('.');
     fflush(stdout);
-    sleep(60);
-    return 0;
+    snprintf(path, sizeof path, "%s/channels", root);
+    for (;;) {
+        char question[100] = "", count[16] = "";
+        int asking = accept(console, NULL, NULL);
+        read(asking, question, sizeof question - 1);
+        FILE *file = fopen(path, "r");
+        dprintf(asking, "host/%d/" VERSION "\n", getpid());
+        if (!strcmp(question, "cli quit after core show channels count") && file && fgets(count, sizeof count, file))
+            dprintf(asking, "%s active channels\n%s active calls\n7 calls processed\n", count, count);
+        if (file) fclose(file);
+        close(asking);
+    }
 }
 "#;
 
