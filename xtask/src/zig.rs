@@ -98,32 +98,46 @@ fn script(path: &Path, text: &str) -> io::Result<PathBuf> {
 
 fn downloaded() -> Result<PathBuf, Failure> {
     let directory = target_directory().join("zig");
-    if !directory.exists() {
+    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join(PACKAGE);
+    if !is_unpacked(&directory, &wanted) {
         packages::ensure(&[packages::TO_LINK])?;
         println!("Unpacking zig into {}", directory.display());
-        download(&directory).map_err(|failure| {
+        download(&directory, &wanted).map_err(|failure| {
             format!("There is no zig ({failure}). Name one in {ZIG}, or set {ZIG}=no for files that only run where the C library is as new as here.")
         })?;
     }
     Ok(directory.join("ziglang/zig"))
 }
 
+/// What was unpacked is what is wanted now: beside it lies what was wanted then.
+fn is_unpacked(directory: &Path, wanted: &Path) -> bool {
+    let content = |path: &Path| fs::read(path).ok();
+    content(wanted).is_some_and(|wanted| content(&directory.join(PACKAGE)) == Some(wanted))
+}
+
 /// All of it beside `directory`, which then gets its name at once; unless another has been faster, with the same.
-fn download(directory: &Path) -> Result<(), Failure> {
+fn download(directory: &Path, wanted: &Path) -> Result<(), Failure> {
     let partial = directory.with_extension(format!("partial-{}", std::process::id()));
-    let outcome = install_package(&partial).and_then(|()| match fs::rename(&partial, directory) {
-        Err(error) if !directory.exists() => Err(error.to_string()),
-        _ => Ok(()),
+    let told = |error: io::Error| error.to_string();
+    let outcome = install_package(&partial, wanted).and_then(|()| {
+        fs::copy(wanted, partial.join(PACKAGE)).map_err(told)?;
+        if directory.exists() && !is_unpacked(directory, wanted) {
+            fs::remove_dir_all(directory).map_err(told)?;
+        }
+        match fs::rename(&partial, directory) {
+            Err(error) if !is_unpacked(directory, wanted) => Err(told(error)),
+            _ => Ok(()),
+        }
     });
     let _ = fs::remove_dir_all(partial);
     outcome
 }
 
-fn install_package(into: &Path) -> Result<(), Failure> {
+fn install_package(into: &Path, wanted: &Path) -> Result<(), Failure> {
     run(Command::new("python3")
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"])
         .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "--target"])
         .arg(into)
         .arg("--requirement")
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(PACKAGE)))
+        .arg(wanted))
 }
