@@ -208,10 +208,11 @@ impl Session {
         });
     }
 
-    /// The protocol's callback is back. References to the session may stay for long; whoever polled it is gone.
+    /// The protocol's callback is back. If the session has ended, whoever polled it is gone, however long references to it
+    /// stay; if not, the callback has handed it on (Asterisk 22's chan_websocket does).
     pub fn leave(&self) {
         let mut state = lock(&self.state);
-        state.attended = false;
+        state.attended = state.is_open();
         state.give_back_descriptor();
         self.unlock(state);
     }
