@@ -102,7 +102,12 @@ impl Contexts {
         if now.duration_since(own.made) < RENEWED_AFTER {
             return;
         }
-        *own = Own::make(now);
+        let renewed = Own::make(now);
+        if renewed.certificate.is_err() {
+            // The one that there is serves for long yet, and the next call tries again.
+            return;
+        }
+        *own = renewed;
         // Whoever makes an entry has the entries locked first.
         drop(own);
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
