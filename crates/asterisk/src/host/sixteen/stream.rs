@@ -78,13 +78,17 @@ impl Stream {
     /// Reads what is there; 0 at the end. What the HTTP server has read ahead of the request comes first.
     pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut read = self.read_once(buffer)?;
-        if read == 0 && self.is_secure && self.is_over() {
-            // Or the room that TLS would have had to wait for came between the read and the look at the socket.
+        // A second time, as the room that TLS would have had to wait for may have come between the read and the look at the
+        // socket.
+        for _ in 0..2 {
+            if read != 0 || !self.is_secure {
+                return Ok(read);
+            }
+            // Had it to wait for input, it would have said so.
+            if !self.is_over() {
+                return Err(MUST_WRITE.into());
+            }
             read = self.read_once(buffer)?;
-        }
-        // Had it to wait for input, it would have said so.
-        if read == 0 && self.is_secure && !self.is_over() {
-            return Err(MUST_WRITE.into());
         }
         Ok(read)
     }
