@@ -29,7 +29,9 @@ fn calls_that_cannot_be_answered_leave_nothing_behind() -> Result {
         ensure(began.elapsed() < PATIENCE, || format!("{before:?}, {:?}: {}", pbx.footprint(), state(&pbx)))?;
         thread::sleep(Duration::from_millis(500));
     }
-    Ok(())
+    let calls = pbx.asterisk.cli("core show channels count")?;
+    let processed = calls.lines().find_map(|line| line.strip_suffix(" calls processed")?.trim().parse().ok());
+    ensure(processed.is_some_and(|processed: usize| processed > 1), || format!("there were no calls: {calls}"))
 }
 
 fn invite(number: usize) -> String {

@@ -82,8 +82,10 @@ fn with_the_originals_of_11_the_page_says_why_there_is_no_call() -> Result {
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk, so that nothing has installed the libraries")]
 fn the_licences_of_its_libraries_go_along_with_the_page() -> Result {
-    let page = page::bundle(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
-    let licences = fs::read_to_string(page.join("licences.txt"))?;
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("page-{}", std::process::id()));
+    fs::create_dir_all(&directory)?;
+    let licences = fs::read_to_string(page::bundle(&directory)?.join("licences.txt"))?;
+    fs::remove_dir_all(directory)?;
     let parts: Vec<&str> = licences.split("\n---- ").skip(1).collect();
     let names: Vec<&str> = parts.iter().filter_map(|part| part.split(' ').next()).collect();
     ensure(names == ["debug", "events", "jssip", "ms", "sdp-transform"], || format!("{names:?}"))?;

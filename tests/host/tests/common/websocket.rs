@@ -31,6 +31,16 @@ impl KeyUpdates {
         unsafe { raw::host_tls_set_key_updates(1) };
         Self
     }
+
+    /// Asks for more of them than TLS can answer until somebody reads the answers, and looks whether anybody reads on in vain.
+    pub fn keep_nobody_busy(&self, browser: &mut Browser) {
+        browser.ask_for_key_updates(self);
+        std::thread::sleep(Duration::from_millis(200));
+        let before = tls_reads();
+        std::thread::sleep(Duration::from_millis(500));
+        let reads = tls_reads() - before;
+        assert!(reads < 10, "{reads} in half a second");
+    }
 }
 
 impl Drop for KeyUpdates {
@@ -41,7 +51,7 @@ impl Drop for KeyUpdates {
 }
 
 /// How often the module has asked TLS for something, so far.
-pub fn tls_reads() -> i64 {
+fn tls_reads() -> i64 {
     // SAFETY: reads an atomic.
     unsafe { raw::host_tls_reads() }
 }
