@@ -114,8 +114,7 @@ impl fmt::Debug for Elf {
 /// The section of the note in ours.
 const OURS: &str = ".note.webrtc-modules";
 
-/// x86-64: `lea rax, [rip + x]; ret`, or `mov eax, x; ret` in a program of a fixed address; behind what compilers put
-/// first.
+/// x86-64: `lea rax, [rip + x]`, or `mov eax, x` in a program of a fixed address; behind what compilers put first.
 fn address_returned(code: &[u8], address: u64) -> Option<u64> {
     let mut at = 0;
     for first in [&[0xf3, 0x0f, 0x1e, 0xfa][..], &[0x55], &[0x48, 0x89, 0xe5]] {

@@ -33,7 +33,7 @@ pub enum Reassembly {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Message),
-    /// Of a message that goes on, and nothing of it is to be delivered yet.
+    /// Of a message that goes on, or that nobody is told of: there is nothing to deliver.
     Fragment,
     Ping(Vec<u8>),
     Pong(Vec<u8>),
