@@ -47,7 +47,12 @@ impl Directory {
         &self.path
     }
 
-    /// As [`sync`].
+    /// To be locked.
+    pub fn file(&self) -> &File {
+        &self.open
+    }
+
+    /// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
     pub fn sync(&self) {
         let _ = self.open.sync_all();
     }
@@ -103,11 +108,6 @@ pub fn remove(file: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
-pub fn sync(directory: &Path) {
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
 #[cfg(test)]
