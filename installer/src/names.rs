@@ -18,9 +18,9 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)?;
         let directory = Self { path: path.into(), open };
-        match fs::exists(directory.at(".")) {
-            Ok(true) => Ok(directory),
-            _ => Err(io::Error::other("this cannot be looked into where /proc is not mounted")),
+        match fs::exists(directory.at("."))? {
+            true => Ok(directory),
+            false => Err(io::Error::other("this cannot be looked into where /proc is not mounted")),
         }
     }
 
