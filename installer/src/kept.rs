@@ -86,8 +86,8 @@ pub enum Back {
 
 /// The kept originals.
 #[derive(Debug)]
-pub struct Kept {
-    modules: PathBuf,
+pub struct Kept<'a> {
+    modules: &'a Directory,
     directory: Directory,
     entries: Vec<Entry>,
 }
@@ -105,27 +105,29 @@ fn before(module: &str) -> String {
     format!(".{module}.before")
 }
 
+const ORIGINALS: &str = "originals";
+
 /// Where the originals of this modules directory are.
 pub fn directory(modules: &Path) -> PathBuf {
-    modules.join("originals")
+    modules.join(ORIGINALS)
 }
 
 /// Removes what a change that was cut off has left: what is of before, a manifest that never had its name, and the directory
 /// if there is nothing else in it.
-pub fn sweep(modules: &Path) {
-    let Ok(directory) = Directory::open(&directory(modules)) else { return };
+pub fn sweep(modules: &Directory) {
+    let Ok(directory) = Directory::open(&modules.at(ORIGINALS)) else { return };
     for name in MODULES.map(before).iter().map(String::as_str).chain([EARLIER, PARTIAL]) {
         let _ = fs::remove_file(directory.at(name));
     }
     let _ = fs::remove_dir(directory.path());
 }
 
-impl Kept {
+impl<'a> Kept<'a> {
     /// Writes down what is about to happen. The manifest appears at once and whole, and before any original.
-    pub fn begin(modules: &Path, entries: Vec<Entry>) -> Result<Self, Refusal> {
-        let path = directory(modules);
+    pub fn begin(modules: &'a Directory, entries: Vec<Entry>) -> Result<Self, Refusal> {
+        let path = modules.at(ORIGINALS);
         let directory = Directory::create(&path).map_err(at(&path))?;
-        let kept = Self { modules: modules.into(), directory, entries };
+        let kept = Self { modules, directory, entries };
         let (manifest, partial) = (kept.directory.at(MANIFEST), kept.directory.at(PARTIAL));
         let written = write_new(&partial, kept.manifest().as_bytes())
             .and_then(|()| second_name(&manifest, &kept.directory.at(EARLIER)))
@@ -142,7 +144,7 @@ impl Kept {
     /// A second name for an original that has only its first: the file itself, with its owner, times and labels, is what comes
     /// back.
     pub fn keep(&self, entry: &Entry) -> Result<(), Refusal> {
-        let (file, kept) = (self.modules.join(entry.module), self.path(entry.module));
+        let (file, kept) = (self.modules.at(entry.module), self.path(entry.module));
         let before = self.directory.at(&before(entry.module));
         remove(&before).map_err(at(&before))?;
         match fs::rename(&kept, &before) {
@@ -155,7 +157,7 @@ impl Kept {
         };
         let is_kept = linked.and_then(|()| match Content::of(&kept)? {
             kept if kept == entry.original => Ok(()),
-            _ => Err(Refusal::Changed(file)),
+            _ => Err(Refusal::Changed(shown(&file))),
         });
         is_kept.inspect_err(|_| drop(restore(&before, &kept)))
     }
@@ -172,26 +174,26 @@ impl Kept {
 
     /// What an earlier [`Kept::begin`] wrote down; `None` if there is nothing. A directory of that name without a manifest is
     /// no hindrance, as long as none of the originals might be in it.
-    pub fn find(modules: &Path) -> Result<Option<Self>, Refusal> {
-        let path = directory(modules);
+    pub fn find(modules: &'a Directory) -> Result<Option<Self>, Refusal> {
+        let path = modules.at(ORIGINALS);
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at(&path)(error)),
             // A link might lead root anywhere: the modules directory may be somebody else's.
-            Ok(found) if !found.is_dir() => return Err(Refusal::NotOurs(path)),
+            Ok(found) if !found.is_dir() => return Err(Refusal::NotOurs(shown(&path))),
             Ok(_) => {}
         }
         let directory = Directory::open(&path).map_err(at(&path))?;
         let is_there = |name: &str| directory.at(name).symlink_metadata().is_ok();
         if !is_there(MANIFEST) {
-            return if MODULES.into_iter().any(is_there) { Err(Refusal::NotOurs(path)) } else { Ok(None) };
+            return if MODULES.into_iter().any(is_there) { Err(Refusal::NotOurs(shown(&path))) } else { Ok(None) };
         }
         let content = String::from_utf8(read(&directory.at(MANIFEST))?).unwrap_or_default();
         let entries = content.lines().filter(|line| !line.starts_with('#')).map(entry);
         let entries: Option<Vec<_>> = entries.collect();
         let is_whole = |entries: &Vec<Entry>| entries.iter().map(|entry| entry.module).eq(MODULES);
-        let entries = entries.filter(is_whole).ok_or_else(|| Refusal::Damaged(path.join(MANIFEST)))?;
-        Ok(Some(Self { modules: modules.into(), directory, entries }))
+        let entries = entries.filter(is_whole).ok_or_else(|| Refusal::Damaged(shown(&directory.at(MANIFEST))))?;
+        Ok(Some(Self { modules, directory, entries }))
     }
 
     /// All modules.
@@ -211,7 +213,7 @@ impl Kept {
         // An upgrade that replaced the others has taken away what is gone: the original of before does not belong to it.
         if back.contains(&Back::Leave) {
             for (back, entry) in back.iter_mut().zip(&self.entries) {
-                if self.modules.join(entry.module).symlink_metadata().is_err() {
+                if self.modules.at(entry.module).symlink_metadata().is_err() {
                     *back = Back::Leave;
                 }
             }
@@ -230,7 +232,7 @@ impl Kept {
     pub fn forget(&self) {
         let is_over = |entry: &Entry| match Content::of(&self.path(entry.module)) {
             Ok(Content::Nothing) => true,
-            Ok(kept) => Content::of(&self.modules.join(entry.module)).is_ok_and(|there| there == kept),
+            Ok(kept) => Content::of(&self.modules.at(entry.module)).is_ok_and(|there| there == kept),
             Err(_) => false,
         };
         if self.entries.iter().all(is_over) {
@@ -248,10 +250,10 @@ impl Kept {
     }
 
     fn check_entry(&self, entry: &Entry) -> Result<Back, Refusal> {
-        let (file, kept) = (self.modules.join(entry.module), self.path(entry.module));
+        let (file, kept) = (self.modules.at(entry.module), self.path(entry.module));
         let now = Content::of(&file)?;
         let is_ours = is_ours(entry, &now, &file);
-        let no_original = || Refusal::Damaged(self.directory.path().join(MANIFEST));
+        let no_original = || Refusal::Damaged(shown(&self.directory.at(MANIFEST)));
         match (&now, &entry.original) {
             (now, original) if now == original => {
                 if is_ours {

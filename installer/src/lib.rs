@@ -27,7 +27,7 @@ mod running;
 mod sums;
 mod swap;
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 pub use files::Files;
@@ -37,6 +37,7 @@ pub use refusal::Refusal;
 pub use running::Processes;
 
 use kept::{Back, Content, Entry, Kept};
+use names::{Directory, shown};
 use refusal::at;
 use swap::Swap;
 
@@ -101,74 +102,75 @@ impl Done {
 
 /// Looks whether anything about `host` keeps the modules out, and touches nothing: for who has yet to build them.
 pub fn check(host: &Host, processes: &Processes) -> Result<(), Refusal> {
-    let _alone = Alone::in_directory(host.modules())?;
-    Standing::of(host, processes)?;
-    swap::may_write(host.modules())
+    let Alone(modules) = &Alone::in_directory(host.modules())?;
+    Standing::of(host, modules, processes)?;
+    swap::may_write(modules)
 }
 
 /// Puts `files` in the place of `host`'s own modules. Ours of another release give way, and where the host was upgraded over
 /// ours, what came with that is what is kept.
 pub fn install(files: &Files, host: &Host, processes: &Processes) -> Result<Done, Refusal> {
-    let modules = host.modules();
+    let path = host.modules();
     if files.version() != host.version() {
-        return Err(Refusal::OtherVersion { modules: modules.into(), found: host.told(), wanted: files.version() });
+        return Err(Refusal::OtherVersion { modules: path.into(), found: host.told(), wanted: files.version() });
     }
-    let _alone = Alone::in_directory(modules)?;
-    let Standing { kept, is_running } = Standing::of(host, processes)?;
+    let Alone(modules) = &Alone::in_directory(path)?;
+    let Standing { kept, is_running } = Standing::of(host, modules, processes)?;
     if kept.is_some() && are_in(modules, files)? {
-        return Err(Refusal::AlreadyInstalled(modules.into()));
+        return Err(Refusal::AlreadyInstalled(path.into()));
     }
     let symbols = host.check_symbols(files)?;
     sweep(modules);
     let swap = Swap::stage(modules, files)?;
     let originals: Vec<Option<Content>> = kept.map_or(vec![None; MODULES.len()], |(kept, back)| kept.originals(&back));
     let entries = files.modules().iter().zip(&originals).map(|(ours, original)| {
-        let original = original.clone().map_or_else(|| Content::of(&modules.join(ours.name)), Ok)?;
+        let original = original.clone().map_or_else(|| Content::of(&modules.at(ours.name)), Ok)?;
         Ok(Entry { module: ours.name, original, ours: ours.sum.clone() })
     });
     let kept = Kept::begin(modules, entries.collect::<Result<_, _>>()?)?;
     let is_kept: Vec<bool> = originals.iter().map(Option::is_some).collect();
     swap.carry_out(&kept, &is_kept)?;
-    Ok(Done { modules: modules.into(), now: Now::Ours { symbols }, is_running })
+    Ok(Done { modules: path.into(), now: Now::Ours { symbols }, is_running })
 }
 
 /// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
 pub fn uninstall(location: &Location, processes: &Processes) -> Result<Done, Refusal> {
-    let modules = location.modules();
-    let _alone = Alone::in_directory(modules)?;
+    let path = location.modules();
+    let Alone(modules) = &Alone::in_directory(path)?;
     let Some(kept) = Kept::find(modules)? else {
         sweep(modules);
-        let ours = MODULES.map(|module| modules.join(module)).into_iter().find(|file| files::is_ours(file));
-        return Err(ours.map_or(Refusal::NotInstalled(modules.into()), |file| Refusal::CopiedByHand { file }));
+        let ours = MODULES.into_iter().find(|module| files::is_ours(&modules.at(module)));
+        let by_hand = |module| Refusal::CopiedByHand { file: path.join(module) };
+        return Err(ours.map_or(Refusal::NotInstalled(path.into()), by_hand));
     };
     let back = kept.check()?;
     let left = kept.entries().iter().zip(&back).filter(|(_, back)| **back == Back::Leave);
-    let replaced: Vec<_> = left.map(|(entry, _)| entry.module).filter(|module| modules.join(module).exists()).collect();
+    let replaced: Vec<_> = left.map(|(entry, _)| entry.module).filter(|module| modules.at(module).exists()).collect();
     if !replaced.is_empty() && back.iter().all(|back| matches!(back, Back::Leave | Back::Nothing)) {
-        return Err(Refusal::Replaced(modules.into()));
+        return Err(Refusal::Replaced(path.into()));
     }
-    let is_running = running::without_calls(modules, processes)?;
+    let is_running = running::without_calls(path, processes)?;
     sweep(modules);
     swap::put_back(modules, &kept, &back)?;
     kept.forget();
-    Ok(Done { modules: modules.into(), now: Now::Originals { replaced }, is_running })
+    Ok(Done { modules: path.into(), now: Now::Originals { replaced }, is_running })
 }
 
 /// How `install` finds a host that lets it in.
-struct Standing {
+struct Standing<'a> {
     /// What an earlier one has kept, and what it takes to put that back.
-    kept: Option<(Kept, Vec<Back>)>,
+    kept: Option<(Kept<'a>, Vec<Back>)>,
     is_running: bool,
 }
 
-impl Standing {
-    fn of(host: &Host, processes: &Processes) -> Result<Self, Refusal> {
+impl<'a> Standing<'a> {
+    fn of(host: &Host, modules: &'a Directory, processes: &Processes) -> Result<Self, Refusal> {
         host.check_modules()?;
-        let kept = Kept::find(host.modules())?.map(|kept| kept.check().map(|back| (kept, back))).transpose()?;
-        for file in MODULES.map(|module| host.modules().join(module)) {
+        let kept = Kept::find(modules)?.map(|kept| kept.check().map(|back| (kept, back))).transpose()?;
+        for file in MODULES.map(|module| modules.at(module)) {
             Content::of(&file)?;
             if kept.is_none() && files::is_ours(&file) {
-                return Err(Refusal::CopiedByHand { file });
+                return Err(Refusal::CopiedByHand { file: shown(&file) });
             }
         }
         host.check_options()?;
@@ -176,13 +178,14 @@ impl Standing {
     }
 }
 
-/// Two at a time would take each other's files for their own.
-struct Alone(File);
+/// Two at a time would take each other's files for their own. The directory that is locked is the one that is changed, whatever
+/// becomes of its name: those above it may be somebody else's.
+struct Alone(Directory);
 
 impl Alone {
     fn in_directory(modules: &Path) -> Result<Self, Refusal> {
-        let directory = File::open(modules).map_err(at(modules))?;
-        match directory.try_lock() {
+        let directory = Directory::open(modules).map_err(at(modules))?;
+        match directory.file().try_lock() {
             Ok(()) => Ok(Self(directory)),
             Err(TryLockError::WouldBlock) => Err(Refusal::Busy(modules.into())),
             Err(TryLockError::Error(error)) => Err(at(modules)(error)),
@@ -193,20 +196,20 @@ impl Alone {
 /// Closing is not enough: a process that is just being started holds the file as well.
 impl Drop for Alone {
     fn drop(&mut self) {
-        let _ = self.0.unlock();
+        let _ = self.0.file().unlock();
     }
 }
 
 /// What one that was killed has left, under names that are nobody's but ours.
-fn sweep(modules: &Path) {
+fn sweep(modules: &Directory) {
     swap::sweep(modules);
     kept::sweep(modules);
 }
 
 /// Whether these very files are where they belong.
-fn are_in(modules: &Path, files: &Files) -> Result<bool, Refusal> {
+fn are_in(modules: &Directory, files: &Files) -> Result<bool, Refusal> {
     for ours in files.modules() {
-        if Content::of(&modules.join(ours.name))? != Content::File(ours.sum.clone()) {
+        if Content::of(&modules.at(ours.name))? != Content::File(ours.sum.clone()) {
             return Ok(false);
         }
     }

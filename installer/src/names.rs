@@ -18,9 +18,9 @@ impl Directory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)?;
         let directory = Self { path: path.into(), open };
-        match fs::exists(directory.at(".")) {
-            Ok(true) => Ok(directory),
-            _ => Err(io::Error::other("this cannot be looked into where /proc is not mounted")),
+        match fs::exists(directory.at("."))? {
+            true => Ok(directory),
+            false => Err(io::Error::other("this cannot be looked into where /proc is not mounted")),
         }
     }
 
@@ -47,7 +47,12 @@ impl Directory {
         &self.path
     }
 
-    /// As [`sync`].
+    /// To be locked.
+    pub fn file(&self) -> &File {
+        &self.open
+    }
+
+    /// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
     pub fn sync(&self) {
         let _ = self.open.sync_all();
     }
@@ -103,11 +108,6 @@ pub fn remove(file: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
-}
-
-/// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
-pub fn sync(directory: &Path) {
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
 }
 
 #[cfg(test)]

@@ -17,8 +17,29 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     if !kind.is_file() {
         return Err(Refusal::NoFile(shown(path)));
     }
+    if kind.len() > MOST {
+        return Err(Refusal::BadFile { file: shown(path), reason: "it is too long to be read, more than 256 MiB" });
+    }
     let file = File::open(opened(&found)).map_err(at(path))?;
     let mut content = Vec::new();
     file.take(kind.len()).read_to_end(&mut content).map_err(at(path))?;
     Ok(content)
+}
+
+/// More than any module or program has. A file with holes says that it has as much as it likes, and all of it would be in memory.
+const MOST: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::tests::scratch;
+
+    #[test]
+    fn a_file_of_holes_is_not_read() {
+        let scratch = scratch();
+        let file = scratch.join("x.so");
+        File::create(&file).unwrap().set_len(1 << 40).unwrap();
+        assert!(matches!(read(&file), Err(Refusal::BadFile { .. })));
+        std::fs::remove_dir_all(scratch).unwrap();
+    }
 }

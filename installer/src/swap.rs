@@ -8,21 +8,21 @@ use std::path::{Path, PathBuf};
 use crate::MODULES;
 use crate::files::Files;
 use crate::kept::{self, Back, Entry, Kept};
-use crate::names::{create, remove, restore, second_name, sync};
+use crate::names::{Directory, create, remove, restore, second_name, shown};
 use crate::refusal::{Refusal, at};
 
 /// Our files beside the originals, under names that the host does not load. They go with the value.
-pub struct Swap {
-    modules: PathBuf,
+pub struct Swap<'a> {
+    modules: &'a Directory,
 }
 
-impl Swap {
+impl<'a> Swap<'a> {
     /// Writes them there, with the owner and the mode of what they will replace.
-    pub fn stage(modules: &Path, files: &Files) -> Result<Self, Refusal> {
-        let swap = Self { modules: modules.into() };
+    pub fn stage(modules: &'a Directory, files: &Files) -> Result<Self, Refusal> {
+        let swap = Self { modules };
         for module in files.modules() {
             let staged = staged(modules, module.name);
-            write(module.elf.bytes(), &staged, &modules.join(module.name)).map_err(at(&staged))?;
+            write(module.elf.bytes(), &staged, &modules.at(module.name)).map_err(at(&staged))?;
         }
         Ok(swap)
     }
@@ -35,19 +35,19 @@ impl Swap {
         if outcome.is_err() && done.into_iter().rev().try_for_each(|step| self.take_back(kept, step)).is_ok() {
             kept.withdraw();
         }
-        sync(&self.modules);
+        self.modules.sync();
         outcome
     }
 
     /// `is_kept` tells which originals are kept from before.
-    fn take_steps<'a>(&self, kept: &'a Kept, is_kept: &[bool], done: &mut Vec<Step<'a>>) -> Result<(), Refusal> {
+    fn take_steps<'k>(&self, kept: &'k Kept, is_kept: &[bool], done: &mut Vec<Step<'k>>) -> Result<(), Refusal> {
         for (entry, _) in kept.entries().iter().zip(is_kept).filter(|(_, is_kept)| !**is_kept) {
             kept.keep(entry)?;
             done.push(Step::Keep(entry));
         }
         kept.sync();
         for (entry, is_kept) in kept.entries().iter().zip(is_kept) {
-            let (file, before) = (self.modules.join(entry.module), before(&self.modules, entry.module));
+            let (file, before) = (self.modules.at(entry.module), before(self.modules, entry.module));
             second_name(&file, &before).map_err(at(&file))?;
             let is_expected = if *is_kept {
                 kept.is_ours_or_gone(entry, &before)?
@@ -55,9 +55,9 @@ impl Swap {
                 is_one_file(&before, &kept.path(entry.module))
             };
             if !is_expected {
-                return Err(Refusal::Changed(file));
+                return Err(Refusal::Changed(shown(&file)));
             }
-            fs::rename(staged(&self.modules, entry.module), &file).map_err(at(&file))?;
+            fs::rename(staged(self.modules, entry.module), &file).map_err(at(&file))?;
             done.push(Step::Replace(entry));
         }
         Ok(())
@@ -66,7 +66,7 @@ impl Swap {
     fn take_back(&self, kept: &Kept, step: Step<'_>) -> io::Result<()> {
         match step {
             Step::Keep(entry) => kept.unkeep(entry),
-            Step::Replace(entry) => restore(&before(&self.modules, entry.module), &self.modules.join(entry.module)),
+            Step::Replace(entry) => restore(&before(self.modules, entry.module), &self.modules.at(entry.module)),
         }
     }
 }
@@ -85,15 +85,15 @@ enum Step<'a> {
     Replace(&'a Entry),
 }
 
-impl Drop for Swap {
+impl Drop for Swap<'_> {
     fn drop(&mut self) {
-        sweep(&self.modules);
-        kept::sweep(&self.modules);
+        sweep(self.modules);
+        kept::sweep(self.modules);
     }
 }
 
 /// Removes what a change that was cut off has left of ours beside the modules.
-pub fn sweep(modules: &Path) {
+pub fn sweep(modules: &Directory) {
     for module in MODULES {
         let _ = fs::remove_file(staged(modules, module));
         let _ = fs::remove_file(before(modules, module));
@@ -101,24 +101,24 @@ pub fn sweep(modules: &Path) {
 }
 
 /// Whether there can be a file of ours, which is gone again.
-pub fn may_write(modules: &Path) -> Result<(), Refusal> {
+pub fn may_write(modules: &Directory) -> Result<(), Refusal> {
     let probe = staged(modules, MODULES[0]);
     remove(&probe).and_then(|()| create(&probe)).and_then(|_| remove(&probe)).map_err(at(&probe))
 }
 
 /// Ours before it has its name.
-fn staged(modules: &Path, module: &str) -> PathBuf {
-    modules.join(format!(".{module}.new"))
+fn staged(modules: &Directory, module: &str) -> PathBuf {
+    modules.at(&format!(".{module}.new"))
 }
 
 /// What stood in a module's place, until all are changed.
-fn before(modules: &Path, module: &str) -> PathBuf {
-    modules.join(format!(".{module}.before"))
+fn before(modules: &Directory, module: &str) -> PathBuf {
+    modules.at(&format!(".{module}.before"))
 }
 
 /// Gives the originals their names back. If that fails, all is as it was before.
-pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusal> {
-    let names = |entry: &Entry| (modules.join(entry.module), before(modules, entry.module), kept.path(entry.module));
+pub fn put_back(modules: &Directory, kept: &Kept, back: &[Back]) -> Result<(), Refusal> {
+    let names = |entry: &Entry| (modules.at(entry.module), before(modules, entry.module), kept.path(entry.module));
     let mut done = Vec::new();
     let outcome = kept.entries().iter().zip(back).try_for_each(|(entry, back)| {
         let (file, before, original) = names(entry);
@@ -127,7 +127,7 @@ pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusa
         }
         second_name(&file, &before).map_err(at(&file))?;
         if !kept.is_ours_or_gone(entry, &before)? {
-            return Err(Refusal::Changed(file));
+            return Err(Refusal::Changed(shown(&file)));
         }
         let changed = if *back == Back::Rename { fs::rename(original, &file) } else { remove(&file) };
         changed.map_err(at(&file))?;
@@ -143,7 +143,7 @@ pub fn put_back(modules: &Path, kept: &Kept, back: &[Back]) -> Result<(), Refusa
         }
     }
     sweep(modules);
-    sync(modules);
+    modules.sync();
     outcome
 }
 
@@ -168,6 +168,8 @@ fn write(content: &[u8], to: &Path, like: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::kept::Content;
     use crate::names::tests::scratch;
@@ -176,26 +178,66 @@ mod tests {
     /// By `make install` of the host, say, while ours are being put in.
     #[test]
     fn what_has_just_been_changed_is_not_replaced() {
-        let modules = scratch();
-        let swap = Swap { modules: modules.clone() };
-        for module in MODULES {
-            fs::write(modules.join(module), module).unwrap();
-            fs::write(staged(&modules, module), "ours").unwrap();
-        }
-        let entries = MODULES.map(|module| Entry {
-            module,
-            original: Content::of(&modules.join(module)).unwrap(),
-            ours: Sum::of(b"ours"),
-        });
-        let kept = Kept::begin(&modules, entries.into()).unwrap();
-        fs::write(modules.join(MODULES[2]), "another").unwrap();
+        let path = scratch();
+        let modules = Directory::open(&path).unwrap();
+        let swap = Swap { modules: &modules };
+        let kept = Kept::begin(&modules, staged_by_hand(&modules)).unwrap();
+        fs::write(path.join(MODULES[2]), "another").unwrap();
 
         let refusal = swap.carry_out(&kept, &[false; 3]).unwrap_err();
-        assert!(matches!(refusal, Refusal::Changed(file) if file.ends_with(MODULES[2])));
+        assert!(matches!(refusal, Refusal::Changed(file) if file == path.canonicalize().unwrap().join(MODULES[2])));
         drop(swap);
-        let left = MODULES.map(|module| fs::read_to_string(modules.join(module)).unwrap());
-        assert_eq!(left, [MODULES[0], MODULES[1], "another"]);
-        assert_eq!(fs::read_dir(&modules).unwrap().count(), 3, "nothing is kept");
-        fs::remove_dir_all(modules).unwrap();
+        assert_eq!(contents(&path), [MODULES[0], MODULES[1], "another"]);
+        assert_eq!(fs::read_dir(&path).unwrap().count(), 3, "nothing is kept");
+        fs::remove_dir_all(path).unwrap();
+    }
+
+    /// By its owner, while root installs there.
+    #[test]
+    fn a_directory_whose_name_leads_elsewhere_is_the_one_that_is_changed() {
+        let scratch = scratch();
+        let (path, moved, other) = (scratch.join("modules"), scratch.join("moved"), scratch.join("other"));
+        fs::create_dir(&path).unwrap();
+        fs::create_dir(&other).unwrap();
+        for module in MODULES {
+            fs::write(other.join(module), module).unwrap();
+        }
+        let modules = Directory::open(&path).unwrap();
+        let swap = Swap { modules: &modules };
+        let entries = staged_by_hand(&modules);
+        fs::rename(&path, &moved).unwrap();
+        symlink(&other, &path).unwrap();
+
+        may_write(&modules).unwrap();
+        fs::write(staged(&modules, MODULES[0]), "ours").unwrap();
+        swap.carry_out(&Kept::begin(&modules, entries).unwrap(), &[false; 3]).unwrap();
+        drop(swap);
+        assert_eq!(contents(&moved), ["ours"; 3]);
+        assert_eq!(contents(&moved.join("originals")), MODULES);
+        assert_eq!(fs::read_dir(&moved).unwrap().count(), 4, "nothing else is left");
+
+        let kept = Kept::find(&modules).unwrap().unwrap();
+        put_back(&modules, &kept, &kept.check().unwrap()).unwrap();
+        kept.forget();
+        assert_eq!(contents(&moved), MODULES);
+        assert_eq!(fs::read_dir(&moved).unwrap().count(), 3, "nothing is kept");
+
+        assert_eq!(contents(&other), MODULES);
+        assert_eq!(fs::read_dir(&other).unwrap().count(), 3, "nothing was made there");
+        fs::remove_dir_all(scratch).unwrap();
+    }
+
+    /// Originals, and ours beside them.
+    fn staged_by_hand(modules: &Directory) -> Vec<Entry> {
+        let entry = |module| {
+            fs::write(modules.at(module), module).unwrap();
+            fs::write(staged(modules, module), "ours").unwrap();
+            Entry { module, original: Content::of(&modules.at(module)).unwrap(), ours: Sum::of(b"ours") }
+        };
+        MODULES.map(entry).into()
+    }
+
+    fn contents(directory: &Path) -> [String; 3] {
+        MODULES.map(|module| fs::read_to_string(directory.join(module)).unwrap())
     }
 }
