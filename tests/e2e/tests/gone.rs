@@ -1,4 +1,5 @@
-//! Calls of a browser that is gone before they are answered: a closed tab.
+//! Calls of a browser that is gone before they are answered: a closed tab. What chan_sip makes of an answer that could not be
+//! sent depends on how it is told; chan_pjsip is told nothing.
 
 mod common;
 
@@ -16,6 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(100);
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn calls_that_cannot_be_answered_leave_nothing_behind() -> Result {
     let pbx = Pbx::start_with_calls("gone")?;
+    ensure(pbx.driver == Driver::ChanSip, || "this host has no chan_sip".to_owned())?;
     let before = pbx.footprint()?;
     for number in 0..20 {
         let mut client = pbx.connect("sip")?;
@@ -43,17 +45,9 @@ fn invite(number: usize) -> String {
 }
 
 fn is_idle(pbx: &Pbx) -> Result<bool> {
-    let state = state(pbx);
-    Ok(match pbx.driver {
-        Driver::ChanSip => state.lines().any(|line| line.starts_with("0 active SIP dialog")),
-        Driver::ChanPjsip => state.lines().any(|line| line.starts_with("0 active channels")),
-    })
+    Ok(state(pbx).lines().any(|line| line.starts_with("0 active SIP dialog")))
 }
 
 fn state(pbx: &Pbx) -> String {
-    let command = match pbx.driver {
-        Driver::ChanSip => "sip show channels",
-        Driver::ChanPjsip => "core show channels count",
-    };
-    pbx.asterisk.cli(command).unwrap_or_else(|error| error.to_string())
+    pbx.asterisk.cli("sip show channels").unwrap_or_else(|error| error.to_string())
 }

@@ -51,7 +51,7 @@ impl Pbx {
         })
     }
 
-    /// The same with what a call takes.
+    /// The same with what a call of chan_sip takes.
     pub fn start_with_calls(name: &str) -> Result<Self> {
         Self::start_home(name, Whose::Ours, |home| load_also(home, CALL_MODULES))
     }
@@ -199,9 +199,7 @@ const ARI_MODULES: &[&str] = &[
     "res_ari_events.so",
 ];
 
-/// The engine, and what chan_pjsip has in modules of its own.
-const CALL_MODULES: &[&str] =
-    &["res_rtp_asterisk.so", "codec_ulaw.so", "res_pjsip_session.so", "res_pjsip_sdp_rtp.so", "chan_pjsip.so"];
+const CALL_MODULES: &[&str] = &["res_rtp_asterisk.so", "codec_ulaw.so"];
 
 const ARI_CONF: &str = "[general]\nenabled = yes\n[watcher]\ntype = user\npassword = secret\n";
 
