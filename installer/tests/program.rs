@@ -16,6 +16,15 @@ fn told(output: Output) -> (i32, String, String) {
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
+/// It says why not, and changes nothing.
+fn refuses(place: &Place, command: &mut Command, sentence: &str) {
+    let before = place.state();
+    let (code, _, err) = told(command.output().unwrap());
+    assert_eq!(code, 1, "{err}");
+    assert!(err.contains(sentence), "{err}");
+    assert_eq!(place.state(), before);
+}
+
 #[test]
 fn help_is_no_failure() {
     let place = Place::empty();
@@ -75,18 +84,10 @@ fn who_may_not_write_is_told_to_become_root() {
     }
     let place = Place::eleven();
     let program = place.install();
-    let before = place.state();
-    let (code, _, err) = told(place.alone(&nobody(), "").arg(&program).output().unwrap());
-    assert_eq!(code, 1);
-    assert!(err.contains("you have no permission. Run this as root"), "{err}");
-    assert_eq!(place.state(), before);
-
+    let sentence = "you have no permission. Run this as root";
+    refuses(&place, place.alone(&nobody(), "").arg(&program), sentence);
     assert_eq!(told(place.alone("", "").arg(&program).output().unwrap()).0, 0);
-    let installed = place.state();
-    let (code, _, err) = told(place.alone(&nobody(), "--undo").arg(&program).output().unwrap());
-    assert_eq!(code, 1);
-    assert!(err.contains("you have no permission. Run this as root"), "{err}");
-    assert_eq!(place.state(), installed);
+    refuses(&place, place.alone(&nobody(), "--undo").arg(&program), sentence);
 }
 
 #[test]
@@ -113,12 +114,8 @@ fn root_is_not_told_to_become_root() {
     let place = Place::eleven();
     let program = place.install();
     place.give_to(NOBODY);
-    let before = place.state();
     let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
-    let (code, _, err) = told(place.alone(powerless, "").arg(&program).output().unwrap());
-    assert_eq!(code, 1);
-    assert!(err.contains("does not let even root"), "{err}");
-    assert_eq!(place.state(), before);
+    refuses(&place, place.alone(powerless, "").arg(&program), "does not let even root");
 }
 
 #[test]
@@ -128,12 +125,8 @@ fn a_file_system_for_reading_only_is_named() {
     }
     let place = Place::eleven();
     let program = place.install();
-    let before = place.state();
     let read_only = "mount --bind lib lib && mount -o remount,bind,ro lib";
-    let (code, _, err) = told(place.after(read_only).arg(&program).output().unwrap());
-    assert_eq!(code, 1);
-    assert!(err.contains("the file system is mounted read-only"), "{err}");
-    assert_eq!(place.state(), before);
+    refuses(&place, place.after(read_only).arg(&program), "the file system is mounted read-only");
 }
 
 #[test]
@@ -162,13 +155,10 @@ fn originals_on_another_file_system_are_named() {
     }
     let place = Place::eleven();
     let program = place.install();
-    let before = place.state();
     let apart = "mkdir apart lib/asterisk/modules/originals && mount --bind apart lib/asterisk/modules/originals
         trap 'umount lib/asterisk/modules/originals && rmdir lib/asterisk/modules/originals' EXIT";
-    let (code, _, err) = told(place.after(apart).arg(&program).output().unwrap());
-    assert_eq!(code, 1, "{err}");
-    assert!(err.contains("res_http_websocket.so: its file system has no second names for files (hard links)"), "{err}");
-    assert_eq!(place.state(), before);
+    let sentence = "res_http_websocket.so: its file system has no second names for files (hard links)";
+    refuses(&place, place.after(apart).arg(&program), sentence);
 }
 
 /// Whatever our umask is, the host has to read them.
