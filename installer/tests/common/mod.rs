@@ -193,7 +193,8 @@ impl Place {
             .current_dir(self.modules())
             .output()
             .unwrap();
-        String::from_utf8(list.stdout).unwrap().lines().map(str::to_owned).collect()
+        // Some paths here are no UTF-8, and what `find` makes of those depends on the locale.
+        list.stdout.split(|byte| *byte == b'\n').map(|line| line.escape_ascii().to_string()).collect()
     }
 
     /// Starts the program, which loads a module and then has so many channels up; `None` for one that does not tell.
