@@ -23,15 +23,15 @@ use dtls_srtp::Keys;
 use rtp::Packet;
 use rtp::rtcp;
 
-use crate::counters::Refused;
-use crate::engine::Id;
-use crate::ice_side::IceSide;
+use crate::diagnosis::counters::Refused;
+use crate::diagnosis::overdue::Overdue;
 use crate::notes::Note;
-use crate::overdue::Overdue;
-use crate::rtcp::{PICTURE_PACE, Pace};
+use crate::rtcp::reports::{PICTURE_PACE, Pace};
 use crate::session::Session;
 use crate::state::State;
+use crate::transport::ice::IceSide;
 use crate::transport::{self, Protection};
+use crate::worker::Id;
 
 /// What a session has to do with others.
 #[derive(Default)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::config::{Config, Entry, Load, Reload};
 
-use crate::rtcp::DEFAULT_INTERVAL;
+use crate::rtcp::reports::DEFAULT_INTERVAL;
 
 /// What `rtp.conf` says. Sessions keep what it said when they began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub struct Settings {
     pub ice: bool,
     /// How RTCP is multiplexed with WebRTC peers.
     pub rtcp_mux: Mux,
-    /// When the module was loaded: the origin of the grid of [`crate::watch`].
+    /// When the module was loaded: the origin of the grid of [`crate::transport::watch`].
     pub origin: Instant,
 }
 

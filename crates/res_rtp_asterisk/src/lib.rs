@@ -11,38 +11,18 @@
 //!   `transport-cc`, and for video `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
 //!   (`ccm fir`, which we do serve): what a packet that was lost leaves broken stays so until the next whole picture.
 
-mod admission;
 mod bundle;
-mod certificates;
-mod cli;
 mod config;
-mod contexts;
-mod counters;
-mod debug;
-mod dtls;
-mod engine;
+mod console;
+mod diagnosis;
 mod host;
-mod host_dtls;
-mod host_ice;
-mod ice_side;
-mod interfaces;
+mod media;
 mod notes;
-mod outgoing;
-mod overdue;
-mod pollable;
-mod read;
-mod receive;
-mod ring;
 mod rtcp;
-mod rtcp_notes;
 mod session;
-mod show;
-mod sockets;
 mod state;
-mod stats;
 mod transport;
-mod watch;
-mod write;
+mod worker;
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -53,9 +33,9 @@ use asterisk::rtp::Registration;
 use asterisk::{Failed, fence, lock};
 
 use crate::config::Settings;
-use crate::contexts::Contexts;
-use crate::engine::Engine;
 use crate::session::Session;
+use crate::transport::contexts::Contexts;
+use crate::worker::Worker;
 
 asterisk::module! {
     name: c"res_rtp_asterisk",
@@ -71,7 +51,7 @@ struct RtpModule;
 struct Globals {
     settings: Mutex<Arc<Settings>>,
     contexts: Contexts,
-    engine: Engine,
+    worker: Worker,
 }
 
 /// What is registered with the host.
@@ -98,7 +78,7 @@ impl Module for RtpModule {
     fn unload() -> Result<(), Failed> {
         // The host asks in spite of its use count when it is forced to; the calls' threads would return to code that is
         // no more.
-        let sessions = globals().map_or(0, |globals| globals.engine.shared().count());
+        let sessions = globals().map_or(0, |globals| globals.worker.shared().count());
         if sessions > 0 {
             asterisk::error!("RTP: {sessions} sessions are in use, res_rtp_asterisk stays");
             return Err(Failed);
@@ -108,7 +88,7 @@ impl Module for RtpModule {
         drop(commands);
         lock(&GLOBALS).take();
         // Somebody else may hold a count for a moment longer.
-        globals.engine.stop();
+        globals.worker.stop();
         Ok(())
     }
 
@@ -116,7 +96,7 @@ impl Module for RtpModule {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             globals.set_settings(settings);
         }
-        certificates::look_at();
+        transport::certificates::look_at();
         Ok(())
     }
 
@@ -134,7 +114,7 @@ impl Module for RtpModule {
 fn load() -> Result<(), Failed> {
     fence::set_after(dtls_srtp::thread_stop);
     let settings = Settings::load(Reload::Always).unwrap_or_default();
-    let engine = Engine::start().map_err(|error| {
+    let worker = Worker::start().map_err(|error| {
         asterisk::error!("the RTP engine's thread could not be started: {error}");
         Failed
     })?;
@@ -143,16 +123,16 @@ fn load() -> Result<(), Failed> {
     if let Some(problem) = contexts.problem() {
         asterisk::error!("DTLS: {problem}");
     }
-    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts, engine });
+    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts, worker });
     *lock(&GLOBALS) = Some(Arc::clone(&globals));
     let registered = asterisk::rtp::register::<Session>()
-        .and_then(|registration| Ok((registration, asterisk::cli::register(&cli::COMMANDS)?)));
+        .and_then(|registration| Ok((registration, asterisk::cli::register(&console::commands::COMMANDS)?)));
     let Ok((registration, commands)) = registered else {
         lock(&GLOBALS).take();
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
-    certificates::look_at();
+    transport::certificates::look_at();
     asterisk::verbose!(2, "RTP: calls take ports from {first} to {last}");
     Ok(())
 }

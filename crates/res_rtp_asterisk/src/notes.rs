@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use asterisk::rtp::{InstancePtr, Report};
 
-use crate::engine::Id;
 use crate::globals;
+use crate::worker::Id;
 
 /// One thing to tell.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Note {
             Self::Report(report) => unsafe { report.publish(instance) },
             Self::Reports { about, from, compound } => {
                 let now = Instant::now();
-                let Some(child) = globals().and_then(|globals| globals.engine.shared().session(about)) else { return };
+                let Some(child) = globals().and_then(|globals| globals.worker.shared().session(about)) else { return };
                 child.with_for(instance, |state| state.handle_reports_from_parent(now, from, &compound));
             }
         }

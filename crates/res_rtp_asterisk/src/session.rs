@@ -23,17 +23,17 @@ use std::time::{Duration, Instant};
 use asterisk::rtp::{Door, Inside, Instance, InstancePtr, Shut};
 use ice::Component;
 
-use crate::engine::{Id, Shared};
+use crate::media::frames::Writing;
+use crate::media::incoming::{Reading, Stream};
 use crate::notes::Note;
-use crate::read::{Reading, Stream};
 use crate::state::State;
-use crate::watch::Change;
-use crate::write::Writing;
+use crate::transport::watch::Change;
+use crate::worker::{Id, Shared};
 
 /// A session, shared by the host's instance and the engine thread.
 pub struct Session {
     id: Id,
-    engine: Arc<Shared>,
+    worker: Arc<Shared>,
     sockets: [RawFd; 2],
     instance: InstancePtr,
     door: Door,
@@ -46,11 +46,11 @@ pub struct Session {
 
 impl Session {
     /// Around a state that is complete; the engine thread knows it from now on.
-    pub fn new(id: Id, engine: Arc<Shared>, instance: Instance<'_>, state: State) -> Arc<Self> {
+    pub fn new(id: Id, worker: Arc<Shared>, instance: Instance<'_>, state: State) -> Arc<Self> {
         let sockets = [state.sockets.rtp.fd(), state.sockets.rtcp.fd()];
         let session = Arc::new(Self {
             id,
-            engine,
+            worker,
             sockets,
             instance: instance.pointer(),
             door: Door::to(instance),
@@ -59,7 +59,7 @@ impl Session {
             reading: Mutex::new(Reading::new()),
             writing: Mutex::new(Writing::new()),
         });
-        session.engine.add(&session);
+        session.worker.add(&session);
         session
     }
 
@@ -80,7 +80,7 @@ impl Session {
             let mut state = self.state.lock().ok()?;
             let result = run(&mut state);
             if let Some(deadline) = state.rearm(Instant::now()) {
-                self.engine.schedule(self.id, deadline);
+                self.worker.schedule(self.id, deadline);
             }
             (result, std::mem::take(&mut state.notes))
         };
@@ -136,7 +136,7 @@ impl Session {
     pub fn handle_readable(&self, now: Instant, component: Component) {
         let Some(_inside) = self.enter(now) else {
             // What makes it readable stays; it is looked at again with the deadline.
-            self.engine.watch(self.id, self.sockets, false);
+            self.worker.watch(self.id, self.sockets, false);
             self.put_off.store(true, Ordering::Relaxed);
             return;
         };
@@ -146,7 +146,7 @@ impl Session {
         });
         if whole.is_none() {
             // Nobody will read what makes the socket readable for ever.
-            self.engine.watch(self.id, self.sockets, false);
+            self.worker.watch(self.id, self.sockets, false);
         }
     }
 
@@ -155,7 +155,7 @@ impl Session {
         let Some(_inside) = self.enter(now) else { return };
         self.with(|state| {
             if self.put_off.swap(false, Ordering::Relaxed) && state.watch.is_watched() {
-                self.engine.watch(self.id, self.sockets, true);
+                self.worker.watch(self.id, self.sockets, true);
             }
             state.handle_timeout(now);
             let sockets = self.sockets;
@@ -170,7 +170,7 @@ impl Session {
             .enter()
             .inspect_err(|shut| {
                 if *shut == Shut::Busy {
-                    self.engine.schedule(self.id, now + HOST_IS_INSIDE);
+                    self.worker.schedule(self.id, now + HOST_IS_INSIDE);
                 }
             })
             .ok()
@@ -197,7 +197,7 @@ impl Session {
     /// The instance is going. The engine thread is at this session no more, nor ever will be, once
     /// this returns.
     pub fn end(&self) {
-        self.engine.remove(self.id, self.sockets);
+        self.worker.remove(self.id, self.sockets);
         self.door.close();
         if let Some(mut reading) = self.reading() {
             reading.end();
@@ -221,14 +221,14 @@ impl Session {
     fn apply(&self, change: Change, state: &mut State, now: Instant, component: Option<Component>) {
         match change {
             Change::None => {}
-            Change::Watch => self.engine.watch(self.id, self.sockets, true),
+            Change::Watch => self.worker.watch(self.id, self.sockets, true),
             Change::Unwatch => {
-                self.engine.watch(self.id, self.sockets, false);
+                self.worker.watch(self.id, self.sockets, false);
                 state.forget_scratch();
             }
             Change::Take => {
                 if component.is_none() {
-                    self.engine.watch(self.id, self.sockets, true);
+                    self.worker.watch(self.id, self.sockets, true);
                 }
                 match component {
                     Some(component) => state.take_from_socket(now, component),

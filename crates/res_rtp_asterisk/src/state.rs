@@ -14,18 +14,18 @@ use rtp::source::{StrictRtp, SymmetricRtp};
 
 use crate::bundle::{Bundle, Whose};
 use crate::config::Settings;
-use crate::counters::{Counters, Refused};
-use crate::dtls::Dtls;
-use crate::ice_side::IceSide;
+use crate::diagnosis::counters::{Counters, Refused};
+use crate::diagnosis::overdue::Overdue;
+use crate::media::outgoing::Outgoing;
 use crate::notes::Note;
-use crate::outgoing::Outgoing;
-use crate::overdue::Overdue;
-use crate::pollable::Pollable;
-use crate::receive::Taken;
-use crate::ring::Ring;
-use crate::rtcp::Rtcp;
-use crate::sockets::Pair;
-use crate::watch::{self, Watch};
+use crate::rtcp::reports::Rtcp;
+use crate::transport::dtls::Dtls;
+use crate::transport::ice::IceSide;
+use crate::transport::kept::Ring;
+use crate::transport::pollable::Pollable;
+use crate::transport::receive::Taken;
+use crate::transport::sockets::Pair;
+use crate::transport::watch::{self, Watch};
 
 /// Everything about a session but what belongs to the reading and the writing thread alone.
 pub struct State {
@@ -287,7 +287,7 @@ impl State {
     }
 
     /// The socket of that component.
-    pub fn socket(&self, component: Component) -> &crate::sockets::MediaSocket {
+    pub fn socket(&self, component: Component) -> &crate::transport::sockets::MediaSocket {
         match component {
             Component::Rtp => &self.sockets.rtp,
             Component::Rtcp => &self.sockets.rtcp,

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use dtls_srtp::{ClientHello, Role};
 use ice::Component;
 
-use crate::dtls::{Begin, Dtls, Link, Phase};
+use crate::transport::dtls::{Begin, Dtls, Link, Phase};
 
 /// What the peer's description says of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,7 +154,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::dtls::tests::side;
+    use crate::transport::dtls::tests::side;
 
     const ALERT: [u8; 15] = [21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40];
     const RTP: Component = Component::Rtp;

@@ -3,8 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::dtls::Phase;
 use crate::state::State;
+use crate::transport::dtls::Phase;
 
 /// Watches over the time between a way to the peer and keys for it.
 #[derive(Debug, Default)]

@@ -1,20 +1,32 @@
 //! ICE, DTLS and SRTP of a session put together: whatever came in, the answers go out, events are
 //! acted upon, and routes and keys follow.
 
+pub mod admission;
+pub mod certificates;
+pub mod contexts;
+pub mod dtls;
+pub mod ice;
+pub mod interfaces;
+pub mod kept;
+pub mod pollable;
+pub mod receive;
+pub mod sockets;
+pub mod watch;
+
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ::ice::Component;
 use asterisk::limit::RateLimit;
 use asterisk::rtp::{OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
 use dtls_srtp::{Keys, MasterKey, Profile};
-use ice::Component;
 
-use crate::admission::Admission;
-use crate::counters::Refused;
-use crate::dtls::Phase;
+use crate::diagnosis::counters::Refused;
+use crate::media::outgoing::Route;
 use crate::notes::Note;
-use crate::outgoing::Route;
 use crate::state::State;
+use crate::transport::admission::Admission;
+use crate::transport::dtls::Phase;
 
 /// What media has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,10 +107,10 @@ impl State {
         &mut self,
         now: Instant,
         component: Component,
-        received: &crate::sockets::Received,
+        received: &crate::transport::sockets::Received,
         datagram: &[u8],
     ) {
-        let path = ice::Path { component, local: received.to, remote: received.from };
+        let path = ::ice::Path { component, local: received.to, remote: received.from };
         let taken = self.ice.as_mut().is_some_and(|ice| ice.agent.handle_stun(now, path, datagram).is_ok());
         if !taken {
             self.refuse(Refused::Stun);
@@ -111,7 +123,7 @@ impl State {
         &mut self,
         now: Instant,
         component: Component,
-        received: &crate::sockets::Received,
+        received: &crate::transport::sockets::Received,
         datagram: &[u8],
     ) {
         let path = (received.from, received.to);
@@ -194,7 +206,7 @@ impl State {
 
     fn drive_ice(&mut self) -> bool {
         let Some(mut ice) = self.ice.take() else { return false };
-        let mut buffer = [0; ice::MAX_DATAGRAM];
+        let mut buffer = [0; ::ice::MAX_DATAGRAM];
         while let Some(transmit) = ice.agent.poll_transmit(&mut buffer) {
             let path = transmit.path;
             if let Some(datagram) = buffer.get(..transmit.len) {
@@ -203,16 +215,16 @@ impl State {
         }
         let mut selected = false;
         while let Some(event) = ice.agent.poll_event() {
-            selected |= matches!(event, ice::Event::Selected { .. });
+            selected |= matches!(event, ::ice::Event::Selected { .. });
             self.handle_ice_event(event);
         }
         self.ice = Some(ice);
         selected
     }
 
-    fn handle_ice_event(&mut self, event: ice::Event) {
+    fn handle_ice_event(&mut self, event: ::ice::Event) {
         let text = match event {
-            ice::Event::Selected { component, path } => {
+            ::ice::Event::Selected { component, path } => {
                 match component {
                     // On hold it is no news: the host would take it for the end of that.
                     Component::Rtp if self.stopped => {}
@@ -221,8 +233,8 @@ impl State {
                 }
                 format!("ICE: component {} goes from {} to {}", component.id(), path.local, path.remote)
             }
-            ice::Event::ComponentFailed { component: Component::Rtcp } => "ICE: no pair for component 2".to_owned(),
-            ice::Event::ComponentFailed { component } => {
+            ::ice::Event::ComponentFailed { component: Component::Rtcp } => "ICE: no pair for component 2".to_owned(),
+            ::ice::Event::ComponentFailed { component } => {
                 // Some hosts start checks with the INVITE, and nobody may have answered yet.
                 if self.activated {
                     let text = format!("ICE: no way to the peer was found for component {}", component.id());
@@ -230,7 +242,7 @@ impl State {
                 }
                 return;
             }
-            ice::Event::ConsentLost { component } => {
+            ::ice::Event::ConsentLost { component } => {
                 let text = format!("ICE: the peer stopped answering on component {}, sending pauses", component.id());
                 // After the call nobody answers any more; chan_sip keeps the instance for a while.
                 if component == Component::Rtp && !self.stopped {
@@ -239,7 +251,7 @@ impl State {
                 }
                 text
             }
-            ice::Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
+            ::ice::Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
             other => format!("ICE: {other:?}"),
         };
         self.notes.push(Note::debug(1, text));
@@ -367,7 +379,7 @@ impl State {
         }
     }
 
-    /// The handshake that was due is not going to be: see [`crate::dtls::Dtls::drop_disowned_keys`].
+    /// The handshake that was due is not going to be: see [`crate::transport::dtls::Dtls::drop_disowned_keys`].
     pub fn drop_disowned_keys(&mut self) {
         if let Some(dtls) = &mut self.dtls {
             dtls.drop_disowned_keys();

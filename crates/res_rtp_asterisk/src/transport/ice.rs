@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use ice::{Agent, Candidate, Component, Config, Credentials, Path, Role};
 
-use crate::interfaces;
-use crate::sockets::Pair;
+use crate::transport::interfaces;
+use crate::transport::sockets::Pair;
 
 /// The agent, and what chan_sip has said but not yet put in force.
 pub struct IceSide {

@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use asterisk::debug::Switch;
 use rtp::{Header, Packet};
 
-use crate::counters::Refused;
+use crate::diagnosis::counters::Refused;
 use crate::notes::Note;
 
 /// `rtp set debug`.

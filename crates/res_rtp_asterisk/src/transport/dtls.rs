@@ -9,7 +9,7 @@ use asterisk::rtp::Setup;
 use dtls_srtp::{HashFunction, Role};
 use ice::Component;
 
-use crate::contexts::Configuration;
+use crate::transport::contexts::Configuration;
 
 /// The DTLS side of a session.
 pub struct Dtls {
@@ -35,7 +35,7 @@ pub struct Link {
     /// How far it is.
     pub phase: Phase,
     /// Where the peer's datagrams came from, for answers before ICE has selected. Without ICE, whom the handshake
-    /// is with (see [`crate::admission`]).
+    /// is with (see [`crate::transport::admission`]).
     pub from: Option<(SocketAddr, SocketAddr)>,
     /// When it began, or last went on.
     pub moved: Option<Instant>,
@@ -224,7 +224,7 @@ pub mod tests {
     use asterisk::rtp::{DtlsConfig, Hash};
 
     use super::*;
-    use crate::contexts::Contexts;
+    use crate::transport::contexts::Contexts;
 
     const FINGERPRINT: &str =
         "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";

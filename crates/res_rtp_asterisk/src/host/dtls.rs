@@ -6,10 +6,10 @@ use asterisk::Failed;
 use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};
 use dtls_srtp::{Fingerprint, HashFunction};
 
-use crate::dtls::Dtls;
+use crate::diagnosis::overdue::Overdue;
 use crate::globals;
-use crate::overdue::Overdue;
 use crate::session::Session;
+use crate::transport::dtls::Dtls;
 
 impl host::Dtls for Session {
     fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed> {

@@ -15,10 +15,10 @@ use rtp::timestamp::{DeliveryClock, duration};
 use rtp::{Packet, SequenceNumber};
 
 use crate::bundle::Whose;
-use crate::counters::Refused;
-use crate::receive::Taken;
+use crate::diagnosis::counters::Refused;
 use crate::session::Session;
 use crate::state::{LARGEST_DATAGRAM, State};
+use crate::transport::receive::Taken;
 
 /// What the thread that reads has to itself.
 pub struct Reading {

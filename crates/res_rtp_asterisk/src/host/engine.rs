@@ -12,13 +12,14 @@ use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
 use rtp::telephone_event::Key;
 
-use crate::ice_side::IceSide;
-use crate::read::reporting_of;
+use crate::console::debug;
+use crate::diagnosis::statistics as stats;
+use crate::globals;
+use crate::media::incoming::reporting_of;
 use crate::session::Session;
-use crate::sockets::Pair;
 use crate::state::State;
-use crate::stats;
-use crate::{debug, globals};
+use crate::transport::ice::IceSide;
+use crate::transport::sockets::Pair;
 
 /// After a digit or noise of ours, a digit that comes is its echo.
 const ECHO: Duration = Duration::from_millis(500);
@@ -39,7 +40,7 @@ impl Engine for Session {
         let ice = settings.ice.then(|| IceSide::new(&sockets));
         instance.set_local_address(sockets.rtp.local());
         let state = State::new(instance.pointer(), settings, sockets, ice, Instant::now());
-        let engine = globals.engine.shared();
+        let engine = globals.worker.shared();
         Ok(Session::new(engine.next_id(), Arc::clone(engine), instance, state))
     }
 

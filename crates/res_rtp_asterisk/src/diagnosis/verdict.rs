@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use asterisk::rtp::Setup;
 use ice::{Component, PairState};
 
-use crate::counters::Refused;
-use crate::dtls::Phase;
+use crate::diagnosis::counters::Refused;
 use crate::state::State;
 use crate::transport::Protection;
+use crate::transport::dtls::Phase;
 
 /// A session, as far as people want to know it.
 #[derive(Debug, Clone, Default)]

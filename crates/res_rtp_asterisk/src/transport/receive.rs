@@ -9,11 +9,11 @@ use rtp::Packet;
 use rtp::demux::{Class, classify};
 
 use crate::bundle::Whose;
-use crate::counters::Refused;
-use crate::debug;
-use crate::sockets::Received;
+use crate::console::debug;
+use crate::diagnosis::counters::Refused;
 use crate::state::State;
 use crate::transport::Protection;
+use crate::transport::sockets::Received;
 
 /// A packet of media, without SRTP already.
 pub struct Taken {

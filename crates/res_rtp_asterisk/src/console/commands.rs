@@ -8,7 +8,7 @@ use asterisk::cli_print;
 use asterisk::debug::{Only, Switch};
 
 use crate::config::Mux;
-use crate::debug;
+use crate::console::debug;
 
 /// All of them.
 pub static COMMANDS: [Command; 5] = [
@@ -105,7 +105,7 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
 
 fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     let Some(globals) = crate::globals() else { return Outcome::Failure };
-    let sessions = globals.engine.shared().sessions();
+    let sessions = globals.worker.shared().sessions();
     for session in &sessions {
         match session.with(|state| state.shown(Instant::now())) {
             Some(shown) => cli_print!(invocation, "{shown}"),

@@ -9,8 +9,8 @@ use asterisk::smoother::{ByteOrder, Smoother};
 use asterisk::{Failed, Format, FrameRef, sys};
 use rtp::timestamp::{Span, Timing};
 
-use crate::outgoing::Media;
-use crate::read::clock_rate;
+use crate::media::incoming::clock_rate;
+use crate::media::outgoing::Media;
 use crate::session::Session;
 
 /// What writing needs to remember from frame to frame.

@@ -9,8 +9,8 @@ use rtp::sending::Sender;
 use rtp::timestamp::{PictureTimeline, Span, Timeline};
 use rtp::{Header, telephone_event};
 
-use crate::counters::Refused;
-use crate::debug;
+use crate::console::debug;
+use crate::diagnosis::counters::Refused;
 use crate::state::State;
 use crate::transport::Protection;
 

@@ -1,9 +1,9 @@
-//! The engine thread: timers of ICE, DTLS, RTCP and digits, and the sockets that nobody reads.
+//! The worker thread: timers of ICE, DTLS, RTCP and digits, and the sockets that nobody reads.
 //!
 //! A channel whose dialplan waits (an unanswered INVITE, AGI, a database) reads nothing, but the
 //! peer's checks and handshakes want answers. So this thread watches the sockets of every ICE or
 //! DTLS session from the moment it starts: silently while the channel reads, with `epoll` as soon as
-//! it has not read for [`crate::watch::PATIENCE`]. It sleeps until the next deadline or until one of the
+//! it has not read for [`crate::transport::watch::PATIENCE`]. It sleeps until the next deadline or until one of the
 //! sockets is ready.
 //!
 //! The table holds its own `Arc<Session>`, never a reference to the host's instance: the last of
@@ -49,12 +49,12 @@ struct Table {
 }
 
 /// The thread itself. Joined when this goes.
-pub struct Engine {
+pub struct Worker {
     shared: Arc<Shared>,
     thread: Mutex<Option<thread::JoinHandle>>,
 }
 
-impl Engine {
+impl Worker {
     /// Starts the thread.
     pub fn start() -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -75,7 +75,7 @@ impl Engine {
     }
 }
 
-impl Engine {
+impl Worker {
     /// Ends the thread and waits for it: the code is about to be unmapped.
     pub fn stop(&self) {
         self.shared.stopping.store(true, Ordering::Release);
@@ -87,7 +87,7 @@ impl Engine {
     }
 }
 
-impl Drop for Engine {
+impl Drop for Worker {
     fn drop(&mut self) {
         self.stop();
     }
@@ -196,7 +196,7 @@ impl Shared {
         }
         let component = if token & 1 == 0 { Component::Rtp } else { Component::Rtcp };
         if let Some(session) = self.session(token >> 1) {
-            fence("engine thread: socket", (), || session.handle_readable(Instant::now(), component));
+            fence("worker thread: socket", (), || session.handle_readable(Instant::now(), component));
         }
     }
 
@@ -204,7 +204,7 @@ impl Shared {
         let now = Instant::now();
         while let Some(session) = self.next_due(now) {
             if let Some(session) = session {
-                fence("engine thread: timer", (), || session.handle_timeout(now));
+                fence("worker thread: timer", (), || session.handle_timeout(now));
             }
         }
     }

@@ -17,13 +17,14 @@ use rtp::sending::RoundTrip;
 use rtp::stats::Accumulator;
 
 use crate::config::{Mux, Settings};
-use crate::counters::Refused;
-use crate::outgoing::Route;
-use crate::rtcp_notes;
-use crate::sockets::Received;
+use crate::console::debug;
+use crate::diagnosis::counters::Refused;
+use crate::media::outgoing::Route;
+use crate::rtcp::events as rtcp_notes;
 use crate::state::State;
+use crate::transport;
+use crate::transport::sockets::Received;
 use crate::transport::{Protection, is_address};
-use crate::{debug, transport};
 
 /// The RTCP side of a session.
 pub struct Rtcp {

@@ -1,0 +1,5 @@
+//! The calls that the host makes to a session.
+
+mod dtls;
+mod engine;
+mod ice;
