@@ -13,6 +13,7 @@ use crate::credentials::Keyed;
 use crate::message;
 use crate::nominate::Phase;
 use crate::path::canonical;
+use crate::per_component::PerComponent;
 use crate::random::Random;
 use crate::request::{EarlyCheck, Outgoing};
 use crate::timer::{Timer, Timers};
@@ -115,8 +116,8 @@ pub struct Agent {
     pub(crate) locals: Vec<Candidate>,
     pub(crate) remotes: Vec<Candidate>,
     pub(crate) checklist: Checklist,
-    pub(crate) phases: [Phase; 2],
-    pub(crate) old_paths: [Option<OldPath>; 2],
+    pub(crate) phases: PerComponent<Phase>,
+    pub(crate) old_paths: PerComponent<Option<OldPath>>,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
     pub(crate) outgoing: VecDeque<Outgoing>,
@@ -154,8 +155,8 @@ impl Agent {
             locals: Vec::new(),
             remotes: Vec::new(),
             checklist: Checklist::default(),
-            phases: [Phase::RUNNING, Phase::RUNNING],
-            old_paths: [None, None],
+            phases: PerComponent::from_fn(|_| Phase::RUNNING),
+            old_paths: PerComponent::default(),
             early: Vec::new(),
             last_check: None,
             outgoing: VecDeque::new(),
@@ -219,8 +220,8 @@ impl Agent {
     pub fn stop(&mut self) {
         self.lifecycle = Lifecycle::Stopped;
         self.checklist.clear();
-        self.phases = [Phase::Failed, Phase::Failed];
-        self.old_paths = [None, None];
+        self.phases = PerComponent::from_fn(|_| Phase::Failed);
+        self.old_paths = PerComponent::default();
         self.early.clear();
         self.outgoing.clear();
         self.timers = Timers::default();
@@ -229,7 +230,7 @@ impl Agent {
     /// Says who nominates (RFC 8445 §6.1.1), where the caller knows only later. Once a pair is selected the role
     /// stays until a restart, whoever sends the next offer, and this is ignored.
     pub fn set_role(&mut self, role: Role) {
-        let settled = self.phases.iter().any(|phase| matches!(phase, Phase::Selected(_)));
+        let settled = self.phases.values().any(|phase| matches!(phase, Phase::Selected(_)));
         if role != self.role && !settled {
             self.assume_role(role);
             self.rearm();
@@ -288,9 +289,9 @@ impl Agent {
 
     /// Where to send: the selected pair, or during a restart that of before.
     pub fn selected(&self, component: Component) -> Option<Path> {
-        match &self.phases[component.index()] {
+        match &self.phases[component] {
             Phase::Selected(selected) => Some(selected.path),
-            _ => self.old_paths[component.index()].as_ref().map(|old| old.path),
+            _ => self.old_paths[component].as_ref().map(|old| old.path),
         }
     }
 
@@ -373,7 +374,7 @@ impl Agent {
         self.timers.set(Timer::Nominate, self.nomination_due());
         self.timers.set(Timer::Consent, self.consent_due());
         self.timers.set(Timer::Failure, self.failure_due());
-        self.timers.set(Timer::OldPath, self.old_paths.iter().flatten().map(|old| old.expires).min());
+        self.timers.set(Timer::OldPath, self.old_paths.values().flatten().map(|old| old.expires).min());
     }
 
     /// §6.1.2: forms the checklist from what is known on both sides by now.
@@ -384,7 +385,7 @@ impl Agent {
         for local in &self.locals {
             for remote in &self.remotes {
                 // §8.1.2: a component that has its pair looks for no other.
-                let selected = matches!(self.phases[local.component.index()], Phase::Selected(_));
+                let selected = matches!(self.phases[local.component], Phase::Selected(_));
                 if !selected {
                     self.checklist.add(local, remote, self.role, Wanted::ByCandidates);
                 }
@@ -406,7 +407,7 @@ impl Agent {
             }
             return learned_first;
         }
-        if self.remotes.len() >= MAX_REMOTE_CANDIDATES - FOR_PEER_REFLEXIVE {
+        if self.remotes.len() >= MAX_SIGNALLED_CANDIDATES {
             self.counters.over_limit += 1;
             return false;
         }
@@ -437,10 +438,11 @@ impl Agent {
 
 /// More than any machine signals; a limit against mistakes.
 const MAX_LOCAL_CANDIDATES: usize = 32;
-/// What a peer may make us remember.
+/// The most candidates of the peer that an agent remembers.
 pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
-/// Of these, reserved for what its checks teach: long lists of useless candidates do not keep them out.
-const FOR_PEER_REFLEXIVE: usize = 16;
+/// The most candidates of the peer that an agent takes from the signalling. The rest of its memory is for peer-reflexive
+/// candidates, which long lists of useless candidates do not keep out.
+pub const MAX_SIGNALLED_CANDIDATES: usize = MAX_REMOTE_CANDIDATES - 16;
 
 #[cfg(test)]
 #[path = "agent_tests.rs"]

@@ -48,10 +48,10 @@ impl Agent {
 
     fn begin_generation(&mut self) {
         for component in Component::ALL {
-            let phase = std::mem::replace(&mut self.phases[component.index()], Phase::RUNNING);
+            let phase = std::mem::replace(&mut self.phases[component], Phase::RUNNING);
             if let Phase::Selected(selected) = phase {
                 let (path, expires) = (selected.path, selected.consent.expires());
-                self.old_paths[component.index()] = Some(OldPath { path, expires, local: self.local.clone() });
+                self.old_paths[component] = Some(OldPath { path, expires, local: self.local.clone() });
             }
         }
         self.checklist.clear();
