@@ -15,6 +15,7 @@
 
 mod extended_report;
 mod feedback;
+pub mod mux;
 mod ntp;
 mod report;
 mod source_description;
