@@ -20,7 +20,7 @@
 //!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended.
 //!
 //! Left out: mixers and translators (§7), header extensions beyond skipping them, and for now
-//! RFC 2198 redundancy with RFC 4103 text.
+//! writing RFC 2198 redundancy and recovering RFC 4103 text from it; [`red`] takes it apart.
 #![forbid(unsafe_code)]
 
 pub mod comfort_noise;
@@ -30,6 +30,7 @@ pub mod fuzzing;
 pub mod packet;
 pub mod quality;
 pub mod reception;
+pub mod red;
 pub mod rtcp;
 pub mod schedule;
 pub mod sending;
