@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::packet::{HEADER_LEN, Packet};
-use crate::reception::Receiver;
 use crate::red::{Block, Redundant};
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
+use crate::statistics::ReceiverStatistics;
 use crate::telephone_event::{self, Event, Key, Signal};
 use crate::timestamp::ticks;
 
@@ -19,7 +19,7 @@ pub fn rtp_packet(datagram: &[u8]) {
     assert_eq!(packet.header_len() - HEADER_LEN, {
         packet.csrc().count() * 4 + packet.extension.map_or(0, |extension| extension.data.len() + 4)
     });
-    let (mut receiver, now) = (Receiver::default(), Instant::now());
+    let (mut receiver, now) = (ReceiverStatistics::default(), Instant::now());
     receiver.update(now, &packet, Some(8000));
     receiver.update(now + Duration::from_millis(20), &packet, Some(48000));
     receiver.report_block(now);

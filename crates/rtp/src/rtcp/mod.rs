@@ -16,6 +16,7 @@
 mod bye;
 mod extended_report;
 mod feedback;
+pub mod interval;
 pub mod mux;
 mod ntp;
 mod pace;
