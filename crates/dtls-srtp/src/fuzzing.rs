@@ -1,6 +1,8 @@
 //! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of
 //! the crate is broken.
 
+mod association;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -10,6 +12,8 @@ use crate::{
     Certificate, ClientHello, Context, ContextConfig, Event, HashFunction, Keys, MAX_DATAGRAM_LEN, Profile, Role,
     Session, Verify,
 };
+
+pub use association::association;
 
 /// What passed the filter once passes it again, and nothing is added.
 pub fn records(input: &[u8]) {
@@ -106,15 +110,17 @@ impl End {
 /// One for all: what is fuzzed is not how certificates are made.
 fn context() -> &'static Arc<Context> {
     static CONTEXT: OnceLock<Arc<Context>> = OnceLock::new();
-    CONTEXT.get_or_init(|| {
-        Context::new(ContextConfig {
-            certificate: Certificate::self_signed().expect("a certificate"),
-            verify: Verify { fingerprint: true, certificate: false },
-            cipher_list: None,
-            ca_file: None,
-            ca_path: None,
-            srtp_profiles: vec![Profile::Aes128CmSha1_80],
-        })
-        .expect("a context")
+    CONTEXT.get_or_init(|| new_context(true))
+}
+
+fn new_context(fingerprint: bool) -> Arc<Context> {
+    Context::new(ContextConfig {
+        certificate: Certificate::self_signed().expect("a certificate"),
+        verify: Verify { fingerprint, certificate: false },
+        cipher_list: None,
+        ca_file: None,
+        ca_path: None,
+        srtp_profiles: vec![Profile::Aes128CmSha1_80],
     })
+    .expect("a context")
 }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::session::Role;
+use crate::role::Role;
 
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

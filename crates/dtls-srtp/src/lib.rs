@@ -1,18 +1,25 @@
 //! DTLS-SRTP (RFC 5763, RFC 5764): the keys of a media session, agreed on by a DTLS handshake in the media path and vouched
 //! for by a fingerprint in the SDP.
 //!
-//! This crate opens no sockets and has no timer of its own. The caller feeds datagrams and the time into a [`Session`],
-//! sends what [`Session::poll_transmit`] writes, and learns of the keys by [`Event::Connected`]. The cryptography
-//! is OpenSSL's.
+//! This crate opens no sockets and has no timer of its own. The caller feeds datagrams and the time, sends what is to be
+//! sent, and learns of the keys by an event. The cryptography is OpenSSL's.
+//!
+//! | type | holds |
+//! |---|---|
+//! | [`Context`] | certificate and configuration, shared by sessions |
+//! | [`Endpoint`] | the outcome of both session descriptions: roles, the peer's fingerprint, whether media has keys |
+//! | [`Association`] | one handshake per component: when it begins, with which address, how it ends |
+//! | [`Session`] | the handshake itself, on OpenSSL with memory buffers |
 //!
 //! ```text
 //!   SDP: a=setup, a=fingerprint            media path
 //!   ------------------------------         ---------------------------------------------
-//!   active  (sends the ClientHello) -----> Role::Client  start, handle_datagram ..
-//!   passive (waits for it)          -----> Role::Server        |
-//!   the peer's fingerprint          -----> set_remote_fingerprint, before or after
+//!   Endpoint::set_setup            ----->  active:  Association::begin_if_active
+//!   Endpoint::set_fingerprint              passive: Association::handle_datagram
+//!                                                              |
 //!                                                              v
-//!                                          Event::Connected(Keys)  only once both are there
+//!                                          AssociationEvent::Connected(Keys)
+//!                                          only if the certificate has the fingerprint
 //! ```
 //!
 //! Decisions and departures:
@@ -27,8 +34,10 @@
 //! - No session resumption, which would skip the certificate, and no renegotiation: keys change by a new session.
 //! - DTLS application data is ignored; SRTP carries the media (RFC 5764 §4.1).
 
+mod association;
 mod certificate;
 mod context;
+mod endpoint;
 mod error;
 mod fingerprint;
 #[doc(hidden)]
@@ -37,15 +46,21 @@ mod hello;
 mod keys;
 mod libssl;
 mod record;
+mod role;
 mod session;
+#[cfg(test)]
+mod testing;
 pub mod timer;
 mod wire;
 
+pub use association::{Admission, Association, AssociationEvent, Path, PeerAddress, Phase};
 pub use certificate::{Certificate, CertificateError};
 pub use context::{Context, ContextConfig, ContextError, DEFAULT_CIPHERS, Verify};
+pub use endpoint::{Associations, Endpoint};
 pub use error::Failure;
 pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
 pub use hello::ClientHello;
 pub use keys::{Keys, MasterKey, Profile};
 pub use libssl::{cleanup, thread_stop};
-pub use session::{Event, MAX_DATAGRAM_LEN, Role, Session};
+pub use role::{Role, Setup};
+pub use session::{Event, MAX_DATAGRAM_LEN, Session};

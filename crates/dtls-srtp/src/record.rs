@@ -14,7 +14,7 @@
 //! nothing anyway, since messages have numbers themselves (§4.2.2).
 
 use crate::hello::CLIENT_HELLO;
-use crate::session::Role;
+use crate::role::Role;
 
 /// What a datagram has to go through.
 #[derive(Debug, Default)]

@@ -15,17 +15,9 @@ use crate::hello;
 use crate::keys::{Keys, Profile};
 use crate::libssl;
 use crate::record::{self, Filter, Phase};
+use crate::role::Role;
 use crate::timer::{Due, Timers};
 use crate::wire::Wire;
-
-/// Who sends the ClientHello (RFC 5763 §5: `a=setup`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// `active`
-    Client,
-    /// `passive`
-    Server,
-}
 
 /// What happened.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,15 +98,19 @@ impl Session {
     /// Tells the peer's fingerprint (RFC 8122 §5). It may come before the handshake, during it, or after it; if there are
     /// several, the one with the strongest hash function counts.
     pub fn set_remote_fingerprint(&mut self, function: HashFunction, text: &str) -> Result<(), FingerprintError> {
-        let fingerprint = Fingerprint::parse(function, text)?;
-        self.remote_fingerprints.retain(|known| known.function() != function);
+        self.expect_fingerprint(Fingerprint::parse(function, text)?);
+        Ok(())
+    }
+
+    /// As [`set_remote_fingerprint`](Self::set_remote_fingerprint), with a fingerprint that has been parsed.
+    pub(crate) fn expect_fingerprint(&mut self, fingerprint: Fingerprint) {
+        self.remote_fingerprints.retain(|known| known.function() != fingerprint.function());
         self.remote_fingerprints.push(fingerprint);
         self.remote_fingerprints.sort_by_key(Fingerprint::function);
         if let State::AwaitingFingerprint { keys } = &self.state {
             let keys = keys.clone();
             self.finish(keys);
         }
-        Ok(())
     }
 
     /// Begins: the client sends its ClientHello, the server takes what has come already. Later calls do nothing.

@@ -362,4 +362,9 @@ proptest::proptest! {
     fn any_operations_lead_to_the_same_keys_or_none(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
         dtls_srtp::fuzzing::session(&input);
     }
+
+    #[test]
+    fn a_stranger_neither_gets_keys_nor_keeps_the_peer_out(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..400)) {
+        dtls_srtp::fuzzing::association(&input);
+    }
 }

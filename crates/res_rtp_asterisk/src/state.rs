@@ -9,8 +9,8 @@ use asterisk::rtp::{DtmfMode, Hash, Instance, InstancePtr};
 use ice::Component;
 use rtp::Packet;
 use rtp::demux::{Class, classify};
-use rtp::reception::Receiver;
 use rtp::source::{StrictRtp, SymmetricRtp};
+use rtp::statistics::ReceiverStatistics;
 
 use crate::bundle::{Bundle, Whose};
 use crate::config::Settings;
@@ -56,7 +56,7 @@ pub struct State {
     /// What we send.
     pub outgoing: Outgoing,
     /// Counts what comes in.
-    pub receiver: Receiver,
+    pub receiver: ReceiverStatistics,
     /// Clock rates of payload types, as far as the reading thread has looked them up.
     pub clock_rates: ClockRates,
     /// Reports.
@@ -120,7 +120,7 @@ impl State {
             symmetric: SymmetricRtp::new(),
             nat: false,
             outgoing: Outgoing::new(),
-            receiver: Receiver::new(0),
+            receiver: ReceiverStatistics::new(0),
             clock_rates: ClockRates::default(),
             ring: Ring::default(),
             ring_of_others: Ring::default(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::rtp::{Which, rtp_code};
 use ice::Component;
-use rtp::sending::Sender;
+use rtp::statistics::SenderStatistics;
 use rtp::timestamp::{PictureTimeline, Span, Timeline};
 use rtp::{Header, telephone_event};
 
@@ -28,7 +28,7 @@ pub struct Outgoing {
     marker_due: bool,
     last_payload_type: Option<u8>,
     /// Counts for reports, and what the peer's say.
-    pub sender: Sender,
+    pub sender: SenderStatistics,
     buffer: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl Outgoing {
             clock_rate: None,
             marker_due: false,
             last_payload_type: None,
-            sender: Sender::new(ssrc),
+            sender: SenderStatistics::new(ssrc),
             buffer: Vec::new(),
         }
     }

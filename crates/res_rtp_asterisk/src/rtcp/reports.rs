@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use asterisk::rtp::{OwnedSrtp, Which};
 use ice::Component;
 use rtp::quality::media_experience_score;
+use rtp::rtcp::interval::{ReportTimer, Spacing};
 use rtp::rtcp::{Compound, NtpTimestamp, Packet, Report, ReportBlock, ReportBlocks, SenderInfo, Writer};
-use rtp::schedule::{RtcpSchedule, Spacing};
-use rtp::sending::RoundTrip;
-use rtp::stats::Accumulator;
+use rtp::statistics::Accumulator;
+use rtp::statistics::RoundTrip;
 
 use crate::config::{Mux, Settings};
 use crate::console::debug;
@@ -30,7 +30,7 @@ use crate::transport::{Protection, is_address};
 pub struct Rtcp {
     /// Whether the host wants it.
     pub is_on: bool,
-    schedule: RtcpSchedule,
+    schedule: ReportTimer,
     /// What `rtp.conf` says.
     configured_mux: Mux,
     /// Whether the host has negotiated that RTCP comes and goes with RTP.
@@ -65,7 +65,7 @@ impl Rtcp {
         asterisk::random::fill(&mut name);
         Self {
             is_on: false,
-            schedule: RtcpSchedule::new(settings.rtcp_interval, Spacing::Fixed),
+            schedule: ReportTimer::new(settings.rtcp_interval, Spacing::Fixed),
             configured_mux: settings.rtcp_mux,
             is_on_one_port: false,
             route: if settings.rtcp_mux == Mux::No { Component::Rtcp } else { Component::Rtp },

@@ -4,12 +4,12 @@
 use std::time::{Duration, Instant};
 
 use crate::rtcp::{NtpTimestamp, ReportBlock, SenderInfo};
-use crate::stats::Accumulator;
+use crate::statistics::Accumulator;
 use crate::timestamp::{RtpTimestamp, duration, ticks};
 
 /// Counts one stream that we send, and reads the peer's reports about it.
 #[derive(Debug, Clone)]
-pub struct Sender {
+pub struct SenderStatistics {
     ssrc: u32,
     packets: u32,
     octets: u32,
@@ -59,7 +59,7 @@ pub enum RoundTrip {
     Measured(Duration),
 }
 
-impl Sender {
+impl SenderStatistics {
     /// A sender that has not sent anything yet.
     pub fn new(ssrc: u32) -> Self {
         Self {
@@ -196,7 +196,7 @@ mod tests {
         // The figure's numbers: SR sent at b3:0544, reported back with LSR b705:2000, DLSR 5.250 s,
         // arriving 11.375 s after it was sent; delay 6.125 s.
         let start = Instant::now();
-        let mut sender = Sender::new(SSRC);
+        let mut sender = SenderStatistics::new(SSRC);
         let ntp = NtpTimestamp(0xB44D_B705_2000_0000);
         sender.sent(start, 160, 0, 8000);
         sender.sender_info(start, ntp);
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn invented_and_missing_lsr_measure_nothing() {
         let now = Instant::now();
-        let mut sender = Sender::new(SSRC);
+        let mut sender = SenderStatistics::new(SSRC);
         assert_eq!(sender.handle_report(now, &block(0, 0)), RoundTrip::Unknown);
         sender.sender_info(now, NtpTimestamp(0x1_0000_0000));
         assert_eq!(sender.handle_report(now, &block(0x1234_5678, 0)), RoundTrip::Unknown);
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_report_may_refer_to_one_of_the_last_eight() {
         let start = Instant::now();
-        let mut sender = Sender::new(SSRC);
+        let mut sender = SenderStatistics::new(SSRC);
         for second in 1..=9u32 {
             let at = start + Duration::from_secs(u64::from(second));
             sender.sender_info(at, NtpTimestamp(u64::from(second) << 32));
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn rfc3550_section_6_4_1_sender_info_is_of_the_moment_it_is_sent() {
         let start = Instant::now();
-        let mut sender = Sender::new(SSRC);
+        let mut sender = SenderStatistics::new(SSRC);
         assert!(!sender.has_sent_since_report());
         sender.sent(start, 160, u32::MAX, 8000);
         assert!(sender.has_sent_since_report());

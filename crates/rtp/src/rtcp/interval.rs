@@ -17,13 +17,13 @@ pub enum Spacing {
 
 /// The timer of one session's reports.
 #[derive(Debug, Clone)]
-pub struct RtcpSchedule {
+pub struct ReportTimer {
     interval: Duration,
     spacing: Spacing,
     next: Option<Instant>,
 }
 
-impl RtcpSchedule {
+impl ReportTimer {
     /// A stopped schedule.
     pub fn new(interval: Duration, spacing: Spacing) -> Self {
         Self { interval, spacing, next: None }
@@ -84,7 +84,7 @@ mod tests {
     #[test]
     fn rfc3550_section_6_2_first_report_after_half_the_interval() {
         let now = Instant::now();
-        let mut schedule = RtcpSchedule::new(INTERVAL, Spacing::Fixed);
+        let mut schedule = ReportTimer::new(INTERVAL, Spacing::Fixed);
         assert!(!schedule.handle_timeout(now, 0));
         schedule.start(now, 0);
         schedule.start(now + Duration::from_secs(1), 0);
@@ -102,7 +102,7 @@ mod tests {
     fn rfc3550_section_6_3_1_randomised_interval() {
         let now = Instant::now();
         let next = |random| {
-            let mut schedule = RtcpSchedule::new(INTERVAL * 2, Spacing::Randomised);
+            let mut schedule = ReportTimer::new(INTERVAL * 2, Spacing::Randomised);
             schedule.start(now, random);
             schedule.poll_timeout().unwrap() - now
         };

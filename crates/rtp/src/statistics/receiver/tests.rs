@@ -9,14 +9,14 @@ const RATE: u32 = 8000;
 const FRAME: Duration = Duration::from_millis(20);
 
 struct Stream {
-    receiver: Receiver,
+    receiver: ReceiverStatistics,
     now: Instant,
     ssrc: u32,
 }
 
 impl Stream {
     fn new(probation: u16) -> Self {
-        Self { receiver: Receiver::new(probation), now: Instant::now(), ssrc: 1 }
+        Self { receiver: ReceiverStatistics::new(probation), now: Instant::now(), ssrc: 1 }
     }
 
     fn packet(&mut self, sequence_number: u16, timestamp: u32) -> Validity {

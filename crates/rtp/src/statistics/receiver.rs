@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::packet::Packet;
 use crate::rtcp::{NtpTimestamp, ReportBlock};
-use crate::stats::Accumulator;
+use crate::statistics::Accumulator;
 use crate::timestamp::{SequenceNumber, ticks};
 
 /// What a packet is within its stream.
@@ -41,7 +41,7 @@ impl Validity {
 
 /// Counts one received stream.
 #[derive(Debug, Clone)]
-pub struct Receiver {
+pub struct ReceiverStatistics {
     probation: u16,
     source: Option<Source>,
     packets: u64,
@@ -73,13 +73,13 @@ struct Transit {
     clock_rate: u32,
 }
 
-impl Default for Receiver {
+impl Default for ReceiverStatistics {
     fn default() -> Self {
         Self::new(0)
     }
 }
 
-impl Receiver {
+impl ReceiverStatistics {
     /// A receiver that believes in a source after `probation` packets in sequence. A.1 has two; a
     /// call between two parties whose addresses are known loses less with none.
     pub fn new(probation: u16) -> Self {
