@@ -32,6 +32,7 @@ pub mod sockaddr;
 pub mod symbols;
 pub mod thread;
 pub mod time;
+pub mod worker;
 
 pub use ao2::{Ao2, Ao2Box};
 pub use format::Format;
