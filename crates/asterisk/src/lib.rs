@@ -24,6 +24,7 @@ mod lock;
 pub mod log;
 pub mod manager;
 pub mod module;
+pub mod pollable;
 pub mod random;
 pub mod rtp;
 pub mod slot;
