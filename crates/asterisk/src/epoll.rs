@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 pub const IN: u32 = libc::EPOLLIN as u32;
 /// Something can be written.
 pub const OUT: u32 = libc::EPOLLOUT as u32;
+/// One report, then none until [`Epoll::modify`] asks again.
+pub const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
 
 /// A set of descriptors to wait for. The set is a descriptor itself: readable while one of its members is ready.
 #[derive(Debug)]

@@ -24,6 +24,7 @@ mod lock;
 pub mod log;
 pub mod manager;
 pub mod module;
+pub mod pollable;
 pub mod random;
 pub mod rtp;
 pub mod slot;
@@ -32,6 +33,7 @@ pub mod sockaddr;
 pub mod symbols;
 pub mod thread;
 pub mod time;
+pub mod worker;
 
 pub use ao2::{Ao2, Ao2Box};
 pub use format::Format;
