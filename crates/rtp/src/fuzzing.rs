@@ -20,8 +20,8 @@ pub fn rtp_packet(datagram: &[u8]) {
         packet.csrc().count() * 4 + packet.extension.map_or(0, |extension| extension.data.len() + 4)
     });
     let (mut receiver, now) = (ReceiverStatistics::default(), Instant::now());
-    receiver.update(now, &packet, Some(8000));
-    receiver.update(now + Duration::from_millis(20), &packet, Some(48000));
+    receiver.update(now, &packet.header(), packet.payload.len(), Some(8000));
+    receiver.update(now + Duration::from_millis(20), &packet.header(), packet.payload.len(), Some(48000));
     receiver.report_block(now);
 }
 

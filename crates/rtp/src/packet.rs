@@ -115,6 +115,12 @@ impl<'a> Packet<'a> {
         HEADER_LEN + self.csrc.len() + self.extension.map_or(0, |extension| 4 + extension.data.len())
     }
 
+    /// Returns the fields of the fixed header, which outlive the datagram.
+    pub fn header(&self) -> Header {
+        let Self { marker, payload_type, sequence_number, timestamp, ssrc, .. } = *self;
+        Header { marker, payload_type, sequence_number, timestamp, ssrc }
+    }
+
     /// Where the payload lies within the datagram that was parsed.
     pub fn payload_range(&self) -> Range<usize> {
         let start = self.header_len();

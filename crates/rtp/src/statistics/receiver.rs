@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::packet::Packet;
+use crate::packet::Header;
 use crate::rtcp::{NtpTimestamp, ReportBlock};
 use crate::statistics::Accumulator;
 use crate::timestamp::{SequenceNumber, ticks};
@@ -89,7 +89,7 @@ impl ReceiverStatistics {
 
     /// Counts a packet that arrived `now`. `clock_rate` is that of its payload; `None` for payloads
     /// whose timestamps stand still while packets come (telephone-event), which say nothing of jitter.
-    pub fn update(&mut self, now: Instant, packet: &Packet<'_>, clock_rate: Option<u32>) -> Validity {
+    pub fn update(&mut self, now: Instant, packet: &Header, payload_len: usize, clock_rate: Option<u32>) -> Validity {
         let number = SequenceNumber(packet.sequence_number);
         let validity = match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => source.sequence.update(number),
@@ -101,7 +101,7 @@ impl ReceiverStatistics {
         };
         if validity.is_usable() {
             self.packets += 1;
-            self.octets += packet.payload.len() as u64;
+            self.octets += payload_len as u64;
             self.last_packet = Some(now);
             if let (Some(source), Some(rate)) = (&mut self.source, clock_rate.filter(|rate| *rate > 0)) {
                 source.update_jitter(now, packet, rate);
@@ -215,7 +215,7 @@ impl Source {
     }
 
     /// A.8: J += (|D| - J) / 16, in integers.
-    fn update_jitter(&mut self, now: Instant, packet: &Packet<'_>, clock_rate: u32) {
+    fn update_jitter(&mut self, now: Instant, packet: &Header, clock_rate: u32) {
         self.clock_rate = clock_rate;
         let known = self.transit.filter(|transit| transit.clock_rate == clock_rate);
         let base = known.map_or(now, |transit| transit.base);

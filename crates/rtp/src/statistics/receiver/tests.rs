@@ -23,7 +23,8 @@ impl Stream {
         let header = Header { marker: false, payload_type: 0, sequence_number, timestamp, ssrc: self.ssrc };
         let mut bytes = [0; 172];
         header.write(&mut bytes);
-        self.receiver.update(self.now, &Packet::parse(&bytes).unwrap(), Some(RATE))
+        let packet = Packet::parse(&bytes).unwrap();
+        self.receiver.update(self.now, &packet.header(), packet.payload.len(), Some(RATE))
     }
 
     /// The packet `number` of an undisturbed stream.
