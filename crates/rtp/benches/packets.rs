@@ -30,7 +30,8 @@ fn reception(criterion: &mut Criterion) {
             header.sequence_number = header.sequence_number.wrapping_add(1);
             header.timestamp = header.timestamp.wrapping_add(160);
             header.write(&mut datagram);
-            Packet::parse(&datagram).map(|packet| receiver.update(now, &packet.header(), packet.payload.len(), Some(8000)))
+            Packet::parse(&datagram)
+                .map(|packet| receiver.update(now, &packet.header(), packet.payload.len(), Some(8000)))
         });
     });
     group.finish();

@@ -241,7 +241,7 @@ mod tests {
         let packet = Packet::parse(&padded).unwrap();
         assert_eq!((packet.payload, packet.padding), (&[5u8, 6][..], 3));
         let all_padding = datagram(0xA0, &[0, 2]);
-        assert_eq!(Packet::parse(&all_padding).unwrap().payload, []);
+        assert_eq!(Packet::parse(&all_padding).unwrap().payload, [0u8; 0]);
     }
 
     #[test]

@@ -7,8 +7,9 @@ use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
 use asterisk::debug::{Only, Switch};
 
-use crate::config::Mux;
-use crate::console::debug;
+use super::debug;
+use crate::globals::globals;
+use rtp::rtcp::mux::Policy;
 
 /// All of them.
 pub static COMMANDS: [Command; 5] = [
@@ -80,13 +81,13 @@ fn set_stats(invocation: &Invocation<'_>) -> Outcome {
 }
 
 fn show_settings(invocation: &Invocation<'_>) -> Outcome {
-    let Some(globals) = crate::globals() else { return Outcome::Failure };
+    let Some(globals) = globals() else { return Outcome::Failure };
     let settings = globals.settings();
     let yes = |value| if value { "yes" } else { "no" };
     let mux = match settings.rtcp_mux {
-        Mux::Auto => "auto",
-        Mux::Yes => "yes",
-        Mux::No => "no",
+        Policy::Auto => "auto",
+        Policy::Yes => "yes",
+        Policy::No => "no",
     };
     cli_print!(
         invocation,
@@ -104,8 +105,8 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
 }
 
 fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
-    let Some(globals) = crate::globals() else { return Outcome::Failure };
-    let sessions = globals.worker.shared().sessions();
+    let Some(globals) = globals() else { return Outcome::Failure };
+    let sessions = globals.worker().tasks().all();
     for session in &sessions {
         match session.with(|state| state.shown(Instant::now())) {
             Some(shown) => cli_print!(invocation, "{shown}"),

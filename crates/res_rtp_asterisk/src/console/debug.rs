@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::AtomicBool;
 
 use asterisk::debug::Switch;
-use rtp::{Header, Packet};
+use rtp::Header;
 
 use crate::diagnosis::counters::Refused;
 use crate::notes::Note;
@@ -36,10 +36,8 @@ pub fn dropped(from: SocketAddr, len: usize, reason: Refused) -> Note {
 }
 
 /// The line about a packet that was received; ask [`Switch::wants`] first.
-pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
-    let Packet { marker, payload_type, sequence_number, timestamp, ssrc, .. } = *packet;
-    let header = Header { marker, payload_type, sequence_number, timestamp, ssrc };
-    Note::Verbose(format!("Got RTP packet from {from} {}", Shown(&header, packet.payload.len())))
+pub fn received(from: SocketAddr, header: &Header, payload_len: usize) -> Note {
+    Note::Verbose(format!("Got RTP packet from {from} {}", Shown(header, payload_len)))
 }
 
 /// In the columns that people know from the original.

@@ -1,12 +1,9 @@
-//! Keys that do not come. A peer that never begins its handshake leaves no trace but silence, so after
-//! a while the log says what the call waits for.
+//! Warns when DTLS keys are overdue. A peer that never begins its handshake leaves no trace but silence, so after a while the log
+//! says what the call waits for.
 
 use std::time::{Duration, Instant};
 
-use crate::state::State;
-use crate::transport::dtls::Phase;
-
-/// Watches over the time between a way to the peer and keys for it.
+/// Measures the time between a way to the peer and keys for it.
 #[derive(Debug, Default)]
 pub struct Overdue {
     since: Option<Instant>,
@@ -14,17 +11,17 @@ pub struct Overdue {
 }
 
 impl Overdue {
-    /// Whether the session waits for keys at this moment.
+    /// Notes whether the session waits for keys at this moment.
     pub fn watch(&mut self, now: Instant, waiting: bool) {
         self.since = self.since.filter(|_| waiting).or(waiting.then_some(now));
     }
 
-    /// When patience ends.
+    /// Returns when the keys are overdue.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.since.filter(|_| !self.told).map(|since| since + PATIENCE)
     }
 
-    /// Whether it ends now. Once in a session.
+    /// Returns whether the keys are overdue now, once in a session.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let ends = self.poll_timeout().is_some_and(|end| end <= now);
         self.told |= ends;
@@ -32,34 +29,8 @@ impl Overdue {
     }
 }
 
-impl State {
-    /// Sees whether keys are due and could come.
-    pub fn watch_keys(&mut self, now: Instant) {
-        let handshake = self
-            .dtls
-            .as_ref()
-            .is_some_and(|dtls| (!dtls.keyed || dtls.is_disowned()) && dtls.links[0].phase != Phase::Failed);
-        let waiting = handshake && self.media_route().is_some();
-        self.overdue.watch(now, waiting);
-    }
-
-    /// Says what the call waits for, when it has waited for too long.
-    pub fn handle_keys_timeout(&mut self, now: Instant) {
-        if !self.overdue.handle_timeout(now) {
-            return;
-        }
-        self.drop_disowned_keys();
-        let shown = self.shown(now);
-        let refusals = match shown.refusals() {
-            nothing if nothing.is_empty() => nothing,
-            refusals => format!("; refused so far: {refusals}"),
-        };
-        self.warn(&format!("no keys after {} s. {}{refusals}", PATIENCE.as_secs(), shown.verdict()));
-    }
-}
-
-/// Handshakes take less, lost packets included.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a call may wait for keys. Handshakes take less, lost packets included.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {

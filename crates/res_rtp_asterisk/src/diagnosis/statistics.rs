@@ -7,11 +7,11 @@ use asterisk::rtp::Statistics;
 
 use crate::state::State;
 
-/// Everything that can be asked for, at this moment.
+/// Returns everything that can be asked for, at this moment.
 pub fn statistics(state: &State) -> Statistics {
-    let (receiver, sender) = (&state.receiver, &state.outgoing.sender);
+    let (receiver, sender) = (state.receiver(), state.source().statistics());
     let remote = sender.remote();
-    let (here, there) = (&state.rtcp.score_here, &state.rtcp.score_there);
+    let (here, there) = (&state.rtcp().scores().here, &state.rtcp().scores().there);
     let (ours, loss) = (receiver.jitter_statistics(), receiver.loss_statistics());
     Statistics {
         txcount: count(sender.packets()),
@@ -53,14 +53,14 @@ pub fn statistics(state: &State) -> Statistics {
         local_minmes: here.min(),
         local_normdevmes: here.mean(),
         local_stdevmes: here.standard_deviation(),
-        local_ssrc: state.outgoing.ssrc(),
-        // By which the host sees whether another description names another source.
-        remote_ssrc: state.bundle.marks.described_ssrc.or(receiver.ssrc()).unwrap_or(0),
+        local_ssrc: state.source().ssrc(),
+        // The host compares it to see whether another description names another source.
+        remote_ssrc: state.bundle().marks().described_ssrc.or(receiver.ssrc()).unwrap_or(0),
     }
 }
 
-/// In words, for `rtcp set stats on`.
-pub fn told(state: &State) -> String {
+/// Says in words what `rtcp set stats on` shows when a session ends.
+pub fn in_words(state: &State) -> String {
     let known = statistics(state);
     format!(
         "RTP statistics: sent {}, received {}, lost {} of ours and {} of theirs, jitter {:.4} s here and {:.4} s there, round trip {:.4} s",

@@ -1,17 +1,11 @@
 //! Why is there no audio? What `rtp show sessions` says of each session: one sentence that answers the
 //! question, and below it the facts that it comes from.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use asterisk::rtp::Setup;
-use ice::{Component, PairState};
-
-use crate::diagnosis::counters::Refused;
-use crate::state::State;
-use crate::transport::Protection;
-use crate::transport::dtls::Phase;
+use super::counters::Refused;
 
 /// A session, as far as people want to know it.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +16,8 @@ pub struct Shown {
     pub peer: Option<SocketAddr>,
     /// The host has stopped media.
     pub stopped: bool,
-    /// Whose sockets and keys it has: those of a session on this port, or of one that is gone.
-    pub bundled: Option<Option<u16>>,
+    /// The session whose sockets and keys carry the stream.
+    pub carrier: ShownCarrier,
     /// How many other streams its own carry.
     pub children: usize,
     /// ICE, unless the host does without.
@@ -42,6 +36,18 @@ pub struct Shown {
     pub rtcp: String,
     /// What was refused, with how often.
     pub refused: Vec<(Refused, u64)>,
+}
+
+/// The session whose sockets and keys carry a stream (RFC 9143).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ShownCarrier {
+    /// The session itself.
+    #[default]
+    Own,
+    /// The session on this port.
+    Port(u16),
+    /// A session that is gone.
+    Gone,
 }
 
 /// ICE in a session.
@@ -121,8 +127,8 @@ impl Shown {
             }
             Some(ice) if ice.failed > 0 && ice.failed == ice.pairs.len() => "ICE: every pair has failed".to_owned(),
             Some(_) => "ICE: checks are under way".to_owned(),
-            None if self.bundled == Some(None) => "the session that it was bundled with is gone".to_owned(),
-            None if self.bundled.is_some() && self.peer.is_none() => {
+            None if self.carrier == ShownCarrier::Gone => "the session that it was bundled with is gone".to_owned(),
+            None if self.carrier != ShownCarrier::Own && self.peer.is_none() => {
                 "the session that it is bundled with has no way to the peer yet".to_owned()
             }
             None if self.peer.is_none() => "the peer's address is not known yet".to_owned(),
@@ -132,7 +138,7 @@ impl Shown {
     }
 
     fn keys_verdict(&self) -> Option<String> {
-        if self.keys_due && self.bundled.is_some() {
+        if self.keys_due && self.carrier != ShownCarrier::Own {
             return Some("the session that it is bundled with has no keys for it yet".to_owned());
         }
         let dtls = self.dtls.as_ref().filter(|_| self.keys_due)?;
@@ -178,8 +184,8 @@ impl Display for Shown {
         if let Some(dtls) = &self.dtls {
             writeln!(f, "  DTLS:     {}, {}", dtls.role, dtls.progress)?;
         }
-        match (self.bundled, self.children) {
-            (Some(Some(port)), _) => writeln!(f, "  Bundle:   over the transport of port {port}")?,
+        match (self.carrier, self.children) {
+            (ShownCarrier::Port(port), _) => writeln!(f, "  Bundle:   over the transport of port {port}")?,
             (_, children @ 1..) => writeln!(f, "  Bundle:   carries {children} more")?,
             _ => {}
         }
@@ -217,90 +223,8 @@ impl Display for Flow {
     }
 }
 
-impl State {
-    /// What people want to know of it.
-    pub fn shown(&self, now: Instant) -> Shown {
-        let (receiver, sender) = (&self.receiver, &self.outgoing.sender);
-        let since = |last: Option<Instant>| last.map(|last| now.saturating_duration_since(last));
-        Shown {
-            port: self.sockets.rtp.local().port(),
-            peer: self.media_route().map(|(to, _)| to).or(self.symmetric.rtp()),
-            stopped: self.stopped,
-            bundled: (!self.bundle.has_own_transport())
-                .then(|| self.of_transport(|state| state.sockets.rtp.local().port())),
-            children: self.bundle.children(),
-            ice: self.shown_ice(),
-            dtls: self.shown_dtls(),
-            keys_due: self.protection() == Protection::Due,
-            encrypted: self.protection() != Protection::Plain,
-            received: Flow {
-                packets: receiver.packets(),
-                octets: receiver.octets(),
-                silence: since(receiver.last_packet()),
-                lost: receiver.cumulative_lost(),
-                jitter: receiver.jitter().as_secs_f64(),
-            },
-            sent: Flow {
-                packets: sender.packets(),
-                octets: sender.octets(),
-                silence: since(sender.last_packet()),
-                lost: sender.remote().last.map_or(0, |block| block.cumulative_lost.into()),
-                jitter: sender.remote().jitter.last(),
-            },
-            rtcp: self.shown_rtcp(),
-            refused: self.counters.all().collect(),
-        }
-    }
-
-    fn shown_ice(&self) -> Option<ShownIce> {
-        let ice = self.ice.as_ref()?;
-        let pairs: Vec<_> = ice.agent.pairs().collect();
-        let counters = ice.agent.counters();
-        Some(ShownIce {
-            active: ice.is_active(),
-            role: format!("{:?}", ice.agent.role()).to_lowercase(),
-            selected: ice.agent.selected(Component::Rtp).map(|path| format!("{} to {}", path.local, path.remote)),
-            failed: pairs.iter().filter(|(_, state)| matches!(state, PairState::Failed)).count(),
-            pairs: pairs.iter().take(MOST_PAIRS).map(|(path, state)| pair_line(path, *state)).collect(),
-            remote_candidates: ice.agent.remote_candidates().len(),
-            requests: counters.requests,
-            responses: counters.responses,
-            bad_integrity: counters.bad_integrity,
-        })
-    }
-
-    fn shown_dtls(&self) -> Option<ShownDtls> {
-        let dtls = self.dtls.as_ref()?;
-        let link = dtls.links.first()?;
-        let progress = match (link.phase, &link.session) {
-            (Phase::Failed, _) => "failed",
-            (_, Some(session)) => session.progress(),
-            (Phase::Connected, None) => "closed by the peer",
-            (_, None) if dtls.setup() == Setup::Active => "not begun, something is missing in the peer's description",
-            (_, None) => "waiting for the peer's ClientHello",
-        };
-        let role = match dtls.setup() {
-            Setup::Active => "active",
-            Setup::Passive => "passive",
-            Setup::ActPass => "active or passive, as the peer decides",
-            Setup::HoldConn => "holding",
-        };
-        Some(ShownDtls { role, progress, failed: link.phase == Phase::Failed })
-    }
-}
-
-fn pair_line(path: &ice::Path, state: PairState) -> String {
-    let mut line = format!("component {}: {} to {} ", path.component.id(), path.local, path.remote);
-    // Writing to a String cannot fail.
-    let _ = write!(line, "{state:?}");
-    line
-}
-
 /// Longer than any pause between packets, comfort noise apart.
 const SILENCE: Duration = Duration::from_secs(5);
-
-/// More are of no help to the eye.
-const MOST_PAIRS: usize = 16;
 
 #[cfg(test)]
 mod tests {

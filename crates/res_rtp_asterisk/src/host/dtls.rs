@@ -1,13 +1,11 @@
 //! The session as the host drives it: calls of the DTLS table.
 
-use std::time::Instant;
-
 use asterisk::Failed;
 use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};
 use dtls_srtp::{Fingerprint, HashFunction};
 
-use crate::diagnosis::overdue::Overdue;
-use crate::globals;
+use crate::clock;
+use crate::globals::globals;
 use crate::session::Session;
 use crate::transport::dtls::Dtls;
 
@@ -24,82 +22,109 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let shared = globals.contexts.get(Instant::now(), configuration).map_err(|error| {
+        let context = globals.contexts().get(clock::now(), configuration).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed
         })?;
         if configuration.rekey_seconds > 0 {
             asterisk::debug!(1, "dtlsrekey is not used: peers of today do not renegotiate DTLS");
         }
-        self.with(|state| {
-            state.dtls = Some(Dtls::new(shared, configuration.setup));
-            state.dtls_hash = configuration.hash;
-        })
-        .ok_or(Failed)
+        let dtls = Dtls::new(context, to_protocol(configuration.setup), configuration.hash);
+        self.with(|state| state.transport_mut().set_dtls(dtls)).ok_or(Failed)
     }
 
     fn active(&self, _instance: Instance<'_>) -> bool {
-        self.with(|state| state.dtls.is_some()).unwrap_or(false)
+        self.with_dtls(|_| ()).is_some()
     }
 
     fn stop(&self, _instance: Instance<'_>) {
-        self.with(|state| {
-            state.dtls = None;
-            state.rtcp.keys = None;
-        });
+        self.with(|state| state.transport_mut().stop_dtls());
     }
 
     fn reset(&self, _instance: Instance<'_>) {
-        self.with(|state| {
-            if let Some(dtls) = state.dtls.as_mut().filter(|dtls| dtls.is_connected()) {
+        self.with_dtls(|dtls| {
+            if dtls.is_connected() {
                 dtls.start_over();
             }
         });
     }
 
     fn connection(&self, _instance: Instance<'_>) -> DtlsConnection {
-        let connected = self.with(|state| state.dtls.as_ref().is_some_and(Dtls::is_connected));
+        let connected = self.with_dtls(|dtls| dtls.is_connected());
         if connected == Some(true) { DtlsConnection::Existing } else { DtlsConnection::New }
     }
 
     fn setup(&self, _instance: Instance<'_>) -> Setup {
-        self.with(|state| state.dtls.as_ref().map(Dtls::setup)).flatten().unwrap_or(Setup::ActPass)
+        self.with_dtls(|dtls| to_host(dtls.setup())).unwrap_or(Setup::ActPass)
     }
 
     fn set_setup(&self, _instance: Instance<'_>, setup: Setup) {
-        self.with(|state| {
-            if let Some(dtls) = &mut state.dtls {
-                dtls.set_setup(setup);
-                state.drive(Instant::now());
+        let now = clock::now();
+        self.with_at(now, |state| {
+            if let Some(dtls) = state.transport_mut().dtls_mut() {
+                dtls.set_setup(to_protocol(setup));
+                state.drive(now);
             }
         });
     }
 
     fn set_fingerprint(&self, _instance: Instance<'_>, hash: Hash, fingerprint: &str) {
-        let hash = match hash {
-            Hash::Sha1 => HashFunction::Sha1,
-            Hash::Sha256 => HashFunction::Sha256,
-        };
-        if let Err(error) = Fingerprint::parse(hash, fingerprint) {
-            asterisk::warning!("DTLS: the peer's a=fingerprint is of no use: {error}");
-            return;
-        }
-        self.with(|state| {
-            if let Some(dtls) = &mut state.dtls {
-                dtls.set_fingerprint(hash, fingerprint);
-                if dtls.is_disowned() {
-                    state.overdue = Overdue::default();
-                }
-                state.drive(Instant::now());
+        let fingerprint = match Fingerprint::parse(function(hash), fingerprint) {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                asterisk::warning!("DTLS: the peer's a=fingerprint is of no use: {error}");
+                return;
             }
+        };
+        let now = clock::now();
+        self.with_at(now, |state| {
+            let transport = state.transport_mut();
+            let Some(dtls) = transport.dtls_mut() else { return };
+            dtls.set_fingerprint(fingerprint);
+            if dtls.is_disowned() {
+                transport.forget_overdue();
+            }
+            state.drive(now);
         });
     }
 
     fn fingerprint_hash(&self, _instance: Instance<'_>) -> Hash {
-        self.with(|state| state.dtls_hash).unwrap_or(Hash::Sha256)
+        self.with_dtls(|dtls| dtls.hash()).unwrap_or(Hash::Sha256)
     }
 
     fn fingerprint(&self, _instance: Instance<'_>, hash: Hash) -> Option<String> {
-        self.with(|state| state.dtls.as_ref().map(|dtls| dtls.configuration.fingerprint(hash))).flatten()
+        self.with_dtls(|dtls| dtls.certificate().fingerprint(function(hash)).to_owned())
+    }
+}
+
+impl Session {
+    /// Runs with the DTLS side locked; `None` when DTLS is not configured.
+    fn with_dtls<R>(&self, run: impl FnOnce(&mut Dtls) -> R) -> Option<R> {
+        self.with(|state| state.transport_mut().dtls_mut().map(run)).flatten()
+    }
+}
+
+fn function(hash: Hash) -> HashFunction {
+    match hash {
+        Hash::Sha1 => HashFunction::Sha1,
+        Hash::Sha256 => HashFunction::Sha256,
+    }
+}
+
+fn to_protocol(setup: Setup) -> dtls_srtp::Setup {
+    match setup {
+        Setup::Active => dtls_srtp::Setup::Active,
+        Setup::Passive => dtls_srtp::Setup::Passive,
+        Setup::ActPass => dtls_srtp::Setup::ActPass,
+        Setup::HoldConn => dtls_srtp::Setup::HoldConn,
+    }
+}
+
+fn to_host(setup: dtls_srtp::Setup) -> Setup {
+    match setup {
+        dtls_srtp::Setup::Active => Setup::Active,
+        dtls_srtp::Setup::Passive => Setup::Passive,
+        dtls_srtp::Setup::ActPass => Setup::ActPass,
+        dtls_srtp::Setup::HoldConn => Setup::HoldConn,
     }
 }

@@ -5,20 +5,20 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, RTCP_ON_ONE_PORT, Statistics, rtp_code};
 use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
 use rtp::telephone_event::Key;
 
+use crate::clock;
 use crate::console::debug;
-use crate::diagnosis::statistics as stats;
-use crate::globals;
+use crate::diagnosis::statistics;
+use crate::globals::globals;
 use crate::media::incoming::reporting_of;
 use crate::session::Session;
 use crate::state::State;
-use crate::transport::ice::IceSide;
 use crate::transport::sockets::Pair;
 
 /// After a digit or noise of ours, a digit that comes is its echo.
@@ -37,16 +37,16 @@ impl Engine for Session {
             asterisk::error!("no RTP port from {first} to {last} on {} could be had: {error}", local.ip());
             Failed
         })?;
-        let ice = settings.ice.then(|| IceSide::new(&sockets));
         instance.set_local_address(sockets.rtp.local());
-        let state = State::new(instance.pointer(), settings, sockets, ice, Instant::now());
-        let engine = globals.worker.shared();
-        Ok(Session::new(engine.next_id(), Arc::clone(engine), instance, state))
+        let dtmf_timeout = settings.dtmf_timeout;
+        let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
+        let worker = globals.worker().tasks();
+        Ok(Session::new(worker.next_id(), Arc::clone(worker), instance, state, dtmf_timeout))
     }
 
     fn destroy(self: &Arc<Self>, _instance: Instance<'_>) {
         if debug::STATISTICS.load(Ordering::Relaxed)
-            && let Some(text) = self.with(|state| stats::told(state))
+            && let Some(text) = self.with(|state| statistics::in_words(state))
         {
             asterisk::verbose!(0, "{text}");
         }
@@ -54,34 +54,20 @@ impl Engine for Session {
     }
 
     fn write(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
-        self.tell_remote_address(instance);
-        self.writing().ok_or(Failed)?.write(self, instance, frame)?;
-        instance.note_sent();
-        Ok(())
+        self.write_frame(instance, frame)
     }
 
     fn read(&self, instance: Instance<'_>, component: host::Component) -> Option<HostFrame> {
-        let component = component_of(component);
-        let frame = self.reading()?.read(self, instance, component);
-        self.tell_remote_address(instance);
-        frame
+        self.read_frame(instance, component_of(component))
     }
 
     fn stop(&self, instance: Instance<'_>) {
-        self.with(|state| {
-            state.cancel_digit();
-            state.stopped = true;
-            state.stop_reports();
-            state.symmetric.set_signalled(None);
-            state.learned_remote = None;
-            state.told_remote = None;
-            state.outgoing.mark_next();
-        });
+        self.with(State::stop_media);
         instance.clear_remote_address();
     }
 
     fn update_source(&self, _instance: Instance<'_>) {
-        self.with(|state| state.outgoing.mark_next());
+        self.with(|state| state.source_mut().mark_next());
     }
 
     fn change_source(&self, _instance: Instance<'_>) {
@@ -90,10 +76,10 @@ impl Engine for Session {
 
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
         let key = key_of(digit)?;
-        let media_clock = self.with(|state| state.outgoing.clock_rate()).flatten();
+        let media_clock = self.with(|state| state.source().clock_rate()).flatten();
         let (payload_type, clock_rate) = instance.payload_type_of_digits(media_clock).unwrap_or((101, rtp_code::CLOCK));
         self.expect_echo();
-        let begun = self.with(|state| state.begin_digit(Instant::now(), key, payload_type, clock_rate));
+        let begun = self.with(|state| state.begin_digit(clock::now(), key, payload_type, clock_rate));
         if begun == Some(true) { Ok(()) } else { Err(Failed) }
     }
 
@@ -101,26 +87,20 @@ impl Engine for Session {
         key_of(digit)?;
         self.expect_echo();
         let held = duration_ms.filter(|held| *held > 0).map(|held| Duration::from_millis(held.into()));
-        self.with(|state| state.end_digit(Instant::now(), held)).ok_or(Failed)
+        self.with(|state| state.end_digit(clock::now(), held)).ok_or(Failed)
     }
 
     fn property_set(&self, instance: Instance<'_>, property: Property, value: i32) {
         match property {
             Property::Rtcp => {
-                self.with(|state| {
-                    state.set_rtcp(value != 0);
-                    state.rtcp.set_on_one_port(value == RTCP_ON_ONE_PORT);
-                });
+                self.with(|state| state.set_rtcp(value != 0, value == RTCP_ON_ONE_PORT));
             }
             Property::Nat => {
-                self.with(|state| {
-                    state.nat = value != 0;
-                    state.symmetric.set_follow(value != 0);
-                });
+                self.with(|state| state.transport_mut().remote_mut().set_follows(value != 0));
             }
             Property::DtmfCompensate => {
                 if let Some(mut reading) = self.reading() {
-                    reading.set_reporting(reporting_of(instance));
+                    reading.incoming.set_reporting(reporting_of(instance));
                 }
             }
             Property::Dtmf | Property::Stun => {}
@@ -128,41 +108,46 @@ impl Engine for Session {
     }
 
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
-        self.with(|state| {
-            // What we told the host ourselves, or what it knows from us, is no news.
-            if address.is_none() || address != state.told_remote || state.stopped {
-                state.set_signalled(Instant::now(), address);
+        let now = clock::now();
+        self.with_at(now, |state| {
+            let remote = state.transport_mut().remote_mut();
+            if remote.is_news(address) {
+                remote.set_signalled(now, address);
+                state.drive(now);
             }
         });
     }
 
     fn alt_remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
-        self.with(|state| state.strict.set_alternative(Instant::now(), address));
+        let now = clock::now();
+        self.with_at(now, |state| state.transport_mut().remote_mut().set_alternative(now, address));
     }
 
     fn dtmf_mode_set(&self, _instance: Instance<'_>, mode: DtmfMode) -> Result<(), Failed> {
-        self.with(|state| state.dtmf_mode = mode).ok_or(Failed)
+        self.with(|state| state.set_dtmf_mode(mode)).ok_or(Failed)
     }
 
     fn dtmf_mode_get(&self, _instance: Instance<'_>) -> DtmfMode {
-        self.with(|state| state.dtmf_mode).unwrap_or(DtmfMode::None)
+        self.with(|state| state.dtmf_mode()).unwrap_or(DtmfMode::None)
     }
 
     fn statistics(&self, _instance: Instance<'_>) -> Option<Statistics> {
-        self.with(|state| stats::statistics(state))
+        self.with(|state| statistics::statistics(state))
     }
 
     fn ssrc(&self, _instance: Instance<'_>) -> u32 {
-        self.with(|state| state.outgoing.ssrc()).unwrap_or_default()
+        self.with(|state| state.source().ssrc()).unwrap_or_default()
     }
 
     fn cname(&self, _instance: Instance<'_>) -> Option<String> {
-        self.with(|state| state.rtcp.cname().to_owned())
+        self.with(|state| state.rtcp().cname().to_owned())
     }
 
     fn qos(&self, _instance: Instance<'_>, tos: i32, cos: i32, description: &CStr) -> Result<(), Failed> {
-        let set =
-            self.with(|state| state.sockets.rtp.set_quality(tos, cos).and(state.sockets.rtcp.set_quality(tos, cos)));
+        let set = self.with(|state| {
+            let transport = state.transport();
+            Component::ALL.into_iter().try_for_each(|component| transport.socket(component).set_quality(tos, cos))
+        });
         set.ok_or(Failed)?.map_err(|error| {
             asterisk::warning!("{description:?}: TOS {tos}, CoS {cos} could not be set: {error}");
             Failed
@@ -172,19 +157,18 @@ impl Engine for Session {
     fn descriptor(&self, _instance: Instance<'_>, component: host::Component) -> RawFd {
         let component = component_of(component);
         self.with(|state| {
-            let wanted = component == Component::Rtp || state.rtcp.is_on;
-            if wanted { state.descriptor(component) } else { -1 }
+            let wanted = component == Component::Rtp || state.transport().uses_rtcp();
+            if wanted { state.transport_mut().descriptor(component) } else { -1 }
         })
         .unwrap_or(-1)
     }
 
     fn activate(&self, _instance: Instance<'_>) -> Result<(), Failed> {
-        self.with(|state| {
-            state.activated = true;
-            if let Some(dtls) = &mut state.dtls {
-                dtls.activated = true;
-                self.begin_watching(state);
-                state.drive(Instant::now());
+        let now = clock::now();
+        self.with_at(now, |state| {
+            if state.transport_mut().activate() {
+                self.begin_watching(state, now);
+                state.drive(now);
             }
         })
         .ok_or(Failed)
@@ -198,7 +182,7 @@ impl Engine for Session {
         self.join(parent)?;
         let address = self.with(|state| {
             let address = state.media_route().map(|(to, _)| to);
-            state.told_remote = address.or(state.told_remote);
+            state.transport_mut().remote_mut().note_told(address);
             address
         });
         if let Some(address) = address.flatten() {
@@ -214,7 +198,7 @@ impl Engine for Session {
     fn set_stream_number(&self, _instance: Instance<'_>, number: i32) {
         self.set_marks(|marks| marks.number = Some(number));
         if let Some(mut reading) = self.reading() {
-            reading.stream().set_number(number);
+            reading.incoming.set_number(number);
         }
     }
 
@@ -223,44 +207,22 @@ impl Engine for Session {
         // The host says how loud, the packet how far below overload.
         let level = 127 - (level & 0x7F) as u8;
         self.expect_echo();
-        let sent = self.with(|state| state.send_comfort_noise(Instant::now(), payload_type, level));
+        let sent = self.with(|state| state.send_comfort_noise(clock::now(), payload_type, level));
         if sent == Some(true) { Ok(()) } else { Err(Failed) }
     }
 }
 
 impl Session {
     fn expect_echo(&self) {
-        let until = Instant::now() + ECHO;
+        let until = clock::now() + ECHO;
         if let Some(mut reading) = self.reading() {
-            reading.mute_digits(until);
+            reading.incoming.mute_digits(until);
         }
     }
 }
 
-impl State {
-    /// SDP names the peer's address, or takes it back.
-    fn set_signalled(&mut self, now: Instant, address: Option<SocketAddr>) {
-        (self.told_remote, self.learned_remote) = (None, None);
-        self.stopped &= address.is_none();
-        self.symmetric.set_signalled(address);
-        self.strict.set_signalled(now, address);
-        self.drive(now);
-    }
-
-    /// Of what leaves by our transport: SRTP has to be told.
-    pub fn change_source(&self, old: u32, new: u32) {
-        if let Some(srtp) = self.instance().and_then(|instance| instance.srtp()) {
-            // Fails where the policy is for any SSRC, which then needs no change.
-            let _ = srtp.change_source(old, new);
-        }
-        if let Some(own) = &self.rtcp.keys {
-            let _ = own.borrow().change_source(old, new);
-        }
-    }
-}
-
-/// The host's word for a component, in ours.
-pub fn component_of(component: host::Component) -> Component {
+/// Converts the host's name of a component to ours.
+fn component_of(component: host::Component) -> Component {
     match component {
         host::Component::Rtp => Component::Rtp,
         host::Component::Rtcp => Component::Rtcp,

@@ -1,53 +1,37 @@
 //! The session as the host drives it: calls of the ICE table.
 
-use std::time::Instant;
-
 use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
 use ice::Component;
 
-use crate::config::Mux;
+use crate::clock;
 use crate::session::Session;
+use crate::transport::ice::IceSide;
 
 impl Ice for Session {
     fn set_authentication(&self, _instance: Instance<'_>, ufrag: Option<&str>, password: Option<&str>) {
-        self.with(|state| {
-            if let Some(ice) = &mut state.ice {
-                ice.set_authentication(ufrag, password);
-            }
-        });
+        self.with_ice(|ice| ice.set_authentication(ufrag, password));
     }
 
     fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
         let Some(candidate) = from_host(candidate) else { return };
-        self.with(|state| {
-            if let Some(ice) = &mut state.ice {
-                ice.add_remote_candidate(candidate);
-            }
-        });
+        self.with_ice(|ice| ice.add_remote_candidate(candidate));
     }
 
     fn start(&self, _instance: Instance<'_>) {
-        self.with(|state| {
-            let now = Instant::now();
-            let Some(ice) = &mut state.ice else { return };
-            ice.start(now);
-            if ice.is_active() {
-                if let Some(dtls) = &mut state.dtls {
-                    dtls.activated = true;
-                }
-                self.begin_watching(state);
+        let now = clock::now();
+        self.with_at(now, |state| {
+            if state.transport().ice().is_none() {
+                return;
+            }
+            if state.transport_mut().start_ice(now) {
+                self.begin_watching(state, now);
             }
             state.drive(now);
         });
     }
 
     fn stop(&self, _instance: Instance<'_>) {
-        self.with(|state| {
-            if let Some(ice) = &mut state.ice {
-                ice.stop();
-            }
-            state.ice = None;
-        });
+        self.with(|state| state.transport_mut().stop_ice());
     }
 
     fn ufrag(&self, _instance: Instance<'_>) -> Option<String> {
@@ -59,7 +43,7 @@ impl Ice for Session {
     /// chan_motif prints the password in XML.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
         let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
-        let muxes = self.with(|state| state.dtls.is_some() && state.settings.rtcp_mux != Mux::No);
+        let muxes = self.with(|state| state.transport().offers_mux());
         if muxes == Some(true) && !HOST_NEGOTIATES_MUX {
             password.push_str("\r\na=rtcp-mux");
         }
@@ -67,41 +51,37 @@ impl Ice for Session {
     }
 
     fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
-        let on_one_port = self.with(|state| state.has_rtcp_on_one_port()) == Some(true);
+        let on_one_port = self.with(|state| state.transport().offers_one_component()) == Some(true);
         let offered = |candidate: &&ice::Candidate| !on_one_port || candidate.component == Component::Rtp;
         self.describe(|agent| agent.local_candidates().iter().filter(offered).map(to_host).collect())
             .unwrap_or_default()
     }
 
     fn set_lite(&self, _instance: Instance<'_>) {
-        self.with(|state| {
-            if let Some(ice) = &mut state.ice {
-                ice.set_remote_lite();
-            }
-        });
+        self.with_ice(IceSide::set_remote_lite);
     }
 
     fn set_role(&self, _instance: Instance<'_>, role: Role) {
-        self.with(|state| {
-            if let Some(ice) = &mut state.ice {
-                ice.set_role(match role {
-                    Role::Controlling => ice::Role::Controlling,
-                    Role::Controlled => ice::Role::Controlled,
-                });
-            }
-        });
+        let role = match role {
+            Role::Controlling => ice::Role::Controlling,
+            Role::Controlled => ice::Role::Controlled,
+        };
+        self.with_ice(|ice| ice.set_role(role));
     }
 }
 
 impl Session {
-    /// Something of our description, which is being printed.
+    /// Runs with the ICE side locked; `None` when the session does without.
+    fn with_ice<R>(&self, run: impl FnOnce(&mut IceSide) -> R) -> Option<R> {
+        self.with(|state| state.transport_mut().ice_mut().map(run)).flatten()
+    }
+
+    /// Reads something of our description, which is being printed.
     fn describe<R>(&self, of: impl FnOnce(&ice::Agent) -> R) -> Option<R> {
-        self.with(|state| {
-            let ice = state.ice.as_mut()?;
-            ice.describe(Instant::now());
-            Some(of(&ice.agent))
+        self.with_ice(|ice| {
+            ice.describe(clock::now());
+            of(ice.agent())
         })
-        .flatten()
     }
 }
 

@@ -1,151 +1,115 @@
-//! Frames become packets. All of this belongs to the channel's thread that writes.
+//! Frames for the host and the buffer that packets are received into: reading a packet allocates nothing.
 
-use std::time::{Duration, Instant};
+use std::ops::Range;
 
-use asterisk::format::{Codec, Kind};
-use asterisk::frame::FrameType;
-use asterisk::rtp::Instance;
-use asterisk::smoother::{ByteOrder, Smoother};
-use asterisk::{Failed, Format, FrameRef, sys};
-use rtp::timestamp::{Span, Timing};
+use asterisk::slot::Digit;
+use asterisk::{FrameSlot, HostFrame, sys};
+use rtp::telephone_event::{Signal, Signals};
 
-use crate::media::incoming::clock_rate;
-use crate::media::outgoing::Media;
-use crate::session::Session;
+use crate::transport::LARGEST_DATAGRAM;
 
-/// What writing needs to remember from frame to frame.
-pub struct Writing {
-    format: Option<Format>,
-    smoother: Option<Smoother>,
-    scratch: Vec<u8>,
+/// The frames that are handed to the host. They belong to the session that is asked for a frame, also when the frame is of a
+/// stream that another session keeps count of.
+pub struct Frames {
+    /// Sound, pictures, text and noise; its buffer is the one that datagrams are received into.
+    media: FrameSlot,
+    /// Frames that come along with one of media, or instead of it.
+    control: FrameSlot,
+    picture_request: FrameSlot,
+    /// Two for the events of one packet, one for a digit that another source left behind: they may all be in one list, where no
+    /// frame can be twice.
+    digits: [FrameSlot; 3],
 }
 
-impl Writing {
-    /// Nothing written yet.
+/// The frame of [`Frames`] for a digit that ends because media goes on.
+pub const DIGIT_BEFORE_MEDIA: usize = 1;
+
+/// The frame of [`Frames`] for a digit that another source left behind.
+const DIGIT_OF_OLD_SOURCE: usize = 2;
+
+impl Frames {
+    /// Allocates frames and buffer.
     pub fn new() -> Self {
-        Self { format: None, smoother: None, scratch: Vec::new() }
+        Self {
+            media: FrameSlot::new(LARGEST_DATAGRAM),
+            control: FrameSlot::new(0),
+            picture_request: FrameSlot::new(0),
+            digits: [FrameSlot::new(0), FrameSlot::new(0), FrameSlot::new(0)],
+        }
     }
 
-    /// Sends a frame, cut into the packets that were negotiated.
-    pub fn write(&mut self, session: &Session, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
-        let kind = match frame.frame_type() {
-            FrameType::Voice => Kind::Audio,
-            FrameType::Video => Kind::Video,
-            FrameType::Text => Kind::Text,
-            // Of a control frame nothing but this is filled in.
-            FrameType::Control if frame.integer() == sys::AST_CONTROL_VIDUPDATE as i32 => {
-                session.with(|state| state.ask_for_picture(Instant::now())).ok_or(Failed)?;
-                return Ok(());
+    /// Returns the buffer to receive into. What frames of media point to is overwritten; the host is done with them.
+    pub fn buffer(&mut self) -> &mut [u8] {
+        self.media.payload_buffer()
+    }
+
+    /// Returns that part of the buffer, as much of it as there is.
+    pub fn payload(&mut self, range: Range<usize>) -> &[u8] {
+        self.buffer().get(range).unwrap_or_default()
+    }
+
+    /// Returns the frame for media.
+    pub fn media(&mut self) -> &mut FrameSlot {
+        &mut self.media
+    }
+
+    /// Makes the frame that asks the channel for a whole picture; `number` is that of its stream, where the host tells.
+    pub fn picture_request(&mut self, number: Option<i32>) -> HostFrame {
+        let request = self.picture_request.control(sys::AST_CONTROL_VIDUPDATE as i32);
+        number.into_iter().fold(request, HostFrame::in_stream)
+    }
+
+    /// Makes the frames that say that the source has changed, and that a digit of the old one has ended.
+    pub fn source_changed(&mut self, ended: Option<Signal>) -> HostFrame {
+        let changed = self.control.control(sys::AST_CONTROL_SRCCHANGE as i32);
+        match ended.and_then(|signal| self.digit(DIGIT_OF_OLD_SOURCE, signal)) {
+            Some(digit) => changed.followed_by(digit),
+            None => changed,
+        }
+    }
+
+    /// Makes the frame of one signal in that slot; `None` when the host has no frame for it.
+    pub fn digit(&mut self, slot: usize, signal: Signal) -> Option<HostFrame> {
+        let (key, end) = match signal {
+            Signal::Begin(key) => (key, Digit::Begin),
+            Signal::End { key, held } => {
+                (key, Digit::End { duration_ms: u32::try_from(held.as_millis()).unwrap_or(u32::MAX) })
             }
-            // An estimate of the bandwidth (REMB), which is not ours to make.
-            FrameType::Feedback => return Ok(()),
-            other => {
-                asterisk::warning!("RTP carries voice, video and text, not {other:?}");
-                return Err(Failed);
-            }
+            Signal::Continue(_) => return None,
         };
-        let has_route = session.with(|state| state.media_route().is_some()).ok_or(Failed)?;
-        if !has_route || frame.payload().is_empty() {
-            return Ok(());
+        let slot = self.digits.get_mut(slot)?;
+        match key.to_char() {
+            Some(letter) => Some(slot.digit(letter as u8, end)),
+            // A hook flash is a control of the host, once.
+            None => matches!(end, Digit::End { .. }).then(|| slot.control(sys::AST_CONTROL_FLASH as i32)),
         }
-        let Some(format) = frame.format() else {
-            asterisk::warning!("RTP: a frame without a format cannot be sent");
-            return Err(Failed);
-        };
-        let Some(payload_type) = instance.payload_type_of(&format) else {
-            asterisk::warning!("no payload type was negotiated for format {:?}", format.name());
-            return Err(Failed);
-        };
-        if kind == Kind::Audio {
-            self.prepare_smoother(instance, &format);
-            if let Some(smoother) = &mut self.smoother {
-                if feed(smoother, session, &format, payload_type, frame).is_err() {
-                    // Too much at once. A frame is lost; to fail would hang up.
-                    (self.smoother, self.format) = (None, None);
-                }
-                return Ok(());
+    }
+
+    /// Makes the frames of the signals of one packet.
+    pub fn signals(&mut self, signals: Signals) -> Option<HostFrame> {
+        let mut frames = [None, None];
+        for (slot, signal) in signals.into_iter().enumerate() {
+            if let Some(frame) = frames.get_mut(slot) {
+                *frame = self.digit(slot, signal);
             }
         }
-        self.send(session, &format, payload_type, kind, frame);
-        Ok(())
-    }
-
-    fn prepare_smoother(&mut self, instance: Instance<'_>, format: &Format) {
-        let same = self.format.as_ref().is_some_and(|known| known.same_as(format));
-        if same {
-            return;
-        }
-        self.format = Some(format.clone());
-        self.smoother = None;
-        if let Some(framing) = instance.framing(format) {
-            self.smoother = Smoother::new(framing.packet_bytes);
-            if let Some(smoother) = &mut self.smoother {
-                smoother.set_flags(framing.smoother_flags);
-            }
+        match frames {
+            [Some(first), Some(second)] => Some(first.followed_by(second)),
+            [first, second] => first.or(second),
         }
     }
 
-    /// A frame as it is: a packet.
-    fn send(&mut self, session: &Session, format: &Format, payload_type: u8, kind: Kind, frame: FrameRef<'_>) {
-        let payload = frame.payload();
-        let swapped = kind == Kind::Audio && format.is_slinear() && cfg!(target_endian = "little");
-        if swapped {
-            self.scratch.clear();
-            self.scratch.extend(payload.chunks_exact(2).flat_map(|sample| [sample[1], sample[0]]));
+    /// Writes U+FFFD in front of a payload of T.140 when a few packets are missing before it (RFC 4103 section 5.3).
+    pub fn mark_missing(&mut self, payload: &mut Range<usize>, missing: i16) {
+        if (1..10).contains(&missing)
+            && let Some(start) = payload.start.checked_sub(MISSING.len())
+            && let Some(mark) = self.buffer().get_mut(start..payload.start)
+        {
+            mark.copy_from_slice(&MISSING);
+            payload.start = start;
         }
-        let payload = if swapped { &self.scratch } else { payload };
-        send(session, format, payload_type, kind, frame, payload);
     }
 }
 
-fn feed(
-    smoother: &mut Smoother,
-    session: &Session,
-    format: &Format,
-    payload_type: u8,
-    frame: FrameRef<'_>,
-) -> Result<(), Failed> {
-    let network = smoother.has_flag(sys::AST_SMOOTHER_FLAG_BE as u32);
-    smoother.feed(frame, if network { ByteOrder::Network } else { ByteOrder::Native })?;
-    while let Some(packet) = smoother.read() {
-        if packet.payload().is_empty() {
-            break;
-        }
-        send(session, format, payload_type, Kind::Audio, packet, packet.payload());
-    }
-    Ok(())
-}
-
-fn send(session: &Session, format: &Format, payload_type: u8, kind: Kind, frame: FrameRef<'_>, payload: &[u8]) {
-    let now = Instant::now();
-    let clock_rate = clock_rate(format);
-    // Half of G.722's samples are one tick of its clock (RFC 3551 §4.5.2).
-    let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
-    let timing = match (frame.timestamp_ms(), frame.delivery()) {
-        (Some(milliseconds), _) => Timing::Source { milliseconds },
-        (None, Some(due)) => Timing::At(at_time_of_day(now, due)),
-        (None, None) => Timing::Continuous,
-    };
-    let media = Media {
-        payload_type,
-        marker: kind == Kind::Video && frame.is_marked(),
-        marks_pauses: kind == Kind::Audio,
-        span: Span { ticks, clock_rate, timing },
-        ticks_before: kind != Kind::Audio,
-        payload,
-    };
-    session.with(|state| state.send_media(now, &media));
-}
-
-/// A moment of the host's clock on ours.
-fn at_time_of_day(now: Instant, due: Duration) -> Instant {
-    let wall = asterisk::time::wall();
-    let (earlier, later) = (wall.saturating_sub(due), due.saturating_sub(wall));
-    if earlier.max(later) > PLAUSIBLE {
-        return now;
-    }
-    now.checked_sub(earlier).unwrap_or(now) + later
-}
-
-/// No frame is due further from the moment that it is written.
-const PLAUSIBLE: Duration = Duration::from_secs(10);
+/// U+FFFD, the replacement character.
+const MISSING: [u8; 3] = [0xEF, 0xBF, 0xBD];

@@ -1,240 +1,211 @@
-//! What we send: media, comfort noise and digits under one SSRC and one count of sequence numbers.
+//! Frames of the host become packets.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::{Which, rtp_code};
-use ice::Component;
-use rtp::statistics::SenderStatistics;
-use rtp::timestamp::{PictureTimeline, Span, Timeline};
-use rtp::{Header, telephone_event};
+use asterisk::format::{Codec, Kind};
+use asterisk::frame::FrameType;
+use asterisk::rtp::Instance;
+use asterisk::smoother::{ByteOrder, Smoother};
+use asterisk::{Failed, Format, FrameRef, sys};
+use rtp::timestamp::{Span, Timing};
 
-use crate::console::debug;
-use crate::diagnosis::counters::Refused;
-use crate::state::State;
-use crate::transport::Protection;
+use super::incoming::clock_rate;
+use super::source::Media;
 
-/// The sending side of a session.
-pub struct Outgoing {
-    ssrc: u32,
-    sequence_number: u16,
-    timeline: Timeline,
-    pictures: PictureTimeline,
-    digits: telephone_event::Sender,
-    digit_payload_type: u8,
-    digit_clock_rate: u32,
-    /// Of the media that was sent.
-    clock_rate: Option<u32>,
-    marker_due: bool,
-    last_payload_type: Option<u8>,
-    /// Counts for reports, and what the peer's say.
-    pub sender: SenderStatistics,
-    buffer: Vec<u8>,
+/// The session, as far as writing a frame needs it.
+pub trait Sink {
+    /// Returns whether media goes anywhere at this moment.
+    fn has_route(&mut self) -> Result<bool, Failed>;
+
+    /// Sends a packet. Returns whether media goes anywhere at this moment.
+    fn send(&mut self, media: &Media<'_>) -> Result<bool, Failed>;
+
+    /// Asks the peer for a whole picture.
+    fn ask_for_picture(&mut self) -> Result<(), Failed>;
 }
 
-/// A packet but for its header.
-pub struct Media<'a> {
-    /// As negotiated.
-    pub payload_type: u8,
-    /// Asked for by the frame.
-    pub marker: bool,
-    /// What a pause sets the marker for: audio.
-    pub marks_pauses: bool,
-    /// Its place in time.
-    pub span: Span,
-    /// Whether `span.ticks` have passed before the frame (video) rather than during it.
-    pub ticks_before: bool,
-    /// The payload.
-    pub payload: &'a [u8],
+/// The memory of a stream from frame to frame. It belongs to the channel's thread that writes.
+pub struct Outgoing {
+    format: Option<Format>,
+    smoother: Option<Smoother>,
+    /// Linear samples in network order.
+    swapped: Vec<u8>,
+    /// Whether the last packet had somewhere to go: then the next one is not asked about ahead.
+    had_route: bool,
+}
+
+/// A frame's format and the payload type that was negotiated for it.
+struct Negotiated<'a> {
+    format: &'a Format,
+    payload_type: u8,
+    kind: Kind,
 }
 
 impl Outgoing {
-    /// Random, where RFC 3550 §5.1 wants it random. The first sequence number leaves room before the
-    /// first wrap, which SRTP's rollover counter cannot see when packets are lost (RFC 3711 §3.3.1).
+    /// Makes the memory of a stream that has not begun.
     pub fn new() -> Self {
-        let ssrc = asterisk::random::u32();
-        Self {
-            ssrc,
-            sequence_number: (asterisk::random::u32() & 0x7FFF) as u16,
-            timeline: Timeline::new(asterisk::random::u32()),
-            pictures: PictureTimeline::new(asterisk::random::u32()),
-            digits: telephone_event::Sender::new(),
-            digit_payload_type: 101,
-            digit_clock_rate: rtp_code::CLOCK,
-            clock_rate: None,
-            marker_due: false,
-            last_payload_type: None,
-            sender: SenderStatistics::new(ssrc),
-            buffer: Vec::new(),
+        Self { format: None, smoother: None, swapped: Vec::new(), had_route: false }
+    }
+
+    /// Sends a frame, cut into the packets that were negotiated. Frames are dropped while media goes nowhere.
+    pub fn write(
+        &mut self,
+        now: Instant,
+        sink: &mut impl Sink,
+        instance: Instance<'_>,
+        frame: FrameRef<'_>,
+    ) -> Result<(), Failed> {
+        let kind = match frame.frame_type() {
+            FrameType::Voice => Kind::Audio,
+            FrameType::Video => Kind::Video,
+            FrameType::Text => Kind::Text,
+            // In a control frame nothing but its number is filled in.
+            FrameType::Control if frame.integer() == sys::AST_CONTROL_VIDUPDATE as i32 => {
+                return sink.ask_for_picture();
+            }
+            // An estimate of the bandwidth (REMB), which is not ours to make.
+            FrameType::Feedback => return Ok(()),
+            other => {
+                asterisk::warning!("RTP carries voice, video and text, not {other:?}");
+                return Err(Failed);
+            }
+        };
+        if frame.payload().is_empty() {
+            return Ok(());
         }
-    }
-
-    /// Our SSRC.
-    pub fn ssrc(&self) -> u32 {
-        self.ssrc
-    }
-
-    /// The clock of the media that was sent, once some was.
-    pub fn clock_rate(&self) -> Option<u32> {
-        self.clock_rate
-    }
-
-    /// The next packet starts something new.
-    pub fn mark_next(&mut self) {
-        self.marker_due = true;
-    }
-
-    /// Another SSRC from now on. Returns the one before; `None` when nothing was sent under it, which
-    /// needs no change.
-    pub fn change_ssrc(&mut self) -> Option<(u32, u32)> {
-        if self.sender.packets() == 0 {
-            return None;
+        if !self.had_route {
+            self.had_route = sink.has_route()?;
+            if !self.had_route {
+                return Ok(());
+            }
         }
-        let (old, new) = (self.ssrc, asterisk::random::u32());
-        self.ssrc = new;
-        self.sender.change_ssrc(new);
-        self.marker_due = true;
-        Some((old, new))
+        let Some(format) = frame.format() else {
+            return self.unsendable(sink, || asterisk::warning!("RTP: a frame without a format cannot be sent"));
+        };
+        let Some(payload_type) = instance.payload_type_of(&format) else {
+            return self.unsendable(sink, || {
+                asterisk::warning!("no payload type was negotiated for format {:?}", format.name());
+            });
+        };
+        let negotiated = Negotiated { format: &format, payload_type, kind };
+        if kind == Kind::Audio {
+            self.prepare_smoother(instance, &format);
+        }
+        let sent = match &mut self.smoother {
+            Some(smoother) if kind == Kind::Audio => match feed(now, smoother, sink, &negotiated, frame) {
+                Ok(sent) => sent?,
+                Err(TooMuch) => {
+                    // A frame is lost; to fail would hang up.
+                    (self.smoother, self.format) = (None, None);
+                    true
+                }
+            },
+            _ => self.send_whole(now, sink, &negotiated, frame)?,
+        };
+        self.had_route = sent;
+        if !sent {
+            // What is left of the frame would be sent late.
+            (self.smoother, self.format) = (None, None);
+        }
+        Ok(())
     }
 
-    /// Whether a digit is being sent, which media waits for.
-    pub fn is_sending_digit(&self) -> bool {
-        self.digits.active().is_some()
+    /// Fails with a line in the log, unless media goes nowhere: then the frame is dropped like every other.
+    fn unsendable(&mut self, sink: &mut impl Sink, warn: impl FnOnce()) -> Result<(), Failed> {
+        self.had_route = sink.has_route()?;
+        if !self.had_route {
+            return Ok(());
+        }
+        warn();
+        Err(Failed)
     }
 
-    /// When the digit wants its next packet.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.digits.poll_timeout()
-    }
-
-    /// Digits and noise are packets of the stream too (RFC 3550 §6.4.1).
-    fn count_beside_media(&mut self, now: Instant, payload_len: usize, clock_rate: u32) {
-        let clock_rate = self.clock_rate.unwrap_or(clock_rate);
-        let timestamp = self.timeline.at(now, clock_rate);
-        self.sender.sent(now, payload_len, timestamp, clock_rate);
-    }
-
-    fn header(&mut self, payload_type: u8, marker: bool, timestamp: u32) -> Header {
-        let header = Header { marker, payload_type, sequence_number: self.sequence_number, timestamp, ssrc: self.ssrc };
-        self.sequence_number = self.sequence_number.wrapping_add(1);
-        header
-    }
-}
-
-impl State {
-    /// Sends a packet of media, or counts why not.
-    pub fn send_media(&mut self, now: Instant, media: &Media<'_>) {
-        self.handle_visit(now);
-        if self.outgoing.is_sending_digit() {
+    fn prepare_smoother(&mut self, instance: Instance<'_>, format: &Format) {
+        if self.format.as_ref().is_some_and(|known| known.same_as(format)) {
             return;
         }
-        let Some(route) = self.sendable_route() else { return };
-        let outgoing = &mut self.outgoing;
-        outgoing.clock_rate = Some(media.span.clock_rate);
-        let (timestamp, after_pause) = if media.ticks_before {
-            (outgoing.pictures.packet(now, media.span.ticks, media.span.clock_rate), false)
-        } else {
-            let stamp = outgoing.timeline.frame(now, media.span);
-            (stamp.timestamp, stamp.after_pause)
-        };
-        let marker = media.marker || std::mem::take(&mut outgoing.marker_due) || (media.marks_pauses && after_pause);
-        let header = outgoing.header(media.payload_type, marker, timestamp);
-        if self.send_rtp(now, header, media.payload, route) {
-            let clock_rate = media.span.clock_rate;
-            self.outgoing.sender.sent(now, media.payload.len(), timestamp, clock_rate);
-            self.start_reports(now);
-        }
-    }
-
-    /// Sends comfort noise at `level` (RFC 3389), also to keep NAT bindings open.
-    pub fn send_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> bool {
-        let Some(route) = self.sendable_route() else { return false };
-        let timestamp = self.outgoing.timeline.at(now, self.outgoing.clock_rate.unwrap_or(rtp_code::CLOCK));
-        let header = self.outgoing.header(payload_type, false, timestamp);
-        let payload = rtp::comfort_noise::payload(level);
-        let sent = self.send_rtp(now, header, &payload, route);
-        if sent {
-            self.outgoing.count_beside_media(now, payload.len(), rtp_code::CLOCK);
-        }
-        sent
-    }
-
-    /// Presses a key; `clock_rate` is that of the payload type. Whether there is a way to tell the peer.
-    pub fn begin_digit(&mut self, now: Instant, key: telephone_event::Key, payload_type: u8, clock_rate: u32) -> bool {
-        if self.sendable_route().is_none() {
-            return false;
-        }
-        let outgoing = &mut self.outgoing;
-        (outgoing.digit_payload_type, outgoing.digit_clock_rate) = (payload_type, clock_rate);
-        // Where the two differ, the stream's timestamps go on by the clock of its media.
-        let timestamp = outgoing.timeline.at(now, outgoing.clock_rate.unwrap_or(clock_rate));
-        outgoing.digits.begin(now, key, timestamp, clock_rate);
-        self.flush_digits(now);
-        true
-    }
-
-    /// Releases it.
-    pub fn end_digit(&mut self, now: Instant, held: Option<Duration>) {
-        self.outgoing.digits.end(now, held);
-        self.flush_digits(now);
-    }
-
-    /// The key may still be down.
-    pub fn handle_digit_timeout(&mut self, now: Instant) {
-        self.outgoing.digits.handle_timeout(now);
-        self.flush_digits(now);
-    }
-
-    /// The session is stopped: there is no way to the peer any more.
-    pub fn cancel_digit(&mut self) {
-        self.outgoing.digits.cancel();
-    }
-
-    fn flush_digits(&mut self, now: Instant) {
-        while let Some(packet) = self.outgoing.digits.poll_transmit() {
-            let Some(route) = self.sendable_route() else { continue };
-            let (payload_type, clock_rate) = (self.outgoing.digit_payload_type, self.outgoing.digit_clock_rate);
-            let header = self.outgoing.header(payload_type, packet.marker, packet.timestamp);
-            if self.send_rtp(now, header, &packet.payload, route) {
-                self.outgoing.count_beside_media(now, packet.payload.len(), clock_rate);
+        self.format = Some(format.clone());
+        self.smoother = None;
+        if let Some(framing) = instance.framing(format) {
+            self.smoother = Smoother::new(framing.packet_bytes);
+            if let Some(smoother) = &mut self.smoother {
+                smoother.set_flags(framing.smoother_flags);
             }
         }
     }
 
-    fn send_rtp(&mut self, _now: Instant, header: Header, payload: &[u8], route: Route) -> bool {
-        let mut packet = std::mem::take(&mut self.outgoing.buffer);
-        // Takes memory for the first packet, and for one that is larger than any before.
-        packet.clear();
-        packet.extend_from_slice(&header.to_bytes());
-        packet.extend_from_slice(payload);
-        let sent = self.send_protected(Component::Rtp, Which::Rtp, &mut packet, route);
-        self.outgoing.buffer = packet;
-        self.outgoing.last_payload_type = Some(header.payload_type);
-        if debug::RTP.wants(route.0) {
-            self.notes.push(match sent {
-                true => debug::sent(route.0, &header, payload.len()),
-                false => debug::not_sent(route.0, Refused::Unsendable),
-            });
+    /// Sends a frame as it is: a packet.
+    fn send_whole(
+        &mut self,
+        now: Instant,
+        sink: &mut impl Sink,
+        negotiated: &Negotiated<'_>,
+        frame: FrameRef<'_>,
+    ) -> Result<bool, Failed> {
+        let payload = frame.payload();
+        let is_swapped =
+            negotiated.kind == Kind::Audio && negotiated.format.is_slinear() && cfg!(target_endian = "little");
+        if is_swapped {
+            self.swapped.clear();
+            self.swapped.extend(payload.chunks_exact(2).flat_map(|sample| [sample[1], sample[0]]));
         }
-        sent
-    }
-
-    /// Where a packet may go at this moment. Asked for before it takes a sequence number: the first
-    /// packet that the peer gets is to be the first of its count, and to have the marker.
-    fn sendable_route(&mut self) -> Option<Route> {
-        let route = self.media_route();
-        let obstacle = match (route, self.protection()) {
-            (None, _) => Refused::Unsendable,
-            (Some(_), Protection::Due) => Refused::KeysDue,
-            (Some(_), Protection::Plain | Protection::Srtp) => return route,
-        };
-        self.refuse(obstacle);
-        if let Some((to, _)) = route.filter(|(to, _)| debug::RTP.wants(*to)) {
-            self.notes.push(debug::not_sent(to, obstacle));
-        }
-        None
+        sink.send(&media(now, negotiated, frame, if is_swapped { &self.swapped } else { payload }))
     }
 }
 
-/// Where to, and from which address of ours.
-pub type Route = (SocketAddr, Option<IpAddr>);
+/// The smoother did not take the frame.
+struct TooMuch;
+
+fn feed(
+    now: Instant,
+    smoother: &mut Smoother,
+    sink: &mut impl Sink,
+    negotiated: &Negotiated<'_>,
+    frame: FrameRef<'_>,
+) -> Result<Result<bool, Failed>, TooMuch> {
+    let network = smoother.has_flag(sys::AST_SMOOTHER_FLAG_BE as u32);
+    smoother.feed(frame, if network { ByteOrder::Network } else { ByteOrder::Native }).map_err(|Failed| TooMuch)?;
+    let mut has_route = true;
+    while let Some(packet) = smoother.read() {
+        if packet.payload().is_empty() {
+            break;
+        }
+        match sink.send(&media(now, negotiated, packet, packet.payload())) {
+            Ok(had_route) => has_route = had_route,
+            failed => return Ok(failed),
+        }
+    }
+    Ok(Ok(has_route))
+}
+
+fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, payload: &'a [u8]) -> Media<'a> {
+    let Negotiated { format, payload_type, kind } = *negotiated;
+    // Half of G.722's samples are one tick of its clock (RFC 3551 section 4.5.2).
+    let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
+    let timing = match (frame.timestamp_ms(), frame.delivery()) {
+        (Some(milliseconds), _) => Timing::Source { milliseconds },
+        (None, Some(due)) => Timing::At(at_time_of_day(now, due)),
+        (None, None) => Timing::Continuous,
+    };
+    Media {
+        payload_type,
+        marker: kind == Kind::Video && frame.is_marked(),
+        marks_pauses: kind == Kind::Audio,
+        span: Span { ticks, clock_rate: clock_rate(format), timing },
+        ticks_before: kind != Kind::Audio,
+        payload,
+    }
+}
+
+/// Converts a time of day of the host, since 1970, to our clock.
+fn at_time_of_day(now: Instant, due: Duration) -> Instant {
+    let wall = asterisk::time::wall();
+    let (earlier, later) = (wall.saturating_sub(due), due.saturating_sub(wall));
+    if earlier.max(later) > PLAUSIBLE {
+        return now;
+    }
+    now.checked_sub(earlier).unwrap_or(now) + later
+}
+
+/// No frame is due further from the moment that it is written.
+const PLAUSIBLE: Duration = Duration::from_secs(10);

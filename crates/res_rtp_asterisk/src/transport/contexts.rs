@@ -7,28 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use asterisk::lock;
-use asterisk::rtp::{DtlsConfig, Hash};
-use dtls_srtp::{Certificate, Context, ContextConfig, HashFunction, Profile, Verify};
-
-/// What calls of one configuration share.
-pub struct Configuration {
-    /// For handshakes.
-    pub context: Arc<Context>,
-    /// Whether the peer's certificate has to have the fingerprint that its description promises.
-    pub verify_fingerprint: bool,
-    sha1: String,
-    sha256: String,
-}
-
-impl Configuration {
-    /// Of our certificate.
-    pub fn fingerprint(&self, hash: Hash) -> String {
-        match hash {
-            Hash::Sha1 => self.sha1.clone(),
-            Hash::Sha256 => self.sha256.clone(),
-        }
-    }
-}
+use asterisk::rtp::DtlsConfig;
+use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
 
 /// All configurations that calls have begun with.
 pub struct Contexts {
@@ -57,7 +37,7 @@ const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 struct Entry {
     of: DtlsConfig,
     stamps: Vec<Stamp>,
-    configuration: Arc<Configuration>,
+    context: Arc<Context>,
 }
 
 /// When and what a file was: a rewrite shows in at least one of these.
@@ -80,20 +60,20 @@ impl Contexts {
 
     /// The configuration, made now unless it is there. An error names what is wrong, and is for the
     /// log.
-    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Configuration>, String> {
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
         if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
-            return Ok(Arc::clone(&entry.configuration));
+            return Ok(Arc::clone(&entry.context));
         }
-        let configuration = Arc::new(self.make(wanted)?);
+        let context = self.make(wanted)?;
         entries.retain(|entry| entry.of != *wanted);
         if entries.len() == MOST {
             entries.remove(0);
         }
-        entries.push(Entry { of: wanted.clone(), stamps, configuration: Arc::clone(&configuration) });
-        Ok(configuration)
+        entries.push(Entry { of: wanted.clone(), stamps, context: Arc::clone(&context) });
+        Ok(context)
     }
 
     /// Calls that are up keep the certificate that they began with.
@@ -113,7 +93,7 @@ impl Contexts {
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
 
-    fn make(&self, wanted: &DtlsConfig) -> Result<Configuration, String> {
+    fn make(&self, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
@@ -123,10 +103,6 @@ impl Contexts {
             }
             (None, None) => lock(&self.own).certificate.clone()?,
         };
-        let (sha1, sha256) = (
-            certificate.fingerprint(HashFunction::Sha1).to_owned(),
-            certificate.fingerprint(HashFunction::Sha256).to_owned(),
-        );
         let config = ContextConfig {
             certificate,
             verify: Verify { fingerprint: wanted.verify_fingerprint, certificate: wanted.verify_certificate },
@@ -135,8 +111,7 @@ impl Contexts {
             ca_path: wanted.ca_path.as_ref().map(Into::into),
             srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
         };
-        let context = Context::new(config).map_err(|error| error.to_string())?;
-        Ok(Configuration { context, verify_fingerprint: wanted.verify_fingerprint, sha1, sha256 })
+        Context::new(config).map_err(|error| error.to_string())
     }
 }
 
@@ -152,7 +127,8 @@ fn stamps(wanted: &DtlsConfig) -> Vec<Stamp> {
 
 #[cfg(test)]
 mod tests {
-    use asterisk::rtp::Setup;
+    use asterisk::rtp::{Hash, Setup};
+    use dtls_srtp::HashFunction;
 
     use super::*;
 
@@ -177,17 +153,36 @@ mod tests {
     fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
         let now = Instant::now();
         let contexts = Contexts::new(now);
-        let fingerprint = contexts.get(now, &wanted(None, 1)).unwrap().fingerprint(Hash::Sha256);
+        let fingerprint =
+            contexts.get(now, &wanted(None, 1)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
-        assert_eq!(contexts.get(now, &wanted(None, 2)).unwrap().fingerprint(Hash::Sha256), fingerprint);
-        assert_ne!(Contexts::new(now).get(now, &wanted(None, 1)).unwrap().fingerprint(Hash::Sha256), fingerprint);
+        assert_eq!(
+            contexts.get(now, &wanted(None, 2)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
+            fingerprint
+        );
+        assert_ne!(
+            Contexts::new(now)
+                .get(now, &wanted(None, 1))
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned(),
+            fingerprint
+        );
     }
 
     #[test]
     fn the_one_made_at_load_is_made_anew_before_it_ends() {
         let (now, day) = (Instant::now(), Duration::from_secs(24 * 60 * 60));
         let contexts = Contexts::new(now);
-        let after = |days| contexts.get(now + days * day, &wanted(None, 1)).unwrap().fingerprint(Hash::Sha256);
+        let after = |days| {
+            contexts
+                .get(now + days * day, &wanted(None, 1))
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned()
+        };
         let first = after(0);
         assert_eq!(after(199), first);
         let second = after(200);

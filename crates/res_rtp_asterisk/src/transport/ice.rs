@@ -7,15 +7,16 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use ice::{Agent, Candidate, Component, Config, Credentials, Path, Role};
+use ::ice::{
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_SIGNALLED_CANDIDATES, Path, Role, Transmit,
+};
 
-use crate::transport::interfaces;
-use crate::transport::sockets::Pair;
+use super::interfaces;
+use super::sockets::{Pair, Received};
 
 /// The agent, and what chan_sip has said but not yet put in force.
 pub struct IceSide {
-    /// The agent itself.
-    pub agent: Agent,
+    agent: Agent,
     ufrag: Option<String>,
     password: Option<String>,
     candidates: Vec<Candidate>,
@@ -24,9 +25,6 @@ pub struct IceSide {
     owes_restart: bool,
     started: bool,
 }
-
-/// What a peer may make us remember before `start`.
-const MOST_CANDIDATES: usize = 64;
 
 impl IceSide {
     /// With the host candidates of both sockets.
@@ -63,7 +61,7 @@ impl IceSide {
 
     /// A candidate of the peer, to be used when it starts.
     pub fn add_remote_candidate(&mut self, candidate: Candidate) {
-        if self.candidates.len() < MOST_CANDIDATES && !self.candidates.contains(&candidate) {
+        if self.candidates.len() < MAX_SIGNALLED_CANDIDATES && !self.candidates.contains(&candidate) {
             self.candidates.push(candidate);
         }
     }
@@ -127,6 +125,47 @@ impl IceSide {
     /// Where packets of that component go, and from which of our addresses.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    }
+
+    /// Returns the agent, to look at it.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// Takes in a datagram of STUN. It may have to be answered, also when it is refused.
+    pub fn handle_stun(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        datagram: &[u8],
+    ) -> Result<(), Error> {
+        let path = Path { component, local: received.to, remote: received.from };
+        self.agent.handle_stun(now, path, datagram)
+    }
+
+    /// Writes the next datagram to send into `buffer`.
+    pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
+        self.agent.poll_transmit(buffer)
+    }
+
+    /// Returns the next fact about the session.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.agent.poll_event()
+    }
+
+    /// Returns when the agent wants time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.agent.poll_timeout()
+    }
+
+    /// Lets time pass for the agent. Returns whether that was due.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let is_due = self.agent.poll_timeout().is_some_and(|at| at <= now);
+        if is_due {
+            self.agent.handle_timeout(now);
+        }
+        is_due
     }
 
     /// A change is a restart of the peer's side, which ours owes it to join.

@@ -1,490 +1,344 @@
-//! ICE, DTLS and SRTP of a session put together: whatever came in, the answers go out, events are
-//! acted upon, and routes and keys follow.
+//! The transport of a session: its sockets, ICE, DTLS and keys. It decides where packets go, how they are protected, and which
+//! datagrams are the peer's.
+//!
+//! The way in is [`receive`], the way out [`send`]; [`drive`] sends what ICE and DTLS have to say and acts upon what they found.
+//! A session that is bundled with another (`bundle.rs`) has a transport of its own as well, which is silent meanwhile.
 
-pub mod admission;
+pub mod arrived;
 pub mod certificates;
 pub mod contexts;
+pub mod drive;
 pub mod dtls;
 pub mod ice;
 pub mod interfaces;
 pub mod kept;
-pub mod pollable;
+pub mod keys;
 pub mod receive;
+pub mod remote;
+pub mod send;
+pub mod show;
 pub mod sockets;
 pub mod watch;
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::os::fd::RawFd;
+use std::time::Instant;
 
-use ::ice::Component;
-use asterisk::limit::RateLimit;
-use asterisk::rtp::{OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
-use dtls_srtp::{Keys, MasterKey, Profile};
+use ::ice::{Component, PerComponent};
+use std::sync::Arc;
 
-use crate::diagnosis::counters::Refused;
-use crate::media::outgoing::Route;
-use crate::notes::Note;
-use crate::state::State;
-use crate::transport::admission::Admission;
-use crate::transport::dtls::Phase;
+use asterisk::pollable::AlwaysReadable;
+use asterisk::rtp::{Instance, InstancePtr};
+use dtls_srtp::{PeerAddress, Phase};
+use rtp::rtcp::mux::{self, Mux};
 
-/// What media has to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protection {
-    /// As it is.
-    Plain,
-    /// Protected by the instance's keys.
-    Srtp,
-    /// Protected by keys that are not there yet: neither sent nor accepted.
-    Due,
+use crate::config::Settings;
+use crate::diagnosis::overdue::Overdue;
+use dtls::Dtls;
+use ice::IceSide;
+use kept::Kept;
+use keys::SessionKeys;
+use remote::Remote;
+use sockets::{MediaSocket, Pair};
+use watch::Watch;
+
+/// The largest datagram that is received; longer ones are cut off.
+pub const LARGEST_DATAGRAM: usize = 8192;
+
+/// Sockets, ICE, DTLS and keys of one session, and what is known of the peer's addresses.
+pub struct Transport {
+    /// The host's instance, for what lies behind `res_srtp`. `None` once it is going.
+    instance: Option<InstancePtr>,
+    /// Both sockets, for the life of the session.
+    sockets: Pair,
+    /// The ICE agent, unless the host stopped it.
+    ice: Option<IceSide>,
+    /// DTLS, if the host configured it.
+    dtls: Option<Dtls>,
+    keys: SessionKeys,
+    remote: Remote,
+    /// Decides whether reports share the port of media (RFC 5761).
+    mux: Mux,
+    /// Whether the host uses RTCP in this session.
+    uses_rtcp: bool,
+    /// The host has said that media may start.
+    is_activated: bool,
+    /// Who reads the sockets.
+    watch: Watch,
+    /// Packets for a channel that does not read.
+    kept: Kept,
+    overdue: Overdue,
+    /// Buffer for datagrams that the worker thread takes; empty until it does.
+    scratch: Vec<u8>,
 }
 
-impl State {
-    /// Where media goes; `None` while it goes nowhere.
-    pub fn media_route(&self) -> Option<Route> {
-        if self.stopped { None } else { self.of_transport(State::transport_route).flatten() }
-    }
-
-    /// Where everything goes that leaves by our transport, whether or not our own media is stopped.
-    fn transport_route(&self) -> Option<Route> {
-        match &self.ice {
-            Some(ice) if ice.is_active() => ice.route(Component::Rtp).or_else(|| self.fallback_route()),
-            _ => self.signalled_route(),
-        }
-    }
-
-    /// What media has to be at this moment.
-    pub fn protection(&self) -> Protection {
-        if !self.bundle.has_own_transport() {
-            return self.of_transport(State::protection_of_children).unwrap_or(Protection::Due);
-        }
-        match &self.dtls {
-            Some(dtls) if !dtls.keyed => Protection::Due,
-            Some(_) => Protection::Srtp,
-            None if self.instance().is_some_and(|instance| instance.srtp().is_some()) => Protection::Srtp,
-            None => Protection::Plain,
-        }
-    }
-
-    /// Sends one packet of media or RTCP with what protection there has to be. Whether it went out.
-    pub fn send_protected(&mut self, component: Component, which: Which, packet: &mut [u8], route: Route) -> bool {
-        let (to, source) = route;
-        let sent = match self.protection() {
-            Protection::Plain | Protection::Srtp if !self.bundle.has_own_transport() => {
-                let sent = self.through_parent(|parent| parent.send_for_child(component, which, packet, route));
-                sent.unwrap_or(false)
-            }
-            Protection::Due => false,
-            Protection::Plain => self.send(component, packet, to, source),
-            Protection::Srtp => {
-                let mut sent = false;
-                let mut send = |protected: &[u8]| sent = self.send(component, protected, to, source);
-                let on_its_own = which == Which::Rtcp && component == Component::Rtcp;
-                let own = self.rtcp.keys.as_ref().filter(|_| on_its_own && self.rtcp.answers_with_own_keys);
-                let protected = match own {
-                    Some(own) => own.borrow().protect(packet, which, &mut send),
-                    None => match self.instance().and_then(|instance| instance.srtp()) {
-                        Some(srtp) => srtp.protect(packet, which, &mut send),
-                        None => return false,
-                    },
-                };
-                protected.is_ok() && sent
-            }
-        };
-        if !sent {
-            self.refuse(Refused::Unsendable);
-        }
-        sent
-    }
-
-    /// What was true when the child asked may be so no more.
-    fn send_for_child(&mut self, component: Component, which: Which, packet: &mut [u8], route: Route) -> bool {
-        self.protection_of_children() != Protection::Due && self.send_protected(component, which, packet, route)
-    }
-
-    /// A STUN datagram.
-    pub fn handle_stun(
-        &mut self,
+impl Transport {
+    /// Makes the transport of a session whose peer is not known yet.
+    pub fn new(
         now: Instant,
-        component: Component,
-        received: &crate::transport::sockets::Received,
-        datagram: &[u8],
-    ) {
-        let path = ::ice::Path { component, local: received.to, remote: received.from };
-        let taken = self.ice.as_mut().is_some_and(|ice| ice.agent.handle_stun(now, path, datagram).is_ok());
-        if !taken {
-            self.refuse(Refused::Stun);
-        }
-        self.drive(now);
-    }
-
-    /// A DTLS datagram.
-    pub fn handle_dtls(
-        &mut self,
-        now: Instant,
-        component: Component,
-        received: &crate::transport::sockets::Received,
-        datagram: &[u8],
-    ) {
-        let path = (received.from, received.to);
-        let admission = match &self.ice {
-            Some(ice) if ice.is_active() => {
-                let valid = ice.is_valid(component, received.to, received.from);
-                self.dtls.as_mut().filter(|_| valid).map(|dtls| dtls.take(now, component, path, datagram))
-            }
-            Some(_) | None => self.admit(now, component, path, datagram),
-        };
-        match admission.unwrap_or(Admission::Refused) {
-            Admission::Taken => {}
-            Admission::Answer(answer) => {
-                self.send(component, &answer, received.from, Some(received.to.ip()));
-            }
-            Admission::Refused => self.refuse(Refused::Dtls),
-        }
-        self.drive(now);
-    }
-
-    /// Without ICE it is the address that counts. Behind a NAT nobody knows the peer's before its first datagram.
-    fn admit(
-        &mut self,
-        now: Instant,
-        component: Component,
-        path: (SocketAddr, SocketAddr),
-        datagram: &[u8],
-    ) -> Option<Admission> {
-        let signalled = self.signalled(component);
-        let dtls = self.dtls.as_mut().filter(|_| signalled == Some(path.0) || self.nat)?;
-        Some(dtls.admit(now, component, signalled, path, datagram))
-    }
-
-    /// A deadline may have come.
-    pub fn handle_transport_timeout(&mut self, now: Instant) {
-        let mut due = false;
-        if let Some(ice) = self.ice.as_mut().filter(|ice| ice.agent.poll_timeout().is_some_and(|at| at <= now)) {
-            ice.agent.handle_timeout(now);
-            due = true;
-        }
-        if let Some(dtls) = self.dtls.as_mut().filter(|dtls| dtls.poll_timeout().is_some_and(|at| at <= now)) {
-            dtls.links
-                .iter_mut()
-                .filter_map(|link| link.session.as_mut())
-                .for_each(|session| session.handle_timeout(now));
-            self.forget_stalled_handshakes(now);
-            due = true;
-        }
-        if due {
-            self.drive(now);
+        instance: InstancePtr,
+        settings: &Settings,
+        sockets: Pair,
+        always: Arc<AlwaysReadable>,
+    ) -> Self {
+        Self {
+            instance: Some(instance),
+            ice: settings.ice.then(|| IceSide::new(&sockets)),
+            sockets,
+            dtls: None,
+            keys: SessionKeys::default(),
+            remote: Remote::new(now, settings),
+            mux: Mux::new(settings.rtcp_mux),
+            uses_rtcp: false,
+            is_activated: false,
+            watch: Watch::Off,
+            kept: Kept::new(always),
+            overdue: Overdue::default(),
+            scratch: Vec::new(),
         }
     }
 
-    fn forget_stalled_handshakes(&mut self, now: Instant) {
-        let signalled = Component::ALL.map(|component| self.signalled(component));
-        if let Some(dtls) = self.dtls.as_mut().filter(|_| !self.ice.as_ref().is_some_and(|ice| ice.is_active())) {
-            dtls.forget_stalled(now, signalled);
+    /// Returns the host's instance while it lives.
+    pub fn instance(&self) -> Option<Instance<'_>> {
+        // SAFETY: `end` clears it under the lock that `self` is borrowed under, before the host frees the instance.
+        self.instance.map(|instance| unsafe { Instance::from_ptr(instance) })
+    }
+
+    /// Returns the socket of that component.
+    pub fn socket(&self, component: Component) -> &MediaSocket {
+        match component {
+            Component::Rtp => &self.sockets.rtp,
+            Component::Rtcp => &self.sockets.rtcp,
         }
     }
 
-    /// When ICE or DTLS next want time.
-    pub fn poll_transport_timeout(&self) -> Option<Instant> {
-        let ice = self.ice.as_ref().and_then(|ice| ice.agent.poll_timeout());
-        let dtls = self.dtls.as_ref().and_then(|dtls| dtls.poll_timeout());
-        [ice, dtls].into_iter().flatten().min()
+    /// Returns our port for media.
+    pub fn port(&self) -> u16 {
+        self.sockets.rtp.local().port()
     }
 
-    /// After any input: sends what is to be sent and acts upon what has happened, until neither
-    /// brings anything new.
-    pub fn drive(&mut self, now: Instant) {
-        for _ in 0..MOST_ROUNDS {
-            let selected = self.drive_ice();
-            self.begin_handshakes(now);
-            let connected = self.drive_dtls();
-            if !selected && !connected {
-                break;
-            }
+    /// Returns what is known of the peer's addresses.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    /// Returns what is known of the peer's addresses, to change it.
+    pub fn remote_mut(&mut self) -> &mut Remote {
+        &mut self.remote
+    }
+
+    /// Returns the ICE side, unless the host stopped it.
+    pub fn ice(&self) -> Option<&IceSide> {
+        self.ice.as_ref()
+    }
+
+    /// Returns the ICE side, to change it.
+    pub fn ice_mut(&mut self) -> Option<&mut IceSide> {
+        self.ice.as_mut()
+    }
+
+    /// Returns the DTLS side, to change it.
+    pub fn dtls_mut(&mut self) -> Option<&mut Dtls> {
+        self.dtls.as_mut()
+    }
+
+    /// Returns who reads the sockets, to change it.
+    pub fn watch_mut(&mut self) -> &mut Watch {
+        &mut self.watch
+    }
+
+    /// Returns the packets for a channel that does not read.
+    pub fn kept_mut(&mut self) -> &mut Kept {
+        &mut self.kept
+    }
+
+    /// Configures DTLS.
+    pub fn set_dtls(&mut self, dtls: Dtls) {
+        self.dtls = Some(dtls);
+    }
+
+    /// Ends DTLS together with the keys for SRTCP that it agreed.
+    pub fn stop_dtls(&mut self) {
+        self.dtls = None;
+        self.keys.forget_rtcp();
+    }
+
+    /// Ends ICE: packets go to the signalled address from now on.
+    pub fn stop_ice(&mut self) {
+        if let Some(ice) = &mut self.ice {
+            ice.stop();
         }
+        self.ice = None;
     }
 
-    fn drive_ice(&mut self) -> bool {
-        let Some(mut ice) = self.ice.take() else { return false };
-        let mut buffer = [0; ::ice::MAX_DATAGRAM];
-        while let Some(transmit) = ice.agent.poll_transmit(&mut buffer) {
-            let path = transmit.path;
-            if let Some(datagram) = buffer.get(..transmit.len) {
-                self.send(path.component, datagram, path.remote, Some(path.local.ip()));
-            }
+    /// The host says that media may start. Returns whether handshakes may begin with that.
+    pub fn activate(&mut self) -> bool {
+        self.is_activated = true;
+        self.dtls.as_mut().map(Dtls::activate).is_some()
+    }
+
+    /// Puts in force what the peer's description says of ICE. Returns whether checks are under way.
+    pub fn start_ice(&mut self, now: Instant) -> bool {
+        let Some(ice) = &mut self.ice else { return false };
+        ice.start(now);
+        let is_active = ice.is_active();
+        if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
+            dtls.activate();
         }
-        let mut selected = false;
-        while let Some(event) = ice.agent.poll_event() {
-            selected |= matches!(event, ::ice::Event::Selected { .. });
-            self.handle_ice_event(event);
-        }
-        self.ice = Some(ice);
-        selected
+        is_active
     }
 
-    fn handle_ice_event(&mut self, event: ::ice::Event) {
-        let text = match event {
-            ::ice::Event::Selected { component, path } => {
-                match component {
-                    // On hold it is no news: the host would take it for the end of that.
-                    Component::Rtp if self.stopped => {}
-                    Component::Rtp => self.learned_remote = Some(path.remote),
-                    Component::Rtcp => self.rtcp.handle_pair_selected(),
-                }
-                format!("ICE: component {} goes from {} to {}", component.id(), path.local, path.remote)
-            }
-            ::ice::Event::ComponentFailed { component: Component::Rtcp } => "ICE: no pair for component 2".to_owned(),
-            ::ice::Event::ComponentFailed { component } => {
-                // Some hosts start checks with the INVITE, and nobody may have answered yet.
-                if self.activated {
-                    let text = format!("ICE: no way to the peer was found for component {}", component.id());
-                    self.warn(&text);
-                }
-                return;
-            }
-            ::ice::Event::ConsentLost { component } => {
-                let text = format!("ICE: the peer stopped answering on component {}, sending pauses", component.id());
-                // After the call nobody answers any more; chan_sip keeps the instance for a while.
-                if component == Component::Rtp && !self.stopped {
-                    self.warn(&text);
-                    return;
-                }
-                text
-            }
-            ::ice::Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
-            other => format!("ICE: {other:?}"),
-        };
-        self.notes.push(Note::debug(1, text));
+    /// Whether the peer does ICE: then it alone says where packets go and may come from.
+    pub fn is_ice_active(&self) -> bool {
+        self.ice.as_ref().is_some_and(IceSide::is_active)
     }
 
-    /// Handshakes that we are to begin and for which there is a way by now.
-    fn begin_handshakes(&mut self, now: Instant) {
-        for component in Component::ALL {
-            let way = self.dtls_route(component).is_some() && self.wants_own_handshake(component);
-            if let Some(dtls) = self.dtls.as_mut().filter(|_| way) {
-                dtls.begin_if_active(now, component);
-            }
-        }
-    }
-
-    fn wants_own_handshake(&self, component: Component) -> bool {
-        component == Component::Rtp || self.rtcp.is_on && self.rtcp.may_use_component_2()
-    }
-
-    fn drive_dtls(&mut self) -> bool {
-        let mut connected = false;
-        for component in Component::ALL {
-            let Some(mut session) = self.dtls.as_mut().and_then(|dtls| dtls.link(component).session.take()) else {
-                continue;
-            };
-            let mut buffer = [0; LARGEST_DTLS];
-            while let Some(len) = session.poll_transmit(&mut buffer) {
-                if let (Some((to, source)), Some(datagram)) = (self.dtls_route(component), buffer.get(..len)) {
-                    self.send(component, datagram, to, source);
+    /// Switches RTCP on or off. The socket stays; reports that came while RTCP was off are no news.
+    pub fn set_rtcp(&mut self, on: bool, on_one_port: bool) {
+        if on && !self.uses_rtcp && self.ice.is_none() && self.dtls.is_none() {
+            let mut stale = [0; 16];
+            // As much as a socket's buffer holds of small packets is old news; a flood is not waited for.
+            for _ in 0..MOST_STALE {
+                if self.sockets.rtcp.receive(&mut stale).is_none() {
+                    break;
                 }
             }
-            // Put back first: what an event does may be to forget it.
-            let mut events = Vec::new();
-            while let Some(event) = session.poll_event() {
-                events.push(event);
-            }
-            if let Some(dtls) = &mut self.dtls {
-                dtls.link(component).session = Some(session);
-            }
-            for event in events {
-                connected = true;
-                self.handle_dtls_event(component, event);
-            }
         }
-        connected
+        self.uses_rtcp = on;
+        self.mux.set_negotiated(on_one_port);
     }
 
-    fn handle_dtls_event(&mut self, component: Component, event: dtls_srtp::Event) {
-        match event {
-            dtls_srtp::Event::Connected(keys) => {
-                let installed = match component {
-                    Component::Rtp => self.install_keys(&keys),
-                    Component::Rtcp => self.install_rtcp_keys(&keys),
-                };
-                self.set_phase(component, if installed { Phase::Connected } else { Phase::Failed });
-                let text = format!("DTLS: component {} is connected, {:?}", component.id(), keys.profile);
-                if installed {
-                    self.notes.push(Note::debug(1, text));
-                } else {
-                    self.warn(&format!("{text}, but the SRTP module does not take the keys"));
-                }
-            }
-            dtls_srtp::Event::Failed(failure) if self.is_with_stranger(component) => {
-                self.start_link_over(component);
-                if REFUSED.allow().is_some() {
-                    let text = format!("DTLS: a handshake for component {} failed: {failure}", component.id());
-                    self.warn(&text);
-                }
-            }
-            dtls_srtp::Event::Failed(failure) => {
-                self.set_phase(component, Phase::Failed);
-                let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
-                if component == Component::Rtp {
-                    self.drop_disowned_keys();
-                }
-                // The peer may not know a handshake of component 2 at all, and after the call it answers none.
-                if component == Component::Rtp && !self.stopped {
-                    self.warn(&text);
-                } else {
-                    self.notes.push(Note::debug(1, text));
-                }
-            }
-            dtls_srtp::Event::Refused(failure) => {
-                if self.is_with_stranger(component) {
-                    self.start_link_over(component);
-                }
-                if REFUSED.allow().is_some() {
-                    let text =
-                        format!("DTLS: a ClientHello for component {} cannot be accepted: {failure}", component.id());
-                    self.warn(&text);
-                }
-            }
-            dtls_srtp::Event::Closed => {
-                // The keys stay; of the association there is nothing left to say.
-                if let Some(dtls) = &mut self.dtls {
-                    let link = dtls.link(component);
-                    link.session = None;
-                    if link.phase == Phase::Handshaking {
-                        link.phase = Phase::Failed;
-                        if component == Component::Rtp {
-                            dtls.drop_disowned_keys();
-                        }
-                    }
-                }
-                self.notes.push(Note::debug(1, format!("DTLS: the peer closed component {}", component.id())));
-            }
+    /// Returns whether the host uses RTCP in this session.
+    pub fn uses_rtcp(&self) -> bool {
+        self.uses_rtcp
+    }
+
+    /// Notes that the peer's own reports came in over that component (RFC 5761).
+    pub fn handle_report_from(&mut self, component: Component) {
+        if self.is_ice_active() {
+            self.mux.handle_report(mux_path(component));
         }
     }
 
-    /// A warning that says which call it is about.
-    pub fn warn(&mut self, text: &str) {
-        let port = self.sockets.rtp.local().port();
-        let peer = self.media_route().map(|(to, _)| to).or(self.symmetric.rtp());
-        let peer = peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
-        self.notes.push(Note::Warning(format!("RTP port {port}, {peer}: {text}")));
+    /// Returns whether our description offers one component alone. Without DTLS the peer cannot be told what `rtp.conf` wants.
+    pub fn offers_one_component(&self) -> bool {
+        self.mux.is_negotiated() || self.dtls.is_some() && self.mux.policy() == mux::Policy::Yes
     }
 
-    fn set_phase(&mut self, component: Component, phase: Phase) {
-        if let Some(dtls) = &mut self.dtls {
-            let link = dtls.link(component);
-            link.phase = phase;
-            if phase == Phase::Failed {
-                link.session = None;
-            }
+    /// Whether our description says `a=rtcp-mux`: to DTLS peers, which are those that want it.
+    pub fn offers_mux(&self) -> bool {
+        self.dtls.is_some() && self.mux.policy() != mux::Policy::No
+    }
+
+    /// Returns the descriptor for the host to poll for that component. The answer never changes.
+    ///
+    /// Only packets of media are kept for the channel, so RTCP is polled at its socket.
+    pub fn descriptor(&mut self, component: Component) -> RawFd {
+        if component == Component::Rtcp {
+            return self.sockets.rtcp.fd();
         }
+        let is_watched = self.ice.is_some() || self.dtls.is_some();
+        self.kept.descriptor(self.sockets.rtp.fd(), is_watched)
     }
 
-    /// The handshake that was due is not going to be: see [`crate::transport::dtls::Dtls::drop_disowned_keys`].
-    pub fn drop_disowned_keys(&mut self) {
-        if let Some(dtls) = &mut self.dtls {
+    /// Takes the buffer for datagrams out, to be put back with [`Self::put_scratch`].
+    pub fn take_scratch(&mut self) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.resize(LARGEST_DATAGRAM, 0);
+        scratch
+    }
+
+    /// Puts the buffer back; an empty one frees its memory.
+    pub fn put_scratch(&mut self, scratch: Vec<u8>) {
+        self.scratch = scratch;
+    }
+
+    /// Returns when ICE or DTLS want time, or keys are overdue.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
+        let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
+        [ice, dtls, self.overdue.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Lets time pass for ICE and DTLS. Returns whether [`Self::drive`] has to be called.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
+        let peers = PerComponent::from_fn(|component| self.peer_address(component));
+        let shaken = self.dtls.as_mut().is_some_and(|dtls| dtls.handle_timeout(now, peers));
+        checked || shaken
+    }
+
+    /// Notes whether keys are due and could come.
+    pub fn watch_keys(&mut self, now: Instant) {
+        let is_due = |dtls: &Dtls| !dtls.is_keyed() || dtls.is_disowned();
+        let handshake = self.dtls.as_ref().is_some_and(|dtls| is_due(dtls) && dtls.phase() != Phase::Failed);
+        let waiting = handshake && !self.remote.is_stopped() && self.media_route().is_some();
+        self.overdue.watch(now, waiting);
+    }
+
+    /// Returns whether the call has waited for keys for too long, once in a session.
+    pub fn handle_keys_timeout(&mut self, now: Instant) -> bool {
+        let overdue = self.overdue.handle_timeout(now);
+        if let Some(dtls) = self.dtls.as_mut().filter(|_| overdue) {
             dtls.drop_disowned_keys();
         }
+        overdue
     }
 
-    fn install_keys(&mut self, keys: &Keys) -> bool {
-        let Some((remote, local)) = policies(keys, self.outgoing.ssrc()) else { return false };
-        let installed = self.instance().is_some_and(|instance| instance.add_srtp_policy(&remote, &local).is_ok());
-        if let Some(dtls) = self.dtls.as_mut().filter(|_| installed) {
-            dtls.set_keyed();
-            self.key_children(keys);
+    /// Returns whether a DTLS handshake has agreed keys, which sources that are bundled later need as well.
+    pub fn has_agreed_keys(&self) -> bool {
+        self.keys.has_agreed()
+    }
+
+    /// Keys one more source that leaves by this transport. Returns whether the SRTP module took the keys.
+    pub fn key_source(&self, ssrc: u32) -> bool {
+        self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
+    }
+
+    /// Begins anew to count the time that the call waits for keys.
+    pub fn forget_overdue(&mut self) {
+        self.overdue = Overdue::default();
+    }
+
+    /// Falls silent: another session's transport carries the stream from now on.
+    pub fn give_up(&mut self) {
+        self.stop_ice();
+        self.stop_dtls();
+        self.overdue = Overdue::default();
+        self.remote.resume();
+        self.kept.clear();
+    }
+
+    /// Carries the stream of its session again.
+    pub fn take_up(&mut self, settings: &Settings) {
+        self.ice = settings.ice.then(|| IceSide::new(&self.sockets));
+    }
+
+    /// Lets go of the host's instance, which is going.
+    pub fn end(&mut self) {
+        if let Some(ice) = &mut self.ice {
+            ice.stop();
         }
-        installed
+        self.stop_dtls();
+        self.instance = None;
+        self.watch = Watch::Off;
     }
 
-    /// The association of component 2 keys SRTCP alone, in an object of our own: the core has room
-    /// for one, and that is for media.
-    fn install_rtcp_keys(&mut self, keys: &Keys) -> bool {
-        let Some((remote, local)) = policies(keys, self.outgoing.ssrc()) else { return false };
-        let Some(instance) = self.instance() else { return false };
-        // SAFETY: it is kept in `rtcp.keys` alone, which `State::end` clears before the host frees the
-        // instance; after a panic that keeps `end` out nobody gets at it any more but to drop it.
-        let own = unsafe { OwnedSrtp::create(instance, &local) }.and_then(|own| own.add_stream(&remote).map(|()| own));
-        match own {
-            Ok(own) => {
-                self.rtcp.keys = Some(own);
-                // Until a report of the peer says otherwise.
-                self.rtcp.answers_with_own_keys = true;
-                true
-            }
-            Err(_) => false,
-        }
-    }
-
-    /// Where DTLS of that component goes: the selected pair, before that where the peer's came from.
-    fn dtls_route(&self, component: Component) -> Option<Route> {
-        let last = || {
-            let dtls = self.dtls.as_ref()?;
-            let (from, to) = dtls.links[usize::from(component == Component::Rtcp)].from?;
-            Some((from, Some(to.ip())))
-        };
-        match &self.ice {
-            Some(ice) if ice.is_active() => ice.route(component).or_else(last),
-            _ if component == Component::Rtp => last().or_else(|| self.signalled_route()),
-            _ => last().or_else(|| self.symmetric.rtcp().filter(|to| is_address(*to)).map(|to| (to, None))),
-        }
-    }
-
-    /// Without a pair: the signalled address, unless DTLS wants a pair that was checked.
-    fn fallback_route(&self) -> Option<Route> {
-        if self.dtls.is_some() { None } else { self.signalled_route() }
-    }
-
-    fn signalled_route(&self) -> Option<Route> {
-        self.symmetric.rtp().filter(|to| is_address(*to)).map(|to| (to, None))
-    }
-
-    fn signalled(&self, component: Component) -> Option<SocketAddr> {
-        if component == Component::Rtp { self.symmetric.rtp() } else { self.symmetric.rtcp() }
-    }
-
-    /// Whether a handshake is with somebody of whom only its end tells whether it is the peer.
-    fn is_with_stranger(&self, component: Component) -> bool {
-        let is_checked = self.ice.as_ref().is_some_and(|ice| ice.is_active());
-        let link = self.dtls.as_ref().map(|dtls| &dtls.links[usize::from(component == Component::Rtcp)]);
-        !is_checked && link.is_some_and(|link| link.is_with_another(self.signalled(component)))
-    }
-
-    fn start_link_over(&mut self, component: Component) {
-        if let Some(dtls) = &mut self.dtls {
-            dtls.start_link_over(component);
+    /// Returns what is known of the peer's address at that component before DTLS has proved who the peer is.
+    fn peer_address(&self, component: Component) -> PeerAddress {
+        match self.is_ice_active() {
+            true => PeerAddress::CheckedByIce,
+            false => PeerAddress::Signalled(self.remote.signalled(component)),
         }
     }
 }
 
-/// Hold in the old way: an address that says "nowhere" (RFC 2543).
-pub fn is_address(address: SocketAddr) -> bool {
-    !address.ip().is_unspecified() && address.port() != 0
+/// Names the component in the words of RFC 5761: with media's, or apart.
+fn mux_path(component: Component) -> mux::Path {
+    match component {
+        Component::Rtp => mux::Path::WithRtp,
+        Component::Rtcp => mux::Path::OwnComponent,
+    }
 }
 
-/// What the peer protects with, and what we do.
-fn policies(keys: &Keys, ssrc: u32) -> Option<(SrtpPolicy, SrtpPolicy)> {
-    Some((policy(keys.profile, &keys.remote, PolicySsrc::AnyInbound)?, outbound_policy(keys, ssrc)?))
-}
-
-/// What we protect that source with.
-pub fn outbound_policy(keys: &Keys, ssrc: u32) -> Option<SrtpPolicy> {
-    policy(keys.profile, &keys.local, PolicySsrc::Specific(ssrc))
-}
-
-fn policy(profile: Profile, master: &MasterKey, ssrc: PolicySsrc) -> Option<SrtpPolicy> {
-    let suite = match profile {
-        Profile::Aes128CmSha1_80 => Suite::AesCm128HmacSha1_80,
-        Profile::Aes128CmSha1_32 => Suite::AesCm128HmacSha1_32,
-        _ => return None,
-    };
-    SrtpPolicy::new(suite, &master.key, &master.salt, ssrc).ok()
-}
-
-/// Without ICE anybody might send one.
-static REFUSED: RateLimit = RateLimit::new(Duration::from_secs(10), 3);
-
-/// Each brings something new or ends it; this many never happen.
-const MOST_ROUNDS: usize = 8;
-
-/// A flight's datagram stays below the MTU of any path.
-const LARGEST_DTLS: usize = 1500;
+/// The most datagrams that are thrown away when RTCP is switched on.
+const MOST_STALE: usize = 64;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::packet::Header;
+use crate::packet::{Header, Packet};
 
 const RATE: u32 = 8000;
 const FRAME: Duration = Duration::from_millis(20);
