@@ -76,7 +76,7 @@ pub struct Path {
     pub to: SocketAddr,
 }
 
-/// What is known of the peer's address before the handshake proves who the peer is.
+/// The knowledge of the peer's address before the handshake proves who the peer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PeerAddress {
     /// ICE runs: every datagram that the caller hands in came over a pair that ICE has checked (RFC 8445 §7.2.5).
@@ -101,8 +101,8 @@ pub enum AssociationEvent {
     /// A ClientHello cannot be accepted. The association waits for another one; it is [`Phase::Idle`] again if the
     /// ClientHello came from an address that nobody vouches for.
     Refused(Failure),
-    /// The peer closed the association. Keys that there are stay in use. An association that had none yet is [`Phase::Failed`];
-    /// if it should have keyed media, call [`Endpoint::drop_disowned_keys`].
+    /// The peer closed the association. Keys that there are stay in use. An association that had none yet is
+    /// [`Phase::Failed`]; if it should have keyed media, call [`Endpoint::drop_disowned_keys`].
     Closed,
 }
 
@@ -118,8 +118,9 @@ enum Begin {
 }
 
 impl Association {
-    /// Begins the handshake as the client if that is our role and nothing is missing: the session is activated, the peer's
-    /// fingerprint is known or need not be, and no handshake has begun. The caller calls it once it has a route to the peer.
+    /// Begins the handshake as the client if that is our role and nothing is missing: the session is activated, the
+    /// peer's fingerprint is known or need not be, and no handshake has begun. The caller calls it once it has a route
+    /// to the peer.
     pub fn begin_if_active(&mut self, now: Instant, endpoint: &Endpoint) {
         if endpoint.may_connect() && self.phase() == Phase::Idle {
             self.begin(now, endpoint, Begin::Client);
@@ -142,8 +143,8 @@ impl Association {
         }
     }
 
-    /// Lets time pass: retransmits, gives up, and forgets a handshake that strangers brought to a standstill. Calling early is
-    /// harmless.
+    /// Lets time pass: retransmits, gives up, and forgets a handshake that strangers brought to a standstill. Calling
+    /// early is harmless.
     pub fn handle_timeout(&mut self, now: Instant, peer: PeerAddress) {
         if let Some(session) = self.session_mut() {
             session.handle_timeout(now);
@@ -153,14 +154,14 @@ impl Association {
         }
     }
 
-    /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram is
-    /// longer than [`MAX_DATAGRAM_LEN`](crate::MAX_DATAGRAM_LEN).
+    /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram
+    /// is longer than [`MAX_DATAGRAM_LEN`](crate::MAX_DATAGRAM_LEN).
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
         self.session_mut()?.poll_transmit(buffer)
     }
 
-    /// Returns the next event. The state of the association follows each event, so act on one before polling for the next.
-    /// Send what [`Association::poll_transmit`] has before: a failed session is gone, and its last alert with it.
+    /// Returns the next event. The state of the association follows each event, so act on one before polling for the
+    /// next. Send what [`Association::poll_transmit`] has before: a failed session is gone, and its last alert with it.
     pub fn poll_event(&mut self, peer: PeerAddress) -> Option<AssociationEvent> {
         let event = self.session_mut()?.poll_event()?;
         let is_with_stranger = self.is_with_stranger(peer);
@@ -215,8 +216,8 @@ impl Association {
         }
     }
 
-    /// Where the peer's datagrams come from and arrive: the way for answers before ICE has selected a pair. Without ICE, the
-    /// address that the handshake is with; `None` until there is one.
+    /// Where the peer's datagrams come from and arrive: the way for answers before ICE has selected a pair. Without
+    /// ICE, the address that the handshake is with; `None` until there is one.
     pub fn path(&self) -> Option<Path> {
         self.path
     }

@@ -1,8 +1,8 @@
 //! Our end of a DTLS-SRTP session: everything that the two session descriptions settle for its associations.
 //!
-//! A session has one [`Endpoint`] and an [`Association`](crate::Association) for each of its components. The endpoint holds
-//! what the associations share: certificate and configuration, the roles, the fingerprint that the peer's description
-//! promises, and whether media has keys. The caller holds the associations; where a description ends them,
+//! A session has one [`Endpoint`] and an [`Association`](crate::Association) for each of its components. The endpoint
+//! holds what the associations share: certificate and configuration, the roles, the fingerprint that the peer's
+//! description promises, and whether media has keys. The caller holds the associations; where a description ends them,
 //! the endpoint says so with [`Associations::StartOver`].
 
 use std::sync::Arc;
@@ -28,8 +28,8 @@ pub struct Endpoint {
 pub enum Associations {
     /// The associations go on.
     GoOn,
-    /// The description asks for new associations: call [`Association::start_over`](crate::Association::start_over) on each.
-    /// Media keeps its keys until the new handshake is over.
+    /// The description asks for new associations: call [`Association::start_over`](crate::Association::start_over) on
+    /// each. Media keeps its keys until the new handshake is over.
     StartOver,
 }
 
@@ -80,15 +80,15 @@ impl Endpoint {
         self.is_activated = true;
     }
 
-    /// Notes that the keys of a handshake protect media from now on. They count as agreed on with the peer whose fingerprint
-    /// is known at this moment.
+    /// Notes that the keys of a handshake protect media from now on. They count as agreed on with the peer whose
+    /// fingerprint is known at this moment.
     pub fn set_keyed(&mut self) {
         self.keying = Keying::Keyed { with: self.remote_fingerprint.clone() };
     }
 
-    /// Gives up the keys of media if they are disowned ([`Endpoint::is_disowned`]). To be called when the handshake that
-    /// should have replaced them failed, or is overdue. Keys that the peer's description still stands for stay in use; others
-    /// must not (RFC 8122 §6.2).
+    /// Gives up the keys of media if they are disowned ([`Endpoint::is_disowned`]). To be called when the handshake
+    /// that should have replaced them failed, or is overdue. Keys that the peer's description still stands for stay in
+    /// use; others must not (RFC 8122 §6.2).
     pub fn drop_disowned_keys(&mut self) {
         if self.is_disowned() {
             self.keying = Keying::Unkeyed;
@@ -106,8 +106,8 @@ impl Endpoint {
     }
 
     /// Whether the keys of media were agreed on with another certificate than the one that the peer's description names
-    /// by now. Media goes on with them until the handshake that replaces them is over. `false` where fingerprints are not
-    /// verified.
+    /// by now. Media goes on with them until the handshake that replaces them is over. `false` where fingerprints are
+    /// not verified.
     pub fn is_disowned(&self) -> bool {
         let Keying::Keyed { with: Some(then) } = &self.keying else { return false };
         let is_another = self.remote_fingerprint.as_ref().is_some_and(|now| is_another(then, now));

@@ -1,4 +1,4 @@
-//! What the unit tests of endpoint and association share: our side of a call, as a caller of this crate holds it.
+//! Our side of a call, as a caller of this crate holds it: shared by the unit tests of endpoint and association.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

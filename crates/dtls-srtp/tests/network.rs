@@ -172,7 +172,7 @@ fn a_hello_that_overtakes_the_answer_is_kept() {
     assert_eq!(pair.now, pair.started);
 }
 
-/// RFC 6347 §4.2.1.
+/// The cookie exchange of RFC 6347 §4.2.1.
 #[test]
 fn a_client_that_returns_the_cookie_is_served() {
     for lost in [false, true] {

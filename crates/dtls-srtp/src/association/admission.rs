@@ -1,5 +1,5 @@
-//! Admission: which addresses may take part in a handshake where no pair that ICE has checked tells. That is DTLS with the
-//! signalled address, and behind a NAT (`nat=comedia`) with one that is unknown before the peer's first datagram.
+//! Admission: which addresses may take part in a handshake where no pair that ICE has checked tells. That is DTLS with
+//! the signalled address, and behind a NAT (`nat=comedia`) with one that is unknown before the peer's first datagram.
 //!
 //! The peer proves who it is by its certificate, at the end of the handshake. Until then a stranger must neither keep
 //! the peer out nor have more sent to an address than came from there:
@@ -9,9 +9,9 @@
 //!   unfinished handshake with another address.
 //! - A client sends to the signalled address, and to another one once that has brought the handshake further. During
 //!   the first second it accepts datagrams from the signalled address only.
-//! - A handshake that has begun accepts datagrams from one address only, the one that it is with. If that is not the signalled
-//!   address and the handshake fails, the association is as if it had not begun. While such a handshake stands still, a
-//!   server accepts another client that returns a cookie, and a client begins again.
+//! - A handshake that has begun accepts datagrams from one address only, the one that it is with. If that is not the
+//!   signalled address and the handshake fails, the association is as if it had not begun. While such a handshake
+//!   stands still, a server accepts another client that returns a cookie, and a client begins again.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -43,7 +43,8 @@ enum Origin {
 }
 
 impl Association {
-    /// Takes in a datagram that no pair of ICE vouches for. `signalled` is the address that the peer's description names.
+    /// Takes in a datagram that no pair of ICE vouches for. `signalled` is the address that the peer's description
+    /// names.
     pub(super) fn admit(
         &mut self,
         now: Instant,
@@ -71,8 +72,8 @@ impl Association {
         self.listen(now, origin, path, datagram)
     }
 
-    /// Forgets a handshake that we began as the client, that another than the signalled address took over, and that stands
-    /// still. [`Association::begin_if_active`] begins the next one.
+    /// Forgets a handshake that we began as the client, that another than the signalled address took over, and that
+    /// stands still. [`Association::begin_if_active`] begins the next one.
     pub(super) fn forget_stalled(&mut self, now: Instant, signalled: Option<SocketAddr>) {
         if self.is_unfinished(Role::Client) && self.is_with_another(signalled) && self.stands_still(now) {
             self.start_over();

@@ -1,4 +1,4 @@
-//! What becomes of an association when its handshake ends, and afterwards.
+//! The end of a handshake, and the states of an association after it.
 
 use std::time::Duration;
 

@@ -10,8 +10,8 @@ use crate::{
     MAX_DATAGRAM_LEN, Path, PeerAddress, Phase, Role, Session, Setup,
 };
 
-/// Runs a list of operations: a byte that says what happens, and one that says how. The first byte says which role is ours
-/// and whether the peer's address is signalled.
+/// Runs a list of operations: a byte that says what happens, and one that says how. The first byte says which role is
+/// ours and whether the peer's address is signalled.
 ///
 /// Whatever the stranger does and the network loses: keys are reported for the peer's certificate only, they are the
 /// peer's keys, nothing is amplified, and a peer that connects to its signalled address is not kept out.
