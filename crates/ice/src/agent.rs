@@ -16,7 +16,7 @@ use crate::path::canonical;
 use crate::random::Random;
 use crate::request::{EarlyCheck, Outgoing};
 use crate::timer::{Timer, Timers};
-use crate::{Component, Counters, Credentials, Error, PairState, Path, Role, Transmit};
+use crate::{Component, Counters, Credentials, Error, PairState, Path, PerComponent, Role, Transmit};
 
 /// What an agent has to be told before it can do anything.
 #[derive(Debug, Clone)]
@@ -115,8 +115,8 @@ pub struct Agent {
     pub(crate) locals: Vec<Candidate>,
     pub(crate) remotes: Vec<Candidate>,
     pub(crate) checklist: Checklist,
-    pub(crate) phases: [Phase; 2],
-    pub(crate) old_paths: [Option<OldPath>; 2],
+    pub(crate) phases: PerComponent<Phase>,
+    pub(crate) old_paths: PerComponent<Option<OldPath>>,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
     pub(crate) outgoing: VecDeque<Outgoing>,
@@ -154,8 +154,8 @@ impl Agent {
             locals: Vec::new(),
             remotes: Vec::new(),
             checklist: Checklist::default(),
-            phases: [Phase::RUNNING, Phase::RUNNING],
-            old_paths: [None, None],
+            phases: PerComponent::from_fn(|_| Phase::RUNNING),
+            old_paths: PerComponent::default(),
             early: Vec::new(),
             last_check: None,
             outgoing: VecDeque::new(),
@@ -219,8 +219,8 @@ impl Agent {
     pub fn stop(&mut self) {
         self.lifecycle = Lifecycle::Stopped;
         self.checklist.clear();
-        self.phases = [Phase::Failed, Phase::Failed];
-        self.old_paths = [None, None];
+        self.phases = PerComponent::from_fn(|_| Phase::Failed);
+        self.old_paths = PerComponent::default();
         self.early.clear();
         self.outgoing.clear();
         self.timers = Timers::default();
@@ -229,7 +229,7 @@ impl Agent {
     /// Says who nominates (RFC 8445 §6.1.1), where the caller knows only later. Once a pair is selected the role
     /// stays until a restart, whoever sends the next offer, and this is ignored.
     pub fn set_role(&mut self, role: Role) {
-        let settled = self.phases.iter().any(|phase| matches!(phase, Phase::Selected(_)));
+        let settled = self.phases.values().any(|phase| matches!(phase, Phase::Selected(_)));
         if role != self.role && !settled {
             self.assume_role(role);
             self.rearm();
@@ -288,9 +288,9 @@ impl Agent {
 
     /// Where to send: the selected pair, or during a restart that of before.
     pub fn selected(&self, component: Component) -> Option<Path> {
-        match &self.phases[component.index()] {
+        match &self.phases[component] {
             Phase::Selected(selected) => Some(selected.path),
-            _ => self.old_paths[component.index()].as_ref().map(|old| old.path),
+            _ => self.old_paths[component].as_ref().map(|old| old.path),
         }
     }
 
@@ -373,7 +373,7 @@ impl Agent {
         self.timers.set(Timer::Nominate, self.nomination_due());
         self.timers.set(Timer::Consent, self.consent_due());
         self.timers.set(Timer::Failure, self.failure_due());
-        self.timers.set(Timer::OldPath, self.old_paths.iter().flatten().map(|old| old.expires).min());
+        self.timers.set(Timer::OldPath, self.old_paths.values().flatten().map(|old| old.expires).min());
     }
 
     /// §6.1.2: forms the checklist from what is known on both sides by now.
@@ -384,7 +384,7 @@ impl Agent {
         for local in &self.locals {
             for remote in &self.remotes {
                 // §8.1.2: a component that has its pair looks for no other.
-                let selected = matches!(self.phases[local.component.index()], Phase::Selected(_));
+                let selected = matches!(self.phases[local.component], Phase::Selected(_));
                 if !selected {
                     self.checklist.add(local, remote, self.role, Wanted::ByCandidates);
                 }
@@ -437,9 +437,11 @@ impl Agent {
 
 /// More than any machine signals; a limit against mistakes.
 const MAX_LOCAL_CANDIDATES: usize = 32;
-/// What a peer may make us remember.
-pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
-/// Of these, reserved for what its checks teach: long lists of useless candidates do not keep them out.
+/// The most remote candidates that an agent keeps; it counts further ones in [`Counters::over_limit`].
+///
+/// 16 of them are reserved for peer-reflexive candidates (RFC 8445 §7.3.1.3), so that a long list of useless
+/// signalled candidates does not keep out the address that the peer's checks come from.
+pub const MAX_REMOTE_CANDIDATES: usize = 64;
 const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]

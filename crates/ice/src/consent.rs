@@ -67,7 +67,7 @@ pub(crate) struct OldPath {
 
 impl Agent {
     pub(crate) fn consent_due(&self) -> Option<Instant> {
-        let selected = self.phases.iter().filter_map(|phase| match phase {
+        let selected = self.phases.values().filter_map(|phase| match phase {
             Phase::Selected(selected) => Some(selected.consent.next.min(selected.consent.expires)),
             _ => None,
         });
@@ -77,7 +77,7 @@ impl Agent {
     /// §5.1: asks again, or gives up.
     pub(crate) fn renew_consent(&mut self, now: Instant) {
         for component in Component::ALL {
-            let Phase::Selected(selected) = &mut self.phases[component.index()] else { continue };
+            let Phase::Selected(selected) = &mut self.phases[component] else { continue };
             if selected.consent.expires <= now {
                 let pair = selected.pair;
                 self.lose_consent(component, pair);
@@ -94,13 +94,13 @@ impl Agent {
         if let Some(pair) = self.checklist.get_mut(pair) {
             (pair.checked_by_peer, pair.nominated_by_peer) = (false, false);
         }
-        self.phases[component.index()] = Phase::Failed;
+        self.phases[component] = Phase::Failed;
         self.events.push_back(Event::ConsentLost { component });
     }
 
     pub(crate) fn expire_old_paths(&mut self, now: Instant) {
-        for component in Component::ALL {
-            if self.old_paths[component.index()].take_if(|old| old.expires <= now).is_some() {
+        for (component, old_path) in self.old_paths.iter_mut() {
+            if old_path.take_if(|old| old.expires <= now).is_some() {
                 self.events.push_back(Event::ConsentLost { component });
             }
         }
@@ -108,11 +108,11 @@ impl Agent {
 
     /// Which component's consent a transaction asked for, and in which role.
     pub(crate) fn consent_asked_by(&self, id: u128) -> Option<(Component, Role)> {
-        let asked = |component: Component| match &self.phases[component.index()] {
-            Phase::Selected(selected) => selected.consent.asked.iter().find(|(asked, _)| *asked == id),
-            _ => None,
-        };
-        Component::ALL.into_iter().find_map(|component| Some((component, asked(component)?.1)))
+        self.phases.iter().find_map(|(component, phase)| {
+            let Phase::Selected(selected) = phase else { return None };
+            let (_, role) = selected.consent.asked.iter().find(|(asked, _)| *asked == id)?;
+            Some((component, *role))
+        })
     }
 
     pub(crate) fn consent_answered(
@@ -122,7 +122,7 @@ impl Agent {
         path: Path,
         message: &Message<'_>,
     ) -> Result<(), Error> {
-        let Phase::Selected(selected) = &mut self.phases[component.index()] else { return Ok(()) };
+        let Phase::Selected(selected) = &mut self.phases[component] else { return Ok(()) };
         let own = selected.path;
         if !path.joins(own.component, own.local, own.remote) {
             return Err(Error::Asymmetric);
@@ -143,7 +143,7 @@ impl Agent {
 
     /// Something authenticated came over this pair.
     pub(crate) fn heard_on(&mut self, now: Instant, pair: PairId) {
-        for phase in &mut self.phases {
+        for phase in self.phases.values_mut() {
             if let Phase::Selected(selected) = phase
                 && selected.pair == pair
             {

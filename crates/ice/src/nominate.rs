@@ -52,7 +52,7 @@ impl Agent {
         for component in self.components() {
             let Some((nominee, due)) = self.nominee(component) else { continue };
             if due.is_none_or(|due| due <= now) {
-                self.phases[component.index()] = Phase::Nominating(nominee);
+                self.phases[component] = Phase::Nominating(nominee);
                 self.check(now, nominee);
             }
         }
@@ -65,7 +65,7 @@ impl Agent {
 
     /// The pair to nominate, and until when to wait for a better one (`None`: not at all).
     fn nominee(&self, component: Component) -> Option<(PairId, Option<Instant>)> {
-        let Phase::Running { first_valid } = self.phases[component.index()] else { return None };
+        let Phase::Running { first_valid } = self.phases[component] else { return None };
         if self.role == Role::Controlled {
             return None;
         }
@@ -78,7 +78,7 @@ impl Agent {
 
     /// A pair of this component works.
     pub(crate) fn has_valid_pair(&mut self, now: Instant, component: Component) {
-        let phase = &mut self.phases[component.index()];
+        let phase = &mut self.phases[component];
         if matches!(phase, Phase::Failed | Phase::Running { first_valid: None }) {
             *phase = Phase::Running { first_valid: Some(now) };
         }
@@ -87,7 +87,7 @@ impl Agent {
     /// §7.2.5.3.4, §7.3.1.5: the peer nominated a pair, and it works.
     pub(crate) fn accept_nomination(&mut self, now: Instant, id: PairId) {
         let Some(pair) = self.checklist.get(id) else { return };
-        let accept = match &self.phases[pair.component.index()] {
+        let accept = match &self.phases[pair.component] {
             Phase::Selected(selected) => {
                 let current = self.checklist.get(selected.pair);
                 current.is_none_or(|current| pair.priority > current.priority)
@@ -104,13 +104,13 @@ impl Agent {
     pub(crate) fn select(&mut self, now: Instant, id: PairId) {
         let Some(pair) = self.checklist.get(id) else { return };
         let (component, path, reflexive_priority) = (pair.component, pair.path(), pair.reflexive_priority);
-        let phase = &mut self.phases[component.index()];
+        let phase = &mut self.phases[component];
         if matches!(phase, Phase::Selected(selected) if selected.pair == id) {
             return;
         }
         let consent = Consent::given(now, &self.config, &mut self.random);
         *phase = Phase::Selected(Selected { pair: id, path, reflexive_priority, consent });
-        self.old_paths[component.index()] = None;
+        self.old_paths[component] = None;
         self.remote_is_ahead = false; // the two sides' credentials belong together
         // What the peer nominated is kept: it may still turn out to be the better pair.
         self.checklist.retain(|pair| pair.component != component || pair.is_valid() || pair.nominated_by_peer);
@@ -120,7 +120,7 @@ impl Agent {
 
     /// Our role changed: what we were nominating is for the peer to nominate, or the other way round.
     pub(crate) fn forget_nominations(&mut self) {
-        for phase in &mut self.phases {
+        for phase in self.phases.values_mut() {
             if matches!(phase, Phase::Nominating(_)) {
                 *phase = Phase::RUNNING;
             }
@@ -142,7 +142,7 @@ impl Agent {
             return;
         }
         for component in self.components() {
-            let phase = &mut self.phases[component.index()];
+            let phase = &mut self.phases[component];
             if matches!(phase, Phase::Running { .. } | Phase::Nominating(_)) {
                 *phase = Phase::Failed;
                 self.checklist.retain(|pair| pair.component != component || pair.is_valid());

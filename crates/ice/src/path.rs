@@ -29,10 +29,6 @@ impl Component {
     pub fn id(self) -> u8 {
         self as u8
     }
-
-    pub(crate) fn index(self) -> usize {
-        self as usize - 1
-    }
 }
 
 /// The way of a datagram: out of (or into) `local`, to (or from) `remote`.

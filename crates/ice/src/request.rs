@@ -231,7 +231,7 @@ impl Agent {
         let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
         let transaction_id = self.random.transaction_id();
         let Some(pair) = self.checklist.get_mut(id) else { return false };
-        let nominate = matches!(self.phases[pair.component.index()], Phase::Nominating(nominee) if nominee == id);
+        let nominate = matches!(self.phases[pair.component], Phase::Nominating(nominee) if nominee == id);
         let wanted = match pair.state {
             State::Succeeded => nominate && pair.transaction.is_none(),
             State::InProgress => false,
@@ -284,7 +284,7 @@ impl Agent {
                 Some(Transmit { path, len })
             }
             Outgoing::Consent { component, id } => {
-                let Phase::Selected(selected) = &self.phases[component.index()] else { return None };
+                let Phase::Selected(selected) = &self.phases[component] else { return None };
                 let (path, priority) = (selected.path, selected.reflexive_priority);
                 let len = self.write_request(buf, id, priority, (self.role, self.tie_breaker), false)?;
                 Some(Transmit { path, len })
@@ -319,7 +319,7 @@ impl Agent {
         if ufrag == self.local.credentials.ufrag {
             return Some(Generation::Current);
         }
-        let old = self.old_paths[path.component.index()].as_ref()?;
+        let old = self.old_paths[path.component].as_ref()?;
         let own = old.path;
         let still_used = ufrag == old.local.credentials.ufrag && path.joins(own.component, own.local, own.remote);
         still_used.then_some(Generation::Old)
@@ -328,7 +328,7 @@ impl Agent {
     fn keyed(&self, generation: Generation, component: Component) -> Option<&Keyed> {
         match generation {
             Generation::Current => Some(&self.local),
-            Generation::Old => self.old_paths[component.index()].as_ref().map(|old| &old.local),
+            Generation::Old => self.old_paths[component].as_ref().map(|old| &old.local),
         }
     }
 

@@ -79,7 +79,7 @@ impl Agent {
         let Some(pair) = self.checklist.get_mut(id) else { return };
         pair.state = State::Failed;
         pair.transaction = None;
-        let phase = &mut self.phases[pair.component.index()];
+        let phase = &mut self.phases[pair.component];
         if matches!(phase, Phase::Nominating(nominee) if *nominee == id) {
             *phase = Phase::RUNNING;
         }

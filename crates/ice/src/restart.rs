@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::agent::Lifecycle;
 use crate::consent::OldPath;
 use crate::nominate::Phase;
-use crate::{Agent, Component, Credentials};
+use crate::{Agent, Credentials};
 
 impl Agent {
     /// Takes the peer's credentials. The same ones again change nothing; others are a restart by the peer,
@@ -47,11 +47,10 @@ impl Agent {
     }
 
     fn begin_generation(&mut self) {
-        for component in Component::ALL {
-            let phase = std::mem::replace(&mut self.phases[component.index()], Phase::RUNNING);
-            if let Phase::Selected(selected) = phase {
+        for (component, phase) in self.phases.iter_mut() {
+            if let Phase::Selected(selected) = std::mem::replace(phase, Phase::RUNNING) {
                 let (path, expires) = (selected.path, selected.consent.expires());
-                self.old_paths[component.index()] = Some(OldPath { path, expires, local: self.local.clone() });
+                self.old_paths[component] = Some(OldPath { path, expires, local: self.local.clone() });
             }
         }
         self.checklist.clear();
