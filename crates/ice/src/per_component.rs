@@ -1,48 +1,55 @@
-//! One value for each component of a media stream.
+//! One value for each component of the data stream (RFC 8445 §5.1.1).
 
 use std::ops::{Index, IndexMut};
 
 use crate::Component;
 
-/// One value for each component: 1 for RTP and 2 for RTCP (RFC 8445 §4).
+/// One value for RTP (component 1) and one for RTCP (component 2), indexed by [`Component`].
 ///
 /// ```
 /// use ice::{Component, PerComponent};
 ///
-/// let mut packets = PerComponent::<u32>::default();
-/// packets[Component::Rtcp] += 1;
-/// assert_eq!(packets.values().collect::<Vec<_>>(), [&0, &1]);
+/// let mut ports = PerComponent { rtp: 10_000, rtcp: 10_001 };
+/// ports[Component::Rtcp] += 1;
+/// assert_eq!(ports[Component::Rtcp], 10_002);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PerComponent<T> {
-    rtp: T,
-    rtcp: T,
+    /// The value of component 1, RTP.
+    pub rtp: T,
+    /// The value of component 2, RTCP.
+    pub rtcp: T,
 }
 
 impl<T> PerComponent<T> {
-    /// Asks `value` for the value of each component.
+    /// Calls `value` once for each component, RTP first.
     pub fn from_fn(mut value: impl FnMut(Component) -> T) -> Self {
         Self { rtp: value(Component::Rtp), rtcp: value(Component::Rtcp) }
     }
 
-    /// Iterates over the components and their values, RTP first.
+    /// Replaces each value by what `change` makes of it, RTP first.
+    pub fn map<U>(self, mut change: impl FnMut(T) -> U) -> PerComponent<U> {
+        PerComponent { rtp: change(self.rtp), rtcp: change(self.rtcp) }
+    }
+
+    /// Each component with its value, RTP first.
     pub fn iter(&self) -> impl Iterator<Item = (Component, &T)> {
         [(Component::Rtp, &self.rtp), (Component::Rtcp, &self.rtcp)].into_iter()
     }
 
-    /// Iterates over the components and their values, RTP first, to change the values.
+    /// Each component with its value to change, RTP first.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (Component, &mut T)> {
         [(Component::Rtp, &mut self.rtp), (Component::Rtcp, &mut self.rtcp)].into_iter()
     }
 
-    /// Iterates over the values, RTP's first.
+    /// The values alone, RTP first.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        [&self.rtp, &self.rtcp].into_iter()
+        self.iter().map(|(_, value)| value)
     }
 
-    /// Iterates over the values, RTP's first, to change them.
+    /// The values alone, to change, RTP first.
     pub fn values_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        [&mut self.rtp, &mut self.rtcp].into_iter()
+        self.iter_mut().map(|(_, value)| value)
     }
 }
 
@@ -63,5 +70,21 @@ impl<T> IndexMut<Component> for PerComponent<T> {
             Component::Rtp => &mut self.rtp,
             Component::Rtcp => &mut self.rtcp,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_component_has_its_own_value() {
+        let mut names = PerComponent::from_fn(|component| format!("component {}", component.id()));
+        names[Component::Rtcp].push_str(", RTCP");
+        assert_eq!(names[Component::Rtp], "component 1");
+        assert_eq!(names[Component::Rtcp], "component 2, RTCP");
+        let components: Vec<Component> = names.iter().map(|(component, _)| component).collect();
+        assert_eq!(components, Component::ALL);
+        assert_eq!(names.map(|name| name.len()), PerComponent { rtp: 11, rtcp: 17 });
     }
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_SIGNALLED_CANDIDATES, Path, Role, Transmit,
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Transmit,
 };
 
 use super::interfaces;
@@ -61,7 +61,7 @@ impl IceSide {
 
     /// A candidate of the peer, to be used when it starts.
     pub fn add_remote_candidate(&mut self, candidate: Candidate) {
-        if self.candidates.len() < MAX_SIGNALLED_CANDIDATES && !self.candidates.contains(&candidate) {
+        if self.candidates.len() < MAX_REMOTE_CANDIDATES && !self.candidates.contains(&candidate) {
             self.candidates.push(candidate);
         }
     }
