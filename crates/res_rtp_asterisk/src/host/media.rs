@@ -18,7 +18,7 @@ use crate::media::incoming::Incoming;
 use crate::media::outgoing::Sink;
 use crate::media::source::Media;
 use crate::session::{Reading, Session};
-use crate::state::Taken;
+use crate::state::receive::Taken;
 use crate::transport::arrived::Arrived;
 
 impl Session {

@@ -1,0 +1,251 @@
+//! A datagram in: the transport decrypts it, and the session that it is for counts it.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use ice::Component;
+use rtp::Packet;
+use rtp::demux::{Class, classify};
+use rtp::rtcp::{self, Compound};
+
+use super::State;
+use crate::bundle::{PictureRequest, Whose};
+use crate::console::debug;
+use crate::cost::{self, Deed};
+use crate::diagnosis::counters::Refused;
+use crate::media::incoming::Learned;
+use crate::rtcp::events;
+use crate::rtcp::reports::Streams;
+use crate::transport::arrived::Arrived;
+use crate::transport::receive::Incoming;
+use crate::transport::sockets::Received;
+
+/// A packet of media for the channel. Its octets lie in the buffer that was handed in.
+pub struct Taken {
+    /// The packet.
+    pub arrived: Arrived,
+    /// The session that it is for. A packet of our own has been judged by its source and counted, others have not.
+    pub whose: Whose,
+}
+
+/// The most datagrams that the worker thread takes from one session before it looks after others.
+const BURST: usize = 64;
+
+impl State {
+    /// Receives one datagram for the channel: what was kept for it first. Returns a packet of media in `buffer`; `None` when
+    /// there was none, or the datagram was something else.
+    pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
+        self.handle_visit(now);
+        if component == Component::Rtp
+            && let Some((arrived, is_own)) = self.transport.kept_mut().take(buffer)
+        {
+            let whose = if is_own { Whose::Own } else { self.whose_now(arrived.header.ssrc) };
+            return Some(Taken { arrived, whose });
+        }
+        let received = self.transport.socket(component).receive(buffer)?;
+        self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
+    }
+
+    /// Reads for a channel that does not: the worker thread's part.
+    pub fn take_from_socket(&mut self, now: Instant, component: Component) {
+        let mut scratch = self.transport.take_scratch();
+        let only_for_host = self.transport.is_keyed_by_host();
+        for _ in 0..BURST {
+            let Some(received) = self.transport.socket(component).receive(&mut scratch) else { break };
+            let Some(datagram) = scratch.get_mut(..received.len) else { break };
+            if only_for_host && is_media_or_rtcp(datagram) {
+                self.refuse(Refused::RingFull);
+                continue;
+            }
+            if let Some(Taken { arrived, whose }) = self.handle_datagram(now, component, &received, datagram) {
+                let packet = scratch.get(..arrived.len).unwrap_or_default();
+                if self.transport.kept_mut().keep(packet, arrived, matches!(whose, Whose::Own)) {
+                    self.refuse(Refused::RingFull);
+                }
+            }
+        }
+        self.transport.put_scratch(scratch);
+    }
+
+    fn handle_datagram(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        datagram: &mut [u8],
+    ) -> Option<Taken> {
+        let incoming = match self.bundle.has_own_transport() {
+            true => self.transport.handle_datagram(now, component, received, datagram),
+            false => Err(Refused::Source),
+        };
+        match incoming {
+            Ok(Incoming::Media(len)) => {
+                let taken = self.judge_media(now, received.from, datagram.get(..len).unwrap_or_default());
+                return taken.map_err(|reason| self.drop_media(received, reason)).ok();
+            }
+            Ok(Incoming::Rtcp { len, is_from_peer }) => {
+                let compound = datagram.get(..len).unwrap_or_default();
+                self.handle_rtcp(now, component, received.from, compound, is_from_peer);
+            }
+            Ok(Incoming::Nothing) => self.drive(now),
+            // A refused datagram may have an answer, too.
+            Err(reason @ (Refused::Stun | Refused::Dtls)) => {
+                self.refuse(reason);
+                self.drive(now);
+            }
+            Err(reason) if is_media(datagram) => self.drop_media(received, reason),
+            Err(reason) => self.refuse(reason),
+        }
+        None
+    }
+
+    fn judge_media(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<Taken, Refused> {
+        cost::note(Deed::ParsedPacket);
+        let packet = Packet::parse(datagram).map_err(|_| Refused::Malformed)?;
+        let arrived = Arrived::new(from, datagram.len(), &packet);
+        let whose = self.bundle.whose(packet.ssrc, self.receiver.ssrc());
+        match whose {
+            Whose::Own => self.judge_own(now, &arrived)?,
+            Whose::Child(_) | Whose::Unknown => self.transport.judge_bundled_source(from)?,
+        }
+        if debug::RTP.wants(from) {
+            self.notes.push(debug::received(from, &arrived.header, arrived.payload.len()));
+        }
+        Ok(Taken { arrived, whose })
+    }
+
+    fn drop_media(&mut self, received: &Received, reason: Refused) {
+        self.refuse(reason);
+        if debug::RTP.wants(received.from) {
+            self.notes.push(debug::dropped(received.from, received.len, reason));
+        }
+    }
+
+    /// Judges a packet of our own stream by its source and its sequence number, and counts it.
+    fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
+        let header = &arrived.header;
+        self.transport.judge_source(now, arrived.from, header.sequence_number)?;
+        // A second stream on the port that nobody negotiated (repair packets, somebody else's noise) is not a change of source.
+        // The reading thread knows; here it may not be asked.
+        let is_stray = !self.clock_rates.knows(header.payload_type)
+            && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
+        if !is_stray && !self.count_received(now, arrived) {
+            return Err(Refused::Sequence);
+        }
+        self.start_reports(now);
+        Ok(())
+    }
+
+    /// Counts a packet of our own stream. Returns whether it is of use.
+    fn count_received(&mut self, now: Instant, arrived: &Arrived) -> bool {
+        let clock_rate = self.clock_rates.of(arrived.header.payload_type);
+        self.receiver.update(now, &arrived.header, arrived.payload.len(), clock_rate).is_usable()
+    }
+
+    /// Takes a packet whose source nobody had named and that turned out to be our own. Returns whether it is of use.
+    pub fn take_as_own(&mut self, now: Instant, arrived: &Arrived) -> bool {
+        self.judge_own(now, arrived).map_err(|reason| self.refuse(reason)).is_ok()
+    }
+
+    /// Takes a packet that the parent took off its socket, judged and decrypted. Returns whether it is of use.
+    pub fn handle_from_parent(&mut self, now: Instant, arrived: &Arrived) -> bool {
+        let usable = self.count_received(now, arrived);
+        if usable {
+            self.start_reports(now);
+        } else {
+            self.refuse(Refused::Sequence);
+        }
+        usable
+    }
+
+    /// Takes what the reading thread found out about a payload type.
+    pub fn learn(&mut self, learned: Learned) {
+        self.clock_rates.learn(learned.payload_type, learned.clock_rate);
+    }
+
+    /// Returns the session that a kept packet of another session is for. Its source may be our own by now; that is news, so it
+    /// was not counted when it came.
+    fn whose_now(&self, ssrc: u32) -> Whose {
+        match self.bundle.whose(ssrc, self.receiver.ssrc()) {
+            Whose::Own => Whose::Unknown,
+            whose => whose,
+        }
+    }
+
+    fn handle_rtcp(
+        &mut self,
+        now: Instant,
+        component: Component,
+        from: SocketAddr,
+        datagram: &[u8],
+        is_from_peer: bool,
+    ) {
+        let Ok(compound) = Compound::parse(datagram) else {
+            self.refuse(Refused::Malformed);
+            return;
+        };
+        self.transport.handle_report_from(component);
+        let wants_debug = debug::RTCP.wants(from);
+        let mut is_peer = self.transport.remote().is_open() || is_from_peer && self.receiver.ssrc().is_none();
+        for packet in compound {
+            // The other packets of a compound are worth as much as before: some phones only fail at SDES.
+            let Ok(packet) = packet else {
+                self.refuse(Refused::Malformed);
+                continue;
+            };
+            if wants_debug {
+                self.notes.push(events::received(from, &packet));
+            }
+            is_peer |= self.handle_rtcp_packet(now, from, &packet);
+        }
+        self.bundle.hand_down(from, datagram, &mut self.notes);
+        if is_peer && !self.transport.is_ice_active() {
+            self.transport.remote_mut().handle_reports(from);
+        }
+    }
+
+    /// Returns whether the packet is from the source that we receive.
+    fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> bool {
+        match packet {
+            rtcp::Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
+            rtcp::Packet::Fir(fir) => fir.entries.iter().for_each(|entry| self.handle_picture_request(now, entry.ssrc)),
+            rtcp::Packet::FirH261 { .. } => self.handle_picture_request(now, self.source.ssrc()),
+            report => return self.handle_report(now, from, report),
+        }
+        false
+    }
+
+    fn handle_report(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> bool {
+        let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
+        self.rtcp.handle(now, from, packet, streams, &mut self.notes)
+    }
+
+    /// Takes reports that the parent took off its socket. The parent has counted what is malformed.
+    pub fn handle_reports_from_parent(&mut self, now: Instant, from: SocketAddr, compound: &[u8]) {
+        for packet in Compound::parse(compound).into_iter().flatten().flatten() {
+            self.handle_report(now, from, &packet);
+        }
+    }
+
+    fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) {
+        if !self.bundle.handle_picture_request(now, media_ssrc) {
+            self.rtcp.pictures_mut().handle_request(now);
+        }
+    }
+
+    /// Returns whether the channel is to be told that the peer wants a picture, and the number of its stream.
+    pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
+        if self.rtcp.pictures_mut().take_request() {
+            return Some(self.bundle.marks().picture_request());
+        }
+        self.bundle.take_picture_request()
+    }
+}
+
+fn is_media(datagram: &[u8]) -> bool {
+    classify(datagram) == Class::Rtp
+}
+
+fn is_media_or_rtcp(datagram: &[u8]) -> bool {
+    matches!(classify(datagram), Class::Rtp | Class::Rtcp)
+}

@@ -1,0 +1,203 @@
+//! A packet out: our source writes it, and the transport that carries the stream sends it.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use asterisk::rtp::Which;
+use ice::Component;
+use rtp::telephone_event::Key;
+
+use super::State;
+use crate::console::debug;
+use crate::diagnosis::counters::Refused;
+use crate::media::source::{Media, Source, Written};
+use crate::notes::Note;
+use crate::rtcp::feedback::Request;
+use crate::rtcp::reports::{Kind, Streams};
+use crate::transport::Transport;
+use crate::transport::send::{Obstacle, Route, Way};
+
+impl State {
+    /// Returns the route of media; `None` while it goes nowhere.
+    pub fn media_route(&self) -> Option<Route> {
+        if self.transport.remote().is_stopped() {
+            return None;
+        }
+        self.bundle.look(&self.transport, Transport::media_route).flatten()
+    }
+
+    /// Sends a packet of media, or counts why not. While a digit is being sent, media waits. Returns whether media goes anywhere.
+    pub fn send_media(&mut self, now: Instant, media: &Media<'_>) -> bool {
+        self.handle_visit(now);
+        if self.source.digits().is_active() {
+            return true;
+        }
+        match self.send_packet(now, |source| source.write_media(now, media)) {
+            Ok(true) => {
+                self.start_reports(now);
+                true
+            }
+            Ok(false) | Err(Obstacle::KeysDue(_)) => true,
+            Err(Obstacle::NoRoute) => false,
+        }
+    }
+
+    /// Sends comfort noise at `level` (RFC 3389), also to keep NAT bindings open. Returns whether it went out.
+    pub fn send_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> bool {
+        self.send_packet(now, |source| source.write_comfort_noise(now, payload_type, level)) == Ok(true)
+    }
+
+    /// Presses a key; `clock_rate` in Hz is that of the payload type. Returns whether there is a way to tell the peer.
+    pub fn begin_digit(&mut self, now: Instant, key: Key, payload_type: u8, clock_rate: u32) -> bool {
+        if let Err(obstacle) = self.way_of_media() {
+            self.note_obstacle(obstacle);
+            return false;
+        }
+        self.source.begin_digit(now, key, payload_type, clock_rate);
+        self.flush_digits(now);
+        true
+    }
+
+    /// Releases the key, which was held for so long if the host says it.
+    pub fn end_digit(&mut self, now: Instant, held: Option<Duration>) {
+        self.source.digits_mut().end(now, held);
+        self.flush_digits(now);
+    }
+
+    pub(super) fn flush_digits(&mut self, now: Instant) {
+        while let Some(event) = self.source.digits_mut().poll_transmit() {
+            // One that cannot be sent is counted, and the next may have its way again.
+            let _ = self.send_packet(now, |source| source.write_digit(now, &event));
+        }
+    }
+
+    fn way_of_media(&mut self) -> Result<Way, Obstacle> {
+        if self.transport.remote().is_stopped() {
+            return Err(Obstacle::NoRoute);
+        }
+        let way =
+            self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| transport.way_of_media(stream));
+        way.unwrap_or(Err(Obstacle::NoRoute))
+    }
+
+    /// Asks for the way, writes a packet and sends it. Returns whether it went out.
+    fn send_packet(
+        &mut self,
+        now: Instant,
+        write: impl FnOnce(&mut Source) -> Written,
+    ) -> Result<bool, Obstacle> {
+        let source = &mut self.source;
+        let sent = match self.transport.remote().is_stopped() {
+            true => None,
+            false => self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
+                let way = transport.way_of_media(stream)?;
+                let written = write(source);
+                Ok((way.to(), written, transport.send(&way, Which::Rtp, source.packet())))
+            }),
+        };
+        match sent.unwrap_or(Err(Obstacle::NoRoute)) {
+            Ok((to, written, is_sent)) => {
+                self.note_sent(now, to, &written, is_sent);
+                Ok(is_sent)
+            }
+            Err(obstacle) => {
+                self.note_obstacle(obstacle);
+                Err(obstacle)
+            }
+        }
+    }
+
+    fn note_sent(&mut self, now: Instant, to: SocketAddr, written: &Written, is_sent: bool) {
+        if is_sent {
+            self.source.count(now, written);
+        } else {
+            self.refuse(Refused::Unsendable);
+        }
+        if debug::RTP.wants(to) {
+            self.notes.push(match is_sent {
+                true => debug::sent(to, &written.header, written.payload_len),
+                false => debug::not_sent(to, Refused::Unsendable),
+            });
+        }
+    }
+
+    fn note_obstacle(&mut self, obstacle: Obstacle) {
+        self.refuse(obstacle.reason());
+        if let Obstacle::KeysDue(to) = obstacle
+            && debug::RTP.wants(to)
+        {
+            self.notes.push(debug::not_sent(to, obstacle.reason()));
+        }
+    }
+
+    /// Switches RTCP on or off; `on_one_port` says that the host has negotiated `a=rtcp-mux`.
+    pub fn set_rtcp(&mut self, on: bool, on_one_port: bool) {
+        self.transport.set_rtcp(on, on_one_port);
+        if !on {
+            self.rtcp.stop();
+        }
+    }
+
+    /// Begins to report, unless that has begun: media flows.
+    pub(super) fn start_reports(&mut self, now: Instant) {
+        if self.transport.uses_rtcp() && !self.rtcp.is_running() && self.reports_route().is_some() {
+            self.rtcp.start(now);
+        }
+    }
+
+    /// The host has stopped media. With ICE the peer stays where it is, and reports go on while a call is on hold (RFC 3550
+    /// section 6.2; RFC 3264 section 5.1); without, there is no address to send them to.
+    pub fn stop_media(&mut self) {
+        self.source.digits_mut().cancel();
+        if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
+            self.rtcp.stop();
+        }
+        self.transport.remote_mut().stop();
+        self.source.mark_next();
+    }
+
+    pub(super) fn send_report(&mut self, now: Instant, kind: Kind) {
+        if !self.transport.uses_rtcp() {
+            return;
+        }
+        let mut told = Vec::new();
+        let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
+        let rtcp = &mut self.rtcp;
+        let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
+            let way = transport.way_of_reports(stream)?;
+            rtcp.send(now, kind, streams, way.to(), |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
+        });
+        self.note_report_sent(sent.flatten(), told);
+    }
+
+    /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 section 4.3.1).
+    pub fn ask_for_picture(&mut self, now: Instant) {
+        let described = self.bundle.marks().described_ssrc;
+        let Some(media_ssrc) = self.receiver.ssrc().or(described).filter(|_| self.transport.uses_rtcp()) else {
+            return;
+        };
+        let mut told = Vec::new();
+        let ssrc = self.source.ssrc();
+        let (requests, cname) = self.rtcp.requests_mut();
+        let request = Request { ssrc, media_ssrc, cname };
+        let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
+            let way = transport.way_of_reports(stream)?;
+            requests.send(now, &request, way.to(), |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
+        });
+        self.note_report_sent(sent.flatten(), told);
+    }
+
+    fn note_report_sent(&mut self, sent: Option<bool>, mut told: Vec<Note>) {
+        self.notes.append(&mut told);
+        if sent == Some(false) {
+            self.refuse(Refused::Unsendable);
+        }
+    }
+
+    pub(super) fn reports_route(&self) -> Option<(Component, Route)> {
+        if !self.transport.uses_rtcp() {
+            return None;
+        }
+        self.bundle.look(&self.transport, Transport::reports_route).flatten()
+    }
+}
