@@ -187,6 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test's own process")]
     fn a_command_that_is_running_is_waited_for() {
         static COMMANDS: [Command; 1] =
             [Command { words: c"a b", summary: c"", usage: c"", run: |_| Outcome::Success }];

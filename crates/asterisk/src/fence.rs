@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use crate::{error, lock, thread};
 
 /// Runs `body`, a callback that the host calls `callback`; answers `failed` if it panics.
+#[expect(clippy::disallowed_methods, reason = "this is the fence")]
 pub fn fence<T>(callback: &str, failed: T, body: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
         error!("{callback} failed inside the module, this one call suffers: {}", story(&*panic));
@@ -43,6 +44,7 @@ pub fn set_after(after: fn()) {
 static AFTER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
 /// Puts our silent hook in place of the default one. Done by `module!` before `load`.
+#[expect(clippy::disallowed_methods, reason = "this is the hook that `remove_hook` takes out again")]
 pub(crate) fn install_hook() {
     panic::set_hook(Box::new(remember));
 }

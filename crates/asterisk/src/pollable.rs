@@ -134,6 +134,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test's own process")]
     fn a_thread_inside_poll_is_woken_when_something_waits() {
         let (ours, _theirs) = UnixStream::pair().unwrap();
         let mut pollable = over(&ours);

@@ -1,5 +1,6 @@
 //! Handshakes with a peer that we did not write: the `openssl` command, over UDP on the loopback interface. It prints
 //! the keying material, which has to equal ours.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "a test's own process")]
 
 mod common;
 

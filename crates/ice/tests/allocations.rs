@@ -1,4 +1,5 @@
 //! The agent allocates no memory for the packets of an established call.
+#![allow(clippy::disallowed_macros, reason = "a test's own process, and no destructor")]
 
 mod net;
 

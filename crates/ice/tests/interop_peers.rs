@@ -3,6 +3,12 @@
 //!
 //! Both have to be installed by hand, so these tests run only on request and use the peers that they find:
 //! `cargo test --package ice --test interop_peers -- --ignored`.
+#![allow(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test's own process"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, UdpSocket};

@@ -1,4 +1,5 @@
 //! The thread with real descriptors. `table` has the tests that need none.
+#![allow(clippy::disallowed_types, reason = "a test's own process")]
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;

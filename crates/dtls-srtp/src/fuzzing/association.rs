@@ -1,4 +1,5 @@
 //! One association of ours without ICE, its peer, and a stranger at another address with another certificate.
+#![allow(clippy::disallowed_types, reason = "a fuzzer is a process of its own")]
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
