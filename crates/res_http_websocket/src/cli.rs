@@ -51,7 +51,7 @@ pub static COMMANDS: [Command; 5] = [
 
 fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     let Some(running) = running() else { return Outcome::Failure };
-    let sessions = running.driver.sessions(None);
+    let sessions = running.worker.tasks().all();
     cli_print!(
         invocation,
         "{:>6} {:<10} {:<4} {:<40} {:>9} {:>9} {:>9}",
@@ -163,7 +163,7 @@ fn close(invocation: &Invocation<'_>) -> Outcome {
 /// The session that the word at `index` names.
 fn named(invocation: &Invocation<'_>, index: usize) -> Result<Arc<Session>, Outcome> {
     let id = invocation.argument(index).and_then(|word| word.parse().ok()).ok_or(Outcome::ShowUsage)?;
-    let session = running().and_then(|running| running.driver.session(id));
+    let session = running().and_then(|running| running.worker.tasks().get(id));
     session.ok_or_else(|| {
         cli_print!(invocation, "There is no session {id}");
         Outcome::Failure

@@ -18,7 +18,7 @@ use crate::session::{Read, Session};
 /// One reference to a session, of the kind that C counts.
 pub struct Handle(Ao2Box<Counted>);
 
-/// When C has let go of it, nobody is there to read: the driver sees the closing handshake through.
+/// When C has let go of it, nobody is there to read: the worker sees the closing handshake through.
 struct Counted {
     session: Arc<Session>,
     id: CString,

@@ -4,7 +4,7 @@
 //! session polls, one thread for what must not wait for the consumer, and the functions that C calls.
 //!
 //! ```text
-//!  host's HTTP thread                         chan_sip, any thread            our thread (driver)
+//!  host's HTTP thread                         chan_sip, any thread            our thread (worker)
 //!    accept -> protocol's callback             __ast_websocket_write           queued output, PINGs,
 //!      poll(descriptor), __ast_websocket_read    |                             deadlines, closing handshakes
 //!             \________________________________  |  __________________________/
@@ -15,15 +15,13 @@
 //! `settings` is `websocket.conf`, `admission` who gets in by it, `report` and `counters` what the log, managers and the
 //! console (`cli`) are told.
 //!
-//! Nobody waits under that lock: the stream answers at once, and what it does not take is left to the driver.
+//! Nobody waits under that lock: the stream answers at once, and what it does not take is left to that thread.
 
 mod accept;
 mod admission;
 mod buffers;
 mod cli;
 mod counters;
-mod descriptor;
-mod driver;
 mod echo;
 mod exports;
 mod host;

@@ -10,36 +10,38 @@ use std::time::{Duration, Instant};
 use asterisk::Failed;
 use asterisk::cli::Commands;
 use asterisk::config::Reload;
-use asterisk::epoll::EventFd;
 use asterisk::http::{self, Uri};
 use asterisk::lock;
 use asterisk::module::UseCount;
-use asterisk::thread::{self, JoinHandle};
+use asterisk::pollable::AlwaysReadable;
+use asterisk::worker::Worker;
 use websocket::CloseCode;
 
 use crate::accept::WebSocketUri;
 use crate::admission::Admission;
+use crate::buffers::Buffers;
 use crate::cli;
 use crate::counters::Counters;
-use crate::descriptor::always_readable;
-use crate::driver::Driver;
 use crate::echo;
 use crate::host;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
 use crate::report::SHOWN;
+use crate::session::Session;
 use crate::settings::{self, Settings};
 
 /// Everything that is running.
 pub struct Running {
-    pub driver: Arc<Driver>,
+    /// The one thread of this module: writes what a stream did not take at once, lets deadlines pass, and sees closing
+    /// handshakes through.
+    pub worker: Worker<Session>,
     pub protocols: Protocols,
-    pub always: Arc<EventFd>,
+    pub always: Arc<AlwaysReadable>,
+    pub buffers: Arc<Buffers>,
     pub admission: Arc<Admission>,
     pub counters: Arc<Counters>,
     settings: Mutex<Arc<Settings>>,
     commands: Mutex<Option<Commands>>,
     uri: Mutex<Option<Uri<WebSocketUri>>>,
-    thread: Mutex<Option<JoinHandle>>,
 }
 
 static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
@@ -76,22 +78,16 @@ pub fn start() -> Result<(), StartError> {
         settings::Read::Unchanged => Arc::default(),
         settings::Read::Invalid => return Err(StartError::Settings),
     };
-    let driver = Arc::new(Driver::new()?);
-    let always = always_readable()?;
-    let thread = {
-        let driver = driver.clone();
-        thread::spawn(c"websocket", move || driver.run())?
-    };
     let running = Arc::new(Running {
-        driver,
+        worker: Worker::start(c"websocket", None)?,
         protocols: Protocols::default(),
-        always,
+        always: Arc::new(AlwaysReadable::new()?),
+        buffers: Arc::default(),
         admission: Arc::default(),
         counters: Arc::default(),
         settings: Mutex::new(settings),
         commands: Mutex::new(None),
         uri: Mutex::new(None),
-        thread: Mutex::new(Some(thread)),
     });
     // Our own: it needs no reference of the module to itself.
     running.protocols.add("echo", None, echo::callback, None);
@@ -150,14 +146,13 @@ pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
         asterisk::error!("WebSocket: a request is still being answered");
         return running.refuse(if_refused);
     }
-    for session in running.driver.sessions(None) {
+    for session in running.worker.tasks().all() {
         session.cut(CloseCode::GOING_AWAY);
     }
     // They look at sessions.
     drop(lock(&running.commands).take());
     SHOWN.turn_off();
-    running.driver.stop();
-    drop(lock(&running.thread).take());
+    running.worker.stop();
     *slot() = None;
     // `/ws` and our code are about to go, and nothing tells when the last of those threads has left them.
     std::thread::sleep(ON_THE_WAY_OUT);
@@ -247,7 +242,8 @@ impl Running {
 
     fn end_sessions(&self, protocol: &Arc<Protocol>) {
         protocol.close();
-        for session in self.driver.sessions(Some(protocol)) {
+        let sessions = self.worker.tasks().all().into_iter();
+        for session in sessions.filter(|session| Arc::ptr_eq(session.protocol(), protocol)) {
             session.close(CloseCode::GOING_AWAY);
         }
     }

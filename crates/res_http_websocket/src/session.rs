@@ -1,7 +1,7 @@
 //! One session: the protocol, the stream, and the descriptor, under one short lock.
 //!
-//! The consumer reads and anybody writes; the driver does the rest. Whoever had the lock leaves with
-//! [`State::settle`]: what could be written is written, the driver knows what to wait for, and the descriptor tells
+//! The consumer reads and anybody writes; the worker does the rest. Whoever had the lock leaves with
+//! [`State::settle`]: what could be written is written, the worker knows what to wait for, and the descriptor tells
 //! the truth.
 
 use std::io;
@@ -13,20 +13,20 @@ use std::time::{Duration, Instant};
 
 use asterisk::http;
 use asterisk::lock;
+use asterisk::pollable::Pollable;
 use asterisk::sockaddr::SockAddr;
+use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks, Timer};
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
 use crate::admission::Place;
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
-use crate::descriptor::Descriptor;
-use crate::driver::{Driver, Interest, Watch};
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
 
 pub struct Session {
-    id: u64,
+    id: Id,
     protocol: Arc<Protocol>,
     client: Client,
     /// The client's, as C wants it.
@@ -35,7 +35,8 @@ pub struct Session {
     is_secure: bool,
     /// That of the state, to be had without its lock.
     descriptor: AtomicI32,
-    driver: Arc<Driver>,
+    tasks: Arc<Tasks<Session>>,
+    buffers: Arc<Buffers>,
     counters: Arc<Counters>,
     state: Mutex<State>,
 }
@@ -77,10 +78,12 @@ struct State {
     connection: Connection,
     /// `None` once it is closed.
     stream: Option<http::Connection>,
-    descriptor: Descriptor,
+    descriptor: Pollable,
     /// The protocol's callback is not back: somebody may be polling.
     attended: bool,
-    watch: Watch,
+    /// What the worker waits for on the socket.
+    watch: OneShot,
+    timer: Timer,
     /// The stream may hold bytes that the socket does not show.
     may_hold_more: bool,
     /// TLS has to write before it reads on: what is in the socket stays there, and is nothing to wake anybody for.
@@ -94,6 +97,9 @@ struct State {
     /// What has to be told once the lock is free.
     farewell: Option<Ended>,
 }
+
+/// The tag of a session's only descriptor.
+const SOCKET: Tag = 0;
 
 /// How often a consumer reads before it looks at what it has; how often rubbish is read before a stream is closed.
 const MAX_READS: usize = 8;
@@ -116,8 +122,8 @@ impl Session {
         greeting: &[u8],
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let driver = &running.driver;
-        let descriptor = Descriptor::new(stream.fd(), running.always.clone()).inspect_err(|_| {
+        let tasks = running.worker.tasks();
+        let descriptor = Pollable::new(stream.fd(), running.always.clone()).inspect_err(|_| {
             // Out of descriptors: say so as well as possible.
             let _ = stream.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         })?;
@@ -125,7 +131,7 @@ impl Session {
         if stream.write(greeting)? < greeting.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        let id = driver.next_id();
+        let id = tasks.next_id();
         let session = Arc::new(Self {
             id,
             protocol,
@@ -134,11 +140,13 @@ impl Session {
             client,
             is_secure: stream.is_secure(),
             descriptor: descriptor.as_raw_fd().into(),
-            driver: driver.clone(),
+            tasks: tasks.clone(),
+            buffers: running.buffers.clone(),
             counters: running.counters.clone(),
             state: Mutex::new(State {
                 connection: Connection::server(now, config),
-                watch: Watch::new(id),
+                watch: OneShot::new(id, SOCKET),
+                timer: Timer::default(),
                 stream: Some(stream),
                 descriptor,
                 attended: true,
@@ -152,8 +160,8 @@ impl Session {
                 farewell: None,
             }),
         });
-        driver.adopt(session.clone());
-        session.locked(|state, now| state.settle(now, &session.driver));
+        tasks.add(id, session.clone());
+        session.locked(|state, _| state.settle(&session));
         Ok(session)
     }
 
@@ -163,7 +171,7 @@ impl Session {
         let read = self.locked(|state, now| {
             let mut event = state.connection.poll_event(now);
             if event.is_none() && state.is_open() {
-                state.receive(now, &self.driver.buffers);
+                state.receive(now, &self.buffers);
                 event = state.connection.poll_event(now);
             }
             let shown = match &event {
@@ -171,7 +179,7 @@ impl Session {
                 _ => None,
             };
             let read = state.deliver(event);
-            state.settle(now, &self.driver);
+            state.settle(self);
             (read, shown)
         });
         let (read, shown) = read.unwrap_or((Read::Ended, None));
@@ -194,17 +202,17 @@ impl Session {
             if sent.is_ok() {
                 state.traffic.count_out(payload.len());
             }
-            state.settle(now, &self.driver);
+            state.settle(self);
             if state.is_open() { sent } else { Err(SendError::Closed) }
         })
         .unwrap_or(Err(SendError::Closed))
     }
 
-    /// Starts the closing handshake; the driver sees it through.
+    /// Starts the closing handshake; the worker sees it through.
     pub fn close(&self, code: CloseCode) {
         self.locked(|state, now| {
             state.connection.close(now, code);
-            state.settle(now, &self.driver);
+            state.settle(self);
         });
     }
 
@@ -225,35 +233,6 @@ impl Session {
         }
     }
 
-    /// What is ready on the socket, while the driver watches it.
-    pub fn handle_ready(&self) {
-        self.locked(|state, now| {
-            state.watch.fired();
-            if !state.is_open() {
-                state.receive(now, &self.driver.buffers);
-            } else if std::mem::take(&mut state.stuck) {
-                // The consumer reads on, when it likes.
-                state.connection.handle_unstuck();
-                state.may_hold_more = true;
-            }
-            state.settle(now, &self.driver);
-        });
-    }
-
-    /// A deadline of the connection is there, or was once.
-    pub fn handle_timeout(&self) {
-        self.locked(|state, now| {
-            state.watch.timer_fired();
-            // The peer's PONG may wait in the socket while the consumer is busy elsewhere.
-            if state.connection.poll_timeout().is_some_and(|deadline| now >= deadline) && !state.connection.has_event()
-            {
-                state.receive(now, &self.driver.buffers);
-            }
-            state.connection.handle_timeout(now);
-            state.settle(now, &self.driver);
-        });
-    }
-
     /// Ends it here and now: a Close frame if the stream takes it at once, then the stream is closed.
     pub fn cut(&self, code: CloseCode) {
         // A panic may have left anything behind; the stream has to go all the same.
@@ -261,7 +240,7 @@ impl Session {
         let now = Instant::now();
         state.connection.close(now, code);
         state.transmit();
-        state.close_stream(&self.driver);
+        state.close_stream(self);
         self.unlock(state);
     }
 
@@ -283,14 +262,14 @@ impl Session {
     }
 
     pub fn set_write_timeout(&self, timeout: Duration) {
-        self.locked(|state, now| {
+        self.locked(|state, _| {
             state.connection.set_write_timeout(timeout);
             // What waits already may be late by now.
-            state.settle(now, &self.driver);
+            state.settle(self);
         });
     }
 
-    pub fn id(&self) -> u64 {
+    pub fn id(&self) -> Id {
         self.id
     }
 
@@ -340,6 +319,41 @@ impl Session {
         if let Some(ended) = farewell {
             report::closed(&self.counters, self, &ended, &traffic);
         }
+    }
+}
+
+impl Task for Session {
+    /// The socket is ready for what [`State::settle`] asked for.
+    fn handle_ready(&self, _now: Instant, _tag: Tag) {
+        self.locked(|state, now| {
+            state.watch.reported();
+            if !state.is_open() {
+                state.receive(now, &self.buffers);
+            } else if std::mem::take(&mut state.stuck) {
+                // The consumer reads on, when it likes.
+                state.connection.handle_unstuck();
+                state.may_hold_more = true;
+            }
+            state.settle(self);
+        });
+    }
+
+    /// A deadline of the connection is there, or was once.
+    fn handle_timeout(&self, _now: Instant) {
+        self.locked(|state, now| {
+            state.timer.fired();
+            // The peer's PONG may wait in the socket while the consumer is busy elsewhere.
+            if state.connection.poll_timeout().is_some_and(|deadline| now >= deadline) && !state.connection.has_event()
+            {
+                state.receive(now, &self.buffers);
+            }
+            state.connection.handle_timeout(now);
+            state.settle(self);
+        });
+    }
+
+    fn handle_panic(&self) {
+        self.cut(CloseCode::INTERNAL_ERROR);
     }
 }
 
@@ -412,7 +426,7 @@ impl State {
         Read::Frame { opcode, more_follows, payload: self.delivered.as_mut_ptr(), len }
     }
 
-    fn settle(&mut self, now: Instant, driver: &Driver) {
+    fn settle(&mut self, session: &Session) {
         self.transmit();
         let Some(stream) = &self.stream else { return };
         let wants_out = if self.connection.poll_transmit().is_some() { Interest::Write } else { Interest::Nothing };
@@ -425,7 +439,7 @@ impl State {
                 }
                 Interest::Read
             }
-            websocket::State::Closed => return self.close_stream(driver),
+            websocket::State::Closed => return self.close_stream(session),
         };
         // It may be readable all the while, and reading gives nothing.
         let interest = if self.stuck { Interest::Write } else { interest };
@@ -440,8 +454,10 @@ impl State {
         };
         report(stream, shown);
         // Without it deadlines still run, so the session ends.
-        report(stream, driver.watch(&mut self.watch, stream.fd(), interest));
-        driver.arm(&mut self.watch, now, self.connection.poll_timeout());
+        report(stream, self.watch.ask(&session.tasks, stream.fd(), interest));
+        if let Some(deadline) = self.connection.poll_timeout() {
+            self.timer.set(&session.tasks, session.id, deadline);
+        }
     }
 
     /// Writes what the stream takes.
@@ -459,20 +475,21 @@ impl State {
     }
 
     /// Closes the stream, whoever still holds a reference to the session.
-    fn close_stream(&mut self, driver: &Driver) {
+    fn close_stream(&mut self, session: &Session) {
         let Some(stream) = self.stream.take() else { return };
         self.connection.handle_end();
         self.farewell = self.connection.ended().cloned();
         self.place = None;
         // Unread bytes would turn the end of the stream into a reset, and our Close frame might be lost by it.
-        let mut rubbish = driver.buffers.take();
+        let mut rubbish = session.buffers.take();
         for _ in 0..MAX_READS {
             if !matches!(stream.read(&mut rubbish), Ok(1..)) {
                 break;
             }
         }
         report(&stream, self.descriptor.end(stream.fd()));
-        driver.forget(&mut self.watch, stream.fd());
+        self.watch.forget(&session.tasks, stream.fd());
+        session.tasks.remove(session.id);
         self.give_back_descriptor();
     }
 
