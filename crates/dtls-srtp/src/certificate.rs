@@ -1,4 +1,4 @@
-//! Our certificate: read from the files that the host's configuration names, or made on the spot.
+//! Our certificate: read from the files that the host's configuration names, or self-signed.
 
 use std::fs;
 use std::io;
@@ -15,7 +15,7 @@ use openssl::x509::{X509, X509Builder, X509NameBuilder};
 
 use crate::fingerprint::{Fingerprint, HashFunction};
 
-/// A certificate with its private key, and the certificates that vouch for it.
+/// A certificate, its private key, and the chain of certificates that leads to an authority.
 #[derive(Debug, Clone)]
 pub struct Certificate {
     pub(crate) leaf: X509,
@@ -25,56 +25,56 @@ pub struct Certificate {
     sha256: String,
 }
 
-/// What is wrong with a certificate, and with which file.
+/// Reasons why a certificate cannot be used, with the file that is at fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CertificateError {
-    /// The file is missing, or may not be read.
+    /// The file is missing, or this process may not read it.
     #[error("{}: {reason}", .file.display())]
     Unreadable {
-        /// As configured.
+        /// The configured path.
         file: PathBuf,
-        /// The system's reason.
+        /// The operating system's error.
         reason: io::Error,
     },
-    /// There is no certificate in it.
+    /// The file has no certificate in PEM form.
     #[error("{}: no certificate in PEM form in it{}", .file.display(), because(.reason))]
     NoCertificate {
-        /// As configured.
+        /// The configured path.
         file: PathBuf,
-        /// OpenSSL's.
+        /// OpenSSL's error.
         reason: ErrorStack,
     },
-    /// There is no private key in it, or one with a passphrase.
+    /// The file has no private key in PEM form, or one that is protected by a passphrase.
     #[error("{}: no private key in PEM form, or one with a passphrase, in it{}", .file.display(), because(.reason))]
     NoKey {
-        /// As configured.
+        /// The configured path.
         file: PathBuf,
-        /// OpenSSL's.
+        /// OpenSSL's error.
         reason: ErrorStack,
     },
-    /// The two do not belong together.
+    /// The private key is not the certificate's.
     #[error("{}: the private key does not match the certificate in {}", .key.display(), .certificate.display())]
     Mismatch {
-        /// As configured.
+        /// The configured path of the certificate.
         certificate: PathBuf,
-        /// As configured.
+        /// The configured path of the private key.
         key: PathBuf,
     },
-    /// OpenSSL could not do what it always can.
+    /// OpenSSL failed for another reason, such as lack of memory.
     #[error("OpenSSL: {0}")]
     OpenSsl(#[from] ErrorStack),
 }
 
 fn because(reason: &ErrorStack) -> String {
-    // The end of the queue is what the caller of OpenSSL asked for, the beginning is what failed.
+    // The first error in OpenSSL's queue names the cause; the later ones name the functions that it made fail.
     reason.errors().first().and_then(|error| error.reason()).map_or_else(String::new, |reason| format!(" ({reason})"))
 }
 
 impl Certificate {
-    /// Reads a certificate, the chain that follows it, and the private key, from one file or from two. The key is searched
-    /// for in the file of the certificate when it has none of its own. A certificate that is out of date gives a
-    /// warning: a browser looks at the fingerprint alone.
+    /// Reads a certificate, the chain that follows it, and the private key, all in PEM form. The key is read from the
+    /// file of the certificate if `key` is `None`. A certificate that has expired, or is not valid yet, is used with a
+    /// warning in the log: browsers check the fingerprint alone.
     pub fn from_pem_files(certificate: &Path, key: Option<&Path>) -> Result<Self, CertificateError> {
         let file = certificate.display();
         let certificate = Self::load(certificate, key)?;
@@ -84,7 +84,8 @@ impl Certificate {
         Ok(certificate)
     }
 
-    /// Whether [`Certificate::from_pem_files`] would do, and why it would give a warning, for people to read.
+    /// Checks whether [`Certificate::from_pem_files`] would succeed. Returns the text of the warning that it would log,
+    /// if any.
     pub fn try_pem_files(certificate: &Path, key: Option<&Path>) -> Result<Option<String>, CertificateError> {
         Ok(Self::load(certificate, key)?.out_of_date())
     }
@@ -99,7 +100,7 @@ impl Certificate {
         let leaf = stack
             .next()
             .ok_or_else(|| CertificateError::NoCertificate { file: certificate.into(), reason: ErrorStack::get() })?;
-        // An empty passphrase, lest OpenSSL ask for one on the terminal.
+        // With an empty passphrase OpenSSL does not ask for one on the terminal.
         let private = PKey::private_key_from_pem_passphrase(&key_pem.0, b"")
             .map_err(|reason| CertificateError::NoKey { file: key.into(), reason })?;
         if !leaf.public_key()?.public_eq(&private) {
@@ -108,7 +109,7 @@ impl Certificate {
         Ok(Self::new(leaf, stack.collect(), private)?)
     }
 
-    /// Makes a key on P-256 and a certificate for it that nobody vouches for, as browsers do (RFC 8827 §6.5).
+    /// Creates a key on the curve P-256 and a self-signed certificate for it, as browsers do (RFC 8827 §6.5).
     pub fn self_signed() -> Result<Self, CertificateError> {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1)?;
         let key = PKey::from_ec_key(EcKey::generate(&group)?)?;
@@ -123,7 +124,7 @@ impl Certificate {
         builder.set_serial_number(&*serial.to_asn1_integer()?)?;
         builder.set_subject_name(&name)?;
         builder.set_issuer_name(&name)?;
-        // A day ahead: clocks differ.
+        // The certificate is valid since yesterday, because clocks differ.
         builder.set_not_before(&*days_from_now(-1)?)?;
         builder.set_not_after(&*days_from_now(SELF_SIGNED_DAYS)?)?;
         builder.set_pubkey(&key)?;
@@ -137,7 +138,8 @@ impl Certificate {
         Ok(Self { leaf, chain, key, sha1, sha256 })
     }
 
-    /// What follows the name of the hash function in `a=fingerprint` (RFC 8122 §5): `AB:CD:...`.
+    /// The certificate's fingerprint as it follows the name of the hash function in `a=fingerprint` (RFC 8122 §5):
+    /// `AB:CD:...`.
     pub fn fingerprint(&self, function: HashFunction) -> &str {
         match function {
             HashFunction::Sha1 => &self.sha1,
@@ -145,6 +147,7 @@ impl Certificate {
         }
     }
 
+    /// Describes why the certificate is not valid today; `None` if it is.
     fn out_of_date(&self) -> Option<String> {
         let now = Asn1Time::days_from_now(0).ok()?;
         let is_before = |earlier: &Asn1TimeRef, later: &Asn1TimeRef| earlier < later;
@@ -152,7 +155,7 @@ impl Certificate {
         if is_before(ends, &now) {
             Some(format!("the certificate ended on {ends}"))
         } else if is_before(&now, begins) {
-            Some(format!("the certificate begins on {begins}"))
+            Some(format!("the certificate is not valid before {begins}"))
         } else {
             None
         }
@@ -168,7 +171,7 @@ fn days_from_now(days: i64) -> Result<Asn1Time, ErrorStack> {
     Asn1Time::from_unix(now.as_secs() as i64 + days * 24 * 60 * 60)
 }
 
-/// The text of a private key, overwritten when it goes.
+/// The text of a private key. It is overwritten when it is dropped.
 struct Secret(Vec<u8>);
 
 impl Drop for Secret {
@@ -177,5 +180,5 @@ impl Drop for Secret {
     }
 }
 
-/// Browsers accept at most a year.
+/// Days for which a self-signed certificate is valid. Browsers accept at most a year.
 const SELF_SIGNED_DAYS: i64 = 300;

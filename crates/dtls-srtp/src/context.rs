@@ -1,4 +1,4 @@
-//! What the sessions of one configuration share.
+//! The configuration that sessions share: certificate, ciphers, SRTP profiles, and how peers are verified.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,61 +13,61 @@ use crate::certificate::Certificate;
 use crate::hello::{ClientHello, Secret};
 use crate::keys::Profile;
 
-/// What is looked at before a peer is believed (`dtlsverify` in the host's configuration).
+/// The checks that a peer's certificate has to pass (`dtlsverify` in the host's configuration).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verify {
-    /// The certificate is the one whose fingerprint the SDP has.
+    /// The certificate has the fingerprint that the peer's description names (RFC 5763 §5).
     pub fingerprint: bool,
-    /// The certificate is vouched for by an authority in `ca_file` or `ca_path`.
+    /// The certificate's chain ends at an authority in `ca_file` or `ca_path`.
     pub certificate: bool,
 }
 
-/// How a [`Context`] is to be.
+/// The configuration of a [`Context`].
 #[derive(Debug, Clone)]
 pub struct ContextConfig {
-    /// What we show the peer.
+    /// The certificate that we show the peer.
     pub certificate: Certificate,
-    /// What the peer has to show.
+    /// The checks that the peer's certificate has to pass.
     pub verify: Verify,
-    /// OpenSSL's syntax; `None` for [`DEFAULT_CIPHERS`].
+    /// The cipher suites in OpenSSL's syntax; `None` for [`DEFAULT_CIPHERS`].
     pub cipher_list: Option<String>,
-    /// Authorities, for `verify.certificate`.
+    /// A PEM file of certificate authorities, for `verify.certificate`.
     pub ca_file: Option<PathBuf>,
-    /// The same as a directory of hashed names.
+    /// A directory of certificate authorities with hashed file names, for `verify.certificate`.
     pub ca_path: Option<PathBuf>,
-    /// The one that we like best first.
+    /// The SRTP protection profiles that we offer, in order of preference (RFC 5764 §4.1.2).
     pub srtp_profiles: Vec<Profile>,
 }
 
-/// What is wrong with a configuration.
+/// Reasons why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ContextError {
-    /// No cipher of the list is known to OpenSSL, or it is no list.
+    /// OpenSSL knows none of the cipher suites, or the text is not a list of them.
     #[error("cipher list {list:?}: {reason}")]
     CipherList {
-        /// As configured.
+        /// The configured list.
         list: String,
-        /// OpenSSL's.
+        /// OpenSSL's error.
         reason: ErrorStack,
     },
-    /// The authorities cannot be read.
+    /// The certificates of the authorities cannot be read.
     #[error("{}: no certificates of authorities: {reason}", .path.display())]
     Authorities {
-        /// As configured.
+        /// The configured file or directory.
         path: PathBuf,
-        /// OpenSSL's.
+        /// OpenSSL's error.
         reason: ErrorStack,
     },
-    /// No SRTP protection profile.
+    /// The list of SRTP protection profiles is empty.
     #[error("no SRTP protection profile is configured")]
     NoProfile,
-    /// OpenSSL refused the certificate, or could not do what it always can.
+    /// OpenSSL refused the certificate, or failed for another reason such as lack of memory.
     #[error("OpenSSL: {0}")]
     OpenSsl(#[from] ErrorStack),
 }
 
-/// A configuration, made ready once and shared by its sessions.
+/// A configuration that has been checked and prepared once, and that sessions share.
 #[derive(Debug)]
 pub struct Context {
     ssl: SslContext,
@@ -77,19 +77,20 @@ pub struct Context {
 }
 
 impl Context {
-    /// Makes a context. What is wrong with the configuration shows here and not in a call.
+    /// Creates a context. Errors in the configuration show here, and not during a call.
     pub fn new(config: ContextConfig) -> Result<Arc<Self>, ContextError> {
         let mut builder = SslContextBuilder::new(SslMethod::dtls())?;
         builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
-        // The MTU is ours, a ticket would let a peer come back without its certificate.
+        // The MTU is `MAX_DATAGRAM_LEN`, not the kernel's. A session ticket would let a peer resume without its
+        // certificate.
         builder.set_options(SslOptions::NO_QUERY_MTU | SslOptions::NO_RENEGOTIATION | SslOptions::NO_TICKET);
-        // With encrypt-then-MAC (RFC 7366), OpenSSL ends the association for a record that anybody could have sent.
+        // With encrypt-then-MAC (RFC 7366), OpenSSL ends the association at the first forged record.
         builder.set_options(SslOptions::from_bits_retain(SSL_OP_NO_ENCRYPT_THEN_MAC));
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
         set_ciphers(&mut builder, config.cipher_list)?;
         set_profiles(&mut builder, &config.srtp_profiles)?;
         set_verification(&mut builder, config.verify);
-        // `Secret` makes and looks at cookies, before OpenSSL sees them: see `Session::start_after_cookie`.
+        // `Secret` creates and checks the cookies before OpenSSL sees them (see `Session::start_after_cookie`).
         builder.set_cookie_generate_cb(|_, cookie| {
             cookie.iter_mut().take(1).for_each(|byte| *byte = 0);
             Ok(1)
@@ -105,22 +106,24 @@ impl Context {
         Ok(Arc::new(Self { ssl, certificate: config.certificate, verify: config.verify, secret }))
     }
 
-    /// What we show the peer, for the SDP.
+    /// The certificate that we show the peer. Its fingerprint goes into the SDP.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
     }
 
-    /// What the peer has to show.
+    /// The checks that the peer's certificate has to pass.
     pub fn verify(&self) -> Verify {
         self.verify
     }
 
-    /// Whether the ClientHello has the cookie that [`hello_verify_request`](Self::hello_verify_request) sent to that address.
+    /// Whether the ClientHello returns the cookie that [`hello_verify_request`](Self::hello_verify_request) made for
+    /// `from`.
     pub fn has_our_cookie(&self, hello: &ClientHello<'_>, from: SocketAddr) -> bool {
         self.secret.vouches(hello, from)
     }
 
-    /// The datagram that asks a client to show that the address is its own, with nothing remembered.
+    /// Returns the datagram that asks the client to prove that it receives what is sent to `from` (RFC 6347 §4.2.1).
+    /// The server keeps no state for it.
     pub fn hello_verify_request(&self, hello: &ClientHello<'_>, from: SocketAddr) -> Result<Vec<u8>, ErrorStack> {
         self.secret.hello_verify_request(hello, from)
     }
@@ -147,7 +150,7 @@ fn set_verification(builder: &mut SslContextBuilder, verify: Verify) {
     let required = SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT;
     match verify {
         Verify { certificate: true, .. } => builder.set_verify(required),
-        // Nobody vouches for a browser's certificate; the session compares the fingerprint.
+        // A browser's certificate is self-signed; the session compares its fingerprint.
         Verify { fingerprint: true, .. } => builder.set_verify_callback(required, |_, _| true),
         Verify { .. } => builder.set_verify(SslVerifyMode::NONE),
     }
@@ -164,8 +167,9 @@ fn set_authorities(
     })
 }
 
-/// Forward secrecy and 128 bits at least; every browser and every OpenSSL with DTLS 1.2 has some of them.
+/// The default cipher suites: forward secrecy and at least 128 bits. Every browser and every OpenSSL with DTLS 1.2 has
+/// some of them.
 pub const DEFAULT_CIPHERS: &str = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES";
 
-/// `openssl/ssl.h`; the `openssl` crate has no name for it.
+/// From `openssl/ssl.h`; the `openssl` crate has no name for it.
 const SSL_OP_NO_ENCRYPT_THEN_MAC: u64 = 1 << 19;

@@ -1,21 +1,21 @@
-//! Why there are no keys.
+//! Reasons why a handshake gives no keys.
 
 use crate::fingerprint::Fingerprint;
 
-/// Why a handshake came to nothing.
+/// Reasons why a handshake failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Failure {
-    /// The certificate is not the one that the SDP named (RFC 5763 §5): somebody in the middle, or an SDP that somebody
-    /// changed.
+    /// The certificate is not the one that the SDP names (RFC 5763 §5). Somebody is in the middle, or has changed the
+    /// SDP.
     #[error("the peer's certificate has fingerprint {received}, its SDP says {expected}")]
     FingerprintMismatch {
-        /// From the SDP.
+        /// The fingerprint in the SDP.
         expected: Fingerprint,
-        /// Of the certificate.
+        /// The fingerprint of the certificate.
         received: Fingerprint,
     },
-    /// The chain of the certificate does not end at an authority that we trust.
+    /// The chain of the certificate does not end at an authority that we trust. Holds OpenSSL's reason.
     #[error("the peer's certificate is not trusted: {0}")]
     CertificateNotTrusted(String),
     /// The peer showed no certificate.
@@ -24,13 +24,13 @@ pub enum Failure {
     /// No SRTP protection profile in common (RFC 5764 §4.1.2), or the peer offered none.
     #[error("no SRTP protection profile in common")]
     NoProfile,
-    /// OpenSSL's reasons, for instance no cipher suite in common.
+    /// OpenSSL ended the handshake. Holds its reason, for instance that there is no cipher suite in common.
     #[error("handshake failed: {0}")]
     Handshake(String),
-    /// The peer stopped answering. An alert that it sent in the clear could have been anybody's, and is only a hint.
+    /// The peer stopped answering. A plaintext alert could come from anybody, so it is only a hint at the cause.
     #[error("handshake timed out{}", hint(.alert))]
     TimedOut {
-        /// The last fatal alert in the clear (RFC 5246 §7.2).
+        /// The description of the last fatal plaintext alert (RFC 5246 §7.2).
         alert: Option<u8>,
     },
 }
@@ -39,7 +39,7 @@ fn hint(alert: &Option<u8>) -> String {
     alert.map_or_else(String::new, |alert| format!(", after alert {alert} ({})", alert_name(alert)))
 }
 
-/// RFC 5246 §7.2, those that a handshake meets.
+/// Names the alerts that a handshake meets (RFC 5246 §7.2).
 fn alert_name(alert: u8) -> &'static str {
     match alert {
         10 => "unexpected message",

@@ -1,4 +1,4 @@
-//! Certificate fingerprints as SDP has them (RFC 8122 §5).
+//! Certificate fingerprints, as `a=fingerprint` in SDP has them (RFC 8122 §5).
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use openssl::hash::MessageDigest;
 use openssl::memcmp;
 use openssl::x509::X509Ref;
 
-/// A hash function that the host can name. RFC 8122 §5 prefers SHA-256; SHA-1 is all that some hosts know.
+/// The hash function of a fingerprint. RFC 8122 §5 prefers SHA-256; some hosts know SHA-1 only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HashFunction {
     /// `sha-1`
@@ -17,7 +17,7 @@ pub enum HashFunction {
 }
 
 impl HashFunction {
-    /// Its name in SDP.
+    /// The name of the hash function in SDP.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Sha1 => "sha-1",
@@ -40,25 +40,25 @@ impl HashFunction {
     }
 }
 
-/// The hash of a certificate.
+/// A hash of a certificate in DER form, with the function that made it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Fingerprint {
     function: HashFunction,
     hash: Vec<u8>,
 }
 
-/// What is wrong with the text of a fingerprint.
+/// Reasons why a text is not a fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FingerprintError {
-    /// Not pairs of hexadecimal digits with colons between them.
+    /// The text is not pairs of hexadecimal digits with colons between them. Holds its beginning.
     #[error("not a fingerprint: {0:?}")]
     Syntax(String),
-    /// Not the length of the hash function's result.
+    /// The text has not as many bytes as the hash function's result.
     #[error("{name} fingerprint of {len} bytes", name = .function.name())]
     Length {
-        /// What it is said to be.
+        /// The hash function that the description names.
         function: HashFunction,
-        /// What it is.
+        /// The length of the fingerprint in bytes.
         len: usize,
     },
 }
@@ -81,22 +81,22 @@ impl Fingerprint {
         Ok(Self { function, hash })
     }
 
-    /// The fingerprint of a certificate.
+    /// Computes the fingerprint of a certificate.
     pub(crate) fn of(certificate: &X509Ref, function: HashFunction) -> Result<Self, ErrorStack> {
         Ok(Self { function, hash: certificate.digest(function.digest())?.to_vec() })
     }
 
-    /// Which hash function made it.
+    /// The hash function that made the fingerprint.
     pub fn function(&self) -> HashFunction {
         self.function
     }
 
-    /// Compares in a time that says nothing about where the two differ.
+    /// Compares in constant time.
     pub(crate) fn matches(&self, other: &Self) -> bool {
         self.function == other.function && self.hash.len() == other.hash.len() && memcmp::eq(&self.hash, &other.hash)
     }
 
-    /// The bytes, as SDP has them.
+    /// Formats the hash as SDP has it: `AB:CD:...`.
     pub(crate) fn to_sdp(&self) -> String {
         self.hash.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
     }

@@ -1,5 +1,7 @@
-//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of
-//! the crate is broken.
+//! The bodies of the fuzz targets, which `tests/fuzz` calls. They are here so that they keep compiling. They panic when
+//! a promise of the crate is broken.
+
+mod association;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -11,7 +13,9 @@ use crate::{
     Session, Verify,
 };
 
-/// What passed the filter once passes it again, and nothing is added.
+pub use association::association;
+
+/// Filters the input twice: records that pass once pass again, and nothing is added.
 pub fn records(input: &[u8]) {
     let Some((choice, datagram)) = input.split_first() else { return };
     let role = if choice & 1 == 0 { Role::Client } else { Role::Server };
@@ -27,8 +31,8 @@ pub fn records(input: &[u8]) {
     }
 }
 
-/// Two sessions and a network under a list of operations: a byte that says what happens, and one that says how. Whatever a
-/// stranger does, keys that are reported are the same at both ends, and nothing happens after the end.
+/// Runs a list of operations on two sessions and the network between them: a byte that says what happens, and one that
+/// says how. Whatever a stranger sends, both ends report the same keys, and no event follows the end.
 pub fn session(operations: &[u8]) {
     let mut now = Instant::now();
     let mut ends = [End::new(Role::Client), End::new(Role::Server)];
@@ -79,7 +83,7 @@ impl End {
         self.received.clone()
     }
 
-    /// What it sent last comes back, as from a mirror.
+    /// Delivers the last received datagram again.
     fn repeat(&mut self, now: Instant) {
         if let Some(datagram) = &self.received {
             self.session.handle_datagram(now, datagram);
@@ -103,18 +107,20 @@ impl End {
     }
 }
 
-/// One for all: what is fuzzed is not how certificates are made.
+/// The context of all sessions. Making a certificate is not fuzzed, and takes long.
 fn context() -> &'static Arc<Context> {
     static CONTEXT: OnceLock<Arc<Context>> = OnceLock::new();
-    CONTEXT.get_or_init(|| {
-        Context::new(ContextConfig {
-            certificate: Certificate::self_signed().expect("a certificate"),
-            verify: Verify { fingerprint: true, certificate: false },
-            cipher_list: None,
-            ca_file: None,
-            ca_path: None,
-            srtp_profiles: vec![Profile::Aes128CmSha1_80],
-        })
-        .expect("a context")
+    CONTEXT.get_or_init(|| new_context(true))
+}
+
+fn new_context(fingerprint: bool) -> Arc<Context> {
+    Context::new(ContextConfig {
+        certificate: Certificate::self_signed().expect("a certificate"),
+        verify: Verify { fingerprint, certificate: false },
+        cipher_list: None,
+        ca_file: None,
+        ca_path: None,
+        srtp_profiles: vec![Profile::Aes128CmSha1_80],
     })
+    .expect("a context")
 }

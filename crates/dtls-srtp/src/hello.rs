@@ -1,4 +1,5 @@
-//! Who says hello: a server's way to see that a client receives what is sent to its address (RFC 6347 §4.2.1).
+//! The cookie exchange, by which a server makes sure that a client receives what is sent to its address (RFC 6347
+//! §4.2.1).
 //!
 //! ```text
 //!   ClientHello                   ----->
@@ -7,10 +8,10 @@
 //!                                 <-----   ServerHello ..
 //! ```
 //!
-//! Nothing is remembered in between: the cookie is a MAC of the address and the client's random. The request is
-//! shorter than any ClientHello, so that it makes nothing larger that somebody sends under another's address.
+//! The server keeps no state in between: the cookie is a MAC of the address and the client's random. The request is
+//! shorter than any ClientHello, so that nobody can use the server to amplify datagrams with a forged source address.
 //!
-//! OpenSSL's `DTLSv1_listen` does the same, but refuses a ClientHello in fragments and wants the address by way of its BIO.
+//! OpenSSL's `DTLSv1_listen` does this too, but refuses a ClientHello in fragments and reads the address from its BIO.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,7 +23,7 @@ use openssl::{memcmp, rand};
 
 use crate::record;
 
-/// A ClientHello in the clear, or the first fragment of one.
+/// A plaintext ClientHello, or the first fragment of one (RFC 6347 §4.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientHello<'a> {
     random: &'a [u8; RANDOM_LEN],
@@ -30,7 +31,7 @@ pub struct ClientHello<'a> {
 }
 
 impl<'a> ClientHello<'a> {
-    /// The ClientHello that a datagram begins with.
+    /// Reads the ClientHello at the beginning of a datagram; `None` if there is none.
     pub fn parse(datagram: &'a [u8]) -> Option<Self> {
         let body = record::client_hello(datagram)?;
         let (_version, rest) = body.split_first_chunk::<2>()?;
@@ -40,38 +41,39 @@ impl<'a> ClientHello<'a> {
         Some(Self { random, cookie })
     }
 
-    /// Whether it is an answer to somebody's HelloVerifyRequest.
+    /// Whether the client has answered a HelloVerifyRequest, ours or somebody else's.
     pub fn has_cookie(&self) -> bool {
         !self.cookie.is_empty()
     }
 }
 
-/// What cookies are made with.
+/// The key of the MAC that cookies are made with.
 #[derive(Debug)]
 pub(crate) struct Secret(PKey<Private>);
 
 impl Secret {
+    /// Creates a random key.
     pub(crate) fn new() -> Result<Self, ErrorStack> {
         let mut bytes = [0; 32];
         rand::rand_bytes(&mut bytes)?;
         Ok(Self(PKey::hmac(&bytes)?))
     }
 
-    /// Whether the cookie is the one that went to that address.
+    /// Whether the ClientHello has the cookie that this key makes for `from`.
     pub(crate) fn vouches(&self, hello: &ClientHello<'_>, from: SocketAddr) -> bool {
         let ours = self.cookie(hello, from);
         ours.is_ok_and(|ours| ours.len() == hello.cookie.len() && memcmp::eq(&ours, hello.cookie))
     }
 
-    /// The datagram that asks for the cookie.
+    /// Returns the datagram that carries the cookie for `from`.
     pub(crate) fn hello_verify_request(
         &self,
         hello: &ClientHello<'_>,
         from: SocketAddr,
     ) -> Result<Vec<u8>, ErrorStack> {
         let cookie = self.cookie(hello, from)?;
-        // The record's number should be the ClientHello's, so that none comes twice. It is 0 whatever that was: the
-        // ServerHello has 1 then, and of two requests, which are the same, the client may drop the second.
+        // RFC 6347 §4.2.1 wants the record's sequence number to be the ClientHello's, so that no number is used twice.
+        // Ours is always 0 and the ServerHello's is 1. A client may drop a second request as a duplicate, which it is.
         let body = [&DTLS_1_0[..], &[COOKIE_LEN as u8], &cookie].concat();
         Ok(record::first_message(HELLO_VERIFY_REQUEST, DTLS_1_0, &body))
     }
@@ -90,7 +92,7 @@ impl Secret {
     }
 }
 
-/// A ClientHello without a cookie, and with no more than has to be in it (RFC 5246 §7.4.1.2).
+/// Returns the shortest valid ClientHello without a cookie (RFC 5246 §7.4.1.2).
 pub(crate) fn least_client_hello() -> Vec<u8> {
     let no_vectors = [0, 0];
     let one_cipher_and_no_compression = [0, 2, 0xc0, 0x2b, 1, 0];
@@ -98,19 +100,19 @@ pub(crate) fn least_client_hello() -> Vec<u8> {
     record::first_message(CLIENT_HELLO, DTLS_1_2, &body)
 }
 
-/// A vector of up to 255 bytes (RFC 5246 §4.3), and what is behind it.
+/// Splits off a vector of up to 255 bytes (RFC 5246 §4.3); returns it and the rest.
 fn split_vector(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (len, rest) = bytes.split_first()?;
     rest.split_at_checked(usize::from(*len))
 }
 
-/// RFC 5246 §7.4.
+/// The message type of a ClientHello (RFC 5246 §7.4).
 pub(crate) const CLIENT_HELLO: u8 = 1;
 const HELLO_VERIFY_REQUEST: u8 = 3;
 const RANDOM_LEN: usize = 32;
-/// More than anybody guesses, and within what DTLS 1.0 allows.
+/// The length of a cookie in bytes: too long to guess, and short enough for DTLS 1.0, which allows 32.
 const COOKIE_LEN: usize = 20;
-/// The version of a HelloVerifyRequest, whatever will be agreed on (RFC 6347 §4.2.1).
+/// The version in a HelloVerifyRequest, which is not negotiated yet (RFC 6347 §4.2.1).
 const DTLS_1_0: [u8; 2] = [0xfe, 0xff];
 const DTLS_1_2: [u8; 2] = [0xfe, 0xfd];
 
@@ -141,7 +143,7 @@ mod tests {
         let hello = least_client_hello();
         let request =
             Secret::new().unwrap().hello_verify_request(&ClientHello::parse(&hello).unwrap(), CLIENT.into()).unwrap();
-        // What is behind the cookie of a first fragment may be missing.
+        // A first fragment may end behind the cookie.
         let shortest = hello.len() - 6;
         assert!(request.len() < shortest, "{}", request.len());
     }

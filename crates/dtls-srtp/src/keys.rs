@@ -1,4 +1,4 @@
-//! From the handshake's secret to the keys of SRTP (RFC 5764 §4.2).
+//! The SRTP keys that a handshake exports (RFC 5764 §4.2).
 //!
 //! ```text
 //!   exporter "EXTRACTOR-dtls_srtp":
@@ -7,23 +7,23 @@
 
 use std::fmt;
 
-use crate::session::Role;
+use crate::role::Role;
 
 /// SRTP protection profiles (RFC 5764 §4.1.2, RFC 7714 §14.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
-    /// What everybody implements.
+    /// AES-128 in counter mode with an 80-bit tag. Every peer implements it.
     Aes128CmSha1_80,
-    /// The same with a 32-bit tag on RTP.
+    /// AES-128 in counter mode with a 32-bit tag on RTP, and an 80-bit tag on RTCP.
     Aes128CmSha1_32,
-    /// AES-128 GCM.
+    /// AES-128 in Galois/counter mode (RFC 7714).
     AeadAes128Gcm,
-    /// AES-256 GCM.
+    /// AES-256 in Galois/counter mode (RFC 7714).
     AeadAes256Gcm,
 }
 
 impl Profile {
-    /// Bytes of a master key.
+    /// The length of a master key in bytes.
     pub const fn key_len(self) -> usize {
         match self {
             Self::Aes128CmSha1_80 | Self::Aes128CmSha1_32 | Self::AeadAes128Gcm => 16,
@@ -31,7 +31,7 @@ impl Profile {
         }
     }
 
-    /// Bytes of a master salt.
+    /// The length of a master salt in bytes.
     pub const fn salt_len(self) -> usize {
         match self {
             Self::Aes128CmSha1_80 | Self::Aes128CmSha1_32 => 14,
@@ -39,7 +39,7 @@ impl Profile {
         }
     }
 
-    /// What OpenSSL calls it.
+    /// OpenSSL's name of the profile.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Aes128CmSha1_80 => "SRTP_AES128_CM_SHA1_80",
@@ -55,13 +55,13 @@ impl Profile {
             .find(|profile| profile.name() == name)
     }
 
-    /// What the exporter is asked for.
+    /// The number of bytes that the exporter has to give: key and salt for both directions.
     pub(crate) const fn material_len(self) -> usize {
         2 * (self.key_len() + self.salt_len())
     }
 }
 
-/// Master key and master salt of one direction. Overwritten when it goes.
+/// Master key and master salt of one direction. They are overwritten when they are dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey {
     /// [`Profile::key_len`] bytes.
@@ -79,15 +79,15 @@ impl Drop for MasterKey {
 
 impl fmt::Debug for MasterKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The key stays out of every log.
+        // Keys do not belong into a log.
         formatter.debug_struct("MasterKey").finish_non_exhaustive()
     }
 }
 
-/// What a handshake is for.
+/// The SRTP keys that a handshake gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Keys {
-    /// How packets are protected.
+    /// The algorithms that packets are protected with.
     pub profile: Profile,
     /// Protects what we send.
     pub local: MasterKey,
@@ -96,7 +96,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Takes the exporter's bytes apart. `material` is overwritten.
+    /// Splits the bytes that the exporter gave, in the order shown above. `material` is overwritten afterwards.
     pub(crate) fn split(profile: Profile, role: Role, material: &mut [u8]) -> Self {
         let (keys, salts) = material.split_at(2 * profile.key_len());
         let (client_key, server_key) = keys.split_at(profile.key_len());
@@ -111,9 +111,11 @@ impl Keys {
     }
 }
 
+/// Overwrites a secret with zeros.
 pub(crate) fn wipe(secret: &mut [u8]) {
     for byte in secret {
-        // SAFETY: a byte that we borrow mutably. A volatile write is one that the compiler may not leave out.
+        // SAFETY: `byte` is a mutable borrow, so it is valid for a write. The compiler may not leave a volatile one
+        // out.
         unsafe { std::ptr::write_volatile(byte, 0) };
     }
 }

@@ -1,34 +1,44 @@
-//! DTLS-SRTP (RFC 5763, RFC 5764): the keys of a media session, agreed on by a DTLS handshake in the media path and vouched
-//! for by a fingerprint in the SDP.
+//! DTLS-SRTP (RFC 5763, RFC 5764): a DTLS handshake in the media path gives a media session its SRTP keys, and a
+//! fingerprint in the SDP proves who the peer is.
 //!
-//! This crate opens no sockets and has no timer of its own. The caller feeds datagrams and the time into a [`Session`],
-//! sends what [`Session::poll_transmit`] writes, and learns of the keys by [`Event::Connected`]. The cryptography
-//! is OpenSSL's.
+//! This crate opens no sockets and has no timer of its own. The caller feeds datagrams and the time, sends what is to
+//! be sent, and learns of the keys by an event. The cryptography is OpenSSL's.
+//!
+//! | type | holds |
+//! |---|---|
+//! | [`Context`] | certificate and configuration, shared by sessions |
+//! | [`Endpoint`] | the outcome of both session descriptions: roles, the peer's fingerprint, whether media has keys |
+//! | [`Association`] | one handshake per component: when it begins, with which address, how it ends |
+//! | [`Session`] | the handshake itself, on OpenSSL with memory buffers |
 //!
 //! ```text
 //!   SDP: a=setup, a=fingerprint            media path
 //!   ------------------------------         ---------------------------------------------
-//!   active  (sends the ClientHello) -----> Role::Client  start, handle_datagram ..
-//!   passive (waits for it)          -----> Role::Server        |
-//!   the peer's fingerprint          -----> set_remote_fingerprint, before or after
+//!   Endpoint::set_setup            ----->  active:  Association::begin_if_active
+//!   Endpoint::set_fingerprint              passive: Association::handle_datagram
+//!                                                              |
 //!                                                              v
-//!                                          Event::Connected(Keys)  only once both are there
+//!                                          AssociationEvent::Connected(Keys)
+//!                                          only if the certificate has the fingerprint
 //! ```
 //!
 //! Decisions and departures:
-//! - DTLS 1.2 alone. RFC 8827 §6.5 asks for it and forbids to depend on 1.0; OpenSSL has no 1.3.
-//! - The retransmission timer is the caller's `now`, from 100 ms (see [`timer`](mod@timer)). OpenSSL's own follows the wall clock, jumps
-//!   with it, goes off inside of reads, and ends the session after twelve times.
-//! - What could come from anybody ends nothing: plaintext alerts, records that do not parse, handshake messages of the
-//!   wrong direction and application data do not even reach OpenSSL. A ClientHello that cannot be accepted is
-//!   told by [`Event::Refused`], and another one waited for.
-//! - A cookie exchange (RFC 6347 §4.2.1) is the caller's choice ([`Context::hello_verify_request`]): a pair that ICE has
-//!   checked needs none.
-//! - No session resumption, which would skip the certificate, and no renegotiation: keys change by a new session.
+//! - DTLS 1.2 only. RFC 8827 §6.5 requires it and forbids to depend on 1.0; OpenSSL has no DTLS 1.3.
+//! - The retransmission timer follows the caller's `now` and begins at 100 ms (see [`timer`](mod@timer)). OpenSSL's own
+//!   timer follows the wall clock and jumps with it, expires within reads, and ends the session after twelve
+//!   retransmissions.
+//! - A record that anybody could have sent ends nothing. Plaintext alerts, records that do not parse, handshake
+//!   messages of the wrong direction and application data do not reach OpenSSL. A ClientHello that cannot be accepted
+//!   is reported by [`Event::Refused`], and the session waits for another one.
+//! - Cookies (RFC 6347 §4.2.1) are asked for where neither ICE nor the peer's description vouches for an address (see
+//!   [`Admission`]).
+//! - No session resumption, which would skip the certificate, and no renegotiation: new keys take a new association.
 //! - DTLS application data is ignored; SRTP carries the media (RFC 5764 §4.1).
 
+mod association;
 mod certificate;
 mod context;
+mod endpoint;
 mod error;
 mod fingerprint;
 #[doc(hidden)]
@@ -37,15 +47,21 @@ mod hello;
 mod keys;
 mod libssl;
 mod record;
+mod role;
 mod session;
+#[cfg(test)]
+mod testing;
 pub mod timer;
 mod wire;
 
+pub use association::{Admission, Association, AssociationEvent, Path, PeerAddress, Phase};
 pub use certificate::{Certificate, CertificateError};
 pub use context::{Context, ContextConfig, ContextError, DEFAULT_CIPHERS, Verify};
+pub use endpoint::{Associations, Endpoint};
 pub use error::Failure;
 pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};
 pub use hello::ClientHello;
 pub use keys::{Keys, MasterKey, Profile};
 pub use libssl::{cleanup, thread_stop};
-pub use session::{Event, MAX_DATAGRAM_LEN, Role, Session};
+pub use role::{Role, Setup};
+pub use session::{Event, MAX_DATAGRAM_LEN, Session};

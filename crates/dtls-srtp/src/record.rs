@@ -1,4 +1,4 @@
-//! Records (RFC 6347 §4.1): which of a datagram's may reach OpenSSL.
+//! The filter that decides which records of a datagram reach OpenSSL (RFC 6347 §4.1).
 //!
 //! ```text
 //!    0       1       2       3       4       5 .. 10         11      12
@@ -7,46 +7,48 @@
 //!   +-------+-------+-------+-------+-------+-------  -----+-------+-------+
 //! ```
 //!
-//! Until keys are agreed on, records come in the clear and could be anybody's, and OpenSSL ends a handshake for many of
-//! them: for an alert, for a message it does not expect, for a length that is too long or too short. RFC 6347 §4.1.2.7
-//! wants invalid records dropped. So the ones that the peer we expect has no reason to send are. The others in the
-//! clear get sequence numbers of our own: a forged high one would move the replay window beyond the peer's, and tells
-//! nothing anyway, since messages have numbers themselves (§4.2.2).
+//! Until keys are agreed on, records are plaintext and anybody could have sent them. OpenSSL ends a handshake for many
+//! of them: for an alert, for an unexpected message, for a length that is too long or too short. RFC 6347 §4.1.2.7
+//! wants invalid records dropped, so this filter drops every record that a peer in the other role has no reason to
+//! send.
+//!
+//! The plaintext records that pass get new sequence numbers. A forged high number would move OpenSSL's replay window
+//! beyond the peer's records, and the numbers are not needed: messages have numbers of their own (§4.2.2).
 
 use crate::hello::CLIENT_HELLO;
-use crate::session::Role;
+use crate::role::Role;
 
-/// What a datagram has to go through.
+/// Filters the datagrams of one association.
 #[derive(Debug, Default)]
 pub(crate) struct Filter {
-    /// Sequence number of the next record in the clear.
+    /// The sequence number that the next plaintext record gets.
     next_number: u32,
 }
 
-/// What was taken out of a datagram.
+/// The outcome of filtering one datagram.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Filtered {
     /// The records that may pass.
     pub(crate) records: Vec<u8>,
-    /// A fatal alert in the clear.
+    /// The description of the last fatal plaintext alert in the datagram (RFC 5246 §7.2).
     pub(crate) alert: Option<u8>,
 }
 
-/// How far we are, as far as it matters here.
+/// The progress of the association, as far as the filter depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Records in the clear belong to the handshake.
+    /// Plaintext records belong to the handshake.
     Handshake,
-    /// They are over, and an encrypted record has at least this many bytes.
+    /// The handshake is over. No plaintext record is expected, and an encrypted one has at least this many bytes.
     Connected(usize),
 }
 
 impl Filter {
-    /// Leaves only the records that a peer with the other role sends.
+    /// Keeps only the records that a peer in the other role has a reason to send.
     pub(crate) fn apply(&mut self, local: Role, phase: Phase, datagram: &[u8]) -> Filtered {
         let mut filtered = Filtered::default();
         let mut rest = datagram;
-        // A record that is cut short ends the datagram (RFC 6347 §4.1.1: records do not span datagrams).
+        // Records do not span datagrams (RFC 6347 §4.1.1), so a truncated one ends the datagram.
         while let Some((record, behind)) = Record::split(rest) {
             if record.may_pass(local, phase) {
                 self.pass(&rest[..rest.len() - behind.len()], record.epoch, &mut filtered.records);
@@ -70,7 +72,7 @@ impl Filter {
     }
 }
 
-/// What the first fragment of a ClientHello holds, if a datagram begins with one in the clear.
+/// Returns the body of the first fragment of a ClientHello, if the datagram begins with a plaintext one.
 pub(crate) fn client_hello(datagram: &[u8]) -> Option<&[u8]> {
     let (record, _) = Record::split(datagram)?;
     let is_clear = (record.content_type, record.epoch) == (HANDSHAKE, 0);
@@ -83,7 +85,7 @@ pub(crate) fn client_hello(datagram: &[u8]) -> Option<&[u8]> {
     if (message_type, offset) != (CLIENT_HELLO, [0; 3]) { None } else { rest.get(..fragment) }
 }
 
-/// A datagram with the first message of its sender, in its first record.
+/// Builds a datagram that holds one message: the first message of its sender, in its first record.
 pub(crate) fn first_message(message_type: u8, [major, minor]: [u8; 2], body: &[u8]) -> Vec<u8> {
     let [.., l2, l1, l0] = (body.len() as u32).to_be_bytes();
     let message = [&[message_type, l2, l1, l0, 0, 0, 0, 0, 0, l2, l1, l0], body].concat();
@@ -112,13 +114,13 @@ impl<'a> Record<'a> {
             return false;
         }
         let shortest = match phase {
-            // Which cipher it will be is not known yet.
+            // The cipher is not known yet; this is the longest minimum.
             Phase::Handshake => GCM_ALERT_LEN,
             Phase::Connected(shortest) => shortest,
         };
         match (self.epoch, self.content_type) {
-            // Encrypted: OpenSSL drops what does not authenticate, if it is long enough to try. Application data is
-            // nothing to us.
+            // Encrypted records: OpenSSL drops those that do not authenticate, if they are long enough to try.
+            // Application data is not used (RFC 5764 §4.1).
             (1.., HANDSHAKE | ALERT) => self.body.len() >= shortest,
             (0, HANDSHAKE) => phase == Phase::Handshake && are_messages(self.body, local),
             (0, CHANGE_CIPHER_SPEC) => phase == Phase::Handshake && self.body == [1],
@@ -142,7 +144,7 @@ fn are_messages(mut body: &[u8], local: Role) -> bool {
     body.is_empty()
 }
 
-/// RFC 5246 §7.4 and RFC 6347 §4.3.2, for messages in the clear.
+/// Whether a peer in the other role sends such a message as plaintext (RFC 5246 §7.4, RFC 6347 §4.3.2).
 fn comes_from_the_other_role(message_type: u8, local: Role) -> bool {
     match local {
         // ServerHello, HelloVerifyRequest, NewSessionTicket, Certificate, ServerKeyExchange, CertificateRequest,
@@ -153,19 +155,21 @@ fn comes_from_the_other_role(message_type: u8, local: Role) -> bool {
     }
 }
 
-/// An alert in AES-GCM: explicit nonce, alert, tag (RFC 5288 §3). For less, OpenSSL ends the association.
+/// The length of an alert in AES-GCM: explicit nonce, alert, tag (RFC 5288 §3). OpenSSL ends the association for a
+/// shorter record.
 pub(crate) const GCM_ALERT_LEN: usize = 8 + 2 + 16;
-/// The same in ChaCha20-Poly1305, which has no nonce in the record (RFC 7905 §2), or in AES-CCM with the tag of 8 bytes.
+/// The length of an alert in ChaCha20-Poly1305, which has no nonce in the record (RFC 7905 §2), and in AES-CCM with a
+/// tag of 8 bytes.
 pub(crate) const SHORTEST_ALERT_LEN: usize = 2 + 16;
 
 const HEADER_LEN: usize = 13;
 const SEQUENCE_NUMBER_OFFSET: usize = 5;
-/// RFC 6347 §4.1: what a record may hold.
+/// The longest body of a record (RFC 6347 §4.1).
 const BODY_MAX: usize = 1 << 14;
 const MESSAGE_HEADER_LEN: usize = 12;
-/// Longer than any certificate chain that makes sense in a call.
+/// The longest message that is accepted. No certificate chain of a call comes near it.
 const MESSAGE_MAX: usize = 0x1_0000;
-/// One's complement of 1 (RFC 6347 §4.1).
+/// The major version of every DTLS: the one's complement of 1 (RFC 6347 §4.1).
 const DTLS_MAJOR_VERSION: u8 = 0xfe;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;

@@ -1,4 +1,4 @@
-//! One DTLS association, from the first datagram to the keys.
+//! One DTLS handshake on OpenSSL, from the first datagram to the keys and to the end of the association.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,33 +15,25 @@ use crate::hello;
 use crate::keys::{Keys, Profile};
 use crate::libssl;
 use crate::record::{self, Filter, Phase};
+use crate::role::Role;
 use crate::timer::{Due, Timers};
 use crate::wire::Wire;
 
-/// Who sends the ClientHello (RFC 5763 §5: `a=setup`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// `active`
-    Client,
-    /// `passive`
-    Server,
-}
-
-/// What happened.
+/// A fact about a session, from [`Session::poll_event`].
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The handshake is complete and the peer is who its SDP said it is.
+    /// The handshake is complete, and the peer's certificate is the one that its SDP names.
     Connected(Keys),
-    /// A ClientHello that we cannot accept. Anybody could have sent it, so another one is waited for; if it was the peer's,
-    /// this is the reason why there will be no media.
+    /// A ClientHello cannot be accepted. Anybody could have sent it, so the session waits for another one. If it was
+    /// the peer's, this is the reason why there will be no media.
     Refused(Failure),
-    /// There will be no keys.
+    /// The handshake failed: there will be no keys.
     Failed(Failure),
     /// The peer ended the association (close_notify, or an encrypted fatal alert).
     Closed,
 }
 
-/// One DTLS association.
+/// One DTLS association, on OpenSSL with memory buffers.
 #[derive(Debug)]
 pub struct Session {
     context: Arc<Context>,
@@ -58,22 +50,22 @@ pub struct Session {
 
 #[derive(Debug)]
 enum State {
-    /// Not started; what the peer has sent already is kept.
+    /// Not started. Datagrams that the peer has sent already are kept.
     Idle { early: Vec<Vec<u8>> },
-    /// Server: nobody has sent a ClientHello that we took.
+    /// A server that has not accepted a ClientHello yet.
     AwaitingHello,
-    /// Messages are exchanged.
+    /// Handshake messages are exchanged.
     Handshake,
-    /// The handshake is complete, but the SDP with the fingerprint has not come.
+    /// The handshake is complete, but the peer's fingerprint is not known yet.
     AwaitingFingerprint { keys: Keys },
-    /// Keys were reported. Records are still read: the last flight may have to be sent again.
+    /// Keys have been reported. Records are still read, because the last flight may have to be sent again.
     Connected,
     /// Failed, or closed by either side.
     Ended,
 }
 
 impl Session {
-    /// An association that begins with [`start`](Self::start).
+    /// Creates a session that begins with [`start`](Self::start).
     pub fn new(context: &Arc<Context>, role: Role) -> Result<Self, ErrorStack> {
         Ok(Self {
             context: Arc::clone(context),
@@ -89,7 +81,8 @@ impl Session {
         })
     }
 
-    /// Changes the role, as a later SDP may until messages have been exchanged; afterwards it stays, and `false` says so.
+    /// Changes the role, as a later SDP may do until messages have been exchanged. Afterwards the role stays, and the
+    /// result is `false`.
     pub fn set_role(&mut self, role: Role) -> Result<bool, ErrorStack> {
         if role == self.role {
             return Ok(true);
@@ -103,21 +96,27 @@ impl Session {
         Ok(true)
     }
 
-    /// Tells the peer's fingerprint (RFC 8122 §5). It may come before the handshake, during it, or after it; if there are
-    /// several, the one with the strongest hash function counts.
+    /// Sets the fingerprint that the peer's certificate has to have (RFC 8122 §5). It may be set before the handshake,
+    /// during it or after it. If several are set, the one with the strongest hash function counts.
     pub fn set_remote_fingerprint(&mut self, function: HashFunction, text: &str) -> Result<(), FingerprintError> {
-        let fingerprint = Fingerprint::parse(function, text)?;
-        self.remote_fingerprints.retain(|known| known.function() != function);
+        self.expect_fingerprint(Fingerprint::parse(function, text)?);
+        Ok(())
+    }
+
+    /// Sets the fingerprint that the peer's certificate has to have, as
+    /// [`set_remote_fingerprint`](Self::set_remote_fingerprint) does.
+    pub(crate) fn expect_fingerprint(&mut self, fingerprint: Fingerprint) {
+        self.remote_fingerprints.retain(|known| known.function() != fingerprint.function());
         self.remote_fingerprints.push(fingerprint);
         self.remote_fingerprints.sort_by_key(Fingerprint::function);
         if let State::AwaitingFingerprint { keys } = &self.state {
             let keys = keys.clone();
             self.finish(keys);
         }
-        Ok(())
     }
 
-    /// Begins: the client sends its ClientHello, the server takes what has come already. Later calls do nothing.
+    /// Begins the handshake: a client sends its ClientHello, a server handles the datagrams that have arrived already.
+    /// Later calls do nothing.
     pub fn start(&mut self, now: Instant) {
         let State::Idle { early } = &mut self.state else { return };
         let early = std::mem::take(early);
@@ -131,23 +130,25 @@ impl Session {
         early.iter().for_each(|datagram| self.handle_datagram(now, datagram));
     }
 
-    /// The same for a server whose client has returned a cookie ([`Context::has_our_cookie`]).
+    /// Begins the handshake of a server whose client has returned our cookie ([`Context::has_our_cookie`]).
     ///
-    /// Its ClientHello is its second message then and ours will be, which OpenSSL does not expect of a new
-    /// association. So it is shown a first one, and what it answers was sent by somebody else.
+    /// The client's ClientHello is its second message then, and our ServerHello will be our second. OpenSSL does not
+    /// expect that of a new session, so it is given a made-up first ClientHello, and its answer to that is dropped: the
+    /// HelloVerifyRequest has been sent already.
     pub fn start_after_cookie(&mut self, now: Instant) {
         if self.role == Role::Server && matches!(self.state, State::Idle { .. }) {
             libssl::require_cookie(self.stream.ssl());
             let first = self.filter.apply(Role::Server, Phase::Handshake, &hello::least_client_hello());
             self.stream.get_mut().receive(first.records);
-            // It wants more, always; should it not, the ClientHello that comes next is refused.
+            // OpenSSL asks for more input here. Should it not, the ClientHello that comes next is refused.
             let _ = self.stream.do_handshake();
             while self.stream.get_mut().transmit().is_some() {}
         }
         self.start(now);
     }
 
-    /// Takes in one datagram that RFC 7983 says is DTLS. What does not belong to this handshake changes nothing.
+    /// Takes in one DTLS datagram (RFC 7983 tells DTLS from STUN and media). Records that do not belong to this
+    /// handshake change nothing.
     pub fn handle_datagram(&mut self, now: Instant, datagram: &[u8]) {
         let phase = match &mut self.state {
             State::Idle { early } => {
@@ -181,7 +182,7 @@ impl Session {
         }
     }
 
-    /// Ends the association and tells the peer (close_notify).
+    /// Ends the association and tells the peer with a close_notify (RFC 5246 §7.2.1).
     pub fn close(&mut self) {
         if matches!(self.state, State::AwaitingFingerprint { .. } | State::Connected) {
             self.send_close_notify();
@@ -189,8 +190,8 @@ impl Session {
         self.end();
     }
 
-    /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram is
-    /// longer than [`MAX_DATAGRAM_LEN`].
+    /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram
+    /// is longer than [`MAX_DATAGRAM_LEN`].
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
         let datagram = self.stream.get_mut().transmit()?;
         let len = datagram.len();
@@ -198,7 +199,7 @@ impl Session {
         Some(len)
     }
 
-    /// The next thing that happened.
+    /// Returns the next event.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
@@ -208,13 +209,13 @@ impl Session {
         self.timers.next()
     }
 
-    /// Counts the datagrams that brought the handshake further, or to its end. Compared before and after one, it says
-    /// whether that was the peer's as far as can be told.
+    /// The number of datagrams that have brought the handshake further, or to its end. Compare it before and after a
+    /// datagram to learn whether the datagram belonged to the handshake.
     pub fn steps(&self) -> u32 {
         self.steps
     }
 
-    /// Who sends the ClientHello.
+    /// Our role: whether we send the ClientHello or wait for it.
     pub fn role(&self) -> Role {
         self.role
     }
@@ -224,7 +225,7 @@ impl Session {
         matches!(self.state, State::Connected)
     }
 
-    /// Where the association stands, for people to read.
+    /// Describes the progress of the association in words, for a console.
     pub fn progress(&self) -> &'static str {
         match self.state {
             State::Idle { .. } => "not started",
@@ -236,12 +237,13 @@ impl Session {
         }
     }
 
-    /// The length of an encrypted alert, with the cipher that was agreed on.
+    /// The length in bytes of an encrypted alert with the negotiated cipher.
     fn shortest_record(&self) -> usize {
         let cipher = self.stream.ssl().current_cipher().map_or("", |cipher| cipher.name());
         if cipher.contains("GCM") { record::GCM_ALERT_LEN } else { record::SHORTEST_ALERT_LEN }
     }
 
+    /// Lets OpenSSL handle the input, and counts the datagram if the handshake got further.
     fn step(&mut self, now: Instant) {
         let place = |stream: &SslStream<Wire>| (stream.ssl().state_string_long(), stream.get_ref().queued());
         let before = place(&self.stream);
@@ -251,7 +253,7 @@ impl Session {
         }
     }
 
-    /// Lets OpenSSL work on what has come, and notes where that led.
+    /// Lets OpenSSL handle the input, and follows the outcome.
     fn advance(&mut self, now: Instant) {
         let queued = self.stream.get_ref().queued();
         match self.stream.do_handshake() {
@@ -261,7 +263,7 @@ impl Session {
         }
     }
 
-    /// OpenSSL wants more. If it has sent something, that is a new flight: it sends nothing again on its own.
+    /// OpenSSL waits for the peer. If it has written something, that is a new flight: it never repeats one on its own.
     fn await_peer(&mut self, now: Instant, queued: usize) {
         let has_sent = self.stream.get_ref().queued() > queued;
         if has_sent {
@@ -274,6 +276,7 @@ impl Session {
         }
     }
 
+    /// OpenSSL ended the handshake. A server that has not accepted a ClientHello yet waits for another one.
     fn refuse(&mut self, error: &openssl::ssl::Error) {
         let failure = self.reason(error);
         if !matches!(self.state, State::AwaitingHello) {
@@ -281,7 +284,7 @@ impl Session {
         }
         match new_stream(&self.context, self.role) {
             Ok(mut stream) => {
-                // With the alert that tells the peer.
+                // The alert that tells the peer is sent from the new stream.
                 self.stream.get_mut().hand_over(stream.get_mut());
                 self.stream = stream;
                 if self.events.len() < EVENTS_MAX {
@@ -292,6 +295,7 @@ impl Session {
         }
     }
 
+    /// Finds out why OpenSSL ended the handshake.
     fn reason(&self, error: &openssl::ssl::Error) -> Failure {
         let verified = self.stream.ssl().verify_result();
         if verified != X509VerifyResult::OK && self.context.verify().certificate {
@@ -303,7 +307,7 @@ impl Session {
         }
     }
 
-    /// The handshake is over: derive the keys, look at the certificate.
+    /// The handshake is complete: exports the keys and checks the certificate.
     fn complete(&mut self) {
         self.timers.stop();
         match self.export_keys() {
@@ -311,12 +315,12 @@ impl Session {
             Err(failure) => self.fail_politely(failure),
         }
         if self.is_connected() {
-            // What came in the same datagram behind the last message.
+            // Records may follow the last message in its datagram.
             self.read();
         }
     }
 
-    /// RFC 5764 §4.2.
+    /// Exports the SRTP keys (RFC 5764 §4.2).
     fn export_keys(&self) -> Result<Keys, Failure> {
         let ssl = self.stream.ssl();
         let profile = ssl
@@ -329,7 +333,7 @@ impl Session {
         Ok(Keys::split(profile, self.role, &mut material))
     }
 
-    /// The one place where keys are reported.
+    /// Reports the keys once the certificate has passed its check. Keys are reported nowhere else.
     fn finish(&mut self, keys: Keys) {
         match self.check_fingerprint() {
             Ok(true) => {
@@ -341,7 +345,8 @@ impl Session {
         }
     }
 
-    /// RFC 5763 §5: whether the certificate is the one of the SDP, or `false` when there is no SDP yet.
+    /// Checks that the peer's certificate is the one that its SDP names (RFC 5763 §5). `false` while no fingerprint is
+    /// known.
     fn check_fingerprint(&self) -> Result<bool, Failure> {
         if !self.context.verify().fingerprint {
             return Ok(true);
@@ -356,14 +361,15 @@ impl Session {
         Ok(true)
     }
 
-    /// Reads records after the handshake: the peer's last flight again, which OpenSSL answers with ours, or its farewell.
+    /// Reads records after the handshake: a repetition of the peer's last flight, which OpenSSL answers with ours, or
+    /// its close_notify.
     fn read(&mut self) {
         let mut ignored = [0; 256];
         loop {
             match self.stream.ssl_read(&mut ignored) {
                 Ok(_) => {}
                 Err(error) if error.code() == ErrorCode::WANT_READ => return,
-                // Only an encrypted alert leads here.
+                // Only an encrypted alert makes this read fail.
                 Err(_) => {
                     self.send_close_notify();
                     self.events.push_back(Event::Closed);
@@ -373,13 +379,14 @@ impl Session {
         }
     }
 
+    /// Fails, and tells the peer.
     fn fail_politely(&mut self, failure: Failure) {
         self.send_close_notify();
         self.fail(failure);
     }
 
     fn send_close_notify(&mut self) {
-        // An association that is in pieces already cannot say goodbye, and need not.
+        // This fails if OpenSSL has ended the association already; then there is nothing to send.
         let _ = self.stream.shutdown();
     }
 
@@ -405,9 +412,11 @@ fn new_stream(context: &Context, role: Role) -> Result<SslStream<Wire>, ErrorSta
     SslStream::new(ssl, Wire::default())
 }
 
-/// What passes every path that carries media: IPv6 with a tunnel or two around it.
+/// The longest datagram that a session sends, in bytes. It passes every path that carries media: IPv6 within a tunnel
+/// or two.
 pub const MAX_DATAGRAM_LEN: usize = 1200;
-/// A ClientHello with post-quantum key shares is two datagrams; it may come twice.
+/// The number of datagrams that are kept before the handshake begins. A ClientHello with post-quantum key shares takes
+/// two, and may be repeated.
 const EARLY_MAX: usize = 8;
-/// Events that nobody fetches.
+/// The number of refusals that are kept for a caller that does not poll.
 const EVENTS_MAX: usize = 16;

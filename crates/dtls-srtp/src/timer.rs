@@ -1,10 +1,10 @@
-//! When a flight that nobody answers is sent again (RFC 6347 §4.2.4).
+//! The retransmission timer of a handshake (RFC 6347 §4.2.4).
 //!
-//! The first time after 100 ms, then after twice as long each time, up to 4 s; after 30 s the handshake has failed. RFC 6347
-//! §4.2.4.1 recommends to begin with one second and lets applications that are sensitive to time begin earlier. A call
-//! whose ClientHello is lost would be silent for that second; a path that ICE has just checked is known to be alive and
-//! mostly shorter than 100 ms. Browsers begin with 50 ms. A retransmission too many costs a few datagrams and
-//! nothing else.
+//! A flight that the peer does not answer is sent again after 100 ms, then after twice as long each time, up to 4 s.
+//! After 30 s the handshake has failed. RFC 6347 §4.2.4.1 recommends to begin with one second, and lets applications
+//! that are sensitive to time begin earlier. A call whose ClientHello is lost would be silent for that second, while a
+//! path that ICE has just checked is known to work and mostly takes less than 100 ms. Browsers begin with 50 ms. A
+//! needless retransmission costs a few datagrams and nothing else.
 
 use std::time::{Duration, Instant};
 
@@ -18,16 +18,18 @@ pub(crate) struct Timers {
 /// A flight that the peer has not answered.
 #[derive(Debug)]
 struct Flight {
+    /// When the flight is sent again.
     due: Instant,
+    /// The time between the last two retransmissions.
     interval: Duration,
 }
 
-/// What it is time for.
+/// The action that is due.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     /// Send the last flight again.
     Retransmission,
-    /// Give up.
+    /// Give the handshake up.
     GivingUp,
 }
 
@@ -60,17 +62,17 @@ impl Timers {
         Some(Due::Retransmission)
     }
 
-    /// When `expire` next has something to say.
+    /// When `expire` next has something to do.
     pub(crate) fn next(&self) -> Option<Instant> {
         [self.flight.as_ref().map(|flight| flight.due), self.give_up].into_iter().flatten().min()
     }
 }
 
-/// Until the first retransmission.
+/// The time until the first retransmission.
 pub const FIRST_INTERVAL: Duration = Duration::from_millis(100);
-/// Between retransmissions, when the peer stays silent.
+/// The longest time between two retransmissions.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(4);
-/// From the first flight to the keys.
+/// The time that a handshake may take, from the first flight to the keys.
 pub const HANDSHAKE_LIFETIME: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

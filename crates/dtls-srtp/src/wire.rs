@@ -1,4 +1,4 @@
-//! What OpenSSL takes for the network: one datagram in, a queue of datagrams out.
+//! The memory buffers below OpenSSL: one datagram in, a queue of datagrams out.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -11,22 +11,22 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// The datagram that the next read gets.
+    /// Sets the datagram that the next read returns.
     pub(crate) fn receive(&mut self, datagram: Vec<u8>) {
         self.inbound = Some(datagram);
     }
 
-    /// The oldest datagram that is to be sent.
+    /// Takes the oldest datagram that waits to be sent.
     pub(crate) fn transmit(&mut self) -> Option<Vec<u8>> {
         self.outbound.pop_front()
     }
 
-    /// How many wait to be sent.
+    /// The number of datagrams that wait to be sent.
     pub(crate) fn queued(&self) -> usize {
         self.outbound.len()
     }
 
-    /// Moves what waits to be sent in front of what `other` has to send.
+    /// Moves the datagrams that wait to be sent to the front of `other`'s queue.
     pub(crate) fn hand_over(&mut self, other: &mut Self) {
         self.outbound.append(&mut other.outbound);
         other.outbound = std::mem::take(&mut self.outbound);
@@ -45,7 +45,7 @@ impl Read for Wire {
 impl Write for Wire {
     fn write(&mut self, datagram: &[u8]) -> io::Result<usize> {
         if self.outbound.len() == OUTBOUND_MAX {
-            // Nobody polls. The handshake's timer will say it again.
+            // The caller does not poll. The retransmission timer repeats the flight later.
             self.outbound.pop_front();
         }
         self.outbound.push_back(datagram.to_vec());
@@ -57,5 +57,5 @@ impl Write for Wire {
     }
 }
 
-/// A flight with a long certificate chain is less than ten datagrams.
+/// The number of datagrams that may wait to be sent. A flight with a long certificate chain has fewer than ten.
 const OUTBOUND_MAX: usize = 32;

@@ -172,7 +172,7 @@ fn a_hello_that_overtakes_the_answer_is_kept() {
     assert_eq!(pair.now, pair.started);
 }
 
-/// RFC 6347 §4.2.1.
+/// The cookie exchange of RFC 6347 §4.2.1.
 #[test]
 fn a_client_that_returns_the_cookie_is_served() {
     for lost in [false, true] {
@@ -361,5 +361,10 @@ proptest::proptest! {
     #[test]
     fn any_operations_lead_to_the_same_keys_or_none(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300)) {
         dtls_srtp::fuzzing::session(&input);
+    }
+
+    #[test]
+    fn a_stranger_neither_gets_keys_nor_keeps_the_peer_out(input in proptest::collection::vec(proptest::prelude::any::<u8>(), 1..400)) {
+        dtls_srtp::fuzzing::association(&input);
     }
 }

@@ -1,5 +1,5 @@
-//! Handshakes with a peer that we did not write: the `openssl` command, over UDP on the loopback interface. Its exporter
-//! prints the keying material, which has to be ours.
+//! Handshakes with a peer that we did not write: the `openssl` command, over UDP on the loopback interface. It prints
+//! the keying material, which has to equal ours.
 
 mod common;
 
@@ -58,7 +58,7 @@ fn handshake(role: Role, files: &Files, socket: &UdpSocket, remote: Option<Socke
     run(peer, files, socket, remote)
 }
 
-/// The same for a server that asks for a cookie.
+/// Drives a session of ours, as a server that asks for a cookie, until it has keys.
 fn handshake_after_cookie(files: &Files, socket: &UdpSocket) -> Keys {
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
     let mut peer = Peer::with(Role::Server, config());

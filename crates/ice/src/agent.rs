@@ -1,4 +1,4 @@
-//! The agent: what its caller sees of it, and the order in which it does things.
+//! The agent's public interface, and the order in which it processes input.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,39 +16,39 @@ use crate::path::canonical;
 use crate::random::Random;
 use crate::request::{EarlyCheck, Outgoing};
 use crate::timer::{Timer, Timers};
-use crate::{Component, Counters, Credentials, Error, PairState, Path, Role, Transmit};
+use crate::{Component, Counters, Credentials, Error, PairState, Path, PerComponent, Role, Transmit};
 
-/// What an agent has to be told before it can do anything.
+/// The settings of an agent. [`Config::new`] sets the defaults.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
-    /// Controlling if we sent the offer (RFC 8445 §6.1.1).
+    /// Our role: controlling if we sent the offer (RFC 8445 §6.1.1).
     pub role: Role,
-    /// Random. The larger one wins when both sides claim the same role.
+    /// A random number. In a role conflict the larger one wins (RFC 8445 §7.3.1.1).
     pub tie_breaker: u64,
-    /// What we signal, see [`Credentials::from_random`].
+    /// The username fragment and password that we signal, see [`Credentials::from_random`].
     pub local: Credentials,
-    /// Seed of the transaction ids and of the jitter: random, and for nothing else.
+    /// The seed of transaction ids and jitter: random, and used for nothing else.
     pub seed: Seed,
-    /// 1, or 2 with a component for RTCP (the default).
+    /// The number of components: 1, or 2 with RTCP on its own port (the default).
     pub components: u8,
-    /// Ta, the pause between two new checks (RFC 8445 §14.2): 50 ms.
+    /// Ta, the interval between two new checks (RFC 8445 §14.2). Default: 50 ms.
     pub pacing: Duration,
-    /// The least RTO of a check (RFC 8445 §14.3): 500 ms.
+    /// The lower limit of a check's RTO (RFC 8445 §14.3). Default: 500 ms.
     pub rto: Duration,
-    /// How long a better pair is waited for once one works, before that one is nominated: 200 ms.
+    /// How long to wait for a better pair after the first one works, before nominating. Default: 200 ms.
     pub nomination_delay: Duration,
-    /// When a component without a selected pair has failed, from the beginning of checks: 35 s. A peer that
-    /// signals no usable candidate has as long to reach us.
+    /// The time from the first check until a component without a selected pair fails. Default: 35 s. A peer that
+    /// signals no usable candidate has this time to reach us.
     pub failure_timeout: Duration,
-    /// How often consent is asked for, jitter apart (RFC 7675 §5.1): 5 s.
+    /// The average interval between two consent checks (RFC 7675 §5.1). Default: 5 s, varied by ±20 %.
     pub consent_interval: Duration,
-    /// How long consent lasts (RFC 7675 §5.1): 30 s.
+    /// How long consent lasts after a response (RFC 7675 §5.1). Default: 30 s.
     pub consent_lifetime: Duration,
 }
 
 impl Config {
-    /// With the values of the RFCs for everything else.
+    /// Settings with default values for everything that is not an argument.
     pub fn new(role: Role, tie_breaker: u64, local: Credentials, seed: [u8; 32]) -> Self {
         Self {
             role,
@@ -66,7 +66,7 @@ impl Config {
     }
 }
 
-/// Thirty-two random bytes that are not printed.
+/// A secret random seed of 32 bytes; its `Debug` output hides them.
 #[derive(Clone)]
 pub struct Seed(pub(crate) [u8; 32]);
 
@@ -76,28 +76,28 @@ impl std::fmt::Debug for Seed {
     }
 }
 
-/// Something that has happened.
+/// A change in the session's state, returned by [`Agent::poll_event`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Send this way from now on. Comes again when the peer nominates another pair.
+    /// From now on, send on this path. Repeated whenever another pair is selected.
     Selected {
-        /// Of which component.
+        /// The component of the pair.
         component: Component,
-        /// The selected pair.
+        /// The path of the selected pair.
         path: Path,
     },
-    /// No pair was selected in time. A restart, or checks of the peer, may revive the component.
+    /// No pair was selected in time. A restart or checks of the peer can make the component usable again.
     ComponentFailed {
-        /// Which one. The second fails for every peer that multiplexes RTCP, and that is no harm.
+        /// The failed component. Component 2 fails, harmlessly, with every peer that multiplexes RTCP.
         component: Component,
     },
-    /// The peer has not answered for 30 s: nothing may be sent there any more (RFC 7675 §5.1).
+    /// The peer has not answered for 30 s: nothing may be sent on the selected path any more (RFC 7675 §5.1).
     ConsentLost {
-        /// On which component.
+        /// The component of the path.
         component: Component,
     },
-    /// A role conflict was resolved by our giving in.
+    /// We resolved a role conflict by changing to this role (RFC 8445 §7.3.1.1).
     RoleChanged(Role),
 }
 
@@ -110,13 +110,13 @@ pub struct Agent {
     pub(crate) tie_breaker: u64,
     pub(crate) local: Keyed,
     pub(crate) remote: Option<Keyed>,
-    /// The peer's credentials changed, ours not yet (see `restart.rs`).
+    /// The peer has restarted ICE and we have not yet (see `restart.rs`).
     pub(crate) remote_is_ahead: bool,
     pub(crate) locals: Vec<Candidate>,
     pub(crate) remotes: Vec<Candidate>,
     pub(crate) checklist: Checklist,
-    pub(crate) phases: [Phase; 2],
-    pub(crate) old_paths: [Option<OldPath>; 2],
+    pub(crate) phases: PerComponent<Phase>,
+    pub(crate) old_paths: PerComponent<Option<OldPath>>,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
     pub(crate) outgoing: VecDeque<Outgoing>,
@@ -126,14 +126,14 @@ pub struct Agent {
     pub(crate) counters: Counters,
 }
 
-/// How far the session has come as a whole.
+/// The state of the session as a whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lifecycle {
-    /// Not started: checks are answered, none are sent.
+    /// Not started: we answer checks but send none.
     Idle,
-    /// Started, but the peer's credentials are missing.
+    /// Started, but the peer's credentials are not known yet.
     Started,
-    /// Checks are being sent. Components that are not there by `fail_at` have failed; `None` once that is done.
+    /// Checks are being sent. A component without a selected pair fails at `fail_at`; afterwards `fail_at` is `None`.
     Checking {
         since: Instant,
         fail_at: Option<Instant>,
@@ -142,7 +142,7 @@ pub(crate) enum Lifecycle {
 }
 
 impl Agent {
-    /// A session that answers checks from now on, and sends them when it is started.
+    /// Creates a session. It answers checks at once, and sends its own after [`Agent::start`].
     pub fn new(config: Config) -> Self {
         Self {
             lifecycle: Lifecycle::Idle,
@@ -154,8 +154,8 @@ impl Agent {
             locals: Vec::new(),
             remotes: Vec::new(),
             checklist: Checklist::default(),
-            phases: [Phase::RUNNING, Phase::RUNNING],
-            old_paths: [None, None],
+            phases: PerComponent::from_fn(|_| Phase::RUNNING),
+            old_paths: PerComponent::default(),
             early: Vec::new(),
             last_check: None,
             outgoing: VecDeque::new(),
@@ -167,13 +167,13 @@ impl Agent {
         }
     }
 
-    /// Adds a host candidate: the address of a socket. Those added first are preferred.
+    /// Adds a host candidate, the address of a socket. Candidates added earlier get a higher priority.
     pub fn add_local_candidate(&mut self, component: Component, addr: SocketAddr) {
         self.add_gathered_candidate(component, CandidateKind::Host, addr, None);
     }
 
-    /// Adds a candidate that was gathered (RFC 8445 §5.1.1.2). `related` is the base of a reflexive
-    /// candidate, or what the TURN server saw of us.
+    /// Adds a gathered candidate (RFC 8445 §5.1.1.2). `related` is the base of a reflexive candidate; for a relayed
+    /// one it is the mapped address that the TURN server reported. Ignores duplicates and components not in use.
     pub fn add_gathered_candidate(
         &mut self,
         component: Component,
@@ -194,7 +194,7 @@ impl Agent {
         self.form_pairs();
     }
 
-    /// Adds a candidate that the peer signalled, before or after the checks began (RFC 8838).
+    /// Adds a candidate that the peer signalled, before or after checks have started (RFC 8838).
     pub fn add_remote_candidate(&mut self, now: Instant, candidate: Candidate) {
         let Some(candidate) = candidate.into_usable() else {
             self.counters.unusable_candidates += 1;
@@ -206,7 +206,7 @@ impl Agent {
         }
     }
 
-    /// Begins to send checks, as soon as the peer's credentials are known.
+    /// Starts sending checks as soon as the peer's credentials are known.
     pub fn start(&mut self, now: Instant) {
         if self.lifecycle == Lifecycle::Idle {
             self.lifecycle = Lifecycle::Started;
@@ -215,38 +215,38 @@ impl Agent {
         self.proceed(now);
     }
 
-    /// Ends the session: nothing is sent or accepted any more.
+    /// Ends the session for good: it sends nothing and refuses all input with [`Error::Stopped`].
     pub fn stop(&mut self) {
         self.lifecycle = Lifecycle::Stopped;
         self.checklist.clear();
-        self.phases = [Phase::Failed, Phase::Failed];
-        self.old_paths = [None, None];
+        self.phases = PerComponent::from_fn(|_| Phase::Failed);
+        self.old_paths = PerComponent::default();
         self.early.clear();
         self.outgoing.clear();
         self.timers = Timers::default();
     }
 
-    /// Says who nominates (RFC 8445 §6.1.1), where the caller knows only later. Once a pair is selected the role
-    /// stays until a restart, whoever sends the next offer, and this is ignored.
+    /// Sets our role (RFC 8445 §6.1.1) if the caller learns it only after creation. Has no effect once a pair is
+    /// selected: the role then stays until a restart, no matter who sends the next offer.
     pub fn set_role(&mut self, role: Role) {
-        let settled = self.phases.iter().any(|phase| matches!(phase, Phase::Selected(_)));
+        let settled = self.phases.values().any(|phase| matches!(phase, Phase::Selected(_)));
         if role != self.role && !settled {
             self.assume_role(role);
             self.rearm();
         }
     }
 
-    /// The peer is lite (RFC 8445 §2.5): it only answers, so we decide.
+    /// Tells whether the peer is a lite agent (RFC 8445 §2.5). A lite peer only answers, so we become controlling.
     pub fn set_remote_lite(&mut self, lite: bool) {
         if lite {
             self.set_role(Role::Controlling);
         }
     }
 
-    /// Takes in one STUN datagram. Media and DTLS are told apart before this call (RFC 7983).
+    /// Handles one received STUN datagram. The caller separates media and DTLS from STUN before (RFC 7983).
     ///
     /// # Errors
-    /// The datagram was refused and counted, and changed nothing else.
+    /// Returns why the datagram was refused. It was counted in [`Agent::counters`] and changed nothing else.
     pub fn handle_stun(&mut self, now: Instant, path: Path, datagram: &[u8]) -> Result<(), Error> {
         self.take_in(now, path, datagram).inspect_err(|error| {
             self.counters.count(*error);
@@ -256,7 +256,7 @@ impl Agent {
         Ok(())
     }
 
-    /// Lets time pass. Calling early is harmless.
+    /// Does whatever is due at `now`. Calling it early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.expire_old_paths(now);
         self.renew_consent(now);
@@ -265,13 +265,13 @@ impl Agent {
         self.proceed(now);
     }
 
-    /// When `handle_timeout` next has something to do. May change after any other call.
+    /// When to call [`Agent::handle_timeout`] next; `None` when no timer runs. Any other call may change it.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Writes the next datagram into `buf`, which [`crate::MAX_DATAGRAM`] bytes always suffice for; `None` when
-    /// there is nothing to send.
+    /// Writes the next datagram into `buf`, which needs at most [`crate::MAX_DATAGRAM`] bytes; `None` when there is
+    /// nothing to send.
     pub fn poll_transmit(&mut self, buf: &mut [u8]) -> Option<Transmit> {
         while let Some(outgoing) = self.outgoing.pop_front() {
             if let Some(transmit) = self.write(&outgoing, buf) {
@@ -281,21 +281,21 @@ impl Agent {
         None
     }
 
-    /// What has happened since.
+    /// Returns the oldest event not yet returned.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
     }
 
-    /// Where to send: the selected pair, or during a restart that of before.
+    /// The path to send on: the selected pair, or during a restart the pair selected before it (RFC 8445 §9).
     pub fn selected(&self, component: Component) -> Option<Path> {
-        match &self.phases[component.index()] {
+        match &self.phases[component] {
             Phase::Selected(selected) => Some(selected.path),
-            _ => self.old_paths[component.index()].as_ref().map(|old| old.path),
+            _ => self.old_paths[component].as_ref().map(|old| old.path),
         }
     }
 
-    /// Whether a datagram that came this way comes from the peer: a check of ours was answered over this
-    /// pair, or an authenticated check of the peer's came over it. DTLS and media may be taken from there.
+    /// Whether datagrams received on `path` come from the peer: it answered a check of ours on this pair, or sent an
+    /// authenticated check on it. The caller may accept DTLS and media from such a path.
     pub fn is_valid_path(&self, path: &Path) -> bool {
         let path = path.canonical();
         let selected = self.selected(path.component);
@@ -303,37 +303,37 @@ impl Agent {
             || self.checklist.is_valid_path(&path)
     }
 
-    /// The checklist, best first, for whoever asks why there is no audio.
+    /// The pairs of the checklist with their states, highest priority first, for diagnosis.
     pub fn pairs(&self) -> impl Iterator<Item = (Path, PairState)> {
         self.checklist.iter().map(|pair| (pair.path(), pair.state))
     }
 
-    /// What to signal.
+    /// Our candidates, to be signalled to the peer.
     pub fn local_candidates(&self) -> &[Candidate] {
         &self.locals
     }
 
-    /// What the peer signalled, and what was learned of it.
+    /// The peer's candidates: signalled ones, and peer-reflexive ones learned from its checks.
     pub fn remote_candidates(&self) -> &[Candidate] {
         &self.remotes
     }
 
-    /// What to signal.
+    /// Our username fragment and password, to be signalled to the peer.
     pub fn local_credentials(&self) -> &Credentials {
         &self.local.credentials
     }
 
-    /// What the peer signalled.
+    /// The username fragment and password that the peer signalled; `None` before it has.
     pub fn remote_credentials(&self) -> Option<&Credentials> {
         self.remote.as_ref().map(|remote| &remote.credentials)
     }
 
-    /// Who nominates, as things are.
+    /// Our current role.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// What came in and what was made of it.
+    /// Counters of received messages, by result.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
@@ -353,7 +353,7 @@ impl Agent {
         }
     }
 
-    /// After any change: nominate what can be nominated, send a check if one may be sent, set the timers.
+    /// Runs after any change: nominates if possible, sends a check if one is due, sets the timers.
     pub(crate) fn proceed(&mut self, now: Instant) {
         self.nominate(now);
         self.check_next(now);
@@ -373,18 +373,18 @@ impl Agent {
         self.timers.set(Timer::Nominate, self.nomination_due());
         self.timers.set(Timer::Consent, self.consent_due());
         self.timers.set(Timer::Failure, self.failure_due());
-        self.timers.set(Timer::OldPath, self.old_paths.iter().flatten().map(|old| old.expires).min());
+        self.timers.set(Timer::OldPath, self.old_paths.values().flatten().map(|old| old.expires).min());
     }
 
-    /// §6.1.2: forms the checklist from what is known on both sides by now.
+    /// §6.1.2: adds to the checklist the pairs of all local and remote candidates known by now.
     pub(crate) fn form_pairs(&mut self) {
         if !matches!(self.lifecycle, Lifecycle::Checking { .. }) {
             return;
         }
         for local in &self.locals {
             for remote in &self.remotes {
-                // §8.1.2: a component that has its pair looks for no other.
-                let selected = matches!(self.phases[local.component.index()], Phase::Selected(_));
+                // §8.1.2: once a pair is selected, its component forms no new pairs.
+                let selected = matches!(self.phases[local.component], Phase::Selected(_));
                 if !selected {
                     self.checklist.add(local, remote, self.role, Wanted::ByCandidates);
                 }
@@ -394,13 +394,13 @@ impl Agent {
         self.rearm();
     }
 
-    /// Keeps a remote candidate; `false` when it adds nothing.
+    /// Keeps a remote candidate. Returns `false` if the candidate is already known or there is no room.
     fn remember_remote(&mut self, candidate: Candidate) -> bool {
         let same = |other: &&mut Candidate| (other.component, other.addr) == (candidate.component, candidate.addr);
         if let Some(known) = self.remotes.iter_mut().find(same) {
             let learned_first = known.kind == CandidateKind::PeerReflexive && candidate.kind != known.kind;
             if learned_first {
-                // What the peer calls it decides (RFC 8838 §11.4): both sides then rank its pairs alike.
+                // The signalled priority replaces the learned one (RFC 8838 §11.4): both sides then rank pairs alike.
                 *known = candidate.clone();
                 self.adopt_signalled(&candidate);
             }
@@ -435,11 +435,13 @@ impl Agent {
     }
 }
 
-/// More than any machine signals; a limit against mistakes.
+/// The most local candidates that an agent keeps. No machine has as many; this limits mistakes of the caller.
 const MAX_LOCAL_CANDIDATES: usize = 32;
-/// What a peer may make us remember.
-pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
-/// Of these, reserved for what its checks teach: long lists of useless candidates do not keep them out.
+/// The most remote candidates that an agent keeps; it counts further ones in [`Counters::over_limit`].
+///
+/// 16 of them are reserved for peer-reflexive candidates (RFC 8445 §7.3.1.3), so that a long list of useless
+/// signalled candidates does not keep out the address that the peer's checks come from.
+pub const MAX_REMOTE_CANDIDATES: usize = 64;
 const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn an_address_is_a_candidate_once() {
 }
 
 #[test]
-fn what_cannot_be_sent_to_is_no_remote_candidate() {
+fn an_address_that_cannot_be_sent_to_is_no_remote_candidate() {
     let mut bench = Bench::new(Role::Controlled);
     for text in ["0.0.0.0:9", "198.51.100.1:0", "224.0.0.1:5004"] {
         bench.add_remote(text);
@@ -57,7 +57,7 @@ fn a_candidate_that_comes_late_is_checked_at_once() {
 }
 
 #[test]
-fn the_same_seed_says_the_same() {
+fn equal_seeds_produce_equal_datagrams() {
     let transcript = || {
         let mut bench = Bench::new(Role::Controlling);
         bench.add_remote(THEIRS);

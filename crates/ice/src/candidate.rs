@@ -13,16 +13,16 @@ use crate::path::canonical;
 pub enum CandidateKind {
     /// An address of the machine itself.
     Host,
-    /// What a STUN server saw.
+    /// Our address as a STUN server saw it.
     ServerReflexive,
-    /// What the peer saw, or we saw of the peer.
+    /// Our address as the peer saw it, or the peer's address as we saw it.
     PeerReflexive,
-    /// An address of a TURN server.
+    /// An address at a TURN server, which relays to us.
     Relayed,
 }
 
 impl CandidateKind {
-    /// The kind of a candidate line's `typ` (RFC 8839 §5.1).
+    /// The kind named by the `typ` of a candidate line (RFC 8839 §5.1); `None` for an unknown name.
     pub fn from_signalled(typ: &str) -> Option<Self> {
         match typ {
             "host" => Some(Self::Host),
@@ -33,7 +33,7 @@ impl CandidateKind {
         }
     }
 
-    /// As a candidate line's `typ`.
+    /// The name of the kind in a candidate line's `typ` (RFC 8839 §5.1).
     pub fn signalled(self) -> &'static str {
         match self {
             Self::Host => "host",
@@ -43,7 +43,7 @@ impl CandidateKind {
         }
     }
 
-    /// Type preference, as recommended by §5.1.2.2.
+    /// The type preference recommended by §5.1.2.2.
     fn preference(self) -> u32 {
         match self {
             Self::Host => 126,
@@ -54,25 +54,25 @@ impl CandidateKind {
     }
 }
 
-/// A candidate of either side (RFC 8445 §5.1).
+/// A candidate, ours or the peer's (RFC 8445 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
     /// Equal for candidates that are likely to work or fail together (§5.1.1.3).
     pub foundation: String,
-    /// Which component it is for.
+    /// The component it is for.
     pub component: Component,
-    /// §5.1.2.
+    /// Its priority (§5.1.2): higher ones are checked first.
     pub priority: u32,
-    /// Where datagrams for it are sent.
+    /// The address to which the other side sends.
     pub addr: SocketAddr,
     /// How it was found.
     pub kind: CandidateKind,
-    /// For a reflexive candidate the host address behind it, its base; for a relayed one what the TURN server saw.
+    /// The base of a reflexive candidate; for a relayed one the mapped address that the TURN server reported.
     pub related: Option<SocketAddr>,
 }
 
 impl Candidate {
-    /// The address that datagrams of a local candidate leave from (RFC 8445 §4, "Base").
+    /// The address from which we send for a local candidate (RFC 8445 §4, "Base").
     pub(crate) fn base(&self) -> SocketAddr {
         match self.kind {
             CandidateKind::Host | CandidateKind::Relayed => self.addr,
@@ -80,12 +80,12 @@ impl Candidate {
         }
     }
 
-    /// The middle part of the priority of a local candidate.
+    /// The local preference within the priority of a local candidate (§5.1.2.1).
     pub(crate) fn local_preference(&self) -> u16 {
         (self.priority >> 8) as u16
     }
 
-    /// Undressed addresses, and `None` for what nobody can be reached at.
+    /// Converts IPv4-mapped IPv6 addresses to IPv4; `None` if nothing can be sent to the candidate's address.
     pub(crate) fn into_usable(mut self) -> Option<Self> {
         self.addr = canonical(self.addr);
         self.related = self.related.map(canonical);
@@ -96,12 +96,12 @@ impl Candidate {
     }
 }
 
-/// §5.1.2.1.
+/// The priority formula of §5.1.2.1.
 pub(crate) fn priority(kind: CandidateKind, local_preference: u16, component: Component) -> u32 {
     kind.preference() << 24 | u32::from(local_preference) << 8 | (256 - u32::from(component.id()))
 }
 
-/// Makes the local candidate that comes after `known`, with its foundation (§5.1.1.3) and preference.
+/// Makes a local candidate, with foundation (§5.1.1.3) and preference chosen to fit those in `known`.
 pub(crate) fn local(
     known: &[Candidate],
     component: Component,
@@ -120,7 +120,7 @@ pub(crate) fn local(
     candidate
 }
 
-/// Whether two addresses may form a pair (§6.1.2.2): same family, and link-local with link-local only.
+/// Whether two addresses may form a pair (§6.1.2.2): they are of one family, and both or neither are link-local.
 pub(crate) fn can_reach(local: SocketAddr, remote: SocketAddr) -> bool {
     match (local.ip(), remote.ip()) {
         (IpAddr::V4(_), IpAddr::V4(_)) => true,

@@ -1,5 +1,5 @@
-//! The checklist (RFC 8445 §6.1.2): all pairs of both components, best first, and the queue of pairs
-//! that the peer's own checks pointed at (§6.1.4.1).
+//! The checklist (RFC 8445 §6.1.2): the pairs of both components, highest priority first, and the queue of
+//! triggered checks (§6.1.4.1).
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ pub(crate) struct Checklist {
 }
 
 impl Checklist {
-    /// Pairs two candidates, unless they cannot be paired (§6.1.2.2), are already (§6.1.2.4) or the list
-    /// is full of better ones (§6.1.2.5). `wanted` pairs, those the peer checks, are let in first.
+    /// Adds the pair of two candidates, unless they cannot be paired (§6.1.2.2), are paired already (§6.1.2.4) or the
+    /// list is full of better pairs (§6.1.2.5). A pair that the peer checks takes the place of a better one.
     pub fn add(&mut self, local: &Candidate, remote: &Candidate, role: Role, wanted: Wanted) -> Added {
         let base = local.base();
         if local.component != remote.component || !can_reach(base, remote.addr) {
@@ -58,7 +58,7 @@ impl Checklist {
         pair
     }
 
-    /// §6.1.2.5: the lowest goes. Pairs that work, or that the peer checks, stay.
+    /// §6.1.2.5: removes the pair of lowest priority. Keeps pairs that work or that the peer checks.
     fn make_room(&mut self, newcomer: &Pair, wanted: Wanted) -> bool {
         let dispensable = |pair: &Pair| pair.state == State::Failed || !pair.is_valid();
         let Some(lowest) = self.pairs.iter().rposition(dispensable) else { return false };
@@ -70,8 +70,8 @@ impl Checklist {
         gives_way
     }
 
-    /// §6.1.2.6: of the pairs of one foundation one goes first, of the lowest component and there the best.
-    /// The others follow when it succeeds, or when nothing else is left to check.
+    /// §6.1.2.6: unfreezes one pair of each foundation: of the lowest component, and there the one with the highest
+    /// priority. The other pairs follow when it succeeds, or when nothing else is left to check.
     pub fn thaw_foundations(&mut self) {
         for component in Component::ALL {
             for at in 0..self.pairs.len() {
@@ -88,7 +88,7 @@ impl Checklist {
         self.pairs.iter().any(|other| busy(other) && other.shares_foundation(pair))
     }
 
-    /// §7.2.5.3.3: what is likely to work as well is checked now.
+    /// §7.2.5.3.3: unfreezes the pairs with the foundation of pair `id`, which has succeeded.
     pub fn thaw_like(&mut self, id: PairId) {
         let Some(foundation) = self.get(id).map(|pair| pair.foundation.clone()) else { return };
         for pair in self.pairs.iter_mut().filter(|pair| pair.state == State::Frozen) {
@@ -98,15 +98,15 @@ impl Checklist {
         }
     }
 
-    /// §7.3.1.4: queues a pair for the next check.
+    /// §7.3.1.4: appends a pair to the queue of triggered checks.
     pub fn trigger(&mut self, id: PairId) {
         if !self.triggered.contains(&id) && self.get(id).is_some() {
             self.triggered.push_back(id);
         }
     }
 
-    /// §6.1.4.2: what to check next: triggered pairs in order, then the best waiting one, then the best
-    /// frozen one of a foundation that nothing is being checked of.
+    /// §6.1.4.2: the next pair to check: the first triggered pair, or the best waiting one, or the best frozen one of
+    /// a foundation of which no pair is being checked.
     pub fn next(&mut self) -> Option<PairId> {
         if let Some(id) = self.triggered.pop_front() {
             return Some(id);
@@ -121,19 +121,19 @@ impl Checklist {
         self.pairs.iter().find(|pair| pair.state == State::Waiting).map(|pair| pair.id)
     }
 
-    /// Whether [`Self::next`] would find something.
+    /// Whether [`Self::next`] would return a pair.
     pub fn has_next(&self) -> bool {
         let thawable = |pair: &Pair| pair.state == State::Frozen && !self.is_foundation_busy(pair);
         !self.triggered.is_empty() || self.waiting().is_some() || self.pairs.iter().any(thawable)
     }
 
-    /// §6.1.2.3, after the roles changed or a pair learned another priority.
+    /// Recomputes all pair priorities (§6.1.2.3) and sorts by them, after a role or a candidate priority changed.
     pub fn reprioritise(&mut self, role: Role) {
         self.pairs.iter_mut().for_each(|pair| pair.prioritise(role));
         self.pairs.sort_by_key(rank);
     }
 
-    /// Keeps the pairs for which `keep` answers true.
+    /// Removes the pairs for which `keep` returns false.
     pub fn retain(&mut self, keep: impl FnMut(&Pair) -> bool) {
         self.pairs.retain(keep);
         let pairs = &self.pairs;
@@ -157,7 +157,7 @@ impl Checklist {
         self.pairs.iter().find(|pair| (pair.component, pair.local, pair.remote) == (component, local, remote))
     }
 
-    /// The best pair that a datagram from there may belong to.
+    /// The pair of highest priority that a datagram received on `path` may belong to.
     pub fn find_path(&self, path: &Path) -> Option<&Pair> {
         self.pairs.iter().find(|pair| path.joins(pair.component, pair.local, pair.remote))
     }
@@ -182,22 +182,22 @@ impl Checklist {
         self.pairs.iter_mut()
     }
 
-    /// Num-Waiting + Num-In-Progress of §14.3.
+    /// The number of pairs that are waiting or in progress (§14.3: Num-Waiting + Num-In-Progress).
     pub fn active(&self) -> usize {
         self.pairs.iter().filter(|pair| matches!(pair.state, State::Waiting | State::InProgress)).count()
     }
 }
 
-/// Who wants a pair to be in the list.
+/// Why a pair is added to the checklist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// It follows from the candidates.
+    /// Both candidates are known.
     ByCandidates,
-    /// The peer's authenticated check came that way.
+    /// An authenticated check of the peer arrived on it.
     ByPeer,
 }
 
-/// What became of a pair.
+/// The result of [`Checklist::add`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Added {
     New(PairId),
@@ -206,7 +206,7 @@ pub(crate) enum Added {
     OverLimit,
 }
 
-/// §6.1.2.5 recommends 100.
+/// The most pairs in the checklist; §6.1.2.5 recommends 100.
 pub(crate) const MAX_PAIRS: usize = 100;
 
 fn rank(pair: &Pair) -> (std::cmp::Reverse<u64>, Component) {

@@ -1,5 +1,5 @@
-//! Consent freshness (RFC 7675): we may send only as long as the peer keeps answering. The checks that
-//! ask for it also keep NAT bindings alive (RFC 8445 §11).
+//! Consent freshness (RFC 7675): we may send only as long as the peer keeps answering consent checks. These
+//! checks also keep NAT bindings alive (RFC 8445 §11).
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,20 +15,20 @@ use crate::random::Random;
 use crate::request::{Outgoing, push_bounded};
 use crate::{Agent, Component, Error, Event, Path, Role};
 
-/// The peer's consent to our sending over the selected pair.
+/// The peer's consent to receive from us on the selected pair.
 #[derive(Debug)]
 pub(crate) struct Consent {
     expires: Instant,
     next: Instant,
-    /// When something authenticated last came over the pair, request or response.
+    /// When an authenticated request or response was last received on the pair.
     heard: Instant,
-    /// Transactions that may still be answered, and our role in each. Each check is a new one and is never
-    /// repeated (§5.1).
+    /// Pending consent checks, each with our role at the time. Each is a new transaction and is never retransmitted
+    /// (§5.1).
     asked: VecDeque<(u128, Role)>,
 }
 
 impl Consent {
-    /// The check that led to the selection was the first consent.
+    /// Consent starts with the check that led to the selection.
     pub fn given(now: Instant, config: &Config, random: &mut Random) -> Self {
         Self {
             expires: now + config.consent_lifetime,
@@ -55,29 +55,29 @@ impl Consent {
     }
 }
 
-/// The selected path of before a restart: in use until its successor is found (RFC 8445 §9) or consent,
-/// which is no longer asked for, runs out.
+/// The path selected before a restart. It stays in use until a new pair is selected (RFC 8445 §9) or its consent,
+/// which is no longer renewed, expires.
 #[derive(Debug)]
 pub(crate) struct OldPath {
     pub path: Path,
     pub expires: Instant,
-    /// The peer asks for our consent with these until it has found the successor, too.
+    /// Our credentials of that generation: the peer's consent checks use them until it has selected a new pair, too.
     pub local: Keyed,
 }
 
 impl Agent {
     pub(crate) fn consent_due(&self) -> Option<Instant> {
-        let selected = self.phases.iter().filter_map(|phase| match phase {
+        let selected = self.phases.values().filter_map(|phase| match phase {
             Phase::Selected(selected) => Some(selected.consent.next.min(selected.consent.expires)),
             _ => None,
         });
         selected.min()
     }
 
-    /// §5.1: asks again, or gives up.
+    /// §5.1: sends due consent checks; ends the use of pairs whose consent has expired.
     pub(crate) fn renew_consent(&mut self, now: Instant) {
         for component in Component::ALL {
-            let Phase::Selected(selected) = &mut self.phases[component.index()] else { continue };
+            let Phase::Selected(selected) = &mut self.phases[component] else { continue };
             if selected.consent.expires <= now {
                 let pair = selected.pair;
                 self.lose_consent(component, pair);
@@ -94,25 +94,25 @@ impl Agent {
         if let Some(pair) = self.checklist.get_mut(pair) {
             (pair.checked_by_peer, pair.nominated_by_peer) = (false, false);
         }
-        self.phases[component.index()] = Phase::Failed;
+        self.phases[component] = Phase::Failed;
         self.events.push_back(Event::ConsentLost { component });
     }
 
     pub(crate) fn expire_old_paths(&mut self, now: Instant) {
-        for component in Component::ALL {
-            if self.old_paths[component.index()].take_if(|old| old.expires <= now).is_some() {
+        for (component, old_path) in self.old_paths.iter_mut() {
+            if old_path.take_if(|old| old.expires <= now).is_some() {
                 self.events.push_back(Event::ConsentLost { component });
             }
         }
     }
 
-    /// Which component's consent a transaction asked for, and in which role.
+    /// The component and role of the pending consent check with this transaction id.
     pub(crate) fn consent_asked_by(&self, id: u128) -> Option<(Component, Role)> {
-        let asked = |component: Component| match &self.phases[component.index()] {
-            Phase::Selected(selected) => selected.consent.asked.iter().find(|(asked, _)| *asked == id),
-            _ => None,
-        };
-        Component::ALL.into_iter().find_map(|component| Some((component, asked(component)?.1)))
+        self.phases.iter().find_map(|(component, phase)| {
+            let Phase::Selected(selected) = phase else { return None };
+            let (_, role) = selected.consent.asked.iter().find(|(asked, _)| *asked == id)?;
+            Some((component, *role))
+        })
     }
 
     pub(crate) fn consent_answered(
@@ -122,7 +122,7 @@ impl Agent {
         path: Path,
         message: &Message<'_>,
     ) -> Result<(), Error> {
-        let Phase::Selected(selected) = &mut self.phases[component.index()] else { return Ok(()) };
+        let Phase::Selected(selected) = &mut self.phases[component] else { return Ok(()) };
         let own = selected.path;
         if !path.joins(own.component, own.local, own.remote) {
             return Err(Error::Asymmetric);
@@ -133,17 +133,17 @@ impl Agent {
             consent.expires = now + self.config.consent_lifetime;
             consent.asked.clear();
         } else if error_code(message)? == ROLE_CONFLICT {
-            // The roles were mixed up by a later offer: the question was wrong, so it is asked again.
+            // A later offer confused the roles, so this check failed for its role alone: repeat it with the other role.
             consent.next = consent.next.min(now + ASK_AGAIN);
             self.role_was_refused(role);
-        } // Any other refusal is no consent, and no more than that: it ends by its time.
+        } // Any other error does not renew consent, and does not revoke it either.
         self.counters.responses += 1;
         Ok(())
     }
 
-    /// Something authenticated came over this pair.
+    /// Notes that an authenticated message was received on this pair.
     pub(crate) fn heard_on(&mut self, now: Instant, pair: PairId) {
-        for phase in &mut self.phases {
+        for phase in self.phases.values_mut() {
             if let Phase::Selected(selected) = phase
                 && selected.pair == pair
             {
@@ -153,9 +153,9 @@ impl Agent {
     }
 }
 
-/// When the role has changed. Not at once, for a peer that never agrees would keep us busy.
+/// The delay of the next consent check after a role change. A peer that never agrees must not keep us busy.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-/// Checks of one consent lifetime.
+/// The most pending consent checks: as many as are sent within one consent lifetime.
 const MAX_ASKED: usize = 8;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The username fragment and password of one side (RFC 8445 §5.3), and the key they make.
+//! The username fragment and password of one side (RFC 8445 §5.3), and the key derived from them.
 
 use std::fmt;
 
@@ -9,21 +9,22 @@ use stun_types::message::{IntegrityAlgorithm, IntegrityKey, MessageIntegrityCred
 pub struct Credentials {
     /// 4 to 256 characters.
     pub ufrag: String,
-    /// 22 to 256 characters. Whoever knows it is the peer.
+    /// 22 to 256 characters. It authenticates the peer's checks, so it must stay secret.
     pub password: String,
 }
 
 impl Credentials {
-    /// 48 bits of username fragment and 144 of password, where RFC 8445 §5.3 asks for 24 and 128.
+    /// Makes credentials from random bytes: 48 bits of username fragment and 144 bits of password, more than the 24
+    /// and 128 that RFC 8445 §5.3 requires.
     ///
-    /// The bytes come from a generator that nobody can predict.
+    /// `random` must come from a cryptographically secure generator.
     pub fn from_random(random: &[u8; 32]) -> Self {
         let character = |byte: &u8| char::from(ICE_CHARS[usize::from(byte & 0x3f)]);
         let (ufrag, password) = random.split_at(8);
         Self { ufrag: ufrag.iter().map(character).collect(), password: password.iter().map(character).collect() }
     }
 
-    /// Whether STUN can carry them (RFC 8839 §5.4; shorter ones than allowed are tolerated).
+    /// Whether both fit into STUN attributes: 1 to 256 bytes each. RFC 8839 §5.4 requires more; we tolerate less.
     pub(crate) fn are_usable(&self) -> bool {
         (1..=256).contains(&self.ufrag.len()) && (1..=256).contains(&self.password.len())
     }
@@ -35,7 +36,7 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Credentials and the MESSAGE-INTEGRITY key made of them (RFC 8489 §9.1.1).
+/// Credentials with the MESSAGE-INTEGRITY key derived from them (RFC 8489 §9.1.1).
 #[derive(Clone)]
 pub(crate) struct Keyed {
     pub credentials: Credentials,
@@ -56,7 +57,7 @@ impl fmt::Debug for Keyed {
     }
 }
 
-/// `ice-char` of RFC 8839 §5.4.
+/// The characters allowed in a username fragment or password (`ice-char`, RFC 8839 §5.4).
 const ICE_CHARS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 #[cfg(test)]

@@ -1,77 +1,77 @@
-//! Why a datagram was refused, as a type for the caller and as a count for whoever debugs a call.
+//! Why datagrams were refused: an error for the caller, and counters for diagnosing a call.
 
 use crate::CandidateKind;
 
-/// Why a datagram was refused. It changed nothing but a counter.
+/// Why a datagram was refused. The datagram changed nothing but a counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Not STUN, cut short, longer than it says, or its FINGERPRINT is wrong.
+    /// Not a STUN message, wrong length, or wrong FINGERPRINT.
     #[error("malformed STUN message")]
     Malformed,
-    /// STUN, but no Binding request, response or indication.
+    /// A STUN message of another method than Binding.
     #[error("STUN method {0:#x} is not Binding")]
     NotBinding(u16),
-    /// A request for other credentials than ours (RFC 8445 §7.3).
-    #[error("USERNAME is not for us")]
+    /// A request whose USERNAME does not name our username fragment (RFC 8445 §7.3).
+    #[error("USERNAME does not name our username fragment")]
     UnknownUsername,
-    /// MESSAGE-INTEGRITY is missing or made with another password.
-    #[error("MESSAGE-INTEGRITY missing or wrong")]
+    /// MESSAGE-INTEGRITY is missing or was computed with another password.
+    #[error("MESSAGE-INTEGRITY is missing or wrong")]
     BadIntegrity,
-    /// An answer to a question that is not open.
+    /// A response to no pending request of ours.
     #[error("response to no request of ours")]
     UnknownTransaction,
-    /// A genuine answer, from elsewhere than the request went to (RFC 8445 §7.2.5.2.1).
-    #[error("response from elsewhere than its request went to")]
+    /// An authentic response from another address than the request was sent to (RFC 8445 §7.2.5.2.1).
+    #[error("response from another address than its request was sent to")]
     Asymmetric,
-    /// A comprehension-required attribute we do not know; answered with 420 (RFC 8489 §6.3.1).
+    /// A comprehension-required attribute that we do not know; answered with 420 (RFC 8489 §6.3.1).
     #[error("comprehension-required attribute {0:#x} is unknown")]
     UnknownAttribute(u16),
-    /// Came in on an address that is no candidate of ours.
-    #[error("no local candidate has this address")]
+    /// The datagram arrived on an address that is none of our candidates' bases.
+    #[error("the address it arrived on is not a local candidate")]
     UnknownLocalAddress,
-    /// The agent is stopped.
+    /// [`crate::Agent::stop`] was called.
     #[error("the agent is stopped")]
     Stopped,
 }
 
-/// What came in and what was made of it.
+/// Counters of received messages by result, and of limits reached.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Authenticated requests.
+    /// Authenticated requests received.
     pub requests: u64,
-    /// Authenticated responses to requests of ours.
+    /// Authenticated responses received.
     pub responses: u64,
-    /// Binding indications, the keepalives of RFC 5245 peers. They are not authenticated and mean nothing here.
+    /// Binding indications received. RFC 5245 peers send them as keepalives; they are not authenticated and ignored.
     pub indications: u64,
-    /// [`Error::Malformed`]
+    /// Datagrams refused with [`Error::Malformed`].
     pub malformed: u64,
-    /// [`Error::NotBinding`]
+    /// Datagrams refused with [`Error::NotBinding`].
     pub not_binding: u64,
-    /// [`Error::UnknownUsername`]
+    /// Requests refused with [`Error::UnknownUsername`].
     pub unknown_username: u64,
-    /// [`Error::BadIntegrity`]
+    /// Messages refused with [`Error::BadIntegrity`].
     pub bad_integrity: u64,
-    /// [`Error::UnknownTransaction`]
+    /// Responses refused with [`Error::UnknownTransaction`].
     pub unknown_transaction: u64,
-    /// [`Error::Asymmetric`]
+    /// Responses refused with [`Error::Asymmetric`].
     pub asymmetric: u64,
-    /// [`Error::UnknownAttribute`]
+    /// Requests refused with [`Error::UnknownAttribute`].
     pub unknown_attribute: u64,
-    /// [`Error::UnknownLocalAddress`]
+    /// Requests refused with [`Error::UnknownLocalAddress`].
     pub unknown_local_address: u64,
-    /// Requests and 487 answers that showed both sides in the same role (RFC 8445 §7.3.1.1).
+    /// Role conflicts found: requests that claim our role, and 487 responses (RFC 8445 §7.3.1.1).
     pub role_conflicts: u64,
-    /// Sources of authenticated requests that came before the remote credentials.
+    /// Sources of authenticated requests that arrived before the peer's credentials.
     pub early: u64,
-    /// Candidates, pairs, early checks or credentials beyond what we keep.
+    /// Candidates, pairs, early checks and credentials dropped because a limit was reached.
     pub over_limit: u64,
-    /// Remote candidates that cannot be an address to send to.
+    /// Remote candidates ignored because nothing can be sent to their address.
     pub unusable_candidates: u64,
     /// Peer-reflexive remote candidates learned.
     pub peer_reflexive: u64,
-    /// Requests sent, retransmissions and consent checks included.
+    /// Requests sent, including retransmissions and consent checks.
     pub sent_requests: u64,
 }
 

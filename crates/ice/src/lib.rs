@@ -7,10 +7,10 @@
 //! use ice::{Agent, Component, Config, Credentials, Role};
 //! use std::time::Instant;
 //!
-//! let random = [7; 32]; // from the system's generator in earnest
+//! let random = [7; 32]; // use the system's random generator here
 //! let mut agent = Agent::new(Config::new(Role::Controlling, 0x0123_4567_89ab_cdef, Credentials::from_random(&random), random));
 //! agent.add_local_candidate(Component::Rtp, "192.0.2.1:10000".parse().unwrap());
-//! // ... the description goes to the peer, the peer's comes back ...
+//! // ... exchange session descriptions with the peer ...
 //! let now = Instant::now();
 //! agent.set_remote_credentials(now, Credentials { ufrag: "h6vY".into(), password: "VOkJxbRl1RmTxUk/WvJxBt".into() });
 //! agent.start(now);
@@ -20,49 +20,49 @@
 //! }
 //! ```
 //!
-//! After any input the driver drains transmits, then events, then asks [`Agent::poll_timeout`].
+//! After any input the caller sends all transmits, then takes all events, then asks [`Agent::poll_timeout`].
 //!
-//! # Where to find which section
+//! # Which file implements which section
 //!
 //! | file | RFC 8445 |
 //! |---|---|
 //! | `candidate.rs` | §5.1 candidates: foundations, priorities |
 //! | `checklist.rs`, `pair.rs` | §6.1.2 forming, ordering, freezing; §6.1.4 choosing the next check |
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
-//! | `response.rs` | §7.2.5 what an answer, or none, means |
-//! | `role.rs` | §6.1.1, §7.2.5.1, §7.3.1.1 roles and their conflict |
+//! | `response.rs` | §7.2.5 handling the response to a check |
+//! | `role.rs` | §6.1.1, §7.2.5.1, §7.3.1.1 roles and role conflicts |
 //! | `nominate.rs` | §8 nomination and the selected pair |
 //! | `restart.rs` | §9 restarts |
-//! | `consent.rs` | RFC 7675, which also does what §11 asks of keepalives |
-//! | `timer.rs` | §14 and what else happens by the clock |
-//! | `message.rs` | §16.1 and RFC 8489: from and to the wire |
+//! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
+//! | `timer.rs` | §14 the timers of a session |
+//! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
 //!
 //! # Left out, with reasons
 //!
 //! - ICE-TCP (RFC 6544): the host has no way to signal it.
-//! - mDNS names: the host never passes them on. A peer that offers nothing else is met by its own
+//! - mDNS names: the host never passes them on. A peer that offers only mDNS names is discovered from its
 //!   checks, as a peer-reflexive candidate.
 //! - Scopes of link-local IPv6 addresses: candidates do not carry them.
-//! - The lite role for ourselves: we are a full agent. A lite *peer* is served ([`Agent::set_remote_lite`]).
-//! - Gathering from STUN and TURN servers belongs to the caller so far; what it finds comes in through
+//! - Acting as a lite agent: we are always a full agent. A lite *peer* is supported ([`Agent::set_remote_lite`]).
+//! - Gathering from STUN and TURN servers: the caller does it and adds the results with
 //!   [`Agent::add_gathered_candidate`].
 //!
 //! # Where we depart from the RFC
 //!
 //! - The two components do not wait for each other (§8.1.1 leaves it open): a peer that multiplexes
-//!   RTCP (RFC 5761) abandons component 2 without a word.
+//!   RTCP (RFC 5761) stops using component 2 without saying so.
 //! - An unauthenticated request is dropped and counted instead of being answered with 400 or 401
-//!   (RFC 8489 §9.1.3): strangers get no traffic from us.
-//! - An answer from elsewhere than the request went to is dropped instead of failing the pair
-//!   (§7.2.5.2.1): the pair fails by its timeout, and nobody can fail it for us by replaying an answer.
-//! - A check that arrives while ours is under way makes us repeat the same transaction instead of a
-//!   new one beside it (§7.3.1.4): it opens the NAT just as well, and memory stays bounded.
-//! - Intervals between retransmissions stop doubling at 2 s (RFC 8489 §6.2.1), for the sake of lossy networks;
-//!   a check still ends after 39.5 s, and their rate stays below one per Ta.
-//! - A nomination does not wait for its turn in the pacing (§8.1.1 queues it): its path has just worked, and the
-//!   call starts 50 ms earlier.
-//! - §6.1.2.6 sets up checklists once; ours takes candidates at any time, by the rules of RFC 8838.
-//! - A failed component is revived by a peer whose authenticated checks arrive after all.
+//!   (RFC 8489 §9.1.3): we send nothing to strangers.
+//! - A response from another address than its request was sent to is dropped instead of failing the pair
+//!   (§7.2.5.2.1): the pair still fails by its timeout, and an attacker cannot fail it by replaying a response.
+//! - A check of the peer that arrives while ours is in progress makes us retransmit our request instead of starting
+//!   a second transaction (§7.3.1.4): that opens the NAT just as well, and memory stays bounded.
+//! - Intervals between retransmissions stop doubling at 2 s (RFC 8489 §6.2.1), which helps on lossy networks;
+//!   a check still ends after 39.5 s, and all checks together stay below one per Ta.
+//! - A nomination is sent at once instead of waiting for the next Ta (§8.1.1 queues it): its path has just worked,
+//!   and the call starts 50 ms earlier.
+//! - §6.1.2.6 forms the checklist once; ours accepts candidates at any time, by the rules of RFC 8838.
+//! - A failed component becomes usable again when authenticated checks of the peer arrive later.
 #![forbid(unsafe_code)]
 
 mod agent;
@@ -75,6 +75,7 @@ mod message;
 mod nominate;
 mod pair;
 mod path;
+mod per_component;
 mod random;
 mod request;
 mod response;
@@ -84,11 +85,12 @@ mod role;
 mod testing;
 mod timer;
 
-pub use agent::{Agent, Config, Event, Seed};
+pub use agent::{Agent, Config, Event, MAX_REMOTE_CANDIDATES, Seed};
 pub use candidate::{Candidate, CandidateKind};
 pub use credentials::Credentials;
 pub use error::{Counters, Error};
 pub use message::MAX_DATAGRAM;
 pub use pair::State as PairState;
 pub use path::{Component, Path, Transmit};
+pub use per_component::PerComponent;
 pub use role::Role;

@@ -1,6 +1,6 @@
-//! From and to the wire: Binding messages (RFC 8489) with the attributes of RFC 8445 §16.1.
+//! Parsing and writing Binding messages (RFC 8489) with the attributes of RFC 8445 §16.1.
 //!
-//! Nothing here decides anything; it reads what was sent and writes what was decided.
+//! This file makes no decisions; the other files decide what a message means and what to send.
 
 use std::net::SocketAddr;
 
@@ -15,13 +15,13 @@ use stun_types::message::{
 
 use crate::{Error, Role};
 
-/// No datagram of ours is longer: a buffer of this size always suffices.
+/// The maximum length in bytes of a datagram that the agent writes.
 pub const MAX_DATAGRAM: usize = 1200;
 
-/// Reads a datagram as one whole Binding message.
+/// Parses a datagram that consists of exactly one Binding message.
 pub(crate) fn parse(datagram: &[u8]) -> Result<Message<'_>, Error> {
     let header = MessageHeader::from_bytes(datagram).map_err(|_| Error::Malformed)?;
-    // The library would read attributes beyond the length that the header states.
+    // The library would parse attributes beyond the length stated in the header.
     let whole = usize::from(header.data_length()) + MessageHeader::LENGTH == datagram.len();
     if !whole || !datagram.len().is_multiple_of(4) {
         return Err(Error::Malformed);
@@ -29,16 +29,16 @@ pub(crate) fn parse(datagram: &[u8]) -> Result<Message<'_>, Error> {
     if header.get_type().method() != BINDING {
         return Err(Error::NotBinding(header.get_type().method().value()));
     }
-    // This also compares FINGERPRINT, where there is one.
+    // This also verifies FINGERPRINT if present.
     Message::from_bytes(datagram).map_err(|_| Error::Malformed)
 }
 
-/// Compares MESSAGE-INTEGRITY in constant time, and tells which kind it was (RFC 8489 §9.1.3).
+/// Verifies MESSAGE-INTEGRITY in constant time; returns the algorithm that it uses (RFC 8489 §9.1.3).
 pub(crate) fn authenticate(message: &Message<'_>, key: &IntegrityKey) -> Result<IntegrityAlgorithm, Error> {
     message.validate_integrity_with_key(key).map_err(|_| Error::BadIntegrity)
 }
 
-/// USERNAME of a request: whom it is for, and who sent it (RFC 8445 §7.2.2).
+/// Splits the USERNAME of a request into the receiver's and the sender's username fragment (RFC 8445 §7.2.2).
 pub(crate) fn username(message: &Message<'_>) -> Result<(String, String), Error> {
     let username = message.attribute::<Username>().map_err(|_| Error::UnknownUsername)?;
     let (to, from) = username.username().split_once(':').ok_or(Error::UnknownUsername)?;
@@ -66,7 +66,7 @@ impl CheckAttributes {
     }
 }
 
-/// The first attribute that has to be understood and is not (RFC 8489 §6.3.1).
+/// The first comprehension-required attribute that we do not know (RFC 8489 §6.3.1).
 pub(crate) fn unknown_attribute(message: &Message<'_>) -> Option<u16> {
     message
         .iter_attributes()
@@ -75,13 +75,13 @@ pub(crate) fn unknown_attribute(message: &Message<'_>) -> Option<u16> {
         .map(|kind| kind.value())
 }
 
-/// The address at which the peer saw a request of ours.
+/// Our address as the peer saw it (XOR-MAPPED-ADDRESS).
 pub(crate) fn mapped_address(response: &Message<'_>) -> Result<SocketAddr, Error> {
     let attribute = response.attribute::<XorMappedAddress>().map_err(|_| Error::Malformed)?;
     Ok(attribute.addr(response.transaction_id()))
 }
 
-/// The code of an error response.
+/// The code of an error response (ERROR-CODE).
 pub(crate) fn error_code(response: &Message<'_>) -> Result<u16, Error> {
     response.attribute::<ErrorCode>().map(|error| error.code()).map_err(|_| Error::Malformed)
 }
@@ -116,14 +116,14 @@ impl Request<'_> {
     }
 }
 
-/// What a request is answered with (RFC 8445 §7.3).
+/// The response to a request (RFC 8445 §7.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// With the address it came from.
+    /// Success, with the source address of the request.
     Success(SocketAddr),
-    /// 487: both sides have the same role, and the asking one is to change (§7.3.1.1).
+    /// Error 487: both sides have the same role, and the sender of the request must change its own (§7.3.1.1).
     RoleConflict,
-    /// 420, naming the attribute.
+    /// Error 420, naming the unknown attribute.
     UnknownAttribute(u16),
 }
 
@@ -145,7 +145,7 @@ impl Answer {
     }
 }
 
-/// Header, attributes, MESSAGE-INTEGRITY, FINGERPRINT. `None` when `buf` is too short.
+/// Writes header, attributes, MESSAGE-INTEGRITY and FINGERPRINT. Returns the length, or `None` if `buf` is too short.
 fn write(
     buf: &mut [u8],
     class: MessageClass,
@@ -154,7 +154,7 @@ fn write(
     attributes: impl FnOnce(&mut MessageWriteMutSlice<'_>) -> Result<(), StunWriteError>,
 ) -> Option<usize> {
     if buf.len() < MessageHeader::LENGTH {
-        return None; // the library writes the header without looking
+        return None; // the library does not check this for the header
     }
     let kind = MessageType::from_class_method(class, BINDING);
     let mut message = Message::builder(kind, transaction_id.into(), MessageWriteMutSlice::new(buf));
@@ -168,10 +168,10 @@ fn number<const N: usize>(message: &Message<'_>, kind: AttributeType) -> Option<
     message.raw_attribute(kind).and_then(|attribute| (*attribute.value).try_into().ok())
 }
 
-/// RFC 8445 §7.2.5.1.
+/// The error code of a role conflict (RFC 8445 §7.2.5.1).
 pub(crate) const ROLE_CONFLICT: u16 = 487;
 
-// RFC 8445 §16.1.
+// The attributes of RFC 8445 §16.1.
 const PRIORITY: AttributeType = AttributeType::new(0x0024);
 const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
 const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);

@@ -37,7 +37,7 @@ fn rfc5769_2_3_sample_ipv6_response() {
 
 #[test]
 fn every_changed_bit_of_the_sample_request_is_noticed() {
-    // FINGERPRINT is beyond what MESSAGE-INTEGRITY covers: without it the message is as good.
+    // MESSAGE-INTEGRITY does not cover FINGERPRINT, so the message is authentic without it.
     for at in 0..(REQUEST.len() - 8) * 8 {
         let mut changed = REQUEST;
         changed[at / 8] ^= 1 << (at % 8);
@@ -61,7 +61,7 @@ fn bytes_after_the_message_are_no_attributes() {
 
 #[test]
 fn rfc8489_14_5_attributes_after_message_integrity_are_ignored() {
-    // USE-CANDIDATE appended by somebody who does not know the password; no FINGERPRINT.
+    // Somebody without the password has appended USE-CANDIDATE; there is no FINGERPRINT.
     let mut forged = REQUEST[..REQUEST.len() - 8].to_vec();
     forged.extend([0x00, 0x25, 0x00, 0x00]);
     forged[3] -= 4;

@@ -8,7 +8,7 @@ fn selected(bench: &Bench) -> Option<std::net::SocketAddr> {
     bench.agent.selected(Component::Rtp).map(|path| path.remote)
 }
 
-/// A remote candidate for each, the later the better.
+/// Adds a remote candidate for each address, with rising priority.
 fn candidates(bench: &mut Bench, addrs: &[&str]) {
     for (n, text) in addrs.iter().enumerate() {
         let mut candidate = remote(Component::Rtp, text, 0x7e00_00ff + n as u32 * 256);
@@ -102,7 +102,7 @@ fn rfc5245_8_1_1_2_of_several_nominated_pairs_the_best_is_used() {
     bench.answer(&of(BETTER)).unwrap();
     assert_eq!(selected(&bench), Some(addr(BETTER)));
     assert_eq!(bench.events().len(), 2);
-    // Chrome repeats USE-CANDIDATE; a worse pair does not win it back.
+    // Chrome repeats USE-CANDIDATE; that does not select the worse pair again.
     bench.check(THEIRS, true).unwrap();
     bench.check(BETTER, true).unwrap();
     assert_eq!(selected(&bench), Some(addr(BETTER)));
@@ -123,7 +123,7 @@ fn a_peer_that_moved_is_followed_once_the_old_pair_is_silent() {
 }
 
 #[test]
-fn controlling_we_do_not_take_orders() {
+fn when_controlling_we_ignore_the_peers_nominations() {
     let mut bench = Bench::new(Role::Controlling);
     bench.check(THEIRS, true).unwrap();
     let sent = bench.sent();
@@ -134,7 +134,7 @@ fn controlling_we_do_not_take_orders() {
 #[test]
 fn rfc8445_7_3_1_1_conflicts_are_settled_by_the_tie_breaker() {
     use Role::{Controlled, Controlling};
-    // ours, the peer's tie-breaker (ours is 0x8000), what we answer, and what we are then
+    // our role, the peer's tie-breaker (ours is 0x8000), the expected response, our role afterwards
     for (role, tie_breaker, answer, then) in [
         (Controlling, 0x7fff, 487, Controlling),
         (Controlling, 0x8000, 487, Controlling),
@@ -169,7 +169,7 @@ fn rfc8445_7_2_5_1_a_487_changes_the_role_and_repeats_the_check() {
 }
 
 #[test]
-fn rfc8445_7_2_5_1_a_487_to_a_check_of_before_the_change_changes_nothing() {
+fn rfc8445_7_2_5_1_a_487_to_a_check_sent_before_the_role_change_changes_nothing() {
     let mut bench = Bench::new(Role::Controlling);
     bench.add_remote(THEIRS);
     let sent = bench.sent();

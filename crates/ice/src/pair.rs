@@ -1,14 +1,14 @@
-//! Candidate pairs (RFC 8445 §6.1.2): one of our bases, one address of the peer's.
+//! Candidate pairs (RFC 8445 §6.1.2): one of our bases and one address of the peer.
 //!
-//! The RFC keeps a checklist of pairs to be tried and a valid list of pairs that work, whose local
-//! candidate is the address that the peer saw. On the wire a pair is a base and a remote address
-//! either way, so there is one object here: when its check succeeds it takes the priority of the
-//! valid pair, and that is the end of the second list.
+//! The RFC keeps two lists: a checklist of pairs to be tried, and a valid list of pairs that work, whose local
+//! candidate is the address that the peer saw. On the wire, a pair of either list is a base and a remote address.
+//! So there is one object for both here: when its check succeeds, it takes the priority that the pair
+//! would have in the valid list.
 //!
 //! ```text
 //!  Frozen ──▶ Waiting ──▶ InProgress ──▶ Succeeded ──▶ (nominated: see nominate.rs)
 //!               ▲              │
-//!               └── a check ───┴──▶ Failed            a check of the peer's thaws any of them
+//!               └── a check ───┴──▶ Failed            a check from the peer moves any of them to Waiting
 //! ```
 
 use std::net::SocketAddr;
@@ -17,22 +17,22 @@ use std::time::{Duration, Instant};
 use crate::candidate::Candidate;
 use crate::{Component, Path, Role};
 
-/// Names a pair for as long as the session lasts; never used twice.
+/// Identifies a pair within its session; never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PairId(pub u64);
 
-/// How far the check of a candidate pair has come (RFC 8445 §6.1.2.6).
+/// The state of a candidate pair (RFC 8445 §6.1.2.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Another pair of its foundation is checked first.
+    /// Waits until another pair with its foundation has been checked.
     Frozen,
-    /// To be checked.
+    /// Waits for its turn to be checked.
     Waiting,
-    /// Its check waits for an answer.
+    /// A check was sent and is not answered yet.
     InProgress,
-    /// Its check was answered.
+    /// A check succeeded.
     Succeeded,
-    /// Its check was refused, or never answered.
+    /// The check was refused or never answered.
     Failed,
 }
 
@@ -40,23 +40,23 @@ pub enum State {
 pub(crate) struct Pair {
     pub id: PairId,
     pub component: Component,
-    /// Base of the local candidate.
+    /// The base of the local candidate.
     pub local: SocketAddr,
     pub remote: SocketAddr,
-    /// §6.1.2.6: the foundations of both candidates.
+    /// The foundations of the local and the remote candidate (§6.1.2.6).
     pub foundation: (String, String),
     pub local_priority: u32,
     pub remote_priority: u32,
-    /// PRIORITY of our checks: that of the peer-reflexive candidate they may discover (§7.1.1).
+    /// The PRIORITY attribute of our checks: the priority of a peer-reflexive candidate found by them (§7.1.1).
     pub reflexive_priority: u32,
-    /// §6.1.2.3, of both priorities.
+    /// The pair priority, computed from both candidates' priorities (§6.1.2.3).
     pub priority: u64,
     pub state: State,
-    /// The check under way: of a pair that is in progress, or of a succeeded one being nominated.
+    /// The current transaction: the check of a pair in progress, or the nomination of a succeeded one.
     pub transaction: Option<Transaction>,
-    /// The peer's authenticated check came this way: it will take its media this way, and may send it.
+    /// The peer has sent an authenticated check on this pair, so it may send and receive media on it.
     pub checked_by_peer: bool,
-    /// The peer nominated it before our check was answered (§7.3.1.5).
+    /// The peer nominated the pair before our own check was answered (§7.3.1.5).
     pub nominated_by_peer: bool,
 }
 
@@ -69,7 +69,7 @@ impl Pair {
         matches!(self.state, State::Frozen | State::Waiting | State::InProgress)
     }
 
-    /// Datagrams from there come from the peer.
+    /// Whether datagrams received on this pair come from the peer.
     pub fn is_valid(&self) -> bool {
         self.state == State::Succeeded || self.checked_by_peer
     }
@@ -78,7 +78,7 @@ impl Pair {
         self.foundation == other.foundation
     }
 
-    /// §6.1.2.3, G being the controlling side's priority.
+    /// Computes the pair priority (§6.1.2.3): G is the controlling agent's candidate priority, D the other one's.
     pub fn prioritise(&mut self, role: Role) {
         let (local, remote) = (u64::from(self.local_priority), u64::from(self.remote_priority));
         let (g, d) = match role {
@@ -88,8 +88,8 @@ impl Pair {
         self.priority = (g.min(d) << 32) + 2 * g.max(d) + u64::from(g > d);
     }
 
-    /// §7.2.5.3.2: the valid pair's local candidate is the one with the address that the peer saw; if
-    /// none has, a peer-reflexive one has been discovered (§7.2.5.3.1).
+    /// §7.2.5.3.2: the local candidate of the valid pair is the one with the address that the peer saw; if there is
+    /// none, a peer-reflexive candidate has been discovered (§7.2.5.3.1).
     pub fn succeed(&mut self, mapped: SocketAddr, locals: &[Candidate], role: Role) {
         let seen_as = locals.iter().find(|local| local.component == self.component && local.addr == mapped);
         self.local_priority = seen_as.map_or(self.reflexive_priority, |local| local.priority);
@@ -102,8 +102,8 @@ impl Pair {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Transaction {
     pub id: u128,
-    /// In which role it was sent (§7.2.5.1 compares), with which tie-breaker. A retransmission says the same: an
-    /// old role with a new tie-breaker would make the peer change its own.
+    /// The role and tie-breaker it was sent with (§7.2.5.1 compares the role). Retransmissions repeat both: the old
+    /// role with a new tie-breaker would make the peer change its role.
     pub role: Role,
     pub tie_breaker: u64,
     pub use_candidate: bool,
@@ -120,12 +120,12 @@ impl Transaction {
         Self { id, role, tie_breaker, use_candidate, last_sent: now, next: now + rto, rto, give_up }
     }
 
-    /// When to retransmit, or give up.
+    /// When to retransmit or to give up.
     pub fn due(&self) -> Instant {
         self.next.min(self.give_up)
     }
 
-    /// Retransmits with a doubled interval; `false` when nothing is left to try.
+    /// Schedules the next retransmission with a doubled interval; `false` when the transaction has timed out.
     pub fn retransmit(&mut self, now: Instant, initial_rto: Duration) -> bool {
         if self.give_up <= now {
             return false;
@@ -136,8 +136,8 @@ impl Transaction {
         true
     }
 
-    /// The peer is there: repeat the request soon and start over with the intervals, but not more often
-    /// than every `pause`, or two agents that hear but do not understand each other would chase one another.
+    /// The peer is reachable: retransmits soon and resets the interval. But not sooner than `pause` after the last
+    /// request: otherwise two agents that cannot authenticate each other would trigger one another in a tight loop.
     pub fn hurry(&mut self, now: Instant, pause: Duration, initial_rto: Duration) {
         let soon = now.max(self.last_sent + pause);
         if soon < self.next {
@@ -147,10 +147,10 @@ impl Transaction {
     }
 }
 
-/// Of RFC 8489 §6.2.1: requests 1 to 7 wait for 1, 2, 4, 8, 16, 32 and 16 (Rm) times the RTO.
+/// The duration of a transaction in RTOs (RFC 8489 §6.2.1): requests 1 to 7 wait for 1, 2, 4, 8, 16, 32 and 16 (Rm).
 const LIFETIME: u32 = 79;
-/// The RFC goes on doubling and spends the half minute that a caller waits on seven requests; at a loss of
-/// 20 % each way that leaves one call in a thousand without a path.
+/// The upper limit of the interval. The RFC doubles it without limit and so sends only seven requests in 39.5 s;
+/// with 20 % loss each way, one call in a thousand would find no path.
 const LONGEST_INTERVAL: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_of_the_peers_repeats_ours_but_not_without_pause() {
+    fn a_check_from_the_peer_makes_us_retransmit_after_a_pause() {
         let start = Instant::now();
         let ms = Duration::from_millis;
         let mut transaction = Transaction::begin(1, (Role::Controlled, 1), false, ms(500), start);

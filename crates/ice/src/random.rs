@@ -1,4 +1,4 @@
-//! Transaction ids and jitter, from a seed: nobody can guess them, and a test can repeat them.
+//! Transaction ids and jitter from the caller's seed: unpredictable for others, repeatable in tests.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ impl Random {
         Self(ChaCha20Rng::from_seed(seed.0))
     }
 
-    /// 96 bits (RFC 8489 §5).
+    /// A transaction id of 96 bits (RFC 8489 §5).
     pub fn transaction_id(&mut self) -> u128 {
         u128::from(self.0.next_u64()) << 32 | u128::from(self.0.next_u32())
     }
@@ -23,7 +23,7 @@ impl Random {
         self.0.next_u64()
     }
 
-    /// Between 0.8 and 1.2 times `interval` (RFC 7675 §5.1).
+    /// A random duration between 0.8 and 1.2 times `interval` (RFC 7675 §5.1).
     pub fn around(&mut self, interval: Duration) -> Duration {
         interval * (800 + self.0.next_u32() % 401) / 1000
     }
@@ -31,6 +31,6 @@ impl Random {
 
 impl std::fmt::Debug for Random {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Random") // its state would tell transaction ids to come
+        f.write_str("Random") // its state would reveal future transaction ids
     }
 }

@@ -1,7 +1,7 @@
-//! Connectivity checks (RFC 8445 §7): how they are sent, and what one of the peer's sets off.
+//! Connectivity checks (RFC 8445 §7): sending them, and handling those of the peer.
 //!
-//! A check of the peer's often overtakes its description. We hold the password it needs, so it is
-//! answered at once, and its source is paired when the peer's credentials are known.
+//! A check often arrives before the peer's description. We know the password it needs (our own), so we
+//! answer at once, and pair its source when the peer's credentials are known.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use crate::{Component, Error, Path, Role, Transmit};
 /// A datagram to be written when the caller asks for it.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
-    /// The check that a pair has under way.
+    /// The request of this pair's current transaction.
     Check(PairId),
-    /// RFC 7675 §5.1.
+    /// A consent check (RFC 7675 §5.1).
     Consent {
         component: Component,
         id: u128,
@@ -37,26 +37,26 @@ pub(crate) enum Outgoing {
     },
 }
 
-/// Whose password signs an answer.
+/// Which of our passwords protects a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Generation {
     Current,
-    /// Of before the restart (§9), as long as the path of then is in use.
+    /// The password from before the restart (§9), used as long as the path selected before it is in use.
     Old,
 }
 
-/// A check that was authenticated before the peer's credentials were known.
+/// An authenticated check that arrived before the peer's credentials were known.
 #[derive(Debug)]
 pub(crate) struct EarlyCheck {
     from: String,
     check: Check,
 }
 
-/// An authenticated check of the peer's.
+/// An authenticated check from the peer.
 #[derive(Debug, Clone, Copy)]
 struct Check {
     component: Component,
-    /// Base of ours that it reached.
+    /// The base on which it arrived.
     local: SocketAddr,
     remote: SocketAddr,
     priority: Option<u32>,
@@ -64,7 +64,7 @@ struct Check {
 }
 
 impl Agent {
-    /// §7.3: authenticates a request, answers it and learns from it.
+    /// §7.3: authenticates a request, queues the response and updates the checklist.
     pub(crate) fn handle_request(&mut self, now: Instant, arrived: Path, message: &Message<'_>) -> Result<(), Error> {
         let path = arrived.canonical();
         let (to, from) = username(message)?;
@@ -102,7 +102,7 @@ impl Agent {
         }
         let conflict = match generation {
             Generation::Current => self.detect_role_conflict(attributes.role),
-            Generation::Old => None, // the new generation settles its own
+            Generation::Old => None, // a conflict is settled by checks of the current generation only
         };
         conflict.unwrap_or(Answer::Success(path.remote))
     }
@@ -133,7 +133,7 @@ impl Agent {
         }
     }
 
-    /// Pairs the sources of early checks, now that the peer can be answered with checks of ours.
+    /// Pairs the sources of early checks once the peer's credentials are known, which our own checks need.
     pub(crate) fn replay_early_checks(&mut self, now: Instant) {
         let Some(remote) = &self.remote else { return };
         let ufrag = &remote.credentials.ufrag;
@@ -143,7 +143,7 @@ impl Agent {
         ready.into_iter().for_each(|held| self.trigger(now, held.check));
     }
 
-    /// §7.3.1.4: a check of the peer's makes us check the same pair.
+    /// §7.3.1.4: a check from the peer triggers a check of ours on the same pair.
     fn trigger(&mut self, now: Instant, check: Check) {
         let Some(id) = self.pair_of(check) else {
             self.counters.over_limit += 1;
@@ -168,7 +168,7 @@ impl Agent {
         }
     }
 
-    /// The pair that a check came over, made up if there is none yet (§7.3.1.3).
+    /// The pair on which a check arrived; adds it to the checklist if it is new (§7.3.1.4).
     fn pair_of(&mut self, check: Check) -> Option<PairId> {
         self.learn_peer_reflexive(check)?;
         let of = |candidate: &&Candidate| candidate.component == check.component;
@@ -180,7 +180,8 @@ impl Agent {
         }
     }
 
-    /// §7.3.1.3: an address that the peer did not signal, because of a NAT or because it could not.
+    /// §7.3.1.3: learns the source of a check as a peer-reflexive candidate unless it is already known. `None` when
+    /// there is no room.
     fn learn_peer_reflexive(&mut self, check: Check) -> Option<()> {
         let Check { component, remote: addr, .. } = check;
         if self.remotes.iter().any(|remote| (remote.component, remote.addr) == (component, addr)) {
@@ -191,14 +192,14 @@ impl Agent {
         }
         let kind = CandidateKind::PeerReflexive;
         self.counters.learned(kind);
-        // Unlike any that can be signalled: '~' is no ice-char.
+        // Differs from every signalled foundation: '~' is not an ice-char.
         let foundation = format!("~{}", self.counters.peer_reflexive);
         let priority = check.priority.unwrap_or_else(|| priority(kind, 0, component));
         self.remotes.push(Candidate { foundation, component, priority, addr, kind, related: None });
         Some(())
     }
 
-    /// Makes room for a newer one: a peer behind a NAT that keeps changing stays reachable.
+    /// Removes an unused peer-reflexive candidate to make room: a peer behind a NAT that changes often stays reachable.
     fn forget_peer_reflexive(&mut self) -> Option<()> {
         let in_use = |candidate: &Candidate| {
             self.checklist
@@ -212,7 +213,7 @@ impl Agent {
         Some(())
     }
 
-    /// §6.1.4.2: sends the next check, if Ta has passed since the last.
+    /// §6.1.4.2: sends the next check if Ta has passed since the last one.
     pub(crate) fn check_next(&mut self, now: Instant) {
         let Lifecycle::Checking { .. } = self.lifecycle else { return };
         if self.last_check.is_some_and(|last| now < last + self.config.pacing) {
@@ -226,12 +227,12 @@ impl Agent {
         }
     }
 
-    /// §7.2.4. `false` when the pair needs no check (any more).
+    /// §7.2.4: starts a check of the pair. Returns `false` if the pair needs no check (any more).
     pub(crate) fn check(&mut self, now: Instant, id: PairId) -> bool {
         let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
         let transaction_id = self.random.transaction_id();
         let Some(pair) = self.checklist.get_mut(id) else { return false };
-        let nominate = matches!(self.phases[pair.component.index()], Phase::Nominating(nominee) if nominee == id);
+        let nominate = matches!(self.phases[pair.component], Phase::Nominating(nominee) if nominee == id);
         let wanted = match pair.state {
             State::Succeeded => nominate && pair.transaction.is_none(),
             State::InProgress => false,
@@ -247,7 +248,7 @@ impl Agent {
         wanted
     }
 
-    /// §14.3: repeats what was not answered; a pair fails when nothing is left to try.
+    /// §14.3: retransmits unanswered requests; a pair fails when its transaction has timed out.
     pub(crate) fn retransmit(&mut self, now: Instant) {
         let rto = self.rto();
         let mut given_up = Vec::new();
@@ -264,7 +265,7 @@ impl Agent {
         given_up.into_iter().for_each(|id| self.fail(id));
     }
 
-    /// §14.3: the first interval of a check, for as many checks as are to be sent.
+    /// §14.3: the initial RTO, which grows with the number of checks to be sent.
     fn rto(&self) -> Duration {
         self.config.rto.max(self.config.pacing * self.checklist.active() as u32)
     }
@@ -284,7 +285,7 @@ impl Agent {
                 Some(Transmit { path, len })
             }
             Outgoing::Consent { component, id } => {
-                let Phase::Selected(selected) = &self.phases[component.index()] else { return None };
+                let Phase::Selected(selected) = &self.phases[component] else { return None };
                 let (path, priority) = (selected.path, selected.reflexive_priority);
                 let len = self.write_request(buf, id, priority, (self.role, self.tie_breaker), false)?;
                 Some(Transmit { path, len })
@@ -319,7 +320,7 @@ impl Agent {
         if ufrag == self.local.credentials.ufrag {
             return Some(Generation::Current);
         }
-        let old = self.old_paths[path.component.index()].as_ref()?;
+        let old = self.old_paths[path.component].as_ref()?;
         let own = old.path;
         let still_used = ufrag == old.local.credentials.ufrag && path.joins(own.component, own.local, own.remote);
         still_used.then_some(Generation::Old)
@@ -328,12 +329,12 @@ impl Agent {
     fn keyed(&self, generation: Generation, component: Component) -> Option<&Keyed> {
         match generation {
             Generation::Current => Some(&self.local),
-            Generation::Old => self.old_paths[component.index()].as_ref().map(|old| &old.local),
+            Generation::Old => self.old_paths[component].as_ref().map(|old| &old.local),
         }
     }
 
-    /// Which of our bases a datagram came in on. A wildcard socket does not tell: then that of the pair
-    /// it fits, or the most preferred one.
+    /// The base on which a datagram arrived. If the path has a wildcard address, the base of the pair it fits, or else
+    /// that of the most preferred candidate.
     fn base_of(&self, path: &Path) -> Option<SocketAddr> {
         let known = self.checklist.find_path(path).map(|pair| pair.local);
         let fits = |base: &SocketAddr| is_or_may_be(path.local, *base) && can_reach(*base, path.remote);
@@ -342,7 +343,7 @@ impl Agent {
     }
 }
 
-/// A caller that does not fetch what there is to send loses the oldest.
+/// Queues a datagram. If the caller does not collect them, the oldest are dropped.
 pub(crate) fn push_bounded(queue: &mut std::collections::VecDeque<Outgoing>, outgoing: Outgoing) {
     if queue.len() >= MAX_OUTGOING {
         queue.pop_front();
@@ -350,7 +351,7 @@ pub(crate) fn push_bounded(queue: &mut std::collections::VecDeque<Outgoing>, out
     queue.push_back(outgoing);
 }
 
-/// Sources of checks that are remembered until the peer's credentials are known.
+/// The most early checks that are kept until the peer's credentials are known.
 const MAX_EARLY_CHECKS: usize = 16;
 const MAX_OUTGOING: usize = 256;
 

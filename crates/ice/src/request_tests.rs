@@ -50,7 +50,7 @@ fn rfc8445_7_3_an_answer_leaves_by_the_way_the_check_came_in() {
     assert_eq!(transmits[0].0, arrived);
     let answer = crate::message::parse(&transmits[0].1).unwrap();
     assert_eq!(crate::message::mapped_address(&answer).unwrap(), addr("198.51.100.1:20000"));
-    // ... and the check that it triggers from the candidate it must have reached.
+    // The triggered check leaves from the candidate that the request must have been sent to.
     assert_eq!(transmits[1].0, Path { component: Component::Rtp, local: addr(OURS), remote: addr(THEIRS) });
 }
 
@@ -104,7 +104,7 @@ fn strangers_change_nothing_and_get_no_answer() {
     let good = bench.request("evtj", true);
     let for_another = bench.request("xxxx", true);
     let mut forged = good.clone();
-    let last = forged.len() - 9; // in MESSAGE-INTEGRITY; FINGERPRINT would notice first
+    let last = forged.len() - 9; // a byte of MESSAGE-INTEGRITY, which is why FINGERPRINT is left out
     forged[last] ^= 1;
     forged.truncate(forged.len() - 8);
     let len = forged.len() as u16 - 20;

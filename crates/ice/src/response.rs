@@ -1,4 +1,4 @@
-//! What an answer to a check of ours means (RFC 8445 §7.2.5).
+//! Handling the responses to our checks (RFC 8445 §7.2.5).
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::path::canonical;
 use crate::{Agent, Error, Path, Role};
 
 impl Agent {
-    /// Matches an answer with its request, authenticates it, and acts on it.
+    /// Matches a response with its request, authenticates it and updates the pair or its consent.
     pub(crate) fn handle_response(&mut self, now: Instant, path: Path, message: &Message<'_>) -> Result<(), Error> {
         let id = message.transaction_id().into();
         if let Some(asked) = self.consent_asked_by(id) {
@@ -41,7 +41,7 @@ impl Agent {
         authenticate(message, &remote.key).map(|_| ())
     }
 
-    /// §7.2.5.3.
+    /// §7.2.5.3: the check of the pair succeeded; the peer saw it coming from `mapped`.
     fn check_succeeded(&mut self, now: Instant, id: PairId, mapped: SocketAddr) {
         let role = self.role;
         let Some(pair) = self.checklist.get_mut(id) else { return };
@@ -59,7 +59,7 @@ impl Agent {
         }
     }
 
-    /// §7.2.5.1 for a role conflict, §7.2.5.2.4 for anything else.
+    /// Handles an error response: §7.2.5.1 for a role conflict, §7.2.5.2.4 for any other code.
     fn check_refused(&mut self, id: PairId, code: u16) {
         let Some(pair) = self.checklist.get_mut(id) else { return };
         if code != ROLE_CONFLICT {
@@ -74,12 +74,12 @@ impl Agent {
         self.checklist.trigger(id);
     }
 
-    /// §7.2.5.2: the pair does not work. Another may be nominated in its place.
+    /// §7.2.5.2: marks the pair as failed. If it was being nominated, another pair may be nominated instead.
     pub(crate) fn fail(&mut self, id: PairId) {
         let Some(pair) = self.checklist.get_mut(id) else { return };
         pair.state = State::Failed;
         pair.transaction = None;
-        let phase = &mut self.phases[pair.component.index()];
+        let phase = &mut self.phases[pair.component];
         if matches!(phase, Phase::Nominating(nominee) if *nominee == id) {
             *phase = Phase::RUNNING;
         }

@@ -1,20 +1,20 @@
-//! Beginning, and beginning again (RFC 8445 §9): new credentials on either side make a new generation of
-//! candidates and pairs, on the same sockets. Media keeps flowing over the old pair meanwhile.
+//! ICE start and restart (RFC 8445 §9). New credentials on either side begin a new generation of candidates
+//! and pairs on the same sockets. Media keeps flowing on the old pair meanwhile.
 //!
-//! Both sides' credentials change, ours by [`Agent::restart`], the peer's by
-//! [`Agent::set_remote_credentials`], in either order. Whichever comes first begins the generation; the
-//! other one joins it.
+//! A restart changes the credentials of both sides, ours by [`Agent::restart`] and the peer's by
+//! [`Agent::set_remote_credentials`], in either order. The first of the two calls begins the generation; the
+//! second joins it.
 
 use std::time::Instant;
 
 use crate::agent::Lifecycle;
 use crate::consent::OldPath;
 use crate::nominate::Phase;
-use crate::{Agent, Component, Credentials};
+use crate::{Agent, Credentials};
 
 impl Agent {
-    /// Takes the peer's credentials. The same ones again change nothing; others are a restart by the peer,
-    /// to which the caller replies with new ones of ours ([`Agent::restart`]).
+    /// Sets the peer's credentials. Equal ones change nothing. Different ones mean that the peer restarts; the caller
+    /// then signals new credentials of ours ([`Agent::restart`]). Ignores credentials that STUN cannot carry.
     pub fn set_remote_credentials(&mut self, now: Instant, credentials: Credentials) {
         let known = self.remote.as_ref().map(|remote| &remote.credentials);
         if known == Some(&credentials) {
@@ -33,13 +33,13 @@ impl Agent {
         self.proceed(now);
     }
 
-    /// Takes new credentials of ours, to be signalled. Remote candidates and credentials are forgotten,
-    /// except when it is the peer that restarted and has signalled them already.
+    /// Restarts with new credentials of ours, to be signalled. Forgets remote candidates and credentials, unless the
+    /// peer restarted first and has signalled its new ones already.
     pub fn restart(&mut self, now: Instant, local: Credentials) {
         if !std::mem::take(&mut self.remote_is_ahead) {
             self.begin_generation();
             self.remote = None;
-            self.early.clear(); // they were sent to our old credentials
+            self.early.clear(); // they were addressed to our old credentials
         }
         self.local = local.into();
         self.begin_if_ready(now);
@@ -47,11 +47,10 @@ impl Agent {
     }
 
     fn begin_generation(&mut self) {
-        for component in Component::ALL {
-            let phase = std::mem::replace(&mut self.phases[component.index()], Phase::RUNNING);
-            if let Phase::Selected(selected) = phase {
+        for (component, phase) in self.phases.iter_mut() {
+            if let Phase::Selected(selected) = std::mem::replace(phase, Phase::RUNNING) {
                 let (path, expires) = (selected.path, selected.consent.expires());
-                self.old_paths[component.index()] = Some(OldPath { path, expires, local: self.local.clone() });
+                self.old_paths[component] = Some(OldPath { path, expires, local: self.local.clone() });
             }
         }
         self.checklist.clear();
@@ -61,7 +60,7 @@ impl Agent {
         }
     }
 
-    /// Checks begin when the caller has said so and the peer's credentials are there.
+    /// Starts checks if [`Agent::start`] was called and the peer's credentials are known.
     pub(crate) fn begin_if_ready(&mut self, now: Instant) {
         if self.lifecycle == Lifecycle::Started && self.remote.is_some() {
             self.lifecycle = Lifecycle::Checking { since: now, fail_at: Some(now + self.config.failure_timeout) };

@@ -1,6 +1,6 @@
 use super::*;
 use crate::testing::{Bench, OURS, THEIRS, addr};
-use crate::{Error, Event, Path, Role};
+use crate::{Component, Error, Event, Path, Role};
 
 fn fresh(name: &str) -> Credentials {
     Credentials { ufrag: format!("new{name}"), password: format!("a new password of {name:>20}") }

@@ -1,10 +1,10 @@
-//! Who decides: the controlling side nominates (RFC 8445 §6.1.1). When both believe they are the one,
-//! or neither does, tie-breakers settle it (§7.2.5.1, §7.3.1.1).
+//! Roles: the controlling agent nominates (RFC 8445 §6.1.1). When both agents are controlling, or both
+//! controlled, their tie-breakers resolve the conflict (§7.2.5.1, §7.3.1.1).
 
 use crate::message::Answer;
 use crate::{Agent, Event};
 
-/// Which side nominates the pairs to be used.
+/// Our role in the session (RFC 8445 §6.1.1): the controlling agent nominates the pairs to be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// We nominate: we sent the offer, or the peer is lite.
@@ -23,7 +23,7 @@ impl Role {
 }
 
 impl Agent {
-    /// §7.3.1.1: compares the role a request claims with ours. `Some` refuses the request.
+    /// §7.3.1.1: compares the role that a request claims with ours. Returns the error response if we keep our role.
     pub(crate) fn detect_role_conflict(&mut self, claimed: Option<(Role, u64)>) -> Option<Answer> {
         let (role, tie_breaker) = claimed?;
         if role != self.role {
@@ -31,7 +31,7 @@ impl Agent {
         }
         self.counters.role_conflicts += 1;
         let ours_is_larger = self.tie_breaker >= tie_breaker;
-        // The larger tie-breaker becomes controlling, whichever role the two happen to share.
+        // The agent with the larger tie-breaker becomes controlling, no matter which role both claim.
         if ours_is_larger == (self.role == Role::Controlling) {
             return Some(Answer::RoleConflict);
         }
@@ -39,7 +39,7 @@ impl Agent {
         None
     }
 
-    /// §7.2.5.1: the peer refused a check that was sent in `role`.
+    /// §7.2.5.1: the peer answered 487 to a check that we sent in `role`.
     pub(crate) fn role_was_refused(&mut self, role: Role) {
         self.counters.role_conflicts += 1;
         if role == self.role {
@@ -56,7 +56,7 @@ impl Agent {
 
     pub(crate) fn assume_role(&mut self, role: Role) {
         self.role = role;
-        self.checklist.reprioritise(role); // §6.1.2.3: who is controlling enters into the priority
+        self.checklist.reprioritise(role); // §6.1.2.3: the priority of a pair depends on the role
         self.forget_nominations();
     }
 }

@@ -1,4 +1,4 @@
-//! What the tests of the sections share: an agent, and a peer that can say anything.
+//! Shared by the unit tests: an agent, and a scripted peer that can send any message.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ pub(crate) const OURS: &str = "192.0.2.1:10000";
 pub(crate) const OURS_2: &str = "192.0.2.1:10001";
 pub(crate) const THEIRS: &str = "198.51.100.1:20000";
 
-/// An agent, the time, and the peer's side of the conversation.
+/// An agent, the current time, and the state of its scripted peer.
 pub(crate) struct Bench {
     pub now: Instant,
     pub agent: Agent,
@@ -23,7 +23,7 @@ pub(crate) struct Bench {
     next_id: u128,
 }
 
-/// A request of ours, as the peer sees it.
+/// A request that the agent sent, parsed as the peer would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Sent {
     pub path: Path,
@@ -32,12 +32,12 @@ pub(crate) struct Sent {
 }
 
 impl Bench {
-    /// Started, with both addresses of ours and the peer's credentials, without remote candidates.
+    /// A started agent that has both local candidates and the peer's credentials, but no remote candidates.
     pub fn new(role: Role) -> Self {
         Self::idle(role).start()
     }
 
-    /// The same with component 1 only.
+    /// As [`Self::new`], but with component 1 only.
     pub fn single(role: Role) -> Self {
         Self::with(role, |config| config.components = 1).start()
     }
@@ -50,7 +50,7 @@ impl Bench {
         bench
     }
 
-    /// Not started, knowing nothing of the peer.
+    /// An agent that is not started and does not know the peer.
     pub fn idle(role: Role) -> Self {
         Self::with(role, |_| ())
     }
@@ -80,7 +80,7 @@ impl Bench {
         self.agent.add_remote_candidate(self.now, remote(Component::Rtp, text, 0x7e00_00ff));
     }
 
-    /// A check of the peer's, component 1.
+    /// The peer sends a check on component 1.
     pub fn check(&mut self, from: &str, use_candidate: bool) -> Result<(), crate::Error> {
         let bytes = self.request("evtj", use_candidate);
         self.deliver(from, &bytes)
@@ -108,7 +108,7 @@ impl Bench {
         self.agent.handle_stun(self.now, path, bytes)
     }
 
-    /// The peer's answer to a check of ours.
+    /// The peer answers a check with success.
     pub fn answer(&mut self, sent: &Sent) -> Result<(), crate::Error> {
         self.answer_with(sent, Answer::Success(sent.path.local))
     }
@@ -124,7 +124,7 @@ impl Bench {
         buf[..len].to_vec()
     }
 
-    /// What we asked since the last call; answers are dropped.
+    /// The requests that the agent sent since the last call; drops its responses.
     pub fn sent(&mut self) -> Vec<Sent> {
         let everything = self.transmits();
         let requests = everything.iter().filter_map(|(path, bytes)| {
@@ -138,7 +138,7 @@ impl Bench {
         requests.collect()
     }
 
-    /// What we answered since the last call, 200 standing for success; requests are dropped.
+    /// The responses that the agent sent since the last call, 200 for success; drops its requests.
     pub fn answers(&mut self) -> Vec<(Path, u16)> {
         let everything = self.transmits();
         let answers = everything.iter().filter_map(|(path, bytes)| {
@@ -165,7 +165,7 @@ impl Bench {
         std::iter::from_fn(|| self.agent.poll_event()).collect()
     }
 
-    /// A pair checked both ways and nominated by whoever does that.
+    /// Checks a pair both ways and lets the controlling side nominate it.
     pub fn select(&mut self, theirs: &str) {
         self.check(theirs, self.agent.role() == Role::Controlled).unwrap();
         for _ in 0..3 {

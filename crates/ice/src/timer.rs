@@ -1,4 +1,4 @@
-//! What happens by the clock: a name for each, and a small table of instants.
+//! The timers of a session: their names, and a table with the instant at which each is due.
 
 use std::time::Instant;
 
@@ -7,19 +7,19 @@ use std::time::Instant;
 pub(crate) enum Timer {
     /// Ta has passed: the next pair of the checklist is checked (RFC 8445 §6.1.4.2).
     Check,
-    /// A check was not answered: it is repeated, or its pair fails (§14.3).
+    /// A check was not answered: it is retransmitted, or its pair fails (§14.3).
     Retransmit,
-    /// Better pairs had their chance: the best valid one is nominated (§8.1.1).
+    /// The wait for a better pair is over: the best valid pair is nominated (§8.1.1).
     Nominate,
-    /// The selected pair is checked again, or consent to send has run out (RFC 7675 §5.1).
+    /// A consent check is due, or consent has expired (RFC 7675 §5.1).
     Consent,
-    /// Components without a selected pair have failed (§8.1.2).
+    /// Components without a selected pair fail (§8.1.2).
     Failure,
-    /// The path of before the restart is no longer consented to (§9).
+    /// Consent for the path selected before a restart expires (§9).
     OldPath,
 }
 
-/// When each of them is due.
+/// When each timer is due; `None` for a timer that does not run.
 #[derive(Debug, Default)]
 pub(crate) struct Timers([Option<Instant>; 6]);
 

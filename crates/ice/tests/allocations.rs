@@ -1,4 +1,4 @@
-//! What runs per packet of an established call allocates nothing.
+//! The agent allocates no memory for the packets of an established call.
 
 mod net;
 
@@ -14,16 +14,16 @@ thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: every call is passed to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: our caller keeps the contract of `GlobalAlloc`, which is the same.
+        // SAFETY: our caller keeps the contract of `GlobalAlloc`, which is also the contract of this call.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: our caller keeps the contract of `GlobalAlloc`, which is the same.
+        // SAFETY: our caller keeps the contract of `GlobalAlloc`, which is also the contract of this call.
         unsafe { System.dealloc(memory, layout) }
     }
 }
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 static ALLOCATOR: Counting = Counting;
 
 #[test]
-fn asking_where_to_send_and_whom_to_believe_allocates_nothing() {
+fn selecting_the_path_and_validating_a_source_allocate_nothing() {
     let pair =
         Pair::new(1).addresses(&["10.1.0.1", "10.1.0.2"], &["10.2.0.1", "10.2.0.2"]).start().run_until(connected);
     let agent = &pair.sides[0].agent;

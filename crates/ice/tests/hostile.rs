@@ -1,5 +1,5 @@
-//! Whatever comes in, from a stranger or from a peer that knows the password: no panic, no growth, no timer that
-//! never ends.
+//! No sequence of messages, from a stranger or from a peer that knows the password, makes the agent panic, grow
+//! without limit or run a timer without end.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use stun_types::message::{
 #[derive(Debug, Clone)]
 enum Operation {
     Bytes(Vec<u8>),
-    /// Authenticated with our password or theirs, with any attributes, and perhaps damaged.
+    /// A message authenticated with our password or the peer's, with random attributes, perhaps damaged.
     Authentic {
         class: u8,
         ours: bool,
@@ -64,7 +64,7 @@ struct World {
     now: Instant,
     ours: u8,
     theirs: u8,
-    /// The last request that was sent, to be answered.
+    /// Path and transaction id of the agent's last request, for a response.
     asked: Option<(Path, u128)>,
     count: u16,
 }
@@ -165,7 +165,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn nothing_that_comes_in_breaks_the_agent(operations in prop::collection::vec(operation(), 1..120)) {
+    fn no_input_breaks_the_agent(operations in prop::collection::vec(operation(), 1..120)) {
         let config = Config::new(Role::Controlled, 0x8000, credentials(0), [9; 32]);
         let mut agent = Agent::new(config);
         agent.add_local_candidate(Component::Rtp, "192.0.2.1:1".parse().unwrap());

@@ -1,4 +1,4 @@
-//! The peer is `is`, the agent of str0m: component 1 only, trickling, ready to nominate again.
+//! Interoperability with `is`, the ICE agent of str0m: component 1 only, trickle ICE, repeated nomination.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -50,7 +50,7 @@ impl Call {
 
     fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        self.theirs.handle_timeout(self.now); // it has no timers before
+        self.theirs.handle_timeout(self.now); // it sets its first timer only here
         while self.now < end {
             self.exchange();
             let next = [self.ours.poll_timeout(), self.theirs.poll_timeout()].into_iter().flatten().min();

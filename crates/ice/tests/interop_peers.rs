@@ -1,7 +1,7 @@
-//! Peers that are not ours, over real sockets on loopback: aioice (`AIOICE_PYTHON` names a Python that has it) and
-//! pjnath (`PJNATH_PEER` names the compiled `peers/pjnath_peer.c`).
+//! Interoperability with other ICE implementations, over sockets on loopback: aioice (`AIOICE_PYTHON` names a
+//! Python that has it) and pjnath (`PJNATH_PEER` names the compiled `peers/pjnath_peer.c`).
 //!
-//! Nothing installs these two, so the tests run when asked for, with the peers that are there:
+//! Both have to be installed by hand, so these tests run only on request and use the peers that they find:
 //! `cargo test --package ice --test interop_peers -- --ignored`.
 
 use std::io::{BufRead, BufReader, Write};
@@ -36,7 +36,7 @@ impl Peer {
     }
 }
 
-/// Every peer that is here, in either role.
+/// One call with every installed peer in either role.
 fn calls(ours: u8, theirs: u8) -> impl Iterator<Item = (Peer, Call)> {
     let roles = |peer| [Role::Controlling, Role::Controlled].map(|role| (peer, role));
     let peers: Vec<Peer> = Peer::ALL.into_iter().filter(|peer| peer.command().is_some()).collect();
@@ -52,7 +52,7 @@ struct Call {
     lines: Receiver<String>,
     events: Vec<Event>,
     media: Vec<(Component, Vec<u8>)>,
-    /// So the peer says.
+    /// Whether the peer has reported that it is connected.
     connected: bool,
 }
 
@@ -158,7 +158,7 @@ impl Call {
         }
     }
 
-    /// Media there and back over the selected pair.
+    /// Sends media over the selected pair and waits for the peer's echo.
     fn echo(&mut self, component: Component) -> bool {
         self.media.clear();
         let path = self.agent.selected(component).unwrap();

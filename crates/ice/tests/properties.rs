@@ -1,4 +1,4 @@
-//! For any candidates, NATs, loss and order both agents select the same pair, or both fail.
+//! For any candidates, NATs, packet loss and packet order, both agents select the same pair or both fail.
 
 mod net;
 
@@ -70,7 +70,7 @@ fn run(network: &Network) -> Pair {
     if let Some(role) = network.conflict {
         pair = pair.roles(role, role);
     }
-    // Descriptions arrive one after the other, with candidates or (mDNS) without.
+    // The descriptions arrive one after the other, with candidates or (mDNS) without.
     let candidates = [network.signalled.0, network.signalled.1];
     for from in [network.first, 1 - network.first] {
         let to = 1 - from;
@@ -98,7 +98,7 @@ fn run(network: &Network) -> Pair {
 #[test]
 fn both_agents_select_the_same_pair_or_both_fail() {
     let config = ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]); // CI is not the place for new seeds
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[8; 32]); // a fixed seed, so that CI results can be reproduced
     TestRunner::new_with_rng(config, rng)
         .run(&network(), |network| {
             let pair = run(&network);

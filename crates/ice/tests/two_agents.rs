@@ -1,4 +1,4 @@
-//! Two agents of ours, over networks of all kinds.
+//! Two of our agents with each other, over simulated networks of all kinds.
 
 mod net;
 
@@ -43,7 +43,7 @@ fn nats_are_passed_except_two_symmetric_ones() {
     for a in [None, FullCone, AddressRestricted, PortRestricted, Symmetric] {
         for b in [None, FullCone, AddressRestricted, PortRestricted, Symmetric] {
             let pair = Pair::new(4).nat(a, b).hosts().reflexive().start().run_until(connected);
-            // RFC 8445 leaves these to TURN.
+            // Two symmetric NATs need TURN (RFC 8445).
             let hopeless = matches!((a, b), (Symmetric, PortRestricted | Symmetric) | (PortRestricted, Symmetric));
             assert_eq!(pair.agree(Component::Rtp), !hopeless, "{a:?} {b:?}");
             assert_eq!(pair.agree(Component::Rtcp), !hopeless, "{a:?} {b:?}");
@@ -53,7 +53,7 @@ fn nats_are_passed_except_two_symmetric_ones() {
 
 #[test]
 fn a_peer_behind_nat_that_signals_nothing_useful_reaches_us() {
-    // mDNS names and addresses the host cannot express: no remote candidate at all.
+    // The peer signals only mDNS names or addresses that the host cannot represent: no remote candidate at all.
     let mut pair = Pair::new(5).nat(Nat::None, Nat::PortRestricted).hosts();
     pair.signal(0, 1);
     pair.signal_credentials(1, 0);
@@ -177,7 +177,7 @@ fn a_restart_keeps_the_old_path_until_the_new_one_is_there() {
     pair.sides[0].agent.restart(pair.now, credentials(1, 1));
     assert_eq!(pair.sides[0].selected(Component::Rtp), before);
     assert!(pair.sides[0].agent.is_valid_path(&before.unwrap()));
-    // The peer, which has not heard of it yet, still gets its consent.
+    // The peer has not heard of the restart yet; its consent checks are still answered.
     pair.pass(Duration::from_secs(20));
     assert!(connected(&pair));
     pair.signal(0, 1);
@@ -237,7 +237,7 @@ fn one_component_is_enough_when_that_was_agreed() {
     assert!(pair.sides.iter().all(|side| side.events.len() == 1));
 }
 
-/// Both sides begin anew, A first.
+/// Both sides restart, A first.
 fn restart(pair: &mut Pair) {
     pair.sides[0].agent.restart(pair.now, credentials(1, 1));
     pair.signal(0, 1);

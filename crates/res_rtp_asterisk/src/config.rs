@@ -2,11 +2,10 @@
 //! names file, line and key, and leaves its default; it disturbs nothing else.
 
 use std::ops::RangeInclusive;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
-
-use crate::rtcp::DEFAULT_INTERVAL;
+use rtp::rtcp::mux::Policy;
 
 /// What `rtp.conf` says. Sessions keep what it said when they began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,22 +24,9 @@ pub struct Settings {
     pub probation: u32,
     /// Whether ICE is offered where the peer's configuration in chan_sip allows it.
     pub ice: bool,
-    /// How RTCP is multiplexed with WebRTC peers.
-    pub rtcp_mux: Mux,
-    /// When the module was loaded: the origin of the grid of [`crate::watch`].
-    pub origin: Instant,
-}
-
-/// `rtcpmux`: RTCP on the same port as RTP (RFC 5761), with ICE and DTLS.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mux {
-    /// `a=rtcp-mux` is printed along with candidates of both components; reports go where the peer's
-    /// own come from.
-    Auto,
-    /// One component only.
-    Yes,
-    /// Never printed; reports go over component 2.
-    No,
+    /// Whether RTCP shares the port of RTP (RFC 5761), with ICE and DTLS. `Auto`: `a=rtcp-mux` is printed along with candidates of
+    /// both components, and reports go where the peer's own come from. `No`: it is never printed.
+    pub rtcp_mux: Policy,
 }
 
 impl Default for Settings {
@@ -49,12 +35,11 @@ impl Default for Settings {
             ports: (5000, 31000),
             checksums: true,
             dtmf_timeout: 1200,
-            rtcp_interval: DEFAULT_INTERVAL,
+            rtcp_interval: Duration::from_secs(5),
             strict_rtp: true,
             probation: 4,
             ice: true,
-            rtcp_mux: Mux::Auto,
-            origin: Instant::now(),
+            rtcp_mux: Policy::Auto,
         }
     }
 }
@@ -84,7 +69,8 @@ impl Settings {
 
     fn read(lines: &mut Lines<'_>) -> Self {
         let default = Self::default();
-        let interval = lines.number("rtcpinterval", 500..=60_000, Outside::Nearest, 5000);
+        let interval = u32::try_from(default.rtcp_interval.as_millis()).unwrap_or(u32::MAX);
+        let interval = lines.number("rtcpinterval", 500..=60_000, Outside::Nearest, interval);
         Self {
             ports: lines.ports(default.ports),
             checksums: lines.boolean("rtpchecksums", default.checksums),
@@ -94,7 +80,6 @@ impl Settings {
             probation: lines.number("probation", 1..=1000, Outside::Default, default.probation),
             ice: lines.boolean("icesupport", default.ice),
             rtcp_mux: lines.mux(default.rtcp_mux),
-            origin: default.origin,
         }
     }
 }
@@ -160,12 +145,12 @@ impl<'a> Lines<'a> {
         u16::try_from(self.number(key, 1024..=65_535, Outside::Nearest, default.into())).unwrap_or(default)
     }
 
-    fn mux(&mut self, default: Mux) -> Mux {
+    fn mux(&mut self, default: Policy) -> Policy {
         let Some(entry) = self.find("rtcpmux") else { return default };
         match entry.boolean() {
-            _ if entry.value.trim().eq_ignore_ascii_case("auto") => Mux::Auto,
-            Ok(true) => Mux::Yes,
-            Ok(false) => Mux::No,
+            _ if entry.value.trim().eq_ignore_ascii_case("auto") => Policy::Auto,
+            Ok(true) => Policy::Yes,
+            Ok(false) => Policy::No,
             Err(_) => {
                 self.problems.push(format!("{}; using auto", entry.bad("auto, yes or no".to_owned())));
                 default
@@ -222,13 +207,12 @@ mod tests {
             strict_rtp: false,
             probation: 8,
             ice: false,
-            rtcp_mux: Mux::No,
-            origin: settings.origin,
+            rtcp_mux: Policy::No,
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
-        assert_eq!(read(&[("rtcpmux", "Auto")]).0.rtcp_mux, Mux::Auto);
-        assert_eq!(read(&[("rtcpmux", "on")]).0.rtcp_mux, Mux::Yes);
+        assert_eq!(read(&[("rtcpmux", "Auto")]).0.rtcp_mux, Policy::Auto);
+        assert_eq!(read(&[("rtcpmux", "on")]).0.rtcp_mux, Policy::Yes);
     }
 
     #[test]
@@ -244,9 +228,9 @@ mod tests {
             ("rtcpmux", "sometimes"),
         ];
         let (settings, problems) = read(&broken);
-        let Settings { ports, rtcp_interval, origin, .. } = settings;
+        let Settings { ports, rtcp_interval, .. } = settings;
         assert_eq!((ports, rtcp_interval), ((5000, 65_535), Duration::from_millis(500)));
-        assert_eq!(settings, Settings { ports, rtcp_interval, origin, ..Settings::default() });
+        assert_eq!(settings, Settings { ports, rtcp_interval, ..Settings::default() });
         assert_eq!(problems.len(), broken.len());
         for (line, (key, value)) in (1..).zip(broken) {
             let start = format!("rtp.conf, line {line}: {key} = '{value}' is not ");
@@ -261,7 +245,7 @@ mod tests {
         let commented = sample.filter_map(|line| line.strip_prefix(';')?.split(" ;").next()?.split_once(" = "));
         let written: Vec<_> = commented.collect();
         let (settings, problems) = read(&written);
-        assert_eq!(settings, Settings { origin: settings.origin, ..Settings::default() });
+        assert_eq!(settings, Settings::default());
         assert_eq!(problems, [""; 0]);
         assert!(written.len() > 6, "{written:?}");
     }

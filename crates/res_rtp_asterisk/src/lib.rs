@@ -1,61 +1,59 @@
 //! Asterisk RTP Stack, in place of the host's res_rtp_asterisk.so: the engine of every call.
 //!
-//! Glue. What RTP, ICE, DTLS-SRTP are is in the crates of those names; here are sockets, threads and
-//! locks. `session.rs` says who may hold what; `engine.rs` is the one thread; `state.rs` is a session,
-//! `transport.rs` and `receive.rs` what happens to a datagram, `read.rs` and `write.rs` the way to and
-//! from the host's frames, `bundle.rs` several sessions over one transport; `host.rs`, `host_ice.rs` and `host_dtls.rs` are
-//! what the host calls.
+//! Glue. What RTP, ICE and DTLS-SRTP are is in the crates of those names; here are sockets, threads and locks.
+//!
+//! | | |
+//! |---|---|
+//! | `host/` | the calls that the host makes |
+//! | `session.rs` | one call's media, and who may hold which lock of it |
+//! | `state.rs` | what is under the lock, put together |
+//! | `transport/` | a datagram in, a packet out: sockets, ICE, DTLS, keys, and who reads |
+//! | `media/` | packets become frames, frames become packets |
+//! | `rtcp/` | reports, requests for pictures, manager events |
+//! | `bundle.rs` | several sessions over one transport |
+//! | `diagnosis/` | why there is no audio; counters and statistics |
+//! | `console/` | commands |
+//! | `worker.rs` | the thread |
+//!
+//! A packet comes in by `host/media.rs`, `state.rs`, `transport/receive.rs` and `media/incoming.rs`. It goes out by `host/media.rs`,
+//! `media/outgoing.rs`, `state.rs`, `media/source.rs` and `transport/send.rs`.
 //!
 //! Left out:
 //! - feedback that chan_pjsip names in SDP by itself, for an endpoint with `webrtc=yes`, and that we do not serve:
 //!   `transport-cc`, and for video `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
 //!   (`ccm fir`, which we do serve): what a packet that was lost leaves broken stays so until the next whole picture.
 
-mod admission;
 mod bundle;
-mod certificates;
-mod cli;
+mod clock;
 mod config;
-mod contexts;
-mod counters;
-mod debug;
-mod dtls;
-mod engine;
+mod console;
+mod cost;
+mod diagnosis;
+mod globals;
 mod host;
-mod host_dtls;
-mod host_ice;
-mod ice_side;
-mod interfaces;
+mod media;
 mod notes;
-mod outgoing;
-mod overdue;
-mod pollable;
-mod read;
-mod receive;
-mod ring;
+#[cfg(test)]
+mod packet_cost;
 mod rtcp;
-mod rtcp_notes;
 mod session;
-mod show;
-mod sockets;
 mod state;
-mod stats;
 mod transport;
-mod watch;
-mod write;
+mod worker;
 
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use asterisk::config::Reload;
 use asterisk::module::{LoadResult, Module};
+use asterisk::pollable::AlwaysReadable;
 use asterisk::rtp::Registration;
 use asterisk::{Failed, fence, lock};
 
 use crate::config::Settings;
-use crate::contexts::Contexts;
-use crate::engine::Engine;
+use crate::globals::{Globals, globals, set_globals};
 use crate::session::Session;
+use crate::transport::certificates;
+use crate::transport::contexts::Contexts;
 
 asterisk::module! {
     name: c"res_rtp_asterisk",
@@ -67,23 +65,14 @@ asterisk::module! {
 /// The module, to the loader.
 struct RtpModule;
 
-/// What all sessions share, from load to unload.
-struct Globals {
-    settings: Mutex<Arc<Settings>>,
-    contexts: Contexts,
-    engine: Engine,
-}
-
-/// What is registered with the host.
+/// The module's registrations with the host. They are taken back in this order.
 struct Loaded {
-    /// Taken back in this order.
     registration: Registration<Session>,
     commands: asterisk::cli::Commands,
     globals: Arc<Globals>,
 }
 
 static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
-static GLOBALS: Mutex<Option<Arc<Globals>>> = Mutex::new(None);
 
 impl Module for RtpModule {
     const RELOADS: bool = true;
@@ -96,9 +85,8 @@ impl Module for RtpModule {
     }
 
     fn unload() -> Result<(), Failed> {
-        // The host asks in spite of its use count when it is forced to; the calls' threads would return to code that is
-        // no more.
-        let sessions = globals().map_or(0, |globals| globals.engine.shared().count());
+        // When it is forced to, the host asks in spite of its use count; the calls' threads would return to code that is gone.
+        let sessions = globals().map_or(0, |globals| globals.worker().tasks().count());
         if sessions > 0 {
             asterisk::error!("RTP: {sessions} sessions are in use, res_rtp_asterisk stays");
             return Err(Failed);
@@ -106,9 +94,9 @@ impl Module for RtpModule {
         let Some(Loaded { registration, commands, globals }) = lock(&LOADED).take() else { return Ok(()) };
         drop(registration);
         drop(commands);
-        lock(&GLOBALS).take();
-        // Somebody else may hold a count for a moment longer.
-        globals.engine.stop();
+        set_globals(None);
+        // Another thread may hold a count of the globals for a moment longer.
+        globals.worker().stop();
         Ok(())
     }
 
@@ -134,41 +122,27 @@ impl Module for RtpModule {
 fn load() -> Result<(), Failed> {
     fence::set_after(dtls_srtp::thread_stop);
     let settings = Settings::load(Reload::Always).unwrap_or_default();
-    let engine = Engine::start().map_err(|error| {
+    let (first, last) = settings.ports;
+    let started = AlwaysReadable::new().and_then(|always| Ok((always, worker::start()?)));
+    let (always, worker) = started.map_err(|error| {
         asterisk::error!("the RTP engine's thread could not be started: {error}");
         Failed
     })?;
-    let (first, last) = settings.ports;
-    let contexts = Contexts::new(Instant::now());
+    let now = clock::now();
+    let contexts = Contexts::new(now);
     if let Some(problem) = contexts.problem() {
         asterisk::error!("DTLS: {problem}");
     }
-    let globals = Arc::new(Globals { settings: Mutex::new(Arc::new(settings)), contexts, engine });
-    *lock(&GLOBALS) = Some(Arc::clone(&globals));
+    let globals = Globals::new(settings, contexts, worker, always, now);
+    set_globals(Some(Arc::clone(&globals)));
     let registered = asterisk::rtp::register::<Session>()
-        .and_then(|registration| Ok((registration, asterisk::cli::register(&cli::COMMANDS)?)));
+        .and_then(|registration| Ok((registration, asterisk::cli::register(&console::commands::COMMANDS)?)));
     let Ok((registration, commands)) = registered else {
-        lock(&GLOBALS).take();
+        set_globals(None);
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
     certificates::look_at();
     asterisk::verbose!(2, "RTP: calls take ports from {first} to {last}");
     Ok(())
-}
-
-/// What all sessions share, while the module is loaded.
-fn globals() -> Option<Arc<Globals>> {
-    lock(&GLOBALS).clone()
-}
-
-impl Globals {
-    /// What `rtp.conf` says at this moment.
-    fn settings(&self) -> Arc<Settings> {
-        Arc::clone(&lock(&self.settings))
-    }
-
-    fn set_settings(&self, settings: Settings) {
-        *lock(&self.settings) = Arc::new(settings);
-    }
 }

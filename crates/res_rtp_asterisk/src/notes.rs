@@ -1,42 +1,39 @@
-//! What has to be told to the host once a session's lock is open again.
+//! Log lines and events that are noted under a session's lock and told to the host once it is open again.
 
 use std::net::SocketAddr;
-use std::time::Instant;
 
 use asterisk::rtp::{InstancePtr, Report};
-
-use crate::engine::Id;
-use crate::globals;
+use asterisk::worker::Id;
 
 /// One thing to tell.
 #[derive(Debug)]
 pub enum Note {
-    /// For whoever watches the console (`rtp set debug on`); one line or several.
+    /// Text for the console (`rtp set debug on`); one line or several.
     Verbose(String),
-    /// For the debug log, at this level.
+    /// A line for the debug log, at this level.
     Debug(u32, String),
-    /// For the log.
+    /// A warning for the log.
     Warning(String),
-    /// For who listens on the manager interface.
+    /// An event for the manager interface.
     Report(Report),
-    /// For a child: a compound of RTCP, which may be about its stream.
+    /// A compound packet of RTCP for a child, which may be about its stream.
     Reports {
         /// The child.
         about: Id,
-        /// Who sent it.
+        /// The sender.
         from: SocketAddr,
-        /// As it is without SRTCP.
+        /// The decrypted packet.
         compound: Vec<u8>,
     },
 }
 
 impl Note {
-    /// For the debug log.
+    /// Makes a line for the debug log.
     pub fn debug(level: u32, text: impl Into<String>) -> Self {
         Self::Debug(level, text.into())
     }
 
-    /// Tells it. No lock of ours is held.
+    /// Tells the host. No lock of ours is held. [`Note::Reports`] are the session's to pass on, and are no news to the host.
     ///
     /// # Safety
     /// That of [`Report::publish`], if it is one.
@@ -47,11 +44,7 @@ impl Note {
             Self::Warning(text) => asterisk::warning!("{text}"),
             // SAFETY: the caller's word.
             Self::Report(report) => unsafe { report.publish(instance) },
-            Self::Reports { about, from, compound } => {
-                let now = Instant::now();
-                let Some(child) = globals().and_then(|globals| globals.engine.shared().session(about)) else { return };
-                child.with_for(instance, |state| state.handle_reports_from_parent(now, from, &compound));
-            }
+            Self::Reports { .. } => {}
         }
     }
 }

@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use rtp::reception::Receiver;
+use rtp::statistics::ReceiverStatistics;
 use rtp::{Header, Packet};
 
 const HEADER: Header = Header { marker: false, payload_type: 0, sequence_number: 1, timestamp: 160, ssrc: 0x1234_5678 };
@@ -22,7 +22,7 @@ fn header(criterion: &mut Criterion) {
 fn reception(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("reception");
     group.throughput(Throughput::Elements(1));
-    let (mut receiver, mut now, mut header) = (Receiver::default(), Instant::now(), HEADER);
+    let (mut receiver, mut now, mut header) = (ReceiverStatistics::default(), Instant::now(), HEADER);
     let mut datagram = [0; 172];
     group.bench_function("update", |bencher| {
         bencher.iter(|| {
@@ -30,7 +30,8 @@ fn reception(criterion: &mut Criterion) {
             header.sequence_number = header.sequence_number.wrapping_add(1);
             header.timestamp = header.timestamp.wrapping_add(160);
             header.write(&mut datagram);
-            Packet::parse(&datagram).map(|packet| receiver.update(now, &packet, Some(8000)))
+            Packet::parse(&datagram)
+                .map(|packet| receiver.update(now, &packet.header(), packet.payload.len(), Some(8000)))
         });
     });
     group.finish();

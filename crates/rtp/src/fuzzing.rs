@@ -4,8 +4,9 @@
 use std::time::{Duration, Instant};
 
 use crate::packet::{HEADER_LEN, Packet};
-use crate::reception::Receiver;
+use crate::red::{Block, Redundant};
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
+use crate::statistics::ReceiverStatistics;
 use crate::telephone_event::{self, Event, Key, Signal};
 use crate::timestamp::ticks;
 
@@ -18,9 +19,9 @@ pub fn rtp_packet(datagram: &[u8]) {
     assert_eq!(packet.header_len() - HEADER_LEN, {
         packet.csrc().count() * 4 + packet.extension.map_or(0, |extension| extension.data.len() + 4)
     });
-    let (mut receiver, now) = (Receiver::default(), Instant::now());
-    receiver.update(now, &packet, Some(8000));
-    receiver.update(now + Duration::from_millis(20), &packet, Some(48000));
+    let (mut receiver, now) = (ReceiverStatistics::default(), Instant::now());
+    receiver.update(now, &packet.header(), packet.payload.len(), Some(8000));
+    receiver.update(now + Duration::from_millis(20), &packet.header(), packet.payload.len(), Some(48000));
     receiver.report_block(now);
 }
 
@@ -52,6 +53,28 @@ fn walk(packet: &RtcpPacket<'_>) {
         RtcpPacket::ExtendedReport(report) => report.blocks().for_each(drop),
         _ => {}
     }
+}
+
+/// Every octet of redundant data belongs to exactly one header or block: written again, the blocks are the payload.
+pub fn red(payload: &[u8]) {
+    let Ok(redundant) = Redundant::parse(payload) else { return };
+    let blocks: Vec<_> = redundant.blocks().collect();
+    assert_eq!(write_red(&blocks), payload);
+    assert_eq!(payload.get(redundant.primary_offset()..), Some(redundant.primary().data));
+}
+
+/// Writes blocks as RFC 2198 §3 has them, the last one as the primary.
+pub(crate) fn write_red(blocks: &[Block<'_>]) -> Vec<u8> {
+    let Some((primary, older)) = blocks.split_last() else { return Vec::new() };
+    let mut payload = Vec::new();
+    for block in older {
+        let offset_and_len = u32::from(block.timestamp_offset) << 10 | block.data.len() as u32;
+        payload.push(0x80 | block.payload_type);
+        payload.extend_from_slice(&offset_and_len.to_be_bytes()[1..]);
+    }
+    payload.push(primary.payload_type);
+    blocks.iter().for_each(|block| payload.extend_from_slice(block.data));
+    payload
 }
 
 /// Takes the input for a list of event packets with gaps in number and time. Whatever comes, begin

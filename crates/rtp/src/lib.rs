@@ -6,9 +6,9 @@
 //!
 //! A datagram takes this way: [`demux::classify`] tells RTP and RTCP from STUN and DTLS,
 //! [`source::StrictRtp`] decides whether its sender is the one we listen to, [`Packet::parse`] or
-//! [`rtcp::Compound::parse`] takes it apart, and [`reception::Receiver`] counts it. In the other
+//! [`rtcp::Compound::parse`] takes it apart, and [`statistics::ReceiverStatistics`] counts it. In the other
 //! direction [`timestamp::Timeline`] gives a frame its timestamp, [`Header::write`] puts twelve octets
-//! in front of it, and [`sending::Sender`] counts it and turns the peer's reports into a round trip.
+//! in front of it, and [`statistics::SenderStatistics`] counts it and turns the peer's reports into a round trip.
 //! [`quality`] guesses from all of that what a listener thinks of it.
 //!
 //! Deliberate departures from the RFCs:
@@ -20,7 +20,7 @@
 //!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended.
 //!
 //! Left out: mixers and translators (§7), header extensions beyond skipping them, and for now
-//! RFC 2198 redundancy with RFC 4103 text.
+//! writing RFC 2198 redundancy and recovering RFC 4103 text from it; [`red`] takes it apart.
 #![forbid(unsafe_code)]
 
 pub mod comfort_noise;
@@ -29,12 +29,10 @@ pub mod demux;
 pub mod fuzzing;
 pub mod packet;
 pub mod quality;
-pub mod reception;
+pub mod red;
 pub mod rtcp;
-pub mod schedule;
-pub mod sending;
 pub mod source;
-pub mod stats;
+pub mod statistics;
 pub mod telephone_event;
 pub mod timestamp;
 mod wire;

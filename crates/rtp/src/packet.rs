@@ -115,6 +115,12 @@ impl<'a> Packet<'a> {
         HEADER_LEN + self.csrc.len() + self.extension.map_or(0, |extension| 4 + extension.data.len())
     }
 
+    /// Returns the fields of the fixed header, which outlive the datagram.
+    pub fn header(&self) -> Header {
+        let Self { marker, payload_type, sequence_number, timestamp, ssrc, .. } = *self;
+        Header { marker, payload_type, sequence_number, timestamp, ssrc }
+    }
+
     /// Where the payload lies within the datagram that was parsed.
     pub fn payload_range(&self) -> Range<usize> {
         let start = self.header_len();
@@ -235,7 +241,7 @@ mod tests {
         let packet = Packet::parse(&padded).unwrap();
         assert_eq!((packet.payload, packet.padding), (&[5u8, 6][..], 3));
         let all_padding = datagram(0xA0, &[0, 2]);
-        assert_eq!(Packet::parse(&all_padding).unwrap().payload, []);
+        assert_eq!(Packet::parse(&all_padding).unwrap().payload, [0u8; 0]);
     }
 
     #[test]

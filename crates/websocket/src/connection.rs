@@ -1,17 +1,21 @@
-//! One connection after the handshake: PING and PONG (RFC 6455 §5.5), the closing handshake (§7), and the deadlines
-//! that a peer has to meet.
+//! One connection after the handshake: PING and PONG (RFC 6455 §5.5), and the deadlines that a peer has to meet. The
+//! closing handshake (§7) is in `closing`.
+
+mod closing;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::time::{Duration, Instant};
 
-use crate::close::{CloseCode, CloseFrame};
+use crate::close::CloseCode;
 use crate::deflate::Deflate;
-use crate::error::{FrameError, SendError};
+use crate::error::SendError;
 use crate::frame::{MAX_CONTROL_LEN, Opcode};
 use crate::output::Output;
 use crate::rate::Rate;
 use crate::receiver::{Incoming, Message, Peer, Reassembly, Receiver};
+use closing::Closing;
+
+pub use closing::{Ended, State};
 
 /// What a connection puts up with.
 #[derive(Debug, Clone)]
@@ -67,75 +71,6 @@ pub enum Event {
     Ended(Ended),
 }
 
-/// Why a connection ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
-    /// The peer sent a Close frame with this payload; its code is echoed.
-    ByPeer(Vec<u8>),
-    /// Our caller closed.
-    ByUs(CloseCode),
-    /// The peer broke the protocol.
-    Broken(FrameError),
-    /// The stream ended without a Close frame.
-    StreamEnded,
-    /// Nothing was heard from the peer, not even a PONG.
-    PeerSilent,
-    /// The peer does not take what is sent to it: too much waits, or has waited too long.
-    PeerNotReading,
-    /// The peer has not said anything in the time that it had for its first message.
-    NoMessage,
-    /// The peer says more than it may.
-    TooManyMessages,
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ByPeer(payload) => match CloseFrame::parse(payload) {
-                Ok(Some(frame)) => write!(f, "the peer closed with {}", frame.code.get()),
-                _ => f.write_str("the peer closed"),
-            },
-            Self::ByUs(code) => write!(f, "closed with {}", code.get()),
-            Self::Broken(error) => write!(f, "the peer broke the protocol: {error}"),
-            Self::StreamEnded => f.write_str("the stream ended"),
-            Self::PeerSilent => f.write_str("the peer is silent"),
-            Self::PeerNotReading => f.write_str("the peer does not take what is sent"),
-            Self::NoMessage => f.write_str("no message in the time for the first"),
-            Self::TooManyMessages => f.write_str("too many messages a second"),
-        }
-    }
-}
-
-impl Ended {
-    /// In a word or two, to count by.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::ByPeer(_) => "closed by the peer",
-            Self::ByUs(_) => "closed here",
-            Self::Broken(_) => "protocol broken",
-            Self::StreamEnded => "stream ended",
-            Self::PeerSilent => "silent",
-            Self::PeerNotReading => "not reading",
-            Self::NoMessage => "no message",
-            Self::TooManyMessages => "too many messages",
-        }
-    }
-}
-
-/// What the stream is still needed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Both directions carry messages.
-    Open,
-    /// A closing handshake is under way: read, write and keep the timer going.
-    Closing,
-    /// Our Close frame is written and the peer is not listened to any more: stop sending, read on until the peer ends
-    /// the stream (RFC 6455 §7.1.1). Closing at once could reset the stream and destroy that frame on its way.
-    Draining,
-    /// Close the stream now.
-    Closed,
-}
-
 /// One WebSocket connection (RFC 6455), after its handshake.
 pub struct Connection {
     config: Config,
@@ -146,7 +81,7 @@ pub struct Connection {
     /// Since when the stream has something of its own to write, and cannot.
     stream_stuck: Option<Instant>,
     events: VecDeque<Event>,
-    phase: Phase,
+    closing: Closing,
     /// When to send a PING, or with `ping_sent` when to give up.
     idle: Option<Instant>,
     ping_sent: bool,
@@ -159,27 +94,6 @@ pub struct Connection {
 
 /// Where a client's masking keys come from: unpredictable ones, if the client is a real one (RFC 6455 §10.3).
 pub type MaskingKeys = Box<dyn FnMut() -> [u8; 4] + Send>;
-
-/// Who has sent a Close frame (RFC 6455 §7.1.2 to §7.1.7).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Open,
-    /// Nobody did, and the stream has ended: what came before is still reported.
-    HungUp,
-    /// We did; the peer's is awaited.
-    SentClose {
-        deadline: Instant,
-    },
-    /// Both did; ours has to be written still.
-    Answering {
-        deadline: Instant,
-    },
-    /// We did, because the peer cannot be understood: nothing more is parsed.
-    Failing {
-        deadline: Instant,
-    },
-    Done,
-}
 
 impl Connection {
     /// The server's side.
@@ -199,7 +113,7 @@ impl Connection {
             output: Output::default(),
             stream_stuck: None,
             events: VecDeque::new(),
-            phase: Phase::Open,
+            closing: Closing::Open,
             idle: config.ping_after.map(|after| now + after),
             ping_sent: false,
             first_message: config.first_message_timeout.map(|timeout| now + timeout),
@@ -217,7 +131,7 @@ impl Connection {
         if self.input.is_empty() {
             self.advance(now, &mut data);
         }
-        if matches!(self.phase, Phase::Open) {
+        if self.closing.is_open() {
             self.input.keep(data);
         }
     }
@@ -233,59 +147,36 @@ impl Connection {
         self.stream_stuck = None;
     }
 
-    /// The stream ended or failed.
-    pub fn handle_end(&mut self) {
-        match self.phase {
-            Phase::Open if self.input.is_empty() => self.end(Phase::Done, Ended::StreamEnded),
-            Phase::Open => {
-                self.phase = Phase::HungUp;
-                self.ended = Some(Ended::StreamEnded);
-            }
-            Phase::HungUp => {}
-            _ => self.phase = Phase::Done,
-        }
-    }
-
     /// Lets time pass. Calling early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
-        match self.phase {
-            Phase::Open => {
-                self.check_write_deadline(now);
-                self.check_first_message(now);
-                self.check_idle(now);
-            }
-            Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
-                if now >= deadline {
-                    self.phase = Phase::Done;
-                }
-            }
-            Phase::HungUp | Phase::Done => {}
+        if self.closing.is_open() {
+            self.check_write_deadline(now);
+            self.check_first_message(now);
+            self.check_idle(now);
+        } else {
+            self.closing.handle_timeout(now);
         }
     }
 
     /// When `handle_timeout` next has something to do. May change after any other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        match self.phase {
-            Phase::Open => [self.idle, self.first_message, self.write_deadline()].into_iter().flatten().min(),
-            Phase::SentClose { deadline } | Phase::Answering { deadline } | Phase::Failing { deadline } => {
-                Some(deadline)
-            }
-            Phase::HungUp | Phase::Done => None,
+        if self.closing.is_open() {
+            [self.idle, self.first_message, self.write_deadline()].into_iter().flatten().min()
+        } else {
+            self.closing.deadline()
         }
     }
 
     /// What the stream should take next. It is lent and not copied out, because a TLS stream that could not take it
     /// wants the very same bytes at the very same place again: they stay until [`Connection::handle_transmitted`].
     pub fn poll_transmit(&self) -> Option<&[u8]> {
-        if matches!(self.phase, Phase::HungUp | Phase::Done) { None } else { self.output.front() }
+        if self.closing.is_sending() { self.output.front() } else { None }
     }
 
     /// The stream took the first `len` bytes of them.
     pub fn handle_transmitted(&mut self, len: usize) {
         self.output.advance(len);
-        if matches!(self.phase, Phase::Answering { .. }) && self.output.queued() == 0 {
-            self.phase = Phase::Done;
-        }
+        self.closing.handle_transmitted(self.output.queued());
     }
 
     /// What happened, oldest first.
@@ -295,12 +186,12 @@ impl Connection {
             let mut rest = input.rest();
             self.advance(now, &mut rest);
             let left = rest.len();
-            if matches!(self.phase, Phase::Open | Phase::HungUp) {
+            if self.closing.is_reporting() {
                 self.input = input.last(left);
             }
         }
-        if self.events.is_empty() && self.phase == Phase::HungUp {
-            self.end(Phase::Done, Ended::StreamEnded);
+        if self.events.is_empty() && self.closing == Closing::HungUp {
+            self.end(Closing::Done, Ended::StreamEnded);
         }
         self.events.pop_front()
     }
@@ -312,7 +203,7 @@ impl Connection {
 
     /// Queues one message, PING or PONG.
     pub fn send(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
-        if self.phase != Phase::Open {
+        if !self.closing.is_open() {
             return Err(SendError::Closed);
         }
         match opcode {
@@ -330,19 +221,6 @@ impl Connection {
     pub fn send_text_or_binary(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendError> {
         let opcode = if std::str::from_utf8(payload).is_ok() { Opcode::Text } else { Opcode::Binary };
         self.send(now, opcode, payload)
-    }
-
-    /// Starts the closing handshake (RFC 6455 §7.1.2). Nothing is sent after it, nothing received is reported.
-    pub fn close(&mut self, now: Instant, code: CloseCode) {
-        if self.phase == Phase::Open {
-            self.push(now, Opcode::Close, &code.get().to_be_bytes());
-            let deadline = now + self.config.close_timeout;
-            self.end(Phase::SentClose { deadline }, Ended::ByUs(code));
-            self.receiver.skip_data();
-            // The peer's Close frame may be among it.
-            let input = std::mem::take(&mut self.input);
-            self.advance(now, &mut input.rest());
-        }
     }
 
     /// Whether fragments are joined before they are reported.
@@ -370,21 +248,9 @@ impl Connection {
         self.config.deflate
     }
 
-    /// What the stream is still needed for.
-    pub fn state(&self) -> State {
-        match self.phase {
-            Phase::Open => State::Open,
-            Phase::Failing { .. } if self.output.queued() == 0 => State::Draining,
-            Phase::SentClose { .. } | Phase::Answering { .. } | Phase::Failing { .. } => State::Closing,
-            Phase::HungUp | Phase::Done => State::Closed,
-        }
-    }
-
     /// Takes from the front of `data` until there is something to tell, or nothing left.
     fn advance(&mut self, now: Instant, data: &mut &[u8]) {
-        while self.events.is_empty() && matches!(self.phase, Phase::Open | Phase::HungUp)
-            || matches!(self.phase, Phase::SentClose { .. })
-        {
+        while self.events.is_empty() && self.closing.is_reporting() || self.closing.awaits_close() {
             match self.receiver.take(data) {
                 Ok(Some(incoming)) => self.handle_incoming(now, incoming),
                 Ok(None) => return,
@@ -397,7 +263,7 @@ impl Connection {
         if let Incoming::Close(payload) = incoming {
             return self.handle_close(now, payload);
         }
-        if !matches!(self.phase, Phase::Open | Phase::HungUp) {
+        if !self.closing.is_reporting() {
             // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
             return;
         }
@@ -416,60 +282,13 @@ impl Connection {
             Incoming::Message(message) => self.events.push_back(Event::Message(message)),
             Incoming::Ping(payload) => {
                 self.output.limit_waiting_pongs();
-                if self.phase == Phase::HungUp || self.queue(now, Opcode::Pong, &payload).is_ok() {
+                if self.closing == Closing::HungUp || self.queue(now, Opcode::Pong, &payload).is_ok() {
                     self.events.push_back(Event::Ping(payload));
                 }
             }
             Incoming::Pong(payload) if payload == KEEPALIVE => {}
             Incoming::Pong(payload) => self.events.push_back(Event::Pong(payload)),
             Incoming::Fragment | Incoming::Close(_) => {}
-        }
-    }
-
-    /// RFC 6455 §5.5.1: answer with the code that came, unless we sent a Close frame before.
-    fn handle_close(&mut self, now: Instant, payload: Vec<u8>) {
-        if !matches!(self.phase, Phase::Open | Phase::HungUp) {
-            self.phase = self.when_written(now);
-            return;
-        }
-        match CloseFrame::parse(&payload) {
-            Ok(_) if self.phase == Phase::HungUp => self.end(Phase::Done, Ended::ByPeer(payload)),
-            Ok(frame) => {
-                let code = frame.map(|frame| frame.code.get().to_be_bytes());
-                self.push(now, Opcode::Close, code.as_ref().map_or(&[][..], |code| code));
-                let phase = self.when_written(now);
-                self.end(phase, Ended::ByPeer(payload));
-            }
-            Err(error) => self.fail(now, error.close_code(), Ended::Broken(error)),
-        }
-    }
-
-    /// RFC 6455 §7.1.7, "Fail the WebSocket Connection": with a Close frame, if none was sent.
-    fn fail(&mut self, now: Instant, code: CloseCode, why: Ended) {
-        if self.phase != Phase::Open {
-            return self.end(Phase::Done, why);
-        }
-        self.output.drop_waiting();
-        self.push(now, Opcode::Close, &code.get().to_be_bytes());
-        // A client leaves the end of the stream to the server (RFC 6455 §7.1.1), and over TLS it sees none before we close:
-        // sooner than one that is as patient as we are gives up.
-        let deadline = now + self.config.close_timeout / 4;
-        self.end(Phase::Failing { deadline }, why);
-    }
-
-    fn end(&mut self, phase: Phase, why: Ended) {
-        if matches!(self.phase, Phase::Open | Phase::HungUp) {
-            self.ended = Some(why.clone());
-            self.events.push_back(Event::Ended(why));
-        }
-        self.phase = phase;
-    }
-
-    /// Both Close frames are there: the server closes the stream as soon as its own is written (RFC 6455 §7.1.1).
-    fn when_written(&self, now: Instant) -> Phase {
-        match self.output.queued() {
-            0 => Phase::Done,
-            _ => Phase::Answering { deadline: now + self.config.close_timeout },
         }
     }
 
@@ -502,13 +321,13 @@ impl Connection {
     fn check_write_deadline(&mut self, now: Instant) {
         if self.write_deadline().is_some_and(|deadline| now >= deadline) {
             // A Close frame would wait behind what already does not get through.
-            self.end(Phase::Done, Ended::PeerNotReading);
+            self.end(Closing::Done, Ended::PeerNotReading);
         }
     }
 
     fn check_first_message(&mut self, now: Instant) {
         let is_late = self.first_message.is_some_and(|deadline| now >= deadline);
-        if is_late && self.phase == Phase::Open {
+        if is_late && self.closing.is_open() {
             self.first_message = None;
             // It may be here and unread: not the peer's fault.
             if !self.has_event() {
@@ -518,14 +337,14 @@ impl Connection {
     }
 
     fn check_idle(&mut self, now: Instant) {
-        if self.phase != Phase::Open || self.idle.is_none_or(|deadline| now < deadline) {
+        if !self.closing.is_open() || self.idle.is_none_or(|deadline| now < deadline) {
             return;
         }
         if self.has_event() {
             // Whoever reads us is behind, and the answer may wait unread: not the peer's fault.
             self.heard(now);
         } else if self.ping_sent {
-            self.end(Phase::Done, Ended::PeerSilent);
+            self.end(Closing::Done, Ended::PeerSilent);
         } else {
             self.ping_sent = true;
             self.idle = Some(now + self.config.pong_timeout);

@@ -24,7 +24,8 @@
 //! | [`close`] | 7.4: status codes |
 //! | [`origin`], [`forwarded`] | 10.2: which pages may connect; and who is behind a proxy |
 //! | `extension`, [`deflate`] | 9.1, and RFC 7692: permessage-deflate |
-//! | [`connection`] | 5.5, 7: PING and PONG, who closes when, deadlines |
+//! | [`connection`] | 5.5: PING and PONG, deadlines |
+//! | `connection/closing` | 7: the closing handshake, who closes when |
 //! | `rate` | 10.4: how much a peer may say |
 //!
 //! Left out, with reasons: context takeover of permessage-deflate (an idle connection would keep up to 300 KiB for it);

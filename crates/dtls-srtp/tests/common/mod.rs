@@ -10,7 +10,7 @@ use dtls_srtp::{
     Verify,
 };
 
-/// One end.
+/// One end of an association.
 pub struct Peer {
     pub context: Arc<Context>,
     pub session: Session,
@@ -48,7 +48,7 @@ impl Peer {
         self.session.set_remote_fingerprint(function, &fingerprint).expect("a fingerprint");
     }
 
-    /// What it wants to send, after taking note of its events.
+    /// Takes note of the events, and returns the datagrams to be sent.
     pub fn drain(&mut self) -> Vec<Vec<u8>> {
         let mut datagrams = Vec::new();
         let mut buffer = [0; MAX_DATAGRAM_LEN];
@@ -79,7 +79,7 @@ pub fn config() -> ContextConfig {
     }
 }
 
-/// What the network does to a datagram.
+/// The faults of the network.
 #[derive(Clone, Copy)]
 pub struct Network {
     pub seed: u64,
@@ -95,7 +95,7 @@ impl Network {
     }
 }
 
-/// Both ends.
+/// Both ends of an association, and the datagrams on their way.
 pub struct Pair {
     pub peers: [Peer; 2],
     pub now: Instant,
@@ -175,7 +175,8 @@ impl Pair {
         }
     }
 
-    /// What a stranger may send: noise, an alert in the clear, or what was on its way with the header spoilt.
+    /// Makes a datagram that a stranger may send: noise, a plaintext alert, or a copy of `datagram` with a spoilt
+    /// header.
     fn garbage(&self, datagram: &[u8]) -> Vec<u8> {
         match self.random(5) {
             4 => {

@@ -1,4 +1,4 @@
-//! Two agents in a simulated network: seeded loss, delay, reordering and NATs; time is a variable.
+//! Two agents in a simulated network with seeded loss, delay, reordering and NATs. Time is a variable.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ice::{Agent, CandidateKind, Component, Config, Credentials, Event, Path, Role};
 
-/// A behaviour of NATs (RFC 4787 §4, §5, by their old names).
+/// The behaviour of a NAT, by the names that RFC 4787 §4 and §5 replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Nat {
     None,
@@ -17,7 +17,7 @@ pub enum Nat {
     Symmetric,
 }
 
-/// One agent, its addresses and the NAT before it.
+/// One agent, its addresses and the NAT in front of it.
 pub struct Side {
     pub agent: Agent,
     pub addrs: Vec<(Component, SocketAddr)>,
@@ -49,7 +49,7 @@ impl Side {
         self.agent.add_local_candidate(component, addr);
     }
 
-    /// What a STUN server would see.
+    /// Adds the server-reflexive candidate that a STUN server would have found.
     fn add_reflexive(&mut self) {
         for (component, addr) in self.addrs.clone() {
             let seen = self.outbound(addr, "192.0.2.250:3478".parse().unwrap());
@@ -94,7 +94,7 @@ impl Side {
     }
 }
 
-/// Two sides and what is between them.
+/// Two agents and the network between them.
 pub struct Pair {
     pub now: Instant,
     pub start: Instant,
@@ -103,11 +103,11 @@ pub struct Pair {
     delay: (u64, u64),
     random: u64,
     on_the_way: BTreeMap<(Instant, u64), Datagram>,
-    /// Datagrams sent so far.
+    /// The number of datagrams sent so far.
     pub sent: u64,
-    /// Nothing gets through while set.
+    /// While set, the network drops every datagram.
     pub cut: bool,
-    /// Component 2 of side B is not there at all: it multiplexes.
+    /// Side B multiplexes RTCP with RTP: it drops everything for component 2.
     pub muted: Option<Component>,
 }
 
@@ -120,7 +120,7 @@ struct Datagram {
 }
 
 impl Pair {
-    /// Two agents with a host address each, A controlling.
+    /// Two agents with one host address each; A is controlling.
     pub fn new(seed: u64) -> Self {
         let now = Instant::now();
         Self {
@@ -143,7 +143,7 @@ impl Pair {
         self
     }
 
-    /// Component 1 only.
+    /// Restricts both agents to component 1.
     pub fn single(mut self) -> Self {
         for (side, (name, role)) in self.sides.iter_mut().zip([(1, Role::Controlling), (2, Role::Controlled)]) {
             let mut config = Config::new(role, u64::from(name), credentials(name, 0), [name; 32]);
@@ -158,7 +158,7 @@ impl Pair {
         self
     }
 
-    /// In milliseconds, equally distributed: what differs reorders.
+    /// Delays each datagram by a random time between `from` and `to` milliseconds, which also reorders them.
     pub fn delay(mut self, from: u64, to: u64) -> Self {
         self.delay = (from, to);
         self
@@ -169,7 +169,7 @@ impl Pair {
         self
     }
 
-    /// One address each, with both components.
+    /// Gives each side one address, with both components.
     pub fn hosts(self) -> Self {
         self.addresses(&["10.1.0.1"], &["10.2.0.1"])
     }
@@ -184,13 +184,13 @@ impl Pair {
         self
     }
 
-    /// Gathers from an imagined STUN server.
+    /// Adds server-reflexive candidates as if from a STUN server.
     pub fn reflexive(mut self) -> Self {
         self.sides.iter_mut().for_each(Side::add_reflexive);
         self
     }
 
-    /// Signals everything both ways and starts.
+    /// Signals both descriptions and starts both agents.
     pub fn start(mut self) -> Self {
         self.signal(0, 1);
         self.signal(1, 0);
@@ -203,7 +203,7 @@ impl Pair {
         self.sides.iter_mut().for_each(|side| side.agent.start(now));
     }
 
-    /// Carries one side's description to the other.
+    /// Signals one side's description to the other.
     pub fn signal(&mut self, from: usize, to: usize) {
         let candidates = self.sides[from].agent.local_candidates().to_vec();
         self.signal_credentials(from, to);
@@ -217,7 +217,7 @@ impl Pair {
         self.sides[to].agent.set_remote_credentials(self.now, credentials);
     }
 
-    /// Lets things happen until `done`, or until 60 s have passed.
+    /// Runs the simulation until `done` is true, or for 60 s.
     pub fn run_until(mut self, done: impl Fn(&Pair) -> bool) -> Self {
         self.run(done);
         self
@@ -241,7 +241,7 @@ impl Pair {
         }
     }
 
-    /// Lets this much time pass.
+    /// Runs the simulation for `time`.
     pub fn pass(&mut self, time: Duration) {
         let end = self.now + time;
         while self.now < end {
@@ -274,7 +274,7 @@ impl Pair {
             return;
         }
         if let Some(local) = self.sides[to].inbound(from, addr) {
-            // Refused datagrams are the agent's business.
+            // The agent's own counters record refused datagrams.
             let _ = self.sides[to].agent.handle_stun(self.now, Path { component, local, remote: from }, &bytes);
         }
     }
@@ -305,7 +305,7 @@ impl Pair {
         self.on_the_way.insert((arrival, self.sent), datagram);
     }
 
-    /// xorshift64*, in 0..1.
+    /// A random number in 0..1 (xorshift64*).
     fn chance(&mut self) -> f64 {
         self.random ^= self.random >> 12;
         self.random ^= self.random << 25;
@@ -313,16 +313,16 @@ impl Pair {
         (self.random.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// Time since the start.
+    /// The simulated time since the start.
     pub fn elapsed(&self) -> Duration {
         self.now - self.start
     }
 
-    /// Both sides use the two ends of one path.
+    /// Whether both sides have selected the same pair of addresses.
     pub fn agree(&self, component: Component) -> bool {
         let [a, b] = &self.sides;
         let (Some(ours), Some(theirs)) = (a.selected(component), b.selected(component)) else { return false };
-        // What each sends to is what the other is seen as.
+        // The remote address of each side is the address that the NAT gives the other.
         a.leads_to(ours, b, theirs) && b.leads_to(theirs, a, ours)
     }
 }
@@ -342,12 +342,12 @@ pub fn credentials(name: u8, generation: u8) -> Credentials {
     Credentials::from_random(&std::array::from_fn(|i| name.wrapping_mul(37) ^ generation.wrapping_mul(91) ^ i as u8))
 }
 
-/// Both components on both sides.
+/// Whether both components are connected on both sides.
 pub fn connected(pair: &Pair) -> bool {
     Component::ALL.iter().all(|component| pair.sides.iter().all(|side| side.selected(*component).is_some()))
 }
 
-/// Component 1 on both sides.
+/// Whether component 1 is connected on both sides.
 pub fn first_connected(pair: &Pair) -> bool {
     pair.sides.iter().all(|side| side.selected(Component::Rtp).is_some())
 }

@@ -13,18 +13,24 @@
 //! begin with a report: browsers send reduced-size packets when the SDP allows them (RFC 5506), and
 //! some send them when it does not.
 
+mod bye;
 mod extended_report;
 mod feedback;
+pub mod interval;
+pub mod mux;
 mod ntp;
+mod pace;
 mod report;
 mod source_description;
 mod writer;
 
+pub use bye::{Bye, Goodbye};
 pub use extended_report::{ExtendedReport, ExtendedReportBlock, ExtendedReportBlocks};
 pub use feedback::{Feedback, Fir, FirEntries, FirEntry, Nack, NackPair, NackPairs, Pli, Remb};
 pub use ntp::NtpTimestamp;
+pub use pace::{PICTURE_PACE, Pace};
 pub use report::{ReceiverReport, ReportBlock, ReportBlocks, SenderInfo, SenderReport};
-pub use source_description::{App, Bye, Chunk, Chunks, Sdes, SdesItem, SdesItems};
+pub use source_description::{App, Chunk, Chunks, Sdes, SdesItem, SdesItems};
 pub use writer::{BufferTooSmall, Report, Writer};
 
 /// Packet types (RFC 3550 §12.1, RFC 4585 §6.1, RFC 3611 §2, RFC 2032 §5.2.1).

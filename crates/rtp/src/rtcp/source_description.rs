@@ -1,6 +1,6 @@
-//! Source description, goodbye and application-defined packets (RFC 3550 §6.5 to §6.7).
+//! Source description and application-defined packets (RFC 3550 §6.5, §6.7).
 
-use crate::wire::{be32, words};
+use crate::wire::be32;
 
 /// SDES: chunks of items, one chunk per source (§6.5). Its structure was checked when it was parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,30 +102,6 @@ impl<'a> Iterator for SdesItems<'a> {
         let (text, rest) = rest.split_at_checked(usize::from(*len))?;
         self.0 = rest;
         Some(SdesItem { kind: *kind, text })
-    }
-}
-
-/// BYE: sources that leave (§6.6).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Bye<'a> {
-    sources: &'a [u8],
-    /// Why, in the peer's words; empty without.
-    pub reason: &'a [u8],
-}
-
-impl<'a> Bye<'a> {
-    pub(super) fn parse(count: u8, body: &'a [u8]) -> Option<Self> {
-        let (sources, rest) = body.split_at_checked(usize::from(count) * 4)?;
-        let reason = match rest {
-            [] => &[][..],
-            [len, text @ ..] => text.get(..usize::from(*len))?,
-        };
-        Some(Self { sources, reason })
-    }
-
-    /// The sources that leave.
-    pub fn sources(&self) -> impl Iterator<Item = u32> + 'a {
-        words(self.sources)
     }
 }
 

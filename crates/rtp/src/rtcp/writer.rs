@@ -86,12 +86,6 @@ impl<'b> Writer<'b> {
         })
     }
 
-    /// BYE (§6.6) without a reason.
-    pub fn bye(&mut self, sources: &[u32]) -> &mut Self {
-        let sources = &sources[..sources.len().min(MAX_COUNT)];
-        self.packet(pt::GOODBYE, sources.len() as u8, |out| sources.iter().for_each(|ssrc| out.put_u32(*ssrc)))
-    }
-
     /// PLI (RFC 4585 §6.3.1).
     pub fn pli(&mut self, sender_ssrc: u32, media_ssrc: u32) -> &mut Self {
         self.feedback(pt::PAYLOAD_FEEDBACK, PLI, sender_ssrc, media_ssrc, &[])
@@ -121,13 +115,7 @@ impl<'b> Writer<'b> {
                 let (count, body) = sdes.wire();
                 self.packet(pt::SOURCE_DESCRIPTION, count, |out| out.put(body))
             }
-            Packet::Bye(bye) => self.packet(pt::GOODBYE, bye.sources().count() as u8, |out| {
-                bye.sources().for_each(|ssrc| out.put_u32(ssrc));
-                if !bye.reason.is_empty() {
-                    out.put(&[bye.reason.len() as u8]);
-                    out.put(bye.reason);
-                }
-            }),
+            Packet::Bye(bye) => self.copy_bye(bye),
             Packet::App(app) => self.packet(pt::APPLICATION, app.subtype, |out| {
                 out.put_u32(app.ssrc);
                 out.put(&app.name);
@@ -174,7 +162,7 @@ impl<'b> Writer<'b> {
         })
     }
 
-    fn packet(&mut self, packet_type: u8, count: u8, body: impl FnOnce(&mut Cursor<'b>)) -> &mut Self {
+    pub(super) fn packet(&mut self, packet_type: u8, count: u8, body: impl FnOnce(&mut Cursor<'b>)) -> &mut Self {
         let start = self.out.len();
         self.out.put(&[2 << 6 | count & 0x1F, packet_type, 0, 0]);
         body(&mut self.out);
@@ -196,4 +184,4 @@ impl<'b> Writer<'b> {
 }
 
 /// Counts have five bits.
-const MAX_COUNT: usize = 31;
+pub(super) const MAX_COUNT: usize = 31;

@@ -1,0 +1,249 @@
+//! Our end of a DTLS-SRTP session: everything that the two session descriptions settle for its associations.
+//!
+//! A session has one [`Endpoint`] and an [`Association`](crate::Association) for each of its components. The endpoint
+//! holds what the associations share: certificate and configuration, the roles, the fingerprint that the peer's
+//! description promises, and whether media has keys. The caller holds the associations; where a description ends them,
+//! the endpoint says so with [`Associations::StartOver`].
+
+use std::sync::Arc;
+
+use crate::certificate::Certificate;
+use crate::context::Context;
+use crate::fingerprint::{Fingerprint, HashFunction};
+use crate::role::Setup;
+
+/// Roles, fingerprint and keys of one DTLS-SRTP session.
+#[derive(Debug)]
+pub struct Endpoint {
+    context: Arc<Context>,
+    setup: Setup,
+    remote_fingerprint: Option<Fingerprint>,
+    is_activated: bool,
+    keying: Keying,
+}
+
+/// Tells the caller whether the associations of a session outlive a new description from the peer.
+#[must_use = "the caller holds the associations, and has to start them over"]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Associations {
+    /// The associations go on.
+    GoOn,
+    /// The description asks for new associations: call [`Association::start_over`](crate::Association::start_over) on
+    /// each. Media keeps its keys until the new handshake is over.
+    StartOver,
+}
+
+/// Whether media has keys, and from which peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Keying {
+    /// No handshake has given keys yet, or those that there were must not be used any more.
+    Unkeyed,
+    /// A handshake gave keys. They stay in use until newer ones replace them.
+    Keyed {
+        /// The fingerprint in the peer's description at the time of the handshake.
+        with: Option<Fingerprint>,
+    },
+}
+
+impl Endpoint {
+    /// Creates the endpoint of a session of which no description of the peer is known. `setup` is the value that our
+    /// own description offers.
+    pub fn new(context: Arc<Context>, setup: Setup) -> Self {
+        Self { context, setup, remote_fingerprint: None, is_activated: false, keying: Keying::Unkeyed }
+    }
+
+    /// Takes in the `a=setup` of the peer's description and settles our role (RFC 5763 §5). A changed role starts the
+    /// associations over (RFC 8842 §4).
+    pub fn set_setup(&mut self, theirs: Setup) -> Associations {
+        let before = self.setup;
+        self.setup = before.settle(theirs);
+        if before != self.setup && self.setup.is_settled() { Associations::StartOver } else { Associations::GoOn }
+    }
+
+    /// Takes in one `a=fingerprint` of the peer's description (RFC 8122 §5). Another certificate than before starts the
+    /// associations over (RFC 8842 §4).
+    ///
+    /// A description may have one fingerprint for each hash function, which all name the same certificate. SHA-256 is
+    /// kept, whatever their order. Fingerprints by different hash functions cannot be compared, and start nothing over.
+    pub fn set_fingerprint(&mut self, theirs: Fingerprint) -> Associations {
+        let known = self.remote_fingerprint.as_ref();
+        if known.is_some_and(|known| known.function() != theirs.function()) && theirs.function() == HashFunction::Sha1 {
+            return Associations::GoOn;
+        }
+        let is_another = known.is_some_and(|known| is_another(known, &theirs));
+        self.remote_fingerprint = Some(theirs);
+        if is_another { Associations::StartOver } else { Associations::GoOn }
+    }
+
+    /// Allows handshakes as the client to begin: the host has started the session.
+    pub fn activate(&mut self) {
+        self.is_activated = true;
+    }
+
+    /// Notes that the keys of a handshake protect media from now on. They count as agreed on with the peer whose
+    /// fingerprint is known at this moment.
+    pub fn set_keyed(&mut self) {
+        self.keying = Keying::Keyed { with: self.remote_fingerprint.clone() };
+    }
+
+    /// Gives up the keys of media if they are disowned ([`Endpoint::is_disowned`]). To be called when the handshake
+    /// that should have replaced them failed, or is overdue. Keys that the peer's description still stands for stay in
+    /// use; others must not (RFC 8122 §6.2).
+    pub fn drop_disowned_keys(&mut self) {
+        if self.is_disowned() {
+            self.keying = Keying::Unkeyed;
+        }
+    }
+
+    /// Our role, as our description has it in `a=setup`.
+    pub fn setup(&self) -> Setup {
+        self.setup
+    }
+
+    /// Whether there are keys for media.
+    pub fn is_keyed(&self) -> bool {
+        self.keying != Keying::Unkeyed
+    }
+
+    /// Whether the keys of media were agreed on with another certificate than the one that the peer's description names
+    /// by now. Media goes on with them until the handshake that replaces them is over. `false` where fingerprints are
+    /// not verified.
+    pub fn is_disowned(&self) -> bool {
+        let Keying::Keyed { with: Some(then) } = &self.keying else { return false };
+        let is_another = self.remote_fingerprint.as_ref().is_some_and(|now| is_another(then, now));
+        self.context.verify().fingerprint && is_another
+    }
+
+    /// Our certificate, whose fingerprint goes into our description.
+    pub fn certificate(&self) -> &Certificate {
+        self.context.certificate()
+    }
+
+    /// Notes that the peer has sent a ClientHello, which settles that we are the server.
+    pub(crate) fn settle_as_server(&mut self) {
+        self.setup = Setup::Passive;
+    }
+
+    /// Whether a handshake as the client may begin.
+    pub(crate) fn may_connect(&self) -> bool {
+        self.is_activated && self.setup == Setup::Active && self.is_peer_known()
+    }
+
+    /// Whether a handshake as the server may begin.
+    pub(crate) fn may_accept(&self) -> bool {
+        matches!(self.setup, Setup::ActPass | Setup::Passive) && self.is_peer_known()
+    }
+
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    pub(crate) fn remote_fingerprint(&self) -> Option<&Fingerprint> {
+        self.remote_fingerprint.as_ref()
+    }
+
+    /// The fingerprint has to be known before a handshake, if it is to be verified at all.
+    fn is_peer_known(&self) -> bool {
+        self.remote_fingerprint.is_some() || !self.context.verify().fingerprint
+    }
+}
+
+/// Whether two fingerprints are those of different certificates. Fingerprints by different hash functions do not say.
+fn is_another(one: &Fingerprint, other: &Fingerprint) -> bool {
+    one.function() == other.function() && one != other
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::association::Phase;
+    use crate::testing::Side;
+
+    const FINGERPRINT: &str =
+        "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF";
+
+    #[test]
+    fn rfc5763_section_5_the_answerer_of_actpass_is_active_and_stays_it() {
+        let mut side = Side::new(Setup::ActPass);
+        side.set_setup(Setup::ActPass);
+        assert_eq!(side.endpoint.setup(), Setup::Active);
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        side.endpoint.activate();
+        side.begin_if_active(Instant::now());
+        assert_eq!(side.association.phase(), Phase::Handshaking);
+        // A re-INVITE: actpass again, and the same fingerprint.
+        side.set_setup(Setup::ActPass);
+        side.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.to_ascii_lowercase());
+        assert_eq!((side.endpoint.setup(), side.association.phase()), (Setup::Active, Phase::Handshaking));
+    }
+
+    #[test]
+    fn rfc8842_section_4_another_role_is_another_association() {
+        let mut side = Side::new(Setup::ActPass);
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        assert!(side.set_setup(Setup::Passive));
+        side.endpoint.activate();
+        side.begin_if_active(Instant::now());
+        assert!(!side.set_setup(Setup::Passive));
+        assert!(!side.set_setup(Setup::HoldConn));
+        assert!(side.has_association());
+        assert!(side.set_setup(Setup::Active));
+        assert_eq!((side.endpoint.setup(), side.association.phase()), (Setup::Passive, Phase::Idle));
+    }
+
+    #[test]
+    fn rfc8842_section_4_another_fingerprint_is_another_association() {
+        let mut side = Side::new(Setup::ActPass);
+        side.set_setup(Setup::Passive);
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        side.endpoint.activate();
+        side.begin_if_active(Instant::now());
+        side.set_fingerprint(HashFunction::Sha1, "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33");
+        assert!(side.has_association(), "the same certificate by another hash");
+        side.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
+        assert!(!side.has_association());
+    }
+
+    #[test]
+    fn rfc8122_section_6_2_keys_of_another_certificate_end_with_the_handshake_that_should_replace_them() {
+        let mut side = Side::new(Setup::Passive);
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        side.endpoint.set_keyed();
+        side.endpoint.drop_disowned_keys();
+        assert!(side.endpoint.is_keyed(), "a handshake that failed for another reason takes nothing away");
+        side.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
+        assert!(side.endpoint.is_keyed() && side.endpoint.is_disowned(), "media goes on until the handshake is over");
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        assert!(!side.endpoint.is_disowned(), "the offer was withdrawn");
+        side.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
+        side.endpoint.drop_disowned_keys();
+        assert!(!side.endpoint.is_keyed() && !side.endpoint.is_disowned());
+        side.endpoint.set_keyed();
+        assert!(!side.endpoint.is_disowned());
+    }
+
+    #[test]
+    fn nothing_begins_before_the_host_and_the_peer_have_spoken() {
+        let now = Instant::now();
+        let mut side = Side::new(Setup::Active);
+        side.set_setup(Setup::Passive);
+        side.begin_if_active(now);
+        side.endpoint.activate();
+        side.begin_if_active(now);
+        assert!(!side.has_association());
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        side.begin_if_active(now);
+        assert!(side.has_association());
+    }
+
+    #[test]
+    fn a_datagram_before_the_answer_settles_who_is_passive() {
+        let mut side = Side::new(Setup::ActPass);
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        side.take_checked(Instant::now(), &crate::hello::least_client_hello());
+        assert_eq!(side.endpoint.setup(), Setup::Passive);
+        assert!(side.has_association());
+    }
+}

@@ -1,0 +1,118 @@
+//! `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions`.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use asterisk::cli::{Command, Invocation, Outcome};
+use asterisk::cli_print;
+use asterisk::debug::{Only, Switch};
+
+use super::debug;
+use crate::globals::globals;
+use rtp::rtcp::mux::Policy;
+
+/// All of them.
+pub static COMMANDS: [Command; 5] = [
+    Command {
+        words: c"rtp set debug {on|off|ip}",
+        summary: c"Show RTP packets, or stop it",
+        usage: c"Usage: rtp set debug {on|off|ip host[:port]}\n       Shows every RTP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
+        run: |invocation| set_debug(invocation, &debug::RTP, "RTP"),
+    },
+    Command {
+        words: c"rtcp set debug {on|off|ip}",
+        summary: c"Show RTCP packets, or stop it",
+        usage: c"Usage: rtcp set debug {on|off|ip host[:port]}\n       Shows every RTCP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
+        run: |invocation| set_debug(invocation, &debug::RTCP, "RTCP"),
+    },
+    Command {
+        words: c"rtcp set stats {on|off}",
+        summary: c"Show the statistics of calls, or stop it",
+        usage: c"Usage: rtcp set stats {on|off}\n       Shows the statistics of a call when it ends.\n",
+        run: set_stats,
+    },
+    Command {
+        words: c"rtp show settings",
+        summary: c"Show what rtp.conf says",
+        usage: c"Usage: rtp show settings\n       Shows the settings that new calls begin with.\n",
+        run: show_settings,
+    },
+    Command {
+        words: c"rtp show sessions",
+        summary: c"Show why there is no audio",
+        usage: c"Usage: rtp show sessions\n       Shows for each media session whether media flows, and if not, what it\n       waits for: ICE, DTLS, keys, the peer, or the channel.\n",
+        run: show_sessions,
+    },
+];
+
+fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcome {
+    let words: Vec<&str> = invocation.arguments().collect();
+    match words.get(3..) {
+        Some(["on"]) => {
+            switch.turn_on(None);
+            cli_print!(invocation, "{what} packets are shown");
+        }
+        Some(["off"]) => {
+            switch.turn_off();
+            cli_print!(invocation, "{what} packets are not shown");
+        }
+        Some(["ip", peer]) => {
+            let Some(only) = Only::parse(peer) else {
+                cli_print!(invocation, "'{peer}' is no IP address");
+                return Outcome::Failure;
+            };
+            switch.turn_on(Some(only));
+            cli_print!(invocation, "{what} packets from and to {peer} are shown");
+        }
+        _ => return Outcome::ShowUsage,
+    }
+    Outcome::Success
+}
+
+fn set_stats(invocation: &Invocation<'_>) -> Outcome {
+    let on = match invocation.argument(3) {
+        Some("on") => true,
+        Some("off") => false,
+        _ => return Outcome::ShowUsage,
+    };
+    debug::STATISTICS.store(on, Ordering::Relaxed);
+    cli_print!(invocation, "RTCP statistics are {}", if on { "shown" } else { "not shown" });
+    Outcome::Success
+}
+
+fn show_settings(invocation: &Invocation<'_>) -> Outcome {
+    let Some(globals) = globals() else { return Outcome::Failure };
+    let settings = globals.settings();
+    let yes = |value| if value { "yes" } else { "no" };
+    let mux = match settings.rtcp_mux {
+        Policy::Auto => "auto",
+        Policy::Yes => "yes",
+        Policy::No => "no",
+    };
+    cli_print!(
+        invocation,
+        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}",
+        settings.ports.0,
+        settings.ports.1,
+        yes(settings.checksums),
+        settings.dtmf_timeout,
+        settings.rtcp_interval.as_millis(),
+        yes(settings.strict_rtp),
+        settings.probation,
+        yes(settings.ice)
+    );
+    Outcome::Success
+}
+
+fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
+    let Some(globals) = globals() else { return Outcome::Failure };
+    let sessions = globals.worker().tasks().all();
+    for session in &sessions {
+        match session.with(|state| state.shown(Instant::now())) {
+            Some(shown) => cli_print!(invocation, "{shown}"),
+            None => cli_print!(invocation, "A session that failed, until the host lets go of it\n"),
+        }
+    }
+    cli_print!(invocation, "{} RTP sessions", sessions.len());
+    Outcome::Success
+}

@@ -1,0 +1,4 @@
+//! The module's console commands.
+
+pub mod commands;
+pub mod debug;

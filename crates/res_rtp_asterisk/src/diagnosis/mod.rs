@@ -1,0 +1,6 @@
+//! Why a call has no audio, and how well it goes.
+
+pub mod counters;
+pub mod overdue;
+pub mod statistics;
+pub mod verdict;

@@ -1,0 +1,130 @@
+//! The session as the host drives it: calls of the DTLS table.
+
+use asterisk::Failed;
+use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};
+use dtls_srtp::{Fingerprint, HashFunction};
+
+use crate::clock;
+use crate::globals::globals;
+use crate::session::Session;
+use crate::transport::dtls::Dtls;
+
+impl host::Dtls for Session {
+    fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed> {
+        // chan_pjsip says it again with every description; a session that has begun goes on.
+        if !configuration.enabled || host::Dtls::active(self, instance) {
+            return Ok(());
+        }
+        // Only what carries packets by itself gets one: the stream that did so for this one goes.
+        self.go_alone();
+        if !host::srtp_registered() {
+            asterisk::error!("DTLS needs SRTP, and no SRTP module is loaded: load res_srtp.so");
+            return Err(Failed);
+        }
+        let globals = globals().ok_or(Failed)?;
+        let context = globals.contexts().get(clock::now(), configuration).map_err(|error| {
+            asterisk::error!("DTLS: {error}");
+            Failed
+        })?;
+        if configuration.rekey_seconds > 0 {
+            asterisk::debug!(1, "dtlsrekey is not used: peers of today do not renegotiate DTLS");
+        }
+        let dtls = Dtls::new(context, to_protocol(configuration.setup), configuration.hash);
+        self.with(|state| state.transport_mut().set_dtls(dtls)).ok_or(Failed)
+    }
+
+    fn active(&self, _instance: Instance<'_>) -> bool {
+        self.with_dtls(|_| ()).is_some()
+    }
+
+    fn stop(&self, _instance: Instance<'_>) {
+        self.with(|state| state.transport_mut().stop_dtls());
+    }
+
+    fn reset(&self, _instance: Instance<'_>) {
+        self.with_dtls(|dtls| {
+            if dtls.is_connected() {
+                dtls.start_over();
+            }
+        });
+    }
+
+    fn connection(&self, _instance: Instance<'_>) -> DtlsConnection {
+        let connected = self.with_dtls(|dtls| dtls.is_connected());
+        if connected == Some(true) { DtlsConnection::Existing } else { DtlsConnection::New }
+    }
+
+    fn setup(&self, _instance: Instance<'_>) -> Setup {
+        self.with_dtls(|dtls| to_host(dtls.setup())).unwrap_or(Setup::ActPass)
+    }
+
+    fn set_setup(&self, _instance: Instance<'_>, setup: Setup) {
+        let now = clock::now();
+        self.with_at(now, |state| {
+            if let Some(dtls) = state.transport_mut().dtls_mut() {
+                dtls.set_setup(to_protocol(setup));
+                state.drive(now);
+            }
+        });
+    }
+
+    fn set_fingerprint(&self, _instance: Instance<'_>, hash: Hash, fingerprint: &str) {
+        let fingerprint = match Fingerprint::parse(function(hash), fingerprint) {
+            Ok(fingerprint) => fingerprint,
+            Err(error) => {
+                asterisk::warning!("DTLS: the peer's a=fingerprint is of no use: {error}");
+                return;
+            }
+        };
+        let now = clock::now();
+        self.with_at(now, |state| {
+            let transport = state.transport_mut();
+            let Some(dtls) = transport.dtls_mut() else { return };
+            dtls.set_fingerprint(fingerprint);
+            if dtls.is_disowned() {
+                transport.forget_overdue();
+            }
+            state.drive(now);
+        });
+    }
+
+    fn fingerprint_hash(&self, _instance: Instance<'_>) -> Hash {
+        self.with_dtls(|dtls| dtls.hash()).unwrap_or(Hash::Sha256)
+    }
+
+    fn fingerprint(&self, _instance: Instance<'_>, hash: Hash) -> Option<String> {
+        self.with_dtls(|dtls| dtls.certificate().fingerprint(function(hash)).to_owned())
+    }
+}
+
+impl Session {
+    /// Runs with the DTLS side locked; `None` when DTLS is not configured.
+    fn with_dtls<R>(&self, run: impl FnOnce(&mut Dtls) -> R) -> Option<R> {
+        self.with(|state| state.transport_mut().dtls_mut().map(run)).flatten()
+    }
+}
+
+fn function(hash: Hash) -> HashFunction {
+    match hash {
+        Hash::Sha1 => HashFunction::Sha1,
+        Hash::Sha256 => HashFunction::Sha256,
+    }
+}
+
+fn to_protocol(setup: Setup) -> dtls_srtp::Setup {
+    match setup {
+        Setup::Active => dtls_srtp::Setup::Active,
+        Setup::Passive => dtls_srtp::Setup::Passive,
+        Setup::ActPass => dtls_srtp::Setup::ActPass,
+        Setup::HoldConn => dtls_srtp::Setup::HoldConn,
+    }
+}
+
+fn to_host(setup: dtls_srtp::Setup) -> Setup {
+    match setup {
+        dtls_srtp::Setup::Active => Setup::Active,
+        dtls_srtp::Setup::Passive => Setup::Passive,
+        dtls_srtp::Setup::ActPass => Setup::ActPass,
+        dtls_srtp::Setup::HoldConn => Setup::HoldConn,
+    }
+}

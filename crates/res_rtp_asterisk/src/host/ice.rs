@@ -1,0 +1,120 @@
+//! The session as the host drives it: calls of the ICE table.
+
+use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
+use ice::Component;
+
+use crate::clock;
+use crate::session::Session;
+use crate::transport::ice::IceSide;
+
+impl Ice for Session {
+    fn set_authentication(&self, _instance: Instance<'_>, ufrag: Option<&str>, password: Option<&str>) {
+        self.with_ice(|ice| ice.set_authentication(ufrag, password));
+    }
+
+    fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
+        let Some(candidate) = from_host(candidate) else { return };
+        self.with_ice(|ice| ice.add_remote_candidate(candidate));
+    }
+
+    fn start(&self, _instance: Instance<'_>) {
+        let now = clock::now();
+        self.with_at(now, |state| {
+            if state.transport().ice().is_none() {
+                return;
+            }
+            if state.transport_mut().start_ice(now) {
+                self.begin_watching(state, now);
+            }
+            state.drive(now);
+        });
+    }
+
+    fn stop(&self, _instance: Instance<'_>) {
+        self.with(|state| state.transport_mut().stop_ice());
+    }
+
+    fn ufrag(&self, _instance: Instance<'_>) -> Option<String> {
+        self.describe(|agent| agent.local_credentials().ufrag.clone())
+    }
+
+    /// A host that does not negotiate mux prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035):
+    /// so the attribute rides on the next line. Only for DTLS peers, which are those that want it;
+    /// chan_motif prints the password in XML.
+    fn password(&self, _instance: Instance<'_>) -> Option<String> {
+        let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
+        let muxes = self.with(|state| state.transport().offers_mux());
+        if muxes == Some(true) && !HOST_NEGOTIATES_MUX {
+            password.push_str("\r\na=rtcp-mux");
+        }
+        Some(password)
+    }
+
+    fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
+        let on_one_port = self.with(|state| state.transport().offers_one_component()) == Some(true);
+        let offered = |candidate: &&ice::Candidate| !on_one_port || candidate.component == Component::Rtp;
+        self.describe(|agent| agent.local_candidates().iter().filter(offered).map(to_host).collect())
+            .unwrap_or_default()
+    }
+
+    fn set_lite(&self, _instance: Instance<'_>) {
+        self.with_ice(IceSide::set_remote_lite);
+    }
+
+    fn set_role(&self, _instance: Instance<'_>, role: Role) {
+        let role = match role {
+            Role::Controlling => ice::Role::Controlling,
+            Role::Controlled => ice::Role::Controlled,
+        };
+        self.with_ice(|ice| ice.set_role(role));
+    }
+}
+
+impl Session {
+    /// Runs with the ICE side locked; `None` when the session does without.
+    fn with_ice<R>(&self, run: impl FnOnce(&mut IceSide) -> R) -> Option<R> {
+        self.with(|state| state.transport_mut().ice_mut().map(run)).flatten()
+    }
+
+    /// Reads something of our description, which is being printed.
+    fn describe<R>(&self, of: impl FnOnce(&ice::Agent) -> R) -> Option<R> {
+        self.with_ice(|ice| {
+            ice.describe(clock::now());
+            of(ice.agent())
+        })
+    }
+}
+
+fn from_host(candidate: &Candidate) -> Option<ice::Candidate> {
+    if !candidate.transport.eq_ignore_ascii_case("udp") {
+        return None;
+    }
+    Some(ice::Candidate {
+        foundation: candidate.foundation.clone(),
+        component: Component::from_id(u16::try_from(candidate.component).ok()?)?,
+        priority: candidate.priority,
+        addr: candidate.address,
+        kind: match candidate.kind {
+            CandidateKind::Host => ice::CandidateKind::Host,
+            CandidateKind::ServerReflexive => ice::CandidateKind::ServerReflexive,
+            CandidateKind::Relayed => ice::CandidateKind::Relayed,
+        },
+        related: candidate.related,
+    })
+}
+
+fn to_host(candidate: &ice::Candidate) -> Candidate {
+    Candidate {
+        foundation: candidate.foundation.clone(),
+        component: candidate.component.id().into(),
+        transport: "UDP".to_owned(),
+        priority: candidate.priority,
+        address: candidate.addr,
+        related: candidate.related,
+        kind: match candidate.kind {
+            ice::CandidateKind::ServerReflexive | ice::CandidateKind::PeerReflexive => CandidateKind::ServerReflexive,
+            ice::CandidateKind::Relayed => CandidateKind::Relayed,
+            ice::CandidateKind::Host => CandidateKind::Host,
+        },
+    }
+}

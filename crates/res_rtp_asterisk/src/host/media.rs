@@ -1,0 +1,171 @@
+//! A frame read and a frame written: the host's two calls that come for each packet.
+//!
+//! Each locks the session's state once: the way of a packet in is [`Session::read_frame`], the way out [`Session::write_frame`].
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use asterisk::rtp::{Instance, InstancePtr};
+use asterisk::{Failed, FrameRef, HostFrame};
+use ice::Component;
+
+use crate::bundle::Whose;
+use crate::clock;
+use crate::diagnosis::counters::Refused;
+use crate::media::frames::Frames;
+use crate::media::incoming::Incoming;
+use crate::media::outgoing::Sink;
+use crate::media::source::Media;
+use crate::session::{Reading, Session};
+use crate::state::Taken;
+use crate::transport::arrived::Arrived;
+
+impl Session {
+    /// Reads one datagram, if there is one, and makes what frames of it there are to make. `None` after a panic.
+    pub fn read_frame(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame> {
+        let (frame, learned) = self.read_datagram(instance, component)?;
+        if let Some(address) = learned {
+            instance.set_remote_address(address);
+        }
+        Some(frame)
+    }
+
+    /// Returns the frames, and an address that the host has to be told.
+    fn read_datagram(&self, instance: Instance<'_>, component: Component) -> Option<(HostFrame, Option<SocketAddr>)> {
+        let now = clock::now();
+        let mut reading = self.reading()?;
+        let Reading { frames, incoming, .. } = &mut *reading;
+        let buffer = frames.buffer();
+        let (taken, picture, learned) = self.with_at(now, |state| {
+            self.note_read(state, now);
+            let taken = state.receive(now, component, buffer);
+            (taken, state.take_picture_request(), state.transport_mut().remote_mut().take_learned())
+        })?;
+        let mut reader = Reader { called: instance.pointer(), now, frames };
+        let frame = taken.and_then(|taken| reader.read(self, instance, incoming, taken));
+        let request = picture.map(|picture| frames.picture_request(picture.stream));
+        let all = match (request, frame) {
+            (Some(request), Some(frame)) => request.followed_by(frame),
+            (request, frame) => request.or(frame).unwrap_or_else(HostFrame::null),
+        };
+        Some((all, learned))
+    }
+
+    /// Sends a frame, cut into the packets that were negotiated.
+    pub fn write_frame(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
+        let now = clock::now();
+        let mut sender = Sender { session: self, now, learned: None };
+        let written = self.writing().ok_or(Failed)?.write(now, &mut sender, instance, frame);
+        if let Some(address) = sender.learned {
+            instance.set_remote_address(address);
+        }
+        written?;
+        instance.note_sent();
+        Ok(())
+    }
+}
+
+/// The thread that reads, with the frames of the session that it was asked to read.
+struct Reader<'a> {
+    /// The instance that the host's call is about.
+    called: InstancePtr,
+    now: Instant,
+    frames: &'a mut Frames,
+}
+
+impl Reader<'_> {
+    fn read(
+        &mut self,
+        session: &Session,
+        instance: Instance<'_>,
+        incoming: &mut Incoming,
+        Taken { arrived, whose }: Taken,
+    ) -> Option<HostFrame> {
+        match whose {
+            Whose::Own => self.frames_of(session, instance, incoming, &arrived),
+            Whose::Child(child) => self.frames_of_child(&child, &arrived),
+            Whose::Unknown => match self.settle(session, instance, &arrived)? {
+                Settled::Own => self.frames_of(session, instance, incoming, &arrived),
+                Settled::Child(child) => self.frames_of_child(&child, &arrived),
+            },
+        }
+    }
+
+    fn frames_of(
+        &mut self,
+        session: &Session,
+        instance: Instance<'_>,
+        incoming: &mut Incoming,
+        arrived: &Arrived,
+    ) -> Option<HostFrame> {
+        let Ok(read) = incoming.read(self.frames, instance, self.now, arrived) else {
+            session.with_for(self.called, self.now, |state| state.refuse(Refused::PayloadType));
+            return None;
+        };
+        if let Some(learned) = read.learned {
+            // Once for each payload type of a call.
+            session.with_for(self.called, self.now, |state| state.learn(learned));
+        }
+        read.frames
+    }
+
+    fn frames_of_child(&mut self, child: &Session, arrived: &Arrived) -> Option<HostFrame> {
+        let frames = child.lend(|incoming, instance| {
+            let usable = child.with_for(self.called, self.now, |state| state.handle_from_parent(self.now, arrived))?;
+            if usable { self.frames_of(child, instance, incoming, arrived) } else { None }
+        });
+        frames.flatten()
+    }
+
+    /// Finds the session that a packet of an unknown source is for: the child whose description alone has its payload type (RFC
+    /// 9143 section 9.2), or else the session itself. `None` when the packet is of no use.
+    fn settle(&self, session: &Session, instance: Instance<'_>, arrived: &Arrived) -> Option<Settled> {
+        let payload_type = arrived.header.payload_type;
+        let children = session.with_at(self.now, |state| state.bundle().sessions())?;
+        let has_it = |child: &Arc<Session>| child.lend(|_, child| child.is_described(payload_type)) == Some(true);
+        let mut with_it = children.into_iter().filter(has_it);
+        match (with_it.next(), with_it.next()) {
+            (Some(child), None) if !instance.is_described(payload_type) => {
+                session.with_at(self.now, |state| state.bundle_mut().learn(child.id(), arrived.header.ssrc))?;
+                Some(Settled::Child(child))
+            }
+            _ => session.with_at(self.now, |state| state.take_as_own(self.now, arrived))?.then_some(Settled::Own),
+        }
+    }
+}
+
+/// The session that a packet turned out to be for.
+enum Settled {
+    Own,
+    Child(Arc<Session>),
+}
+
+/// The thread that writes.
+struct Sender<'a> {
+    session: &'a Session,
+    now: Instant,
+    /// An address that the host has to be told.
+    learned: Option<SocketAddr>,
+}
+
+impl Sink for Sender<'_> {
+    fn has_route(&mut self) -> Result<bool, Failed> {
+        self.session.with_at(self.now, |state| state.media_route().is_some()).ok_or(Failed)
+    }
+
+    fn send(&mut self, media: &Media<'_>) -> Result<bool, Failed> {
+        let now = self.now;
+        let sent = self.session.with_at(now, |state| {
+            let has_route = state.send_media(now, media);
+            (has_route, state.transport_mut().remote_mut().take_learned())
+        });
+        let (has_route, learned) = sent.ok_or(Failed)?;
+        self.learned = learned.or(self.learned);
+        Ok(has_route)
+    }
+
+    fn ask_for_picture(&mut self) -> Result<(), Failed> {
+        self.session.with_at(self.now, |state| state.ask_for_picture(self.now)).ok_or(Failed)
+    }
+}

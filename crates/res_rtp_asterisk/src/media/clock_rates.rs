@@ -1,0 +1,46 @@
+//! Clock rates of payload types, which jitter is measured with.
+
+/// Clock rates by payload type. The host knows them and may be asked by the channel's thread alone, so they are noted here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockRates([Option<u32>; 128]);
+
+impl Default for ClockRates {
+    fn default() -> Self {
+        Self([None; 128])
+    }
+}
+
+impl ClockRates {
+    /// Notes the rate in Hz of a payload type; 0 for one whose timestamps say nothing of jitter. Returns whether that is news.
+    pub fn learn(&mut self, payload_type: u8, rate: u32) -> bool {
+        let known = self.0.get_mut(usize::from(payload_type));
+        known.is_some_and(|known| known.replace(rate) != Some(rate))
+    }
+
+    /// Returns whether it is a payload type of the call.
+    pub fn knows(&self, payload_type: u8) -> bool {
+        self.0.get(usize::from(payload_type)).is_some_and(Option::is_some)
+    }
+
+    /// Returns the rate in Hz, if it is known and of use.
+    pub fn of(&self, payload_type: u8) -> Option<u32> {
+        self.0.get(usize::from(payload_type)).copied().flatten().filter(|rate| *rate > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_news_once() {
+        let mut rates = ClockRates::default();
+        assert!(!rates.knows(101));
+        assert!(rates.learn(0, 8000) && rates.learn(101, 0));
+        assert!(!rates.learn(0, 8000) && !rates.learn(101, 0));
+        assert_eq!((rates.of(0), rates.of(101)), (Some(8000), None));
+        assert!(rates.knows(101));
+        assert!(rates.learn(0, 16_000));
+        assert!(!rates.learn(128, 8000), "there are 128 payload types");
+    }
+}

@@ -1,0 +1,211 @@
+//! Frames of the host become packets.
+
+use std::time::{Duration, Instant};
+
+use asterisk::format::{Codec, Kind};
+use asterisk::frame::FrameType;
+use asterisk::rtp::Instance;
+use asterisk::smoother::{ByteOrder, Smoother};
+use asterisk::{Failed, Format, FrameRef, sys};
+use rtp::timestamp::{Span, Timing};
+
+use super::incoming::clock_rate;
+use super::source::Media;
+
+/// The session, as far as writing a frame needs it.
+pub trait Sink {
+    /// Returns whether media goes anywhere at this moment.
+    fn has_route(&mut self) -> Result<bool, Failed>;
+
+    /// Sends a packet. Returns whether media goes anywhere at this moment.
+    fn send(&mut self, media: &Media<'_>) -> Result<bool, Failed>;
+
+    /// Asks the peer for a whole picture.
+    fn ask_for_picture(&mut self) -> Result<(), Failed>;
+}
+
+/// The memory of a stream from frame to frame. It belongs to the channel's thread that writes.
+pub struct Outgoing {
+    format: Option<Format>,
+    smoother: Option<Smoother>,
+    /// Linear samples in network order.
+    swapped: Vec<u8>,
+    /// Whether the last packet had somewhere to go: then the next one is not asked about ahead.
+    had_route: bool,
+}
+
+/// A frame's format and the payload type that was negotiated for it.
+struct Negotiated<'a> {
+    format: &'a Format,
+    payload_type: u8,
+    kind: Kind,
+}
+
+impl Outgoing {
+    /// Makes the memory of a stream that has not begun.
+    pub fn new() -> Self {
+        Self { format: None, smoother: None, swapped: Vec::new(), had_route: false }
+    }
+
+    /// Sends a frame, cut into the packets that were negotiated. Frames are dropped while media goes nowhere.
+    pub fn write(
+        &mut self,
+        now: Instant,
+        sink: &mut impl Sink,
+        instance: Instance<'_>,
+        frame: FrameRef<'_>,
+    ) -> Result<(), Failed> {
+        let kind = match frame.frame_type() {
+            FrameType::Voice => Kind::Audio,
+            FrameType::Video => Kind::Video,
+            FrameType::Text => Kind::Text,
+            // In a control frame nothing but its number is filled in.
+            FrameType::Control if frame.integer() == sys::AST_CONTROL_VIDUPDATE as i32 => {
+                return sink.ask_for_picture();
+            }
+            // An estimate of the bandwidth (REMB), which is not ours to make.
+            FrameType::Feedback => return Ok(()),
+            other => {
+                asterisk::warning!("RTP carries voice, video and text, not {other:?}");
+                return Err(Failed);
+            }
+        };
+        if frame.payload().is_empty() {
+            return Ok(());
+        }
+        if !self.had_route {
+            self.had_route = sink.has_route()?;
+            if !self.had_route {
+                return Ok(());
+            }
+        }
+        let Some(format) = frame.format() else {
+            return self.unsendable(sink, || asterisk::warning!("RTP: a frame without a format cannot be sent"));
+        };
+        let Some(payload_type) = instance.payload_type_of(&format) else {
+            return self.unsendable(sink, || {
+                asterisk::warning!("no payload type was negotiated for format {:?}", format.name());
+            });
+        };
+        let negotiated = Negotiated { format: &format, payload_type, kind };
+        if kind == Kind::Audio {
+            self.prepare_smoother(instance, &format);
+        }
+        let sent = match &mut self.smoother {
+            Some(smoother) if kind == Kind::Audio => match feed(now, smoother, sink, &negotiated, frame) {
+                Ok(sent) => sent?,
+                Err(TooMuch) => {
+                    // A frame is lost; to fail would hang up.
+                    (self.smoother, self.format) = (None, None);
+                    true
+                }
+            },
+            _ => self.send_whole(now, sink, &negotiated, frame)?,
+        };
+        self.had_route = sent;
+        if !sent {
+            // What is left of the frame would be sent late.
+            (self.smoother, self.format) = (None, None);
+        }
+        Ok(())
+    }
+
+    /// Fails with a line in the log, unless media goes nowhere: then the frame is dropped like every other.
+    fn unsendable(&mut self, sink: &mut impl Sink, warn: impl FnOnce()) -> Result<(), Failed> {
+        self.had_route = sink.has_route()?;
+        if !self.had_route {
+            return Ok(());
+        }
+        warn();
+        Err(Failed)
+    }
+
+    fn prepare_smoother(&mut self, instance: Instance<'_>, format: &Format) {
+        if self.format.as_ref().is_some_and(|known| known.same_as(format)) {
+            return;
+        }
+        self.format = Some(format.clone());
+        self.smoother = None;
+        if let Some(framing) = instance.framing(format) {
+            self.smoother = Smoother::new(framing.packet_bytes);
+            if let Some(smoother) = &mut self.smoother {
+                smoother.set_flags(framing.smoother_flags);
+            }
+        }
+    }
+
+    /// Sends a frame as it is: a packet.
+    fn send_whole(
+        &mut self,
+        now: Instant,
+        sink: &mut impl Sink,
+        negotiated: &Negotiated<'_>,
+        frame: FrameRef<'_>,
+    ) -> Result<bool, Failed> {
+        let payload = frame.payload();
+        let is_swapped =
+            negotiated.kind == Kind::Audio && negotiated.format.is_slinear() && cfg!(target_endian = "little");
+        if is_swapped {
+            self.swapped.clear();
+            self.swapped.extend(payload.chunks_exact(2).flat_map(|sample| [sample[1], sample[0]]));
+        }
+        sink.send(&media(now, negotiated, frame, if is_swapped { &self.swapped } else { payload }))
+    }
+}
+
+/// The smoother did not take the frame.
+struct TooMuch;
+
+fn feed(
+    now: Instant,
+    smoother: &mut Smoother,
+    sink: &mut impl Sink,
+    negotiated: &Negotiated<'_>,
+    frame: FrameRef<'_>,
+) -> Result<Result<bool, Failed>, TooMuch> {
+    let network = smoother.has_flag(sys::AST_SMOOTHER_FLAG_BE as u32);
+    smoother.feed(frame, if network { ByteOrder::Network } else { ByteOrder::Native }).map_err(|Failed| TooMuch)?;
+    let mut has_route = true;
+    while let Some(packet) = smoother.read() {
+        if packet.payload().is_empty() {
+            break;
+        }
+        match sink.send(&media(now, negotiated, packet, packet.payload())) {
+            Ok(had_route) => has_route = had_route,
+            failed => return Ok(failed),
+        }
+    }
+    Ok(Ok(has_route))
+}
+
+fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, payload: &'a [u8]) -> Media<'a> {
+    let Negotiated { format, payload_type, kind } = *negotiated;
+    // Half of G.722's samples are one tick of its clock (RFC 3551 section 4.5.2).
+    let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
+    let timing = match (frame.timestamp_ms(), frame.delivery()) {
+        (Some(milliseconds), _) => Timing::Source { milliseconds },
+        (None, Some(due)) => Timing::At(at_time_of_day(now, due)),
+        (None, None) => Timing::Continuous,
+    };
+    Media {
+        payload_type,
+        marker: kind == Kind::Video && frame.is_marked(),
+        marks_pauses: kind == Kind::Audio,
+        span: Span { ticks, clock_rate: clock_rate(format), timing },
+        ticks_before: kind != Kind::Audio,
+        payload,
+    }
+}
+
+/// Converts a time of day of the host, since 1970, to our clock.
+fn at_time_of_day(now: Instant, due: Duration) -> Instant {
+    let wall = asterisk::time::wall();
+    let (earlier, later) = (wall.saturating_sub(due), due.saturating_sub(wall));
+    if earlier.max(later) > PLAUSIBLE {
+        return now;
+    }
+    now.checked_sub(earlier).unwrap_or(now) + later
+}
+
+/// No frame is due further from the moment that it is written.
+const PLAUSIBLE: Duration = Duration::from_secs(10);

@@ -1,0 +1,47 @@
+//! A packet in and a packet out cost one lock, one reading of the clock and one parse. Driven by a small host, through the calls
+//! that the real one makes.
+
+#[expect(dead_code, reason = "the tests of the built module use the rest")]
+#[path = "../../../tests/host/tests/common/rtp.rs"]
+mod rtp;
+
+use host_tests::{Host, Kind};
+
+use self::rtp::{FRAME_LEN, Frame, Instance, Phone, RTP};
+use crate::cost::counted;
+
+/// Packets that are counted, after one each way that finds out what stays as it is for the rest of the call.
+const PACKETS: u32 = 20;
+
+#[test]
+fn a_packet_costs_one_lock_one_parse_and_one_reading_of_the_clock() {
+    let _host = Host::start(Kind::Newest);
+    crate::load().expect("the small host takes the engine");
+    {
+        let (call, mut phone) = (Instance::new(), Phone::new());
+        call.set_remote(phone.address());
+        exchange(&call, &mut phone, 0);
+        let mut costs = (Vec::new(), Vec::new());
+        for n in 0..PACKETS {
+            counted::take();
+            phone.send(call.local(), n as u8);
+            let frame = call.read(RTP);
+            costs.0.push(counted::take());
+            assert!(matches!(&frame[..], [Frame::Voice { payload, .. }] if payload[..] == [n as u8; FRAME_LEN]));
+            call.write(n as u8);
+            costs.1.push(counted::take());
+            assert_eq!(phone.receive().payload, [n as u8; FRAME_LEN]);
+        }
+        let (read, written) = costs;
+        assert_eq!(read, vec![[1, 1, 1]; PACKETS as usize], "clock, lock and parse of a packet that is read");
+        assert_eq!(written, vec![[1, 1, 0]; PACKETS as usize], "clock, lock and parse of a packet that is written");
+    }
+    <crate::RtpModule as asterisk::module::Module>::unload().expect("no session is left");
+}
+
+fn exchange(call: &Instance, phone: &mut Phone, value: u8) {
+    phone.send(call.local(), value);
+    assert_eq!(call.read(RTP).len(), 1);
+    call.write(value);
+    phone.receive();
+}

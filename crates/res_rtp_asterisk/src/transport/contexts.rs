@@ -1,0 +1,199 @@
+//! Certificates and TLS contexts: one for each DTLS configuration, shared by its calls, and made anew
+//! when a file of it changes.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use asterisk::lock;
+use asterisk::rtp::DtlsConfig;
+use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
+
+/// All configurations that calls have begun with.
+pub struct Contexts {
+    /// The latest last.
+    entries: Mutex<Vec<Entry>>,
+    /// For configurations that name no certificate.
+    own: Mutex<Own>,
+}
+
+struct Own {
+    /// Or why there is none.
+    certificate: Result<Certificate, String>,
+    made: Instant,
+}
+
+impl Own {
+    fn make(now: Instant) -> Self {
+        let certificate = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
+        Self { certificate, made: now }
+    }
+}
+
+/// Well before a certificate of our own ends, for an Asterisk that runs for years.
+const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
+
+struct Entry {
+    of: DtlsConfig,
+    stamps: Vec<Stamp>,
+    context: Arc<Context>,
+}
+
+/// When and what a file was: a rewrite shows in at least one of these.
+type Stamp = Option<(i64, i64, u64, u64)>;
+
+/// sip.conf has a few configurations; a changed file leaves its old one behind.
+const MOST: usize = 64;
+
+impl Contexts {
+    /// With a certificate of our own, made now: nobody is waiting. It is another one each time the module is loaded, and
+    /// browsers ask for no more: what they compare is the fingerprint in the description (RFC 8827 §6.5).
+    pub fn new(now: Instant) -> Self {
+        Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)) }
+    }
+
+    /// Why there is no certificate of our own, for the log.
+    pub fn problem(&self) -> Option<String> {
+        lock(&self.own).certificate.as_ref().err().cloned()
+    }
+
+    /// The configuration, made now unless it is there. An error names what is wrong, and is for the
+    /// log.
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+        self.renew(now);
+        let stamps = stamps(wanted);
+        let mut entries = lock(&self.entries);
+        if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
+            return Ok(Arc::clone(&entry.context));
+        }
+        let context = self.make(wanted)?;
+        entries.retain(|entry| entry.of != *wanted);
+        if entries.len() == MOST {
+            entries.remove(0);
+        }
+        entries.push(Entry { of: wanted.clone(), stamps, context: Arc::clone(&context) });
+        Ok(context)
+    }
+
+    /// Calls that are up keep the certificate that they began with.
+    fn renew(&self, now: Instant) {
+        let mut own = lock(&self.own);
+        if now.duration_since(own.made) < RENEWED_AFTER {
+            return;
+        }
+        let renewed = Own::make(now);
+        if renewed.certificate.is_err() {
+            // The one that there is serves for long yet, and the next call tries again.
+            return;
+        }
+        *own = renewed;
+        // Whoever makes an entry has the entries locked first.
+        drop(own);
+        lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
+    }
+
+    fn make(&self, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+        let certificate = match (&wanted.certificate, &wanted.private_key) {
+            (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
+                .map_err(|error| error.to_string())?,
+            // A host may leave out a certificate that it cannot find, and keep the key.
+            (None, Some(key)) => {
+                return Err(format!("{key} is the key of a certificate that is not configured or not there"));
+            }
+            (None, None) => lock(&self.own).certificate.clone()?,
+        };
+        let config = ContextConfig {
+            certificate,
+            verify: Verify { fingerprint: wanted.verify_fingerprint, certificate: wanted.verify_certificate },
+            cipher_list: wanted.cipher.clone(),
+            ca_file: wanted.ca_file.as_ref().map(Into::into),
+            ca_path: wanted.ca_path.as_ref().map(Into::into),
+            srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
+        };
+        Context::new(config).map_err(|error| error.to_string())
+    }
+}
+
+fn stamps(wanted: &DtlsConfig) -> Vec<Stamp> {
+    [&wanted.certificate, &wanted.private_key, &wanted.ca_file, &wanted.ca_path]
+        .into_iter()
+        .map(|file| {
+            let told = std::fs::metadata(file.as_ref()?).ok()?;
+            Some((told.mtime(), told.mtime_nsec(), told.ino(), told.size()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use asterisk::rtp::{Hash, Setup};
+    use dtls_srtp::HashFunction;
+
+    use super::*;
+
+    fn wanted(certificate: Option<&str>, suite: u32) -> DtlsConfig {
+        DtlsConfig {
+            enabled: true,
+            verify_fingerprint: true,
+            verify_certificate: false,
+            rekey_seconds: 0,
+            setup: Setup::ActPass,
+            suite,
+            hash: Hash::Sha256,
+            certificate: certificate.map(str::to_owned),
+            private_key: None,
+            cipher: None,
+            ca_file: None,
+            ca_path: None,
+        }
+    }
+
+    #[test]
+    fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
+        let now = Instant::now();
+        let contexts = Contexts::new(now);
+        let fingerprint =
+            contexts.get(now, &wanted(None, 1)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
+        assert_eq!(fingerprint.len(), 32 * 3 - 1);
+        assert_eq!(
+            contexts.get(now, &wanted(None, 2)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
+            fingerprint
+        );
+        assert_ne!(
+            Contexts::new(now)
+                .get(now, &wanted(None, 1))
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned(),
+            fingerprint
+        );
+    }
+
+    #[test]
+    fn the_one_made_at_load_is_made_anew_before_it_ends() {
+        let (now, day) = (Instant::now(), Duration::from_secs(24 * 60 * 60));
+        let contexts = Contexts::new(now);
+        let after = |days| {
+            contexts
+                .get(now + days * day, &wanted(None, 1))
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned()
+        };
+        let first = after(0);
+        assert_eq!(after(199), first);
+        let second = after(200);
+        assert_ne!(second, first);
+        assert_eq!((after(399), after(400) == second), (second.clone(), false));
+    }
+
+    #[test]
+    fn a_certificate_file_that_is_named_is_never_stood_in_for() {
+        let error =
+            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
+        assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
+    }
+}

@@ -1,0 +1,191 @@
+//! ICE and DTLS after any input: sends what they have to send and acts upon what happened, until neither brings anything new.
+
+use std::time::{Duration, Instant};
+
+use ::ice::Component;
+use asterisk::limit::RateLimit;
+use dtls_srtp::{AssociationEvent, Failure, Keys, Phase};
+
+use super::Transport;
+use crate::notes::Note;
+
+/// Handshake failures that strangers may cause, in the log.
+static STRANGERS: RateLimit = RateLimit::new(Duration::from_secs(10), 3);
+
+/// Rounds of one call. Each brings something new or is the last; this many never happen.
+const MOST_ROUNDS: usize = 8;
+
+/// A flight's datagram stays below the MTU of any path.
+const LARGEST_DTLS: usize = 1500;
+
+impl Transport {
+    /// Sends what ICE and DTLS have to send and acts upon what has happened. `ssrc` is our source, for new keys; log lines go to
+    /// `notes`. Returns whether there are new keys for media, which bundled sources need as well.
+    pub fn drive(&mut self, now: Instant, ssrc: u32, notes: &mut Vec<Note>) -> bool {
+        let mut is_rekeyed = false;
+        for _ in 0..MOST_ROUNDS {
+            let selected = self.drive_ice(notes);
+            self.begin_handshakes(now);
+            let shaken = self.drive_dtls(ssrc, notes, &mut is_rekeyed);
+            if !selected && !shaken {
+                break;
+            }
+        }
+        is_rekeyed
+    }
+
+    /// Returns whether a pair was selected.
+    fn drive_ice(&mut self, notes: &mut Vec<Note>) -> bool {
+        let mut buffer = [0; ::ice::MAX_DATAGRAM];
+        while let Some(transmit) = self.ice.as_mut().and_then(|ice| ice.poll_transmit(&mut buffer)) {
+            let path = transmit.path;
+            if let Some(datagram) = buffer.get(..transmit.len) {
+                self.send_plain(path.component, datagram, path.remote, Some(path.local.ip()));
+            }
+        }
+        let mut selected = false;
+        while let Some(event) = self.ice.as_mut().and_then(|ice| ice.poll_event()) {
+            selected |= matches!(event, ::ice::Event::Selected { .. });
+            notes.push(self.handle_ice_event(event));
+        }
+        selected
+    }
+
+    fn handle_ice_event(&mut self, event: ::ice::Event) -> Note {
+        use ::ice::Event;
+        let text = match event {
+            Event::Selected { component, path } => {
+                match component {
+                    Component::Rtp => self.remote.handle_selected(path.remote),
+                    Component::Rtcp => self.mux.handle_pair_selected(),
+                }
+                format!("ICE: component {} goes from {} to {}", component.id(), path.local, path.remote)
+            }
+            Event::ComponentFailed { component: Component::Rtcp } => "ICE: no pair for component 2".to_owned(),
+            Event::ComponentFailed { component } => {
+                let text = format!("ICE: no way to the peer was found for component {}", component.id());
+                // Some hosts start checks with the INVITE, and nobody may have answered yet.
+                if self.is_activated {
+                    return self.warning(&text);
+                }
+                text
+            }
+            Event::ConsentLost { component } => {
+                let text = format!("ICE: the peer stopped answering on component {}, sending pauses", component.id());
+                // After the call nobody answers any more; chan_sip keeps the instance for a while.
+                if component == Component::Rtp && !self.remote.is_stopped() {
+                    return self.warning(&text);
+                }
+                text
+            }
+            Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
+            other => format!("ICE: {other:?}"),
+        };
+        Note::debug(1, text)
+    }
+
+    /// Begins handshakes that are ours to begin and for which there is a way by now.
+    fn begin_handshakes(&mut self, now: Instant) {
+        for component in Component::ALL {
+            let is_wanted = component == Component::Rtp || self.uses_rtcp && self.mux.may_use_own_component();
+            let has_way = is_wanted && self.dtls_route(component).is_some();
+            if let Some(dtls) = self.dtls.as_mut().filter(|_| has_way) {
+                dtls.begin_if_active(now, component);
+            }
+        }
+    }
+
+    /// Returns whether anything happened to an association.
+    fn drive_dtls(&mut self, ssrc: u32, notes: &mut Vec<Note>, is_rekeyed: &mut bool) -> bool {
+        let mut happened = false;
+        for component in Component::ALL {
+            self.flush_dtls(component);
+            let peer = self.peer_address(component);
+            while let Some(event) = self.dtls.as_mut().and_then(|dtls| dtls.poll_event(component, peer)) {
+                happened = true;
+                if let AssociationEvent::Connected(keys) = event {
+                    notes.push(self.install_keys(component, &keys, ssrc, is_rekeyed));
+                } else {
+                    notes.extend(self.handle_failure(component, event));
+                }
+                self.flush_dtls(component);
+            }
+        }
+        happened
+    }
+
+    fn flush_dtls(&mut self, component: Component) {
+        let mut buffer = [0; LARGEST_DTLS];
+        while let Some(len) = self.dtls.as_mut().and_then(|dtls| dtls.poll_transmit(component, &mut buffer)) {
+            if let (Some((to, source)), Some(datagram)) = (self.dtls_route(component), buffer.get(..len)) {
+                self.send_plain(component, datagram, to, source);
+            }
+        }
+    }
+
+    fn install_keys(&mut self, component: Component, keys: &Keys, ssrc: u32, is_rekeyed: &mut bool) -> Note {
+        // SAFETY: as `Transport::instance` explains; written out because `keys` is borrowed beside it.
+        let instance = self.instance.map(|instance| unsafe { asterisk::rtp::Instance::from_ptr(instance) });
+        let installed = instance.is_some_and(|instance| match component {
+            Component::Rtp => self.keys.install(instance, keys, ssrc),
+            Component::Rtcp => self.keys.install_rtcp(instance, keys, ssrc),
+        });
+        let text = format!("DTLS: component {} is connected, {:?}", component.id(), keys.profile);
+        let Some(dtls) = self.dtls.as_mut() else { return Note::debug(1, text) };
+        if !installed {
+            dtls.reject_keys(component);
+            return self.warning(&format!("{text}, but the SRTP module does not take the keys"));
+        }
+        if component == Component::Rtp {
+            dtls.set_keyed();
+            *is_rekeyed = true;
+        }
+        Note::debug(1, text)
+    }
+
+    fn handle_failure(&mut self, component: Component, event: AssociationEvent) -> Option<Note> {
+        match event {
+            AssociationEvent::Connected(_) => None,
+            AssociationEvent::StrangerFailed(failure) => {
+                self.strangers_failure(format!("DTLS: a handshake for component {} failed: {failure}", component.id()))
+            }
+            AssociationEvent::Refused(failure) => self.strangers_failure(format!(
+                "DTLS: a ClientHello for component {} cannot be accepted: {failure}",
+                component.id()
+            )),
+            AssociationEvent::Failed(failure) => Some(self.peers_failure(component, &failure)),
+            AssociationEvent::Closed => {
+                let dtls = self.dtls.as_mut()?;
+                if component == Component::Rtp && dtls.phase() == Phase::Failed {
+                    dtls.drop_disowned_keys();
+                }
+                Some(Note::debug(1, format!("DTLS: the peer closed component {}", component.id())))
+            }
+        }
+    }
+
+    fn peers_failure(&mut self, component: Component, failure: &Failure) -> Note {
+        let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
+        if component == Component::Rtcp {
+            // The peer may not know a handshake of component 2 at all.
+            return Note::debug(1, text);
+        }
+        if let Some(dtls) = &mut self.dtls {
+            dtls.drop_disowned_keys();
+        }
+        // After the call nobody answers any more.
+        if self.remote.is_stopped() { Note::debug(1, text) } else { self.warning(&text) }
+    }
+
+    fn strangers_failure(&self, text: String) -> Option<Note> {
+        STRANGERS.allow().map(|_| self.warning(&text))
+    }
+
+    /// Makes a warning that says which call it is about.
+    pub fn warning(&self, text: &str) -> Note {
+        let peer = self.media_route().filter(|_| !self.remote.is_stopped()).map(|(to, _)| to);
+        let peer = peer.or(self.remote.signalled(Component::Rtp));
+        let peer = peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
+        Note::Warning(format!("RTP port {}, {peer}: {text}", self.port()))
+    }
+}

@@ -1,0 +1,267 @@
+//! ICE as chan_sip drives it: credentials in two halves, candidates in front of them, `start` with
+//! every answer, and a role that old hosts never tell.
+//!
+//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We join it with new ones of ours
+//! when our next description is printed, which some hosts do before `start` and some after.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use ::ice::{
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Transmit,
+};
+
+use super::interfaces;
+use super::sockets::{Pair, Received};
+
+/// The agent, and what chan_sip has said but not yet put in force.
+pub struct IceSide {
+    agent: Agent,
+    ufrag: Option<String>,
+    password: Option<String>,
+    candidates: Vec<Candidate>,
+    role_told: bool,
+    peer_is_lite: bool,
+    owes_restart: bool,
+    started: bool,
+}
+
+impl IceSide {
+    /// With the host candidates of both sockets.
+    pub fn new(sockets: &Pair) -> Self {
+        let config =
+            Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
+        let mut agent = Agent::new(config);
+        for ip in interfaces::host_addresses(sockets.rtp.local().ip()) {
+            agent.add_local_candidate(Component::Rtp, SocketAddr::new(ip, sockets.rtp.local().port()));
+            agent.add_local_candidate(Component::Rtcp, SocketAddr::new(ip, sockets.rtcp.local().port()));
+        }
+        let (ufrag, password) = (None, None);
+        Self {
+            agent,
+            ufrag,
+            password,
+            candidates: Vec::new(),
+            role_told: false,
+            peer_is_lite: false,
+            owes_restart: false,
+            started: false,
+        }
+    }
+
+    /// Half of the peer's credentials.
+    pub fn set_authentication(&mut self, ufrag: Option<&str>, password: Option<&str>) {
+        if let Some(ufrag) = ufrag {
+            self.ufrag = Some(ufrag.to_owned());
+        }
+        if let Some(password) = password {
+            self.password = Some(password.to_owned());
+        }
+    }
+
+    /// A candidate of the peer, to be used when it starts.
+    pub fn add_remote_candidate(&mut self, candidate: Candidate) {
+        if self.candidates.len() < MAX_REMOTE_CANDIDATES && !self.candidates.contains(&candidate) {
+            self.candidates.push(candidate);
+        }
+    }
+
+    /// The host told the role. It is settled when checks begin and stays then, whoever offers next
+    /// (RFC 8445 §6.1.1).
+    pub fn set_role(&mut self, role: Role) {
+        self.role_told = true;
+        if !self.started && !self.peer_is_lite {
+            self.agent.set_role(role);
+        }
+    }
+
+    /// The peer only answers, so we control whatever the host says (RFC 8445 §6.1.1).
+    pub fn set_remote_lite(&mut self) {
+        self.peer_is_lite = true;
+        self.agent.set_remote_lite(true);
+    }
+
+    /// Our description is about to be printed: with new credentials when the peer restarted.
+    pub fn describe(&mut self, now: Instant) {
+        match self.told() {
+            Some(told) => {
+                self.take_over(now, told);
+                if std::mem::take(&mut self.owes_restart) {
+                    self.agent.restart(now, Credentials::from_random(&random()));
+                }
+            }
+            // Nothing heard of the peer yet: this is an offer, and who offers controls.
+            None if !self.role_told && !self.started => self.agent.set_role(Role::Controlling),
+            None => {}
+        }
+    }
+
+    /// Puts in force what the peer's description said. Nothing happens when it said nothing of ICE.
+    pub fn start(&mut self, now: Instant) {
+        let Some(told) = self.told() else { return };
+        self.take_over(now, told);
+        for candidate in self.candidates.drain(..) {
+            self.agent.add_remote_candidate(now, candidate);
+        }
+        self.agent.start(now);
+        self.started = true;
+    }
+
+    /// The session is over, or never was to be.
+    pub fn stop(&mut self) {
+        self.agent.stop();
+    }
+
+    /// Whether the peer does ICE: then it alone says where packets go and may come from.
+    pub fn is_active(&self) -> bool {
+        self.started || self.ufrag.is_some() && self.password.is_some()
+    }
+
+    /// Whether a datagram that came this way comes from the peer.
+    pub fn is_valid(&self, component: Component, local: SocketAddr, remote: SocketAddr) -> bool {
+        self.agent.is_valid_path(&Path { component, local, remote })
+    }
+
+    /// Where packets of that component go, and from which of our addresses.
+    pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+        self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    }
+
+    /// Returns the agent, to look at it.
+    pub fn agent(&self) -> &Agent {
+        &self.agent
+    }
+
+    /// Takes in a datagram of STUN. It may have to be answered, also when it is refused.
+    pub fn handle_stun(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        datagram: &[u8],
+    ) -> Result<(), Error> {
+        let path = Path { component, local: received.to, remote: received.from };
+        self.agent.handle_stun(now, path, datagram)
+    }
+
+    /// Writes the next datagram to send into `buffer`.
+    pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
+        self.agent.poll_transmit(buffer)
+    }
+
+    /// Returns the next fact about the session.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.agent.poll_event()
+    }
+
+    /// Returns when the agent wants time.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.agent.poll_timeout()
+    }
+
+    /// Lets time pass for the agent. Returns whether that was due.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let is_due = self.agent.poll_timeout().is_some_and(|at| at <= now);
+        if is_due {
+            self.agent.handle_timeout(now);
+        }
+        is_due
+    }
+
+    /// A change is a restart of the peer's side, which ours owes it to join.
+    fn take_over(&mut self, now: Instant, told: Credentials) {
+        let known = self.agent.remote_credentials();
+        self.owes_restart |= known.is_some_and(|known| *known != told);
+        self.agent.set_remote_credentials(now, told);
+    }
+
+    fn told(&self) -> Option<Credentials> {
+        Some(Credentials { ufrag: self.ufrag.clone()?, password: self.password.clone()? })
+    }
+}
+
+fn random() -> [u8; 32] {
+    let mut octets = [0; 32];
+    asterisk::random::fill(&mut octets);
+    octets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side() -> IceSide {
+        let sockets = Pair::bind("127.0.0.1".parse().unwrap(), (30_000, 39_999), std::process::id(), true).unwrap();
+        IceSide::new(&sockets)
+    }
+
+    fn hears(side: &mut IceSide, ufrag: &str) {
+        side.set_authentication(Some(ufrag), None);
+        side.set_authentication(None, Some("a-password-of-22-letters"));
+    }
+
+    fn ufrag(side: &mut IceSide) -> String {
+        side.describe(Instant::now());
+        side.agent.local_credentials().ufrag.clone()
+    }
+
+    #[test]
+    fn an_unchanged_description_on_hold_is_no_restart() {
+        let mut side = side();
+        hears(&mut side, "peer");
+        let first = ufrag(&mut side);
+        side.start(Instant::now());
+        hears(&mut side, "peer");
+        assert_eq!(ufrag(&mut side), first);
+        side.start(Instant::now());
+        assert_eq!(ufrag(&mut side), first);
+    }
+
+    #[test]
+    fn a_changed_ufrag_is_joined_once_whether_the_host_starts_before_or_after_it_prints() {
+        for starts_first in [false, true] {
+            let mut side = side();
+            hears(&mut side, "peer");
+            let first = ufrag(&mut side);
+            side.start(Instant::now());
+            hears(&mut side, "anew");
+            if starts_first {
+                side.start(Instant::now());
+            }
+            let second = ufrag(&mut side);
+            assert_ne!(second, first);
+            side.start(Instant::now());
+            assert_eq!(ufrag(&mut side), second);
+            assert_eq!(side.agent.remote_credentials().unwrap().ufrag, "anew");
+        }
+    }
+
+    #[test]
+    fn rfc8445_section_6_1_1_who_offers_controls_where_the_host_does_not_say() {
+        let mut offering = side();
+        ufrag(&mut offering);
+        assert_eq!(offering.agent.role(), Role::Controlling);
+        let mut answering = side();
+        hears(&mut answering, "peer");
+        ufrag(&mut answering);
+        assert_eq!(answering.agent.role(), Role::Controlled);
+    }
+
+    #[test]
+    fn a_lite_peer_is_controlled_whatever_the_host_says() {
+        let mut side = side();
+        side.set_remote_lite();
+        side.set_role(Role::Controlled);
+        assert_eq!(side.agent.role(), Role::Controlling);
+    }
+
+    #[test]
+    fn half_of_the_credentials_is_no_ice() {
+        let mut side = side();
+        side.set_authentication(Some("peer"), None);
+        side.start(Instant::now());
+        assert!(!side.is_active());
+        side.set_authentication(None, Some("a-password-of-22-letters"));
+        assert!(side.is_active(), "checked pairs alone count from here on, though no check was sent yet");
+    }
+}

@@ -1,0 +1,350 @@
+//! What we know of the stream we receive: sequence validation (RFC 3550 A.1), loss (A.3), jitter
+//! (A.8), and the report block made of them (§6.4.1).
+
+use std::time::{Duration, Instant};
+
+use crate::packet::Header;
+use crate::rtcp::{NtpTimestamp, ReportBlock};
+use crate::statistics::Accumulator;
+use crate::timestamp::{SequenceNumber, ticks};
+
+/// What a packet is within its stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Validity {
+    /// The first packet of the session.
+    First,
+    /// The first packet of another SSRC: the peer restarted, or transferred the call.
+    NewSource,
+    /// The packet after the last, or after a gap.
+    Ok {
+        /// Packets missing in front of it.
+        missing: u16,
+    },
+    /// Overtaken by later ones; still good for a jitter buffer.
+    Late,
+    /// Already received: not to be passed on.
+    Duplicate,
+    /// Too few packets in sequence yet to believe in the source (only with a probation).
+    Probation,
+    /// A jump that the next packet has to confirm (A.1: "two sequential packets").
+    Jump,
+    /// The jump is confirmed: the source restarted its numbers without telling.
+    Restarted,
+}
+
+impl Validity {
+    /// Whether the packet's payload is to be used.
+    pub fn is_usable(self) -> bool {
+        !matches!(self, Self::Duplicate | Self::Probation | Self::Jump)
+    }
+}
+
+/// Counts one received stream.
+#[derive(Debug, Clone)]
+pub struct ReceiverStatistics {
+    probation: u16,
+    source: Option<Source>,
+    packets: u64,
+    octets: u64,
+    last_packet: Option<Instant>,
+    jitter: Accumulator,
+    loss: Accumulator,
+}
+
+/// State of the current SSRC, named after the variables of A.1.
+#[derive(Debug, Clone)]
+struct Source {
+    ssrc: u32,
+    sequence: Sequence,
+    transit: Option<Transit>,
+    /// Sixteen times the jitter (A.8).
+    jitter_q4: u32,
+    clock_rate: u32,
+    last_sender_report: Option<(NtpTimestamp, Instant)>,
+    expected_prior: u64,
+    received_prior: u64,
+}
+
+/// The difference of arrival and timestamp of one packet, kept to compare the next with.
+#[derive(Debug, Clone, Copy)]
+struct Transit {
+    base: Instant,
+    ticks: u32,
+    clock_rate: u32,
+}
+
+impl Default for ReceiverStatistics {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+impl ReceiverStatistics {
+    /// A receiver that believes in a source after `probation` packets in sequence. A.1 has two; a
+    /// call between two parties whose addresses are known loses less with none.
+    pub fn new(probation: u16) -> Self {
+        let (jitter, loss) = Default::default();
+        Self { probation, source: None, packets: 0, octets: 0, last_packet: None, jitter, loss }
+    }
+
+    /// Counts a packet that arrived `now`. `clock_rate` is that of its payload; `None` for payloads
+    /// whose timestamps stand still while packets come (telephone-event), which say nothing of jitter.
+    pub fn update(&mut self, now: Instant, packet: &Header, payload_len: usize, clock_rate: Option<u32>) -> Validity {
+        let number = SequenceNumber(packet.sequence_number);
+        let validity = match &mut self.source {
+            Some(source) if source.ssrc == packet.ssrc => source.sequence.update(number),
+            known => {
+                let first = if known.is_some() { Validity::NewSource } else { Validity::First };
+                *known = Some(Source::new(packet.ssrc, number, self.probation));
+                if self.probation > 0 { Validity::Probation } else { first }
+            }
+        };
+        if validity.is_usable() {
+            self.packets += 1;
+            self.octets += payload_len as u64;
+            self.last_packet = Some(now);
+            if let (Some(source), Some(rate)) = (&mut self.source, clock_rate.filter(|rate| *rate > 0)) {
+                source.update_jitter(now, packet, rate);
+                let jitter = source.jitter().as_secs_f64();
+                self.jitter.add(jitter);
+            }
+        }
+        validity
+    }
+
+    /// Remembers a sender report of the source, for the LSR and DLSR of our next report.
+    pub fn handle_sender_report(&mut self, now: Instant, ssrc: u32, ntp: NtpTimestamp) {
+        if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == ssrc) {
+            source.last_sender_report = Some((ntp, now));
+        }
+    }
+
+    /// The block about this source for the report sent `now`; begins the next interval of A.3.
+    pub fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
+        let source = self.source.as_mut().filter(|source| source.sequence.is_valid())?;
+        let (lost, fraction) = source.close_interval();
+        self.loss.add(lost as f64);
+        let (last_sr, delay) = source.last_sender_report.map_or((0, 0), |(ntp, at)| {
+            (ntp.middle(), u32::try_from(ticks(now.saturating_duration_since(at), 1 << 16)).unwrap_or(u32::MAX))
+        });
+        Some(ReportBlock {
+            ssrc: source.ssrc,
+            fraction_lost: fraction,
+            cumulative_lost: source.sequence.lost().clamp(-0x80_0000, 0x7F_FFFF) as i32,
+            // A.1: the low 32 bits are cycles and number; sixteen bits of cycles wrap in a lifetime.
+            extended_highest_sequence_number: source.sequence.extended_highest() as u32,
+            jitter_in_timestamp_units: source.jitter_q4 >> 4,
+            last_sr,
+            delay_since_last_sr_in_65536ths: delay,
+        })
+    }
+
+    /// Forgets the source, keeps the totals: the session was stopped or put on hold elsewhere.
+    pub fn reset(&mut self) {
+        self.source = None;
+    }
+
+    /// The SSRC we receive from.
+    pub fn ssrc(&self) -> Option<u32> {
+        self.source.as_ref().map(|source| source.ssrc)
+    }
+
+    /// Packets received and used, of all sources of the session.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Octets of payload received and used.
+    pub fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// When the last packet that was used arrived.
+    pub fn last_packet(&self) -> Option<Instant> {
+        self.last_packet
+    }
+
+    /// Packets of the current source that should have come so far (A.3).
+    pub fn expected(&self) -> u64 {
+        self.source.as_ref().map_or(0, |source| source.sequence.expected())
+    }
+
+    /// Packets of the current source that did not come; negative when duplicates did (A.3).
+    pub fn cumulative_lost(&self) -> i64 {
+        self.source.as_ref().map_or(0, |source| source.sequence.lost())
+    }
+
+    /// Highest sequence number of the current source, with the cycles in front of it.
+    pub fn extended_highest_sequence_number(&self) -> u64 {
+        self.source.as_ref().map_or(0, |source| source.sequence.extended_highest())
+    }
+
+    /// Interarrival jitter of the current source (A.8).
+    pub fn jitter_in_timestamp_units(&self) -> u32 {
+        self.source.as_ref().map_or(0, |source| source.jitter_q4 >> 4)
+    }
+
+    /// Interarrival jitter of the current source as a time.
+    pub fn jitter(&self) -> Duration {
+        self.source.as_ref().map_or(Duration::ZERO, Source::jitter)
+    }
+
+    /// Jitter in seconds after each packet.
+    pub fn jitter_statistics(&self) -> &Accumulator {
+        &self.jitter
+    }
+
+    /// Packets lost in each interval between our reports.
+    pub fn loss_statistics(&self) -> &Accumulator {
+        &self.loss
+    }
+}
+
+impl Source {
+    fn new(ssrc: u32, first: SequenceNumber, probation: u16) -> Self {
+        Self {
+            ssrc,
+            sequence: Sequence::new(first, probation),
+            transit: None,
+            jitter_q4: 0,
+            clock_rate: 0,
+            last_sender_report: None,
+            expected_prior: 0,
+            received_prior: 0,
+        }
+    }
+
+    /// A.8: J += (|D| - J) / 16, in integers.
+    fn update_jitter(&mut self, now: Instant, packet: &Header, clock_rate: u32) {
+        self.clock_rate = clock_rate;
+        let known = self.transit.filter(|transit| transit.clock_rate == clock_rate);
+        let base = known.map_or(now, |transit| transit.base);
+        // Truncated like the timestamp it is compared with.
+        let arrival = ticks(now.saturating_duration_since(base), clock_rate) as u32;
+        let ticks = arrival.wrapping_sub(packet.timestamp);
+        self.transit = Some(Transit { base, ticks, clock_rate });
+        if let Some(before) = known.filter(|_| !packet.marker) {
+            let difference = ticks.wrapping_sub(before.ticks).cast_signed().unsigned_abs();
+            // A jump of the timestamps is not jitter; no network holds a packet for this long.
+            if difference < clock_rate.saturating_mul(MAX_TRANSIT_SECONDS) {
+                self.jitter_q4 = self.jitter_q4 + difference - ((self.jitter_q4 + 8) >> 4);
+            }
+        }
+    }
+
+    fn jitter(&self) -> Duration {
+        crate::timestamp::duration(u64::from(self.jitter_q4 >> 4), self.clock_rate)
+    }
+
+    /// A.3: what was lost since the last report, and as a fraction of 256.
+    fn close_interval(&mut self) -> (u64, u8) {
+        let (expected, received) = (self.sequence.expected(), self.sequence.received);
+        let expected_interval = expected.saturating_sub(self.expected_prior);
+        let received_interval = received.saturating_sub(self.received_prior);
+        (self.expected_prior, self.received_prior) = (expected, received);
+        let lost = expected_interval.saturating_sub(received_interval);
+        let fraction = (lost << 8).checked_div(expected_interval).unwrap_or(0);
+        (lost, u8::try_from(fraction).unwrap_or(u8::MAX))
+    }
+}
+
+/// The sequence numbers of one source (A.1), with a window to tell duplicates from late packets.
+#[derive(Debug, Clone)]
+struct Sequence {
+    probation: u16,
+    base: u64,
+    highest: u64,
+    received: u64,
+    /// The number that confirms a jump: one after the packet that made it.
+    bad: Option<SequenceNumber>,
+    /// Bit n: `highest - n` was received.
+    window: u128,
+}
+
+impl Sequence {
+    fn new(first: SequenceNumber, probation: u16) -> Self {
+        // The first cycle is 1 internally, so that a late packet from before the first has a number.
+        let first = CYCLE + u64::from(first.0);
+        let (base, received) = if probation == 0 { (first, 1) } else { (first + 1, 0) };
+        Self { probation, base, highest: first, received, bad: None, window: 1 }
+    }
+
+    fn update(&mut self, number: SequenceNumber) -> Validity {
+        let distance = number.distance_from(SequenceNumber(self.highest as u16));
+        if self.probation > 0 {
+            return self.on_probation(number, distance);
+        }
+        match distance {
+            1..MAX_DROPOUT => self.advance(distance.unsigned_abs()),
+            MAX_MISORDER..=0 => self.late(distance.unsigned_abs()),
+            _ if self.bad == Some(number) => {
+                *self = Self::new(number, 0);
+                Validity::Restarted
+            }
+            _ => {
+                self.bad = Some(number.next());
+                Validity::Jump
+            }
+        }
+    }
+
+    fn on_probation(&mut self, number: SequenceNumber, distance: i16) -> Validity {
+        if distance != 1 {
+            *self = Self::new(number, self.probation.max(1));
+            return Validity::Probation;
+        }
+        let remaining = self.probation - 1;
+        *self = Self::new(number, remaining);
+        if remaining == 0 { Validity::First } else { Validity::Probation }
+    }
+
+    fn advance(&mut self, distance: u16) -> Validity {
+        self.highest += u64::from(distance);
+        self.window = self.window.checked_shl(u32::from(distance)).unwrap_or(0) | 1;
+        self.received += 1;
+        self.bad = None;
+        Validity::Ok { missing: distance - 1 }
+    }
+
+    fn late(&mut self, distance: u16) -> Validity {
+        let bit = 1u128.checked_shl(u32::from(distance)).unwrap_or(0);
+        if self.window & bit != 0 {
+            return Validity::Duplicate;
+        }
+        self.window |= bit;
+        self.received += 1;
+        // The stream began earlier than the first packet that came.
+        self.base = self.base.min(self.highest - u64::from(distance));
+        Validity::Late
+    }
+
+    fn is_valid(&self) -> bool {
+        self.probation == 0
+    }
+
+    fn expected(&self) -> u64 {
+        if self.is_valid() { self.highest - self.base + 1 } else { 0 }
+    }
+
+    fn lost(&self) -> i64 {
+        self.expected().cast_signed() - self.received.cast_signed()
+    }
+
+    fn extended_highest(&self) -> u64 {
+        self.highest - CYCLE
+    }
+}
+
+/// RTP_SEQ_MOD of A.1.
+const CYCLE: u64 = 1 << 16;
+
+/// A gap of this many packets is a jump (A.1).
+const MAX_DROPOUT: i16 = 3000;
+
+/// A packet from further behind is a jump (A.1).
+const MAX_MISORDER: i16 = -100;
+
+const MAX_TRANSIT_SECONDS: u32 = 10;
+
+#[cfg(test)]
+mod tests;

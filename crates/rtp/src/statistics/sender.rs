@@ -1,0 +1,250 @@
+//! What we know of the stream we send: counts for sender reports (RFC 3550 §6.4.1), and what the
+//! peer's reports say about it.
+
+use std::time::{Duration, Instant};
+
+use crate::rtcp::{NtpTimestamp, ReportBlock, SenderInfo};
+use crate::statistics::Accumulator;
+use crate::timestamp::{RtpTimestamp, duration, ticks};
+
+/// Counts one stream that we send, and reads the peer's reports about it.
+#[derive(Debug, Clone)]
+pub struct SenderStatistics {
+    ssrc: u32,
+    packets: u32,
+    octets: u32,
+    total_packets: u64,
+    total_octets: u64,
+    last: Option<LastPacket>,
+    packets_at_last_report: u32,
+    reports: [Option<SentReport>; REMEMBERED_REPORTS],
+    next_report: usize,
+    remote: Remote,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct LastPacket {
+    timestamp: RtpTimestamp,
+    at: Instant,
+    clock_rate: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct SentReport {
+    middle: u32,
+    at: Instant,
+}
+
+/// What the peer reported about our stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Remote {
+    /// The newest block.
+    pub last: Option<ReportBlock>,
+    /// Cumulative loss, a sample per report.
+    pub lost: Accumulator,
+    /// Jitter in seconds, by the clock of what we sent last, a sample per report.
+    pub jitter: Accumulator,
+    /// Round trip in seconds, a sample per report that allowed to measure it.
+    pub round_trip: Accumulator,
+}
+
+/// What one report block told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RoundTrip {
+    /// The block is about another stream.
+    NotOurs,
+    /// The peer has no report of ours to refer to, or an unknown one.
+    Unknown,
+    /// From our report to the peer and back, without the time that the peer held it.
+    Measured(Duration),
+}
+
+impl SenderStatistics {
+    /// A sender that has not sent anything yet.
+    pub fn new(ssrc: u32) -> Self {
+        Self {
+            ssrc,
+            packets: 0,
+            octets: 0,
+            total_packets: 0,
+            total_octets: 0,
+            last: None,
+            packets_at_last_report: 0,
+            reports: [None; REMEMBERED_REPORTS],
+            next_report: 0,
+            remote: Remote::default(),
+        }
+    }
+
+    /// Starts another SSRC: its counts start at zero (§6.4.1), the totals go on.
+    pub fn change_ssrc(&mut self, ssrc: u32) {
+        let (total_packets, total_octets) = (self.total_packets, self.total_octets);
+        *self = Self { total_packets, total_octets, remote: self.remote, ..Self::new(ssrc) };
+    }
+
+    /// Counts a packet that was sent. `timestamp` is that of the moment, which is not what stands in
+    /// the packet when that is of a telephone-event.
+    pub fn sent(&mut self, now: Instant, payload_len: usize, timestamp: u32, clock_rate: u32) {
+        self.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
+        self.packets = self.packets.wrapping_add(1);
+        self.octets = self.octets.wrapping_add(payload_len as u32);
+        self.total_packets += 1;
+        self.total_octets += payload_len as u64;
+    }
+
+    /// Whether the next report is a sender report: something was sent since the last (§6.4).
+    pub fn has_sent_since_report(&self) -> bool {
+        self.packets != self.packets_at_last_report
+    }
+
+    /// The sender information for a report that leaves `now`; `ntp` is the same moment as time of
+    /// day. The RTP timestamp is that of the moment too, not of the last packet. Call it once per
+    /// report: it is remembered for [`Self::handle_report`].
+    pub fn sender_info(&mut self, now: Instant, ntp: NtpTimestamp) -> SenderInfo {
+        self.reports[self.next_report] = Some(SentReport { middle: ntp.middle(), at: now });
+        self.next_report = (self.next_report + 1) % REMEMBERED_REPORTS;
+        self.packets_at_last_report = self.packets;
+        SenderInfo {
+            ntp,
+            rtp_timestamp: self.last.map_or(0, |last| {
+                let elapsed = ticks(now.saturating_duration_since(last.at), last.clock_rate);
+                last.timestamp.plus(elapsed as u32).0
+            }),
+            packet_count: self.packets,
+            octet_count: self.octets,
+        }
+    }
+
+    /// Takes in a block of the peer's report, arrived `now`.
+    pub fn handle_report(&mut self, now: Instant, block: &ReportBlock) -> RoundTrip {
+        if block.ssrc != self.ssrc {
+            return RoundTrip::NotOurs;
+        }
+        self.remote.last = Some(*block);
+        self.remote.lost.add(f64::from(block.cumulative_lost));
+        if let Some(clock_rate) = self.clock_rate() {
+            self.remote.jitter.add(f64::from(block.jitter_in_timestamp_units) / f64::from(clock_rate));
+        }
+        let Some(round_trip) = self.round_trip(now, block) else { return RoundTrip::Unknown };
+        self.remote.round_trip.add(round_trip.as_secs_f64());
+        RoundTrip::Measured(round_trip)
+    }
+
+    /// Our SSRC.
+    pub fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
+    /// The clock of what we sent last.
+    pub fn clock_rate(&self) -> Option<u32> {
+        self.last.map(|last| last.clock_rate).filter(|rate| *rate > 0)
+    }
+
+    /// When the last packet with this SSRC was sent.
+    pub fn last_packet(&self) -> Option<Instant> {
+        self.last.map(|last| last.at)
+    }
+
+    /// Packets sent in this session, with any SSRC.
+    pub fn packets(&self) -> u64 {
+        self.total_packets
+    }
+
+    /// Octets of payload sent in this session, with any SSRC.
+    pub fn octets(&self) -> u64 {
+        self.total_octets
+    }
+
+    /// What the peer reported.
+    pub fn remote(&self) -> &Remote {
+        &self.remote
+    }
+
+    fn round_trip(&self, now: Instant, block: &ReportBlock) -> Option<Duration> {
+        // Zero means that no report of ours arrived yet (§6.4.1).
+        let reports = self.reports.iter().flatten().filter(|_| block.last_sr != 0);
+        let sent = reports.filter(|report| report.middle == block.last_sr).map(|report| report.at).max()?;
+        let held = duration(u64::from(block.delay_since_last_sr_in_65536ths), 1 << 16);
+        // A peer whose clock runs fast may claim to have held it longer than it was away.
+        Some(now.saturating_duration_since(sent).saturating_sub(held))
+    }
+}
+
+/// A peer that reports less often than we do refers to an older report of ours.
+const REMEMBERED_REPORTS: usize = 8;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SSRC: u32 = 77;
+
+    fn block(last_sr: u32, delay: u32) -> ReportBlock {
+        ReportBlock {
+            ssrc: SSRC,
+            fraction_lost: 0,
+            cumulative_lost: 3,
+            extended_highest_sequence_number: 9,
+            jitter_in_timestamp_units: 40,
+            last_sr,
+            delay_since_last_sr_in_65536ths: delay,
+        }
+    }
+
+    #[test]
+    fn rfc3550_figure_2_round_trip() {
+        // The figure's numbers: SR sent at b3:0544, reported back with LSR b705:2000, DLSR 5.250 s,
+        // arriving 11.375 s after it was sent; delay 6.125 s.
+        let start = Instant::now();
+        let mut sender = SenderStatistics::new(SSRC);
+        let ntp = NtpTimestamp(0xB44D_B705_2000_0000);
+        sender.sent(start, 160, 0, 8000);
+        sender.sender_info(start, ntp);
+        let arrival = start + Duration::from_millis(11_375);
+        let round_trip = sender.handle_report(arrival, &block(0xB705_2000, 0x0005_4000));
+        assert_eq!(round_trip, RoundTrip::Measured(Duration::from_millis(6125)));
+        assert_eq!(sender.remote().round_trip.last(), 6.125);
+        assert_eq!((sender.remote().lost.max(), sender.remote().jitter.mean()), (3.0, 0.005));
+    }
+
+    #[test]
+    fn invented_and_missing_lsr_measure_nothing() {
+        let now = Instant::now();
+        let mut sender = SenderStatistics::new(SSRC);
+        assert_eq!(sender.handle_report(now, &block(0, 0)), RoundTrip::Unknown);
+        sender.sender_info(now, NtpTimestamp(0x1_0000_0000));
+        assert_eq!(sender.handle_report(now, &block(0x1234_5678, 0)), RoundTrip::Unknown);
+        assert_eq!(sender.handle_report(now, &ReportBlock { ssrc: 1, ..block(0, 0) }), RoundTrip::NotOurs);
+        assert_eq!(sender.remote().round_trip.count(), 0);
+    }
+
+    #[test]
+    fn a_report_may_refer_to_one_of_the_last_eight() {
+        let start = Instant::now();
+        let mut sender = SenderStatistics::new(SSRC);
+        for second in 1..=9u32 {
+            let at = start + Duration::from_secs(u64::from(second));
+            sender.sender_info(at, NtpTimestamp(u64::from(second) << 32));
+        }
+        let now = start + Duration::from_secs(10);
+        assert_eq!(sender.handle_report(now, &block(1 << 16, 0)), RoundTrip::Unknown);
+        assert_eq!(sender.handle_report(now, &block(2 << 16, 0)), RoundTrip::Measured(Duration::from_secs(8)));
+        let held_too_long = block(9 << 16, 5 << 16);
+        assert_eq!(sender.handle_report(now, &held_too_long), RoundTrip::Measured(Duration::ZERO));
+    }
+
+    #[test]
+    fn rfc3550_section_6_4_1_sender_info_is_of_the_moment_it_is_sent() {
+        let start = Instant::now();
+        let mut sender = SenderStatistics::new(SSRC);
+        assert!(!sender.has_sent_since_report());
+        sender.sent(start, 160, u32::MAX, 8000);
+        assert!(sender.has_sent_since_report());
+        let info = sender.sender_info(start + Duration::from_millis(10), NtpTimestamp(5));
+        assert_eq!((info.rtp_timestamp, info.packet_count, info.octet_count), (79, 1, 160));
+        assert!(!sender.has_sent_since_report());
+        sender.change_ssrc(78);
+        assert_eq!(sender.sender_info(start, NtpTimestamp(6)).packet_count, 0);
+        assert_eq!((sender.packets(), sender.octets()), (1, 160));
+    }
+}
