@@ -1,4 +1,5 @@
-//! `/ws`: the opening handshake, then the protocol's callback, on the thread that the host made for the connection.
+//! Requests at `/ws`: the opening handshake (RFC 6455 §4.2), then the protocol's callback, all on the thread that the host
+//! made for the connection.
 
 use std::ffi::CString;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use crate::running::{Running, running};
 use crate::session::{Client, Session};
 use crate::settings::Settings;
 
+/// `/ws` in the host's HTTP server.
 pub struct WebSocketUri;
 
 impl Handler for WebSocketUri {
@@ -35,12 +37,13 @@ impl Handler for WebSocketUri {
     }
 }
 
-/// A message of chan_sip is copied onto the stack of its thread: at most this part of it.
+/// A message may be at most a fourth of the stack: chan_sip copies it onto the stack of the thread that reads it.
 const STACK_SHARE: usize = 4;
 
-/// Answers a request with a session of one of `protocols`, or says why not.
+/// Answers a request: with 101 and a session of one of `protocols`, which is served until the protocol's callback returns,
+/// or with an error. `Err` has the host close the connection.
 pub fn upgrade(running: &Arc<Running>, protocols: &Protocols, request: Request<'_>) -> Result<(), ()> {
-    // What was made of the request's text is gone when the session is attended to, for as long as that takes.
+    // The copies of the request's headers are freed before the session is served, which may take days.
     answer(running, protocols, request).map(|begun| begun.map_or((), Begun::attend))
 }
 
@@ -66,14 +69,14 @@ fn answer<'a>(running: &Arc<Running>, protocols: &Protocols, request: Request<'a
     }
 }
 
-/// Who asks, as far as that can be told.
+/// The client's address: the connection's, or the one that trusted proxies name in `X-Forwarded-For`.
 fn address(
     connection: SocketAddr,
     asked: &handshake::Request<'_>,
     settings: &Settings,
 ) -> Result<SocketAddr, Unbelievable> {
     let client = client_address(connection.ip(), asked.forwarded_for(), &settings.trusted_proxies)?;
-    // As the socket has it, and the original shows it, unless somebody else is meant.
+    // An address that is the connection's stays in the form that the socket has, as the original shows it.
     let is_same = client == connection.ip().to_canonical();
     Ok(if is_same { connection } else { SocketAddr::new(client, connection.port()) })
 }
@@ -93,7 +96,7 @@ fn respond<'a>(request: &Request<'a>, refusal: Refusal) -> Result<Option<Begun<'
     request.respond(refusal.response().as_bytes()).map(|()| None).map_err(drop)
 }
 
-/// A session that nobody attends to yet.
+/// A session that has begun and is not served yet.
 struct Begun<'a> {
     call: Call,
     session: Arc<Session>,
@@ -103,24 +106,25 @@ struct Begun<'a> {
 }
 
 impl Begun<'_> {
-    /// Calls whoever has the protocol; until the session's end, as a rule.
+    /// Calls the protocol's callback, which as a rule returns at the session's end.
     fn attend(self) {
-        // The call goes last: without it the module may be unloaded.
+        // The call is dropped last: without it the module may be unloaded.
         let Self { call, session, handle, parameters, headers } = self;
-        // SAFETY: `call` makes sure that the callback's module stays until it is over; it takes over the reference, and both
-        // lists are the host's until the request is over.
+        // SAFETY: `call` keeps the callback's module loaded until it returns. The callback takes over the reference; both lists
+        // belong to the host, which keeps them until the request is over.
         unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
         session.leave();
     }
 }
 
-/// A request that will be answered with 101.
+/// A request that may be answered with 101 (Switching Protocols).
 struct Opening<'a> {
     accepted: Accepted<'a>,
     call: Call,
     place: Place,
 }
 
+/// Checks a request against the protocol (RFC 6455 §4.2.1), the origins that may connect, and the limits.
 fn judge<'a>(
     running: &Running,
     protocols: &Protocols,
@@ -150,7 +154,11 @@ fn begin<'a>(
     let id = session_id();
     if !call.protocol().admits(&request, &id) {
         let protocol = call.protocol().name();
-        asterisk::debug!(1, "WebSocket: connection from {} is not wanted by '{protocol}'", Peer(address));
+        asterisk::debug!(
+            1,
+            "WebSocket: connection from {} is refused by the module of protocol '{protocol}'",
+            Peer(address)
+        );
         return respond(&request, Refusal::UnknownProtocol);
     }
     let stream = request.take_over().map_err(drop)?;
@@ -174,7 +182,7 @@ fn begin<'a>(
     let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;
     report::accepted(&running.counters, &session, accepted.version);
     if call.protocol().is_closed() {
-        // Whoever ends its sessions may have looked before this one was there.
+        // Ending the protocol's sessions may have missed this one, which was not in the table yet.
         session.close(CloseCode::GOING_AWAY);
     }
     let Some(handle) = Handle::new(session.clone(), id) else {
@@ -184,7 +192,7 @@ fn begin<'a>(
     Ok(Some(Begun { call, session, handle, parameters, headers }))
 }
 
-/// What the session is called by whoever attends to it: a random UUID (RFC 9562 §5.4).
+/// A session's id for the protocol's module: a random UUID (RFC 9562 §5.4).
 fn session_id() -> CString {
     let mut random = [0; 16];
     asterisk::random::fill(&mut random);
@@ -193,16 +201,16 @@ fn session_id() -> CString {
     CString::new(id).unwrap_or_default()
 }
 
-/// TCP's own probes, behind the PINGs: they need no consumer.
+/// Switches on TCP keep-alive (RFC 9293 §3.8.4). It finds dead peers even where PINGs are switched off.
 fn keep_alive(socket: i32) {
     let on: i32 = 1;
-    // SAFETY: an int, as this option wants. Whether it works changes nothing for us.
+    // SAFETY: the option takes an int. A failure is ignored: then PINGs alone find dead peers.
     unsafe {
         libc::setsockopt(socket, libc::SOL_SOCKET, libc::SO_KEEPALIVE, (&raw const on).cast(), size_of::<i32>() as u32)
     };
 }
 
-/// How large the stack of this thread is; the host makes smaller ones when built for little memory.
+/// The size of this thread's stack in bytes. A host built for little memory makes smaller ones.
 fn stack_len() -> usize {
     let mut attributes = std::mem::MaybeUninit::uninit();
     // SAFETY: initialises the attributes if it answers 0.

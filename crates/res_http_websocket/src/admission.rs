@@ -1,4 +1,4 @@
-//! Who gets a session: the limits of `websocket.conf`, and a reserve of descriptors.
+//! Limits on who gets a session: those of `websocket.conf`, and a reserve of file descriptors.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,24 +10,25 @@ use websocket::handshake::Refusal;
 
 use crate::settings::Settings;
 
-/// How many sessions there are, and of whom.
+/// Counts the open sessions, in all and of each client.
 #[derive(Default)]
 pub struct Admission(Mutex<Sessions>);
 
 #[derive(Default)]
 struct Sessions {
     all: u32,
+    /// Keyed by [`household`].
     by_client: BTreeMap<IpAddr, u32>,
 }
 
-/// A session's place among them, given back on drop.
+/// One counted session; dropping it takes the session off the count.
 pub struct Place {
     admission: Arc<Admission>,
     client: Option<IpAddr>,
 }
 
 impl Admission {
-    /// Makes room for one more session.
+    /// Counts one more session of `client`, or refuses it when a limit is reached.
     pub fn admit(self: &Arc<Self>, client: Option<IpAddr>, settings: &Settings) -> Result<Place, Refusal> {
         let client = client.map(household);
         let mut sessions = self.sessions();
@@ -65,7 +66,8 @@ impl Drop for Place {
     }
 }
 
-/// Whoever has an IPv6 address has 2^64 of them.
+/// The address that limits count by: IPv4 addresses as they are, IPv4-mapped ones as IPv4, and IPv6 addresses by their /64,
+/// because one client commonly has the whole of it.
 pub fn household(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
@@ -73,11 +75,11 @@ pub fn household(client: IpAddr) -> IpAddr {
     }
 }
 
-/// Refuses while fewer descriptors are left than are reserved. The host's server stops accepting for good when there is
-/// none for the next connection.
+/// Refuses while fewer than `reserve` file descriptors are free. The host's HTTP server stops accepting for good once it
+/// gets no descriptor for a connection.
 pub fn check_descriptors(reserve: u32) -> Result<(), Refusal> {
     let limit = descriptor_limit();
-    // A process with few descriptors has few to spare.
+    // A process that may have only few descriptors keeps a quarter of them free.
     let reserve = u64::from(reserve).min(limit / 4);
     if are_free(limit - reserve..limit) || count_open().is_ok_and(|open| open + reserve <= limit) {
         Ok(())
@@ -86,7 +88,8 @@ pub fn check_descriptors(reserve: u32) -> Result<(), Refusal> {
     }
 }
 
-/// The system hands out the lowest number: with the highest ones free, so many are, and nothing has to be counted.
+/// Whether all of these descriptor numbers are unused. The kernel hands out the lowest free number, so when the highest
+/// ones are unused, at least so many are free and the open ones need not be counted.
 fn are_free(numbers: std::ops::Range<u64>) -> bool {
     let entry = |number| libc::pollfd { fd: i32::try_from(number).unwrap_or(i32::MAX), events: 0, revents: 0 };
     let mut polled: Vec<libc::pollfd> = numbers.map(entry).collect();
@@ -96,7 +99,7 @@ fn are_free(numbers: std::ops::Range<u64>) -> bool {
 }
 
 fn count_open() -> io::Result<u64> {
-    // Not the descriptor of the directory itself.
+    // Without the descriptor of the directory itself.
     Ok((std::fs::read_dir("/proc/self/fd")?.count() as u64).saturating_sub(1))
 }
 
@@ -104,7 +107,7 @@ fn descriptor_limit() -> u64 {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: a place for the answer.
     let known = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
-    // Beyond that no descriptor is numbered.
+    // Descriptors are numbered by an `int`.
     if known { limit.rlim_cur.min(i32::MAX as u64) } else { i32::MAX as u64 }
 }
 

@@ -1,29 +1,33 @@
-//! Where reads go. Not onto the stack: the thread that the host has for each session would keep those pages for as long
-//! as the session is up, and most do not say anything for minutes.
+//! Buffers to read a stream into, shared by all sessions.
+//!
+//! A buffer on the stack would cost 16 KiB for each session: the thread that the host has for it keeps the pages for as
+//! long as the session is up, and most sessions say nothing for minutes.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Mutex;
 
 use asterisk::lock;
 
-/// What a TLS record holds, and one more for hosts that read one less than they may.
+/// The length of a buffer, in bytes: the plaintext of one TLS record (RFC 8446 §5.1), and one more for hosts that read one
+/// byte less than they are asked for.
 pub const LEN: usize = 16 * 1024 + 1;
 
-/// As many as threads read at the same time; more are made when they are needed, and not kept.
+/// The most unused buffers that are kept. More threads than that rarely read at the same time; when they do, further buffers
+/// are made and freed again.
 const KEPT: usize = 8;
 
-/// Buffers that nobody uses at the moment.
+/// The buffers that nobody uses at the moment.
 #[derive(Default)]
 pub struct Buffers(Mutex<Vec<Box<[u8]>>>);
 
-/// One of them, while it is in use.
+/// A buffer in use; dropping it returns it to its [`Buffers`].
 pub struct Buffer<'a> {
     bytes: Box<[u8]>,
     home: &'a Buffers,
 }
 
 impl Buffers {
-    /// One of [`LEN`] bytes, with anything in it.
+    /// A buffer of [`LEN`] bytes. Its content is what its last user left.
     pub fn take(&self) -> Buffer<'_> {
         let kept = lock(&self.0).pop();
         Buffer { bytes: kept.unwrap_or_else(|| vec![0; LEN].into()), home: self }

@@ -15,43 +15,43 @@ use crate::report::{Peer, SHOWN};
 use crate::running::running;
 use crate::session::{Session, Snapshot};
 
-/// All of them.
+/// The console commands of this module.
 pub static COMMANDS: [Command; 5] = [
     Command {
         words: c"websocket show sessions",
         summary: c"Show WebSocket sessions",
-        usage: c"Usage: websocket show sessions\n       Shows every session, and how many were accepted, refused and ended, and why.\n",
+        usage: c"Usage: websocket show sessions\n       Shows every open session, and how many were accepted, refused and ended,\n       with the reasons.\n",
         run: show_sessions,
     },
     Command {
         words: c"websocket show session",
         summary: c"Show one WebSocket session",
-        usage: c"Usage: websocket show session <id>\n       Shows who it is, what it has carried and what waits to be sent.\n",
+        usage: c"Usage: websocket show session <id>\n       Shows its client, its state, its traffic and the output that waits.\n",
         run: show_session,
     },
     Command {
         words: c"websocket show settings",
-        summary: c"Show what websocket.conf says",
-        usage: c"Usage: websocket show settings\n       Shows the settings that new sessions begin with.\n",
+        summary: c"Show the settings of websocket.conf",
+        usage: c"Usage: websocket show settings\n       Shows the settings that apply to new sessions.\n",
         run: show_settings,
     },
     Command {
         words: c"websocket close",
         summary: c"End a WebSocket session",
-        usage: c"Usage: websocket close <id>\n       Sends a Close frame with 1000 and ends the session.\n",
+        usage: c"Usage: websocket close <id>\n       Sends a Close frame with code 1000 and ends the session.\n",
         run: close,
     },
     Command {
         words: c"websocket set debug",
-        summary: c"Show the messages of WebSocket sessions, or stop it",
-        usage: c"Usage: websocket set debug {on|off|<address>[:port]}\n       Shows every message in clear, those over TLS too, or with an address\n       those of one client. 25 messages a second of one session are shown, 50 of\n       all, and of a message 200 lines and 16 KiB.\n",
+        summary: c"Show the messages of WebSocket sessions, or stop showing them",
+        usage: c"Usage: websocket set debug {on|off|<address>[:port]}\n       Shows every message, decrypted, or with an address those of one client.\n       Shown are at most 25 messages a second of one session and 50 of all, and\n       at most 200 lines and 16 KiB of each.\n",
         run: set_debug,
     },
 ];
 
 fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     let Some(running) = running() else { return Outcome::Failure };
-    let sessions = running.driver.sessions(None);
+    let sessions = running.worker.tasks().all();
     cli_print!(
         invocation,
         "{:>6} {:<10} {:<4} {:<40} {:>9} {:>9} {:>9}",
@@ -80,7 +80,7 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     cli_print!(invocation, "{} sessions; {}", sessions.len(), running.counters);
     let remembered = running.counters.remembered(sessions.len());
     if remembered > 0 {
-        cli_print!(invocation, "{remembered} more have ended and are still referred to by their protocols");
+        cli_print!(invocation, "{remembered} more have ended, and their protocols still hold references to them");
     }
     Outcome::Success
 }
@@ -92,7 +92,7 @@ fn show_session(invocation: &Invocation<'_>) -> Outcome {
     };
     let client = session.client();
     let Some(Snapshot { traffic, queued, compressed, state }) = session.snapshot() else {
-        cli_print!(invocation, "It failed, and goes with its last reference");
+        cli_print!(invocation, "The session failed inside the module; it goes when its protocol releases it");
         return Outcome::Success;
     };
     let or_none = |text: &Option<String>| OneLine(text.as_deref().unwrap_or("none")).to_string();
@@ -160,10 +160,10 @@ fn close(invocation: &Invocation<'_>) -> Outcome {
     }
 }
 
-/// The session that the word at `index` names.
+/// Finds the session whose id is the argument at `index`.
 fn named(invocation: &Invocation<'_>, index: usize) -> Result<Arc<Session>, Outcome> {
     let id = invocation.argument(index).and_then(|word| word.parse().ok()).ok_or(Outcome::ShowUsage)?;
-    let session = running().and_then(|running| running.driver.session(id));
+    let session = running().and_then(|running| running.worker.tasks().get(id));
     session.ok_or_else(|| {
         cli_print!(invocation, "There is no session {id}");
         Outcome::Failure
@@ -182,7 +182,7 @@ fn set_debug(invocation: &Invocation<'_>) -> Outcome {
         }
         Some(address) => {
             let Some(only) = Only::parse(address) else {
-                cli_print!(invocation, "'{address}' is no IP address");
+                cli_print!(invocation, "'{address}' is not an IP address");
                 return Outcome::Failure;
             };
             SHOWN.turn_on(Some(only));
@@ -193,7 +193,7 @@ fn set_debug(invocation: &Invocation<'_>) -> Outcome {
     Outcome::Success
 }
 
-/// Hours, minutes and seconds.
+/// Formats as hours, minutes and seconds.
 struct Time(Duration);
 
 impl Display for Time {

@@ -1,4 +1,4 @@
-//! What happened since the module was loaded, and what happened in one session.
+//! Counters: of all sessions since the module was loaded, and of one session's traffic.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,43 +10,50 @@ use asterisk::lock;
 use websocket::Ended;
 use websocket::handshake::Refusal;
 
-/// Since the module was loaded.
+/// Counts sessions since the module was loaded.
 #[derive(Default)]
 pub struct Counters {
     accepted: AtomicU64,
-    /// Sessions that C refers to, open or not.
+    /// Sessions that C holds references to, open or not.
     referred: AtomicUsize,
+    /// By reason.
     refused: Mutex<BTreeMap<&'static str, u64>>,
+    /// By reason.
     ended: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Counters {
+    /// Counts a session that has begun.
     pub fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a session that C holds references to from now on.
     pub fn referred(&self) {
         self.referred.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Takes back [`Self::referred`]: C has released its last reference.
     pub fn released(&self) {
         self.referred.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// How many of the sessions that C refers to have ended, if so many have not.
+    /// The number of ended sessions that C still holds references to, given the number of open ones.
     pub fn remembered(&self, open: usize) -> usize {
         self.referred.load(Ordering::Relaxed).saturating_sub(open)
     }
 
+    /// Counts a refused request.
     pub fn refused(&self, refusal: Refusal) {
         *lock(&self.refused).entry(refusal.name()).or_default() += 1;
     }
 
-    /// Nobody was there for the answer.
+    /// Counts a client that hung up before the answer to its request got through.
     pub fn not_begun(&self) {
         *lock(&self.refused).entry("hung up").or_default() += 1;
     }
 
+    /// Counts a session that has ended.
     pub fn ended(&self, ended: &Ended) {
         *lock(&self.ended).entry(ended.name()).or_default() += 1;
     }
@@ -68,15 +75,19 @@ fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, reasons: &BTreeMap<&'st
     if reasons.is_empty() { Ok(()) } else { f.write_str(")") }
 }
 
-/// What one session has carried.
+/// Traffic of one session.
 #[derive(Debug, Clone, Copy)]
 pub struct Traffic {
     pub began: Instant,
-    /// When the peer last sent something.
+    /// When the client last sent something.
     pub heard: Instant,
+    /// Messages from the client.
     pub messages_in: u64,
+    /// Bytes of their payload.
     pub bytes_in: u64,
+    /// Messages to the client.
     pub messages_out: u64,
+    /// Bytes of their payload.
     pub bytes_out: u64,
 }
 
@@ -85,11 +96,13 @@ impl Traffic {
         Self { began: now, heard: now, messages_in: 0, bytes_in: 0, messages_out: 0, bytes_out: 0 }
     }
 
+    /// Counts a message from the client; `len` is its payload in bytes.
     pub fn count_in(&mut self, len: usize) {
         self.messages_in += 1;
         self.bytes_in += len as u64;
     }
 
+    /// Counts a message to the client; `len` is its payload in bytes.
     pub fn count_out(&mut self, len: usize) {
         self.messages_out += 1;
         self.bytes_out += len as u64;

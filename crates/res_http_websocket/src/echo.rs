@@ -1,4 +1,4 @@
-//! The subprotocol `echo`: what comes is sent back, to try a connection out.
+//! The subprotocol `echo`: sends each message back, to try a connection out.
 
 use std::ptr::NonNull;
 
@@ -10,6 +10,7 @@ use websocket::Opcode;
 use crate::exports::Handle;
 use crate::session::{Read, Session};
 
+/// Serves one session until it ends. The caller hands over one reference to it.
 pub unsafe extern "C" fn callback(
     session: *mut sys::ast_websocket,
     _parameters: *mut sys::ast_variable,

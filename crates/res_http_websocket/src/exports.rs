@@ -1,6 +1,6 @@
-//! The names that other modules look for: fourteen, as the host's own module has them.
+//! The fourteen functions that other modules call, under the names of the host's own module.
 //!
-//! chan_sip holds weak references to them, bound when they are first called.
+//! chan_sip holds weak references to these names, which are bound when they are first called.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
@@ -15,16 +15,19 @@ use crate::protocols::Callback;
 use crate::running::running;
 use crate::session::{Read, Session};
 
-/// One reference to a session, of the kind that C counts.
+/// One of the references that C counts and holds to a session.
 pub struct Handle(Ao2Box<Counted>);
 
-/// When C has let go of it, nobody is there to read: the driver sees the closing handshake through.
+/// The object that C counts references to. Once C has released the last one nobody reads any more, and the worker finishes
+/// the closing handshake.
 struct Counted {
     session: Arc<Session>,
+    /// See [`Handle::id_of`].
     id: CString,
 }
 
 impl Handle {
+    /// Makes the first reference; `None` without memory. `id` is for the protocol's module.
     pub fn new(session: Arc<Session>, id: CString) -> Option<Self> {
         session.counters().referred();
         Ao2Box::new(Counted { session, id }).map(Self)
@@ -48,10 +51,10 @@ impl Handle {
         &self.0.session
     }
 
-    /// The id of a session that C has.
+    /// The id of a session, which the protocol's module knows it by; null for null.
     ///
     /// # Safety
-    /// Null, or a session that the caller holds a reference to for as long as it uses the answer.
+    /// `session` is null, or a session that the caller holds a reference to for as long as it uses the answer.
     #[allow(dead_code, reason = "not every host asks")]
     pub unsafe fn id_of(session: *mut sys::ast_websocket) -> *const c_char {
         // SAFETY: the caller's word.
@@ -66,7 +69,8 @@ impl Drop for Counted {
     }
 }
 
-/// Calls into a session that C lends us for the length of the call.
+/// Runs `body` on a session that C lends for the length of the call; answers `failed` for null, or if `body` panics. `name`
+/// is the called function, for the log.
 pub fn with<T>(name: &'static str, session: *mut sys::ast_websocket, failed: T, body: impl FnOnce(&Session) -> T) -> T
 where
     T: Copy,
@@ -78,6 +82,8 @@ where
     })
 }
 
+/// The name of a protocol as C passes it; `None` if it is null or not UTF-8.
+///
 /// # Safety
 /// `name` is null or a string.
 pub unsafe fn protocol_name<'a>(name: *const c_char) -> Option<&'a str> {
@@ -116,7 +122,7 @@ pub unsafe extern "C" fn __ast_websocket_read(
     let read = with("ast_websocket_read", session, Read::Ended, Session::read);
     let (answer, kind, more_follows, data, len) = match read {
         Read::Frame { opcode, more_follows, payload, len } => (0, opcode, more_follows, payload, len),
-        // Not -1, which ends the session, nor an empty text, which would be handled as SIP.
+        // Neither -1, on which the caller ends the session, nor an empty text, which chan_sip would handle as SIP.
         Read::NothingYet => (0, Opcode::Continuation, false, ptr::null_mut(), 0),
         Read::Ended => (-1, Opcode::Close, false, ptr::null_mut(), 0),
     };
@@ -154,8 +160,9 @@ pub unsafe extern "C" fn __ast_websocket_write(
     if written {
         return 0;
     }
-    // For EBADF chan_sip would forget the packet, and with it the timer that ends a call whose answer is never acknowledged.
-    // SAFETY: this thread's own.
+    // Not EBADF: for that, chan_sip forgets the packet, and with it the timer that ends a call whose answer is never
+    // acknowledged.
+    // SAFETY: `errno` of this thread.
     unsafe { *libc::__errno_location() = libc::EPIPE };
     -1
 }
@@ -163,7 +170,7 @@ pub unsafe extern "C" fn __ast_websocket_write(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __ast_websocket_close(session: *mut sys::ast_websocket, reason: u16) -> c_int {
     with("ast_websocket_close", session, -1, |session| {
-        // 0 and what must not be sent become the code for "done".
+        // 0, and codes that must not be sent (RFC 6455 §7.4.1), become 1000 (normal closure).
         session.close(CloseCode::new(reason).unwrap_or(CloseCode::NORMAL));
         0
     })
@@ -216,7 +223,7 @@ pub unsafe extern "C" fn __ast_websocket_is_secure(session: *mut sys::ast_websoc
     with("ast_websocket_is_secure", session, 0, |session| session.is_secure().into())
 }
 
-/// It never blocks.
+/// Does nothing: a session never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __ast_websocket_set_nonblock(_session: *mut sys::ast_websocket) -> c_int {
     0

@@ -1,5 +1,7 @@
-//! What hosts want beside the names that [`crate::exports`] has: from Asterisk 16 on a table of functions at run time, and
-//! servers of other modules (ARI) with protocols of their own; some of Asterisk 11 the same names in another form.
+//! Entry points that differ between hosts, beside the names in [`crate::exports`].
+//!
+//! From Asterisk 16 on, modules look the functions up in a table at run time, and some (ARI) run a WebSocket server with
+//! protocols of their own. Some builds of Asterisk 11 look for the exported names in another form.
 
 #[cfg(any(feature = "host-16", feature = "host-22"))]
 mod optional_api;
@@ -14,19 +16,19 @@ pub use optional_api::{provide, withdraw};
 #[cfg(feature = "host-22")]
 use words::FUNCTIONS as LATER_FUNCTIONS;
 
-/// Asterisk 16 asks for no others.
+/// Functions that only later hosts ask for: Asterisk 16 asks for none.
 #[cfg(feature = "host-16")]
 const LATER_FUNCTIONS: &[(&std::ffi::CStr, *const ())] = &[];
 
-/// A client that asks for no subprotocol gets the one that its server has, if that has just one: clients of ARI count on
-/// it. Asterisk 11 refuses them.
+/// Whether a client that asks for no subprotocol gets the only one of a server that has just one. Clients of ARI rely on
+/// this; Asterisk 11 refuses such clients.
 pub const ONLY_PROTOCOL_IS_DEFAULT: bool = cfg!(any(feature = "host-16", feature = "host-22"));
 
-/// The names are enough.
+/// Does nothing: the exported names are enough on this host.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 pub fn provide() {}
 
-/// Names go with the module.
+/// Does nothing: the exported names go with the module.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 pub fn withdraw() -> Result<(), asterisk::Failed> {
     Ok(())

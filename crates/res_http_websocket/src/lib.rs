@@ -1,10 +1,11 @@
 //! `res_http_websocket.so`: `/ws` in the host's HTTP server, for SIP over WebSocket (RFC 7118).
 //!
-//! Glue only: the protocol is in the `websocket` crate. Here are the stream, the descriptor that the consumer of a
-//! session polls, one thread for what must not wait for the consumer, and the functions that C calls.
+//! Glue only: the protocol is in the `websocket` crate. This crate owns the stream, the descriptor that the consumer of a
+//! session polls, one worker thread for the work that must not wait for the consumer, and the functions that C calls.
+//! The consumer is the protocol's callback: chan_sip reads one session per HTTP thread.
 //!
 //! ```text
-//!  host's HTTP thread                         chan_sip, any thread            our thread (driver)
+//!  host's HTTP thread                         chan_sip, any thread            our thread (worker)
 //!    accept -> protocol's callback             __ast_websocket_write           queued output, PINGs,
 //!      poll(descriptor), __ast_websocket_read    |                             deadlines, closing handshakes
 //!             \________________________________  |  __________________________/
@@ -12,18 +13,22 @@
 //!                                   websocket::Connection + stream
 //! ```
 //!
-//! `settings` is `websocket.conf`, `admission` who gets in by it, `report` and `counters` what the log, managers and the
-//! console (`cli`) are told.
+//! Nobody waits under that lock: the stream answers at once, and output that it does not take is left to the worker.
 //!
-//! Nobody waits under that lock: the stream answers at once, and what it does not take is left to the driver.
+//! | concern | file |
+//! |---|---|
+//! | the opening handshake of a request at `/ws` | `accept`; the limits on who gets a session: `admission` |
+//! | one session, and its worker thread | `session` ([`asterisk::worker`]) |
+//! | subprotocols, `echo` among them | `protocols`, `echo` |
+//! | load, reload, unload | `running`; `websocket.conf`: `settings` |
+//! | the functions that C calls | `exports`; those that differ between hosts: `host` |
+//! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
 mod admission;
 mod buffers;
 mod cli;
 mod counters;
-mod descriptor;
-mod driver;
 mod echo;
 mod exports;
 mod host;
@@ -69,8 +74,8 @@ impl module::Module for Module {
     }
 
     fn closing() {
-        // After a forced unload and a load, the host has no handle of its own: a loaded chan_sip alone keeps the image
-        // mapped, and takes it along without an unload.
+        // After a forced unload and a second load, the host keeps no handle to this image: only a loaded chan_sip keeps it
+        // mapped, and when chan_sip goes, the image is unmapped without a call of `unload`.
         let _ = running::stop(IfRefused::StayStopped);
     }
 }

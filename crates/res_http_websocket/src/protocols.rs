@@ -1,7 +1,7 @@
-//! Who takes sessions: the subprotocols, `echo` and those that other modules register (chan_sip: `sip`).
+//! The subprotocols (RFC 6455 §1.9): `echo`, and those that other modules register (chan_sip registers `sip`).
 //!
-//! A protocol that goes takes its sessions along, and waits until its callback has returned everywhere: its code is
-//! about to be unmapped.
+//! A protocol's sessions end when it is removed, and removing it waits until its callback has returned on every thread: the
+//! callback's code is about to be unmapped.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,11 +14,11 @@ use asterisk::sys;
 
 use crate::host::ONLY_PROTOCOL_IS_DEFAULT;
 
-/// What C registers.
+/// Serves one session of the protocol: takes over one reference to it, with the parameters and the headers of its request.
 pub type Callback = unsafe extern "C" fn(*mut sys::ast_websocket, *mut sys::ast_variable, *mut sys::ast_variable);
 
-/// What C may want to be asked before a session is begun: the request, and how the session will be called. Anything but 0
-/// refuses.
+/// Asked before a session begins, with the request, its parameters and headers, and the id that the session will have.
+/// Any answer but 0 refuses the session.
 pub type Attempt = unsafe extern "C" fn(
     *mut sys::ast_tcptls_session_instance,
     *mut sys::ast_variable,
@@ -26,6 +26,7 @@ pub type Attempt = unsafe extern "C" fn(
     *const c_char,
 ) -> c_int;
 
+/// One subprotocol, and the calls of its callback that have not returned.
 pub struct Protocol {
     name: String,
     callback: Callback,
@@ -38,28 +39,28 @@ pub struct Protocol {
 #[derive(Default)]
 struct Calls {
     count: usize,
-    /// None begins any more.
+    /// No more calls may begin.
     closed: bool,
 }
 
-/// Names are compared without case, as the host's own module does.
+/// The registered protocols. Names are compared without case, as the host's own module does.
 #[derive(Default)]
 pub struct Protocols(Mutex<Vec<Entry>>);
 
 struct Entry {
     protocol: Arc<Protocol>,
-    /// Someone else's pointers are here: a plain unload of this module is refused by the host.
+    /// Makes the host refuse a plain unload of this module while another module's pointers are in the list.
     _in_use: Option<UseCount>,
 }
 
-/// The protocol's callback is running, or about to.
+/// One call of the protocol's callback, from before it begins until it has returned.
 pub struct Call {
     protocol: Arc<Protocol>,
     _in_use: UseCount,
 }
 
 impl Protocols {
-    /// `false` if the name is taken.
+    /// Registers a protocol; `false` if the name is taken. Without `in_use` it is this module's own.
     pub fn add(&self, name: &str, attempt: Option<Attempt>, callback: Callback, in_use: Option<UseCount>) -> bool {
         let mut entries = self.entries();
         if entries.iter().any(|entry| entry.protocol.is_called(name)) {
@@ -72,7 +73,7 @@ impl Protocols {
         true
     }
 
-    /// Takes it out, if it is this very callback's.
+    /// Removes the protocol that has this name and this callback.
     pub fn remove(&self, name: &str, callback: Callback) -> Option<Arc<Protocol>> {
         let mut entries = self.entries();
         let found = entries.iter().position(|entry| {
@@ -81,7 +82,8 @@ impl Protocols {
         Some(entries.remove(found).protocol)
     }
 
-    /// The protocol of this name, or for a client that names none the only one that there is, on hosts that do so.
+    /// Finds a protocol by its name. `None`, from a client that names none, finds the only protocol there is, on hosts with
+    /// [`ONLY_PROTOCOL_IS_DEFAULT`].
     pub fn find(&self, name: Option<&str>) -> Option<Arc<Protocol>> {
         let entries = self.entries();
         let found = match (name, &entries[..]) {
@@ -92,6 +94,7 @@ impl Protocols {
         found.map(|entry| entry.protocol.clone())
     }
 
+    /// All protocols, in the order of their registration.
     pub fn all(&self) -> Vec<Arc<Protocol>> {
         self.entries().iter().map(|entry| entry.protocol.clone()).collect()
     }
@@ -106,7 +109,7 @@ impl Protocol {
         &self.name
     }
 
-    /// Whether the one that it belongs to lets a session begin.
+    /// Asks the module that registered the protocol whether a session may begin.
     pub fn admits(&self, request: &Request<'_>, session_id: &CStr) -> bool {
         let (session, parameters, headers) =
             (request.as_ptr(), request.parameters().as_ptr(), request.headers().as_ptr());
@@ -116,7 +119,7 @@ impl Protocol {
         })
     }
 
-    /// `echo`, and not another module's.
+    /// Whether this module registered it (`echo`), not another one.
     pub fn is_ours(&self) -> bool {
         self.is_ours
     }
@@ -125,7 +128,7 @@ impl Protocol {
         self.callback
     }
 
-    /// `None` if the protocol is going.
+    /// Counts a call of the callback; `None` if the protocol is being removed.
     pub fn begin(self: &Arc<Self>) -> Option<Call> {
         let mut calls = self.calls();
         if calls.closed {

@@ -1,5 +1,7 @@
-//! What the host is told of sessions: its log, its managers, and whoever switched on `websocket set debug`. Nothing here
-//! runs under a lock of ours.
+//! Reports on sessions: lines in the host's log, manager events, and the messages that `websocket set debug` shows. Nothing
+//! here runs under a lock of ours.
+//!
+//! `contrib/fail2ban` matches lines by the name of this file.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -15,18 +17,18 @@ use crate::admission::household;
 use crate::counters::{Counters, Traffic};
 use crate::session::Session;
 
-/// `websocket set debug`.
+/// The switch of `websocket set debug`.
 pub static SHOWN: Switch = Switch::new();
 
-/// Nobody should be able to fill the log by asking wrongly, nor to hide in it who else does. A filter that bans has seen
-/// enough by then.
+/// Limits lines about clients that do something wrong, in all and of one address: nobody fills the log with them, or hides
+/// those about others. A filter that bans addresses has seen enough by then.
 static REFUSALS: SharedLimit<Option<IpAddr>, 50> = SharedLimit::new(Duration::from_secs(10), 5);
 
-/// The same for refusals that are no fault of whoever asks, each kind of which has a share. A filter bans nobody for them,
-/// so that they may not take the place of those that it needs to see.
+/// Limits lines about refusals that are not the client's fault, in all and of one kind. A filter bans nobody for these, so
+/// they must not take the place of the lines that it needs to see.
 static BLAMELESS: SharedLimit<&str, 30> = SharedLimit::new(Duration::from_secs(10), 10);
 
-/// An address as log lines have it.
+/// An address as log lines show it: in quotes, and IPv4-mapped addresses as IPv4.
 pub struct Peer(pub Option<SocketAddr>);
 
 impl std::fmt::Display for Peer {
@@ -38,7 +40,7 @@ impl std::fmt::Display for Peer {
     }
 }
 
-/// The request of this client was answered with an error.
+/// Reports that a request was answered with an error.
 pub fn refused(counters: &Counters, client: Option<SocketAddr>, asked: &Request<'_>, refusal: Refusal) {
     counters.refused(refusal);
     let quoted = match refusal {
@@ -62,23 +64,24 @@ fn household_of(client: SocketAddr) -> IpAddr {
     household(client.ip())
 }
 
-/// One line, in the form that `contrib/fail2ban` reads, with how many there was no room for before it. Managers are not a
-/// log, and are told of each.
+/// Logs one line in the form that `contrib/fail2ban` reads. `left_out` is the number of lines that the limit left out before
+/// it, or `None` to leave out this one too.
 fn warn(client: Option<SocketAddr>, why: &dyn std::fmt::Display, quoted: Option<&str>, left_out: Option<u64>) {
     let Some(left_out) = left_out else { return };
     let more = if left_out == 0 { String::new() } else { format!(" ({left_out} more not shown)") };
-    // What a peer may have written comes last in the line.
+    // Text from the peer comes last: it might imitate any other part of the line.
     let said = quoted.map(|quoted| format!(" ('{quoted:.200}')")).unwrap_or_default();
     asterisk::warning!("WebSocket: connection from {} refused: {why}{more}{said}", Peer(client));
 }
 
-/// The answer to its request did not get through: whoever hangs up early may do so often.
+/// Reports that the answer to a request did not get through. Only for debugging: a client that hangs up early may do so
+/// often.
 pub fn not_begun(counters: &Counters, client: Option<SocketAddr>, error: &std::io::Error) {
     counters.not_begun();
     asterisk::debug!(1, "WebSocket: connection from {}: {error}", Peer(client));
 }
 
-/// A session has begun.
+/// Reports that a session has begun. `version` is the client's `Sec-WebSocket-Version`.
 pub fn accepted(counters: &Counters, session: &Session, version: u8) {
     counters.accepted();
     let (client, protocol) = (session.client(), session.protocol().name());
@@ -90,7 +93,7 @@ pub fn accepted(counters: &Counters, session: &Session, version: u8) {
     about(c"WebSocketAccept", session).header("Origin", client.origin.as_deref().unwrap_or_default()).send();
 }
 
-/// The stream of a session is closed.
+/// Reports that the stream of a session is closed, and why.
 pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &Traffic) {
     counters.ended(ended);
     let address = session.client().address;
@@ -108,6 +111,7 @@ pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &T
         .send();
 }
 
+/// An event with the headers that all events about a session have.
 fn about(event: &'static std::ffi::CStr, session: &Session) -> Event {
     Event::new(Category::System, event)
         .header("Session", session.id())
@@ -116,6 +120,7 @@ fn about(event: &'static std::ffi::CStr, session: &Session) -> Event {
         .header("Secure", if session.is_secure() { "yes" } else { "no" })
 }
 
+/// An address as manager events show it: without quotes, and empty where there is none.
 struct Plain(Option<SocketAddr>);
 
 impl std::fmt::Display for Plain {
@@ -124,17 +129,19 @@ impl std::fmt::Display for Plain {
     }
 }
 
-/// Which way a message went.
+/// The direction of a message.
 pub enum Way {
+    /// From the client.
     From,
+    /// To the client.
     To,
 }
 
-/// So many messages a second are shown, and so many of one session: the host queues lines that its disk is too slow for,
-/// and a client may send them faster than any disk is.
+/// Limits the messages shown in a second, in all and of one session: the host queues the lines that its disk is too slow for,
+/// and a client may send messages faster than any disk takes them.
 static MESSAGES: SharedLimit<u64, 50> = SharedLimit::new(Duration::from_secs(1), 25);
 
-/// The text of a message, line by line as SIP has it; ask [`Switch::wants`] first.
+/// Shows a message line by line, as SIP messages are written. The caller asks [`Switch::wants`] first.
 pub fn show(way: Way, session: &Session, opcode: Opcode, payload: &[u8]) {
     let Some(left_out) = MESSAGES.allow(session.id()) else { return };
     let write = |line: &str| asterisk::log::write(Level::Verbose(0), format_args!("{line}"));
@@ -155,11 +162,11 @@ pub fn show(way: Way, session: &Session, opcode: Opcode, payload: &[u8]) {
     }
 }
 
-/// More of a message is not shown. A SIP message that is longer is none that anybody reads.
+/// The most of one message that is shown. Nobody reads a longer SIP message on a console.
 const MAX_LINES: usize = 200;
 const MAX_OCTETS: usize = 16 * 1024;
 
-/// What is shown of a message, and how many octets are not.
+/// Splits a message into the lines to show. The second value is the number of octets left out.
 fn lines(payload: &[u8]) -> (Vec<String>, usize) {
     let (mut lines, mut rest) = (Vec::new(), payload.get(..MAX_OCTETS).unwrap_or(payload));
     let mut left_out = payload.len() - rest.len();

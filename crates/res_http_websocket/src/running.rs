@@ -1,7 +1,7 @@
-//! What there is while the module is loaded, and how it comes and goes.
+//! Load, reload and unload: everything that exists while the module is loaded.
 //!
-//! The host may unload and load twice on one image (a loaded chan_sip keeps it mapped), so nothing here is initialised
-//! once: everything is made by [`start`] and gone after [`stop`].
+//! The host may unload and load the module twice on one image (a loaded chan_sip keeps it mapped), so nothing here is
+//! initialised only once: [`start`] makes everything, and after [`stop`] all of it is gone.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -10,96 +10,99 @@ use std::time::{Duration, Instant};
 use asterisk::Failed;
 use asterisk::cli::Commands;
 use asterisk::config::Reload;
-use asterisk::epoll::EventFd;
 use asterisk::http::{self, Uri};
 use asterisk::lock;
 use asterisk::module::UseCount;
-use asterisk::thread::{self, JoinHandle};
+use asterisk::pollable::AlwaysReadable;
+use asterisk::worker::Worker;
 use websocket::CloseCode;
 
 use crate::accept::WebSocketUri;
 use crate::admission::Admission;
+use crate::buffers::Buffers;
 use crate::cli;
 use crate::counters::Counters;
-use crate::descriptor::always_readable;
-use crate::driver::Driver;
 use crate::echo;
 use crate::host;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
 use crate::report::SHOWN;
+use crate::session::Session;
 use crate::settings::{self, Settings};
 
-/// Everything that is running.
+/// Everything that exists from load to unload.
 pub struct Running {
-    pub driver: Arc<Driver>,
+    /// The one thread of this module: writes output that a stream did not take at once, serves deadlines, and finishes
+    /// closing handshakes.
+    pub worker: Worker<Session>,
+    /// The protocols at `/ws`.
     pub protocols: Protocols,
-    pub always: Arc<EventFd>,
+    /// Shared by the descriptors of all sessions.
+    pub always: Arc<AlwaysReadable>,
+    pub buffers: Arc<Buffers>,
     pub admission: Arc<Admission>,
     pub counters: Arc<Counters>,
     settings: Mutex<Arc<Settings>>,
     commands: Mutex<Option<Commands>>,
     uri: Mutex<Option<Uri<WebSocketUri>>>,
-    thread: Mutex<Option<JoinHandle>>,
 }
 
 static RUNNING: Mutex<Option<Arc<Running>>> = Mutex::new(None);
 
-/// How long a protocol's callbacks may take to return after their sessions were ended, before an unload is refused.
+/// How long the callbacks of all protocols may take to return once their sessions were ended. After that, an unload is
+/// refused.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The same for a protocol that goes on its own: its module goes away whatever we say.
+/// How long removing one protocol waits for its callbacks to return. Its module is unloaded whatever the outcome.
 const PROTOCOL_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What the threads of the host take that have just found `/ws`, or are returning from our code, with a lot to spare.
+/// How long threads of the host may take that have just looked up `/ws`, or are returning from our code: ample time.
 const ON_THE_WAY_OUT: Duration = Duration::from_millis(50);
 
+/// Why the module could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("cannot set up its thread: {0}")]
+    #[error("cannot start the thread of the module: {0}")]
     Io(#[from] io::Error),
-    #[error("websocket.conf cannot be read, and what it forbids is not known")]
+    #[error(
+        "websocket.conf cannot be read, so the limits that it sets are unknown: correct it and load the module again"
+    )]
     Settings,
     #[error("cannot register /ws with the HTTP server")]
     Uri,
-    #[error("cannot register its commands")]
+    #[error("cannot register the console commands")]
     Commands,
 }
 
-/// What runs now; `None` before loading and after unloading.
+/// The module's state while it is loaded; `None` before loading and after unloading.
 pub fn running() -> Option<Arc<Running>> {
     slot().clone()
 }
 
+/// Loads the module: starts its thread and registers `/ws`.
 pub fn start() -> Result<(), StartError> {
     let settings = match Settings::read(Reload::Always) {
         settings::Read::Settings(settings) => Arc::from(settings),
         settings::Read::Unchanged => Arc::default(),
         settings::Read::Invalid => return Err(StartError::Settings),
     };
-    let driver = Arc::new(Driver::new()?);
-    let always = always_readable()?;
-    let thread = {
-        let driver = driver.clone();
-        thread::spawn(c"websocket", move || driver.run())?
-    };
     let running = Arc::new(Running {
-        driver,
+        worker: Worker::start(c"websocket", None)?,
         protocols: Protocols::default(),
-        always,
+        always: Arc::new(AlwaysReadable::new()?),
+        buffers: Arc::default(),
         admission: Arc::default(),
         counters: Arc::default(),
         settings: Mutex::new(settings),
         commands: Mutex::new(None),
         uri: Mutex::new(None),
-        thread: Mutex::new(Some(thread)),
     });
-    // Our own: it needs no reference of the module to itself.
+    // Without a use count: a protocol of our own does not keep the module from being unloaded.
     running.protocols.add("echo", None, echo::callback, None);
     *slot() = Some(running.clone());
     match asterisk::cli::register(&cli::COMMANDS) {
         Ok(commands) => *lock(&running.commands) = Some(commands),
         Err(Failed) => {
-            // It would be waited for.
+            // `stop` waits until nobody else holds a reference.
             drop(running);
             let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Commands);
@@ -108,7 +111,7 @@ pub fn start() -> Result<(), StartError> {
     match http::register() {
         Ok(uri) => *lock(&running.uri) = Some(uri),
         Err(Failed) => {
-            // It would be waited for.
+            // `stop` waits until nobody else holds a reference.
             drop(running);
             let _ = stop(IfRefused::StayStopped);
             return Err(StartError::Uri);
@@ -118,17 +121,17 @@ pub fn start() -> Result<(), StartError> {
     Ok(())
 }
 
-/// What becomes of a module that cannot be stopped.
+/// Tells [`stop`] how to leave a module that cannot be stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfRefused {
-    /// The host keeps it: it takes sessions again.
+    /// It takes sessions again: the host keeps it loaded.
     GoOn,
-    /// It is unmapped all the same.
+    /// It takes no sessions: the host unmaps it all the same.
     StayStopped,
 }
 
-/// Ends every session, waits for every callback, joins the thread. Refused while a callback does not come back: its
-/// thread would return into code that is gone. May be called again then.
+/// Unloads the module: ends every session, waits until every callback has returned, and joins the thread. Refused while a
+/// callback does not return, because its thread would return into unmapped code; may then be called again.
 pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
     let Some(running) = running() else { return Ok(()) };
     host::withdraw()?;
@@ -147,32 +150,33 @@ pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
         }
     }
     if !running.is_left_alone(deadline) {
-        asterisk::error!("WebSocket: a request is still being answered");
+        asterisk::error!("WebSocket: the module cannot be unloaded now: a request is still being answered");
         return running.refuse(if_refused);
     }
-    for session in running.driver.sessions(None) {
+    for session in running.worker.tasks().all() {
         session.cut(CloseCode::GOING_AWAY);
     }
-    // They look at sessions.
+    // Before the worker stops, because the commands look at its sessions.
     drop(lock(&running.commands).take());
     SHOWN.turn_off();
-    running.driver.stop();
-    drop(lock(&running.thread).take());
+    running.worker.stop();
     *slot() = None;
-    // `/ws` and our code are about to go, and nothing tells when the last of those threads has left them.
+    // `/ws` and our code are about to go, and nothing tells when the last thread of the host has left them.
     std::thread::sleep(ON_THE_WAY_OUT);
     drop(lock(&running.uri).take());
     Ok(())
 }
 
-/// Reads `websocket.conf` again, for sessions to come.
+/// Reads `websocket.conf` again, for sessions that begin later.
 pub fn reload() -> Result<(), Failed> {
     let Some(running) = running() else { return Err(Failed) };
     match Settings::read(Reload::IfChanged) {
         settings::Read::Settings(settings) => *lock(&running.settings) = Arc::from(settings),
         settings::Read::Unchanged => {}
         settings::Read::Invalid => {
-            asterisk::error!("WebSocket: websocket.conf cannot be read, what it said before stays");
+            asterisk::error!(
+                "WebSocket: websocket.conf cannot be read; the settings that were loaded before stay in force"
+            );
             return Err(Failed);
         }
     }
@@ -180,12 +184,12 @@ pub fn reload() -> Result<(), Failed> {
 }
 
 impl Running {
-    /// What `websocket.conf` says at this moment.
+    /// The current settings of `websocket.conf`.
     pub fn settings(&self) -> Arc<Settings> {
         lock(&self.settings).clone()
     }
 
-    /// A protocol of another module; `false` if the name is taken.
+    /// Registers a protocol of another module at `/ws`; `false` if the name is taken.
     pub fn add_protocol(&self, name: &str, attempt: Option<Attempt>, callback: Callback) -> bool {
         let added = self.protocols.add(name, attempt, callback, Some(UseCount::take()));
         if added {
@@ -194,26 +198,28 @@ impl Running {
         added
     }
 
-    /// Takes it out together with its sessions; `false` if this is not it.
+    /// Removes a protocol of another module from `/ws` and ends its sessions; `false` if none has this name and callback.
     pub fn remove_protocol(&self, name: &str, callback: Callback) -> bool {
         self.remove_from(&self.protocols, name, callback)
     }
 
-    /// The same for another list of protocols.
+    /// Removes a protocol from `protocols` and ends its sessions; `false` if none there has this name and callback.
     pub fn remove_from(&self, protocols: &Protocols, name: &str, callback: Callback) -> bool {
         let Some(protocol) = protocols.remove(name, callback) else { return false };
         self.end_sessions(&protocol);
         if !protocol.wait(PROTOCOL_PATIENCE) {
-            asterisk::error!("WebSocket: protocol '{name}' goes while it still has sessions");
+            asterisk::error!(
+                "WebSocket: protocol '{name}' is unregistered while its code still serves sessions; unloading its module may crash"
+            );
         }
         asterisk::verbose!(2, "WebSocket: sub-protocol '{name}' unregistered");
         true
     }
 
-    /// Waits for the threads of the host that answer a request: one with an error, to a peer that does not read, may take
-    /// its time, and belongs to no protocol.
+    /// Waits until `deadline` for threads of the host that are answering a request; whether all have left. A thread that
+    /// sends an error to a peer which does not read may take long, and no protocol counts it.
     fn is_left_alone(self: &Arc<Self>, deadline: Instant) -> bool {
-        // Ours, and the slot's.
+        // Two references are the caller's and the slot's.
         while Arc::strong_count(self) > 2 {
             if Instant::now() >= deadline {
                 return false;
@@ -223,7 +229,7 @@ impl Running {
         true
     }
 
-    /// Whoever comes is served again, unless nobody can be.
+    /// Refuses to stop, and does what `if_refused` says.
     fn refuse(&self, if_refused: IfRefused) -> Result<(), Failed> {
         if if_refused == IfRefused::GoOn {
             self.go_on();
@@ -231,6 +237,7 @@ impl Running {
         Err(Failed)
     }
 
+    /// Takes sessions again, after [`stop`] was refused.
     fn go_on(&self) {
         for protocol in self.protocols.all() {
             protocol.reopen();
@@ -245,9 +252,11 @@ impl Running {
         }
     }
 
+    /// Closes the protocol and its sessions; they end once their peers have answered, or not in time.
     fn end_sessions(&self, protocol: &Arc<Protocol>) {
         protocol.close();
-        for session in self.driver.sessions(Some(protocol)) {
+        let sessions = self.worker.tasks().all().into_iter();
+        for session in sessions.filter(|session| Arc::ptr_eq(session.protocol(), protocol)) {
             session.close(CloseCode::GOING_AWAY);
         }
     }

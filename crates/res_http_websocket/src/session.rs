@@ -1,8 +1,8 @@
-//! One session: the protocol, the stream, and the descriptor, under one short lock.
+//! One session: the protocol, the stream, and the descriptor that the consumer polls, under one lock.
 //!
-//! The consumer reads and anybody writes; the driver does the rest. Whoever had the lock leaves with
-//! [`State::settle`]: what could be written is written, the driver knows what to wait for, and the descriptor tells
-//! the truth.
+//! The consumer reads, and any thread writes; the worker does the rest. The lock is held for the length of one call and never
+//! while something is waited for. A method that changes the state ends with [`State::settle`]: output that the stream takes is
+//! written, the worker knows what to wait for, and the descriptor is readable if there is something to read.
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,63 +13,65 @@ use std::time::{Duration, Instant};
 
 use asterisk::http;
 use asterisk::lock;
+use asterisk::pollable::Pollable;
 use asterisk::sockaddr::SockAddr;
+use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks, Timer};
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
 use crate::admission::Place;
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
-use crate::descriptor::Descriptor;
-use crate::driver::{Driver, Interest, Watch};
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
 
+/// One WebSocket connection. C holds references to it ([`crate::exports::Handle`]), and so does the worker until the stream is
+/// closed.
 pub struct Session {
-    id: u64,
+    id: Id,
     protocol: Arc<Protocol>,
     client: Client,
-    /// The client's, as C wants it.
+    /// The client's address in the host's form.
     remote_address: SockAddr,
     local_address: SockAddr,
     is_secure: bool,
-    /// That of the state, to be had without its lock.
+    /// A copy of the number of `State::descriptor`, readable without the lock.
     descriptor: AtomicI32,
-    driver: Arc<Driver>,
+    tasks: Arc<Tasks<Session>>,
+    buffers: Arc<Buffers>,
     counters: Arc<Counters>,
     state: Mutex<State>,
 }
 
-/// Who is at the other end.
+/// The client, as far as its request and its connection tell.
 pub struct Client {
-    /// What chan_sip sees: with a trusted proxy in between, what that says.
+    /// The address that chan_sip sees: the connection's, or the one that a trusted proxy names.
     pub address: Option<SocketAddr>,
-    /// Where the connection comes from.
+    /// The address that the connection comes from.
     pub connection: Option<SocketAddr>,
     pub origin: Option<String>,
     pub user_agent: Option<String>,
 }
 
-/// What a console shows of a session.
+/// A session's state as the console shows it.
 pub struct Snapshot {
     pub traffic: Traffic,
-    /// What waits to be sent.
+    /// Output that waits for the stream, in bytes.
     pub queued: usize,
+    /// Whether permessage-deflate (RFC 7692) is in use.
     pub compressed: bool,
+    /// `open`, or the state of the closing handshake and why the session ended.
     pub state: String,
 }
 
-/// What a consumer gets from [`Session::read`]; `payload` is lent until its next call.
+/// The answer of [`Session::read`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Read {
-    Frame {
-        opcode: Opcode,
-        more_follows: bool,
-        payload: *mut u8,
-        len: usize,
-    },
-    /// A part of something, or bytes that only TLS cares about.
+    /// A message, or a part of one. `payload` points to `len` bytes and a NUL, and is valid until the next call.
+    Frame { opcode: Opcode, more_follows: bool, payload: *mut u8, len: usize },
+    /// Nothing to deliver yet: a part of a frame came, or bytes that concern TLS only.
     NothingYet,
+    /// The session has ended.
     Ended,
 }
 
@@ -77,36 +79,45 @@ struct State {
     connection: Connection,
     /// `None` once it is closed.
     stream: Option<http::Connection>,
-    descriptor: Descriptor,
-    /// The protocol's callback is not back: somebody may be polling.
+    descriptor: Pollable,
+    /// The protocol's callback has not returned: its thread may be polling the descriptor.
     attended: bool,
-    watch: Watch,
+    /// Wakes the worker for the socket.
+    watch: OneShot,
+    /// Wakes the worker for the deadlines of `connection`.
+    timer: Timer,
     /// The stream may hold bytes that the socket does not show.
     may_hold_more: bool,
-    /// TLS has to write before it reads on: what is in the socket stays there, and is nothing to wake anybody for.
+    /// TLS has to write before it reads on: bytes in the socket stay there, so nobody is woken for them.
     stuck: bool,
-    /// Half of the stream is closed already.
+    /// Our direction of the stream is shut down.
     stopped_sending: bool,
+    /// The payload lent by the last [`Session::read`].
     delivered: Vec<u8>,
     traffic: Traffic,
-    /// Its place in the count of sessions, until the stream is closed.
+    /// Counts the session, until the stream is closed.
     place: Option<Place>,
-    /// What has to be told once the lock is free.
+    /// Why the session ended, to be reported once the lock is released.
     farewell: Option<Ended>,
 }
 
-/// How often a consumer reads before it looks at what it has; how often rubbish is read before a stream is closed.
+/// The tag of a session's only descriptor.
+const SOCKET: Tag = 0;
+
+/// The most reads from the stream for one [`Session::read`], and the most reads that discard input before the stream is
+/// closed.
 const MAX_READS: usize = 8;
 
-/// What was lent to a consumer is kept until it reads again. If that is more than this, it is called once more at once, so
-/// that a session that is idle afterwards keeps nothing of it.
+/// The largest payload, in bytes, that an idle session may keep. A payload stays lent to the consumer until it reads again, so
+/// after a larger one the descriptor is readable: the consumer reads again at once, and the payload is freed.
 const MAX_KEPT: usize = 4096;
 
-/// A TLS write that was interrupted is repeated with the same length, so it is one that does not depend on the queue.
+/// The most bytes passed to one write. TLS wants an interrupted write repeated with the same length, so the length must not
+/// grow with the queue.
 const WRITE_LEN: usize = 16 * 1024;
 
 impl Session {
-    /// Begins a session: `greeting` is the answer to the opening handshake.
+    /// Begins a session by writing `greeting`, the answer to the opening handshake (RFC 6455 §4.2.2).
     pub fn start(
         running: &Running,
         protocol: Arc<Protocol>,
@@ -116,16 +127,16 @@ impl Session {
         greeting: &[u8],
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let driver = &running.driver;
-        let descriptor = Descriptor::new(stream.fd(), running.always.clone()).inspect_err(|_| {
-            // Out of descriptors: say so as well as possible.
+        let tasks = running.worker.tasks();
+        let descriptor = Pollable::new(stream.fd(), running.always.clone()).inspect_err(|_| {
+            // Out of descriptors. The connection ends whether or not this answer gets through.
             let _ = stream.write(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
         })?;
-        // A new connection takes that much at once, or it is none.
+        // The send buffer of a new connection is empty: if it does not take the whole answer, the connection is broken.
         if stream.write(greeting)? < greeting.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        let id = driver.next_id();
+        let id = tasks.next_id();
         let session = Arc::new(Self {
             id,
             protocol,
@@ -134,15 +145,17 @@ impl Session {
             client,
             is_secure: stream.is_secure(),
             descriptor: descriptor.as_raw_fd().into(),
-            driver: driver.clone(),
+            tasks: tasks.clone(),
+            buffers: running.buffers.clone(),
             counters: running.counters.clone(),
             state: Mutex::new(State {
                 connection: Connection::server(now, config),
-                watch: Watch::new(id),
+                watch: OneShot::new(id, SOCKET),
+                timer: Timer::default(),
                 stream: Some(stream),
                 descriptor,
                 attended: true,
-                // What came behind the handshake may be with TLS already.
+                // TLS may have decrypted bytes that came right behind the handshake.
                 may_hold_more: true,
                 stuck: false,
                 stopped_sending: false,
@@ -152,18 +165,18 @@ impl Session {
                 farewell: None,
             }),
         });
-        driver.adopt(session.clone());
-        session.locked(|state, now| state.settle(now, &session.driver));
+        tasks.add(id, session.clone());
+        session.locked(|state, _| state.settle(&session));
         Ok(session)
     }
 
-    /// The next thing that the peer said. Never waits.
+    /// Returns the next message or control frame from the client. Never waits.
     pub fn read(&self) -> Read {
         let wants_show = self.client.address.is_some_and(|address| SHOWN.wants(address));
         let read = self.locked(|state, now| {
             let mut event = state.connection.poll_event(now);
             if event.is_none() && state.is_open() {
-                state.receive(now, &self.driver.buffers);
+                state.receive(now, &self.buffers);
                 event = state.connection.poll_event(now);
             }
             let shown = match &event {
@@ -171,7 +184,7 @@ impl Session {
                 _ => None,
             };
             let read = state.deliver(event);
-            state.settle(now, &self.driver);
+            state.settle(self);
             (read, shown)
         });
         let (read, shown) = read.unwrap_or((Read::Ended, None));
@@ -181,7 +194,7 @@ impl Session {
         read
     }
 
-    /// Sends one message. Never waits: what the stream does not take is queued.
+    /// Sends one message. Never waits: output that the stream does not take is queued, up to `maxqueuedoutput`.
     pub fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
         if self.client.address.is_some_and(|address| SHOWN.wants(address)) {
             report::show(Way::To, self, opcode, payload);
@@ -194,22 +207,23 @@ impl Session {
             if sent.is_ok() {
                 state.traffic.count_out(payload.len());
             }
-            state.settle(now, &self.driver);
+            state.settle(self);
             if state.is_open() { sent } else { Err(SendError::Closed) }
         })
         .unwrap_or(Err(SendError::Closed))
     }
 
-    /// Starts the closing handshake; the driver sees it through.
+    /// Starts the closing handshake (RFC 6455 §7.1.2); the worker finishes it.
     pub fn close(&self, code: CloseCode) {
         self.locked(|state, now| {
             state.connection.close(now, code);
-            state.settle(now, &self.driver);
+            state.settle(self);
         });
     }
 
-    /// The protocol's callback is back. If the session has ended, whoever polled it is gone, however long references to it
-    /// stay; if not, the callback has handed it on (Asterisk 22's chan_websocket does).
+    /// Notes that the protocol's callback has returned. If the session has ended, nobody polls it any more, however long C keeps
+    /// references to it: its own descriptor is closed. If it is open, the callback has handed it to another thread, as
+    /// chan_websocket of Asterisk 22 does.
     pub fn leave(&self) {
         let mut state = lock(&self.state);
         state.attended = state.is_open();
@@ -217,7 +231,7 @@ impl Session {
         self.unlock(state);
     }
 
-    /// The last reference is gone, and with it whoever would read.
+    /// Ends the session, because C has released its last reference and nobody is left to read.
     pub fn abandon(&self) {
         match self.state.is_poisoned() {
             true => self.cut(CloseCode::INTERNAL_ERROR),
@@ -225,47 +239,18 @@ impl Session {
         }
     }
 
-    /// What is ready on the socket, while the driver watches it.
-    pub fn handle_ready(&self) {
-        self.locked(|state, now| {
-            state.watch.fired();
-            if !state.is_open() {
-                state.receive(now, &self.driver.buffers);
-            } else if std::mem::take(&mut state.stuck) {
-                // The consumer reads on, when it likes.
-                state.connection.handle_unstuck();
-                state.may_hold_more = true;
-            }
-            state.settle(now, &self.driver);
-        });
-    }
-
-    /// A deadline of the connection is there, or was once.
-    pub fn handle_timeout(&self) {
-        self.locked(|state, now| {
-            state.watch.timer_fired();
-            // The peer's PONG may wait in the socket while the consumer is busy elsewhere.
-            if state.connection.poll_timeout().is_some_and(|deadline| now >= deadline) && !state.connection.has_event()
-            {
-                state.receive(now, &self.driver.buffers);
-            }
-            state.connection.handle_timeout(now);
-            state.settle(now, &self.driver);
-        });
-    }
-
-    /// Ends it here and now: a Close frame if the stream takes it at once, then the stream is closed.
+    /// Ends the session at once: sends a Close frame if the stream takes it now, and closes the stream.
     pub fn cut(&self, code: CloseCode) {
-        // A panic may have left anything behind; the stream has to go all the same.
+        // Locks in spite of an earlier panic, which may have left the state in pieces: the stream has to be closed.
         let mut state = lock(&self.state);
         let now = Instant::now();
         state.connection.close(now, code);
         state.transmit();
-        state.close_stream(&self.driver);
+        state.close_stream(self);
         self.unlock(state);
     }
 
-    /// What a console shows; `None` after a panic.
+    /// The session's state for the console; `None` after a panic.
     pub fn snapshot(&self) -> Option<Snapshot> {
         self.locked(|state, _| Snapshot {
             traffic: state.traffic,
@@ -278,19 +263,21 @@ impl Session {
         })
     }
 
+    /// Sets whether fragments are delivered one by one or joined into messages.
     pub fn set_reassembly(&self, reassembly: Reassembly) {
         self.locked(|state, _| state.connection.set_reassembly(reassembly));
     }
 
+    /// Sets how long output may wait for the stream before the session ends.
     pub fn set_write_timeout(&self, timeout: Duration) {
-        self.locked(|state, now| {
+        self.locked(|state, _| {
             state.connection.set_write_timeout(timeout);
-            // What waits already may be late by now.
-            state.settle(now, &self.driver);
+            // Output that waits already may be overdue by the new timeout.
+            state.settle(self);
         });
     }
 
-    pub fn id(&self) -> u64 {
+    pub fn id(&self) -> Id {
         self.id
     }
 
@@ -306,7 +293,8 @@ impl Session {
         &self.protocol
     }
 
-    /// Never -1, and valid as long as the session is.
+    /// The descriptor for the consumer to poll: readable when [`Self::read`] has something to say. Never -1, and valid as long
+    /// as the session is.
     pub fn descriptor(&self) -> RawFd {
         self.descriptor.load(Ordering::Relaxed)
     }
@@ -324,7 +312,8 @@ impl Session {
         self.is_secure
     }
 
-    /// `None` after a panic: from then on the session answers "ended" until it goes.
+    /// Runs `body` under the lock, with a time read under it. `None` after a panic: from then on the session answers "ended"
+    /// until it is dropped.
     fn locked<T>(&self, body: impl FnOnce(&mut State, Instant) -> T) -> Option<T> {
         let mut state: MutexGuard<'_, State> = self.state.lock().ok()?;
         let answer = body(&mut state, Instant::now());
@@ -332,7 +321,7 @@ impl Session {
         Some(answer)
     }
 
-    /// The host is told of the end with no lock of ours held.
+    /// Releases the lock, then reports the end of the session, which calls into the host.
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
         let (farewell, traffic) = (state.farewell.take(), state.traffic);
         self.descriptor.store(state.descriptor.as_raw_fd(), Ordering::Relaxed);
@@ -343,12 +332,47 @@ impl Session {
     }
 }
 
+impl Task for Session {
+    /// The socket is ready for what [`State::settle`] asked for.
+    fn handle_ready(&self, _now: Instant, _tag: Tag) {
+        self.locked(|state, now| {
+            state.watch.reported();
+            if !state.is_open() {
+                state.receive(now, &self.buffers);
+            } else if std::mem::take(&mut state.stuck) {
+                // The consumer may read on.
+                state.connection.handle_unstuck();
+                state.may_hold_more = true;
+            }
+            state.settle(self);
+        });
+    }
+
+    /// A deadline of the connection has come, or had been set for now and moved since.
+    fn handle_timeout(&self, _now: Instant) {
+        self.locked(|state, now| {
+            state.timer.fired();
+            // The peer's PONG may wait in the socket while the consumer is busy elsewhere.
+            if state.connection.poll_timeout().is_some_and(|deadline| now >= deadline) && !state.connection.has_event()
+            {
+                state.receive(now, &self.buffers);
+            }
+            state.connection.handle_timeout(now);
+            state.settle(self);
+        });
+    }
+
+    fn handle_panic(&self) {
+        self.cut(CloseCode::INTERNAL_ERROR);
+    }
+}
+
 impl State {
     fn is_open(&self) -> bool {
         self.connection.state() == websocket::State::Open
     }
 
-    /// Reads what is there, in bulk.
+    /// Reads from the stream and passes the bytes to the connection.
     fn receive(&mut self, now: Instant, buffers: &Buffers) {
         let Some(stream) = &self.stream else { return };
         let mut buffer = buffers.take();
@@ -384,6 +408,7 @@ impl State {
         }
     }
 
+    /// Turns an event of the connection into an answer for the consumer.
     fn deliver(&mut self, event: Option<Event>) -> Read {
         match event {
             Some(Event::Message(Message { opcode, payload, more_follows })) => {
@@ -395,7 +420,7 @@ impl State {
             Some(Event::Ended(Ended::ByPeer(payload))) => self.lend(Opcode::Close, false, payload),
             Some(Event::Ended(_)) => Read::Ended,
             None if self.is_open() => {
-                // What was lent last is over with.
+                // The consumer is done with the payload that was lent last.
                 self.delivered = Vec::new();
                 Read::NothingYet
             }
@@ -403,16 +428,18 @@ impl State {
         }
     }
 
+    /// Lends a payload to the consumer until its next read.
     fn lend(&mut self, opcode: Opcode, more_follows: bool, payload: Vec<u8>) -> Read {
         self.delivered = payload;
         let len = self.delivered.len();
-        // For consumers that take it for a string.
+        // A NUL, for consumers that use the payload as a string.
         self.delivered.reserve_exact(1);
         self.delivered.push(0);
         Read::Frame { opcode, more_follows, payload: self.delivered.as_mut_ptr(), len }
     }
 
-    fn settle(&mut self, now: Instant, driver: &Driver) {
+    /// Writes output, and tells the worker and the descriptor what to wait for; closes the stream of a closed connection.
+    fn settle(&mut self, session: &Session) {
         self.transmit();
         let Some(stream) = &self.stream else { return };
         let wants_out = if self.connection.poll_transmit().is_some() { Interest::Write } else { Interest::Nothing };
@@ -425,9 +452,9 @@ impl State {
                 }
                 Interest::Read
             }
-            websocket::State::Closed => return self.close_stream(driver),
+            websocket::State::Closed => return self.close_stream(session),
         };
-        // It may be readable all the while, and reading gives nothing.
+        // While TLS has to write first, a readable socket gives nothing to read.
         let interest = if self.stuck { Interest::Write } else { interest };
         let shown = match self.is_open() {
             true => {
@@ -439,12 +466,14 @@ impl State {
             false => self.descriptor.end(stream.fd()),
         };
         report(stream, shown);
-        // Without it deadlines still run, so the session ends.
-        report(stream, driver.watch(&mut self.watch, stream.fd(), interest));
-        driver.arm(&mut self.watch, now, self.connection.poll_timeout());
+        // Even when this fails, the session ends: its deadlines are served all the same.
+        report(stream, self.watch.ask(&session.tasks, stream.fd(), interest));
+        if let Some(deadline) = self.connection.poll_timeout() {
+            self.timer.set(&session.tasks, session.id, deadline);
+        }
     }
 
-    /// Writes what the stream takes.
+    /// Writes queued output until there is none, or the stream takes no more.
     fn transmit(&mut self) {
         let Some(stream) = &self.stream else { return };
         while let Some(front) = self.connection.poll_transmit() {
@@ -458,24 +487,26 @@ impl State {
         }
     }
 
-    /// Closes the stream, whoever still holds a reference to the session.
-    fn close_stream(&mut self, driver: &Driver) {
+    /// Closes the stream, whoever still holds a reference to the session, and makes the descriptor readable for good.
+    fn close_stream(&mut self, session: &Session) {
         let Some(stream) = self.stream.take() else { return };
         self.connection.handle_end();
         self.farewell = self.connection.ended().cloned();
         self.place = None;
-        // Unread bytes would turn the end of the stream into a reset, and our Close frame might be lost by it.
-        let mut rubbish = driver.buffers.take();
+        // Closing a socket that holds unread input sends a reset (RFC 9293 §3.10.4), by which the peer may lose our Close frame.
+        let mut discarded = session.buffers.take();
         for _ in 0..MAX_READS {
-            if !matches!(stream.read(&mut rubbish), Ok(1..)) {
+            if !matches!(stream.read(&mut discarded), Ok(1..)) {
                 break;
             }
         }
         report(&stream, self.descriptor.end(stream.fd()));
-        driver.forget(&mut self.watch, stream.fd());
+        self.watch.forget(&session.tasks, stream.fd());
+        session.tasks.remove(session.id);
         self.give_back_descriptor();
     }
 
+    /// Closes the session's own descriptor if the session has ended and nobody polls it.
     fn give_back_descriptor(&mut self) {
         if self.stream.is_none() && !self.attended {
             self.descriptor.give_back();
@@ -483,10 +514,10 @@ impl State {
     }
 }
 
-/// The kernel has no memory for its part: somebody may miss something, and only the log can say so.
+/// Logs that the kernel refused to watch a socket, for lack of memory: the session may react late, or not at all.
 fn report(stream: &http::Connection, waiting: io::Result<()>) {
     if let Err(error) = waiting {
         let peer = Peer(stream.remote_address().to_std());
-        asterisk::error!("WebSocket: connection from {peer}: cannot wait for its socket: {error}");
+        asterisk::error!("WebSocket: connection from {peer}: its socket cannot be watched, so it may hang: {error}");
     }
 }

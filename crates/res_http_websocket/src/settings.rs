@@ -1,5 +1,5 @@
-//! `websocket.conf`, which is ours: the original has no such file. Without it every limit on who may connect is off, as
-//! with the original. A value that cannot be used costs an error that names file, line and key, and leaves its default.
+//! `websocket.conf`. The host's original module has no such file; without it every limit on who may connect is off, as with
+//! the original. A value that cannot be used is logged as an error with file, line and key, and the default applies.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,34 +8,35 @@ use asterisk::config::{Config, Load, Reload};
 use websocket::forwarded::Network;
 use websocket::origin::AllowedOrigin;
 
-/// What the file says. Sessions keep what it said when they began.
+/// The settings of `websocket.conf`. A session keeps those that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The longest message that a protocol of another module gets.
+    /// The longest message, in bytes, that a protocol of another module gets.
     pub max_message_len: usize,
-    /// The longest that `echo` sends back; it copies nothing onto a stack.
+    /// The longest message, in bytes, that `echo` sends back. It may exceed the other limit: `echo` copies nothing onto a
+    /// stack.
     pub echo_max_message_len: usize,
-    /// How much output may wait for a client.
+    /// The most output, in bytes, that may wait for a client.
     pub max_queued_output: usize,
-    /// How long a client may be silent before it gets a PING.
+    /// How long a client may be silent before it is sent a PING; `None` sends none.
     pub ping_after: Option<Duration>,
-    /// How long it may be silent then.
+    /// How long a client may stay silent after a PING before its session ends.
     pub pong_timeout: Duration,
-    /// permessage-deflate (RFC 7692).
+    /// Whether permessage-deflate (RFC 7692) is accepted.
     pub compression: bool,
-    /// Pages that may connect; `None` are all.
+    /// Origins of pages that may connect (RFC 6454); `None` allows all.
     pub allowed_origins: Option<Vec<AllowedOrigin>>,
-    /// Sessions at the same time.
+    /// The most sessions at the same time; `None` sets no limit.
     pub max_sessions: Option<u32>,
-    /// Sessions of one address at the same time.
+    /// The most sessions of one address at the same time; `None` sets no limit.
     pub max_sessions_per_address: Option<u32>,
-    /// Time for the first message.
+    /// How long a client has for its first message; `None` sets no limit.
     pub first_message_timeout: Option<Duration>,
-    /// Messages a second of one session, on average over ten seconds.
+    /// The most messages a second of one session, on average over ten seconds; `None` sets no limit.
     pub max_messages_per_second: Option<u32>,
-    /// Whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<Network>,
-    /// So many descriptors are left to calls and to the host.
+    /// The number of file descriptors that sessions leave to calls and to the host.
     pub descriptor_reserve: u32,
 }
 
@@ -60,15 +61,15 @@ impl Default for Settings {
     }
 }
 
-/// What a message of chan_sip may come to: it copies each onto the stack of its thread.
+/// Limits of `maxmessagesize`, in bytes: chan_sip copies each message onto the stack of its thread.
 const STACKED: RangeInclusive<usize> = 1024..=128 * 1024;
 
-/// What came of reading the file.
+/// The outcome of reading the file.
 pub enum Read {
     Settings(Box<Settings>),
-    /// As it was the last time.
+    /// The file is the same as the last time.
     Unchanged,
-    /// The host has logged why. Limits that somebody wanted cannot be had.
+    /// The file cannot be parsed, and the host has logged why. The limits that it sets are not known.
     Invalid,
 }
 
@@ -90,7 +91,7 @@ impl Settings {
     fn from_file(config: &Config) -> Self {
         let default = Self::default();
         let number = |key, range, default: usize| config.number(c"general", key, range, default);
-        // 0 switches off.
+        // 0 switches the limit off.
         let count = |key| Some(config.number(c"general", key, 0..=1_000_000, 0)).filter(|count| *count > 0);
         let seconds = |key, default| {
             let default: Option<Duration> = default;
@@ -126,8 +127,8 @@ impl Settings {
     }
 }
 
-/// The entries of every line with this key, between commas. A line that cannot be read allows nobody, instead of
-/// everybody as if it were not there.
+/// Reads a list of entries between commas from all lines with this key; `None` without such a line. A line that cannot be
+/// read counts as an empty list, so that it allows nobody; ignoring it would allow everybody.
 fn list<T>(config: &Config, key: &str, wanted: &str, parse: fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let mut all = None;
     for entry in config.all(c"general", key) {

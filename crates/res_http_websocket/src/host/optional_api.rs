@@ -1,6 +1,6 @@
 //! The optional API: functions that other modules are linked to by name while this one is loaded.
 //!
-//! The client's half is left out: whoever wants to connect is told that it is not supported.
+//! The client's half is left out: a module that wants to connect as a client is told that this is not supported.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::{self, NonNull};
@@ -20,7 +20,7 @@ use crate::protocols::{Attempt, Callback, Protocols};
 use crate::running::running;
 use crate::session::Read;
 
-/// Links everybody who asked for one of our functions.
+/// Links every module that asked for one of our functions to it. Wraps `ast_optional_api_provide`.
 pub fn provide() {
     for (name, function) in table() {
         // SAFETY: the name is static; the function is of the type that goes with it, and stays until `withdraw`.
@@ -28,12 +28,14 @@ pub fn provide() {
     }
 }
 
-/// Gives them back the functions that say that there is none. Refused while a module has a server of ours: its requests
-/// come to our code by a pointer of its own.
+/// Unlinks the other modules from our functions. Refused while a module has a [`Server`]: the host calls our code for its
+/// requests through a pointer that the module keeps.
 pub fn withdraw() -> Result<(), Failed> {
     let servers = SERVERS.load(Ordering::Acquire);
     if servers > 0 {
-        asterisk::error!("WebSocket: {servers} servers of other modules are in use, res_http_websocket stays");
+        asterisk::error!(
+            "WebSocket: res_http_websocket stays loaded: {servers} servers of other modules use it, which have to be unloaded first"
+        );
         return Err(Failed);
     }
     for (name, function) in table() {
@@ -83,10 +85,10 @@ fn table() -> impl Iterator<Item = (&'static CStr, Function)> {
     functions.map(|(name, function)| (*name, unsafe { std::mem::transmute::<*const (), Function>(*function) }))
 }
 
-/// Protocols at a path of another module's.
+/// The protocols at a path that another module serves.
 struct Server(Protocols);
 
-/// How many there are.
+/// The number of [`Server`]s.
 static SERVERS: AtomicUsize = AtomicUsize::new(0);
 
 impl Server {
@@ -115,7 +117,7 @@ unsafe extern "C" fn server_create() -> *mut sys::ast_websocket_server {
     })
 }
 
-/// Answers a request at another module's path, whose `data` is its server.
+/// Answers a request at a path of another module. The `data` of the path is that module's [`Server`].
 unsafe extern "C" fn uri_cb(
     session: *mut sys::ast_tcptls_session_instance,
     uri: *const sys::ast_http_uri,
@@ -136,7 +138,7 @@ unsafe extern "C" fn uri_cb(
     })
 }
 
-/// A description of a protocol for its owner to fill in; the name is ours.
+/// Makes a description of a protocol, with its name, for the caller to fill in.
 unsafe extern "C" fn sub_protocol_alloc(name: *const c_char) -> *mut sys::ast_websocket_protocol {
     fence("ast_websocket_sub_protocol_alloc", ptr::null_mut(), || {
         // SAFETY: a string of the caller's.
@@ -154,7 +156,7 @@ unsafe extern "C" fn sub_protocol_alloc(name: *const c_char) -> *mut sys::ast_we
     })
 }
 
-/// What C sees comes first.
+/// A protocol as another module describes it. C sees the first field only.
 #[repr(C)]
 struct Description {
     c: sys::ast_websocket_protocol,
@@ -164,10 +166,10 @@ struct Description {
 // SAFETY: C fills it in before it is shared, and we only read it afterwards; the pointers are to static functions and to
 // the name beside them.
 unsafe impl Send for Description {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl Sync for Description {}
 
-/// Takes over the caller's reference when it succeeds.
+/// Registers a protocol at `/ws`. Takes over the caller's reference to the description when it succeeds.
 unsafe extern "C" fn add_protocol2(description: *mut sys::ast_websocket_protocol) -> c_int {
     fence("ast_websocket_add_protocol2", -1, || {
         // SAFETY: from `sub_protocol_alloc`, and the caller has a reference.
@@ -195,7 +197,7 @@ unsafe extern "C" fn server_add_protocol(
     })
 }
 
-/// Takes over the caller's reference when it succeeds.
+/// Registers a protocol with a server. Takes over the caller's reference to the description when it succeeds.
 unsafe extern "C" fn server_add_protocol2(
     server: *mut sys::ast_websocket_server,
     description: *mut sys::ast_websocket_protocol,
@@ -210,8 +212,11 @@ unsafe extern "C" fn server_add_protocol2(
     })
 }
 
+/// Registers a described protocol by `add`, and then takes over the caller's reference to the description. Returns 0, or -1
+/// when it is not registered.
+///
 /// # Safety
-/// Null, or from `sub_protocol_alloc`, and the caller has a reference.
+/// `description` is null, or from `sub_protocol_alloc` with a reference that the caller owns.
 unsafe fn adopt(
     description: *mut sys::ast_websocket_protocol,
     add: impl FnOnce(&str, Option<Attempt>, Callback) -> bool,
@@ -220,7 +225,11 @@ unsafe fn adopt(
     // SAFETY: live, by the caller's word.
     let described = unsafe { &*description };
     if described.version != sys::AST_WEBSOCKET_PROTOCOL_VERSION as _ {
-        asterisk::warning!("WebSocket: a protocol of version {} is not one we know", described.version);
+        asterisk::warning!(
+            "WebSocket: a module's protocol is not registered: its interface has version {}, not {}",
+            described.version,
+            sys::AST_WEBSOCKET_PROTOCOL_VERSION
+        );
         return -1;
     }
     // SAFETY: the name is a string beside the description.
@@ -251,7 +260,8 @@ unsafe extern "C" fn server_remove_protocol(
     })
 }
 
-/// The next text message as a whole, waiting for it: how many bytes, the NUL behind them included.
+/// Waits for the next text message and returns a copy of all its fragments. The answer is its length in bytes including
+/// the terminating NUL, or -1 when the session has ended.
 unsafe extern "C" fn read_string(session: *mut sys::ast_websocket, string: *mut *mut c_char) -> c_int {
     with("ast_websocket_read_string", session, -1, |session| {
         let mut text = Vec::new();
@@ -272,7 +282,8 @@ unsafe extern "C" fn read_string(session: *mut sys::ast_websocket, string: *mut 
     })
 }
 
-/// A copy in memory of the host, which the caller frees.
+/// Hands out a copy in the host's memory, which the caller frees. Returns its length including the NUL, or -1 without
+/// memory.
 fn give(text: &[u8], string: *mut *mut c_char) -> c_int {
     let us = asterisk::module::name().as_ptr();
     // SAFETY: that many bytes and static strings; the caller has room for a pointer.
@@ -294,7 +305,8 @@ unsafe extern "C" fn write_string(session: *mut sys::ast_websocket, string: *con
     }
 }
 
-/// 1 when there is something, 0 when the time (milliseconds, or less than 0 for ever) was not enough.
+/// Waits until there is something to read: 1 when there is, 0 after `timeout_ms` milliseconds (negative waits for ever), -1
+/// on failure.
 unsafe extern "C" fn wait_for_input(session: *mut sys::ast_websocket, timeout_ms: c_int) -> c_int {
     let patience = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
     with("ast_websocket_wait_for_input", session, -1, |session| {
@@ -313,7 +325,7 @@ unsafe extern "C" fn session_id(session: *mut sys::ast_websocket) -> *const c_ch
     })
 }
 
-/// Not supported, and the caller is told so.
+/// Answers that connecting as a client is not supported.
 unsafe extern "C" fn client_create(
     _uri: *const c_char,
     _protocols: *const c_char,
@@ -325,7 +337,7 @@ unsafe extern "C" fn client_create(
     ptr::null_mut()
 }
 
-/// Likewise.
+/// Answers that connecting as a client is not supported.
 unsafe extern "C" fn client_create_with_options(
     _options: *mut sys::ast_websocket_client_options,
     result: *mut sys::ast_websocket_result,

@@ -1,5 +1,7 @@
-//! The names of [`crate::exports`] without their underscores, as an Asterisk 11 wants them whose `configure` found no weak
-//! references. Compilers from about 2018 on refuse the way in which releases before 11.19 look for them.
+//! The functions of [`crate::exports`] under names without the leading underscores.
+//!
+//! An Asterisk 11 whose `configure` found no support for weak references links to these names. Compilers from about 2018 on
+//! fail the check for it in releases before 11.19.
 
 use std::ffi::{c_char, c_int};
 

@@ -1,10 +1,10 @@
-//! Words for numbers of the interface, which the latest of the hosts ask this module for.
+//! Names for the numbers of the interface: functions that only Asterisk 22 asks for.
 
 use std::ffi::{CStr, c_char};
 
 use asterisk::sys;
 
-/// Beside those of [`super::optional_api`].
+/// Provided in addition to the functions in [`super::optional_api`].
 pub const FUNCTIONS: &[(&CStr, *const ())] = &[
     (c"ast_websocket_result_to_str", result_to_str as *const ()),
     (c"ast_websocket_status_to_str", status_to_str as *const ()),
@@ -19,7 +19,7 @@ unsafe extern "C" fn result_to_str(result: sys::ast_websocket_result) -> *const 
     word.as_ptr()
 }
 
-/// The close codes of RFC 6455 §7.4.1 and of the registry that it founds.
+/// Names a close code of RFC 6455 §7.4.1 or of its registry (§11.7).
 unsafe extern "C" fn status_to_str(code: sys::ast_websocket_status_code) -> *const c_char {
     let word = match code {
         sys::AST_WEBSOCKET_STATUS_NORMAL => c"normal closure",
@@ -37,7 +37,7 @@ unsafe extern "C" fn status_to_str(code: sys::ast_websocket_status_code) -> *con
     word.as_ptr()
 }
 
-/// The one function of this host that is linked by its name.
+/// Names a type of connection. Other modules link to this function by its name, not through the optional API.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ast_websocket_type_to_str(kind: sys::ast_websocket_type) -> *const c_char {
     let word = match kind {
