@@ -1,4 +1,4 @@
-//! The host's reference-counted objects: [`Ao2`] for one of the host's, [`Ao2Box`] for one of ours that C counts too.
+//! The host's reference-counted `ao2` objects: [`Ao2`] refers to one made by the host, [`Ao2Box`] to one made by us.
 
 use std::ffi::c_void;
 use std::marker::PhantomData;
@@ -9,13 +9,13 @@ use std::ptr::{self, NonNull};
 use crate::fence::fence_crypto;
 use crate::host::objects;
 
-/// One reference to an object of the host, given back on drop.
+/// One reference to an object that the host made, given back on drop.
 #[derive(Debug)]
 pub struct Ao2<T>(NonNull<T>);
 
-// SAFETY: the count is atomic, and this type gives no access to what is counted.
+// SAFETY: the count is atomic, and this type gives no access to the object's contents.
 unsafe impl<T> Send for Ao2<T> {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl<T> Sync for Ao2<T> {}
 
 impl<T> Ao2<T> {
@@ -37,7 +37,7 @@ impl<T> Ao2<T> {
         Self(object)
     }
 
-    /// What C calls it; live for as long as `self` is.
+    /// The pointer for C; valid as long as `self` lives.
     pub fn as_ptr(&self) -> *mut T {
         self.0.as_ptr()
     }
@@ -57,27 +57,29 @@ impl<T> Clone for Ao2<T> {
 
 impl<T> Drop for Ao2<T> {
     fn drop(&mut self) {
-        // SAFETY: one count is ours, by the word of `adopt` or by `share`.
+        // SAFETY: one count is ours, as the caller of `adopt` guarantees or by `share`.
         unsafe { objects::count(self.0.as_ptr().cast(), -1) };
     }
 }
 
-/// One reference to an ao2 object of ours that holds a `T`. The `T` is dropped with the last reference, C's or ours, on the
-/// thread that gives it back.
+/// One reference to an ao2 object that we made and that holds a `T`. The last reference to go, C's or ours, drops the
+/// `T`, on the thread that gives it back.
 #[derive(Debug)]
 pub struct Ao2Box<T: Send + Sync + 'static>(NonNull<T>, PhantomData<T>);
 
 // SAFETY: a counted, shared `T`, as in `Arc`.
 unsafe impl<T: Send + Sync> Send for Ao2Box<T> {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl<T: Send + Sync> Sync for Ao2Box<T> {}
 
 impl<T: Send + Sync + 'static> Ao2Box<T> {
-    /// Wraps `ao2_alloc`; `None` when the host is out of memory.
+    /// Moves `value` into a new object. Wraps `ao2_alloc`; `None` if the host is out of memory.
     pub fn new(value: T) -> Option<Self> {
-        // The host promises malloc's alignment less its own header, which is a multiple of a pointer.
-        const { assert!(align_of::<T>() <= align_of::<*const ()>(), "the host does not align further") };
-        // SAFETY: the destructor runs once, on an object that the next line but one initialises before anyone sees it.
+        // The host aligns objects as malloc does, less its own header, whose size is a multiple of a pointer's.
+        const {
+            assert!(align_of::<T>() <= align_of::<*const ()>(), "the host's allocator does not align T strictly enough")
+        };
+        // SAFETY: the destructor runs once, and only after the object is initialised below.
         let object = unsafe { objects::allocate(size_of::<T>(), drop_payload::<T>) };
         let object = NonNull::new(object.cast::<T>())?;
         // SAFETY: allocated with the size of a `T`, aligned as asserted above.
@@ -85,7 +87,7 @@ impl<T: Send + Sync + 'static> Ao2Box<T> {
         Some(Self(object, PhantomData))
     }
 
-    /// What C calls it; live for as long as `self` is.
+    /// The pointer for C; valid as long as `self` lives.
     pub fn as_ptr(&self) -> *mut c_void {
         self.0.as_ptr().cast()
     }
@@ -103,22 +105,22 @@ impl<T: Send + Sync + 'static> Ao2Box<T> {
         Self(object.cast(), PhantomData)
     }
 
-    /// Adds a reference to what C only lends us.
+    /// Adds a reference to an object that C only lends us.
     ///
     /// # Safety
     /// `object` came from an `Ao2Box<T>` and is live for the length of this call.
     pub unsafe fn share(object: NonNull<c_void>) -> Self {
-        // SAFETY: live by the caller's word.
+        // SAFETY: live as our caller guarantees.
         unsafe { objects::count(object.as_ptr(), 1) };
         Self(object.cast(), PhantomData)
     }
 
-    /// Looks at what C lends us, without counting.
+    /// Borrows the `T` of an object that C lends us, without counting a reference.
     ///
     /// # Safety
     /// `object` is null or came from an `Ao2Box<T>`, and stays live for `'a`.
     pub unsafe fn lend<'a>(object: *mut c_void) -> Option<&'a T> {
-        // SAFETY: live and a `T` by the caller's word.
+        // SAFETY: live and a `T` as our caller guarantees.
         unsafe { object.cast::<T>().as_ref() }
     }
 }

@@ -1,4 +1,4 @@
-//! Commands for the host's console.
+//! Commands of the host's console.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::fmt;
@@ -11,31 +11,31 @@ use crate::fence::fence;
 use crate::host::commands;
 use crate::{Failed, error, log, sys};
 
-/// One command. Keep them in a `static`.
+/// One console command. Commands are kept in a `static`.
 #[derive(Debug)]
 pub struct Command {
-    /// The words, with alternatives as `{on|off|ip}`: the host completes these by itself.
+    /// The words of the command, with alternatives as `{on|off|ip}`; the host completes these by itself.
     pub words: &'static CStr,
     /// One line for `core show help`.
     pub summary: &'static CStr,
-    /// What `help` on the command prints.
+    /// The text that the host prints for `core show help <command>` and for wrong usage.
     pub usage: &'static CStr,
-    /// Carries it out.
+    /// Runs the command.
     pub run: fn(&Invocation<'_>) -> Outcome,
 }
 
-/// How it went.
+/// The result of a command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Done.
     Success,
-    /// Asked for in a way that makes no sense: the host prints the usage.
+    /// The arguments make no sense: the host prints the usage.
     ShowUsage,
-    /// Not done.
+    /// The command failed.
     Failure,
 }
 
-/// One use of a command.
+/// One call of a command.
 #[derive(Debug)]
 pub struct Invocation<'a> {
     descriptor: c_int,
@@ -43,18 +43,18 @@ pub struct Invocation<'a> {
 }
 
 impl<'a> Invocation<'a> {
-    /// Everything that was typed, word by word, the command included.
+    /// All words that were typed, those of the command included.
     pub fn arguments(&self) -> impl ExactSizeIterator<Item = &'a str> + Clone {
         // SAFETY: the host keeps `argc` strings while the command runs.
         self.arguments.iter().map(|argument| unsafe { log::text(*argument) }.unwrap_or_default())
     }
 
-    /// One of the words that were typed.
+    /// The word at `index` (0 is the first word of the command); `None` if fewer words were typed.
     pub fn argument(&self, index: usize) -> Option<&'a str> {
         self.arguments().nth(index)
     }
 
-    /// Prints to whoever typed it; see [`cli_print!`](crate::cli_print!). Wraps `ast_cli`.
+    /// Prints to the console on which the command was typed; see [`cli_print!`](crate::cli_print!). Wraps `ast_cli`.
     pub fn print(&self, text: fmt::Arguments<'_>) {
         let text = log::c_text(&text.to_string());
         // SAFETY: a NUL-terminated string; the shim passes it as text, never as a format.
@@ -62,7 +62,7 @@ impl<'a> Invocation<'a> {
     }
 }
 
-/// Prints a line to the console that typed the command: `cli_print!(invocation, "{} calls", n)`.
+/// Prints a line to the console on which the command was typed: `cli_print!(invocation, "{} calls", n)`.
 #[macro_export]
 macro_rules! cli_print {
     ($invocation:expr, $($text:tt)+) => {
@@ -70,22 +70,22 @@ macro_rules! cli_print {
     };
 }
 
-/// Commands while they are registered; dropping it takes them back.
+/// Registered commands; dropping it unregisters them.
 #[derive(Debug)]
 pub struct Commands(Vec<*mut Entry>);
 
-// SAFETY: the host's list has a lock of its own; the entries are only freed here, after it let go of them.
+// SAFETY: the host's list has its own lock; only we free the entries, after the host has removed them from it.
 unsafe impl Send for Commands {}
-// SAFETY: nothing can be done through a shared one.
+// SAFETY: a shared reference gives access to nothing.
 unsafe impl Sync for Commands {}
 
-/// Registers all of them, or none.
+/// Registers all `commands`, or none. Wraps `ast_cli_register_multiple`.
 pub fn register(commands: &'static [Command]) -> Result<Commands, Failed> {
     let mut registered = Commands(Vec::with_capacity(commands.len()));
     for command in commands {
         let raw = sys::ast_cli_entry { handler: Some(handle), summary: command.summary.as_ptr(), ..Default::default() };
         let entry = Box::into_raw(Box::new(Entry { raw, command }));
-        // SAFETY: the entry stays where it is until the host has let go of it.
+        // SAFETY: the entry does not move until the host has removed it from its list.
         if unsafe { commands::register(&raw mut (*entry).raw) }.is_err() {
             // SAFETY: the host did not take it.
             drop(unsafe { Box::from_raw(entry) });
@@ -100,15 +100,15 @@ impl Drop for Commands {
     fn drop(&mut self) {
         for entry in self.0.drain(..) {
             if let_go(entry) {
-                // SAFETY: the host has let go of it, and only we knew of it besides.
+                // SAFETY: the host has removed the entry, and nobody else has a pointer to it.
                 drop(unsafe { Box::from_raw(entry) });
             }
         }
     }
 }
 
-/// Waits until nobody runs the command. The host keeps one that is running in its list, and answers 0 all the same; and
-/// it may begin to run one between looking and taking it out.
+/// Unregisters the command and waits until nobody runs it. `ast_cli_unregister_multiple` returns 0 even if it keeps
+/// the entry because the command is running, and the command may start between our look at `inuse` and the removal.
 fn let_go(entry: *mut Entry) -> bool {
     // SAFETY: made by `register` and freed only by `drop`, which calls us first.
     let (raw, command) = unsafe { (&raw mut (*entry).raw, (*entry).command) };
@@ -116,7 +116,8 @@ fn let_go(entry: *mut Entry) -> bool {
     let in_use = unsafe { AtomicI32::from_ptr(&raw mut (*raw).inuse) };
     for _ in 0..500 {
         if in_use.load(Ordering::Acquire) == 0 {
-            // SAFETY: as above; taking out what is out already is harmless. The host frees these words when it does.
+            // SAFETY: as above; a second removal is harmless. The host sets `_full_cmd` to null when it
+            // removes the entry.
             let is_out = unsafe {
                 sys::ast_cli_unregister_multiple(raw, 1);
                 (*raw)._full_cmd.is_null()
@@ -127,11 +128,11 @@ fn let_go(entry: *mut Entry) -> bool {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    error!("the command '{}' is still in use", command.words.to_string_lossy());
+    error!("the command '{}' is still running, its memory is not freed", command.words.to_string_lossy());
     false
 }
 
-/// What the host sees comes first, so that it leads back to ours.
+/// The host's entry and our command. The host's part comes first, so that a pointer to it is one to the whole.
 #[repr(C)]
 struct Entry {
     raw: sys::ast_cli_entry,
@@ -154,10 +155,10 @@ unsafe extern "C" fn handle(
             }
             ptr::null_mut()
         }
-        // Alternatives in braces are completed by the host; there is nothing to add to them.
+        // The host completes alternatives in braces; there is nothing to add.
         sys::CLI_GENERATE => ptr::null_mut(),
         _ => {
-            // SAFETY: for everything else the host passes its arguments, which stay for the call.
+            // SAFETY: for every other request the host passes arguments that live during the call.
             let invocation = unsafe { invocation(arguments) };
             match fence("a console command", Outcome::Failure, || (command.run)(&invocation)) {
                 Outcome::Success => sys::CLI_SUCCESS,
@@ -169,9 +170,9 @@ unsafe extern "C" fn handle(
 }
 
 /// # Safety
-/// It is as the host passes it to a handler, and stays for `'a`.
+/// `arguments` is a pointer that the host passed to a handler; it lives for `'a`.
 unsafe fn invocation<'a>(arguments: *const sys::ast_cli_args) -> Invocation<'a> {
-    // SAFETY: the caller vouches for it; `argv` holds `argc` strings.
+    // SAFETY: guaranteed by our caller; `argv` holds `argc` strings.
     unsafe {
         let count = usize::try_from((*arguments).argc).unwrap_or(0);
         let argv = (*arguments).argv;
@@ -188,7 +189,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test's own process")]
-    fn a_command_that_is_running_is_waited_for() {
+    fn dropping_commands_waits_for_one_that_is_running() {
         static COMMANDS: [Command; 1] =
             [Command { words: c"a b", summary: c"", usage: c"", run: |_| Outcome::Success }];
         let commands = register(&COMMANDS).unwrap();

@@ -1,5 +1,5 @@
-//! The host's configuration files. A value that cannot be used is an error that names file, line, key and value, and what
-//! is used instead; nothing else is disturbed by it.
+//! The host's configuration files. An invalid value is logged as an error with file, line, key, value and the value
+//! used instead; it does not affect any other setting.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -12,39 +12,39 @@ use std::str::FromStr;
 
 use crate::{error, log, module, sys, warning};
 
-/// One configuration file, read.
+/// The contents of one configuration file.
 #[derive(Debug)]
 pub struct Config {
     file: CString,
     raw: NonNull<sys::ast_config>,
-    /// The sections and keys that somebody has asked for, in lower case.
+    /// The sections and keys that were read so far, in lower case.
     asked: RefCell<BTreeSet<(String, String)>>,
 }
 
-/// What came of reading one.
+/// The result of loading a file.
 #[derive(Debug)]
 pub enum Load {
-    /// There is no such file.
+    /// The file does not exist.
     Missing,
-    /// The host could not make sense of it, and has logged why.
+    /// The host could not parse the file and has logged why.
     Invalid,
-    /// Not written to since it was read the last time.
+    /// The file has not changed since it was last loaded.
     Unchanged,
-    /// Here it is.
+    /// The file was loaded.
     Loaded(Config),
 }
 
-/// When to read.
+/// When to load a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reload {
-    /// In any case.
+    /// Always.
     Always,
-    /// When the file was written to since the last time.
+    /// Only if the file has changed since it was last loaded.
     IfChanged,
 }
 
 impl Config {
-    /// Reads a file of the configuration directory. Wraps `ast_config_load2`.
+    /// Loads a file of the configuration directory. Wraps `ast_config_load2`.
     pub fn load(file: &CStr, reload: Reload) -> Load {
         let flags = match reload {
             Reload::Always => 0,
@@ -66,14 +66,14 @@ impl Config {
         }
     }
 
-    /// What a section says, in the order of the file. Wraps `ast_variable_browse`.
+    /// The lines of a section in the order of the file. Wraps `ast_variable_browse`.
     pub fn section(&self, section: &CStr) -> Entries<'_> {
-        // SAFETY: the configuration is ours; what it answers stays until it is destroyed.
+        // SAFETY: the configuration is ours; the returned list lives until it is destroyed.
         let next = unsafe { sys::ast_variable_browse(self.raw.as_ptr(), section.as_ptr()) };
         Entries { next, of: PhantomData, file: self.file.to_str().unwrap_or_default() }
     }
 
-    /// All sections with their names, in the order of the file; a template is none. Wraps `ast_category_browse`.
+    /// All sections with their names in the order of the file, without templates. Wraps `ast_category_browse`.
     pub fn sections(&self) -> Sections<'_> {
         Sections { config: self, last: ptr::null() }
     }
@@ -84,39 +84,39 @@ impl Config {
         self.section(section).named(key)
     }
 
-    /// The last word of a section on a key, as the file is read by people: later lines win.
+    /// The last line of a section with this key: later lines override earlier ones.
     pub fn get<'a>(&'a self, section: &CStr, key: &'a str) -> Option<Entry<'a>> {
         self.all(section, key).last()
     }
 
-    /// Says which lines nobody has asked for, so far, by their key: whoever misspells a limit believes that it holds. The
-    /// host finds one section of a name, the first.
+    /// Warns of every key and section that has not been read so far: a misspelt limit would go unnoticed otherwise.
+    /// Warns of repeated sections too, because the host finds only the first one of a name.
     pub fn warn_of_the_rest(&self) {
         let asked = self.asked.borrow();
         let mut seen = BTreeSet::new();
         for (section, entries) in self.sections() {
             let name = section.to_ascii_lowercase();
             let is_known = asked.iter().any(|(known, _)| *known == name);
-            // The host does not tell where a section begins.
+            // The host does not report the line on which a section begins, so the section's first entry stands for it.
             let first = entries.clone().next().map(|entry| format!("{}, line {}", entry.file, entry.line));
             let place = first.unwrap_or_else(|| self.file.to_string_lossy().into_owned());
             match () {
-                () if !is_known => warning!("{place}: nothing is read from a section [{section}]"),
+                () if !is_known => warning!("{place}: unknown section [{section}] is ignored, check its name"),
                 () if !seen.insert(name.clone()) => {
-                    warning!("{place}: of several sections [{section}] the first is read")
+                    warning!("{place}: there is more than one section [{section}], only the first is used")
                 }
                 () => {
                     let is_unknown =
                         |entry: &Entry<'_>| !asked.contains(&(name.clone(), entry.name.to_ascii_lowercase()));
                     entries.filter(is_unknown).for_each(|Entry { name, file, line, .. }| {
-                        warning!("{file}, line {line}: there is no key '{name}' in [{section}], it is ignored");
+                        warning!("{file}, line {line}: unknown key '{name}' in [{section}] is ignored, check its name");
                     });
                 }
             }
         }
     }
 
-    /// A number within limits, or the default: silently when the key is not there, with an error when it is broken.
+    /// The number of a key. The default if the key is missing, or, with an error in the log, if it is not in `range`.
     pub fn number<T>(&self, section: &CStr, key: &str, range: RangeInclusive<T>, default: T) -> T
     where
         T: FromStr + PartialOrd + Display + Copy,
@@ -125,7 +125,7 @@ impl Config {
             .map_or(default, |entry| entry.number(range).unwrap_or_else(|bad| bad.use_instead(default)))
     }
 
-    /// Yes or no, or the default.
+    /// The boolean of a key. The default if the key is missing, or, with an error in the log, if it is no boolean.
     pub fn boolean(&self, section: &CStr, key: &str, default: bool) -> bool {
         let word = |value| if value { "yes" } else { "no" };
         self.get(section, key).map_or(default, |entry| {
@@ -144,12 +144,12 @@ impl Config {
 
 impl Drop for Config {
     fn drop(&mut self) {
-        // SAFETY: `load` gave it to us, and every entry borrows from us.
+        // SAFETY: `load` got it from the host, and no entry that borrows from us is left.
         unsafe { sys::ast_config_destroy(self.raw.as_ptr()) };
     }
 }
 
-/// The sections of a file.
+/// An iterator over the sections of a file.
 #[derive(Debug)]
 pub struct Sections<'a> {
     config: &'a Config,
@@ -160,20 +160,20 @@ impl<'a> Iterator for Sections<'a> {
     type Item = (&'a str, Entries<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        // SAFETY: null, or the name that the same configuration answered last. The host tells sections of one name apart by
-        // the address of the name, here and where it looks for the lines.
+        // SAFETY: `last` is null or the name that the same configuration returned last. The host tells sections of
+        // equal name apart by the address of the name, both here and when it looks for their lines.
         let name: *const c_char = unsafe { sys::ast_category_browse(self.config.raw.as_ptr(), self.last) };
         if name.is_null() {
             return None;
         }
         self.last = name;
-        // SAFETY: a string of the configuration, which stays as long as that.
+        // SAFETY: a string that lives as long as the configuration.
         let (text, section) = unsafe { (log::text(name), CStr::from_ptr(name)) };
         Some((text.unwrap_or_default(), self.config.section(section)))
     }
 }
 
-/// The lines of a section.
+/// An iterator over the lines of a section.
 #[derive(Debug, Clone)]
 pub struct Entries<'a> {
     next: *mut sys::ast_variable,
@@ -182,7 +182,7 @@ pub struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    /// Those with this key, which is written in any case; the last is the one that counts, where one does.
+    /// The lines with this key, compared without case. If only one is wanted, the last one counts.
     pub fn named(self, key: &str) -> impl Iterator<Item = Entry<'a>> {
         self.filter(move |entry| entry.name.eq_ignore_ascii_case(key))
     }
@@ -192,7 +192,7 @@ impl<'a> Iterator for Entries<'a> {
     type Item = Entry<'a>;
 
     fn next(&mut self) -> Option<Entry<'a>> {
-        // SAFETY: null at the end, else an entry that stays as long as the configuration, which `'a` borrows.
+        // SAFETY: null at the end, or an entry that lives as long as the configuration, which `'a` borrows.
         let variable = unsafe { self.next.as_ref() }?;
         self.next = variable.next;
         // SAFETY: strings of the same configuration.
@@ -207,18 +207,18 @@ impl<'a> Iterator for Entries<'a> {
 /// One line of a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// What stands before the equals sign.
+    /// The key, before the equals sign.
     pub name: &'a str,
-    /// What stands behind it.
+    /// The value, after the equals sign.
     pub value: &'a str,
-    /// Where it is written; a file that includes others is not where they are.
+    /// The file that contains the line; an included file has its own name.
     pub file: &'a str,
-    /// On which line.
+    /// The number of the line in that file.
     pub line: u32,
 }
 
 impl<'a> Entry<'a> {
-    /// A number within limits.
+    /// Parses the value as a number within `range`.
     pub fn number<T>(&self, range: RangeInclusive<T>) -> Result<T, BadValue<'a>>
     where
         T: FromStr + PartialOrd + Display,
@@ -228,7 +228,7 @@ impl<'a> Entry<'a> {
         number.ok_or_else(|| self.bad(wanted()))
     }
 
-    /// Yes or no, in the words that the host takes for them.
+    /// Parses the value as a boolean by the host's words: yes, true, y, t, 1 and on, or their opposites.
     pub fn boolean(&self) -> Result<bool, BadValue<'a>> {
         let is_one_of = |words: &[&str]| words.iter().any(|word| self.value.trim().eq_ignore_ascii_case(word));
         match () {
@@ -238,13 +238,13 @@ impl<'a> Entry<'a> {
         }
     }
 
-    /// Says that the value is not what it should be: `entry.bad("an address and a port".into())`.
+    /// An error for this value, with a description of a valid one: `entry.bad("an address and a port".into())`.
     pub fn bad(&self, wanted: String) -> BadValue<'a> {
         BadValue { entry: *self, wanted }
     }
 }
 
-/// A value that cannot be used.
+/// An invalid value in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct BadValue<'a> {
     entry: Entry<'a>,
@@ -252,7 +252,7 @@ pub struct BadValue<'a> {
 }
 
 impl BadValue<'_> {
-    /// Logs the error with what is used instead, and answers that.
+    /// Logs the error together with the default that is used instead, and returns the default.
     pub fn use_instead<T: Display>(&self, default: T) -> T {
         error!("{self}; using {default}");
         default

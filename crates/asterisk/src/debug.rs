@@ -1,17 +1,17 @@
-//! What `set debug` commands switch on, asked for with every packet and therefore cheap while it is off.
+//! The switches of `set debug` commands. They are tested for every packet, so the test is cheap while they are off.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What is shown: nothing, all, or what one peer sends and gets.
+/// Selects which packets are shown: none, all, or those to and from one peer.
 #[derive(Debug)]
 pub struct Switch {
     on: AtomicBool,
     only: Mutex<Option<Only>>,
 }
 
-/// The peer that is shown, on any port or on one.
+/// The peer whose packets are shown, on any port or on one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Only {
     /// The address.
@@ -27,12 +27,12 @@ impl Default for Switch {
 }
 
 impl Switch {
-    /// Shows nothing yet; to keep in a `static`.
+    /// A switch that is off; to be kept in a `static`.
     pub const fn new() -> Self {
         Self { on: AtomicBool::new(false), only: Mutex::new(None) }
     }
 
-    /// Shows everything, or what one peer sends and gets.
+    /// Shows all packets, or those to and from one peer.
     pub fn turn_on(&self, only: Option<Only>) {
         if let Ok(mut peer) = self.only.lock() {
             *peer = only;
@@ -40,24 +40,24 @@ impl Switch {
         self.on.store(true, Ordering::Relaxed);
     }
 
-    /// Shows nothing any more.
+    /// Shows no packets any more.
     pub fn turn_off(&self) {
         self.on.store(false, Ordering::Relaxed);
     }
 
-    /// Whether anything is shown at all.
+    /// Whether any packets are shown.
     pub fn is_on(&self) -> bool {
         self.on.load(Ordering::Relaxed)
     }
 
-    /// Whether what comes from or goes to this address is shown.
+    /// Whether packets from and to `address` are shown.
     pub fn wants(&self, address: SocketAddr) -> bool {
         self.is_on() && self.only.lock().is_ok_and(|only| only.is_none_or(|peer| peer.is(address)))
     }
 }
 
 impl Only {
-    /// An address with or without a port. Names are not resolved: the console would wait for DNS.
+    /// Parses an IP address with or without port. Host names are refused: resolving them would block the console.
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Some(Self { ip: address.ip(), port: Some(address.port()).filter(|port| *port != 0) });
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_peer_sends_and_gets_is_shown() {
+    fn packets_from_and_to_one_peer_are_shown() {
         let switch = Switch::new();
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         assert!(!switch.wants(address("192.0.2.1:4000")));

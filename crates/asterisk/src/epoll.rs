@@ -1,22 +1,22 @@
-//! `epoll` and `eventfd`, as little of them as the modules' threads and polled descriptors need.
+//! The parts of `epoll` and `eventfd` that the modules' threads and polled descriptors need.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-/// There is something to read.
+/// The descriptor can be read from.
 pub const IN: u32 = libc::EPOLLIN as u32;
-/// Something can be written.
+/// The descriptor can be written to.
 pub const OUT: u32 = libc::EPOLLOUT as u32;
 /// One report, then none until [`Epoll::modify`] asks again.
 pub const ONE_SHOT: u32 = libc::EPOLLONESHOT as u32;
 
-/// A set of descriptors to wait for. The set is a descriptor itself: readable while one of its members is ready.
+/// A set of descriptors to wait for. The set itself is a descriptor too, readable while one of its members is ready.
 #[derive(Debug)]
 pub struct Epoll(OwnedFd);
 
 impl Epoll {
-    /// Has no members yet.
+    /// Creates an empty set.
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are involved.
         let fd = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
@@ -24,28 +24,28 @@ impl Epoll {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
-    /// Reports `events` of `fd` by `token`, from now on.
+    /// Adds `fd` to the set; its `events` are reported with `token`.
     pub fn add(&self, fd: RawFd, events: u32, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, events, token)
     }
 
-    /// Reports other events of a member.
+    /// Changes the events and the token of a member.
     pub fn modify(&self, fd: RawFd, events: u32, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_MOD, fd, events, token)
     }
 
-    /// Reports no more of a member.
+    /// Removes a member.
     pub fn remove(&self, fd: RawFd) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_DEL, fd, 0, 0)
     }
 
-    /// Waits until a member is ready or the time is over, and reports who it is.
+    /// Waits until a member is ready or `timeout` has passed (`None`: without limit), and returns the events.
     pub fn wait<'a>(
         &self,
         ready: &'a mut [libc::epoll_event],
         timeout: Option<Duration>,
     ) -> io::Result<&'a [libc::epoll_event]> {
-        // A deadline is over when it is over: up to the next millisecond.
+        // Round up to the next millisecond: the deadline must have passed when this returns.
         let millis = timeout.map_or(-1, |time| i32::try_from(time.as_micros().div_ceil(1000)).unwrap_or(i32::MAX));
         let room = i32::try_from(ready.len()).unwrap_or(i32::MAX);
         // SAFETY: the slice is writable and has `room` entries.
@@ -66,12 +66,12 @@ impl AsRawFd for Epoll {
     }
 }
 
-/// A descriptor that is readable once it was signalled, until it is drained.
+/// A descriptor that is readable from `signal` until `drain`.
 #[derive(Debug)]
 pub struct EventFd(OwnedFd);
 
 impl EventFd {
-    /// Not signalled yet.
+    /// Creates a descriptor that is not readable yet.
     pub fn new() -> io::Result<Self> {
         // SAFETY: no pointers are involved.
         let fd = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
@@ -82,14 +82,14 @@ impl EventFd {
     /// Makes the descriptor readable.
     pub fn signal(&self) {
         let one = 1u64.to_ne_bytes();
-        // SAFETY: eight readable bytes. Refused only when the counter is full, and then it is readable anyway.
+        // SAFETY: eight readable bytes. It fails only when the counter is full; the descriptor is readable then too.
         unsafe { libc::write(self.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
 
-    /// Makes it unreadable again.
+    /// Makes the descriptor unreadable again.
     pub fn drain(&self) {
         let mut counter = [0u8; 8];
-        // SAFETY: eight writable bytes. Refused only when there is nothing to drain.
+        // SAFETY: eight writable bytes. It fails only when there is nothing to drain.
         unsafe { libc::read(self.as_raw_fd(), counter.as_mut_ptr().cast(), counter.len()) };
     }
 }
@@ -100,12 +100,12 @@ impl AsRawFd for EventFd {
     }
 }
 
-/// Waits for as long as it takes until `fd` is readable. `false`: there is nothing to wait for.
+/// Waits without limit until `fd` is readable. Returns `false` on an error or when `fd` can never be readable.
 pub fn wait_readable(fd: RawFd) -> bool {
     wait_readable_for(fd, None).unwrap_or(false)
 }
 
-/// The same for no longer than `patience`; whether there is something by then.
+/// Waits until `fd` is readable, at most for `patience` (`None`: without limit). Returns whether it is readable.
 pub fn wait_readable_for(fd: RawFd, patience: Option<Duration>) -> io::Result<bool> {
     let deadline = patience.map(|patience| Instant::now() + patience);
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };

@@ -1,4 +1,4 @@
-//! Enough of a host, in Rust, for the unit tests and Miri. `tests/host` has the one in C that loads modules.
+//! A minimal host in Rust for unit tests and Miri. `tests/host` has one in C that loads the built modules.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::{lock, sys};
 
-/// What was logged, level and text.
+/// The lines logged so far, with their levels.
 static LOGGED: Mutex<Vec<(c_int, String)>> = Mutex::new(Vec::new());
 
-/// Whether a line with that in it was logged at that level.
+/// Whether a line that contains `part` was logged at `level`.
 pub fn logged(level: c_int, part: &str) -> bool {
     let lines = lock(&LOGGED);
     lines.iter().any(|(logged, line)| *logged == level && line.contains(part))
@@ -31,7 +31,7 @@ unsafe extern "C" fn asterisk_sys_log(
     _function: *const c_char,
     text: *const c_char,
 ) {
-    // SAFETY: as `keep` asks.
+    // SAFETY: the crate passes NUL-terminated text.
     unsafe { keep(level, text) };
 }
 
@@ -43,7 +43,7 @@ unsafe extern "C" fn asterisk_sys_verbose(
     _function: *const c_char,
     text: *const c_char,
 ) {
-    // SAFETY: as `keep` asks.
+    // SAFETY: the crate passes NUL-terminated text.
     unsafe { keep(sys::__LOG_VERBOSE, text) };
 }
 
@@ -52,7 +52,7 @@ unsafe extern "C" fn ast_debug_get_by_module(_module: *const c_char) -> c_uint {
     0
 }
 
-/// In front of each object, as in the host.
+/// The header before each object, as in the host.
 #[repr(C)]
 struct Header {
     count: AtomicI32,
@@ -70,7 +70,7 @@ unsafe extern "C" fn __ao2_alloc(
     destructor: Option<unsafe extern "C" fn(*mut c_void)>,
     _options: c_uint,
 ) -> *mut c_void {
-    // SAFETY: a header is not of size 0, and all zero is valid for it.
+    // SAFETY: the size is not 0, and a header of zeros is valid.
     unsafe {
         let header = alloc_zeroed(layout(size)).cast::<Header>();
         header.write(Header { count: AtomicI32::new(1), destructor, size });
@@ -80,7 +80,7 @@ unsafe extern "C" fn __ao2_alloc(
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn __ao2_ref(object: *mut c_void, delta: c_int) -> c_int {
-    // SAFETY: the tests only count what `__ao2_alloc` made.
+    // SAFETY: the tests only count objects that `__ao2_alloc` made.
     unsafe {
         let header = object.cast::<Header>().sub(1);
         let before = (*header).count.fetch_add(delta, Ordering::AcqRel);
@@ -97,7 +97,7 @@ unsafe extern "C" fn __ao2_ref(object: *mut c_void, delta: c_int) -> c_int {
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ast_codec_get_samples(frame: *mut sys::ast_frame) -> c_int {
-    // SAFETY: lent by the crate. G.711 and 16-bit linear are all the tests use.
+    // SAFETY: lent by the crate. The tests use only G.711 and 16-bit linear.
     unsafe {
         if ast_format_is_slinear(&raw const (*frame).subclass.format) != 0 {
             (*frame).datalen / 2
@@ -121,7 +121,7 @@ unsafe extern "C" fn ast_format_rate(_format: *const sys::ast_format) -> c_int {
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ast_swapcopy_samples(to: *mut c_void, from: *const c_void, samples: c_int) {
     for index in 0..samples as usize {
-        // SAFETY: the crate passes room for so many samples, not necessarily aligned.
+        // SAFETY: the crate passes room for this many samples, not necessarily aligned.
         unsafe {
             let sample = from.cast::<u16>().add(index).read_unaligned();
             to.cast::<u16>().add(index).write_unaligned(sample.swap_bytes());
@@ -139,12 +139,12 @@ unsafe extern "C" fn ast_format_set_video_mark(format: *mut sys::ast_format) {
 pub struct Instance(pub *mut c_void);
 
 impl Instance {
-    /// With nothing on it.
+    /// An instance without data.
     pub fn new() -> Box<Self> {
         Box::new(Self(ptr::null_mut()))
     }
 
-    /// As the functions of an engine take it.
+    /// The pointer that the functions of an engine take.
     pub fn as_ptr(&mut self) -> *mut sys::ast_rtp_instance {
         ptr::from_mut(self).cast()
     }
@@ -162,13 +162,13 @@ unsafe extern "C" fn ast_rtp_instance_set_data(instance: *mut sys::ast_rtp_insta
     unsafe { (*instance.cast::<Instance>()).0 = data };
 }
 
-/// A container of the fake host keeps what is linked to it, in order.
+/// A container of the fake host: the objects linked to it, in order.
 pub struct Container(pub Vec<*mut c_void>);
 
 unsafe extern "C" fn forget_container(container: *mut c_void) {
-    // SAFETY: called once, with what `__ao2_container_alloc` made.
+    // SAFETY: called once, with a container that `__ao2_container_alloc` made.
     for object in unsafe { container.cast::<Container>().read() }.0 {
-        // SAFETY: the container counts what it holds.
+        // SAFETY: the container owns a reference to each object.
         unsafe { __ao2_ref(object, -1) };
     }
 }
@@ -180,7 +180,7 @@ unsafe extern "C" fn __ao2_container_alloc(
     _hash: sys::ao2_hash_fn,
     _compare: sys::ao2_callback_fn,
 ) -> *mut sys::ao2_container {
-    // SAFETY: initialised before it is seen.
+    // SAFETY: initialised before anybody sees it.
     unsafe {
         let container = __ao2_alloc(size_of::<Container>(), Some(forget_container), 0);
         container.cast::<Container>().write(Container(Vec::new()));
@@ -211,17 +211,17 @@ unsafe extern "C" fn ast_channel_tech(_channel: *const sys::ast_channel) -> *con
     ptr::null()
 }
 
-/// What stands in for the words that the host keeps of a command in its list.
+/// Stands for the words that the host stores in the entry of a registered command.
 static WORDS: c_char = 0;
 
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ast_cli_register_multiple(entry: *mut sys::ast_cli_entry, _len: c_int) -> c_int {
-    // SAFETY: the crate registers one at a time, and leaves it alone.
+    // SAFETY: the crate registers one entry at a time and does not touch it meanwhile.
     unsafe { (*entry)._full_cmd = (&raw const WORDS).cast_mut() };
     0
 }
 
-/// As the host does: a command that is running stays in the list, and the answer is the same.
+/// As in the host, a command that is running stays registered, and the return value is 0 all the same.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn ast_cli_unregister_multiple(entry: *mut sys::ast_cli_entry, _len: c_int) -> c_int {
     // SAFETY: registered before; the count is only ever changed by atomic operations.

@@ -1,8 +1,8 @@
-//! The fence between C and Rust: the only place that knows about panics.
+//! The fence between C and Rust: the only place that catches panics.
 //!
-//! A panic that reached C would end every call on the machine; here it costs one. The default panic hook prints through
-//! `std::thread` and would pin the module in memory (a host thread keeps what it touched), so `install_hook` puts a
-//! silent one in its place that only remembers where it happened, for the line that [`fence`] then logs.
+//! A panic that reached C would end every call on the machine; caught here it ends one. The default panic hook prints
+//! through `std::thread`, which would keep the module mapped (host threads keep its thread-local data). `install_hook`
+//! replaces it by a silent hook that only remembers the place of the panic, for the line that [`fence`] then logs.
 
 use std::any::Any;
 use std::mem;
@@ -13,17 +13,20 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::{error, lock, thread};
 
-/// Runs `body`, a callback that the host calls `callback`; answers `failed` if it panics.
+/// Runs `body`, the callback that the host knows as `callback`; returns `failed` if it panics.
 #[expect(clippy::disallowed_methods, reason = "this is the fence")]
 pub fn fence<T>(callback: &str, failed: T, body: impl FnOnce() -> T) -> T {
     panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-        error!("{callback} failed inside the module, this one call suffers: {}", story(&*panic));
+        error!(
+            "{callback} failed because of a bug in this module, only this call is affected; please report: {}",
+            story(&*panic)
+        );
         failed
     })
 }
 
-/// As [`fence`], for a callback that uses cryptography on a thread of the host: afterwards what [`set_after`] was given
-/// takes back whatever the library keeps for this thread.
+/// As [`fence`], for a callback that uses cryptography on a host thread. Afterwards it runs the function given to
+/// [`set_after`], which frees what the library keeps for this thread.
 pub fn fence_crypto<T>(callback: &str, failed: T, body: impl FnOnce() -> T) -> T {
     let answer = fence(callback, failed, body);
     let after = AFTER.load(Ordering::Acquire);
@@ -35,33 +38,33 @@ pub fn fence_crypto<T>(callback: &str, failed: T, body: impl FnOnce() -> T) -> T
     answer
 }
 
-/// What runs at the end of every [`fence_crypto`]: `OPENSSL_thread_stop`, where OpenSSL is linked in. Without it a thread
-/// of the host that outlives the module crashes when it ends.
+/// Sets the function that runs after every [`fence_crypto`]: `OPENSSL_thread_stop` if OpenSSL is linked in. Without
+/// it, a host thread that outlives the module crashes when it ends.
 pub fn set_after(after: fn()) {
     AFTER.store(after as *mut (), Ordering::Release);
 }
 
 static AFTER: AtomicPtr<()> = AtomicPtr::new(ptr::null_mut());
 
-/// Puts our silent hook in place of the default one. Done by `module!` before `load`.
+/// Replaces the default panic hook by our silent one. `module!` calls it before `load`.
 #[expect(clippy::disallowed_methods, reason = "this is the hook that `remove_hook` takes out again")]
 pub(crate) fn install_hook() {
     panic::set_hook(Box::new(remember));
 }
 
-/// Takes the hook out again. Done by `module!` after `unload`.
+/// Removes our panic hook. `module!` calls it after `unload`.
 pub(crate) fn remove_hook() {
     drop(panic::take_hook());
 }
 
-/// What the hook saw, by kernel thread id, until that thread's fence takes it.
+/// The panics seen by the hook, by kernel thread id, until the fence of that thread takes them.
 static SEEN: Mutex<Vec<(libc::pid_t, String)>> = Mutex::new(Vec::new());
 
 fn remember(info: &PanicHookInfo<'_>) {
     let at = info.location().map(ToString::to_string).unwrap_or_default();
     let story = format!("{} (at {at})", message(info.payload()));
     let mut seen = lock(&SEEN);
-    // A panic that no fence takes must not make the list grow.
+    // Panics that no fence collects must not make the list grow without limit.
     seen.truncate(64);
     seen.push((thread::id(), story));
 }

@@ -1,27 +1,27 @@
-//! Media formats as the host names them.
+//! The host's media formats.
 
 use std::fmt;
 
 pub use crate::host::format::Format;
 
-/// The formats that are dealt with in a way of their own.
+/// The formats that the engine treats specially.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Codec {
     /// G.711 µ-law.
     Ulaw,
     /// G.711 A-law.
     Alaw,
-    /// G.722; 16 kHz, with the 8 kHz clock of RFC 3551 §4.5.2.
+    /// G.722: sampled at 16 kHz, but with an RTP clock of 8 kHz (RFC 3551 §4.5.2).
     G722,
     /// 16-bit linear at 8 kHz.
     Slinear,
     /// T.140 text.
     T140,
-    /// T.140 text with the redundancy of RFC 4103.
+    /// T.140 text with redundancy (RFC 4103).
     T140Red,
 }
 
-/// What a format carries.
+/// The kind of media that a format carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Sound.
@@ -40,11 +40,11 @@ impl fmt::Debug for Format {
     }
 }
 
-/// How a format is cut into packets for one call; see [`crate::rtp::Instance::framing`].
+/// How media of a format is split into packets in one call; see [`crate::rtp::Instance::framing`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Framing {
-    /// Bytes of one packet.
+    /// The payload of one packet in bytes.
     pub packet_bytes: u32,
-    /// Flags for the smoother.
+    /// Flags for [`crate::Smoother::set_flags`].
     pub smoother_flags: u32,
 }

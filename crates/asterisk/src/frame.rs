@@ -1,5 +1,5 @@
-//! Media frames: [`FrameRef`] is lent to us during a call, [`Frame`] is ours and freed on drop, [`HostFrame`] is what
-//! `read` hands to the host.
+//! Media frames: [`FrameRef`] is lent to us during a call, [`Frame`] is ours and freed on drop, [`HostFrame`] is
+//! returned to the host by `read`.
 
 use std::marker::PhantomData;
 use std::mem::{self, ManuallyDrop};
@@ -10,32 +10,32 @@ use std::{fmt, ptr, slice};
 
 use crate::{Format, host, symbols, sys, time};
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameType {
     /// A digit ended.
     DtmfEnd,
-    /// A digit begins.
+    /// A digit began.
     DtmfBegin,
-    /// Sound.
+    /// Audio.
     Voice,
-    /// Moving pictures.
+    /// Video.
     Video,
-    /// Signalling inside the host.
+    /// Signalling within the host.
     Control,
-    /// Nothing happened.
+    /// An empty frame.
     Null,
     /// Text.
     Text,
-    /// A still picture.
+    /// A still image.
     Image,
     /// Comfort noise.
     ComfortNoise,
-    /// Fax and the like.
+    /// Modem data such as fax.
     Modem,
-    /// What RTCP is to say to the peer.
+    /// RTCP feedback to be sent to the peer.
     Feedback,
-    /// Any other.
+    /// Any other type, by its number.
     Other(u32),
 }
 
@@ -58,45 +58,45 @@ impl FrameType {
     }
 }
 
-/// A frame that the host lends us for the length of a call.
+/// A frame that the host lends us for the duration of a call.
 #[derive(Clone, Copy)]
 pub struct FrameRef<'a>(NonNull<sys::ast_frame>, PhantomData<&'a sys::ast_frame>);
 
 impl<'a> FrameRef<'a> {
     /// # Safety
-    /// `frame` is a live frame that nobody writes for `'a`, its data included.
+    /// `frame` is live, and nobody writes to it or its data during `'a`.
     pub unsafe fn lend(frame: NonNull<sys::ast_frame>) -> Self {
         Self(frame, PhantomData)
     }
 
-    /// What it is.
+    /// The type of the frame.
     pub fn frame_type(&self) -> FrameType {
         FrameType::from_host(self.raw().frametype)
     }
 
-    /// The format of a voice, video, image or text frame; something meaningless for any other.
+    /// The format of a voice, video, image or text frame; meaningless for other types.
     pub fn format(&self) -> Option<Format> {
         host::frame::format(self.raw())
     }
 
-    /// Whether a video frame is the last piece of a picture: the RTP marker bit.
+    /// Whether a video frame is the last one of a picture (the RTP marker bit).
     pub fn is_marked(&self) -> bool {
         host::frame::is_marked(self.raw())
     }
 
-    /// The digit, the control or the noise level of the other frames.
+    /// The digit, control number or noise level of a frame without a format.
     pub fn integer(&self) -> i32 {
         host::frame::integer(self.raw())
     }
 
-    /// The digit of a DTMF frame.
+    /// The digit of a DTMF frame in ASCII.
     pub fn digit(&self) -> Option<u8> {
         u8::try_from(self.integer()).ok()
     }
 
-    /// The media.
+    /// The media data.
     pub fn payload(&self) -> &'a [u8] {
-        // SAFETY: `lend` was told that the frame stays; the host keeps `datalen` bytes behind the pointer.
+        // SAFETY: the caller of `lend` guarantees that the frame lives; the host keeps `datalen` bytes at the pointer.
         unsafe {
             let start = self.raw().data.ptr.cast::<u8>();
             match usize::try_from(self.raw().datalen) {
@@ -106,32 +106,32 @@ impl<'a> FrameRef<'a> {
         }
     }
 
-    /// How many samples the payload holds.
+    /// The number of samples in the payload.
     pub fn samples(&self) -> u32 {
         u32::try_from(self.raw().samples).unwrap_or(0)
     }
 
-    /// When the frame says so: its place in the stream.
+    /// The position in the stream in milliseconds, if the frame has timing information.
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.has_timing().then(|| self.raw().ts)
     }
 
-    /// How long it lasts, for media with timing and for digits.
+    /// The duration in milliseconds, for media with timing information and for digits.
     pub fn length_ms(&self) -> i64 {
         self.raw().len
     }
 
-    /// Its number in the stream it came from.
+    /// The sequence number in the stream it came from.
     pub fn sequence_number(&self) -> i32 {
         self.raw().seqno
     }
 
-    /// When it is to be delivered by the wall clock, if that was noted.
+    /// The time of delivery since 1970, if the frame has one.
     pub fn delivery(&self) -> Option<Duration> {
         time::from_timeval(&self.raw().delivery)
     }
 
-    /// What C calls it.
+    /// The pointer for C.
     pub fn as_ptr(&self) -> *mut sys::ast_frame {
         self.0.as_ptr()
     }
@@ -141,7 +141,7 @@ impl<'a> FrameRef<'a> {
     }
 
     fn raw(&self) -> &'a sys::ast_frame {
-        // SAFETY: live and unwritten for `'a`, by the word of `lend`.
+        // SAFETY: live and not written to during `'a`, as the caller of `lend` guarantees.
         unsafe { self.0.as_ref() }
     }
 }
@@ -152,20 +152,20 @@ impl fmt::Debug for FrameRef<'_> {
     }
 }
 
-/// A frame of our own, freed on drop. Wraps `ast_frfree`.
+/// A frame that we own. Dropping it wraps `ast_frfree`.
 pub struct Frame(NonNull<sys::ast_frame>);
 
-// SAFETY: a frame is memory without a tie to a thread.
+// SAFETY: a frame is memory that is not tied to a thread.
 unsafe impl Send for Frame {}
 
 impl Frame {
-    /// A copy with nothing shared. Wraps `ast_frdup`.
+    /// Copies a frame with its data. Wraps `ast_frdup`; `None` if out of memory.
     pub fn duplicate(frame: FrameRef<'_>) -> Option<Self> {
-        // SAFETY: the frame stays for the call; the copy is ours.
+        // SAFETY: the frame lives during the call; the copy is ours.
         NonNull::new(unsafe { host::frame::duplicate(frame.as_ptr()) }).map(Self)
     }
 
-    /// Takes over a frame.
+    /// Takes over a frame from C.
     ///
     /// # Safety
     /// `frame` is live and ours to free.
@@ -173,13 +173,13 @@ impl Frame {
         Self(frame)
     }
 
-    /// Looks at it.
+    /// Borrows the frame.
     pub fn borrow(&self) -> FrameRef<'_> {
         // SAFETY: ours for as long as it is borrowed.
         unsafe { FrameRef::lend(self.0) }
     }
 
-    /// Hands it to C, which must free it.
+    /// Hands the frame to C, which must free it.
     pub fn into_raw(self) -> *mut sys::ast_frame {
         ManuallyDrop::new(self).0.as_ptr()
     }
@@ -198,13 +198,13 @@ impl fmt::Debug for Frame {
     }
 }
 
-/// What `read` answers. The host uses it until it reads from the same instance again, and frees it when it says that it is
-/// to be freed.
+/// The return value of `read`. The host uses the frame until its next read from the same instance, and frees it if the
+/// frame says so (`mallocd`).
 #[derive(Debug)]
 pub struct HostFrame(*mut sys::ast_frame);
 
 impl HostFrame {
-    /// "Nothing this time": `ast_null_frame`.
+    /// The frame that means "nothing to deliver": `ast_null_frame`.
     pub fn null() -> Self {
         match symbols::NULL_FRAME.address() {
             Some(frame) => Self(frame.as_ptr()),
@@ -216,8 +216,8 @@ impl HostFrame {
         Self(frame)
     }
 
-    /// This one, and `next` right after it: the host queues what it cannot take at once. The null frame, which is the
-    /// host's, is followed by nothing and follows nothing.
+    /// Appends `next` to this frame: the host queues frames that it cannot process at once. If either is the null
+    /// frame, which belongs to the host, nothing is appended and the other one is returned.
     pub fn followed_by(self, next: HostFrame) -> HostFrame {
         let null = HostFrame::null().0;
         if self.0 == null {
@@ -225,7 +225,7 @@ impl HostFrame {
         }
         if next.0 != null {
             let mut last = self.0;
-            // SAFETY: a chain of frames that were made for the host and that it has not been given yet.
+            // SAFETY: a chain of frames that were made for the host and not handed to it yet.
             unsafe {
                 while !(*last).frame_list.next.is_null() {
                     last = (*last).frame_list.next;
@@ -236,11 +236,11 @@ impl HostFrame {
         self
     }
 
-    /// This one and what follows it belong to that stream of the channel.
+    /// Assigns this frame and those appended to it to a stream of the channel.
     #[must_use]
     pub fn in_stream(self, number: i32) -> HostFrame {
         let mut next = if self.0 == HostFrame::null().0 { ptr::null_mut() } else { self.0 };
-        // SAFETY: as above; the null frame, which is the host's, is in no chain.
+        // SAFETY: as above; the null frame, which belongs to the host, is in no chain.
         while let Some(frame) = unsafe { next.as_mut() } {
             host::frame::set_stream_number(frame, number);
             next = frame.frame_list.next;
@@ -248,7 +248,7 @@ impl HostFrame {
         self
     }
 
-    /// What C calls it.
+    /// The pointer for C.
     pub fn into_raw(self) -> *mut sys::ast_frame {
         self.0
     }
@@ -260,7 +260,7 @@ impl From<Frame> for HostFrame {
     }
 }
 
-/// Only a host in a test lacks the variable.
+/// A null frame of our own, for hosts without the variable, which exist only in tests.
 fn own_null_frame() -> *mut sys::ast_frame {
     static OWN: AtomicPtr<sys::ast_frame> = AtomicPtr::new(ptr::null_mut());
     if OWN.load(Ordering::Acquire).is_null() {
@@ -271,13 +271,13 @@ fn own_null_frame() -> *mut sys::ast_frame {
     OWN.load(Ordering::Acquire)
 }
 
-/// A frame with nothing in it and nothing to free.
+/// An empty frame that needs no freeing.
 pub(crate) fn blank() -> sys::ast_frame {
-    // SAFETY: null pointers and zero numbers are valid in every member.
+    // SAFETY: all zero is valid for every member.
     let mut frame: sys::ast_frame = unsafe { mem::zeroed() };
     frame.src = SOURCE.as_ptr();
     frame
 }
 
-/// Where the frames of this module come from, as the host's log prints it. Static: frames outlive their session.
+/// The source of our frames as the host logs it. Static, because frames outlive their session.
 const SOURCE: &std::ffi::CStr = c"RTP";

@@ -1,12 +1,11 @@
-//! The Asterisk host API, safe: ownership, frames, logging, configuration, the module declaration.
+//! A safe interface to the Asterisk host API: ownership, frames, logging, configuration, the module declaration.
 //!
-//! This is the only crate that calls [`sys`]. Whoever holds one of its values holds the reference behind it; a callback
-//! from the host arrives as a method of a trait, already inside the [`fence::fence`] that keeps panics from reaching C.
+//! This is the only crate that calls [`sys`]. A value of this crate owns the reference to the C object behind it. A
+//! callback from the host arrives as a method of a trait, inside [`fence::fence`], which keeps panics from reaching C.
 //!
-//! Code here runs on threads of the host that outlive the module. So nothing in it uses a `thread_local!` with a
+//! Code here runs on host threads that outlive the module. Therefore it must not use a `thread_local!` with a
 //! destructor, `std::thread`, `mpsc` or `println!`: each of them leaves something behind on the thread that points into
 //! a module which may be unmapped.
-
 pub use asterisk_sys as sys;
 
 pub mod ao2;
@@ -43,17 +42,17 @@ pub use slot::FrameSlot;
 pub use smoother::Smoother;
 pub use sockaddr::SockAddr;
 
-/// What the host is told with -1: it did not work, and whoever failed has logged why.
+/// An operation failed; its function has logged the reason. The host is told by the return value -1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the operation failed")]
 pub struct Failed;
 
-/// The host's convention: 0 for success, anything else for failure.
+/// Converts a return value of the host: 0 means success, anything else failure.
 pub(crate) fn check(answer: std::ffi::c_int) -> Result<(), Failed> {
     if answer == 0 { Ok(()) } else { Err(Failed) }
 }
 
-/// The other way round.
+/// Converts a result into a return value for the host: 0 for success, -1 for failure.
 pub(crate) fn answer(result: Result<(), Failed>) -> std::ffi::c_int {
     if result.is_ok() { 0 } else { -1 }
 }

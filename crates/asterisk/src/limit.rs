@@ -1,11 +1,11 @@
-//! Limits for log lines that a stranger can provoke: the log of a busy host is not for strangers to write in.
+//! Rate limits for log lines that strangers can trigger: they must not flood the log of a busy host.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use crate::{lock, time};
 
-/// At most `burst` lines in each stretch of `per`.
+/// Allows at most `burst` lines in each period of length `per`.
 #[derive(Debug)]
 pub struct RateLimit {
     per: Duration,
@@ -14,20 +14,20 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// A limit to keep in a `static`.
+    /// Creates a limit, to be kept in a `static`.
     pub const fn new(per: Duration, burst: u32) -> Self {
         Self { per, burst, window: Mutex::new(Window::FRESH) }
     }
 
-    /// Whether one more line may be written; if so, how many were left out since the last one that was.
+    /// Asks to write one line. If allowed, returns the number of lines refused since the last allowed one.
     pub fn allow(&self) -> Option<u64> {
         let mut window = lock(&self.window);
         window.allow(time::monotonic(), self.per, self.burst)
     }
 }
 
-/// The same for lines about several, so that whoever provokes many does not hide the rest: at most `ALL` in each stretch of
-/// `per`, and at most `share` about one `K`.
+/// A rate limit for lines about many keys (peers, for example), where one key must not use up the whole limit: at
+/// most `ALL` lines in each period of length `per`, and at most `share` of them about one `K`.
 #[derive(Debug)]
 pub struct SharedLimit<K, const ALL: usize> {
     per: Duration,
@@ -36,13 +36,13 @@ pub struct SharedLimit<K, const ALL: usize> {
 }
 
 impl<K: Copy + PartialEq, const ALL: usize> SharedLimit<K, ALL> {
-    /// A limit to keep in a `static`.
+    /// Creates a limit, to be kept in a `static`.
     pub const fn new(per: Duration, share: u32) -> Self {
         Self { per, share, window: Mutex::new(SharedWindow::FRESH) }
     }
 
-    /// Whether one more line about `key` may be written; if so, how many were left out, whomever they were about, since the
-    /// last one that was.
+    /// Asks to write one line about `key`. If allowed, returns the number of lines refused since the last allowed one,
+    /// about any key.
     pub fn allow(&self, key: K) -> Option<u64> {
         let mut window = lock(&self.window);
         window.allow(time::monotonic(), self.per, self.share, key)
@@ -52,7 +52,7 @@ impl<K: Copy + PartialEq, const ALL: usize> SharedLimit<K, ALL> {
 #[derive(Debug)]
 struct SharedWindow<K, const ALL: usize> {
     window: Window,
-    /// Only who has a line has an entry, so that there is room for all of them.
+    /// The lines written about each key. A key gets an entry with its first line, so `ALL` entries are enough.
     written: [Option<(K, u32)>; ALL],
 }
 
@@ -84,7 +84,7 @@ struct Window {
 impl Window {
     const FRESH: Self = Self { start: Duration::ZERO, written: 0, left_out: 0 };
 
-    /// A new stretch, if the last one is over.
+    /// Begins a new period if the last one is over; returns whether it did.
     fn begin(&mut self, now: Duration, per: Duration) -> bool {
         let is_over = now.saturating_sub(self.start) >= per;
         if is_over {

@@ -1,7 +1,7 @@
-//! The host's log. Text is formatted here and handed over behind a `"%s"`, never as a format; control characters that a
-//! peer may have put into it are escaped, so that a line stays a line.
+//! The host's log. Text is formatted here and passed with the format `"%s"`, never as a format itself. Control
+//! characters that a peer may have put into it are escaped, so that one line stays one line.
 //!
-//! Protocol crates log through the `log` facade; `install_facade` makes their records arrive here too.
+//! Protocol crates log through the `log` facade; `install_facade` forwards their records to the host's log.
 
 use std::ffi::{CStr, CString, c_int};
 use std::fmt::{self, Write as _};
@@ -12,14 +12,14 @@ use crate::host::options::DEBUG_MODULE;
 use crate::limit::RateLimit;
 use crate::{module, symbols, sys};
 
-/// How the host files a line.
+/// The level of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Something the operator has to repair.
+    /// A fault that the administrator has to repair.
     Error,
     /// Something that may need attention.
     Warning,
-    /// Something worth knowing.
+    /// Information for the administrator.
     Notice,
     /// Progress, shown when the console is at least this verbose.
     Verbose(u32),
@@ -27,7 +27,7 @@ pub enum Level {
     Debug,
 }
 
-/// Logs an error with the line it is written on: `error!("{file}: no key")`.
+/// Logs an error; the host adds the source file and line: `error!("{file}: no key")`.
 #[macro_export]
 macro_rules! error {
     ($($text:tt)+) => { $crate::log::write($crate::log::Level::Error, ::core::format_args!($($text)+)) };
@@ -45,7 +45,7 @@ macro_rules! notice {
     ($($text:tt)+) => { $crate::log::write($crate::log::Level::Notice, ::core::format_args!($($text)+)) };
 }
 
-/// Tells a console that is at least this verbose: `verbose!(2, "registered")`.
+/// Prints a line on consoles with at least this verbosity: `verbose!(2, "registered")`.
 #[macro_export]
 macro_rules! verbose {
     ($level:expr, $($text:tt)+) => {
@@ -55,7 +55,7 @@ macro_rules! verbose {
     };
 }
 
-/// Logs for developers; nothing is formatted unless `core set debug` asks for this level: `debug!(1, "{pair}")`.
+/// Logs a debug line if `core set debug` enables this level; otherwise formats nothing: `debug!(1, "{pair}")`.
 #[macro_export]
 macro_rules! debug {
     ($level:expr, $($text:tt)+) => {
@@ -65,7 +65,7 @@ macro_rules! debug {
     };
 }
 
-/// Hands one line to the host; the macros of this crate end here. Wraps `ast_log` and `__ast_verbose`.
+/// Logs one line; all macros of this crate call it. Wraps `ast_log` and `__ast_verbose`.
 #[track_caller]
 pub fn write(level: Level, text: fmt::Arguments<'_>) {
     let place = Location::caller();
@@ -90,14 +90,14 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     unsafe { sys::asterisk_sys_log(number, file.as_ptr(), line, function.as_ptr(), text.as_ptr()) };
 }
 
-/// Whether `core set debug` asks for this level, everywhere or for this module.
+/// Whether `core set debug` enables this level, globally or for this module.
 pub fn debug_enabled(level: u32) -> bool {
     let global = symbols::OPTION_DEBUG.read().unwrap_or(0);
     let level_reached = u32::try_from(global).is_ok_and(|global| global >= level);
     level_reached || module_debug() >= level
 }
 
-/// The debug level set for this module alone; 0 when the host keeps none. Wraps `ast_debug_get_by_module`.
+/// The debug level set for this module; 0 if the host has none. Wraps `ast_debug_get_by_module`.
 fn module_debug() -> u32 {
     let flags = symbols::AST_OPTIONS.read().unwrap_or(0);
     if flags & DEBUG_MODULE == 0 {
@@ -107,7 +107,7 @@ fn module_debug() -> u32 {
     unsafe { sys::ast_debug_get_by_module(module::name().as_ptr()) }
 }
 
-/// Whether a console is this verbose. Hosts before 11.8 have no such variable and decide for themselves.
+/// Whether any console has at least this verbosity. True on hosts before 11.8, which filter by themselves.
 pub fn verbose_enabled(level: u32) -> bool {
     match symbols::VERB_SYS_LEVEL.read() {
         Some(verbosity) => i64::from(level) <= i64::from(verbosity),
@@ -117,12 +117,13 @@ pub fn verbose_enabled(level: u32) -> bool {
 
 fn one_line(text: fmt::Arguments<'_>) -> CString {
     let mut line = String::new();
-    // unwrap: writing to a String cannot fail; an implementation of Display that does keeps what it wrote.
+    // Writing to a String cannot fail; if an implementation of Display fails, the text written so far is kept.
     let _ = line.write_fmt(text);
     c_text(&OneLine(line.trim_end()).to_string())
 }
 
-/// Text that a peer may have written, for a console as well: nothing in it ends a line or tells a terminal what to do.
+/// Displays text that may come from a peer with control characters escaped, for the log and the console: it cannot
+/// end a line or send commands to a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct OneLine<'a>(pub &'a str);
 
@@ -136,38 +137,38 @@ impl fmt::Display for OneLine<'_> {
     }
 }
 
-/// A copy for C that ends at the first NUL, as C would read it.
+/// Copies text for C, up to its first NUL, where C would end it too.
 pub(crate) fn c_text(text: &str) -> CString {
     let end = text.find('\0').unwrap_or(text.len());
-    // No NUL is left in it, so this never fails.
+    // The text contains no NUL, so this never fails.
     CString::new(&text[..end]).unwrap_or_default()
 }
 
-/// A string of the host, when there is one and it is UTF-8.
+/// Borrows a string of the host; `None` if it is null or not UTF-8.
 ///
 /// # Safety
-/// `text` is null or points to a NUL-terminated string that stays for `'a`.
+/// `text` is null or points to a NUL-terminated string that lives for `'a`.
 pub(crate) unsafe fn text<'a>(text: *const std::ffi::c_char) -> Option<&'a str> {
     if text.is_null() {
         return None;
     }
-    // SAFETY: the caller vouches for it.
+    // SAFETY: guaranteed by our caller.
     unsafe { CStr::from_ptr(text) }.to_str().ok()
 }
 
-/// Makes the records of the `log` facade arrive in the host's log. Harmless when done twice.
+/// Forwards the records of the `log` facade to the host's log. A second call is harmless.
 pub(crate) fn install_facade() {
-    // An image that stays mapped is loaded again with its logger in place.
+    // If the module stayed mapped since its last load, the logger is set already.
     let _ = ::log::set_logger(&Facade);
     ::log::set_max_level(::log::LevelFilter::Trace);
 }
 
 struct Facade;
 
-/// What protocol crates complain about is mostly what peers did: it may not fill the log.
+/// Limits warnings of the protocol crates: peers can trigger most of them, and must not fill the log.
 static COMPLAINTS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
 
-/// Nor may it while somebody looks for a fault with `core set debug`: a line for each datagram of a flood hides the rest.
+/// Limits their debug lines: one line for each datagram of a flood would hide everything else.
 static DETAILS: RateLimit = RateLimit::new(Duration::from_secs(1), 50);
 
 impl ::log::Log for Facade {
@@ -192,7 +193,7 @@ impl ::log::Log for Facade {
         match limit.allow() {
             None => {}
             Some(0) => write(level, format_args!("{target}: {text}")),
-            Some(dropped) => write(level, format_args!("{target}: {text} ({dropped} more lines left out)")),
+            Some(dropped) => write(level, format_args!("{target}: {text} ({dropped} similar lines suppressed)")),
         }
     }
 

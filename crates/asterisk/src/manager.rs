@@ -1,5 +1,5 @@
-//! Events for the manager interface (AMI). Header values may come from a peer, so a line break in one must not become a
-//! header, or an event, of its own.
+//! Events of the manager interface (AMI). Header values may come from a peer, so a line break in one must not start
+//! another header or event.
 
 use std::ffi::{CStr, c_int};
 use std::fmt::{Display, Write as _};
@@ -7,7 +7,7 @@ use std::ptr;
 
 use crate::{log, module, sys};
 
-/// Whom an event concerns; managers subscribe by this.
+/// The category of an event, by which managers subscribe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Category {
     /// The host itself.
@@ -18,7 +18,7 @@ pub enum Category {
     Reporting,
 }
 
-/// One event, header by header.
+/// One event, built header by header.
 #[derive(Debug, Clone)]
 pub struct Event {
     category: Category,
@@ -34,7 +34,7 @@ impl Event {
 
     /// Adds a header.
     pub fn header(mut self, name: &str, value: impl Display) -> Self {
-        // unwrap: writing to a String cannot fail; a Display that does keeps what it wrote.
+        // Writing to a String cannot fail; if a Display fails, the text written so far is kept.
         let _ = write!(Line(&mut self.headers), "{name}: {value}");
         self.headers.push_str("\r\n");
         self
@@ -45,7 +45,7 @@ impl Event {
         &self.headers
     }
 
-    /// Tells whoever subscribed. Wraps `__ast_manager_event_multichan`.
+    /// Sends the event to all subscribers. Wraps `__ast_manager_event_multichan`.
     pub fn send(self) {
         let category = match self.category {
             Category::System => sys::EVENT_FLAG_SYSTEM,
@@ -53,7 +53,8 @@ impl Event {
             Category::Reporting => sys::EVENT_FLAG_REPORTING,
         };
         let (headers, file) = (log::c_text(&self.headers), module::name().as_ptr());
-        // SAFETY: strings that outlive the call and no channels; the shim passes the headers as text, never as a format.
+        // SAFETY: the strings outlive the call, there are no channels, and the shim passes the headers as
+        // text, not format.
         unsafe {
             sys::asterisk_sys_manager_event(
                 category as c_int,
@@ -69,7 +70,7 @@ impl Event {
     }
 }
 
-/// Leaves out what would end a line, or the text.
+/// Removes the characters that would end a header or the text.
 struct Line<'a>(&'a mut String);
 
 impl std::fmt::Write for Line<'_> {

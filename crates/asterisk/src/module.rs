@@ -1,8 +1,8 @@
-//! What a loadable module declares to the host, and its reference to itself.
+//! The declaration of a loadable module, and its reference to itself.
 //!
-//! The loader opens a module, reads its info, closes it and opens it again; later it unloads and reloads on command. So the
-//! constructor that [`module!`](crate::module!) makes registers and does nothing else. On a host that it does not know it
-//! says so in one line and leaves: it has touched nothing by then that such a host may lack.
+//! The loader opens a module, reads its info, closes it and opens it again; later it unloads and reloads it on command.
+//! So the constructor made by [`module!`](crate::module!) only registers the module. On an unknown host it prints one
+//! line and does nothing else: until then it has used nothing that such a host may lack.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_uint};
@@ -13,20 +13,20 @@ use crate::fence::{self, fence_crypto};
 use crate::host::loader;
 use crate::{Failed, answer, log, symbols, sys};
 
-/// Other modules may use what this one exports.
+/// The symbols that this module exports are visible to other modules.
 pub const GLOBAL_SYMBOLS: c_uint = sys::AST_MODFLAG_GLOBAL_SYMBOLS as c_uint;
-/// Loaded ahead of what depends on it; the priority is that of the originals, just before the channel drivers.
+/// The module loads before those that depend on it: at the priority of the originals, before the channel drivers.
 pub const LOAD_ORDER: c_uint = sys::AST_MODFLAG_LOAD_ORDER as c_uint;
 
-/// A loadable module, as its callbacks see it.
+/// The callbacks of a loadable module.
 pub trait Module {
-    /// Whether `module reload` is offered.
+    /// Whether the module supports `module reload`.
     const RELOADS: bool = false;
 
-    /// Registers with the host what the module provides.
+    /// Registers everything that the module provides.
     fn load() -> LoadResult;
 
-    /// Takes everything back and joins every thread: the code is about to be unmapped. `Err` refuses.
+    /// Unregisters everything and joins all threads: the code is unmapped afterwards. `Err` refuses to unload.
     fn unload() -> Result<(), Failed>;
 
     /// Reads the configuration again.
@@ -34,29 +34,29 @@ pub trait Module {
         Ok(())
     }
 
-    /// Runs in the destructor of the shared object, after everything else: libraries linked into it let go here.
+    /// Runs last, in the destructor of the shared object: releases what statically linked libraries hold.
     fn closing() {}
 }
 
-/// What `load` tells the loader.
+/// The result of `load`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoadResult {
-    /// In business.
+    /// The module is loaded.
     Success,
-    /// Not in business, and the host carries on without.
+    /// The module is not loaded; the host continues without it.
     Decline,
-    /// The host does not start.
+    /// The module failed; the host does not start.
     Failure,
 }
 
-/// One use of this module by itself: while it lives, the host refuses a plain unload.
+/// One count in the use count of this module. While it lives, the host refuses to unload the module unless forced.
 #[derive(Debug)]
 pub struct UseCount(());
 
 impl UseCount {
-    /// Counts one.
+    /// Adds one to the use count.
     pub fn take() -> Self {
-        // SAFETY: null is nothing to count, anything else is the entry the loader keeps while we are registered.
+        // SAFETY: null counts nothing; anything else is our entry, which the loader keeps while we are registered.
         unsafe { loader::take_use(host_module()) };
         Self(())
     }
@@ -64,7 +64,7 @@ impl UseCount {
 
 impl Drop for UseCount {
     fn drop(&mut self) {
-        // SAFETY: as in `take`; the use that we counted kept the entry there.
+        // SAFETY: as in `take`; the count that `take` added has kept the entry.
         unsafe { loader::release_use(host_module()) };
     }
 }
@@ -76,7 +76,7 @@ pub fn host_module() -> *mut sys::ast_module {
     if info.is_null() { ptr::null_mut() } else { unsafe { (*info).self_ } }
 }
 
-/// The module's name, which is that of its file without `.so`.
+/// The name of the module: its file name without `.so`.
 pub fn name() -> &'static CStr {
     let info = CURRENT.load(Ordering::Acquire);
     if info.is_null() {
@@ -108,9 +108,9 @@ macro_rules! module {
                 $crate::module::destructed::<$module>(&INFO);
             }
 
-            // SAFETY: the loader of the system calls what it finds in these two sections, once each, when it maps and
-            // before it unmaps the object; neither function takes an argument. A test executable of the module is no
-            // object for a host to load: there they are left out, and with them what only a host can link.
+            // SAFETY: the system's dynamic linker calls the functions in these two sections once each, after mapping
+            // and before unmapping the object; they take no arguments. Test executables are not loaded by a host, so
+            // they lack these sections and everything that only a host can link.
             #[cfg_attr(not(test), used, unsafe(link_section = ".init_array"))]
             static CONSTRUCTOR: extern "C" fn() = construct;
 
@@ -118,14 +118,14 @@ macro_rules! module {
             #[cfg_attr(not(test), used, unsafe(link_section = ".fini_array"))]
             static DESTRUCTOR: extern "C" fn() = destruct;
 
-            // SAFETY: a note is for readers of the file, which take from its header how long it is.
+            // SAFETY: only readers of the file use a note; its header states its length.
             #[cfg_attr(not(test), used, unsafe(link_section = ".note.webrtc-modules"))]
             static NOTE: $crate::module::Note = $crate::module::Note::OURS;
         }
     };
 }
 
-/// An ELF note that no original has: who puts modules in place and takes them away (`installer`) knows ours by its section.
+/// An ELF note that the original modules do not have. The `installer` recognises our modules by its section.
 #[doc(hidden)]
 #[derive(Debug)]
 #[repr(C, align(4))]
@@ -137,21 +137,22 @@ pub struct Note {
 }
 
 impl Note {
-    /// The name is padded to four bytes, which do not count.
+    /// The note itself. Its name is padded to a multiple of four bytes; the padding does not count.
     pub const OURS: Self = Self { name_size: 15, description_size: 0, kind: 1, name: *b"webrtc-modules\0\0" };
 }
 
-/// The declaration that the host reads, and into which it writes its own pointer.
+/// The declaration that the host reads, and into which it writes its pointer to the module.
 #[doc(hidden)]
 #[derive(Debug)]
 #[repr(transparent)]
 pub struct Info(UnsafeCell<sys::ast_module_info>);
 
-// SAFETY: only the host's loader writes to it, under its lock, while it registers the module; we read afterwards.
+// SAFETY: only the host's loader writes to it, under its lock, while it registers the module; we only read it later.
 unsafe impl Sync for Info {}
 
 impl Info {
-    /// `buildopt_sum` stays empty: every loader accepts that, whatever options the host was built with.
+    /// The declaration of module `M`. `buildopt_sum` stays empty: every loader accepts that, whatever its
+    /// build options.
     pub const fn of<M: Module>(name: &'static CStr, description: &'static CStr, flags: c_uint) -> Self {
         // SAFETY: null pointers, zero numbers and absent functions are valid for every field.
         let mut info: sys::ast_module_info = unsafe { std::mem::zeroed() };
@@ -183,12 +184,12 @@ pub fn destructed<M: Module>(info: &'static Info) {
     if CURRENT.swap(ptr::null_mut(), Ordering::AcqRel).is_null() {
         return;
     }
-    // SAFETY: registered by `constructed`. A host that has let go of us before finds nothing and does nothing.
+    // SAFETY: `constructed` registered it. If the host has removed the module already, this does nothing.
     unsafe { sys::ast_module_unregister(info.0.get()) };
     M::closing();
 }
 
-/// Whether this is a host of another age, which has then been told so.
+/// Whether this host has an unsupported version. If so, logs a line that says so.
 fn declined(info: &'static Info) -> bool {
     let version = symbols::host_version().unwrap_or("without a version");
     if symbols::is_known(version) {
@@ -196,22 +197,25 @@ fn declined(info: &'static Info) -> bool {
     }
     // SAFETY: `of` set it to a static string.
     let name = unsafe { CStr::from_ptr((*info.0.get()).name) }.to_str().unwrap_or_default();
-    let line = format!("{name} is made for {}; this is Asterisk {version}. It does not load here.\n", loader::MADE_FOR);
+    let line = format!(
+        "{name} is not loaded: it is built for {}, but this is Asterisk {version}. Install the build for this version.\n",
+        loader::MADE_FOR
+    );
     say(&log::c_text(&line));
     true
 }
 
-/// By lookup, and on stderr where even that is missing.
+/// Logs a line through `ast_log`, found by name, or writes it to stderr if there is no such function.
 fn say(line: &CStr) {
     type Log = unsafe extern "C" fn(c_int, *const c_char, c_int, *const c_char, *const c_char, ...);
-    // SAFETY: `ast_log` has had this type in every Asterisk there is.
+    // SAFETY: `ast_log` has this type in every Asterisk.
     match unsafe { symbols::lookup::<Log>(c"ast_log") } {
         // SAFETY: every string is NUL-terminated and outlives the call.
         Some(ast_log) => unsafe {
             let level = sys::__LOG_ERROR as c_int;
             ast_log(level, c"module.rs".as_ptr(), 0, c"load".as_ptr(), c"%s".as_ptr(), line.as_ptr());
         },
-        // SAFETY: writes what lies in `line` to a descriptor; whether it succeeds changes nothing.
+        // SAFETY: writes the bytes of `line` to a descriptor; a failure changes nothing.
         None => drop(unsafe { libc::write(2, line.as_ptr().cast(), line.count_bytes()) }),
     }
 }

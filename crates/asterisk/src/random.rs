@@ -1,7 +1,7 @@
-//! Randomness from the kernel. No generator with state of its own per thread: a host thread that outlives the module
-//! would keep it.
+//! Random numbers from the kernel. There is no generator with per-thread state: it would stay on host threads that
+//! outlive the module.
 
-/// Fills `bytes` with randomness fit for keys. Wraps getrandom(2).
+/// Fills `bytes` with random data fit for keys. Wraps getrandom(2).
 pub fn fill(bytes: &mut [u8]) {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -9,20 +9,20 @@ pub fn fill(bytes: &mut [u8]) {
         let filled = unsafe { libc::getrandom(rest.as_mut_ptr().cast(), rest.len(), 0) };
         match usize::try_from(filled) {
             Ok(filled) => rest = rest.split_at_mut(filled.min(rest.len())).1,
-            // Interrupted before the first byte; with these flags nothing else goes wrong once the kernel has booted.
+            // Interrupted before the first byte. With these flags there is no other error once the kernel has booted.
             Err(_) => continue,
         }
     }
 }
 
-/// 32 random bits: an SSRC, a first timestamp.
+/// A random number of 32 bits, for an SSRC or a first timestamp.
 pub fn u32() -> u32 {
     let mut bytes = [0; 4];
     fill(&mut bytes);
     u32::from_ne_bytes(bytes)
 }
 
-/// 64 random bits: a tie-breaker.
+/// A random number of 64 bits, for a tie-breaker.
 pub fn u64() -> u64 {
     let mut bytes = [0; 8];
     fill(&mut bytes);

@@ -1,8 +1,8 @@
-//! The frame that a session hands to the host packet after packet, with its buffer: receiving allocates nothing.
+//! A reusable frame with its buffer, which a session hands to the host for each packet: receiving allocates nothing.
 //!
-//! The host reads a call under the lock of its channel and is done with a frame before it reads the next one, so one slot
-//! for each thing that can be read (media, control) is enough. The payload begins behind `AST_FRIENDLY_OFFSET` free
-//! bytes, where the host may write a header of its own.
+//! The host reads a call under the lock of its channel and has finished with a frame before it reads the next one. So
+//! one slot for each stream that can be read (RTP, RTCP) is enough. `AST_FRIENDLY_OFFSET` free bytes precede the
+//! payload, where the host may write a header of its own.
 
 use std::fmt;
 use std::ops::Range;
@@ -16,55 +16,56 @@ use crate::{Format, host, sys, time};
 pub struct FrameSlot {
     frame: NonNull<sys::ast_frame>,
     buffer: NonNull<[u8]>,
-    /// Of the frame that was handed out last, which may do no more than point to it.
+    /// The format of the frame handed out last: on some hosts the frame only points to it.
     format: Option<Format>,
 }
 
-// SAFETY: memory without a tie to a thread; whoever holds the slot exclusively fills it.
+// SAFETY: memory that is not tied to a thread; filling the slot requires exclusive access.
 unsafe impl Send for FrameSlot {}
 
-/// Where a media frame stands in its stream.
+/// The position of a media frame in its stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timing {
-    /// The RTP timestamp in milliseconds of its clock.
+    /// The RTP timestamp, converted to milliseconds.
     pub timestamp_ms: i64,
     /// The RTP sequence number.
     pub sequence_number: u16,
-    /// When it was meant to be heard, by the wall clock; `None` when unknown.
+    /// The time since 1970 at which the media was meant to be played; `None` if unknown.
     pub delivery: Option<Duration>,
 }
 
-/// Which end of a digit.
+/// Whether a digit begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Digit {
     /// The key went down.
     Begin,
-    /// The key went up, after so long.
+    /// The key went up.
     End {
-        /// How long it was held.
+        /// How long the key was held, in milliseconds.
         duration_ms: u32,
     },
 }
 
 impl FrameSlot {
-    /// With room for `capacity` bytes of datagram.
+    /// Creates a slot with room for `capacity` bytes of payload.
     pub fn new(capacity: usize) -> Self {
         let buffer = vec![0_u8; HEADROOM + capacity].into_boxed_slice();
         let frame = NonNull::from(Box::leak(Box::new(blank())));
         Self { frame, buffer: NonNull::from(Box::leak(buffer)), format: None }
     }
 
-    /// Where to receive into. Overwrites what the last frame of this slot said, which the host is done with.
+    /// The buffer to receive a datagram into. Invalidates the last frame of this slot, with which the host
+    /// has finished.
     pub fn payload_buffer(&mut self) -> &mut [u8] {
         // SAFETY: `new` allocated it, `drop` frees it, and we hold the slot exclusively.
         unsafe { &mut self.buffer.as_mut()[HEADROOM..] }
     }
 
-    /// Sound that lies in that part of the buffer. Samples are counted by the host, linear ones brought
-    /// from network order into ours.
+    /// An audio frame with the payload in that part of the buffer. The host counts the samples; linear samples are
+    /// converted from network to native byte order.
     pub fn voice(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
         let frame = self.media(sys::AST_FRAME_VOICE, format, payload, timing, false);
-        // SAFETY: `media` filled in a voice frame whose payload lies in our buffer; the host only reads it.
+        // SAFETY: `media` filled in a voice frame with its payload in our buffer; the host only reads it.
         frame.samples = unsafe { host::frame::count_samples(frame) };
         if format.is_slinear() && cfg!(target_endian = "little") {
             // SAFETY: `samples` is half of `datalen`, so the swap stays inside the payload.
@@ -78,7 +79,7 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// A piece of a picture. `samples` is what the timestamp advanced by, `marker` says that the picture is complete.
+    /// A video frame. `samples` is the advance of the timestamp; `marker` is true for the last frame of a picture.
     pub fn video(
         &mut self,
         format: &Format,
@@ -92,13 +93,13 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// Text.
+    /// A text frame with the payload in that part of the buffer.
     pub fn text(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
         self.media(sys::AST_FRAME_TEXT, format, payload, timing, false);
         self.hand_out()
     }
 
-    /// A digit, as ASCII.
+    /// A DTMF frame; `digit` is in ASCII.
     pub fn digit(&mut self, digit: u8, end: Digit) -> HostFrame {
         let frame = self.fresh();
         frame.subclass.integer = i32::from(digit);
@@ -112,7 +113,7 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// Comfort noise at this level (RFC 3389: -dBov, 127 when not given), with what else the packet said.
+    /// A comfort noise frame with its level in -dBov (RFC 3389; 127 if not given) and the rest of the packet's payload.
     pub fn comfort_noise(&mut self, level: u8, payload: Range<usize>) -> HostFrame {
         let (start, length) = self.place(payload);
         let frame = self.fresh();
@@ -124,7 +125,7 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// Signalling for the host, one of `AST_CONTROL_*`.
+    /// A control frame for the host; `control` is one of `AST_CONTROL_*`.
     pub fn control(&mut self, control: i32) -> HostFrame {
         let frame = self.fresh();
         frame.frametype = sys::AST_FRAME_CONTROL;
@@ -155,18 +156,18 @@ impl FrameSlot {
         frame
     }
 
-    /// Where that part of the buffer begins and how long it is, cut off at the end of the buffer.
+    /// The pointer and length of that part of the buffer, cut off at the end of the buffer.
     fn place(&mut self, payload: Range<usize>) -> (*mut std::ffi::c_void, i32) {
         let room = self.payload_buffer();
         let end = payload.end.min(room.len());
         let start = payload.start.min(end);
-        // unwrap: a datagram has less than 65536 bytes, and so has the buffer.
+        // Never 0 by overflow: a datagram, and so the buffer, has less than 65536 bytes.
         let length = i32::try_from(end - start).unwrap_or(0);
         (room[start..].as_mut_ptr().cast(), length)
     }
 
     fn fresh(&mut self) -> &mut sys::ast_frame {
-        // SAFETY: `new` allocated it, `drop` frees it, and we hold the slot exclusively; the host is done with the last one.
+        // SAFETY: `new` allocated it, `drop` frees it, we hold the slot exclusively, and the host has finished with it.
         let frame = unsafe { self.frame.as_mut() };
         *frame = blank();
         frame
@@ -179,7 +180,7 @@ impl FrameSlot {
 
 impl Drop for FrameSlot {
     fn drop(&mut self) {
-        // SAFETY: both came out of boxes in `new`; the session goes when the host has no call on it any more.
+        // SAFETY: both came from boxes in `new`; the slot is dropped when the host has no call on the session any more.
         unsafe {
             drop(Box::from_raw(self.frame.as_ptr()));
             drop(Box::from_raw(ptr::slice_from_raw_parts_mut(self.buffer.as_ptr().cast::<u8>(), self.buffer.len())));
@@ -193,5 +194,5 @@ impl fmt::Debug for FrameSlot {
     }
 }
 
-/// What the host may write before the payload.
+/// The free bytes before the payload, into which the host may write.
 const HEADROOM: usize = sys::AST_FRIENDLY_OFFSET as usize;

@@ -1,4 +1,4 @@
-//! The host's smoother: frames of one length in, frames of another out.
+//! The host's smoother: it turns audio frames of one length into frames of another.
 
 use std::ffi::c_int;
 use std::fmt;
@@ -6,50 +6,50 @@ use std::ptr::NonNull;
 
 use crate::{Failed, FrameRef, check, sys};
 
-/// Cuts voice into packets of a fixed number of bytes. Wraps `ast_smoother_*`.
+/// Splits audio into packets of a fixed number of bytes. Wraps `ast_smoother_*`.
 pub struct Smoother(NonNull<sys::ast_smoother>);
 
-// SAFETY: memory without a tie to a thread.
+// SAFETY: memory that is not tied to a thread.
 unsafe impl Send for Smoother {}
 
-/// In which byte order the smoother is to keep linear samples.
+/// The byte order in which the smoother stores linear samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ByteOrder {
-    /// As they come.
+    /// As in the frames fed to it.
     Native,
-    /// As they are sent.
+    /// Network byte order, as on the wire.
     Network,
 }
 
 impl Smoother {
-    /// For packets of so many bytes.
+    /// Creates a smoother for packets of `bytes` bytes; `None` if out of memory.
     pub fn new(bytes: u32) -> Option<Self> {
-        // SAFETY: takes a number; null when the host is out of memory.
+        // SAFETY: takes a number; returns null if the host is out of memory.
         NonNull::new(unsafe { sys::ast_smoother_new(c_int::try_from(bytes).ok()?) }).map(Self)
     }
 
-    /// `AST_SMOOTHER_FLAG_*`: from [`crate::format::Framing::smoother_flags`].
+    /// Sets the flags `AST_SMOOTHER_FLAG_*`, from [`crate::format::Framing::smoother_flags`].
     pub fn set_flags(&mut self, flags: u32) {
-        // SAFETY: ours, exclusively.
+        // SAFETY: the smoother is ours, and borrowed exclusively.
         unsafe { sys::ast_smoother_set_flags(self.0.as_ptr(), flags as c_int) };
     }
 
-    /// The flags as they are.
+    /// Whether the flag is set.
     pub fn has_flag(&self, flag: u32) -> bool {
-        // SAFETY: ours; the host only reads it.
+        // SAFETY: the smoother is ours; the host only reads it.
         unsafe { sys::ast_smoother_test_flag(self.0.as_ptr(), flag as c_int) != 0 }
     }
 
-    /// Takes in the media of a voice frame, which it copies.
+    /// Copies the media of a voice frame into the smoother.
     pub fn feed(&mut self, frame: FrameRef<'_>, order: ByteOrder) -> Result<(), Failed> {
         let swap = order == ByteOrder::Network && cfg!(target_endian = "little");
-        // SAFETY: the smoother is ours, the frame is lent for the call and only read.
+        // SAFETY: the smoother is ours; the frame is lent for the call and only read.
         check(unsafe { sys::__ast_smoother_feed(self.0.as_ptr(), frame.as_ptr(), swap.into()) })
     }
 
-    /// The next packet, once there is enough for one. It lies in the smoother, until the next call.
+    /// The next packet, if there is enough media for one. It stays in the smoother and is valid until its next use.
     pub fn read(&mut self) -> Option<FrameRef<'_>> {
-        // SAFETY: the smoother is ours; the frame it answers stays until it is used again, which the borrow prevents.
+        // SAFETY: the smoother is ours; the returned frame lives until it is used again, which the borrow prevents.
         NonNull::new(unsafe { sys::ast_smoother_read(self.0.as_ptr()) }).map(|frame| unsafe { FrameRef::lend(frame) })
     }
 }

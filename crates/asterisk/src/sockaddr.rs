@@ -1,4 +1,4 @@
-//! `ast_sockaddr` and `std::net::SocketAddr`.
+//! Conversion between `ast_sockaddr` and `std::net::SocketAddr`.
 
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -6,7 +6,7 @@ use std::os::fd::RawFd;
 
 use crate::sys;
 
-/// An address as the host keeps it, by value.
+/// An address in the host's type `ast_sockaddr`.
 #[derive(Clone, Copy)]
 #[repr(transparent)]
 pub struct SockAddr(pub sys::ast_sockaddr);
@@ -18,17 +18,17 @@ impl SockAddr {
         Self(unsafe { mem::zeroed() })
     }
 
-    /// `None` for the null address and for families other than IPv4 and IPv6.
+    /// Converts to the standard type; `None` for the null address and for families other than IPv4 and IPv6.
     pub fn to_std(&self) -> Option<SocketAddr> {
         from_host(&self.0)
     }
 
-    /// For functions of the host that read it.
+    /// The pointer for functions of the host that read the address.
     pub fn as_ptr(&self) -> *const sys::ast_sockaddr {
         &raw const self.0
     }
 
-    /// For functions of the host that write it.
+    /// The pointer for functions of the host that write the address.
     pub fn as_mut_ptr(&mut self) -> *mut sys::ast_sockaddr {
         &raw mut self.0
     }
@@ -78,7 +78,7 @@ impl std::fmt::Debug for SockAddr {
     }
 }
 
-/// What the host keeps in one of its structures; `None` for the null address.
+/// Converts an address in a structure of the host; `None` for the null address.
 pub fn from_host(host: &sys::ast_sockaddr) -> Option<SocketAddr> {
     if host.len == 0 {
         return None;
@@ -104,7 +104,7 @@ pub fn from_host(host: &sys::ast_sockaddr) -> Option<SocketAddr> {
     }
 }
 
-/// The local end of a socket; the null address when there is none.
+/// The local address of a socket; the null address if it has none.
 pub(crate) fn local(socket: RawFd) -> SockAddr {
     let mut address = SockAddr::null();
     let mut len = size_of_val(&address.0.ss) as libc::socklen_t;
@@ -114,21 +114,21 @@ pub(crate) fn local(socket: RawFd) -> SockAddr {
     address
 }
 
-/// What a pointer from the host says.
+/// Converts an address behind a pointer of the host; `None` for null and for the null address.
 ///
 /// # Safety
 /// `host` is null or points to an address that is not written during the call.
 pub unsafe fn from_ptr(host: *const sys::ast_sockaddr) -> Option<SocketAddr> {
-    // SAFETY: the caller vouches for it.
+    // SAFETY: guaranteed by our caller.
     from_host(unsafe { host.as_ref() }?)
 }
 
-/// An IPv4 address that a dual-stack socket wrote as IPv6, in the form a peer knows it by.
+/// Converts an IPv4-mapped IPv6 address, as dual-stack sockets report it, to IPv4; others stay as they are.
 pub fn unmapped(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
-/// An IPv4 address in the form that a dual-stack socket takes.
+/// Converts an IPv4 address to an IPv4-mapped IPv6 address, as dual-stack sockets require; others stay as they are.
 pub fn mapped(address: SocketAddr) -> SocketAddr {
     match address {
         SocketAddr::V4(v4) => SocketAddr::new(IpAddr::V6(v4.ip().to_ipv6_mapped()), v4.port()),

@@ -1,5 +1,5 @@
-//! What only some hosts have is looked up, never imported: a missing function would fail the load, a missing variable
-//! even the first look at the module.
+//! Symbols that only some hosts have. They are looked up at run time instead of imported: a missing function would make
+//! the load fail, and a missing variable even the loader's first look at the module.
 
 use std::ffi::{CStr, c_int, c_void};
 use std::mem;
@@ -19,18 +19,18 @@ pub unsafe fn lookup<T: Copy>(name: &CStr) -> Option<T> {
     if cfg!(miri) {
         return None;
     }
-    // SAFETY: the name is NUL-terminated; a symbol that is not there answers null.
+    // SAFETY: the name is NUL-terminated; the result for a missing symbol is null.
     let address = unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) };
-    // SAFETY: of pointer size by the assertion above, and of this type by the caller's word.
+    // SAFETY: it has the size of a pointer, as asserted above, and this type, as our caller guarantees.
     (!address.is_null()).then(|| unsafe { mem::transmute_copy(&address) })
 }
 
-/// A variable of the host, looked up once, that it is not there included: the system's loader holds the lock that `dlsym`
-/// wants while it runs our destructor, which may wait for a thread of ours.
+/// A variable of the host, looked up once even if it is missing: while the dynamic linker runs our destructor, which
+/// may wait for one of our threads, it holds the lock that `dlsym` in that thread would need.
 #[derive(Debug)]
 pub struct Variable<T> {
     name: &'static CStr,
-    /// Null before the first look, [`ptr::dangling_mut`] for none.
+    /// Null before the first lookup, [`ptr::dangling_mut`] if the variable does not exist.
     address: AtomicPtr<T>,
 }
 
@@ -41,10 +41,10 @@ impl<T: Copy> Variable<T> {
         Self { name, address: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    /// Where the host keeps it; `None` if this host has no such variable.
+    /// The address of the variable; `None` if this host does not have it.
     pub fn address(&self) -> Option<NonNull<T>> {
         let known = NonNull::new(self.address.load(Ordering::Relaxed)).unwrap_or_else(|| {
-            // SAFETY: `new` was promised the type.
+            // SAFETY: the caller of `new` guarantees the type.
             let found = unsafe { lookup::<NonNull<T>>(self.name) }.unwrap_or(NonNull::dangling());
             self.address.store(found.as_ptr(), Ordering::Relaxed);
             found
@@ -52,28 +52,28 @@ impl<T: Copy> Variable<T> {
         (known != NonNull::dangling()).then_some(known)
     }
 
-    /// What it holds now. The host writes these as it runs, without a lock, a word at a time.
+    /// The current value. The host writes these variables at any time without a lock, one word at a time.
     pub fn read(&self) -> Option<T> {
-        // SAFETY: a variable of the host lives as long as the process, and `new` was promised its type.
+        // SAFETY: a variable of the host lives as long as the process; the caller of `new` guarantees its type.
         self.address().map(|address| unsafe { address.as_ptr().read_volatile() })
     }
 }
 
 // SAFETY: an int in every host.
 pub(crate) static OPTION_DEBUG: Variable<c_int> = unsafe { Variable::new(c"option_debug") };
-// SAFETY: a struct of that one number.
+// SAFETY: a struct with this one member.
 pub(crate) static AST_OPTIONS: Variable<Options> = unsafe { Variable::new(c"ast_options") };
-// SAFETY: an int since 11.8; older hosts have no such name.
+// SAFETY: an int since 11.8; older hosts do not have it.
 pub(crate) static VERB_SYS_LEVEL: Variable<c_int> = unsafe { Variable::new(c"ast_verb_sys_level") };
 // SAFETY: an `ast_frame` in every host, which nobody writes.
 pub(crate) static NULL_FRAME: Variable<sys::ast_frame> = unsafe { Variable::new(c"ast_null_frame") };
-// SAFETY: a pointer to the SRTP module's functions in every host; null while there is none.
+// SAFETY: a pointer to the SRTP module's functions in every host; null while none is loaded.
 pub(crate) static RES_SRTP: Variable<*mut sys::ast_srtp_res> = unsafe { Variable::new(c"res_srtp") };
-// SAFETY: likewise.
+// SAFETY: as for `RES_SRTP`.
 pub(crate) static RES_SRTP_POLICY: Variable<*mut sys::ast_srtp_policy_res> =
     unsafe { Variable::new(c"res_srtp_policy") };
 
-/// Looks all of them up. Done by `module!` before `load`, when the loader's lock is nobody's concern.
+/// Looks up all of them. `module!` calls it before `load`, when waiting for the dynamic linker's lock is harmless.
 pub(crate) fn resolve() {
     OPTION_DEBUG.address();
     AST_OPTIONS.address();
@@ -83,16 +83,16 @@ pub(crate) fn resolve() {
     RES_SRTP_POLICY.address();
 }
 
-/// The version string of the host, as released; distributions append to it. Wraps `ast_get_version`.
+/// The version string of the host; distributions append to it. Wraps `ast_get_version`.
 pub fn host_version() -> Option<&'static str> {
     type GetVersion = unsafe extern "C" fn() -> *const std::ffi::c_char;
-    // SAFETY: the type in every Asterisk that has it.
+    // SAFETY: the function has this type in every Asterisk that has it.
     let get = unsafe { lookup::<GetVersion>(c"ast_get_version") }?;
-    // SAFETY: it answers a static string.
+    // SAFETY: it returns a static string.
     unsafe { crate::log::text(get()) }
 }
 
-/// Whether a host of this version is one that these modules were made for, certified releases included.
+/// Whether this build supports a host of that version; certified releases count as well.
 pub fn is_known(version: &str) -> bool {
     let release = ["certified/", "certified-"].iter().find_map(|word| version.strip_prefix(word)).unwrap_or(version);
     RELEASES.iter().any(|release_of_ours| release.starts_with(release_of_ours))
@@ -103,8 +103,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_there_is_looked_for_once() {
-        // SAFETY: no host has such a variable.
+    fn a_missing_variable_is_looked_up_once() {
+        // SAFETY: no host has this variable.
         static NONE: Variable<c_int> = unsafe { Variable::new(c"no_host_has_this") };
         assert_eq!((NONE.address(), NONE.read()), (None, None));
         assert!(!NONE.address.load(Ordering::Relaxed).is_null(), "it would be looked for again");

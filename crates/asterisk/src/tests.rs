@@ -1,4 +1,4 @@
-//! What the crate promises across the border, on the fake host.
+//! Tests of the border between Rust and C, on the fake host.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ fn of(codec: Codec) -> Format {
     Format::of(codec).unwrap()
 }
 
-/// Counts how often it was dropped.
+/// Counts how often it is dropped.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -38,13 +38,13 @@ fn a_panic_costs_one_call_and_is_logged_with_its_place() {
     fence::install_hook();
     assert_eq!(fence::fence("a test", -1, || panic!("of {}", "course")), -1);
     fence::remove_hook();
-    assert!(logged(sys::__LOG_ERROR, "a test failed inside the module"));
+    assert!(logged(sys::__LOG_ERROR, "a test failed because of a bug in this module"));
     assert!(logged(sys::__LOG_ERROR, "of course (at "));
     assert!(logged(sys::__LOG_ERROR, "tests.rs"));
 }
 
 #[test]
-fn what_a_peer_sent_stays_on_its_line() {
+fn text_from_a_peer_stays_on_its_line() {
     log::write(log::Level::Warning, format_args!("from 'x\r\n[fake] line\u{1b}[31m' 100%s"));
     assert!(logged(sys::__LOG_WARNING, r"from 'x\r\n[fake] line\u{1b}[31m' 100%s"));
 }
@@ -85,7 +85,7 @@ fn a_digit_and_the_media_after_it_are_one_list() {
     let begin = digit.digit(b'5', Digit::Begin);
     let voice = media.voice(&of(Codec::Ulaw), 0..10, Timing::default());
     let list = HostFrame::null().followed_by(begin).followed_by(HostFrame::null()).followed_by(voice).into_raw();
-    // SAFETY: both slots are still here.
+    // SAFETY: both slots still exist.
     unsafe {
         assert_eq!(((*list).frametype, (*list).subclass.integer), (sys::AST_FRAME_DTMF_BEGIN, i32::from(b'5')));
         let next = (*list).frame_list.next;
@@ -95,6 +95,6 @@ fn a_digit_and_the_media_after_it_are_one_list() {
 }
 
 fn lend<'a>(frame: HostFrame) -> crate::FrameRef<'a> {
-    // SAFETY: the tests keep the slot and do not use it again before they are done with the frame.
+    // SAFETY: the tests keep the slot and do not use it again before they have finished with the frame.
     unsafe { crate::FrameRef::lend(std::ptr::NonNull::new(frame.into_raw()).unwrap()) }
 }

@@ -1,5 +1,5 @@
-//! Threads of our own, made by `pthread_create`: `std::thread` leaves keys behind that point into the module, and a host
-//! thread that spawned would keep them after the module is gone.
+//! Our own threads, created with `pthread_create`. `std::thread` would leave thread-local keys that point into the
+//! module, and a host thread that called it would keep them after the module is unmapped.
 
 use std::ffi::{CStr, CString, c_void};
 use std::io;
@@ -8,18 +8,18 @@ use std::ptr;
 
 use crate::fence::fence;
 
-/// A running thread. Dropping it waits for its end: the code it runs is about to be unmapped.
+/// A running thread. Dropping it waits until the thread ends, because its code may be unmapped afterwards.
 #[derive(Debug)]
 #[must_use = "dropped at once, it waits for the thread to end"]
 pub struct JoinHandle(libc::pthread_t);
 
 // SAFETY: a `pthread_t` may be joined from any thread, and `Drop` does it once.
 unsafe impl Send for JoinHandle {}
-// SAFETY: nothing can be done through a shared one.
+// SAFETY: a shared reference gives access to nothing.
 unsafe impl Sync for JoinHandle {}
 
 impl JoinHandle {
-    /// Waits for the end of the thread.
+    /// Waits until the thread ends.
     pub fn join(self) {
         drop(self);
     }
@@ -32,8 +32,9 @@ impl Drop for JoinHandle {
     }
 }
 
-/// Runs `body` on a new thread with that name (15 bytes of it), a small stack and every signal blocked: signals are
-/// the host's business. A panic in `body` ends the thread and is logged; put a fence inside the loop to survive one.
+/// Runs `body` on a new thread with the first 15 bytes of `name` as its name, a small stack and all signals blocked:
+/// signals are the host's business. A panic in `body` is logged and ends the thread; to survive it, call
+/// [`fence()`](crate::fence::fence) inside its loop.
 pub fn spawn(name: &CStr, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle> {
     let start = Box::new(Start { name: name.to_owned(), body: Box::new(body) });
     let attributes = Attributes::new()?;
@@ -80,7 +81,7 @@ fn name_this_thread(name: &CStr) {
     unsafe { libc::pthread_setname_np(libc::pthread_self(), short.as_ptr().cast()) };
 }
 
-/// Enough for a TLS handshake and a log line, a sixteenth of the usual.
+/// The size of the stack: enough for a TLS handshake and a log line, a sixteenth of the default.
 const STACK_BYTES: usize = 512 * 1024;
 
 struct Attributes(libc::pthread_attr_t);
@@ -88,14 +89,14 @@ struct Attributes(libc::pthread_attr_t);
 impl Attributes {
     fn new() -> io::Result<Self> {
         let mut attributes = MaybeUninit::uninit();
-        // SAFETY: initialised here, used after success only.
+        // SAFETY: initialised here, used only if that succeeds.
         let error = unsafe { libc::pthread_attr_init(attributes.as_mut_ptr()) };
         if error != 0 {
             return Err(io::Error::from_raw_os_error(error));
         }
         // SAFETY: `pthread_attr_init` succeeded.
         let mut attributes = Self(unsafe { attributes.assume_init() });
-        // SAFETY: the attributes are initialised; a size that the system refuses leaves its default.
+        // SAFETY: the attributes are initialised; if the system refuses the size, its default remains.
         unsafe { libc::pthread_attr_setstacksize(&raw mut attributes.0, STACK_BYTES) };
         Ok(attributes)
     }
@@ -108,13 +109,14 @@ impl Drop for Attributes {
     }
 }
 
-/// A new thread inherits the mask of the one that makes it.
+/// Blocks all signals while it lives, because a new thread inherits the mask of the thread that creates it.
 struct AllSignalsBlocked(libc::sigset_t);
 
 impl AllSignalsBlocked {
     fn new() -> Self {
         let (mut all, mut before) = (MaybeUninit::uninit(), MaybeUninit::uninit());
-        // SAFETY: `sigfillset` initialises the first, `pthread_sigmask` the second; neither can fail with these arguments.
+        // SAFETY: `sigfillset` initialises the first, `pthread_sigmask` the second; neither can fail with
+        // these arguments.
         unsafe {
             libc::sigfillset(all.as_mut_ptr());
             libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());

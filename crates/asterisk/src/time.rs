@@ -1,23 +1,23 @@
-//! The two clocks. Protocol crates take `std::time::Instant`; these are for what the host counts in `timeval`.
+//! The monotonic and the wall clock as durations, for the host's `timeval`. Protocol crates use `std::time::Instant`.
 
 use std::time::Duration;
 
-/// Since some fixed moment; never goes back.
+/// The time since a fixed moment; never goes back.
 pub fn monotonic() -> Duration {
     read(libc::CLOCK_MONOTONIC)
 }
 
-/// Since 1970 by the wall clock, which may jump.
+/// The time since 1970 by the wall clock, which may jump.
 pub fn wall() -> Duration {
     read(libc::CLOCK_REALTIME)
 }
 
-/// As the host writes it.
+/// Converts to a `timeval`.
 pub fn to_timeval(time: Duration) -> libc::timeval {
     libc::timeval { tv_sec: time.as_secs() as _, tv_usec: time.subsec_micros() as _ }
 }
 
-/// `None` for zero, which is how the host writes "not known", and for what lies before 1970.
+/// Converts from a `timeval`; `None` for zero, which means "unknown" in the host, and for times before 1970.
 pub fn from_timeval(time: &libc::timeval) -> Option<Duration> {
     let seconds = u64::try_from(time.tv_sec).ok()?;
     let microseconds = u32::try_from(time.tv_usec).ok().filter(|microseconds| *microseconds < 1_000_000)?;

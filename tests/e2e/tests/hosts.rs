@@ -17,7 +17,10 @@ fn modules_for_another_host_are_declined_in_one_line_that_names_both_versions() 
     for version in Version::ALL.into_iter().filter(|version| *version != here) {
         let lab = Lab::with_modules_of(version, &format!("foreign-{}", version.number()), &Site::default())?;
         for module in OUR_MODULES {
-            let declined = format!("{} is made for {version}; this is {here}.", module.trim_end_matches(".so"));
+            let declined = format!(
+                "{} is not loaded: it is built for {version}, but this is {here}.",
+                module.trim_end_matches(".so")
+            );
             // At its start a host may try again for each module that wants this one.
             let count = || -> Result<usize> { Ok(lab.log()?.matches(&declined).count()) };
             let at_the_start = count()?;

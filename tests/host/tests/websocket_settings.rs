@@ -119,9 +119,15 @@ fn a_limit_that_is_misspelt_is_said_to_be_none() {
     let host = host("maxsession = 1\n\nMaxSessions = 2\n[webrtc]\nmaxsessions = 1\n[General]\nmaxsessions = 1\n");
     let log = host.log();
     let warned = |text: &str| log.lines().any(|line| line.starts_with("WARNING ") && line.ends_with(text));
-    assert!(warned("websocket.conf, line 2: there is no key 'maxsession' in [general], it is ignored"), "{log}");
-    assert!(warned("websocket.conf, line 6: nothing is read from a section [webrtc]"), "{log}");
-    assert!(warned("websocket.conf, line 8: of several sections [General] the first is read"), "{log}");
+    assert!(
+        warned("websocket.conf, line 2: unknown key 'maxsession' in [general] is ignored, check its name"),
+        "{log}"
+    );
+    assert!(warned("websocket.conf, line 6: unknown section [webrtc] is ignored, check its name"), "{log}");
+    assert!(
+        warned("websocket.conf, line 8: there is more than one section [General], only the first is used"),
+        "{log}"
+    );
     assert_eq!(log.lines().filter(|line| line.starts_with("WARNING ")).count(), 3, "{log}");
     let (_, settings) = host.command("websocket show settings");
     assert!(settings.contains("Sessions:             2\n"), "{settings}");

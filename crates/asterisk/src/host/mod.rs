@@ -1,5 +1,5 @@
-//! What one host does another way than the next: the same names in `eleven` (Asterisk 11) and in `sixteen` (16 and later),
-//! of which one is compiled. Nothing outside of this directory asks which it is.
+//! The differences between hosts: `eleven` (Asterisk 11) and `sixteen` (16 and later) have the same names, and one of
+//! them is compiled. Code outside of this directory does not depend on which.
 
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 mod eleven;

@@ -1,9 +1,9 @@
-//! The way to an instance for threads that the host knows nothing of.
+//! Access to an instance from our own threads, which the host does not know.
 //!
-//! From Asterisk 16 on the host holds the lock of an instance around each call of the engine, and functions that are called
-//! from inside take it again. A thread of ours that locked the session first and came to such a function afterwards would
-//! wait for a host thread that waits for the session. So it takes the lock of the instance before anything else, and does not
-//! wait for it: others want to be served meanwhile.
+//! Since Asterisk 16 the host holds the lock of an instance during each call of the engine, and functions called by the
+//! engine lock it again. If one of our threads locked the session first and then called such a function, it could wait
+//! for a host thread that waits for the session. So our thread locks the instance before anything else. It does not
+//! wait for that lock, because it has other sessions to serve.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,38 +12,38 @@ use std::sync::{Mutex, MutexGuard};
 use super::{Instance, InstancePtr};
 use crate::{host, lock};
 
-/// One instance's. It holds no reference: the last one would run `destroy` on the thread that gives it back.
+/// The door of one instance. It holds no reference to it: the last one would run `destroy` on the thread that drops it.
 #[derive(Debug)]
 pub struct Door(Mutex<Option<InstancePtr>>);
 
-/// Why nobody comes in.
+/// Why an instance cannot be entered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shut {
-    /// A thread of the host is inside, mostly for the length of a packet.
+    /// A host thread is inside, usually for the duration of one packet.
     Busy,
-    /// The instance is gone, or going.
+    /// The instance is destroyed or about to be.
     Closed,
 }
 
-/// What a thread has while it is inside; dropping it leaves.
+/// Proof that this thread holds the lock of the instance; dropping it unlocks the instance.
 pub struct Inside<'a> {
     instance: InstancePtr,
-    /// Kept until the lock of the instance is open again, for `close` to wait for.
+    /// Held until the instance is unlocked, so that `close` waits for it.
     _open: MutexGuard<'a, Option<InstancePtr>>,
     _on_this_thread: PhantomData<*mut ()>,
 }
 
 impl Door {
-    /// To an instance that is being made.
+    /// The door of an instance that is being created.
     pub fn to(instance: Instance<'_>) -> Self {
         Self(Mutex::new(Some(instance.pointer())))
     }
 
-    /// Goes in, if no thread of the host is inside.
+    /// Locks the instance unless a host thread holds the lock.
     pub fn enter(&self) -> Result<Inside<'_>, Shut> {
         let open = lock(&self.0);
         let instance = (*open).ok_or(Shut::Closed)?;
-        // SAFETY: whoever frees the instance has closed the door before, for which it needs what `open` holds.
+        // SAFETY: before the instance is freed, `close` is called, and that waits for the lock `open` that we hold.
         if unsafe { host::instance::try_lock(instance.as_ptr()) } {
             Ok(Inside { instance, _open: open, _on_this_thread: PhantomData })
         } else {
@@ -51,7 +51,7 @@ impl Door {
         }
     }
 
-    /// The instance goes: nobody is inside once this returns, nor ever will be.
+    /// Closes the door before the instance is destroyed: once this returns, no thread is inside or can enter.
     pub fn close(&self) {
         *lock(&self.0) = None;
     }

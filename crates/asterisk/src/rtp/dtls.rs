@@ -1,5 +1,5 @@
-//! The DTLS functions of an engine (RFC 5763), in the layout that hosts have had since 11.11. The layout before that is in
-//! `host`; nothing above sees a difference but that such hosts know SHA-1 alone.
+//! The DTLS functions of an engine (RFC 5763), in the layout of hosts since 11.11. The older layout is in `host`. The
+//! engine notices one difference only: older hosts know no hash but SHA-1.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -8,94 +8,94 @@ use super::held::{Held, with};
 use super::{Engine, Instance};
 use crate::{Failed, answer, host, log, sys};
 
-/// DTLS-SRTP, as the host drives it from its configuration and from SDP.
+/// The DTLS-SRTP functions of a session. The host calls them with its configuration and with values from SDP.
 pub trait Dtls {
-    /// The peer is configured for DTLS.
+    /// Sets the peer's DTLS configuration.
     fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed>;
 
-    /// Whether it is.
+    /// Whether DTLS is configured and not stopped.
     fn active(&self, instance: Instance<'_>) -> bool;
 
-    /// No more DTLS on this instance.
+    /// Ends DTLS on this instance.
     fn stop(&self, instance: Instance<'_>);
 
-    /// The next SDP begins a new association.
+    /// Makes the next SDP begin a new association.
     fn reset(&self, instance: Instance<'_>);
 
-    /// For `a=connection` in our SDP.
+    /// The value of `a=connection` for our SDP.
     fn connection(&self, instance: Instance<'_>) -> DtlsConnection;
 
-    /// For `a=setup` in our SDP.
+    /// The value of `a=setup` for our SDP.
     fn setup(&self, instance: Instance<'_>) -> Setup;
 
-    /// `a=setup` in the peer's.
+    /// Sets the value of `a=setup` in the peer's SDP.
     fn set_setup(&self, instance: Instance<'_>, setup: Setup);
 
-    /// `a=fingerprint` in the peer's.
+    /// Sets the value of `a=fingerprint` in the peer's SDP.
     fn set_fingerprint(&self, instance: Instance<'_>, hash: Hash, fingerprint: &str);
 
-    /// Which hash our fingerprint is printed in.
+    /// The hash function of our fingerprint in SDP.
     fn fingerprint_hash(&self, instance: Instance<'_>) -> Hash;
 
     /// Our fingerprint, for SDP: "AB:CD:…".
     fn fingerprint(&self, instance: Instance<'_>, hash: Hash) -> Option<String>;
 }
 
-/// What `sip.conf` says of DTLS (`dtlsenable` and so on).
+/// The DTLS options of a peer in `sip.conf` (`dtlsenable` and so on).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DtlsConfig {
-    /// `dtlsenable`
+    /// `dtlsenable`: DTLS is used.
     pub enabled: bool,
-    /// `dtlsverify`: compare with the fingerprint in SDP.
+    /// `dtlsverify`: the certificate must match the fingerprint in SDP.
     pub verify_fingerprint: bool,
-    /// `dtlsverify`: check against the authorities.
+    /// `dtlsverify`: the certificate must be signed by a trusted authority.
     pub verify_certificate: bool,
-    /// `dtlsrekey`, in seconds; 0 for never.
+    /// `dtlsrekey`: the interval of new handshakes in seconds; 0 for none.
     pub rekey_seconds: u32,
-    /// `dtlssetup`
+    /// `dtlssetup`: our role.
     pub setup: Setup,
-    /// The SRTP suite, as the host numbers them: 1 with an 80 bit tag, 2 with 32.
+    /// The SRTP suite by the host's number: 1 for an 80 bit tag, 2 for 32 bits.
     pub suite: u32,
-    /// `dtlsfingerprint`; old hosts print SHA-1 and cannot be told otherwise.
+    /// `dtlsfingerprint`: the hash of our fingerprint. Hosts before 11.11 always use SHA-1.
     pub hash: Hash,
-    /// `dtlscertfile`; `None` for one that is made for the configuration.
+    /// `dtlscertfile`: the file of our certificate; `None` if one is generated.
     pub certificate: Option<String>,
-    /// `dtlsprivatekey`
+    /// `dtlsprivatekey`: the file of our private key.
     pub private_key: Option<String>,
-    /// `dtlscipher`
+    /// `dtlscipher`: the cipher list for OpenSSL.
     pub cipher: Option<String>,
-    /// `dtlscafile`
+    /// `dtlscafile`: the file of trusted authorities.
     pub ca_file: Option<String>,
-    /// `dtlscapath`
+    /// `dtlscapath`: the directory of trusted authorities.
     pub ca_path: Option<String>,
 }
 
-/// Whether our SDP goes on with the association there is (RFC 4145 §5).
+/// Whether our SDP continues the existing association or begins a new one (RFC 4145 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DtlsConnection {
-    /// A new one.
+    /// Begins a new association.
     New,
-    /// The one there is.
+    /// Continues the existing association.
     Existing,
 }
 
-/// Who sends the first handshake message (RFC 4145 §4).
+/// The value of `a=setup`: which side sends the first handshake message (RFC 4145 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setup {
-    /// We do.
+    /// This side sends it.
     Active,
-    /// The peer does.
+    /// The other side sends it.
     Passive,
-    /// Whichever the other wants.
+    /// The other side decides.
     ActPass,
-    /// Nobody, for now.
+    /// Nobody yet: the connection is put off.
     HoldConn,
 }
 
-/// What a fingerprint is made with (RFC 8122 §5).
+/// The hash function of a fingerprint (RFC 8122 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Hash {
-    /// SHA-1: all that hosts before 11.11 can say.
+    /// SHA-1, the only one that hosts before 11.11 know.
     Sha1,
     /// SHA-256.
     Sha256,
@@ -135,17 +135,17 @@ impl Hash {
 }
 
 /// # Safety
-/// Null, or a string that stays for the call.
+/// `text` is null or a string that lives during the call.
 pub(crate) unsafe fn owned(text: *const c_char) -> Option<String> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { log::text(text) }.filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 impl DtlsConfig {
     /// # Safety
-    /// The strings stay for the call.
+    /// The strings of `host` live during the call.
     unsafe fn from_host(host: &sys::ast_rtp_dtls_cfg) -> Self {
-        // SAFETY: the caller's word on each.
+        // SAFETY: guaranteed by our caller for each string.
         let [certificate, private_key, cipher, ca_file, ca_path] =
             [host.certfile, host.pvtfile, host.cipher, host.cafile, host.capath].map(|text| unsafe { owned(text) });
         Self {
@@ -259,7 +259,7 @@ pub(crate) unsafe fn take_fingerprint<E: Engine>(
     hash: Hash,
     fingerprint: *const c_char,
 ) {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe {
         with("dtls set_fingerprint", (), instance, |held: &Held<E>, instance| {
             if let Some(fingerprint) = log::text(fingerprint) {

@@ -1,5 +1,5 @@
-//! What an engine does for the host. The type that implements it is one media session; the host holds one reference to it
-//! for each of its instances, from `new` to `destroy`.
+//! The functions that an engine provides to the host. The type that implements [`Engine`] is one media session. The
+//! host holds one reference to it for each of its instances, from `new` to `destroy`.
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -9,73 +9,73 @@ use std::sync::Arc;
 use super::{Dtls, Ice, Instance, Statistics};
 use crate::{Failed, FrameRef, HostFrame, sys};
 
-/// A media session, as the host drives it. Every call arrives inside a fence, with none of our locks held; the host
-/// serialises the calls of a channel, but `stop`, `remote_address_set` and the statistics come from other threads too.
+/// A media session. The host calls each method inside a fence and with none of our locks held. It serialises the calls
+/// of a channel, except `stop`, `remote_address_set` and the statistics, which come from other threads as well.
 pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
-    /// The engine's name among those registered.
+    /// The name under which the engine registers.
     const NAME: &'static CStr;
 
-    /// Whether calls may use OpenSSL, which then has to let go of the host's thread after each.
+    /// Whether methods may use OpenSSL, whose per-thread data is then freed after each call.
     const CRYPTO: bool = true;
 
-    /// A session for a new instance, with sockets on that local address, whose port is not chosen yet.
+    /// Creates a session for a new instance, with sockets on the address `local`; the engine chooses the port.
     fn new(instance: Instance<'_>, local: Option<SocketAddr>) -> Result<Arc<Self>, Failed>;
 
-    /// The instance goes, on whatever thread that happens; nothing may touch it once this returns.
+    /// Ends the session, on any thread. The instance must not be used once this returns.
     fn destroy(self: &Arc<Self>, instance: Instance<'_>);
 
     /// Sends a frame.
     fn write(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed>;
 
-    /// Takes what arrived on a descriptor. `None` makes the host hang up, so nothing that a peer sends may lead to it.
+    /// Reads what arrived on a descriptor. `None` makes the host hang up, so no input from a peer may cause it.
     fn read(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame>;
 
-    /// Media ends; the instance stays.
+    /// Stops the media; the instance remains.
     fn stop(&self, instance: Instance<'_>);
 
-    /// What we send begins a new talkspurt: the marker is due.
+    /// The media to be sent begins a new talkspurt: sets the marker on the next packet.
     fn update_source(&self, instance: Instance<'_>);
 
-    /// What we send comes from somewhere else now: a new SSRC.
+    /// The media to be sent comes from a new source: changes our SSRC.
     fn change_source(&self, instance: Instance<'_>);
 
-    /// A digit begins (RFC 4733).
+    /// Begins sending a digit (RFC 4733).
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed>;
 
-    /// And ends, after so long if that is known.
+    /// Ends the digit. `duration_ms` is its length in milliseconds, if known.
     fn dtmf_end(&self, instance: Instance<'_>, digit: u8, duration_ms: Option<u32>) -> Result<(), Failed>;
 
-    /// A property changed.
+    /// A property of the instance has changed.
     fn property_set(&self, instance: Instance<'_>, property: Property, value: i32);
 
-    /// SDP names the peer's address; `None` when there is none (any more).
+    /// SDP has set the peer's address; `None` when there is none (any more).
     fn remote_address_set(&self, instance: Instance<'_>, address: Option<SocketAddr>);
 
-    /// SDP names a second one that media may come from.
+    /// SDP has set a second address from which media may come.
     fn alt_remote_address_set(&self, _instance: Instance<'_>, _address: Option<SocketAddr>) {}
 
-    /// How digits travel.
+    /// Sets how digits are sent.
     fn dtmf_mode_set(&self, instance: Instance<'_>, mode: DtmfMode) -> Result<(), Failed>;
 
-    /// How digits travel.
+    /// How digits are sent.
     fn dtmf_mode_get(&self, instance: Instance<'_>) -> DtmfMode;
 
-    /// The counts; `None` without RTCP.
+    /// The statistics of the session; `None` without RTCP.
     fn statistics(&self, instance: Instance<'_>) -> Option<Statistics>;
 
-    /// The source that our packets name (RFC 3550 §3).
+    /// The SSRC of our packets (RFC 3550 §3).
     fn ssrc(&self, instance: Instance<'_>) -> u32;
 
     /// The canonical name in our reports (RFC 3550 §6.5.1).
     fn cname(&self, instance: Instance<'_>) -> Option<String>;
 
-    /// Marks packets for the network.
+    /// Sets the type of service and the class of service of our packets.
     fn qos(&self, instance: Instance<'_>, tos: i32, cos: i32, description: &CStr) -> Result<(), Failed>;
 
-    /// What the channel polls; -1 for none. The host keeps the number, so the answer never changes.
+    /// The descriptor that the channel polls; -1 for none. The host keeps the number, so the result never changes.
     fn descriptor(&self, instance: Instance<'_>, component: Component) -> RawFd;
 
-    /// SDP is complete: media may start.
+    /// The SDP exchange is complete: media may start.
     fn activate(&self, _instance: Instance<'_>) -> Result<(), Failed> {
         Ok(())
     }
@@ -83,65 +83,65 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
     /// Sends comfort noise of this level (RFC 3389).
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed>;
 
-    /// Text is to be sent with redundancy (RFC 4103) in these payload types, the oldest generation first.
+    /// Turns on redundancy for text (RFC 4103), with these payload types, that of the oldest generation first.
     fn redundancy_start(&self, _instance: Instance<'_>, _buffer_ms: i32, _payloads: &[i32]) -> Result<(), Failed> {
         Err(Failed)
     }
 
-    /// Text for the next packet.
+    /// Adds text to the next packet.
     fn redundancy_buffer(&self, _instance: Instance<'_>, _frame: FrameRef<'_>) -> Result<(), Failed> {
         Err(Failed)
     }
 
-    /// The stream of this session comes and goes over the transport of `parent` from now on (RFC 9143); over its own again
-    /// when there is none. Who knows of it says which parent with each description.
+    /// Sends and receives the stream of this session on the transport of `parent` from now on (RFC 9143), or on its own
+    /// again if `parent` is `None`. A host that supports it calls this with each description.
     ///
-    /// The caller has the lock of this instance, not that of the parent, which stays for the call.
+    /// The caller holds the lock of this instance but not that of the parent, which lives during the call.
     fn bundle(self: &Arc<Self>, _instance: Instance<'_>, _parent: Option<&Arc<Self>>) -> Result<(), Failed> {
         Err(Failed)
     }
 
-    /// SDP names the source that the peer sends (RFC 5576 §4.1).
+    /// SDP has set the SSRC of the peer's packets (RFC 5576 §4.1).
     fn set_remote_ssrc(&self, _instance: Instance<'_>, _ssrc: u32) {}
 
-    /// Which stream of its channel it is; frames say so.
+    /// Sets the number of this stream in its channel, which frames carry.
     fn set_stream_number(&self, _instance: Instance<'_>, _number: i32) {}
 
-    /// The host wants to be seen by a STUN server. Nothing in Asterisk 11 asks for it on behalf of SIP.
+    /// Asks a STUN server for our address. Asterisk 11 does not call it for SIP.
     fn stun_request(&self, _instance: Instance<'_>, _to: Option<SocketAddr>, _username: Option<&CStr>) {}
 }
 
-/// RTP or RTCP: the numbers are those of ICE components (RFC 8445 §4).
+/// RTP or RTCP, numbered as ICE components (RFC 8445 §4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Component {
-    /// Media.
+    /// RTP: media.
     Rtp = 1,
-    /// Control.
+    /// RTCP: control.
     Rtcp = 2,
 }
 
 impl Component {
-    /// The host says 0 for media and anything else for control.
+    /// Converts the host's flag: 0 for RTP, anything else for RTCP.
     pub(super) fn from_host(rtcp: std::ffi::c_int) -> Self {
         if rtcp == 0 { Self::Rtp } else { Self::Rtcp }
     }
 }
 
-/// The value of [`Property::Rtcp`] by which hosts that negotiate `a=rtcp-mux` say that it was.
+/// The value of [`Property::Rtcp`] that means: `a=rtcp-mux` was negotiated by the host.
 pub const RTCP_ON_ONE_PORT: i32 = 2;
 
-/// What can be set on an instance.
+/// A property of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Property {
-    /// Send to where media comes from.
+    /// Send to the address that media comes from.
     Nat,
-    /// telephone-event is in use.
+    /// telephone-event is used.
     Dtmf,
-    /// The peer sends digits in a way that needs mending.
+    /// The peer sends faulty telephone-event packets, for which we must compensate.
     DtmfCompensate,
-    /// STUN answers are wanted.
+    /// STUN requests are to be answered.
     Stun,
-    /// RTCP: 0 for off, 1 for on, [`RTCP_ON_ONE_PORT`] for on and negotiated to come and go with RTP (RFC 5761).
+    /// RTCP: 0 for off, 1 for on, [`RTCP_ON_ONE_PORT`] for on and multiplexed with RTP (RFC 5761).
     Rtcp,
 }
 
@@ -168,12 +168,12 @@ impl Property {
     }
 }
 
-/// How digits travel.
+/// How digits are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DtmfMode {
-    /// Not here.
+    /// Not by the engine.
     None,
-    /// As telephone-event (RFC 4733, once RFC 2833).
+    /// As telephone-event (RFC 4733, formerly RFC 2833).
     Rfc2833,
     /// As tones in the audio.
     Inband,

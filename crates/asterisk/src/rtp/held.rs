@@ -1,4 +1,4 @@
-//! What hangs on an instance: our reference to its session, and the strings that C has been shown.
+//! The data attached to an instance: our reference to its session, and the strings returned to C.
 
 use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
@@ -18,7 +18,7 @@ pub(crate) struct Held<E> {
 }
 
 impl<E: Engine> Held<E> {
-    /// Hangs the session on its instance. [`Held::take_down`] is due once.
+    /// Attaches the session to its instance. [`Held::take_down`] must be called once.
     pub(crate) fn hang_on(instance: Instance<'_>, session: Arc<E>) {
         let [ufrag, password, fingerprint, cname] = std::array::from_fn(|_| Shown::new());
         let held = Self { session, ufrag, password, fingerprint, cname };
@@ -26,20 +26,20 @@ impl<E: Engine> Held<E> {
     }
 
     /// # Safety
-    /// The host is destroying the instance: nobody uses what hangs on it.
+    /// The host is destroying the instance, so nobody uses its data any more.
     pub(crate) unsafe fn take_down(instance: Instance<'_>) -> Option<Box<Self>> {
         let held = instance.data().cast::<Self>();
         instance.set_data(ptr::null_mut());
-        // SAFETY: `hang_on` made it from a box; the data is null now, so nobody takes it a second time.
+        // SAFETY: `hang_on` made it from a box. The data is null now, so it cannot be taken a second time.
         (!held.is_null()).then(|| unsafe { Box::from_raw(held) })
     }
 }
 
-/// Runs `body` with the session of an instance, inside the fence that the engine asks for; answers `failed` when there is
-/// no session.
+/// Runs `body` with the session of an instance, inside the fence that the engine needs. Returns `failed` on a panic, or
+/// if there is no session.
 ///
 /// # Safety
-/// The host calls with an instance of this engine that stays for the call.
+/// The host calls with an instance of this engine that lives during the call.
 pub(crate) unsafe fn with<E: Engine, T: Copy>(
     callback: &'static str,
     failed: T,
@@ -48,7 +48,7 @@ pub(crate) unsafe fn with<E: Engine, T: Copy>(
 ) -> T {
     guarded::<E, T>(callback, failed, || {
         let Some(instance) = NonNull::new(instance) else { return failed };
-        // SAFETY: the host keeps the instance for the length of its call.
+        // SAFETY: the host keeps the instance during its call.
         let instance = unsafe { Instance::lend(instance) };
         // SAFETY: `hang_on` stored it, and `take_down` has not run: the host calls `destroy` last, and once.
         match unsafe { instance.data().cast::<Held<E>>().as_ref() } {
@@ -58,11 +58,11 @@ pub(crate) unsafe fn with<E: Engine, T: Copy>(
     })
 }
 
-/// The session of an instance that is not the one the call is about.
+/// The session of another instance than the one the call is about.
 ///
 /// # Safety
-/// The host keeps the instance, which is of this engine, for the call.
-#[allow(dead_code, reason = "not every host tells of two")]
+/// The instance is one of this engine, and the host keeps it during the call.
+#[allow(dead_code, reason = "only some hosts pass two instances")]
 pub(crate) unsafe fn session_of<E: Engine>(instance: Instance<'_>) -> Option<Arc<E>> {
     // SAFETY: as in `with`.
     unsafe { instance.data().cast::<Held<E>>().as_ref() }.map(|held| Arc::clone(&held.session))
@@ -72,7 +72,7 @@ pub(crate) fn guarded<E: Engine, T>(callback: &'static str, failed: T, body: imp
     if E::CRYPTO { fence_crypto(callback, failed, body) } else { fence(callback, failed, body) }
 }
 
-/// A string that C was shown and that stays until it is shown the next one: chan_sip copies it at once.
+/// A string returned to C. It lives until the next one is returned: chan_sip copies it at once.
 pub(crate) struct Shown(Mutex<CString>);
 
 impl Shown {
@@ -80,11 +80,11 @@ impl Shown {
         Self(Mutex::new(CString::default()))
     }
 
-    /// What C gets to see; null for nothing.
+    /// Stores a string and returns its pointer for C; null for `None`.
     pub(crate) fn show(&self, text: Option<String>) -> *const c_char {
         let Some(text) = text else { return ptr::null() };
         let mut shown = lock(&self.0);
-        // The same again must not move: somebody may still be reading it.
+        // An unchanged string must keep its address: C may still be reading it.
         if shown.as_bytes() != text.as_bytes() {
             *shown = log::c_text(&text);
         }
@@ -99,10 +99,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_shown_stays_until_it_changes() {
+    fn a_string_returned_to_c_stays_until_it_changes() {
         let shown = Shown::new();
         let first = shown.show(Some("ufrag".to_owned()));
-        // SAFETY: shown, and nothing else since.
+        // SAFETY: returned by `show`, and nothing else was since.
         assert_eq!(unsafe { CStr::from_ptr(first) }, c"ufrag");
         assert_eq!(shown.show(Some("ufrag".to_owned())), first);
         assert!(shown.show(None).is_null());

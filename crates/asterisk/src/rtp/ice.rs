@@ -1,4 +1,4 @@
-//! The ICE functions of an engine (RFC 8445), and candidates on their way to and from C.
+//! The ICE functions of an engine (RFC 8445), and the conversion of candidates to and from C.
 
 use std::ffi::{CString, c_char, c_void};
 use std::net::SocketAddr;
@@ -9,85 +9,85 @@ use super::{Engine, Instance};
 use crate::host::{self, objects};
 use crate::{SockAddr, log, sockaddr, sys};
 
-/// ICE, as the host drives it from SDP.
+/// The ICE functions of a session, called by the host with values from SDP.
 pub trait Ice {
-    /// The peer's ufrag and password. They may come one at a time, and again with every SDP.
+    /// Sets the peer's username fragment and password. They may come one at a time, and again with every SDP.
     fn set_authentication(&self, instance: Instance<'_>, ufrag: Option<&str>, password: Option<&str>);
 
-    /// A candidate of the peer.
+    /// Adds a candidate of the peer.
     fn add_remote_candidate(&self, instance: Instance<'_>, candidate: &Candidate);
 
-    /// The peer's candidates are complete.
+    /// All candidates of the peer have been added: checks may start.
     fn start(&self, instance: Instance<'_>);
 
-    /// The peer does not do ICE.
+    /// Stops ICE: the peer does not support it.
     fn stop(&self, instance: Instance<'_>);
 
-    /// Ours, for SDP; `None` without ICE.
+    /// Our username fragment for SDP; `None` without ICE.
     fn ufrag(&self, instance: Instance<'_>) -> Option<String>;
 
-    /// Ours, for SDP; `None` without ICE.
+    /// Our password for SDP; `None` without ICE.
     fn password(&self, instance: Instance<'_>) -> Option<String>;
 
-    /// Ours, for SDP.
+    /// Our candidates for SDP.
     fn local_candidates(&self, instance: Instance<'_>) -> Vec<Candidate>;
 
-    /// The peer is a lite implementation.
+    /// The peer is a lite agent (RFC 8445 §2.5).
     fn set_lite(&self, instance: Instance<'_>);
 
-    /// Who offered. Hosts before 11.11 never say.
+    /// Sets our role. Hosts before 11.11 never call this.
     fn set_role(&self, instance: Instance<'_>, role: Role);
 }
 
-/// Who nominates (RFC 8445 §6.1.1).
+/// Our role: which side nominates (RFC 8445 §6.1.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// The peer does.
+    /// The peer nominates.
     Controlled,
-    /// We do.
+    /// We nominate.
     Controlling,
 }
 
-/// A candidate as SDP has it (RFC 8839 §5.1).
+/// A candidate as in SDP (RFC 8839 §5.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Equal for candidates of one kind, base and server.
+    /// Equal for candidates of one kind, base and server (RFC 8445 §5.1.1.3).
     pub foundation: String,
     /// 1 for RTP, 2 for RTCP.
     pub component: u32,
-    /// "udp", as a rule.
+    /// The transport protocol, usually "udp".
     pub transport: String,
-    /// The larger, the better.
+    /// The priority: larger ones are preferred.
     pub priority: u32,
-    /// Where it is.
+    /// The transport address.
     pub address: SocketAddr,
-    /// Where it was derived from.
+    /// The related address (`raddr` and `rport`), from which it was derived.
     pub related: Option<SocketAddr>,
-    /// How it was found.
+    /// The type of the candidate.
     pub kind: CandidateKind,
 }
 
-/// How a candidate was found.
+/// The type of a candidate: how it was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CandidateKind {
-    /// An address of the machine.
+    /// An address of the machine itself.
     Host,
-    /// As a STUN server, or the peer, sees it.
+    /// Our address as seen by a STUN server or the peer.
     ServerReflexive,
-    /// On a TURN server.
+    /// An address at a TURN server.
     Relayed,
 }
 
 impl Candidate {
-    /// `None` when the host could not make sense of its address: a name, or one too long for chan_sip.
+    /// Converts from the host; `None` if the host could not parse the address: a name, or too long for chan_sip.
     fn from_host(host: &sys::ast_rtp_engine_ice_candidate) -> Option<Self> {
-        // SAFETY: null or strings that stay for the call.
+        // SAFETY: null or strings that live during the call.
         let text = |raw: *const c_char| unsafe { log::text(raw) }.unwrap_or_default().to_owned();
         Some(Self {
             foundation: text(host.foundation),
             component: host.id,
             transport: text(host.transport),
-            // chan_sip reads 32 bits without a sign into an int.
+            // chan_sip stores the unsigned 32 bits in an int.
             priority: host.priority.cast_unsigned(),
             address: sockaddr::from_host(&host.address)?,
             related: sockaddr::from_host(&host.relay_address),
@@ -99,10 +99,10 @@ impl Candidate {
         })
     }
 
-    /// A copy for the host, with strings that [`forget_candidate`] frees. Null when out of memory.
+    /// Copies it into an object of the host, with strings that [`forget_candidate`] frees. Null if out of memory.
     fn to_host(&self) -> *mut sys::ast_rtp_engine_ice_candidate {
         let size = size_of::<sys::ast_rtp_engine_ice_candidate>();
-        // SAFETY: the destructor frees what is put in below, and all zero is fine for it too.
+        // SAFETY: the destructor frees the strings stored below, and accepts an object of zeros too.
         let object = unsafe { objects::allocate(size, forget_candidate) };
         let host = object.cast::<sys::ast_rtp_engine_ice_candidate>();
         if host.is_null() {
@@ -138,7 +138,7 @@ unsafe extern "C" fn forget_candidate(object: *mut c_void) {
     }
 }
 
-/// A container with a copy of each; null for none. The caller owns the reference.
+/// A container with a copy of each candidate; null if there are none. The caller owns the reference.
 fn contain(candidates: &[Candidate]) -> *mut sys::ao2_container {
     if candidates.is_empty() {
         return ptr::null_mut();

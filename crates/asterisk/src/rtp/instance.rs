@@ -1,4 +1,4 @@
-//! The host's RTP instance, lent to the engine for the length of a call.
+//! The host's RTP instance, lent to the engine during a call.
 
 use std::ffi::c_void;
 use std::fmt;
@@ -10,17 +10,17 @@ use super::{Property, Srtp, SrtpPolicy};
 use crate::format::Framing;
 use crate::{Failed, Format, SockAddr, check, host, sys};
 
-/// An instance, lent. Its functions take no lock of ours; some call back into the engine, so none of ours may be held.
+/// An RTP instance, lent. Some of its methods call back into the engine, so the caller must hold none of our locks.
 #[derive(Clone, Copy)]
 pub struct Instance<'a>(NonNull<sys::ast_rtp_instance>, PhantomData<&'a sys::ast_rtp_instance>);
 
-/// Which instance it is, to be kept; it becomes an [`Instance`] again by [`Instance::from_ptr`].
+/// The identity of an instance, to be stored; [`Instance::from_ptr`] makes it an [`Instance`] again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct InstancePtr(NonNull<sys::ast_rtp_instance>);
 
-// SAFETY: a number until somebody vouches for it.
+// SAFETY: only a number; using it as a pointer is unsafe.
 unsafe impl Send for InstancePtr {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl Sync for InstancePtr {}
 
 impl InstancePtr {
@@ -29,31 +29,31 @@ impl InstancePtr {
     }
 }
 
-/// Payload types that stand for no format.
+/// Meanings of payload types that are no format.
 pub mod rtp_code {
     use crate::sys;
-    /// telephone-event
+    /// Digits as telephone-event (RFC 4733).
     pub const DTMF: i32 = sys::AST_RTP_DTMF;
-    /// comfort noise
+    /// Comfort noise (RFC 3389).
     pub const CN: i32 = sys::AST_RTP_CN;
-    /// Cisco's digits
+    /// Digits in Cisco's format.
     pub const CISCO_DTMF: i32 = sys::AST_RTP_CISCO_DTMF;
 
-    /// The clock of each of them where SDP names no other, and that of all lengths in `rtp.conf`.
+    /// Their clock rate in Hz unless SDP sets another; also the clock of all durations in `rtp.conf`.
     pub const CLOCK: u32 = 8000;
 }
 
-/// What a payload type of RTP stands for.
+/// The meaning of an RTP payload type.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant, reason = "looked up for each packet, so it lives on the stack")]
 pub enum Payload {
-    /// A format.
+    /// Media in a format.
     Media(Format),
     /// One of [`rtp_code`].
     Code {
-        /// Which.
+        /// The number of the code.
         code: i32,
-        /// What its timestamps and durations count.
+        /// The clock rate of its timestamps and durations in Hz.
         clock_rate: u32,
     },
 }
@@ -65,118 +65,118 @@ impl<'a> Instance<'a> {
         Self(instance, PhantomData)
     }
 
-    /// An instance that was noted earlier.
+    /// Makes an instance of a stored identity.
     ///
     /// # Safety
-    /// Its `destroy` has not returned, and cannot for `'a`.
+    /// The `destroy` of this instance has not returned and cannot return during `'a`.
     pub unsafe fn from_ptr(instance: InstancePtr) -> Self {
         Self(instance.0, PhantomData)
     }
 
-    /// Which one it is.
+    /// The identity of the instance, to be stored.
     pub fn pointer(&self) -> InstancePtr {
         InstancePtr(self.0)
     }
 
-    /// What C calls it.
+    /// The pointer for C.
     pub fn as_ptr(&self) -> *mut sys::ast_rtp_instance {
         self.0.as_ptr()
     }
 
-    /// Says where we receive. Wraps `ast_rtp_instance_set_local_address`.
+    /// Tells the host our address. Wraps `ast_rtp_instance_set_local_address`.
     pub fn set_local_address(&self, address: SocketAddr) {
         // SAFETY: lent to us; the host copies the address.
         unsafe { sys::ast_rtp_instance_set_local_address(self.as_ptr(), SockAddr::from(address).as_ptr()) };
     }
 
-    /// Where the peer receives, as far as the host knows.
+    /// The address to which we send, as far as the host knows it.
     pub fn remote_address(&self) -> Option<SocketAddr> {
         // SAFETY: lent to us.
         unsafe { host::instance::remote_address(self.as_ptr()) }.to_std()
     }
 
-    /// Says where the peer turned out to be. The host calls `remote_address_set` from inside.
+    /// Tells the host the peer's actual address. The host calls `remote_address_set` from inside.
     pub fn set_remote_address(&self, address: SocketAddr) {
         // SAFETY: lent to us.
         unsafe { host::instance::set_learned_address(self.as_ptr(), &SockAddr::from(address)) };
     }
 
-    /// Says that the peer receives nowhere (any more). As [`Self::set_remote_address`].
+    /// Tells the host that the peer has no address (any more). The host calls `remote_address_set` from inside.
     pub fn clear_remote_address(&self) {
         // SAFETY: lent to us.
         unsafe { host::instance::clear_remote_address(self.as_ptr()) };
     }
 
-    /// Says that media was sent just now: the host sends something itself where it has been silent for long.
+    /// Tells the host that media was sent just now; the host sends keep-alives if there has been none for long.
     pub fn note_sent(&self) {
         // SAFETY: lent to us.
         unsafe { host::instance::note_sent(self.as_ptr()) };
     }
 
-    /// The first and the last port that it may have, where the host sets them for some calls alone.
+    /// The first and the last port for this call, if the host configures them per endpoint.
     pub fn ports(&self) -> Option<(u16, u16)> {
         // SAFETY: lent to us.
         unsafe { host::instance::ports(self.as_ptr()) }
     }
 
-    /// Wraps `ast_rtp_instance_get_prop`.
+    /// Reads a property. Wraps `ast_rtp_instance_get_prop`.
     pub fn property(&self, property: Property) -> i32 {
         // SAFETY: lent to us.
         unsafe { sys::ast_rtp_instance_get_prop(self.as_ptr(), property.to_host()) }
     }
 
-    /// The host calls `property_set` from inside. Wraps `ast_rtp_instance_set_prop`.
+    /// Sets a property; the host calls `property_set` from inside. Wraps `ast_rtp_instance_set_prop`.
     pub fn set_property(&self, property: Property, value: i32) {
         // SAFETY: lent to us.
         unsafe { sys::ast_rtp_instance_set_prop(self.as_ptr(), property.to_host(), value) };
     }
 
-    /// What SDP, or else the static table of RFC 3551, says that a payload type stands for.
+    /// The meaning of a payload type according to SDP, or else to the static table of RFC 3551.
     pub fn payload(&self, payload_type: u8) -> Option<Payload> {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::payload(self.codecs(), payload_type) }
     }
 
-    /// Whether the peer's description of the stream has the payload type.
+    /// Whether the peer's SDP lists the payload type for this stream.
     pub fn is_described(&self, payload_type: u8) -> bool {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::is_described(self.codecs(), payload_type) }
     }
 
-    /// The payload type to send a format with.
+    /// The payload type for sending a format.
     pub fn payload_type_of(&self, format: &Format) -> Option<u8> {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::payload_type_of(self.codecs(), format) }
     }
 
-    /// The payload type to send one of [`rtp_code`] with.
+    /// The payload type for sending one of [`rtp_code`].
     pub fn payload_type_of_code(&self, code: i32) -> Option<u8> {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::payload_type_of_code(self.codecs(), code) }
     }
 
-    /// The payload type to send [`rtp_code::DTMF`] with, and its clock: that of the media that was sent before, if it was
-    /// negotiated (RFC 4733 §2.1), else that of the media that will be sent.
+    /// The payload type for sending [`rtp_code::DTMF`], and its clock rate in Hz: if negotiated, the clock of the
+    /// media sent before (RFC 4733 §2.1), otherwise that of the media to be sent.
     pub fn payload_type_of_digits(&self, media_clock: Option<u32>) -> Option<(u8, u32)> {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::payload_type_of_digits(self.codecs(), media_clock) }
     }
 
-    /// How a format is to be cut into packets in this call; `None` when packets leave as they come.
+    /// How media of a format is split into packets in this call; `None` if frames are sent as they come.
     pub fn framing(&self, format: &Format) -> Option<Framing> {
         // SAFETY: lent to us, and the codecs are part of it.
         unsafe { host::codecs::framing(self.codecs(), format) }
     }
 
-    /// The SRTP session of the instance, once there are keys.
+    /// The SRTP session of the instance; `None` before there are keys.
     pub fn srtp(&self) -> Option<Srtp<'a>> {
-        // SAFETY: lent to us. The session goes with the instance; `replace` puts a new one inside the same object.
+        // SAFETY: lent to us. The session lives as long as the instance; `replace` changes its contents only.
         NonNull::new(unsafe { host::instance::srtp(self.as_ptr()) }).map(|srtp| unsafe { Srtp::lend(srtp) })
     }
 
-    /// Keys both directions, or replaces the keys. The SRTP module copies both.
+    /// Sets or replaces the keys of both directions. The SRTP module copies both policies.
     pub fn add_srtp_policy(&self, remote: &SrtpPolicy, local: &SrtpPolicy) -> Result<(), Failed> {
-        // SAFETY: lent to us; the policies are ours and stay for the call.
+        // SAFETY: lent to us; the policies are ours and live during the call.
         check(unsafe { host::instance::add_srtp_policy(self.as_ptr(), remote.as_ptr(), local.as_ptr()) })
     }
 
@@ -186,7 +186,7 @@ impl<'a> Instance<'a> {
     }
 
     pub(super) fn set_data(&self, data: *mut c_void) {
-        // SAFETY: lent to us; the host keeps the pointer and does not follow it.
+        // SAFETY: lent to us; the host stores the pointer and does not dereference it.
         unsafe { sys::ast_rtp_instance_set_data(self.as_ptr(), data) };
     }
 

@@ -1,8 +1,8 @@
-//! RTP between the host and an engine: the engine registers ([`register`]) and the host calls the methods of its sessions
-//! ([`Engine`], [`Ice`], [`Dtls`]), each with the [`Instance`] it is about.
+//! The interface between the host and an RTP engine: the engine registers ([`register`]), and the host calls the
+//! methods of its sessions ([`Engine`], [`Ice`], [`Dtls`]), each with the [`Instance`] concerned.
 //!
-//! SRTP is reached through the two tables that an SRTP module registers with the core; they come and go, so [`Srtp`] and [`SrtpPolicy`] read them at
-//! each use.
+//! SRTP is reached through the two tables that an SRTP module registers with the core. They come and go, so [`Srtp`]
+//! and [`SrtpPolicy`] read them at each use.
 
 mod door;
 pub(crate) mod dtls;
@@ -31,5 +31,5 @@ pub use stats::Statistics;
 pub(crate) use stats::fill;
 pub use table::{Registration, register};
 
-/// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) and says so by [`RTCP_ON_ONE_PORT`].
+/// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) itself and tells the engine by [`RTCP_ON_ONE_PORT`].
 pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;

@@ -1,4 +1,4 @@
-//! RTCP reports (RFC 3550 §6.4) as the host tells them to those who subscribe: events of the manager interface.
+//! RTCP reports (RFC 3550 §6.4) as the host publishes them: as events of the manager interface.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -6,80 +6,80 @@ use std::time::Duration;
 use super::InstancePtr;
 use crate::host;
 
-/// One report.
+/// One RTCP report, sent or received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Whose it is.
+    /// Whether it was sent or received.
     pub direction: Direction,
-    /// Where it went or came from.
+    /// The peer's address.
     pub peer: SocketAddr,
-    /// The source that reports.
+    /// The SSRC of the reporter.
     pub ssrc: u32,
-    /// What a sender report says of the sender; a receiver report has none.
+    /// The sender information; `None` in a receiver report.
     pub sender: Option<Sender>,
-    /// How many blocks the packet has.
+    /// The number of report blocks in the packet.
     pub block_count: usize,
-    /// The block that is about a stream of ours.
+    /// The report block about this stream.
     pub block: Option<Block>,
 }
 
-/// Whose report it is.
+/// The direction of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// Ours, with the jitter that its block reports, as a time.
+    /// We sent it.
     Sent {
-        /// The same as in the block, in which it counts timestamps.
+        /// The jitter of its block, which counts timestamp units, as a time.
         jitter: Duration,
     },
-    /// The peer's, and how long a packet takes to it and back, if its block told.
+    /// The peer sent it.
     Received {
-        /// From the block's LSR and DLSR.
+        /// The round-trip time, if its block has LSR and DLSR to compute it from.
         round_trip: Option<Duration>,
     },
 }
 
-/// Of the sender of a report.
+/// The sender information of a sender report (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sender {
-    /// The time of the report, since 1970.
+    /// The time of the report since 1970.
     pub time_of_day: Duration,
-    /// The less significant word of the NTP timestamp: 2^-32 s.
+    /// The lower word of the NTP timestamp, in units of 2^-32 s.
     pub ntp_fraction: u32,
-    /// The same moment on the stream's clock.
+    /// The RTP timestamp at the time of the report.
     pub rtp_timestamp: u32,
-    /// Sent since it began.
+    /// The number of packets sent so far.
     pub packet_count: u32,
-    /// Likewise, without headers.
+    /// The number of payload bytes sent so far.
     pub octet_count: u32,
 }
 
-/// Of one stream that the reporter receives.
+/// A report block about one stream that the reporter receives (RFC 3550 §6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Block {
-    /// Which stream.
+    /// The SSRC of the stream.
     pub ssrc: u32,
-    /// Lost since the report before, in 256ths.
+    /// The fraction of packets lost since the previous report, in 256ths.
     pub fraction_lost: u8,
-    /// Lost since it began; less than 0 when packets came twice.
+    /// The number of packets lost so far; negative if packets were duplicated.
     pub cumulative_lost: i32,
-    /// With the number of cycles in the upper half.
+    /// The highest sequence number, with the number of cycles in the upper 16 bits.
     pub extended_highest_sequence_number: u32,
-    /// Interarrival jitter.
+    /// The interarrival jitter in timestamp units.
     pub jitter_in_timestamp_units: u32,
-    /// LSR: the middle of the NTP timestamp of the last sender report.
+    /// LSR: the middle 32 bits of the NTP timestamp of the last sender report.
     pub last_sr: u32,
-    /// DLSR, in 65536ths of a second.
+    /// DLSR: the time since the last sender report, in 65536ths of a second.
     pub delay_since_last_sr_in_65536ths: u32,
 }
 
 impl Report {
-    /// Tells it to whoever subscribed. It concerns the call of that instance.
+    /// Publishes the report as one of the call of `instance`.
     ///
     /// # Safety
-    /// The instance stays for the call, and on hosts that lock an instance around calls of its engine this thread has that
-    /// lock: in such a call, or through [`super::Door::enter`].
+    /// The instance lives during the call. On hosts that lock an instance during calls of its engine, this thread holds
+    /// that lock: inside such a call, or through [`super::Door::enter`].
     pub unsafe fn publish(&self, instance: InstancePtr) {
-        // SAFETY: the caller's word.
+        // SAFETY: guaranteed by our caller.
         unsafe { host::reports::publish(instance.as_ptr(), self) };
     }
 }

@@ -1,5 +1,5 @@
-//! SRTP through the two tables that an SRTP module, ours or the original, registers with the core. They are variables of the
-//! core, null until a module registers and after it goes: read at each use, never kept.
+//! SRTP through the two tables that an SRTP module, ours or the original, registers with the core. The tables are
+//! variables of the core, null while no module is registered: they are read at each use and never stored.
 
 use std::ffi::{c_int, c_ulong, c_void};
 use std::marker::PhantomData;
@@ -9,7 +9,7 @@ use std::slice;
 use super::Instance;
 use crate::{Failed, check, symbols, sys};
 
-/// Whether there is an SRTP module. Wraps `ast_rtp_engine_srtp_is_registered`.
+/// Whether an SRTP module is registered. Wraps `ast_rtp_engine_srtp_is_registered`.
 pub fn srtp_registered() -> bool {
     // SAFETY: reads two variables of the core.
     unsafe { sys::ast_rtp_engine_srtp_is_registered() != 0 }
@@ -23,22 +23,22 @@ fn policy_table() -> Option<NonNull<sys::ast_srtp_policy_res>> {
     NonNull::new(symbols::RES_SRTP_POLICY.read()?)
 }
 
-/// One function of a table; `None` while there is no module.
+/// One function of a table; `None` while no module is registered.
 macro_rules! function {
     ($table:expr, $name:ident) => {
         $table.and_then(|table| {
-            // SAFETY: a table stays in place while it is registered, and what was made with it keeps its module there.
+            // SAFETY: a table does not move while it is registered, and sessions made with it keep their module loaded.
             unsafe { table.as_ref() }.$name
         })
     };
 }
 
-/// RTP or RTCP: they are protected with keys of their own.
+/// RTP or RTCP: each is protected with its own keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Media.
+    /// An RTP packet.
     Rtp,
-    /// Control.
+    /// An RTCP packet.
     Rtcp,
 }
 
@@ -48,15 +48,15 @@ impl Which {
     }
 }
 
-/// A packet that SRTP refused: forged, replayed, or for keys we do not have.
+/// SRTP refused a packet: it is forged, replayed, or protected with keys that we do not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("refused by SRTP")]
+#[error("SRTP refused the packet")]
 pub struct Refused;
 
-/// An SRTP session of the host, lent.
+/// An SRTP session of the host, lent to us.
 ///
-/// It has a lock of its own, but [`Srtp::protect`] leaves its result in a buffer of the session: whoever protects keeps
-/// others from it until the packet is sent.
+/// The session has its own lock, but [`Srtp::protect`] leaves its result in a buffer of the session: no other thread
+/// may use the session until the packet is sent.
 #[derive(Debug, Clone, Copy)]
 pub struct Srtp<'a>(NonNull<sys::ast_srtp>, PhantomData<&'a sys::ast_srtp>);
 
@@ -67,41 +67,41 @@ impl Srtp<'_> {
         Self(srtp, PhantomData)
     }
 
-    /// Encrypts and authenticates a packet and hands the result to `send`. The packet itself stays as it is.
+    /// Encrypts and authenticates a copy of `packet` and passes the result to `send`. `packet` itself does not change.
     pub fn protect<T>(&self, packet: &mut [u8], which: Which, send: impl FnOnce(&[u8]) -> T) -> Result<T, Refused> {
         let protect = function!(table(), protect).ok_or(Refused)?;
         let mut place: *mut c_void = packet.as_mut_ptr().cast();
         let mut length = c_int::try_from(packet.len()).map_err(|_| Refused)?;
-        // SAFETY: the module copies `length` bytes from `place` into a buffer of its own, with room for what is added, and
+        // SAFETY: the module copies `length` bytes from `place` into its own buffer, which has room for the tag, and
         // points `place` to it.
         if unsafe { protect(self.0.as_ptr(), &raw mut place, &raw mut length, which.to_host()) } < 0 {
             return Err(Refused);
         }
         let length = usize::try_from(length).map_err(|_| Refused)?;
-        // SAFETY: the result stays until the next call on this session, which the caller keeps away until `send` returns.
+        // SAFETY: the result lives until the next call on this session, which the caller prevents until `send` returns.
         Ok(send(unsafe { slice::from_raw_parts(place.cast(), length) }))
     }
 
-    /// Checks and decrypts a packet where it lies; answers how long it is now.
+    /// Verifies and decrypts a packet in place; returns its new length in bytes.
     pub fn unprotect(&self, packet: &mut [u8], which: Which) -> Result<usize, Refused> {
         let unprotect = function!(table(), unprotect).ok_or(Refused)?;
         let mut length = c_int::try_from(packet.len()).map_err(|_| Refused)?;
         let place = packet.as_mut_ptr().cast();
-        // SAFETY: works within the `length` bytes at `place`.
+        // SAFETY: it stays within the `length` bytes at `place`.
         if unsafe { unprotect(self.0.as_ptr(), place, &raw mut length, which.to_host()) } < 0 {
             return Err(Refused);
         }
         usize::try_from(length).ok().filter(|length| *length <= packet.len()).ok_or(Refused)
     }
 
-    /// Keys for one more source, or for one that is there.
+    /// Adds the keys of another source, or replaces those of a known one.
     pub fn add_stream(&self, policy: &SrtpPolicy) -> Result<(), Failed> {
         let add_stream = function!(table(), add_stream).ok_or(Failed)?;
-        // SAFETY: the session is live, the policy ours; the module copies it.
+        // SAFETY: the session is live; the policy is ours, and the module copies it.
         check(unsafe { add_stream(self.0.as_ptr(), policy.as_ptr()) })
     }
 
-    /// Our SSRC changed.
+    /// Moves the keys of our SSRC `from` to our new SSRC `to`.
     pub fn change_source(&self, from: u32, to: u32) -> Result<(), Failed> {
         let change = function!(table(), change_source).ok_or(Failed)?;
         // SAFETY: the session is live; two numbers.
@@ -109,35 +109,35 @@ impl Srtp<'_> {
     }
 }
 
-/// An SRTP session that no instance owns: for SRTCP with keys of its own, which must not replace those of the instance.
+/// An SRTP session that belongs to no instance. It protects SRTCP with keys that must not replace the instance's.
 #[derive(Debug)]
 pub struct OwnedSrtp(NonNull<sys::ast_srtp>);
 
 // SAFETY: the SRTP module locks its sessions.
 unsafe impl Send for OwnedSrtp {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl Sync for OwnedSrtp {}
 
 impl OwnedSrtp {
-    /// With the keys of one direction; the module copies them.
+    /// Creates a session with the keys of one direction; the module copies them.
     ///
     /// # Safety
-    /// The instance outlives every use of this but the drop: the module keeps the pointer, and the original names the peer
-    /// by it when it refuses a packet.
+    /// The instance outlives every use of this session except the drop: the module stores the pointer, and the original
+    /// module reads the peer's name from it when it refuses a packet.
     pub unsafe fn create(instance: Instance<'_>, policy: &SrtpPolicy) -> Result<Self, Failed> {
         let create = function!(table(), create).ok_or(Failed)?;
         let mut srtp = ptr::null_mut();
-        // SAFETY: the instance is lent for the call, and the caller vouches for the time after it; `destroy` only frees.
+        // SAFETY: the instance is lent for the call, and our caller guarantees the time after it; `destroy` only frees.
         check(unsafe { create(&raw mut srtp, instance.as_ptr(), policy.as_ptr()) })?;
         NonNull::new(srtp).map(Self).ok_or(Failed)
     }
 
-    /// And those of the other.
+    /// Adds the keys of the other direction.
     pub fn add_stream(&self, policy: &SrtpPolicy) -> Result<(), Failed> {
         self.borrow().add_stream(policy)
     }
 
-    /// To use it.
+    /// Borrows the session to use it.
     pub fn borrow(&self) -> Srtp<'_> {
         // SAFETY: ours for as long as it is borrowed.
         unsafe { Srtp::lend(self.0) }
@@ -146,7 +146,7 @@ impl OwnedSrtp {
 
 impl Drop for OwnedSrtp {
     fn drop(&mut self) {
-        // A module that is gone took its sessions with it.
+        // If the module was unloaded, its sessions went with it.
         if let Some(destroy) = function!(table(), destroy) {
             // SAFETY: ours since `create`.
             unsafe { destroy(self.0.as_ptr()) };
@@ -154,22 +154,22 @@ impl Drop for OwnedSrtp {
     }
 }
 
-/// Cipher and tag (RFC 4568 §6.2, RFC 7714).
+/// An SRTP crypto suite: cipher and authentication tag (RFC 4568 §6.2, RFC 7714).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Suite {
-    /// AES-CM-128 with an HMAC-SHA1 of 80 bits.
+    /// AES-CM-128 with an HMAC-SHA1 tag of 80 bits.
     AesCm128HmacSha1_80,
-    /// AES-CM-128 with an HMAC-SHA1 of 32 bits for media.
+    /// AES-CM-128 with an HMAC-SHA1 tag of 32 bits for RTP.
     AesCm128HmacSha1_32,
-    /// AES-GCM-128. Only our own SRTP module has it; the original refuses it, and logs that it does.
+    /// AES-GCM-128. Only our SRTP module supports it; the original refuses it with a log line.
     AeadAes128Gcm,
-    /// AES-GCM-256. Likewise.
+    /// AES-GCM-256. Only our SRTP module supports it; the original refuses it with a log line.
     AeadAes256Gcm,
 }
 
-/// Not a number that Asterisk 11 knows; it is that of later ones.
+/// The host's number of AES-GCM-128. Asterisk 11 does not know it; later hosts do.
 pub const AEAD_AES_128_GCM: sys::ast_srtp_suite = 7;
-/// Likewise.
+/// The host's number of AES-GCM-256. Asterisk 11 does not know it; later hosts do.
 pub const AEAD_AES_256_GCM: sys::ast_srtp_suite = 8;
 
 impl Suite {
@@ -183,27 +183,27 @@ impl Suite {
     }
 }
 
-/// Which packets a policy is for.
+/// The packets that a policy applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicySsrc {
-    /// Those of this source: ours.
+    /// Packets of this SSRC, which is ours.
     Specific(u32),
-    /// Whatever comes in.
+    /// All packets that we receive.
     AnyInbound,
 }
 
-/// A suite and keys for one direction.
+/// A crypto suite and keys for one direction.
 #[derive(Debug)]
 pub struct SrtpPolicy(NonNull<sys::ast_srtp_policy>);
 
-// SAFETY: memory without a tie to a thread.
+// SAFETY: memory that is not tied to a thread.
 unsafe impl Send for SrtpPolicy {}
 
 impl SrtpPolicy {
-    /// `Err` when there is no SRTP module, or it does not take the suite or the key.
+    /// Creates a policy. Fails if there is no SRTP module, or if it does not accept the suite or the key.
     pub fn new(suite: Suite, key: &[u8], salt: &[u8], ssrc: PolicySsrc) -> Result<Self, Failed> {
         let alloc = function!(policy_table(), alloc).ok_or(Failed)?;
-        // SAFETY: takes nothing; the policy is ours.
+        // SAFETY: takes no arguments; the policy is ours.
         let policy = Self(NonNull::new(unsafe { alloc() }).ok_or(Failed)?);
         policy.set_suite(suite)?;
         policy.set_master_key(key, salt)?;
@@ -248,11 +248,11 @@ impl Drop for SrtpPolicy {
     }
 }
 
-/// Registration of an SRTP module with the core; dropping it takes it back.
+/// The registration of an SRTP module with the core; dropping it unregisters the module.
 #[derive(Debug)]
 pub struct SrtpRegistration(());
 
-/// Makes these the tables that everybody finds. The core keeps the two pointers. Wraps `ast_rtp_engine_register_srtp`.
+/// Registers the tables of an SRTP module. The core stores the two pointers. Wraps `ast_rtp_engine_register_srtp`.
 pub fn register_srtp(
     srtp: &'static sys::ast_srtp_res,
     policy: &'static sys::ast_srtp_policy_res,

@@ -1,10 +1,10 @@
-//! Statistics, in the units of the host, and the groups in which it asks for them.
+//! The statistics of a session in the host's units, and the groups in which the host requests them.
 
 use super::Instance;
 use crate::{host, sys};
 
-/// What an engine counted. The names are the host's: `local` is what we saw, `remote` what the peer reported, `norm` a mean, `mes` the media
-/// experience score.
+/// The statistics of a session. The names are the host's: `local` is what we measured, `remote` what the peer
+/// reported, `norm` a mean, `mes` the media experience score.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 #[allow(missing_docs, reason = "the host's names, explained as a whole")]
 pub struct Statistics {
@@ -51,7 +51,7 @@ pub struct Statistics {
     pub remote_ssrc: u32,
 }
 
-/// Copies what was asked for by itself, with its group or with all.
+/// Copies a value if it is requested, by itself or with its group or with all.
 macro_rules! fill {
     ($wanted:expr, $from:expr, $to:expr; $($stat:ident in $group:ident => $field:ident,)+) => {
         $(if [$crate::sys::$stat, $crate::sys::$group, $crate::sys::AST_RTP_INSTANCE_STAT_ALL].contains(&$wanted) {
@@ -62,7 +62,7 @@ macro_rules! fill {
 pub(crate) use fill;
 
 impl Statistics {
-    /// Copies what was asked for: one value, a group of them, or all.
+    /// Copies the requested values: one, a group, or all.
     pub(super) fn tell(
         &self,
         instance: Instance<'_>,
@@ -70,7 +70,7 @@ impl Statistics {
         to: &mut sys::ast_rtp_instance_stats,
     ) {
         self.fill(wanted, to);
-        // SAFETY: lent to us.
+        // SAFETY: the instance is lent to us.
         unsafe { host::statistics::fill_more(instance.as_ptr(), self, wanted, to) };
     }
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_asked_for_is_filled_in() {
+    fn only_requested_values_are_filled_in() {
         let counted = Statistics { txcount: 7, rtt: 0.25, maxrtt: 0.5, remote_ssrc: 9, ..Statistics::default() };
         let mut one = sys::ast_rtp_instance_stats::default();
         counted.fill(sys::AST_RTP_INSTANCE_STAT_TXCOUNT, &mut one);

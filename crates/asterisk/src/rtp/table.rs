@@ -1,4 +1,4 @@
-//! The engine's table of functions, and its registration.
+//! The engine's table of functions and its registration with the host.
 
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::fmt;
@@ -10,18 +10,18 @@ use super::held::{Held, guarded, with};
 use super::{Component, DtmfMode, Engine, Instance, Property, ice};
 use crate::{Failed, FrameRef, answer, check, host, module, sockaddr, sys};
 
-/// An engine while it is registered; dropping it takes it back.
+/// A registered engine; dropping it unregisters the engine.
 pub struct Registration<E>(NonNull<Tables>, PhantomData<E>);
 
-// SAFETY: the core locks its list; nothing else can be done with one.
+// SAFETY: the core locks its list, and a registration gives access to nothing else.
 unsafe impl<E> Send for Registration<E> {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl<E> Sync for Registration<E> {}
 
-/// Offers an engine to the host. Wraps `ast_rtp_engine_register2`.
+/// Registers an engine with the host. Wraps `ast_rtp_engine_register2`.
 pub fn register<E: Engine>() -> Result<Registration<E>, Failed> {
     let tables = Tables::new::<E>();
-    // SAFETY: the tables stay where they are until they are unregistered.
+    // SAFETY: the tables do not move until they are unregistered.
     match check(unsafe { sys::ast_rtp_engine_register2(&raw mut (*tables.as_ptr()).engine, module::host_module()) }) {
         Ok(()) => Ok(Registration(tables, PhantomData)),
         Err(Failed) => {
@@ -34,8 +34,8 @@ pub fn register<E: Engine>() -> Result<Registration<E>, Failed> {
 
 impl<E> Drop for Registration<E> {
     fn drop(&mut self) {
-        // SAFETY: registered by `register`. The host has no instance of this engine when it unloads us, as each of them counts
-        // as a use of the module; afterwards nobody has the tables.
+        // SAFETY: registered by `register`. When the host unloads us it has no instance of this engine, because each of
+        // them counts as a use of the module; afterwards nobody has a pointer to the tables.
         unsafe {
             sys::ast_rtp_engine_unregister(&raw mut (*self.0.as_ptr()).engine);
             drop(Box::from_raw(self.0.as_ptr()));
@@ -49,7 +49,7 @@ impl<E> fmt::Debug for Registration<E> {
     }
 }
 
-/// One piece, so that the pointers between the tables stay good.
+/// All tables in one allocation, so that the pointers between them stay valid.
 struct Tables {
     engine: sys::ast_rtp_engine,
     ice: sys::ast_rtp_engine_ice,
@@ -62,7 +62,7 @@ impl Tables {
             Box::new(Self { engine: engine::<E>(), ice: ice::table::<E>(), dtls: host::dtls::Tables::of::<E>() });
         tables.engine.dtls = tables.dtls.for_host();
         let tables = Box::into_raw(tables);
-        // SAFETY: just allocated; nobody else knows of it.
+        // SAFETY: just allocated; nobody else has a pointer to it.
         unsafe {
             (*tables).engine.ice = &raw mut (*tables).ice;
             NonNull::new_unchecked(tables)
@@ -70,9 +70,9 @@ impl Tables {
     }
 }
 
-/// No `local_bridge`: packets of bridged calls pass through the host, which is what it does for engines without one. No
-/// `payload_set`: some hosts lock the instance around it with its codecs locked already, and in each other call it is the other
-/// way round, which ends in a deadlock.
+/// The functions of engine `E`. There is no `local_bridge`, so the host passes the packets of bridged calls itself.
+/// There is no `payload_set`: some hosts call it with the codecs locked and lock the instance next, while in every
+/// other call the order is the opposite, which would end in a deadlock.
 pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
     host::table::complete::<E>(sys::ast_rtp_engine {
         name: E::NAME.as_ptr(),
@@ -120,7 +120,7 @@ unsafe extern "C" fn new<E: Engine>(
 unsafe extern "C" fn destroy<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_int {
     guarded::<E, _>("rtp destroy", (), || {
         let Some(instance) = NonNull::new(instance) else { return };
-        // SAFETY: the host calls this for the last reference, so nobody else uses the instance.
+        // SAFETY: the host calls this when the last reference is gone, so nobody else uses the instance.
         unsafe {
             let instance = Instance::lend(instance);
             if let Some(held) = Held::<E>::take_down(instance) {
@@ -128,7 +128,7 @@ unsafe extern "C" fn destroy<E: Engine>(instance: *mut sys::ast_rtp_instance) ->
             }
         }
     });
-    // Anything else would make the host leak its part.
+    // Any other value would make the host leak its part of the instance.
     0
 }
 
@@ -343,15 +343,16 @@ unsafe extern "C" fn sendcng<E: Engine>(instance: *mut sys::ast_rtp_instance, le
     }
 }
 
-/// Whether media may pass by the host: only if both ends carry digits the same way, and both or neither can be told that
-/// one begins.
+/// Whether media may bypass the host: both ends must send digits in the same way, and both or neither must support the
+/// beginning of a digit.
 unsafe extern "C" fn dtmf_compatible(
     channel: *mut sys::ast_channel,
     instance: *mut sys::ast_rtp_instance,
     peer_channel: *mut sys::ast_channel,
     peer_instance: *mut sys::ast_rtp_instance,
 ) -> c_int {
-    // SAFETY: the host lends both channels and both instances for the call, each of them locked; a channel has a technology.
+    // SAFETY: the host lends both channels and both instances for the call, each of them locked; a channel
+    // has a technology.
     unsafe {
         let carries = |instance| sys::ast_rtp_instance_get_prop(instance, sys::AST_RTP_PROPERTY_DTMF);
         let can_begin = |channel| (*sys::ast_channel_tech(channel)).send_digit_begin.is_some();

@@ -1,4 +1,4 @@
-//! The tables as the host calls them, with a session that remembers.
+//! Calls the engine's functions as the host does, with a session that records them.
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -131,7 +131,7 @@ impl Dtls for Session {
     }
 }
 
-/// An instance with a session on it, from `new` to `destroy`.
+/// An instance with its session, from `new` to `destroy`.
 struct Call {
     host: Box<fake_host::Instance>,
     engine: sys::ast_rtp_engine,
@@ -152,7 +152,7 @@ impl Call {
     }
 
     fn session(&self) -> Arc<Session> {
-        // SAFETY: `new` hung it there, and `destroy` has not been called.
+        // SAFETY: `new` attached it, and `destroy` has not been called.
         Arc::clone(unsafe { &(*self.host.0.cast::<Held<Session>>()).session })
     }
 
@@ -169,7 +169,7 @@ fn a_session_lives_from_new_to_destroy() {
     assert_eq!(unsafe { call.engine.destroy.unwrap()(call.instance()) }, 0);
     assert_eq!(*session.heard.lock().unwrap(), ["destroy"]);
     assert_eq!(Arc::strong_count(&session), 1);
-    // SAFETY: a host that is confused finds no session.
+    // SAFETY: called after `destroy`, as a faulty host might; it finds no session.
     assert_eq!(unsafe { call.engine.fd.unwrap()(call.instance(), 0) }, -1);
 }
 

@@ -81,11 +81,7 @@ impl State {
     }
 
     /// Asks for the way, writes a packet and sends it. Returns whether it went out.
-    fn send_packet(
-        &mut self,
-        now: Instant,
-        write: impl FnOnce(&mut Source) -> Written,
-    ) -> Result<bool, Obstacle> {
+    fn send_packet(&mut self, now: Instant, write: impl FnOnce(&mut Source) -> Written) -> Result<bool, Obstacle> {
         let source = &mut self.source;
         let sent = match self.transport.remote().is_stopped() {
             true => None,

@@ -6,12 +6,12 @@ use crate::format::Framing;
 use crate::rtp::{Payload, rtp_code};
 use crate::{Format, sys};
 
-/// Wraps `ast_rtp_codecs_payload_lookup`.
+/// The meaning of a payload type. Wraps `ast_rtp_codecs_payload_lookup`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Option<Payload> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     let found = unsafe { sys::ast_rtp_codecs_payload_lookup(codecs, payload_type.into()) };
     match (found.asterisk_format, found.rtp_code) {
         (0, 0) => None,
@@ -20,44 +20,45 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     }
 }
 
-/// The table of RFC 3551 cannot be told apart here. Nothing depends on it: streams that share a transport are not known.
+/// Whether SDP lists the payload type. This host cannot tell SDP from the table of RFC 3551, so the result is true for
+/// both. That is harmless, because this host has no streams that share a transport.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn is_described(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> bool {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { payload(codecs, payload_type) }.is_some()
 }
 
-/// Wraps `ast_rtp_codecs_payload_code`.
+/// The payload type for sending a format. Wraps `ast_rtp_codecs_payload_code`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of(codecs: *mut sys::ast_rtp_codecs, format: &Format) -> Option<u8> {
-    // SAFETY: the caller's word; the format is only read.
+    // SAFETY: guaranteed by our caller; the format is only read.
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 1, &raw const format.0, 0) }).ok()
 }
 
-/// Wraps `ast_rtp_codecs_payload_code`.
+/// The payload type for sending one of [`rtp_code`]. Wraps `ast_rtp_codecs_payload_code`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of_code(codecs: *mut sys::ast_rtp_codecs, code: i32) -> Option<u8> {
-    // SAFETY: the caller's word; without a format, none is read.
+    // SAFETY: guaranteed by our caller; without a format, none is read.
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 0, ptr::null(), code) }).ok()
 }
 
-/// This host has one telephone-event, whatever the media.
+/// The payload type and clock of telephone-event. This host has one for all media.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, _media_clock: Option<u32>) -> Option<(u8, u32)> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     let payload_type = unsafe { payload_type_of_code(codecs, rtp_code::DTMF) }?;
     Some((payload_type, rtp_code::CLOCK))
 }
 
-/// Wraps `ast_codec_pref_getsize`.
+/// How media of a format is split into packets. Wraps `ast_codec_pref_getsize`.
 ///
 /// # Safety
 /// Codecs of a live instance.
@@ -66,11 +67,11 @@ pub unsafe fn framing(codecs: *mut sys::ast_rtp_codecs, format: &Format) -> Opti
         return None;
     }
     let mut format = format.0;
-    // SAFETY: the caller's word, and the preferences are a part of the codecs; the host only reads the two.
+    // SAFETY: guaranteed by our caller, and the preferences are a part of the codecs; the host only reads the two.
     framing_of(&unsafe { sys::ast_codec_pref_getsize(&raw mut (*codecs).pref, &raw mut format) })
 }
 
-/// So many milliseconds, in increments that have so many bytes.
+/// The packet size for `cur_ms` milliseconds, in units of `inc_ms` milliseconds that have `fr_len` bytes each.
 fn framing_of(list: &sys::ast_format_list) -> Option<Framing> {
     let positive = |value| u32::try_from(value).ok().filter(|value| *value > 0);
     let increments = positive(list.cur_ms)? / positive(list.inc_ms)?;
@@ -78,7 +79,7 @@ fn framing_of(list: &sys::ast_format_list) -> Option<Framing> {
     Some(Framing { packet_bytes, smoother_flags: list.flags })
 }
 
-/// Formats that are never cut anew.
+/// The formats whose frames are sent as they come.
 const FRAMES_ARE_PACKETS: [sys::ast_format_id; 9] = [
     sys::AST_FORMAT_SPEEX,
     sys::AST_FORMAT_SPEEX16,

@@ -1,5 +1,5 @@
-//! The DTLS interface of Asterisk 11, which has two layouts: that of 11.11 and later, which later hosts have kept, and the
-//! one before, which this file translates.
+//! The DTLS interface of Asterisk 11. It has two layouts: that of 11.11 and later, which later hosts have kept, and an
+//! older one, which this file translates.
 
 use std::ffi::{c_char, c_int};
 use std::ptr;
@@ -17,25 +17,27 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Those of an engine.
+    /// The functions of engine `E`.
     pub fn of<E: Engine>() -> Self {
         Self { since_11_11: table::<E>(), before_11_11: table_before_11_11::<E>() }
     }
 
-    /// For the host; null, and then it has no DTLS, when it has neither layout.
+    /// The table in the layout of this host. Null if the layout is unknown; the host then has no DTLS.
     pub fn for_host(&mut self) -> *mut sys::ast_rtp_engine_dtls {
         match layout() {
             Layout::Since11_11 => &raw mut self.since_11_11,
             Layout::Before11_11 => (&raw mut self.before_11_11).cast(),
             Layout::Unknown => {
-                warning!("this host's DTLS interface is not one we know: calls with DTLS are declined");
+                warning!(
+                    "the DTLS interface of this Asterisk is unknown: calls with DTLS are declined; please report its version"
+                );
                 ptr::null_mut()
             }
         }
     }
 }
 
-/// Certificates made on the fly are not configured: there is none when no file is named.
+/// Whether the certificate is generated. This host has no option for it: one is generated if no file is configured.
 pub fn is_ephemeral(_configuration: &sys::ast_rtp_dtls_cfg) -> bool {
     false
 }
@@ -55,15 +57,15 @@ pub(crate) fn table_before_11_11<E: Engine>() -> sys::ast_rtp_engine_dtls_before
 }
 
 /// # Safety
-/// The strings stay for the call.
+/// The strings of `host` live during the call.
 unsafe fn from_old(host: &sys::ast_rtp_dtls_cfg_before_11_11) -> DtlsConfig {
-    // SAFETY: the caller's word on each.
+    // SAFETY: guaranteed by our caller for each string.
     let [certificate, private_key, cipher, ca_file, ca_path] =
         [host.certfile, host.pvtfile, host.cipher, host.cafile, host.capath].map(|text| unsafe { owned(text) });
     let verify = host.verify() != 0;
     DtlsConfig {
         enabled: host.enabled() != 0,
-        // One switch there: the fingerprint, and the certificate where there are authorities to check it against.
+        // One option controls both: the fingerprint is verified, and the certificate too if authorities are configured.
         verify_fingerprint: verify,
         verify_certificate: verify && (ca_file.is_some() || ca_path.is_some()),
         rekey_seconds: host.rekey,
@@ -91,7 +93,7 @@ unsafe extern "C" fn set_configuration_old<E: Engine>(
     }
 }
 
-/// The only hash that a host of this age passes on is SHA-1, which it numbers 0.
+/// Sets the peer's fingerprint. A host of this age only passes SHA-1, which it numbers 0.
 unsafe extern "C" fn set_fingerprint_old<E: Engine>(
     instance: *mut sys::ast_rtp_instance,
     _hash: sys::ast_rtp_dtls_hash,
@@ -101,7 +103,7 @@ unsafe extern "C" fn set_fingerprint_old<E: Engine>(
     unsafe { take_fingerprint::<E>(instance, Hash::Sha1, fingerprint) }
 }
 
-/// The host writes the answer after the word SHA-1, whatever it is.
+/// Returns our SHA-1 fingerprint: this host prints "SHA-1" before it, no matter which hash it is.
 unsafe extern "C" fn get_fingerprint_old<E: Engine>(
     instance: *mut sys::ast_rtp_instance,
     _hash: sys::ast_rtp_dtls_hash,
@@ -114,19 +116,19 @@ unsafe extern "C" fn get_fingerprint_old<E: Engine>(
     }
 }
 
-/// How `ast_rtp_dtls_cfg` and the DTLS functions of an engine look in this host.
+/// The layout of `ast_rtp_dtls_cfg` and of the DTLS functions in this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Layout {
     /// 11.0.0 to 11.10.2, certified up to 11.6-cert4: SHA-1 only, no role for ICE.
     Before11_11,
     /// 11.11.0 and later, certified from 11.6-cert5.
     Since11_11,
-    /// Neither; DTLS is not offered.
+    /// Neither of the two; DTLS is not offered.
     Unknown,
 }
 
-/// Which of the two layouts this host has, found out by asking it to parse an option, as the version number does not tell
-/// in certified releases. Asked once.
+/// The layout of this host, determined once by letting the host parse an option: the version number of a certified
+/// release does not tell the layout.
 fn layout() -> Layout {
     const NOT_ASKED: u8 = 0;
     static KNOWN: AtomicU8 = AtomicU8::new(NOT_ASKED);
@@ -145,10 +147,12 @@ fn layout() -> Layout {
     }
 }
 
-/// `dtlsverify=yes` sets bit 1 of the first byte in the old layout, and the word at 20 to 3 in the new one.
+/// Parses `dtlsverify=yes`, which sets bit 1 of the first byte in the old layout, and the word at offset 20 to 3 in the
+/// new one.
 fn probe_layout() -> Layout {
     let mut probe = Probe([0; 128]);
-    // SAFETY: either layout fits in 128 bytes aligned to 8, all zero is a valid state, and this option allocates nothing.
+    // SAFETY: either layout fits in 128 bytes aligned to 8, all zero is a valid state, and this option
+    // allocates nothing.
     let parsed =
         unsafe { sys::ast_rtp_dtls_cfg_parse((&raw mut probe).cast(), c"dtlsverify".as_ptr(), c"yes".as_ptr()) };
     if parsed != 0 {

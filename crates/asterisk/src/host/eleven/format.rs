@@ -1,4 +1,4 @@
-//! Formats by value: a number and attributes.
+//! Formats of Asterisk 11, passed by value: a number and attributes.
 
 use std::ffi::CStr;
 use std::mem;
@@ -6,7 +6,7 @@ use std::mem;
 use crate::format::{Codec, Kind};
 use crate::sys;
 
-/// A format with its attributes, by value. Nearly everything about it is its number.
+/// A format with its attributes, by value. Most properties follow from its number.
 #[derive(Clone)]
 #[repr(transparent)]
 pub struct Format(pub(crate) sys::ast_format);
@@ -20,12 +20,12 @@ impl Format {
         Some(Self(format))
     }
 
-    /// Which of those it is that are dealt with in a way of their own; `None` for any other.
+    /// The codec, if it is one that the engine treats specially; `None` for any other.
     pub fn codec(&self) -> Option<Codec> {
         CODECS.iter().find(|(_, id)| *id == self.id()).map(|(codec, _)| *codec)
     }
 
-    /// `None` for no format at all. The kind is the hundred thousand of the number.
+    /// The kind of media; `None` if there is no format. The kind is the number's multiple of 100000.
     pub fn kind(&self) -> Option<Kind> {
         match self.id() / 100_000 {
             1 => Some(Kind::Audio),
@@ -50,14 +50,14 @@ impl Format {
 
     /// The host's name for it. Wraps `ast_getformatname`.
     pub fn name(&self) -> &CStr {
-        // SAFETY: the host only reads the format, and answers a name from a table that stays.
+        // SAFETY: the host only reads the format, and returns a name from a static table.
         unsafe {
             let name = sys::ast_getformatname(&raw const self.0);
             if name.is_null() { c"unknown" } else { CStr::from_ptr(name) }
         }
     }
 
-    /// Whether both are the same, attributes included. Wraps `ast_format_cmp`.
+    /// Whether both formats are equal, including their attributes. Wraps `ast_format_cmp`.
     pub fn same_as(&self, other: &Self) -> bool {
         // SAFETY: the host only reads the two.
         unsafe { sys::ast_format_cmp(&raw const self.0, &raw const other.0) == sys::AST_FORMAT_CMP_EQUAL }

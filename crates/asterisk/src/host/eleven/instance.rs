@@ -1,38 +1,38 @@
-//! What an instance knows: one address of its peer, one SRTP session.
+//! Instances of Asterisk 11, which have one address of the peer and one SRTP session.
 
 use std::ffi::c_int;
 
 use crate::{SockAddr, sys};
 
-/// The offer and the answer say nothing of `a=rtcp-mux` unless the engine slips it in.
+/// Whether the host negotiates `a=rtcp-mux`. Asterisk 11 does not: the engine has to add it to offer and answer.
 pub const NEGOTIATES_MUX: bool = false;
 
-/// Where the peer receives. Wraps `ast_rtp_instance_get_remote_address`.
+/// The address to which we send. Wraps `ast_rtp_instance_get_remote_address`.
 ///
 /// # Safety
 /// A live instance.
 pub unsafe fn remote_address(instance: *mut sys::ast_rtp_instance) -> SockAddr {
     let mut address = SockAddr::null();
-    // SAFETY: the caller's word; the address is ours to be written.
+    // SAFETY: guaranteed by our caller; the address is ours to be written.
     unsafe { sys::ast_rtp_instance_get_remote_address(instance, address.as_mut_ptr()) };
     address
 }
 
-/// Where the peer turned out to be. Wraps `ast_rtp_instance_set_remote_address`.
+/// Sets the peer's actual address. Wraps `ast_rtp_instance_set_remote_address`.
 ///
 /// # Safety
 /// A live instance.
 pub unsafe fn set_learned_address(instance: *mut sys::ast_rtp_instance, address: &SockAddr) {
-    // SAFETY: the caller's word; the host copies the address.
+    // SAFETY: guaranteed by our caller; the host copies the address.
     unsafe { sys::ast_rtp_instance_set_remote_address(instance, address.as_ptr()) };
 }
 
-/// The peer receives nowhere.
+/// Clears the address to which we send.
 ///
 /// # Safety
 /// A live instance.
 pub unsafe fn clear_remote_address(instance: *mut sys::ast_rtp_instance) {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { set_learned_address(instance, &SockAddr::null()) };
 }
 
@@ -41,11 +41,11 @@ pub unsafe fn clear_remote_address(instance: *mut sys::ast_rtp_instance) {
 /// # Safety
 /// A live instance.
 pub unsafe fn srtp(instance: *mut sys::ast_rtp_instance) -> *mut sys::ast_srtp {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { sys::ast_rtp_instance_get_srtp(instance) }
 }
 
-/// Wraps `ast_rtp_instance_add_srtp_policy`.
+/// Sets or replaces the keys. Wraps `ast_rtp_instance_add_srtp_policy`.
 ///
 /// # Safety
 /// A live instance and two live policies.
@@ -54,17 +54,17 @@ pub unsafe fn add_srtp_policy(
     remote: *mut sys::ast_srtp_policy,
     local: *mut sys::ast_srtp_policy,
 ) -> c_int {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { sys::ast_rtp_instance_add_srtp_policy(instance, remote, local) }
 }
 
-/// This host looks after silence by itself.
+/// Does nothing: this host sends keep-alives by itself.
 ///
 /// # Safety
 /// A live instance.
 pub unsafe fn note_sent(_instance: *mut sys::ast_rtp_instance) {}
 
-/// All calls have the ports of `rtp.conf`.
+/// The port range of this call. `None`: all calls use that of `rtp.conf`.
 ///
 /// # Safety
 /// A live instance.
@@ -72,7 +72,7 @@ pub unsafe fn ports(_instance: *mut sys::ast_rtp_instance) -> Option<(u16, u16)>
     None
 }
 
-/// The engine is called without a lock, so a thread of ours needs none either.
+/// Does nothing: this host calls the engine without a lock, so our threads need none either.
 ///
 /// # Safety
 /// A live instance.
@@ -80,7 +80,7 @@ pub unsafe fn try_lock(_instance: *mut sys::ast_rtp_instance) -> bool {
     true
 }
 
-/// The other end of [`try_lock`].
+/// Undoes [`try_lock`].
 ///
 /// # Safety
 /// An instance that was live when it was locked.

@@ -1,32 +1,32 @@
-//! The loader: which hosts these modules are for, and their use counts.
+//! The module loader: the supported versions of the host, and use counts.
 
 use crate::sys;
 
-/// For the line that another host is declined with.
+/// The name of the supported host, for the log line on any other.
 pub const MADE_FOR: &str = "Asterisk 11";
 
-/// Whether a release, without the word before it, is one of ours.
+/// The beginnings of supported version strings, after the word "Asterisk".
 pub const RELEASES: [&str; 3] = ["11.", "GIT-11-", "SVN-branch-11-"];
 
-/// What this host's declaration has beside the fields that all have.
+/// Fills in the fields of the declaration that only this host has: none.
 pub const fn complete(info: sys::ast_module_info) -> sys::ast_module_info {
     info
 }
 
-/// One use more, by the unprefixed function that every release has. Wraps `ast_module_ref`.
+/// Adds one to a module's use count, with the unprefixed function that every release has. Wraps `ast_module_ref`.
 ///
 /// # Safety
-/// Null, or the loader's entry of a module that is registered.
+/// `module` is null or the loader's entry of a registered module.
 pub unsafe fn take_use(module: *mut sys::ast_module) {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { sys::ast_module_ref(module) };
 }
 
-/// One use less. Wraps `ast_module_unref`.
+/// Subtracts one from a module's use count. Wraps `ast_module_unref`.
 ///
 /// # Safety
-/// As for [`take_use`], which was called once more than this.
+/// As for [`take_use`], which has been called for this use.
 pub unsafe fn release_use(module: *mut sys::ast_module) {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { sys::ast_module_unref(module) };
 }

@@ -1,4 +1,4 @@
-//! Asterisk 11, every release of it. What changed within 11 is looked up or asked for when the module loads.
+//! Asterisk 11, all releases. Differences between them are detected when the module loads.
 
 pub mod codecs;
 pub mod commands;

@@ -2,8 +2,8 @@
 
 use crate::sys;
 
-/// `ast_options`: a bit for each.
+/// The type of `ast_options`: one bit for each option.
 pub type Options = u32;
 
-/// Debug levels are set for single modules.
+/// The bit that is set while any module has its own debug level.
 pub const DEBUG_MODULE: Options = sys::AST_OPT_FLAG_DEBUG_MODULE as Options;

@@ -1,8 +1,8 @@
 //! RTCP reports as manager events, with the headers of the original module.
 //!
 //! Two headers differ from it on purpose: `SenderSSRC` is the reporter's SSRC (the original prints another word of the
-//! packet), and `SentNTP` has a true binary fraction. `RTT` is in milliseconds, though the original calls it seconds, and
-//! monitoring has learned to read it.
+//! packet), and `SentNTP` has a correct binary fraction. `RTT` is in milliseconds as in the original, although that
+//! claims seconds: monitoring tools rely on it.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::manager::{Category, Event};
 use crate::rtp::{Block, Direction, Report, Sender};
 use crate::sys;
 
-/// Sends the event; about our own reports only when they are a sender's, as the original.
+/// Sends the event of a report. As in the original, our own reports cause one only if they are sender reports.
 ///
 /// # Safety
-/// None is asked for: the instance is for hosts that name the call.
+/// There are no requirements. The instance is used by hosts whose events name the call.
 pub unsafe fn publish(_instance: *mut sys::ast_rtp_instance, report: &Report) {
     if let Some(event) = event(report) {
         event.send();
@@ -57,7 +57,7 @@ fn received(report: &Report, block: Block, round_trip: Option<Duration>) -> Even
         .header("HighestSequence", highest & 0xFFFF)
         .header("SequenceNumberCycles", highest >> 16)
         .header("IAJitter", block.jitter_in_timestamp_units)
-        // Seconds modulo 65536 and a binary fraction.
+        // Seconds modulo 65536, and a binary fraction.
         .header("LastSR", format_args!("{}.{:010}", block.last_sr >> 16, block.last_sr << 16))
         .header("DLSR", format_args!("{:.4}(sec)", delay(&block)));
     match round_trip {

@@ -1,14 +1,14 @@
-//! Statistics as this host wants them.
+//! Statistics as Asterisk 11 expects them.
 
 use crate::rtp::Statistics;
 use crate::sys;
 
-/// Of jitter or loss: the core takes the root of it before it shows it.
+/// Converts a deviation of jitter or loss: the core takes the square root before it shows the value.
 pub fn deviation(value: f64) -> f64 {
     value * value
 }
 
-/// There is nothing more to be filled in.
+/// Fills in statistics that only some hosts have: none.
 ///
 /// # Safety
 /// A live instance.

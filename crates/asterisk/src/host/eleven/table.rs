@@ -1,15 +1,15 @@
-//! What only this host's tables of an engine have.
+//! The parts of an engine's tables that only Asterisk 11 has.
 
 use crate::rtp::Engine;
 use crate::rtp::held::{Held, with};
 use crate::{sockaddr, sys};
 
-/// Adds it.
+/// Fills in the functions that only this host has.
 pub fn complete<E: Engine>(engine: sys::ast_rtp_engine) -> sys::ast_rtp_engine {
     sys::ast_rtp_engine { alt_remote_address_set: Some(alt_remote_address_set::<E>), ..engine }
 }
 
-/// That of ICE has nothing of its own.
+/// The parts of the ICE table that only this host has: none.
 pub fn ice() -> sys::ast_rtp_engine_ice {
     sys::ast_rtp_engine_ice::default()
 }

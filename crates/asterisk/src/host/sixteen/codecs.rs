@@ -6,17 +6,17 @@ use crate::format::Framing;
 use crate::rtp::{Payload, rtp_code};
 use crate::{Ao2, Format, sys};
 
-/// Wraps `ast_rtp_codecs_get_payload`.
+/// The meaning of a payload type. Wraps `ast_rtp_codecs_get_payload`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Option<Payload> {
-    // SAFETY: the caller's word; what is found comes with a reference for us.
+    // SAFETY: guaranteed by our caller; the result comes with a reference for us.
     let found = unsafe {
         let found = sys::ast_rtp_codecs_get_payload(codecs, payload_type.into());
         Ao2::adopt(NonNull::new(found)?)
     };
-    // SAFETY: our reference keeps it, and the host does not write to one that it has handed out.
+    // SAFETY: our reference keeps it alive, and the host does not write to one that it has handed out.
     let found = unsafe { &*found.as_ptr() };
     match (found.asterisk_format, found.rtp_code) {
         (0, 0) => None,
@@ -26,64 +26,65 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     }
 }
 
-/// Wraps `ast_rtp_codecs_find_payload_code`.
+/// Whether SDP lists the payload type. Wraps `ast_rtp_codecs_find_payload_code`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn is_described(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> bool {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { sys::ast_rtp_codecs_find_payload_code(codecs, payload_type.into()) >= 0 }
 }
 
-/// Wraps `ast_rtp_codecs_payload_code_tx`.
+/// The payload type for sending a format. Wraps `ast_rtp_codecs_payload_code_tx`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of(codecs: *mut sys::ast_rtp_codecs, format: &Format) -> Option<u8> {
-    // SAFETY: the caller's word; the format is only read.
+    // SAFETY: guaranteed by our caller; the format is only read.
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code_tx(codecs, 1, format.as_ptr(), 0) }).ok()
 }
 
-/// Wraps `ast_rtp_codecs_payload_code_tx`.
+/// The payload type for sending one of [`rtp_code`]. Wraps `ast_rtp_codecs_payload_code_tx`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of_code(codecs: *mut sys::ast_rtp_codecs, code: i32) -> Option<u8> {
-    // SAFETY: the caller's word; without a format, none is read.
+    // SAFETY: guaranteed by our caller; without a format, none is read.
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code_tx(codecs, 0, ptr::null(), code) }).ok()
 }
 
-/// Codes have one clock.
+/// The clock rate of a payload type that is no format. This host has one for all.
 #[cfg(feature = "host-16")]
 fn clock_rate(_found: &sys::ast_rtp_payload_type) -> u32 {
     rtp_code::CLOCK
 }
 
-/// What SDP said; payload types that are not from SDP have none.
+/// The clock rate of a payload type according to SDP; payload types that SDP does not list have none.
 #[cfg(feature = "host-22")]
 fn clock_rate(found: &sys::ast_rtp_payload_type) -> u32 {
     if found.sample_rate == 0 { rtp_code::CLOCK } else { found.sample_rate }
 }
 
-/// There is one telephone-event, whatever the media.
+/// The payload type and clock of telephone-event. This host has one for all media.
 ///
 /// # Safety
 /// Codecs of a live instance.
 #[cfg(feature = "host-16")]
 pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, _media_clock: Option<u32>) -> Option<(u8, u32)> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     let payload_type = unsafe { payload_type_of_code(codecs, rtp_code::DTMF) }?;
     Some((payload_type, rtp_code::CLOCK))
 }
 
-/// chan_pjsip offers a telephone-event for each clock of its codecs. The one of the media, else the one that the peer named
-/// first, else any. Wraps `ast_rtp_codecs_payload_code_tx_sample_rate`.
+/// The payload type and clock of telephone-event. chan_pjsip offers one for each clock of its codecs: prefers the clock
+/// of the media, then the one that the peer listed first, then any. Wraps
+/// `ast_rtp_codecs_payload_code_tx_sample_rate`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 #[cfg(feature = "host-22")]
 pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, media_clock: Option<u32>) -> Option<(u8, u32)> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe {
         media_clock
             .or_else(|| preferred_clock(codecs))
@@ -93,27 +94,28 @@ pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, media_clo
     }
 }
 
-/// That of the format which will be sent. Wraps `ast_rtp_codecs_get_preferred_format` and `ast_rtp_get_rate`, which knows
-/// about G.722.
+/// The clock rate of the format to be sent. Wraps `ast_rtp_codecs_get_preferred_format` and `ast_rtp_get_rate`, which
+/// knows about G.722.
 ///
 /// # Safety
 /// Codecs of a live instance.
 #[cfg(feature = "host-22")]
 unsafe fn preferred_clock(codecs: *mut sys::ast_rtp_codecs) -> Option<u32> {
-    // SAFETY: the caller's word; the format comes with a reference for us.
+    // SAFETY: guaranteed by our caller; the format comes with a reference for us.
     unsafe {
         let format = Format::adopt(sys::ast_rtp_codecs_get_preferred_format(codecs))?;
         u32::try_from(sys::ast_rtp_get_rate(format.as_ptr())).ok()
     }
 }
 
-/// Wraps `ast_rtp_codecs_get_preferred_dtmf_format_pt` and its like.
+/// The telephone-event that the peer listed first. Wraps `ast_rtp_codecs_get_preferred_dtmf_format_pt` and
+/// `ast_rtp_codecs_get_preferred_dtmf_format_rate`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 #[cfg(feature = "host-22")]
 unsafe fn preferred_event(codecs: *mut sys::ast_rtp_codecs) -> Option<(u8, u32)> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     let (payload_type, clock) = unsafe {
         (
             sys::ast_rtp_codecs_get_preferred_dtmf_format_pt(codecs),
@@ -123,13 +125,13 @@ unsafe fn preferred_event(codecs: *mut sys::ast_rtp_codecs) -> Option<(u8, u32)>
     Some((u8::try_from(payload_type).ok()?, u32::try_from(clock).ok().filter(|clock| *clock > 0)?))
 }
 
-/// One that was negotiated. The host would answer its static 101 too, whatever the clock.
+/// A negotiated telephone-event with this clock. The host would also return its static 101, whatever the clock.
 ///
 /// # Safety
 /// Codecs of a live instance.
 #[cfg(feature = "host-22")]
 unsafe fn negotiated_event(codecs: *mut sys::ast_rtp_codecs, clock: u32) -> Option<(u8, u32)> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe {
         let payload_type = payload_type_of_event(codecs, clock)?;
         let found = sys::ast_rtp_codecs_find_payload_code(codecs, payload_type.into());
@@ -141,23 +143,23 @@ unsafe fn negotiated_event(codecs: *mut sys::ast_rtp_codecs, clock: u32) -> Opti
 /// Codecs of a live instance.
 #[cfg(feature = "host-22")]
 unsafe fn payload_type_of_event(codecs: *mut sys::ast_rtp_codecs, clock: u32) -> Option<u8> {
-    // SAFETY: the caller's word; without a format, none is read.
+    // SAFETY: guaranteed by our caller; without a format, none is read.
     let found =
         unsafe { sys::ast_rtp_codecs_payload_code_tx_sample_rate(codecs, 0, ptr::null(), rtp_code::DTMF, clock) };
     u8::try_from(found).ok()
 }
 
-/// No clock in particular.
+/// Stands for any clock.
 #[cfg(feature = "host-22")]
 const ANY: u32 = 0;
 
-/// The length that was negotiated; without one, frames are cut only in formats that have to be.
+/// The negotiated packet length. Without one, only formats that must be split are split.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn framing(codecs: *mut sys::ast_rtp_codecs, format: &Format) -> Option<Framing> {
     let format = format.as_ptr();
-    // SAFETY: the caller's word; the format is borrowed and only read.
+    // SAFETY: guaranteed by our caller; the format is borrowed and only read.
     let (may_be_cut, flags, negotiated_ms, default_ms, minimum_ms, minimum_bytes) = unsafe {
         (
             sys::ast_format_can_be_smoothed(format) != 0,

@@ -1,4 +1,4 @@
-//! Formats as counted objects.
+//! Formats of Asterisk 16 and later, which are reference-counted objects.
 
 use std::ffi::CStr;
 use std::ptr::{self, NonNull};
@@ -15,32 +15,32 @@ impl Format {
     pub fn of(codec: Codec) -> Option<Self> {
         let (_, name) = CODECS.iter().find(|(known, _)| *known == codec)?;
         let us = module::name().as_ptr();
-        // SAFETY: NUL-terminated strings; what is found comes with a reference for us.
+        // SAFETY: NUL-terminated strings; the result comes with a reference for us.
         unsafe { Self::adopt(sys::__ast_format_cache_get(name.as_ptr(), ptr::null(), us, 0, us)) }
     }
 
     /// # Safety
-    /// Null, or a format of which one reference is ours.
+    /// `format` is null, or one reference to it is ours.
     pub(crate) unsafe fn adopt(format: *mut sys::ast_format) -> Option<Self> {
-        // SAFETY: the caller's word.
+        // SAFETY: guaranteed by our caller.
         NonNull::new(format).map(|format| Self(unsafe { Ao2::adopt(format) }))
     }
 
     /// # Safety
-    /// Null, or a format that is live for the length of this call.
+    /// `format` is null or live during this call.
     pub(crate) unsafe fn share(format: *mut sys::ast_format) -> Option<Self> {
-        // SAFETY: the caller's word.
+        // SAFETY: guaranteed by our caller.
         NonNull::new(format).map(|format| Self(unsafe { Ao2::share(format) }))
     }
 
-    /// Which of those it is that are dealt with in a way of their own; `None` for any other.
+    /// The codec, if it is one that the engine treats specially; `None` for any other.
     pub fn codec(&self) -> Option<Codec> {
         CODECS.iter().find(|(_, name)| *name == self.name()).map(|(codec, _)| *codec)
     }
 
-    /// Wraps `ast_format_get_type`.
+    /// The kind of media. Wraps `ast_format_get_type`.
     pub fn kind(&self) -> Option<Kind> {
-        // SAFETY: our reference keeps it.
+        // SAFETY: our reference keeps it alive.
         match unsafe { sys::ast_format_get_type(self.as_ptr()) } {
             sys::AST_MEDIA_TYPE_AUDIO => Some(Kind::Audio),
             sys::AST_MEDIA_TYPE_VIDEO => Some(Kind::Video),
@@ -52,32 +52,32 @@ impl Format {
 
     /// Samples per second. Wraps `ast_format_get_sample_rate`.
     pub fn rate(&self) -> u32 {
-        // SAFETY: our reference keeps it.
+        // SAFETY: our reference keeps it alive.
         unsafe { sys::ast_format_get_sample_rate(self.as_ptr()) }
     }
 
     /// Whether the samples are 16-bit linear, in the byte order of the machine. Wraps `ast_format_cache_is_slinear`.
     pub fn is_slinear(&self) -> bool {
-        // SAFETY: our reference keeps it; the host compares it with those it has.
+        // SAFETY: our reference keeps it alive; the host compares it with its own formats.
         unsafe { sys::ast_format_cache_is_slinear(self.as_ptr()) != 0 }
     }
 
     /// The host's name for it. Wraps `ast_format_get_name`.
     pub fn name(&self) -> &CStr {
-        // SAFETY: our reference keeps it, and with it its name.
+        // SAFETY: our reference keeps it alive, and so its name.
         unsafe {
             let name = sys::ast_format_get_name(self.as_ptr());
             if name.is_null() { c"unknown" } else { CStr::from_ptr(name) }
         }
     }
 
-    /// Whether both are the same, attributes included. Wraps `ast_format_cmp`.
+    /// Whether both formats are equal, including their attributes. Wraps `ast_format_cmp`.
     pub fn same_as(&self, other: &Self) -> bool {
-        // SAFETY: our references keep them.
+        // SAFETY: our references keep both alive.
         unsafe { sys::ast_format_cmp(self.as_ptr(), other.as_ptr()) == sys::AST_FORMAT_CMP_EQUAL }
     }
 
-    /// What C calls it; live for as long as `self` is.
+    /// The pointer for C; valid as long as `self` lives.
     pub(crate) fn as_ptr(&self) -> *mut sys::ast_format {
         self.0.as_ptr()
     }

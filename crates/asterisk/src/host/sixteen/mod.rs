@@ -1,4 +1,4 @@
-//! Asterisk 16 and later, from the headers of the host that the module is built for.
+//! Asterisk 16 and later. The module is built with the headers of the host that it is for.
 
 pub mod codecs;
 pub mod commands;

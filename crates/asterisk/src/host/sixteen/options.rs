@@ -2,12 +2,12 @@
 
 use crate::sys;
 
-/// `ast_options`: a bit for each.
+/// The type of `ast_options`: one bit for each option.
 #[cfg(feature = "host-16")]
 pub type Options = u32;
-/// `ast_options`: a bit for each.
+/// The type of `ast_options`: one bit for each option.
 #[cfg(feature = "host-22")]
 pub type Options = u64;
 
-/// Debug levels are set for single modules.
+/// The bit that is set while any module has its own debug level.
 pub const DEBUG_MODULE: Options = sys::AST_OPT_FLAG_DEBUG_MODULE as Options;

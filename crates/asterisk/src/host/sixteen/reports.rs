@@ -1,4 +1,4 @@
-//! RTCP reports as messages of the host's bus, which it turns into manager events and statistics by itself.
+//! RTCP reports as messages on the host's bus; the host turns them into manager events and statistics.
 
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -6,15 +6,15 @@ use std::ptr::NonNull;
 use crate::rtp::{Block, Direction, Report};
 use crate::{Ao2, log, module, sys, time};
 
-/// Publishes it. Wraps `ast_rtp_publish_rtcp_message`.
+/// Publishes a report. Wraps `ast_rtp_publish_rtcp_message`.
 ///
 /// # Safety
 /// The instance is live, and this thread has its lock.
 pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
     let Some(message) = message(report) else { return };
     let mut details = Details::new();
-    // SAFETY: the types of the messages live as long as the core; the report and the details are ours and live, and the
-    // host takes references of its own.
+    // SAFETY: message types live as long as the core. The report and the details are ours and live, and the host
+    // takes its own references.
     unsafe {
         let kind = match report.direction {
             Direction::Sent { .. } => {
@@ -33,12 +33,12 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
     }
 }
 
-/// `None` when out of memory.
+/// Makes the host's report object; `None` if out of memory.
 fn message(report: &Report) -> Option<Ao2<sys::ast_rtp_rtcp_report>> {
     let blocks = report.block.as_slice();
-    // SAFETY: with room for that many pointers to blocks; the object comes with a reference for us, and zeroed.
+    // SAFETY: it has room for that many pointers to blocks, is zeroed, and comes with a reference for us.
     let message = unsafe { Ao2::adopt(NonNull::new(sys::ast_rtp_rtcp_report_alloc(blocks.len() as u32))?) };
-    // SAFETY: nobody else knows of it yet.
+    // SAFETY: nobody else has a pointer to it yet.
     let filled = unsafe { &mut *message.as_ptr() };
     filled.ssrc = report.ssrc;
     filled.type_ = if report.sender.is_some() { SENDER_REPORT } else { RECEIVER_REPORT };
@@ -52,15 +52,15 @@ fn message(report: &Report) -> Option<Ao2<sys::ast_rtp_rtcp_report>> {
     }
     for (place, block) in blocks.iter().enumerate() {
         let copy = to_host(block)?;
-        // SAFETY: one of the places that were asked for.
+        // SAFETY: `place` is below the number of blocks allocated.
         unsafe { filled.report_block.as_mut_ptr().add(place).write(copy.as_ptr()) };
-        // The host frees as many as it counts.
+        // The host frees as many blocks as this counts.
         filled.reception_report_count += 1;
     }
     Some(message)
 }
 
-/// In memory of the host, which frees it.
+/// Copies a block into memory allocated by the host, which frees it.
 fn to_host(block: &Block) -> Option<NonNull<sys::ast_rtp_rtcp_report_block>> {
     let us = module::name().as_ptr();
     let size = size_of::<sys::ast_rtp_rtcp_report_block>();
@@ -82,12 +82,12 @@ fn to_host(block: &Block) -> Option<NonNull<sys::ast_rtp_rtcp_report_block>> {
     Some(place)
 }
 
-/// A JSON object of the host's; one that is null, without memory, stays empty.
+/// A JSON object of the host. If there is no memory for it, it is null and stays empty.
 struct Details(*mut sys::ast_json);
 
 impl Details {
     fn new() -> Self {
-        // SAFETY: takes nothing.
+        // SAFETY: takes no arguments.
         Self(unsafe { sys::ast_json_object_create() })
     }
 
@@ -102,7 +102,7 @@ impl Details {
     }
 
     fn set(&mut self, name: &CStr, value: *mut sys::ast_json) {
-        // SAFETY: the object is ours, and takes over the value, also when it fails; null fails.
+        // SAFETY: the object is ours. The function takes over the value even if it fails; it fails on null.
         unsafe { sys::ast_json_object_set(self.0, name.as_ptr(), value) };
     }
 }

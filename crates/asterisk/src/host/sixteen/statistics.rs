@@ -1,23 +1,23 @@
-//! Statistics as this host wants them. It shows all of them as JSON (ARI's `rtp_statistics`).
+//! Statistics as Asterisk 16 and later expect them. The host also shows all of them as JSON (ARI's `rtp_statistics`).
 
 use std::ffi::{CStr, c_char};
 
 use crate::rtp::{Statistics, fill};
 use crate::sys;
 
-/// Of jitter or loss: the core takes the root of it before it shows it.
+/// Converts a deviation of jitter or loss: the core takes the square root before it shows the value.
 #[cfg(feature = "host-16")]
 pub fn deviation(value: f64) -> f64 {
     value * value
 }
 
-/// Of jitter or loss: shown as it is.
+/// Converts a deviation of jitter or loss: the core shows the value unchanged.
 #[cfg(feature = "host-22")]
 pub fn deviation(value: f64) -> f64 {
     value
 }
 
-/// What older hosts do not ask for.
+/// Fills in statistics that older hosts do not have.
 ///
 /// # Safety
 /// A live instance.
@@ -45,13 +45,13 @@ pub unsafe fn fill_more(
         AST_RTP_INSTANCE_STAT_LOCAL_STDEVMES in AST_RTP_INSTANCE_STAT_COMBINED_MES => local_stdevmes,
     );
     if [sys::AST_RTP_INSTANCE_STAT_CHANNEL_UNIQUEID, sys::AST_RTP_INSTANCE_STAT_ALL].contains(&wanted) {
-        // SAFETY: the caller's word; the id is a part of the instance.
+        // SAFETY: guaranteed by our caller; the id lives as long as the instance.
         let id = unsafe { CStr::from_ptr(sys::ast_rtp_instance_get_channel_id(instance)) };
         copy(id, &mut to.channel_uniqueid);
     }
 }
 
-/// As much of it as there is room for.
+/// Copies as much of the text as there is room for.
 fn copy(text: &CStr, to: &mut [c_char]) {
     let room = to.len().saturating_sub(1);
     to.fill(0);

@@ -1,7 +1,7 @@
-//! What only this host's tables of an engine have. chan_pjsip prints `a=ssrc` (RFC 5576) from two of the functions, and three
-//! are for several streams over one transport (RFC 9143).
+//! The parts of an engine's tables that only Asterisk 16 and later have. With two of these functions chan_pjsip prints
+//! `a=ssrc` (RFC 5576); three are for several streams on one transport (RFC 9143).
 //!
-//! No `extension_enable`: the host then offers no header extensions.
+//! There is no `extension_enable`: without it the host offers no header extensions.
 
 use std::ffi::{c_char, c_int, c_uint};
 use std::ptr::{self, NonNull};
@@ -10,7 +10,7 @@ use crate::rtp::held::{Held, session_of, with};
 use crate::rtp::{Engine, Instance};
 use crate::{answer, debug, sys};
 
-/// Adds it.
+/// Fills in the functions that only this host has.
 pub fn complete<E: Engine>(engine: sys::ast_rtp_engine) -> sys::ast_rtp_engine {
     sys::ast_rtp_engine {
         ssrc_get: Some(ssrc_get::<E>),
@@ -22,7 +22,7 @@ pub fn complete<E: Engine>(engine: sys::ast_rtp_engine) -> sys::ast_rtp_engine {
     }
 }
 
-/// What that of ICE has of its own. The host calls both without looking whether they are there.
+/// The parts of the ICE table that only this host has. The host calls both without checking for null.
 pub fn ice() -> sys::ast_rtp_engine_ice {
     sys::ast_rtp_engine_ice {
         turn_request: Some(turn_request),
@@ -31,7 +31,7 @@ pub fn ice() -> sys::ast_rtp_engine_ice {
     }
 }
 
-/// No channel driver asks for it.
+/// Asks for a TURN relay, which we do not support. No channel driver calls it.
 unsafe extern "C" fn turn_request(
     _instance: *mut sys::ast_rtp_instance,
     _component: sys::ast_rtp_ice_component_type,
@@ -41,10 +41,11 @@ unsafe extern "C" fn turn_request(
     _username: *const c_char,
     _password: *const c_char,
 ) {
-    debug!(1, "ICE: the host asks for a relay, and relays are not there yet");
+    debug!(1, "ICE: the host requested a TURN relay, which this module does not support");
 }
 
-/// The channel drivers say it together with [`crate::rtp::RTCP_ON_ONE_PORT`], which says the same.
+/// Sets the number of components. Does nothing: channel drivers also set [`crate::rtp::RTCP_ON_ONE_PORT`],
+/// which says it.
 unsafe extern "C" fn change_components(_instance: *mut sys::ast_rtp_instance, _components: c_int) {}
 
 unsafe extern "C" fn ssrc_get<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_uint {
@@ -52,9 +53,9 @@ unsafe extern "C" fn ssrc_get<E: Engine>(instance: *mut sys::ast_rtp_instance) -
     unsafe { with("rtp ssrc_get", 0, instance, |held: &Held<E>, instance| held.session.ssrc(instance)) }
 }
 
-/// The host holds the lock of the child alone.
+/// Bundles the stream of `child` with `parent`. The host holds the lock of the child only.
 unsafe extern "C" fn bundle<E: Engine>(child: *mut sys::ast_rtp_instance, parent: *mut sys::ast_rtp_instance) -> c_int {
-    // SAFETY: the host lends both for the call, the parent or null, and has seen that they are of the same engine.
+    // SAFETY: the host lends both for the call (the parent may be null) and has checked that they have the same engine.
     unsafe {
         with("rtp bundle", -1, child, |held: &Held<E>, child| {
             let parent = NonNull::new(parent).map(|parent| session_of::<E>(Instance::lend(parent)));
