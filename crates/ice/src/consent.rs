@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use stun_types::message::{Message, MessageClass};
 
-use crate::agent::Config;
+use crate::config::Config;
 use crate::credentials::Keyed;
 use crate::message::{ROLE_CONFLICT, error_code};
 use crate::nominate::Phase;
+use crate::outgoing::{Outgoing, push_bounded};
 use crate::pair::PairId;
 use crate::random::Random;
-use crate::request::{Outgoing, push_bounded};
 use crate::{Agent, Component, Error, Event, Path, Role};
 
 /// The peer's consent to receive from us on the selected pair.

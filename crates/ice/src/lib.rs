@@ -68,11 +68,14 @@
 mod agent;
 mod candidate;
 mod checklist;
+mod config;
 mod consent;
 mod credentials;
 mod error;
+mod lifecycle;
 mod message;
 mod nominate;
+mod outgoing;
 mod pair;
 mod path;
 mod per_component;
@@ -85,8 +88,9 @@ mod role;
 mod testing;
 mod timer;
 
-pub use agent::{Agent, Config, Event, MAX_REMOTE_CANDIDATES, Seed};
+pub use agent::{Agent, Event};
 pub use candidate::{Candidate, CandidateKind};
+pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;
 pub use error::{Counters, Error};
 pub use message::MAX_DATAGRAM;

@@ -14,8 +14,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::agent::Lifecycle;
 use crate::consent::Consent;
+use crate::lifecycle::Lifecycle;
 use crate::pair::{Pair, PairId, State};
 use crate::{Agent, Component, Event, Path, Role};
 

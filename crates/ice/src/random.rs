@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::agent::Seed;
+use crate::config::Seed;
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};

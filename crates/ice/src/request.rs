@@ -6,62 +6,20 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use stun_types::message::{IntegrityAlgorithm, Message};
+use stun_types::message::Message;
 
-use crate::agent::{Agent, Lifecycle, MAX_REMOTE_CANDIDATES};
+use crate::agent::Agent;
 use crate::candidate::{Candidate, CandidateKind, can_reach, priority};
 use crate::checklist::{Added, Wanted};
+use crate::config::MAX_REMOTE_CANDIDATES;
 use crate::credentials::Keyed;
+use crate::lifecycle::Lifecycle;
 use crate::message::{Answer, CheckAttributes, Request, authenticate, unknown_attribute, username};
 use crate::nominate::Phase;
+use crate::outgoing::{Check, EarlyCheck, Generation, Outgoing, push_bounded};
 use crate::pair::{PairId, State, Transaction};
 use crate::path::is_or_may_be;
 use crate::{Component, Error, Path, Role, Transmit};
-
-/// A datagram to be written when the caller asks for it.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    /// The request of this pair's current transaction.
-    Check(PairId),
-    /// A consent check (RFC 7675 §5.1).
-    Consent {
-        component: Component,
-        id: u128,
-    },
-    Answer {
-        path: Path,
-        id: u128,
-        answer: Answer,
-        algorithm: IntegrityAlgorithm,
-        generation: Generation,
-    },
-}
-
-/// Which of our passwords protects a response.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Generation {
-    Current,
-    /// The password from before the restart (§9), used as long as the path selected before it is in use.
-    Old,
-}
-
-/// An authenticated check that arrived before the peer's credentials were known.
-#[derive(Debug)]
-pub(crate) struct EarlyCheck {
-    from: String,
-    check: Check,
-}
-
-/// An authenticated check from the peer.
-#[derive(Debug, Clone, Copy)]
-struct Check {
-    component: Component,
-    /// The base on which it arrived.
-    local: SocketAddr,
-    remote: SocketAddr,
-    priority: Option<u32>,
-    use_candidate: bool,
-}
 
 impl Agent {
     /// §7.3: authenticates a request, queues the response and updates the checklist.
@@ -343,17 +301,8 @@ impl Agent {
     }
 }
 
-/// Queues a datagram. If the caller does not collect them, the oldest are dropped.
-pub(crate) fn push_bounded(queue: &mut std::collections::VecDeque<Outgoing>, outgoing: Outgoing) {
-    if queue.len() >= MAX_OUTGOING {
-        queue.pop_front();
-    }
-    queue.push_back(outgoing);
-}
-
 /// The most early checks that are kept until the peer's credentials are known.
 const MAX_EARLY_CHECKS: usize = 16;
-const MAX_OUTGOING: usize = 256;
 
 #[cfg(test)]
 #[path = "request_tests.rs"]

@@ -1,5 +1,9 @@
+use stun_types::message::IntegrityAlgorithm;
+
 use super::*;
+
 use crate::Event;
+use crate::outgoing::MAX_OUTGOING;
 use crate::testing::{Bench, OURS, THEIRS, addr};
 
 #[test]

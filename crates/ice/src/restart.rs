@@ -7,8 +7,8 @@
 
 use std::time::Instant;
 
-use crate::agent::Lifecycle;
 use crate::consent::OldPath;
+use crate::lifecycle::Lifecycle;
 use crate::nominate::Phase;
 use crate::{Agent, Credentials};
 
