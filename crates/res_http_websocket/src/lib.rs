@@ -20,7 +20,7 @@
 //! | the opening handshake of a request at `/ws` | `accept`; the limits on who gets a session: `admission` |
 //! | one session, and its worker thread | `session` ([`asterisk::worker`]) |
 //! | subprotocols, `echo` among them | `protocols`, `echo` |
-//! | load, reload, unload | `running`; `websocket.conf`: `settings` |
+//! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
 //! | the functions that C calls | `exports`; those that differ between hosts: `host` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
@@ -32,6 +32,7 @@ mod counters;
 mod echo;
 mod exports;
 mod host;
+mod lifecycle;
 mod protocols;
 mod report;
 mod running;
@@ -41,7 +42,7 @@ mod settings;
 use asterisk::Failed;
 use asterisk::module::{self, LoadResult};
 
-use crate::running::IfRefused;
+use crate::lifecycle::IfRefused;
 
 asterisk::module! {
     name: c"res_http_websocket",
@@ -56,7 +57,7 @@ impl module::Module for Module {
     const RELOADS: bool = true;
 
     fn load() -> LoadResult {
-        match running::start() {
+        match lifecycle::start() {
             Ok(()) => LoadResult::Success,
             Err(error) => {
                 asterisk::error!("WebSocket: {error}");
@@ -66,16 +67,16 @@ impl module::Module for Module {
     }
 
     fn unload() -> Result<(), Failed> {
-        running::stop(IfRefused::GoOn)
+        lifecycle::stop(IfRefused::GoOn)
     }
 
     fn reload() -> Result<(), Failed> {
-        running::reload()
+        lifecycle::reload()
     }
 
     fn closing() {
         // After a forced unload and a second load, the host keeps no handle to this image: only a loaded chan_sip keeps it
         // mapped, and when chan_sip goes, the image is unmapped without a call of `unload`.
-        let _ = running::stop(IfRefused::StayStopped);
+        let _ = lifecycle::stop(IfRefused::StayStopped);
     }
 }
