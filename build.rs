@@ -1,7 +1,7 @@
-//! Shared by the three module crates: how the `.so` is linked.
+//! Links the `.so` of a module; shared by the three module crates.
 //!
-//! The export list is what each crate marks `no_mangle`; rustc hides everything else, the vendored OpenSSL and libsrtp
-//! included, because the host process may hold another OpenSSL of another age.
+//! Each crate exports the symbols that it marks `no_mangle`; rustc hides all others, those of the vendored OpenSSL and
+//! libsrtp included, because the host process may contain another version of OpenSSL.
 #![allow(clippy::disallowed_macros, reason = "cargo reads what a build script prints")]
 
 use std::env;
@@ -9,11 +9,11 @@ use std::env;
 fn main() {
     println!("cargo::rerun-if-changed=../../build.rs");
     let module = env::var("CARGO_PKG_NAME").expect("cargo names the package that it builds");
-    // The name the host loads it under. Without one, the linker records the path of the build machine.
+    // Sets the soname to the file name. Without one, the linker records the path on the build machine.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,{module}.so");
-    // The constructor must run on a host of another version, to decline it in one clear line. Binding every symbol at
-    // once would fail before that.
+    // Bind symbols lazily: the constructor must run even on a host of another version, to report that clearly. With
+    // immediate binding, loading would fail before that.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,lazy");
-    // Symbols of static libraries stay inside even where they ask to be seen.
+    // Hide the symbols of static libraries even if their object files export them.
     println!("cargo::rustc-cdylib-link-arg=-Wl,--exclude-libs,ALL");
 }

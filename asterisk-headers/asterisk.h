@@ -1,5 +1,5 @@
 /*
- * Names that nearly every other header mentions.
+ * Names used by nearly all other headers.
  */
 #ifndef ASTERISK_HEADERS_ASTERISK_H
 #define ASTERISK_HEADERS_ASTERISK_H
@@ -16,9 +16,9 @@ struct ast_sched_context;
 #define DEFAULT_SAMPLES_PER_MS 8
 
 /*
- * A core built with LOW_MEMORY lacks these two, so a module that has to load there looks them up.
+ * Looked up at run time, because a core built with LOW_MEMORY lacks these two functions.
  */
-/** Tells the core which source files are loaded, for `core show file version`. */
+/** Registers a source file with the core, for `core show file version`. */
 typedef void (*ast_register_file_version_fn)(const char *, const char *);
 typedef void (*ast_unregister_file_version_fn)(const char *);
 

@@ -1,5 +1,5 @@
 /*
- * Which of our addresses reaches another, and the words for type of service.
+ * Our address towards a peer, and the names of types of service.
  */
 #ifndef ASTERISK_HEADERS_ACL_H
 #define ASTERISK_HEADERS_ACL_H

@@ -1,6 +1,6 @@
 /*
- * Which Asterisk this is. Distributions append to the string; the number is not to be relied on, since the certified
- * releases and private builds misstate it.
+ * The version of the host. Distributions append to the string. The number is unreliable: certified releases and private
+ * builds have wrong ones.
  */
 #ifndef ASTERISK_HEADERS_AST_VERSION_H
 #define ASTERISK_HEADERS_AST_VERSION_H
@@ -8,9 +8,9 @@
 const char *ast_get_version(void);
 const char *ast_get_version_num(void);
 
-/** Looked up, because a host that is not Asterisk 11 has to be asked before anything of it is used. */
+/** Looked up at run time: on an unknown host the version must be known before anything else of the host is used. */
 typedef const char *(*ast_get_version_fn)(void);
-/** Every selected build option, AST_DEVMODE first. 11.21.0 and later have it. */
+/** Lists all selected build options, AST_DEVMODE first. Exists since 11.21.0. */
 typedef const char *(*ast_get_build_opts_fn)(void);
 
 #endif

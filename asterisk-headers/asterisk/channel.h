@@ -1,5 +1,5 @@
 /*
- * What an engine asks of the channels it bridges.
+ * Functions for engines, about the channels that they bridge.
  */
 #ifndef ASTERISK_HEADERS_CHANNEL_H
 #define ASTERISK_HEADERS_CHANNEL_H
@@ -8,17 +8,17 @@
 #include "asterisk/frame.h"
 #include "asterisk/format_cap.h"
 
-/** How a bridge of two channels ended. */
+/** The result of a bridge of two channels. */
 enum ast_bridge_result {
 	AST_BRIDGE_COMPLETE = 0,
 	AST_BRIDGE_FAILED = -1,
 	AST_BRIDGE_FAILED_NOWARN = -2,
-	AST_BRIDGE_RETRY = -3, /**< the core goes on by itself and may ask again */
+	AST_BRIDGE_RETRY = -3, /**< the core bridges by itself, and may try again */
 };
 
 typedef int (*ast_cc_callback_fn)(struct ast_channel *inbound, const char *monitored_device, void *cc_params);
 
-/** The driver's table. An engine compares the digit functions of two channels. */
+/** The function table of a channel driver. An engine compares the digit functions of two channels. */
 struct ast_channel_tech {
 	const char *const type;
 	const char *const description;

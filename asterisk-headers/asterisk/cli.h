@@ -1,5 +1,5 @@
 /*
- * Commands of the console.
+ * Console commands.
  */
 #ifndef ASTERISK_HEADERS_CLI_H
 #define ASTERISK_HEADERS_CLI_H
@@ -11,28 +11,28 @@ struct module;
 #define CLI_SUCCESS ((char *) 0)
 #define CLI_SHOWUSAGE ((char *) 1)
 #define CLI_FAILURE ((char *) 2)
-#define AST_MAX_CMD_LEN 16 /**< words of a command */
+#define AST_MAX_CMD_LEN 16 /**< the most words of a command */
 #define AST_MAX_ARGS 64
 
 /** Why a handler is called. */
 enum ast_cli_command {
-	CLI_INIT = -2, /**< fill in command and usage */
-	CLI_GENERATE = -3, /**< complete word n of the line */
-	CLI_HANDLER = -4, /**< run it */
+	CLI_INIT = -2, /**< requests command and usage */
+	CLI_GENERATE = -3, /**< requests the n-th completion of the last word */
+	CLI_HANDLER = -4, /**< runs the command */
 };
 
 struct ast_cli_args {
-	const int fd; /**< where ast_cli prints */
+	const int fd; /**< the console, for ast_cli */
 	const int argc;
 	const char *const *argv;
-	const char *line; /**< so far, for completion */
-	const char *word; /**< being completed */
-	const int pos; /**< its index */
-	const int n; /**< which of the candidates is asked for */
+	const char *line; /**< the line typed so far, for completion */
+	const char *word; /**< the word to be completed */
+	const int pos; /**< the index of that word */
+	const int n; /**< the number of the requested completion */
 };
 
 struct ast_cli_entry {
-	const char *const cmda[16]; /**< Set by the core from `command`. */
+	const char *const cmda[16]; /**< The words; set by the core from `command`. */
 	const char *const summary; /**< One line for `core show help`. */
 	const char *usage;
 	int inuse;
@@ -40,8 +40,8 @@ struct ast_cli_entry {
 	char *_full_cmd;
 	int cmdlen;
 	int args;
-	char *command; /**< Words, with `{a|b}` for a choice; set when called with CLI_INIT. */
-	/** Answers one of the CLI_ results, or an allocated word when completing. */
+	char *command; /**< The words, with `{a|b}` for alternatives; set by the handler for CLI_INIT. */
+	/** Returns one of the CLI_ results, or for completion an allocated word. */
 	char *(*handler)(struct ast_cli_entry *, int, struct ast_cli_args *);
 	struct { struct ast_cli_entry *next; } list;
 };

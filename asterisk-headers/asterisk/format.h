@@ -1,5 +1,5 @@
 /*
- * Media formats: a number, and for some codecs attributes beside it.
+ * Media formats: a number, and for some codecs also attributes.
  */
 #ifndef ASTERISK_HEADERS_FORMAT_H
 #define ASTERISK_HEADERS_FORMAT_H
@@ -9,9 +9,9 @@
 
 struct ast_str;
 
-#define AST_FORMAT_INC 100000 /**< the type of a format is its id rounded down to this */
+#define AST_FORMAT_INC 100000 /**< the type of a format is its id, rounded down to a multiple of this */
 #define AST_FORMAT_ATTR_SIZE 64
-#define AST_FORMAT_ATTR_END (-1) /**< ends the variable arguments of the functions that take attributes */
+#define AST_FORMAT_ATTR_END (-1) /**< ends the variable argument list of functions that take attributes */
 
 enum ast_format_type {
 	AST_FORMAT_TYPE_AUDIO = 100000,
@@ -25,7 +25,7 @@ enum ast_format_id {
 	AST_FORMAT_GSM = 100002,
 	AST_FORMAT_ULAW = 100003,
 	AST_FORMAT_ALAW = 100004,
-	AST_FORMAT_G726_AAL2 = 100005, /**< with the nibbles the other way round */
+	AST_FORMAT_G726_AAL2 = 100005, /**< with the nibbles in the opposite order */
 	AST_FORMAT_ADPCM = 100006,
 	AST_FORMAT_LPC10 = 100007,
 	AST_FORMAT_G729A = 100008,
@@ -39,7 +39,7 @@ enum ast_format_id {
 	AST_FORMAT_SPEEX16 = 100016,
 	AST_FORMAT_TESTLAW = 100017,
 	AST_FORMAT_SILK = 100018,
-	AST_FORMAT_SLINEAR = 100019, /**< signed, 16 bits, 8 kHz, byte order of the host */
+	AST_FORMAT_SLINEAR = 100019, /**< signed, 16 bits, 8 kHz, native byte order */
 	AST_FORMAT_SLINEAR12 = 100020,
 	AST_FORMAT_SLINEAR16 = 100021,
 	AST_FORMAT_SLINEAR24 = 100022,
@@ -69,7 +69,7 @@ enum ast_format_cmp_res {
 
 struct ast_format_attr {
 	uint32_t format_attr[64];
-	uint8_t rtp_marker_bit; /**< set with the last packet of a picture */
+	uint8_t rtp_marker_bit; /**< set in the last packet of a picture */
 };
 
 struct ast_format {
@@ -77,28 +77,28 @@ struct ast_format {
 	struct ast_format_attr fattr;
 };
 
-/** What the core knows of a format. Times are milliseconds, lengths bytes. */
+/** The properties of a format. Times are in milliseconds, lengths in bytes. */
 struct ast_format_list {
 	struct ast_format format;
 	char name[64];
 	unsigned int samplespersecond;
 	char desc[128];
-	int fr_len; /**< of one frame of min_ms */
+	int fr_len; /**< length of a frame of inc_ms */
 	int min_ms;
 	int max_ms;
 	int inc_ms;
 	int def_ms;
 	unsigned int flags;
-	int cur_ms; /**< as preferred in a list of preferences */
+	int cur_ms; /**< the preferred length, in a list of preferences */
 	int custom_entry;
 };
 
 void ast_format_clear(struct ast_format *format);
 void ast_format_copy(struct ast_format *dst, const struct ast_format *src);
-/** Attributes follow when `set_attributes` says so, up to AST_FORMAT_ATTR_END. */
+/** If `set_attributes` is set, attributes follow, up to AST_FORMAT_ATTR_END. */
 struct ast_format *ast_format_set(struct ast_format *format, enum ast_format_id id, int set_attributes, ...);
 enum ast_format_cmp_res ast_format_cmp(const struct ast_format *format1, const struct ast_format *format2);
-/** Samples per second. */
+/** Returns the sample rate in Hz. */
 int ast_format_rate(const struct ast_format *format);
 int ast_format_is_slinear(const struct ast_format *format);
 int ast_format_get_video_mark(const struct ast_format *format);

@@ -1,5 +1,5 @@
 /*
- * The order of preference among formats, with the packet length wanted for each.
+ * A list of formats in order of preference, each with its preferred packet length.
  */
 #ifndef ASTERISK_HEADERS_FORMAT_PREF_H
 #define ASTERISK_HEADERS_FORMAT_PREF_H

@@ -1,5 +1,5 @@
 /*
- * Frames: the unit that media, digits and control signals travel in through a channel.
+ * Frames: the units in which media, digits and control signals pass through a channel.
  */
 #ifndef ASTERISK_HEADERS_FRAME_H
 #define ASTERISK_HEADERS_FRAME_H
@@ -24,7 +24,7 @@ enum ast_frame_type {
 };
 #define AST_FRAME_DTMF 1
 
-/** The subclass of AST_FRAME_CONTROL. */
+/** The subclasses of AST_FRAME_CONTROL. */
 enum ast_control_frame_type {
 	AST_CONTROL_HANGUP = 1,
 	AST_CONTROL_RING = 2,
@@ -61,7 +61,7 @@ enum ast_control_frame_type {
 	AST_CONTROL_PVT_CAUSE_CODE = 33,
 };
 
-/** Before 11.6.0, 14400 was 5 and the others one less. */
+/** Before 11.6.0 the value for 14400 was 5, and those for the other rates were one less. */
 enum ast_control_t38_rate {
 	AST_T38_RATE_2400 = 1,
 	AST_T38_RATE_4800 = 2,
@@ -78,25 +78,25 @@ union ast_frame_subclass {
 
 struct ast_frame {
 	enum ast_frame_type frametype;
-	/** The format of media; the digit, the control frame type or the level of others. */
+	/** The format of media frames; the digit, control type or noise level of others. */
 	union ast_frame_subclass subclass;
-	int datalen; /**< bytes */
-	int samples; /**< per channel, in the clock of the format */
-	int mallocd; /**< AST_MALLOCD_ flags: what ast_frame_free gives back */
-	size_t mallocd_hdr_len; /**< size of the block that this struct begins */
-	int offset; /**< bytes free in front of the data */
-	const char *src; /**< who made it, for debugging */
+	int datalen; /**< length of the data in bytes */
+	int samples; /**< number of samples at the clock rate of the format */
+	int mallocd; /**< AST_MALLOCD_ flags: the parts that ast_frame_free frees */
+	size_t mallocd_hdr_len; /**< size of the allocated block that starts with this struct */
+	int offset; /**< number of free bytes before the data */
+	const char *src; /**< name of the creator, for debugging */
 	union {
 		void *ptr;
 		uint32_t uint32;
 		char pad[8];
 	} data;
-	struct timeval delivery; /**< when it is to be played, or zero */
+	struct timeval delivery; /**< time at which it is to be played, or zero */
 	struct { struct ast_frame *next; } frame_list;
 	unsigned int flags; /**< AST_FRFLAG_ flags */
-	long ts; /**< Milliseconds; valid with AST_FRFLAG_HAS_TIMING_INFO, like the two below. */
-	long len; /**< milliseconds */
-	int seqno; /**< as received */
+	long ts; /**< Position in milliseconds; this and the next two are valid with AST_FRFLAG_HAS_TIMING_INFO. */
+	long len; /**< duration in milliseconds */
+	int seqno; /**< sequence number as received */
 };
 
 enum {
@@ -107,17 +107,17 @@ enum {
 #define AST_MALLOCD_DATA 2
 #define AST_MALLOCD_SRC 4
 #define AST_MIN_OFFSET 32
-#define AST_FRIENDLY_OFFSET 64 /**< room that a reader leaves in front of the data, so that headers fit without a copy */
+#define AST_FRIENDLY_OFFSET 64 /**< free bytes before the data, so that headers need no copy */
 #define AST_SMOOTHER_FLAG_G729 1
 #define AST_SMOOTHER_FLAG_BE 2
 #define AST_OPTION_RELAXDTMF 3
 
-/** Answered when there is nothing to say; NULL would hang up the call. */
+/** Returned when there is nothing to deliver; NULL would end the call. */
 extern struct ast_frame ast_null_frame;
 
 void ast_frame_free(struct ast_frame *fr, int cache);
 struct ast_frame *ast_frdup(const struct ast_frame *fr);
-/** Gives the frame memory of its own, where it has not. */
+/** Copies the parts of a frame that are not allocated, so that the frame owns its memory. */
 struct ast_frame *ast_frisolate(struct ast_frame *fr);
 int ast_codec_get_samples(struct ast_frame *f);
 int ast_codec_get_len(struct ast_format *format, int samples);
@@ -125,7 +125,7 @@ void ast_swapcopy_samples(void *dst, const void *src, int samples);
 
 struct ast_smoother;
 
-/* Cuts and joins frames to a packet length. */
+/* The smoother, which splits and joins frames to one packet length. */
 struct ast_smoother *ast_smoother_new(int bytes);
 void ast_smoother_free(struct ast_smoother *s);
 void ast_smoother_reset(struct ast_smoother *s, int bytes);

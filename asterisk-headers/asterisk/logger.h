@@ -1,6 +1,5 @@
 /*
- * Log lines. The formats end in a newline of their own, and a text that somebody else wrote is an argument, never the
- * format.
+ * Log lines. A format ends in its own newline. Text from others must be an argument, never the format.
  */
 #ifndef ASTERISK_HEADERS_LOGGER_H
 #define ASTERISK_HEADERS_LOGGER_H
@@ -16,16 +15,16 @@
 
 void ast_log(int level, const char *file, int line, const char *function, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
-/** The level that `core set debug` gave one module; 0 without. */
+/** Returns the debug level that `core set debug` has set for one module; 0 for none. */
 unsigned int ast_debug_get_by_module(const char *module);
 unsigned int ast_verbose_get_by_module(const char *module);
-/** Prints regardless of level in cores before 11.8.0. */
+/** Prints the line; cores before 11.8.0 ignore the level. */
 void __ast_verbose(const char *file, int line, const char *func, int level, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
 /*
- * From 11.8.0 the data symbol `ast_verb_sys_level` (int) holds the highest level anybody listens to. It is looked up,
- * never imported: in older cores dlopen would fail on it.
+ * Since 11.8.0 the variable `ast_verb_sys_level` (int) holds the highest verbosity of any console. It is looked up, never
+ * imported, because dlopen would fail in older cores.
  */
 
 #endif

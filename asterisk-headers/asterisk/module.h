@@ -1,6 +1,6 @@
 /*
- * What a module says about itself. The loader opens a module twice and expects its constructor to register this each
- * time and its destructor to take it back.
+ * The declaration of a module. The loader opens a module twice; each time, the constructor must register this
+ * declaration and the destructor must unregister it.
  */
 #ifndef ASTERISK_HEADERS_MODULE_H
 #define ASTERISK_HEADERS_MODULE_H
@@ -8,8 +8,8 @@
 #include "asterisk.h"
 
 /*
- * The loader compares the MD5 of this text, so it has to be here word for word. Presenting it binds a module to the
- * GNU GPL, version 2 or later.
+ * The loader compares the MD5 of this text, so it must be exact. By presenting it, a module declares itself to be under
+ * the GNU GPL, version 2 or later.
  */
 #define ASTERISK_GPL_KEY \
 	"This paragraph is copyright (c) 2006 by Digium, Inc. In order for your module to load, it must " \
@@ -22,11 +22,11 @@
 
 #define AST_MODULE_CONFIG "modules.conf"
 
-/** What `load` answers. */
+/** The return values of `load`. */
 enum ast_module_load_result {
 	AST_MODULE_LOAD_SUCCESS = 0,
-	AST_MODULE_LOAD_DECLINE = 1, /**< not loaded, the others may go on */
-	AST_MODULE_LOAD_SKIP = 2, /**< loaded, but left out of the list of what initialised */
+	AST_MODULE_LOAD_DECLINE = 1, /**< not loaded; loading of other modules continues */
+	AST_MODULE_LOAD_SKIP = 2, /**< loaded, but not listed as initialised */
 	AST_MODULE_LOAD_PRIORITY = 3,
 	AST_MODULE_LOAD_FAILURE = -1, /**< Asterisk stops */
 };
@@ -39,11 +39,11 @@ enum ast_module_unload_mode {
 
 enum ast_module_flags {
 	AST_MODFLAG_DEFAULT = 0,
-	AST_MODFLAG_GLOBAL_SYMBOLS = 1, /**< the second dlopen is RTLD_GLOBAL and lazy, else RTLD_LOCAL and immediate */
-	AST_MODFLAG_LOAD_ORDER = 2, /**< load_pri is filled in */
+	AST_MODFLAG_GLOBAL_SYMBOLS = 1, /**< the second dlopen is global and lazy; otherwise local and immediate */
+	AST_MODFLAG_LOAD_ORDER = 2, /**< load_pri is valid */
 };
 
-/** Low numbers load first. */
+/** Load priorities; lower numbers load first. */
 enum ast_module_load_priority {
 	AST_MODPRI_REALTIME_DEPEND = 10,
 	AST_MODPRI_REALTIME_DEPEND2 = 20,
@@ -60,17 +60,17 @@ enum ast_module_load_priority {
 };
 
 struct ast_module_info {
-	struct ast_module *self; /**< Set by the core; what ast_module_ref takes. */
+	struct ast_module *self; /**< Set by the core; the argument for ast_module_ref. */
 	enum ast_module_load_result (*load)(void);
 	int (*reload)(void);
 	int (*unload)(void);
 	int (*backup_globals)(void);
 	void (*restore_globals)(void);
-	const char *name; /**< The object's file name without `.so` as the module registers it. */
+	const char *name; /**< The name of the module: its file name without `.so`. */
 	const char *description; /**< Shown by `module show`. */
 	const char *key; /**< ASTERISK_GPL_KEY */
 	unsigned int flags; /**< of enum ast_module_flags */
-	/** Empty, or an MD5 that has to be the core's. Every loader accepts the empty one. */
+	/** Empty, or the MD5 of the core's build options. Every loader accepts an empty string. */
 	const char buildopt_sum[33];
 	unsigned char load_pri;
 	const char *nonoptreq; /**< Names of modules that load first, comma separated. */
@@ -80,12 +80,12 @@ void ast_module_register(const struct ast_module_info *arg);
 void ast_module_unregister(const struct ast_module_info *arg);
 
 /*
- * The use count. The prefixed successors came with 11.17.0; these stayed exported through 11.25.3.
+ * The use count. Since 11.17.0 there are prefixed replacements; these two are exported up to 11.25.3.
  */
 struct ast_module *ast_module_ref(struct ast_module *mod);
 void ast_module_unref(struct ast_module *mod);
 
-/** Whether a module is loaded and running. */
+/** Returns whether a module is loaded and running. */
 int ast_module_check(const char *name);
 const char *ast_module_name(const struct ast_module *mod);
 void ast_update_use_count(void);

@@ -1,5 +1,5 @@
 /*
- * Socket addresses of both families. Length 0 says that there is none.
+ * Socket addresses of both families. A length of 0 means "no address".
  */
 #ifndef ASTERISK_HEADERS_NETSOCK2_H
 #define ASTERISK_HEADERS_NETSOCK2_H
@@ -9,18 +9,18 @@
 #include <sys/types.h>
 #include "asterisk.h"
 
-/* Address families to ask for. */
+/* The address families for ast_sockaddr_resolve. */
 enum {
 	AST_AF_UNSPEC = 0,
 	AST_AF_INET = 2,
 	AST_AF_INET6 = 10,
 };
 
-/* How an address is written, or'ed. */
+/* Flags for the text form of an address. */
 #define AST_SOCKADDR_STR_ADDR 1
 #define AST_SOCKADDR_STR_PORT 2
-#define AST_SOCKADDR_STR_BRACKETS 4 /**< around IPv6 */
-#define AST_SOCKADDR_STR_REMOTE 8 /**< leave out the scope of a link-local address */
+#define AST_SOCKADDR_STR_BRACKETS 4 /**< brackets around IPv6 addresses */
+#define AST_SOCKADDR_STR_REMOTE 8 /**< omits the scope of a link-local address */
 #define AST_SOCKADDR_STR_HOST 5
 #define AST_SOCKADDR_STR_DEFAULT 3
 #define AST_SOCKADDR_STR_ADDR_REMOTE 9
@@ -38,14 +38,14 @@ int ast_sockaddr_is_any(const struct ast_sockaddr *addr);
 int ast_sockaddr_is_ipv4(const struct ast_sockaddr *addr);
 int ast_sockaddr_is_ipv4_mapped(const struct ast_sockaddr *addr);
 int ast_sockaddr_is_ipv6(const struct ast_sockaddr *addr);
-/** Answers 1 and fills `ast_mapped` when the address is an IPv4 one in IPv6. */
+/** Returns 1 and fills in `ast_mapped` if the address is an IPv4-mapped IPv6 address. */
 int ast_sockaddr_ipv4_mapped(const struct ast_sockaddr *addr, struct ast_sockaddr *ast_mapped);
-/** The flags are PARSE_PORT_ ones. */
+/** The flags are PARSE_PORT_*. */
 int ast_sockaddr_parse(struct ast_sockaddr *addr, const char *str, int flags);
-/** Asks DNS, so it may take long. The caller frees what it gets. */
+/** Queries DNS and so may block. The caller frees the result. */
 int ast_sockaddr_resolve(struct ast_sockaddr **addrs, const char *str, int flags, int family);
 int ast_sockaddr_split_hostport(char *str, char **host, char **port, int flags);
-/** Answers a buffer of the thread. */
+/** Returns a thread-local buffer. */
 char *ast_sockaddr_stringify_fmt(const struct ast_sockaddr *addr, int format);
 uint16_t _ast_sockaddr_port(const struct ast_sockaddr *addr, const char *file, int line, const char *func);
 void _ast_sockaddr_set_port(struct ast_sockaddr *addr, uint16_t port, const char *file, int line, const char *func);

@@ -1,6 +1,6 @@
 /*
- * Switches of the whole process, set on the command line, in asterisk.conf and by CLI commands. Every Asterisk 11 has
- * these three variables.
+ * Options of the whole process, set on the command line, in asterisk.conf and by console commands. Every release of
+ * Asterisk 11 has these three variables.
  */
 #ifndef ASTERISK_HEADERS_OPTIONS_H
 #define ASTERISK_HEADERS_OPTIONS_H
@@ -42,7 +42,7 @@ enum ast_option_flags {
 	AST_OPT_FLAG_GENERIC_PLC = 1073741824,
 };
 
-/** of enum ast_option_flags */
+/** The flags of enum ast_option_flags. */
 extern struct ast_flags ast_options;
 extern int option_debug;
 extern int option_verbose;

@@ -1,5 +1,5 @@
 /*
- * How the core reaches SRTP: two tables of functions that the SRTP module registers.
+ * The interface between the core and SRTP: two tables of functions that the SRTP module registers.
  */
 #ifndef ASTERISK_HEADERS_RES_SRTP_H
 #define ASTERISK_HEADERS_RES_SRTP_H
@@ -10,7 +10,7 @@ struct ast_rtp_instance;
 struct ast_srtp;
 struct ast_srtp_policy;
 
-/** RFC 4568 §6.2, RFC 5764 §4.1.2. */
+/** Crypto suites (RFC 4568 §6.2, RFC 5764 §4.1.2). */
 enum ast_srtp_suite {
 	AST_AES_CM_128_HMAC_SHA1_80 = 1,
 	AST_AES_CM_128_HMAC_SHA1_32 = 2,
@@ -18,22 +18,22 @@ enum ast_srtp_suite {
 };
 
 struct ast_srtp_cb {
-	/** Asked for a policy when a packet names an SSRC without one; a negative answer gives up. */
+	/** Called for a packet whose SSRC has no policy, to add one; a negative result refuses the packet. */
 	int (*no_ctx)(struct ast_rtp_instance *, unsigned long, void *);
 };
 
 struct ast_srtp_res {
-	/** Answers -1 on failure, as all that answer an int. */
+	/** Returns -1 on failure, as do all functions here that return an int. */
 	int (*create)(struct ast_srtp **, struct ast_rtp_instance *, struct ast_srtp_policy *);
-	/** Puts a new session in the place of the old. */
+	/** Replaces the session by a new one. */
 	int (*replace)(struct ast_srtp **, struct ast_rtp_instance *, struct ast_srtp_policy *);
 	void (*destroy)(struct ast_srtp *);
 	int (*add_stream)(struct ast_srtp *, struct ast_srtp_policy *);
 	int (*change_source)(struct ast_srtp *, unsigned int, unsigned int);
 	void (*set_cb)(struct ast_srtp *, const struct ast_srtp_cb *, void *);
-	/** In place; the length shrinks. -1 with errno EAGAIN: the packet is refused, the call goes on. */
+	/** Decrypts in place and reduces the length. -1 with errno EAGAIN refuses the packet without ending the call. */
 	int (*unprotect)(struct ast_srtp *, void *, int *, int);
-	/** Leaves the result in a buffer that stays valid until the next call. */
+	/** Encrypts into a buffer that is valid until the next call. */
 	int (*protect)(struct ast_srtp *, void **, int *, int);
 	int (*get_random)(unsigned char *, size_t);
 };
@@ -43,11 +43,11 @@ struct ast_srtp_policy_res {
 	void (*destroy)(struct ast_srtp_policy *);
 	int (*set_suite)(struct ast_srtp_policy *, enum ast_srtp_suite);
 	int (*set_master_key)(struct ast_srtp_policy *, const unsigned char *, size_t, const unsigned char *, size_t);
-	/** any of the direction when `inbound` is set, else this one alone */
+	/** Selects all received streams if `inbound` is set, otherwise the one with this SSRC. */
 	void (*set_ssrc)(struct ast_srtp_policy *, unsigned long, int);
 };
 
-/* The registered tables, NULL while there is none. They come and go, so they are read at each use. */
+/* The registered tables, NULL while there are none. They come and go, so they must be read at each use. */
 extern struct ast_srtp_res *res_srtp;
 extern struct ast_srtp_policy_res *res_srtp_policy;
 

@@ -1,8 +1,8 @@
 /*
- * RTP as the core sees it: an instance per stream, and an engine that does the work for it.
+ * The interface between the core and RTP engines: the core has an instance for each stream, an engine does the work.
  *
- * The interface for DTLS and ICE changed with 11.11.0 (and certified 11.6-cert5). The newer form has the plain name, the
- * older one says so; which one a core speaks is found by asking ast_rtp_dtls_cfg_parse.
+ * The interface for DTLS and ICE changed in 11.11.0 (and certified 11.6-cert5). The newer layout has the plain name, the
+ * older one a suffix. ast_rtp_dtls_cfg_parse tells at run time which layout a core has.
  */
 #ifndef ASTERISK_HEADERS_RTP_ENGINE_H
 #define ASTERISK_HEADERS_RTP_ENGINE_H
@@ -18,8 +18,8 @@
 
 struct ast_rtp_instance;
 
-#define AST_RTP_DTMF 1 /**< a payload that is no format, RFC 4733 */
-#define AST_RTP_CN 2 /**< a payload that is no format, RFC 3389 */
+#define AST_RTP_DTMF 1 /**< telephone-event (RFC 4733), which is no format */
+#define AST_RTP_CN 2 /**< comfort noise (RFC 3389), which is no format */
 #define AST_RTP_CISCO_DTMF 4
 #define AST_RTP_MAX 4
 #define AST_RTP_MAX_PT 196
@@ -30,12 +30,12 @@ enum ast_rtp_options {
 };
 
 enum ast_rtp_property {
-	AST_RTP_PROPERTY_NAT = 0, /**< send where media comes from */
-	AST_RTP_PROPERTY_DTMF = 1, /**< telephone-event is in use */
+	AST_RTP_PROPERTY_NAT = 0, /**< send to the address that media comes from */
+	AST_RTP_PROPERTY_DTMF = 1, /**< telephone-event is used */
 	AST_RTP_PROPERTY_DTMF_COMPENSATE = 2,
 	AST_RTP_PROPERTY_STUN = 3, /**< STUN keepalives */
 	AST_RTP_PROPERTY_RTCP = 4,
-	AST_RTP_PROPERTY_MAX = 5, /**< how many there are */
+	AST_RTP_PROPERTY_MAX = 5, /**< the number of properties */
 };
 
 enum ast_rtp_dtmf_mode {
@@ -51,19 +51,19 @@ enum ast_rtp_glue_result {
 };
 
 struct ast_rtp_payload_type {
-	int asterisk_format; /**< 1: `format` counts, 0: `rtp_code` does */
+	int asterisk_format; /**< 1: `format` is valid, 0: `rtp_code` is */
 	struct ast_format format;
-	int rtp_code; /**< AST_RTP_DTMF and the like */
+	int rtp_code; /**< AST_RTP_DTMF or a similar code */
 	int payload; /**< RTP payload type */
 };
 
-/** The payload types of an instance, filled from SDP. */
+/** The payload types of an instance, from SDP. */
 struct ast_rtp_codecs {
 	struct ao2_container *payloads;
 	struct ast_codec_pref pref;
 };
 
-/** Which values to fill in; ALL, the COMBINED ones, or one. */
+/** The values to fill in: ALL, one of the COMBINED groups, or a single one. */
 enum ast_rtp_instance_stat {
 	AST_RTP_INSTANCE_STAT_ALL = 0,
 	AST_RTP_INSTANCE_STAT_TXCOUNT = 1,
@@ -139,7 +139,7 @@ enum ast_rtp_instance_stat_field {
 	AST_RTP_INSTANCE_STAT_FIELD_QUALITY_RTT = 3,
 };
 
-/* ICE, RFC 5245. */
+/* ICE (RFC 5245). */
 enum ast_rtp_ice_candidate_type {
 	AST_RTP_ICE_CANDIDATE_TYPE_HOST = 0,
 	AST_RTP_ICE_CANDIDATE_TYPE_SRFLX = 1,
@@ -160,29 +160,29 @@ struct ast_rtp_engine_ice_candidate {
 	char *foundation;
 	enum ast_rtp_ice_component_type id;
 	char *transport; /**< "udp" */
-	int priority; /**< the 32 bits of RFC 5245 §4.1.2, whatever the sign */
+	int priority; /**< the unsigned 32 bits of RFC 5245 §4.1.2, stored in an int */
 	struct ast_sockaddr address;
 	struct ast_sockaddr relay_address; /**< the related address */
 	enum ast_rtp_ice_candidate_type type;
 };
 
-/** Serves cores of before 11.11.0 too: they read all but the last member. */
+/** Also used by cores before 11.11.0, which read all but the last member. */
 struct ast_rtp_engine_ice {
-	/** The peer's ufrag and password; they may come one at a time, NULL for the other. */
+	/** Sets the peer's ufrag and password. They may come one at a time; the other one is NULL. */
 	void (*set_authentication)(struct ast_rtp_instance *, const char *, const char *);
 	void (*add_remote_candidate)(struct ast_rtp_instance *, const struct ast_rtp_engine_ice_candidate *);
 	void (*start)(struct ast_rtp_instance *);
 	void (*stop)(struct ast_rtp_instance *);
 	const char *(*get_ufrag)(struct ast_rtp_instance *);
 	const char *(*get_password)(struct ast_rtp_instance *);
-	/** The caller owns the reference it gets. Holds struct ast_rtp_engine_ice_candidate. */
+	/** Returns a container of struct ast_rtp_engine_ice_candidate; the caller owns the reference. */
 	struct ao2_container *(*get_local_candidates)(struct ast_rtp_instance *);
 	void (*ice_lite)(struct ast_rtp_instance *);
-	/** Called from 11.11.0 on before every start, so it must be there. */
+	/** Required: since 11.11.0 it is called before every start. */
 	void (*set_role)(struct ast_rtp_instance *, enum ast_rtp_ice_role);
 };
 
-/* DTLS-SRTP, RFC 5763. */
+/* DTLS-SRTP (RFC 5763). */
 enum ast_rtp_dtls_setup {
 	AST_RTP_DTLS_SETUP_ACTIVE = 0,
 	AST_RTP_DTLS_SETUP_PASSIVE = 1,
@@ -195,7 +195,7 @@ enum ast_rtp_dtls_connection {
 	AST_RTP_DTLS_CONNECTION_EXISTING = 1,
 };
 
-/** In cores of before 11.11.0, SHA1 is 0 and SHA256 cannot be said. */
+/** In cores before 11.11.0, SHA1 is 0 and SHA256 does not exist. */
 enum ast_rtp_dtls_hash {
 	AST_RTP_DTLS_HASH_SHA256 = 0,
 	AST_RTP_DTLS_HASH_SHA1 = 1,
@@ -207,16 +207,16 @@ enum ast_rtp_dtls_verify {
 	AST_RTP_DTLS_VERIFY_CERTIFICATE = 2,
 };
 
-/** AST_RTP_DTLS_HASH_SHA1 as cores of before 11.11.0 number it. */
+/** The value of AST_RTP_DTLS_HASH_SHA1 in cores before 11.11.0. */
 #define AST_RTP_DTLS_HASH_SHA1_BEFORE_11_11 0
 
 struct ast_rtp_dtls_cfg {
 	unsigned int enabled:1;
-	unsigned int rekey; /**< seconds, 0 for never */
+	unsigned int rekey; /**< interval of new handshakes in seconds, 0 for none */
 	enum ast_rtp_dtls_setup default_setup;
 	enum ast_srtp_suite suite;
-	enum ast_rtp_dtls_hash hash; /**< of the fingerprint we show */
-	/** flags of enum ast_rtp_dtls_verify; both are set for "yes" */
+	enum ast_rtp_dtls_hash hash; /**< hash function of our fingerprint */
+	/** flags of enum ast_rtp_dtls_verify; "yes" sets both */
 	enum ast_rtp_dtls_verify verify;
 	char *certfile;
 	char *pvtfile;
@@ -225,7 +225,7 @@ struct ast_rtp_dtls_cfg {
 	char *capath;
 };
 
-/** The same in cores of before 11.11.0. */
+/** The layout of ast_rtp_dtls_cfg in cores before 11.11.0. */
 struct ast_rtp_dtls_cfg_before_11_11 {
 	unsigned int enabled:1;
 	unsigned int verify:1;
@@ -241,19 +241,19 @@ struct ast_rtp_dtls_cfg_before_11_11 {
 
 struct ast_rtp_engine_dtls {
 	int (*set_configuration)(struct ast_rtp_instance *, const struct ast_rtp_dtls_cfg *);
-	int (*active)(struct ast_rtp_instance *); /**< 1 when DTLS is configured */
+	int (*active)(struct ast_rtp_instance *); /**< returns 1 if DTLS is configured */
 	void (*stop)(struct ast_rtp_instance *);
 	void (*reset)(struct ast_rtp_instance *);
-	enum ast_rtp_dtls_connection (*get_connection)(struct ast_rtp_instance *); /**< a=connection */
+	enum ast_rtp_dtls_connection (*get_connection)(struct ast_rtp_instance *); /**< for a=connection in our SDP */
 	enum ast_rtp_dtls_setup (*get_setup)(struct ast_rtp_instance *);
 	void (*set_setup)(struct ast_rtp_instance *, enum ast_rtp_dtls_setup);
-	/** the peer's */
+	/** Sets the peer's fingerprint. */
 	void (*set_fingerprint)(struct ast_rtp_instance *, enum ast_rtp_dtls_hash, const char *);
 	enum ast_rtp_dtls_hash (*get_fingerprint_hash)(struct ast_rtp_instance *);
-	const char *(*get_fingerprint)(struct ast_rtp_instance *); /**< ours */
+	const char *(*get_fingerprint)(struct ast_rtp_instance *); /**< returns our fingerprint */
 };
 
-/** The same in cores of before 11.11.0. */
+/** The layout of ast_rtp_engine_dtls in cores before 11.11.0. */
 struct ast_rtp_engine_dtls_before_11_11 {
 	int (*set_configuration)(struct ast_rtp_instance *, const struct ast_rtp_dtls_cfg_before_11_11 *);
 	int (*active)(struct ast_rtp_instance *);
@@ -263,22 +263,22 @@ struct ast_rtp_engine_dtls_before_11_11 {
 	enum ast_rtp_dtls_setup (*get_setup)(struct ast_rtp_instance *);
 	void (*set_setup)(struct ast_rtp_instance *, enum ast_rtp_dtls_setup);
 	void (*set_fingerprint)(struct ast_rtp_instance *, enum ast_rtp_dtls_hash, const char *);
-	/** Asked for hash 0 only. */
+	/** Only called with hash 0. */
 	const char *(*get_fingerprint)(struct ast_rtp_instance *, enum ast_rtp_dtls_hash);
 };
 
-/** What answers an int answers 0 for done and -1 for failed. */
+/** Functions that return an int return 0 for success and -1 for failure. */
 struct ast_rtp_engine {
 	const char *name;
 	struct ast_module *mod; /**< set by ast_rtp_engine_register2 */
 	int (*new)(struct ast_rtp_instance *, struct ast_sched_context *, struct ast_sockaddr *, void *);
-	/** Runs inside the last ast_rtp_instance_destroy, on whatever thread that is. */
+	/** Called by the last ast_rtp_instance_destroy, on any thread. */
 	int (*destroy)(struct ast_rtp_instance *);
 	int (*write)(struct ast_rtp_instance *, struct ast_frame *);
 	void (*stop)(struct ast_rtp_instance *);
 	int (*dtmf_begin)(struct ast_rtp_instance *, char);
 	int (*dtmf_end)(struct ast_rtp_instance *, char);
-	/** milliseconds */
+	/** The duration is in milliseconds. */
 	int (*dtmf_end_with_duration)(struct ast_rtp_instance *, char, unsigned int);
 	void (*update_source)(struct ast_rtp_instance *);
 	void (*change_source)(struct ast_rtp_instance *);
@@ -293,11 +293,11 @@ struct ast_rtp_engine {
 	enum ast_rtp_dtmf_mode (*dtmf_mode_get)(struct ast_rtp_instance *);
 	int (*get_stat)(struct ast_rtp_instance *, struct ast_rtp_instance_stats *, enum ast_rtp_instance_stat);
 	int (*qos)(struct ast_rtp_instance *, int, int, const char *);
-	/** for the media when `rtcp` is 0; polled by the channel, so it stays for the life of the instance */
+	/** For RTP if `rtcp` is 0. The channel polls the descriptor, so it stays the same as long as the instance lives. */
 	int (*fd)(struct ast_rtp_instance *, int);
 	int (*red_init)(struct ast_rtp_instance *, int, int *, int);
 	int (*red_buffer)(struct ast_rtp_instance *, struct ast_frame *);
-	/** One frame or a list; never NULL, which would hang up. */
+	/** Returns one frame or a list of frames. NULL would end the call. */
 	struct ast_frame *(*read)(struct ast_rtp_instance *, int);
 	int (*local_bridge)(struct ast_rtp_instance *, struct ast_rtp_instance *);
 	int (*set_read_format)(struct ast_rtp_instance *, struct ast_format *);
@@ -305,17 +305,17 @@ struct ast_rtp_engine {
 	int (*make_compatible)(struct ast_channel *, struct ast_rtp_instance *, struct ast_channel *, struct ast_rtp_instance *);
 	int (*dtmf_compatible)(struct ast_channel *, struct ast_rtp_instance *, struct ast_channel *, struct ast_rtp_instance *);
 	int (*activate)(struct ast_rtp_instance *);
-	/** of the host's own making; nothing in Asterisk 11 calls it for SIP */
+	/** Sends a STUN request. Asterisk 11 does not call it for SIP. */
 	void (*stun_request)(struct ast_rtp_instance *, struct ast_sockaddr *, const char *);
 	void (*available_formats)(struct ast_rtp_instance *, struct ast_format_cap *, struct ast_format_cap *, struct ast_format_cap *);
 	int (*sendcng)(struct ast_rtp_instance *, int);
 	struct ast_rtp_engine_ice *ice;
 	struct ast_rtp_engine_dtls *dtls;
-	/** belongs to the core while registered */
+	/** The core's list, while registered. */
 	struct { struct ast_rtp_engine *next; } entry;
 };
 
-/** What a channel driver registers, so that others can bridge its streams. */
+/** The functions that a channel driver registers, so that others can bridge its streams. */
 struct ast_rtp_glue {
 	const char *type;
 	struct ast_module *mod;
@@ -337,7 +337,7 @@ int ast_rtp_engine_srtp_is_registered(void);
 int ast_rtp_glue_register2(struct ast_rtp_glue *glue, struct ast_module *module);
 int ast_rtp_glue_unregister(struct ast_rtp_glue *glue);
 
-/* What an engine asks about its instance. */
+/* Functions for engines, about their instances. */
 void *ast_rtp_instance_get_data(struct ast_rtp_instance *instance);
 void ast_rtp_instance_set_data(struct ast_rtp_instance *instance, void *data);
 int ast_rtp_instance_get_prop(struct ast_rtp_instance *instance, enum ast_rtp_property property);
@@ -351,7 +351,7 @@ struct ast_rtp_instance *ast_rtp_instance_get_bridged(struct ast_rtp_instance *i
 struct ast_srtp *ast_rtp_instance_get_srtp(struct ast_rtp_instance *instance);
 int ast_rtp_instance_get_stats(struct ast_rtp_instance *instance, struct ast_rtp_instance_stats *stats, enum
 	ast_rtp_instance_stat stat);
-/** Creates the session, replaces it, or adds a stream to it. */
+/** Creates the SRTP session, replaces it, or adds a stream to it. */
 int ast_rtp_instance_add_srtp_policy(struct ast_rtp_instance *instance, struct ast_srtp_policy *remote_policy,
 	struct ast_srtp_policy *local_policy);
 
@@ -364,12 +364,12 @@ const char *ast_rtp_lookup_mime_subtype2(const int asterisk_format, struct ast_f
 	ast_rtp_options options);
 unsigned int ast_rtp_lookup_sample_rate2(int asterisk_format, struct ast_format *format, int code);
 
-/* Every core exports this one; it tells the layout of the DTLS structs without allocating anything. */
+/* Exported by every core. It reveals the layout of the DTLS structs without allocating anything. */
 int ast_rtp_dtls_cfg_parse(struct ast_rtp_dtls_cfg *dtls_cfg, const char *name, const char *value);
 void ast_rtp_dtls_cfg_copy(const struct ast_rtp_dtls_cfg *src_cfg, struct ast_rtp_dtls_cfg *dst_cfg);
 void ast_rtp_dtls_cfg_free(struct ast_rtp_dtls_cfg *dtls_cfg);
 
-/* What a channel driver asks for. */
+/* Functions for channel drivers. */
 struct ast_rtp_instance *ast_rtp_instance_new(const char *engine_name, struct ast_sched_context *sched, const struct
 	ast_sockaddr *sa, void *data);
 int ast_rtp_instance_destroy(struct ast_rtp_instance *instance);

@@ -1,5 +1,5 @@
 /*
- * Yes, no, and the growing string.
+ * Boolean words, and strings that grow.
  */
 #ifndef ASTERISK_HEADERS_STRINGS_H
 #define ASTERISK_HEADERS_STRINGS_H
@@ -8,17 +8,17 @@
 #include "asterisk.h"
 #include "asterisk/threadstorage.h"
 
-/** Grows in place of itself, so it is passed by the address of its pointer. */
+/** Growing may move it, so functions take the address of its pointer. */
 struct ast_str {
-	size_t len; /**< room in str */
-	size_t used; /**< bytes taken, without the NUL */
+	size_t len; /**< bytes allocated for str */
+	size_t used; /**< bytes used, without the NUL */
 	struct ast_threadstorage *ts;
 	char str[0];
 };
 
-/** "yes", "true", "y", "t", "1", "on", in any case. */
+/** True for "yes", "true", "y", "t", "1" and "on", in any case. */
 int ast_true(const char *val);
-/** Not the opposite of ast_true: unknown words are neither. */
+/** True for the opposite words. Unknown words are neither true nor false. */
 int ast_false(const char *val);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Per-thread buffers; here because the growing string names one.
+ * Thread-local buffers; declared because strings.h refers to them.
  */
 #ifndef ASTERISK_HEADERS_THREADSTORAGE_H
 #define ASTERISK_HEADERS_THREADSTORAGE_H

@@ -1,33 +1,34 @@
-//! Binds the host's C declarations and compiles the shim for its variadic functions.
+//! Generates bindings to the host's C declarations and compiles the shim for its variadic functions.
 //!
-//! For Asterisk 11 the declarations are `asterisk-headers/`; for later hosts they are the headers of the host itself, which
-//! `ASTERISK_INCLUDE` names.
+//! For Asterisk 11 the declarations come from `asterisk-headers/`, for later hosts from the host's own headers in the
+//! directory named by `ASTERISK_INCLUDE`.
 #![allow(clippy::disallowed_macros, reason = "cargo reads what a build script prints")]
 
 use bindgen::callbacks::{DeriveTrait, ImplementsTrait, ParseCallbacks};
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Our own declarations of Asterisk 11, seen from this crate.
+/// The directory of our own declarations of Asterisk 11, relative to this crate.
 const HEADERS_OF_11: &str = "../../asterisk-headers";
 
-/// What names the directory with `asterisk.h` of a later host: Debian's `asterisk-dev`, or an installation's `include`.
+/// The variable that names the directory with `asterisk.h` of a later host: from Debian's `asterisk-dev`, or the
+/// `include` directory of an installation.
 const INCLUDE: &str = "ASTERISK_INCLUDE";
 
-/// The headers of a later host whose declarations are wanted; they include most of the others.
+/// The headers of a later host from which declarations are bound; they include most of the others.
 const WANTED: &str = "astmm|astobj2|cli|codec|config|format|format_cache|frame|http|http_websocket|iostream|json|logger|module|\
     netsock2|optional_api|options|res_srtp|rtp_engine|sdp_srtp|smoother|strings|tcptls|utils|ast_version|manager|channel";
 
-/// C types that the `libc` crate has already.
+/// The C types for which the `libc` crate has bindings already.
 const OF_LIBC: &[&str] =
     &["FILE", "_IO_FILE", "pthread_key_t", "pthread_once_t", "sockaddr_in", "sockaddr_storage", "socklen_t", "timeval"];
 
-/// What bindgen cannot know by itself.
+/// The decisions that bindgen leaves to us.
 #[derive(Debug)]
 struct Habits;
 
 impl ParseCallbacks for Habits {
-    /// A comment behind a member starts with `<` in C.
+    /// Removes the `<` with which C comments after a member start.
     fn process_comment(&self, comment: &str) -> Option<String> {
         Some(comment.trim_start_matches('<').trim().to_owned())
     }
@@ -41,7 +42,7 @@ impl ParseCallbacks for Habits {
 /// The host that the modules are built for.
 enum Host {
     Eleven,
-    /// 16 or 22, with the directory of its headers.
+    /// Asterisk 16 or 22, with the directory of its headers.
     Later(String),
 }
 
@@ -54,13 +55,15 @@ impl Host {
             (true, false) => 16,
             (false, true) => 22,
             (true, true) => {
-                panic!("the features host-16 and host-22 exclude each other: a module is built for one host")
+                panic!("the features host-16 and host-22 exclude each other: enable the one of your Asterisk")
             }
         };
         match env::var(INCLUDE) {
             Ok(directory) if Path::new(&directory).join("asterisk.h").is_file() => Self::Later(directory),
-            Ok(directory) => panic!("{INCLUDE} is {directory}, and there is no asterisk.h in it"),
-            Err(_) => panic!("{INCLUDE} has to name the headers of Asterisk {version}: `cargo xtask build` sees to it"),
+            Ok(directory) => panic!("{INCLUDE} is {directory}, but there is no asterisk.h in it"),
+            Err(_) => {
+                panic!("set {INCLUDE} to the headers of Asterisk {version}, or use `cargo xtask build`, which sets it")
+            }
         }
     }
 
@@ -78,7 +81,7 @@ impl Host {
         }
     }
 
-    /// The files whose declarations are bound, with what they need of others.
+    /// A pattern of the files whose declarations are bound, together with the declarations that they use.
     fn wanted(&self) -> String {
         match self {
             Self::Eleven => ".*asterisk-headers/.*".to_owned(),
@@ -100,12 +103,12 @@ fn compile_shim(host: &Host) {
     cc::Build::new()
         .files(["key.c", "shim.c"])
         .include(host.include())
-        // Headers of later hosts ask who includes them.
+        // The headers of later hosts require the name of the module that includes them.
         .define("AST_MODULE", "\"res_webrtc\"")
         .define("AST_MODULE_SELF_SYM", "__internal_res_webrtc_self")
         .flag("-std=gnu11")
         .flag("-fvisibility=hidden")
-        // Clang carries out a macro of later hosts with blocks; GCC needs no flag and has none.
+        // Clang implements a macro of later hosts with blocks. GCC needs no flag for it and has none.
         .flag_if_supported("-fblocks")
         .extra_warnings(matches!(host, Host::Eleven))
         .compile("asterisk_sys_shim");
@@ -127,13 +130,13 @@ fn builder(host: &Host) -> bindgen::Builder {
         .header("shim.h")
         .clang_arg(format!("-I{}", host.include()))
         .clang_arg("-std=gnu11")
-        // Later hosts have a macro that clang carries out with blocks.
+        // Clang implements a macro of later hosts with blocks.
         .clang_arg("-fblocks")
         .allowlist_file(host.wanted())
         .allowlist_file(".*shim\\.h")
         .allowlist_recursively(true)
         .blocklist_item("ASTERISK_HEADERS_.*|ASTERISK_SYS_.*")
-        // Enums are numbers: a value that we never heard of is no undefined behaviour.
+        // Enums become plain numbers, so that an unknown value from the host is not undefined behaviour.
         .default_enum_style(bindgen::EnumVariation::Consts)
         .prepend_enum_name(false)
         .default_macro_constant_type(bindgen::MacroTypeVariation::Signed)

@@ -1,5 +1,5 @@
 /*
- * The key, in an object of its own: a test that has functions in place of shim.c's links this one alone.
+ * The key has its own object file, so that a test that replaces the functions of shim.c can link it alone.
  */
 #include "asterisk.h"
 #include "asterisk/module.h"

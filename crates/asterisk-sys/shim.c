@@ -1,5 +1,5 @@
 /*
- * The host's variadic functions, with the format fixed here: a text that came from a peer can only ever be an argument.
+ * Calls of the host's variadic functions with a fixed format: text from a peer is always an argument, never the format.
  */
 #include "asterisk.h"
 #include "asterisk/cli.h"

@@ -1,24 +1,24 @@
 /*
- * What shim.c offers in place of the host's variadic functions.
+ * Functions with fixed arguments that replace the host's variadic ones.
  */
 #ifndef ASTERISK_SYS_SHIM_H
 #define ASTERISK_SYS_SHIM_H
 
 struct ast_channel;
 
-/** The text that the host's loader asks of each module. */
+/** The key string that the host's loader requires from each module. */
 extern const char asterisk_sys_key[];
 
-/** ast_log of one line; the newline is added. */
+/** Wraps ast_log for one line; adds the newline. */
 void asterisk_sys_log(int level, const char *file, int line, const char *function, const char *message);
 
-/** __ast_verbose of one line; the newline is added. */
+/** Wraps __ast_verbose for one line; adds the newline. */
 void asterisk_sys_verbose(int level, const char *file, int line, const char *function, const char *message);
 
-/** ast_cli of a text that brings its own newlines. */
+/** Wraps ast_cli; adds no newline. */
 void asterisk_sys_cli(int fd, const char *text);
 
-/** __ast_manager_event_multichan of headers that each end in CR LF. */
+/** Wraps __ast_manager_event_multichan; each of the headers must end in CR LF. */
 int asterisk_sys_manager_event(int category, const char *event, int channel_count, struct ast_channel **channels,
 	const char *file, int line, const char *function, const char *headers);
 

@@ -1,6 +1,6 @@
 /*
- * Every header of Asterisk 16 and later that the bindings are made from. They are the host's own, and need no OpenSSL
- * headers this way: of its types only pointers are passed on.
+ * All headers of Asterisk 16 and later from which bindings are made. They are the host's own. Without HAVE_OPENSSL they
+ * need no OpenSSL headers, as the bindings only pass pointers to its types.
  */
 #define AST_MODULE "res_webrtc"
 #define AST_MODULE_SELF_SYM __internal_res_webrtc_self

@@ -1,5 +1,5 @@
 /*
- * Every header that the bindings are made from.
+ * All headers of Asterisk 11 from which bindings are made.
  */
 #include "asterisk.h"
 #include "asterisk/acl.h"

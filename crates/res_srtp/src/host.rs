@@ -1,5 +1,5 @@
-//! What hosts from Asterisk 14 on want of an SRTP module beside the two tables: `a=crypto` in SDP (RFC 4568). Asterisk 11 has
-//! it in chan_sip.
+//! `a=crypto` in SDP (RFC 4568), which hosts since Asterisk 14 expect from an SRTP module in addition to the two
+//! tables. Asterisk 11 handles it in chan_sip.
 
 #[cfg(any(feature = "host-16", feature = "host-22"))]
 pub use sdp_crypto::{Registration, in_use, register};
@@ -8,17 +8,17 @@ pub use sdp_crypto::{Registration, in_use, register};
 #[path = "sdp_crypto.rs"]
 mod sdp_crypto;
 
-/// Nothing to take back.
+/// The registration for `a=crypto`; empty, because this host handles it itself.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 pub struct Registration;
 
-/// Nothing to register.
+/// Registers for `a=crypto`; does nothing, because this host handles it itself.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 pub fn register() -> Result<Registration, asterisk::Failed> {
     Ok(Registration)
 }
 
-/// Nothing that the host could have of ours.
+/// The number of media sections that use our `a=crypto`; always 0, because this host handles it itself.
 #[cfg(not(any(feature = "host-16", feature = "host-22")))]
 pub fn in_use() -> usize {
     0

@@ -1,14 +1,14 @@
-//! `res_srtp.so`: the two tables through which the core, chan_sip and the RTP engine reach SRTP (RFC 3711).
+//! `res_srtp.so`: the two tables through which the core, chan_sip and the RTP engine use SRTP (RFC 3711).
 //!
-//! Glue only: sessions and policies are in the `media-srtp` crate, which owns libsrtp's. Here is what C knows of them: a
-//! `session::Session` is C's `ast_srtp`, a `policy::Policy` its `ast_srtp_policy`.
+//! This crate is only glue: the `media-srtp` crate, which wraps libsrtp, implements sessions and policies. To C, a
+//! `session::Session` is an `ast_srtp`, and a `policy::Policy` is an `ast_srtp_policy`.
 //!
-//! - A packet that was seen before, or that does not authenticate, is refused with -1 and EAGAIN, and changes nothing. The
-//!   original made its session anew when an old packet arrived.
-//! - `replace` puts new keys into the object that is there, since another thread may hold the pointer. Keys that are given
-//!   again go on with their counters; the original began with zero again and used one key stream twice.
-//! - Each session is a use of the module, so the host refuses to unload it while a call is encrypted.
-//! - A host that leaves `a=crypto` in SDP to this module finds it here as well; others have it in chan_sip.
+//! - A packet that was received before, or whose authentication fails, is refused with -1 and EAGAIN and changes
+//!   nothing. The original creates a new session when an old packet arrives.
+//! - `replace` sets new keys in the existing object, because another thread may hold its pointer. Keys that are set
+//!   again unchanged continue their counters; the original starts again from zero and so uses one key stream twice.
+//! - Each session counts as a use of the module, so the host refuses to unload it while a call is encrypted.
+//! - Some hosts leave `a=crypto` in SDP to this module and find it here; others handle it in chan_sip.
 
 mod host;
 mod policy;
@@ -31,7 +31,7 @@ asterisk::module! {
 
 struct Module;
 
-/// What exists from load to unload; taken back in this order.
+/// Everything that exists from load to unload, dropped in this order.
 struct Running {
     _sdp: host::Registration,
     _registration: SrtpRegistration,
@@ -46,17 +46,17 @@ impl module::Module for Module {
         let library = match Library::open() {
             Ok(library) => library,
             Err(error) => {
-                asterisk::error!("SRTP: libsrtp does not start: {error}");
+                asterisk::error!("SRTP: libsrtp cannot be initialised, so calls cannot be encrypted: {error}");
                 return LoadResult::Decline;
             }
         };
         media_srtp::thread_stop();
         let Ok(registration) = register_srtp(&tables::SRTP, &tables::POLICY) else {
-            asterisk::error!("SRTP: another module is registered already");
+            asterisk::error!("SRTP: another SRTP module is registered already, unload it first");
             return LoadResult::Decline;
         };
         let Ok(sdp) = host::register() else {
-            asterisk::error!("SRTP: another module negotiates a=crypto already");
+            asterisk::error!("SRTP: another module handles a=crypto already, unload it first");
             return LoadResult::Decline;
         };
         *running() = Some(Running { _sdp: sdp, _registration: registration, _library: library });
@@ -64,10 +64,12 @@ impl module::Module for Module {
     }
 
     fn unload() -> Result<(), Failed> {
-        // The host asks in spite of its use count when it is forced to.
+        // A forced unload comes here in spite of the use count.
         let (sessions, sections) = (session::Session::count(), host::in_use());
         if sessions + sections > 0 {
-            asterisk::error!("SRTP: {sessions} sessions and {sections} media sections are in use, res_srtp stays");
+            asterisk::error!(
+                "SRTP: res_srtp is not unloaded: {sessions} sessions and {sections} media sections use it"
+            );
             return Err(Failed);
         }
         *running() = None;
@@ -76,9 +78,9 @@ impl module::Module for Module {
     }
 
     fn closing() {
-        // When the process ends with calls up, their threads may still be in there.
+        // If the process ends during calls, their threads may still run this module's code.
         if session::Session::count() == 0 {
-            // SAFETY: runs in the destructor, no session is left, and nobody can make one any more.
+            // SAFETY: runs in the destructor: no session is left, and nobody can create one any more.
             unsafe { media_srtp::cleanup() };
         }
     }

@@ -1,10 +1,10 @@
-//! C's `ast_srtp_policy`: filled in piece by piece, in any order, then copied by whoever uses it.
+//! C's `ast_srtp_policy`: its fields are set one by one, in any order, and then it is copied.
 
 use media_srtp::{MasterKey, Streams, Suite};
 
 use asterisk::{Failed, error, rtp, sys};
 
-/// Suite, key and streams, as far as they have been said.
+/// Suite, key and streams; `None` for those not set yet.
 pub struct Policy {
     suite: Option<Suite>,
     key_and_salt: Vec<u8>,
@@ -16,8 +16,8 @@ impl Policy {
         Self { suite: None, key_and_salt: Vec::new(), streams: Streams::AnyOutbound }
     }
 
-    /// All at once.
-    #[allow(dead_code, reason = "not every host leaves SDP to us")]
+    /// A policy with all fields set.
+    #[allow(dead_code, reason = "only some hosts leave SDP to us")]
     pub fn with_key(suite: Suite, master: &MasterKey, streams: Streams) -> Self {
         Self { suite: Some(suite), key_and_salt: master.as_bytes().to_vec(), streams }
     }
@@ -29,7 +29,7 @@ impl Policy {
             rtp::AEAD_AES_128_GCM => Suite::AeadAes128Gcm,
             rtp::AEAD_AES_256_GCM => Suite::AeadAes256Gcm,
             other => {
-                error!("SRTP: suite {other} is not one we have");
+                error!("SRTP: crypto suite {other} is not supported");
                 return Err(Failed);
             }
         });
@@ -41,7 +41,7 @@ impl Policy {
         self.key_and_salt = [key, salt].concat();
     }
 
-    /// SSRC 0 stands for any.
+    /// Sets the streams that the policy applies to. SSRC 0 stands for any.
     pub fn set_ssrc(&mut self, ssrc: u32, inbound: bool) {
         self.streams = match (ssrc, inbound) {
             (0, true) => Streams::AnyInbound,
@@ -50,19 +50,19 @@ impl Policy {
         };
     }
 
-    /// A copy of what has been said, once it is enough.
+    /// The complete policy. Fails, with a log line, if a field is missing or invalid.
     pub fn complete(&self) -> Result<media_srtp::Policy, Failed> {
-        let suite = self.suite.ok_or(Failed).inspect_err(|_| error!("SRTP: a policy without a suite"))?;
+        let suite = self.suite.ok_or(Failed).inspect_err(|_| error!("SRTP: a policy has no crypto suite"))?;
         media_srtp::Policy::new(self.streams, suite, &self.key_and_salt).map_err(|error| {
             error!("SRTP: {error}");
             Failed
         })
     }
 
-    /// Keys do not stay behind in freed memory.
+    /// Overwrites the key before its memory is freed.
     fn wipe(&mut self) {
         for byte in &mut self.key_and_salt {
-            // SAFETY: a byte of ours. A volatile write is one that the compiler may not leave out.
+            // SAFETY: a byte of ours. The compiler must not omit a volatile write.
             unsafe { std::ptr::write_volatile(byte, 0) };
         }
     }

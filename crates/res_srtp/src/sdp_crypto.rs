@@ -1,15 +1,15 @@
 //! `a=crypto` lines (RFC 4568) between the host's SDP and [`media_srtp::sdes`].
 //!
-//! For each media section a channel driver keeps an `ast_sdp_srtp`, and in it an `ast_sdp_crypto` of ours. It asks for our
-//! line when it writes SDP ([`get_attr`]), whether that is an offer or an answer, and shows us the peer's lines one by one,
-//! until one is taken ([`parse_offer`]).
+//! For each media section a channel driver keeps an `ast_sdp_srtp`, which contains an `ast_sdp_crypto` of ours. The
+//! driver asks for our line when it writes SDP, offer or answer ([`get_attr`]), and passes us the peer's lines one by
+//! one until one is accepted ([`parse_offer`]).
 //!
-//! We offer one line, as the original does unless it is compiled otherwise: AES-128 with the tag that the endpoint is
-//! configured for. A host would take a list of more, and print all of it in answers too, where one is allowed (§5.1.2).
-//! Whatever [`media_srtp::sdes`] can do is taken when the peer offers it.
+//! We offer one line, as the original does by default: AES-128 with the tag that is configured for the endpoint. A host
+//! would accept several lines, but print all of them in answers too, where only one is allowed (§5.1.2). If the peer
+//! offers, we accept everything that [`media_srtp::sdes`] supports.
 //!
-//! The driver serialises its calls for one media section: chan_sip by the lock of the dialog, chan_pjsip by the serializer
-//! of the session.
+//! The driver serialises its calls for one media section: chan_sip by the lock of the dialog, chan_pjsip by the
+//! serializer of the session.
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
@@ -25,10 +25,10 @@ use media_srtp::{Streams, Suite};
 
 use crate::policy::Policy;
 
-/// The table, as long as the core has it.
+/// The registration of our table; dropping it unregisters the table.
 pub struct Registration(());
 
-/// Wraps `ast_sdp_crypto_register`. The core keeps the pointer.
+/// Registers our table. The core keeps the pointer. Wraps `ast_sdp_crypto_register`.
 pub fn register() -> Result<Registration, Failed> {
     // SAFETY: static, and the core only reads it.
     let registered = unsafe { sys::ast_sdp_crypto_register((&raw const API).cast_mut()) };
@@ -37,12 +37,12 @@ pub fn register() -> Result<Registration, Failed> {
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: ours since `register`; the core forgets it.
+        // SAFETY: registered by `register`; the core removes the pointer.
         unsafe { sys::ast_sdp_crypto_unregister((&raw const API).cast_mut()) };
     }
 }
 
-/// How many media sections have an object of ours.
+/// The number of media sections with an object of ours.
 pub fn in_use() -> usize {
     COUNT.load(Ordering::Acquire)
 }
@@ -57,10 +57,10 @@ static API: sys::ast_sdp_crypto_api = sys::ast_sdp_crypto_api {
     get_attr: Some(get_attr),
 };
 
-/// C's `ast_sdp_crypto`. Only we can free it, so each is a use of the module.
+/// C's `ast_sdp_crypto`. Only our code can free it, so each counts as a use of the module.
 struct Crypto {
     negotiation: Negotiation,
-    /// What the host has of `get_attr`, until it asks again.
+    /// The line returned by `get_attr`, which the host uses until it asks again.
     line: CString,
     _use: UseCount,
 }
@@ -71,7 +71,7 @@ impl Crypto {
         Self { negotiation: Negotiation::new(), line: CString::default(), _use: UseCount::take() }
     }
 
-    /// Our line, which is an offer unless something was agreed or offered before.
+    /// Our line: an offer, unless something was agreed or offered before.
     fn line(&mut self, suite: Suite) -> Option<&CStr> {
         self.negotiation.offer(&[suite], random::fill);
         let line = self.negotiation.lines().next()?;
@@ -79,14 +79,14 @@ impl Crypto {
         Some(&self.line)
     }
 
-    /// One of the peer's, for media of this instance.
+    /// Handles a line of the peer, for media of this instance.
     ///
     /// # Safety
     /// The instance is live.
     unsafe fn hear(&mut self, instance: *mut sys::ast_rtp_instance, line: &str) -> Result<(), Failed> {
         let accepted = self.negotiation.consider(line, random::fill).map_err(|refusal| refused(&refusal))?;
         if let Some(keys) = accepted.keys() {
-            // SAFETY: the caller's word.
+            // SAFETY: guaranteed by our caller.
             unsafe { install(instance, &keys)? };
         }
         self.negotiation.conclude(accepted);
@@ -101,9 +101,9 @@ impl Drop for Crypto {
 }
 
 /// # Safety
-/// Null, or from `alloc` and not yet given to `dtor`; nobody else uses it during `'a`.
+/// `crypto` is null, or from `alloc` and not yet passed to `dtor`; nobody else uses it during `'a`.
 unsafe fn crypto<'a>(crypto: *mut sys::ast_sdp_crypto) -> Result<&'a mut Crypto, Failed> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { crypto.cast::<Crypto>().as_mut() }.ok_or(Failed)
 }
 
@@ -116,12 +116,12 @@ unsafe extern "C" fn dtor(old: *mut sys::ast_sdp_crypto) {
         return;
     }
     fence("sdp crypto dtor", (), || {
-        // SAFETY: from `alloc`, and the host calls this once, with the media section.
+        // SAFETY: from `alloc`; the host calls this once, together with freeing the media section.
         drop(unsafe { Box::from_raw(old.cast::<Crypto>()) });
     });
 }
 
-/// Neither chan_sip nor chan_pjsip calls it; they leave the suite to `get_attr`.
+/// Makes our line for an offer. Neither chan_sip nor chan_pjsip calls it; they pass the suite to `get_attr`.
 unsafe extern "C" fn build_offer(of: *mut sys::ast_sdp_crypto, tag_len: c_int) -> c_int {
     let built = fence("sdp crypto build_offer", Err(Failed), || {
         let suite = match tag_len {
@@ -158,14 +158,14 @@ unsafe extern "C" fn get_attr(
     dtls_enabled: c_int,
     default_tag_len_32: c_int,
 ) -> *const c_char {
-    // With DTLS the keys are not for SDP.
+    // With DTLS, the keys do not come from SDP.
     if section.is_null() || dtls_enabled != 0 {
         return ptr::null();
     }
     let suite = if default_tag_len_32 == 0 { Suite::AesCm128HmacSha1_80 } else { Suite::AesCm128HmacSha1_32 };
     fence("sdp crypto get_attr", ptr::null(), || {
-        // SAFETY: the host lends the media section for the call, and frees with it the object that we put in. The line stays
-        // with that object until the host, which has copied it by then, asks again.
+        // SAFETY: the host lends the media section for the call, and frees our object together with it. The line lives
+        // in that object until the host asks again; it has copied the line by then.
         unsafe {
             if (*section).crypto.is_null() {
                 (*section).crypto = alloc();
@@ -175,41 +175,41 @@ unsafe extern "C" fn get_attr(
     })
 }
 
-/// Gives the keys to the core, which comes back with them to our own table.
+/// Passes the keys to the core, which passes them to our own table.
 ///
 /// # Safety
 /// The instance is live.
 unsafe fn install(instance: *mut sys::ast_rtp_instance, keys: &Keys) -> Result<(), Failed> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     let ssrc = unsafe { sys::ast_rtp_instance_get_ssrc(instance) };
     let mut remote = Policy::with_key(keys.suite, &keys.remote, Streams::AnyInbound);
     let mut local = Policy::with_key(keys.suite, &keys.local, Streams::Ssrc(ssrc));
     let (remote, local) = ((&raw mut remote).cast(), (&raw mut local).cast());
-    // SAFETY: the caller's word; a pointer to such a policy is what our table takes for an `ast_srtp_policy`, and copies.
+    // SAFETY: guaranteed by our caller. Our table takes such a policy for an `ast_srtp_policy` and copies it.
     let added = unsafe { sys::ast_rtp_instance_add_srtp_policy(instance, remote, local, BOTH) };
     if added == 0 {
         Ok(())
     } else {
-        error!("SRTP: the keys of a=crypto were not taken");
+        error!("SRTP: the keys from a=crypto in SDP could not be installed, the call is not encrypted");
         Err(Failed)
     }
 }
 
-/// The host tries the next line, if there is one, and says in the end that none was good enough, but not why.
+/// Logs why a line was refused. The host then tries the next line, and reports at the end only that none was accepted.
 fn refused(refusal: &Refusal) -> Failed {
     if let Refusal::UnknownSuite(_) = refusal {
-        // Most offers have a line for each suite that their sender knows.
-        debug!(2, "SRTP: a=crypto not taken: {refusal}");
+        // Most offers have one line for each suite that their sender supports.
+        debug!(2, "SRTP: refused a line a=crypto in SDP: {refusal}");
     } else if let Some(more) = REFUSALS.allow() {
-        notice!("SRTP: a=crypto not taken: {refusal}, {more} more since the last such line");
+        notice!("SRTP: refused a line a=crypto in SDP: {refusal} ({more} similar lines suppressed)");
     }
     Failed
 }
 
-/// Whoever may send an INVITE can send refused lines.
+/// Limits the log lines about refused lines: anyone who may send an INVITE can cause them.
 static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 5);
 
-/// The session is for RTP and RTCP: with SDES they have the same keys. What the header calls 1 is a session for RTCP alone.
+/// Installs the keys for RTP and RTCP, which share their keys with SDES. The header's 1 is a session for RTCP alone.
 const BOTH: c_int = 0;
 
 /// The media section has its keys.

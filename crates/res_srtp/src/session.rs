@@ -1,4 +1,4 @@
-//! C's `ast_srtp`: the sessions of one call, both directions, under a lock of their own.
+//! C's `ast_srtp`: the cryptographic contexts of one call in both directions, with a lock.
 
 use std::ffi::{c_int, c_ulong, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,58 +18,58 @@ pub enum Which {
 }
 
 impl Which {
-    /// The lowest bit. In the next, the engine of a later Asterisk says whether a session is to be made anew after a replay,
-    /// which ours never is.
+    /// Decodes the lowest bit of the flags. In the next bit, the engine of later Asterisk versions asks for a new
+    /// session after a replay, which we never create.
     pub fn from_host(flags: c_int) -> Self {
         if flags & 1 == 0 { Self::Rtp } else { Self::Rtcp }
     }
 }
 
 pub struct Session {
-    /// Poisoned by a panic: from then on every packet is refused, until the host destroys the session.
+    /// After a panic the lock is poisoned: every packet is refused until the host destroys the session.
     state: Mutex<State>,
-    /// For the host's callback alone: whatever else we asked it might wait for a lock whose owner waits for us.
+    /// Used only for the host's callback: any other function of it might wait for a lock whose owner waits for us.
     instance: Instance,
     _use: UseCount,
 }
 
 struct State {
     contexts: Contexts,
-    /// Where a protected packet lies until the next one; one each, as the two are protected independently.
+    /// The buffers of the last protected packet. There are two, as RTP and RTCP are protected independently.
     rtp: Box<[u8]>,
     rtcp: Box<[u8]>,
     callback: Callback,
 }
 
-/// Whose packets these are; the host owns the session with it, so it outlives the session's use.
+/// The instance that the packets belong to. The host owns the session through it, so it outlives the session's use.
 #[derive(Clone, Copy)]
 struct Instance(*mut sys::ast_rtp_instance);
 
-// SAFETY: the pointer is followed by functions of the host alone, which take it on any thread.
+// SAFETY: only functions of the host dereference the pointer, and they accept any thread.
 unsafe impl Send for Instance {}
-// SAFETY: likewise.
+// SAFETY: as for `Send`.
 unsafe impl Sync for Instance {}
 
-/// Whom the host wants asked for a policy when a packet has none.
+/// The host's callback for packets without a policy, which may add one.
 #[derive(Clone, Copy)]
 pub struct Callback {
     pub no_context: Option<unsafe extern "C" fn(*mut sys::ast_rtp_instance, c_ulong, *mut c_void) -> c_int>,
     pub data: *mut c_void,
 }
 
-// SAFETY: `data` is only ever handed back to the host.
+// SAFETY: `data` is only passed back to the host.
 unsafe impl Send for Callback {}
 
-/// The longest packet; a datagram that leaves through an Ethernet is a fifth of it.
+/// The greatest length of a packet in bytes, five times that of a datagram on Ethernet.
 const PACKET_LEN: usize = 8192;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// A peer with the wrong keys sends fifty packets a second that we refuse.
+/// Limits the log lines about refused packets: a peer with wrong keys sends fifty of them per second.
 static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 5);
 
 impl Session {
-    /// How many there are.
+    /// The number of sessions.
     pub fn count() -> usize {
         COUNT.load(Ordering::Acquire)
     }
@@ -86,18 +86,18 @@ impl Session {
         Ok(Self { state: Mutex::new(state), instance: Instance(instance), _use: UseCount::take() })
     }
 
-    /// New keys, in the same place: whoever holds the pointer goes on with them.
+    /// Sets new keys in place: threads that hold the pointer to the session use them from then on.
     pub fn replace(&self, policy: Policy) -> Result<(), Failed> {
         self.state()?.contexts.replace(policy).map_err(no_session)
     }
 
-    /// A stream more, or new keys for one that is there. Wildcards stay as they are.
+    /// Adds a stream, or sets new keys for a known one. A wildcard is not replaced.
     pub fn add_stream(&self, policy: Policy) -> Result<(), Failed> {
         let streams = policy.streams();
         self.state()?.contexts.add_stream(policy).map_err(|error| no_stream(streams, error))
     }
 
-    /// The stream goes on under another SSRC, with the same key.
+    /// Moves a stream to another SSRC; it keeps its key.
     pub fn change_source(&self, from: u32, to: u32) -> Result<(), Failed> {
         self.state()?.contexts.change_source(from, to).map_err(|error| no_stream(Streams::Ssrc(to), error))
     }
@@ -108,11 +108,11 @@ impl Session {
         }
     }
 
-    /// Decrypts in place; the new length.
+    /// Decrypts a packet in place and returns its new length in bytes.
     pub fn unprotect(&self, packet: &mut [u8], which: Which) -> Result<usize, Failed> {
         let first = self.state()?.unprotect(packet, which);
         let answer = match first {
-            // Nothing was decrypted, so the packet is as it was.
+            // Nothing was decrypted, so the packet is unchanged.
             Err(Error::NoStream) if self.ask_for_policy()? => self.state()?.unprotect(packet, which),
             answer => answer,
         };
@@ -121,31 +121,31 @@ impl Session {
             if error.is_peers_fault() {
                 refuse(source, error);
             } else {
-                error!("SRTP: a packet of {source} was not decrypted: {error}");
+                error!("SRTP: a packet from {source} could not be decrypted: {error}");
             }
             Failed
         })
     }
 
-    /// Encrypts a copy; where it lies and how long it is. It stays until the next packet of the same kind.
+    /// Encrypts a copy of a packet and returns its address and length. It is valid until the next packet of that kind.
     pub fn protect(&self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Failed> {
         let protected = self.state()?.protect(packet, which);
         protected.map_err(|error| {
             if let Some(more) = REFUSALS.allow() {
                 let ours = Source::of(packet, which);
-                warning!("SRTP: a packet of {ours} was not encrypted: {error}, {more} more since the last such line");
+                warning!("SRTP: a packet from {ours} could not be encrypted and was not sent: {error} ({more} similar lines suppressed)");
             }
             Failed
         })
     }
 
-    /// Whether the host set a callback that found a policy. It may come back to us, so the lock is open.
+    /// Calls the host's callback for missing policies; true if it found one. It may call us back, so no lock is held.
     fn ask_for_policy(&self) -> Result<bool, Failed> {
         let Callback { no_context, data } = self.state()?.callback;
         let Some(no_context) = no_context else { return Ok(false) };
         let mut stats = sys::ast_rtp_instance_stats::default();
         let wanted = sys::AST_RTP_INSTANCE_STAT_REMOTE_SSRC;
-        // SAFETY: whoever set the callback keeps the instance for as long as packets are given to this session.
+        // SAFETY: the code that set the callback keeps the instance as long as packets are passed to this session.
         unsafe {
             let known = sys::ast_rtp_instance_get_stats(self.instance.0, &raw mut stats, wanted) == 0;
             Ok(known && no_context(self.instance.0, stats.remote_ssrc.into(), data) >= 0)
@@ -184,26 +184,26 @@ impl State {
     }
 }
 
-/// Replays are an everyday thing on a network that repeats packets; what does not authenticate is worth a line.
+/// Logs a refused packet: replays at a debug level, as networks repeat packets, and failed authentication as a warning.
 fn refuse(source: Source, error: Error) {
     if matches!(error, Error::Replayed | Error::TooOld) {
-        asterisk::debug!(3, "SRTP: a packet of {source}: {error}");
+        asterisk::debug!(3, "SRTP: refused a packet from {source}: {error}");
     } else if let Some(more) = REFUSALS.allow() {
-        warning!("SRTP: a packet of {source} was refused: {error}, {more} more since the last such line");
+        warning!("SRTP: refused a packet from {source}: {error} ({more} similar lines suppressed)");
     }
 }
 
 fn no_session(error: Error) -> Failed {
-    error!("SRTP: no session: {error}");
+    error!("SRTP: the session could not be created, the call is not encrypted: {error}");
     Failed
 }
 
 fn no_stream(streams: Streams, error: Error) -> Failed {
-    warning!("SRTP: no stream for {streams:?}: {error}");
+    warning!("SRTP: the key for {streams:?} could not be set: {error}");
     Failed
 }
 
-/// Who sent a packet; `None` when it is too short to say.
+/// The SSRC of a packet's sender; `None` if the packet is too short.
 #[derive(Clone, Copy)]
 struct Source(Option<u32>);
 

@@ -1,4 +1,4 @@
-//! The two tables, as C calls them.
+//! The two tables of functions that C calls.
 
 use std::ffi::{c_int, c_uchar, c_uint, c_ulong, c_void};
 use std::slice;
@@ -32,14 +32,14 @@ pub static POLICY: sys::ast_srtp_policy_res = sys::ast_srtp_policy_res {
 /// # Safety
 /// `srtp` came from `create` and `destroy` has not been called; nobody destroys it during `'a`.
 unsafe fn session<'a>(srtp: *mut sys::ast_srtp) -> Result<&'a Session, Failed> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { srtp.cast::<Session>().as_ref() }.ok_or(Failed)
 }
 
 /// # Safety
 /// `policy` came from `policy_alloc`, `policy_destroy` has not been called, and one thread at a time uses it.
 unsafe fn policy<'a>(policy: *mut sys::ast_srtp_policy) -> Result<&'a mut Policy, Failed> {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     unsafe { policy.cast::<Policy>().as_mut() }.ok_or(Failed)
 }
 
@@ -53,7 +53,7 @@ unsafe extern "C" fn create(
     with: *mut sys::ast_srtp_policy,
 ) -> c_int {
     answer("srtp create", || {
-        // SAFETY: the host lends the policy, and the place for the answer, for the call.
+        // SAFETY: the host lends the policy, and the location of the result, for the call.
         unsafe {
             let session = Session::new(instance, policy(with)?.complete()?)?;
             *srtp = Box::into_raw(Box::new(session)).cast();
@@ -67,9 +67,9 @@ unsafe extern "C" fn replace(
     instance: *mut sys::ast_rtp_instance,
     with: *mut sys::ast_srtp_policy,
 ) -> c_int {
-    // SAFETY: the host lends the place where it keeps the session, which is null or one of ours.
+    // SAFETY: the host lends the location of its session pointer, which is null or one of ours.
     if unsafe { (*srtp).is_null() } {
-        // SAFETY: as the host called us.
+        // SAFETY: the arguments are those that the host passed to us.
         return unsafe { create(srtp, instance, with) };
     }
     // SAFETY: as above; the policy is lent for the call.
@@ -81,7 +81,7 @@ unsafe extern "C" fn destroy(srtp: *mut sys::ast_srtp) {
         return;
     }
     fence_crypto("srtp destroy", (), || {
-        // SAFETY: from `create`, and the host calls this once, when nobody has the session any more.
+        // SAFETY: from `create`; the host calls this once, when nobody uses the session any more.
         drop(unsafe { Box::from_raw(srtp.cast::<Session>()) });
     });
 }
@@ -117,7 +117,7 @@ unsafe extern "C" fn unprotect(srtp: *mut sys::ast_srtp, packet: *mut c_void, le
         }
     });
     answer.unwrap_or_else(|Failed| {
-        // Not a reason to end the call.
+        // EAGAIN tells the engine not to end the call because of this packet.
         set_errno(libc::EAGAIN);
         -1
     })
@@ -130,7 +130,7 @@ unsafe extern "C" fn protect(
     flags: c_int,
 ) -> c_int {
     let answer = fence_crypto("srtp protect", Err(Failed), || {
-        // SAFETY: the host lends the session and `len` bytes at `*packet`, and takes the answer in both places.
+        // SAFETY: the host lends the session and `len` bytes at `*packet`, and reads the result from both locations.
         unsafe {
             let plain = slice::from_raw_parts((*packet).cast::<u8>(), usize::try_from(*len).map_err(|_| Failed)?);
             let (place, protected) = session(srtp)?.protect(plain, Which::from_host(flags))?;
@@ -160,7 +160,7 @@ unsafe extern "C" fn policy_destroy(old: *mut sys::ast_srtp_policy) {
 }
 
 unsafe extern "C" fn policy_set_suite(to: *mut sys::ast_srtp_policy, suite: sys::ast_srtp_suite) -> c_int {
-    // SAFETY: the host lends the policy for the call, and nobody else knows of it.
+    // SAFETY: the host lends the policy for the call, and no other thread uses it.
     answer("srtp policy set_suite", || unsafe { policy(to)?.set_suite(suite) })
 }
 
@@ -183,14 +183,14 @@ unsafe extern "C" fn policy_set_master_key(
 
 unsafe extern "C" fn policy_set_ssrc(to: *mut sys::ast_srtp_policy, ssrc: c_ulong, inbound: c_int) {
     answer("srtp policy set_ssrc", || {
-        // An SSRC has 32 bits; the type is the host's.
-        // SAFETY: the host lends the policy for the call, and nobody else knows of it.
+        // The parameter has the host's type; an SSRC has 32 bits.
+        // SAFETY: the host lends the policy for the call, and no other thread uses it.
         unsafe { policy(to)?.set_ssrc(ssrc as u32, inbound != 0) };
         Ok(())
     });
 }
 
 fn set_errno(error: c_int) {
-    // SAFETY: this thread's own.
+    // SAFETY: this thread's own variable.
     unsafe { *libc::__errno_location() = error };
 }

@@ -1,5 +1,5 @@
-//! Protect and unprotect at 160 bytes of payload (20 ms of G.711) and 1200 (video), for the suite that everybody has and for
-//! the one that browsers prefer.
+//! Protecting and unprotecting payloads of 160 bytes (20 ms of G.711) and 1200 bytes (video), with the suite that every
+//! implementation has and with the one that browsers prefer.
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use media_srtp::{MAX_TRAILER_LEN, Policy, Session, Streams, Suite};
@@ -19,7 +19,7 @@ fn packets(criterion: &mut Criterion) {
                     sender.protect_rtp(&mut buffer, 12 + payload).expect("a fresh sequence number")
                 });
             });
-            // As the module does it on a thread of the host's.
+            // As the module does on host threads.
             group.bench_function("protect and thread_stop", |bencher| {
                 let mut sender = session(suite, Streams::AnyOutbound);
                 let mut sequence_number = 0_u16;

@@ -1,29 +1,29 @@
-//! The contexts of a call, and what becomes of them when its keys change.
+//! The cryptographic contexts of a call, across changes of its keys.
 
 use crate::error::Error;
 use crate::policy::{Policy, Streams};
 use crate::session::{Session, rtcp_ssrc, rtp_ssrc};
 
-/// Cryptographic contexts of both directions (RFC 3711 §3.2): of sources that have a policy of their own, which is how we
-/// send, and of whatever else comes in.
+/// The cryptographic contexts of both directions of a call (RFC 3711 §3.2): of the sources with their own policies
+/// (ours, which we send), and of all other sources (which we receive).
 ///
-/// A policy that is given again goes on with its rollover counters and its SRTCP index, whatever happens to the other
-/// direction. The peer's context goes on as well (RFC 4568 §7.1.4), and to begin with zero again would encrypt two packets
-/// with one key stream (RFC 3711 §9.1).
+/// If a policy is set again unchanged, its rollover counters and its SRTCP index continue, whatever happens to the
+/// other direction. The peer's context continues as well (RFC 4568 §7.1.4). Starting again from zero would encrypt two
+/// packets with the same key stream (RFC 3711 §9.1).
 #[derive(Debug)]
 pub struct Contexts {
     own: Session,
-    /// What `own` was given: a changed SSRC keeps its key.
+    /// The policies of `own`: a source that changes its SSRC keeps its key.
     policies: Vec<Policy>,
-    /// They are from before [`replace`](Self::replace), and go with the next that is added.
+    /// `policies` are from before [`replace`](Self::replace); the next policy that is added removes them.
     are_former: bool,
     any: Session,
-    /// What `any` was given. libsrtp would take it for either direction.
+    /// The policy of `any`, the wildcard for all other sources. libsrtp would use it for both directions.
     wildcard: Option<Policy>,
 }
 
 impl Contexts {
-    /// With the keys of one direction.
+    /// Creates contexts with the keys of one direction.
     pub fn new(policy: Policy) -> Result<Self, Error> {
         let [own, any] = [Session::new(&[])?, Session::new(&[])?];
         let mut contexts = Self { own, policies: Vec::new(), are_former: false, any, wildcard: None };
@@ -31,8 +31,8 @@ impl Contexts {
         Ok(contexts)
     }
 
-    /// New keys: these for one direction, and for the other what [`add_stream`](Self::add_stream) is given next. After an
-    /// error everything is as it was.
+    /// Sets new keys: `policy` for one direction; for the other the policy that [`add_stream`](Self::add_stream) gets
+    /// next. After an error nothing has changed.
     pub fn replace(&mut self, policy: Policy) -> Result<(), Error> {
         match policy.streams() {
             Streams::Ssrc(_) => *self = Self::new(policy)?,
@@ -47,7 +47,7 @@ impl Contexts {
         Ok(())
     }
 
-    /// A source more, or new keys for one that is there. The wildcard stays as it is: a second is [`Error::BadPolicy`].
+    /// Adds a source, or sets new keys for a known one. A second wildcard is refused with [`Error::BadPolicy`].
     pub fn add_stream(&mut self, policy: Policy) -> Result<(), Error> {
         let Streams::Ssrc(ssrc) = policy.streams() else {
             self.any.add_stream(&policy)?;
@@ -62,7 +62,7 @@ impl Contexts {
         Ok(())
     }
 
-    /// A source goes on under another SSRC, with the same key. One that is not known has nothing to go on with.
+    /// Moves a source to another SSRC; it keeps its key. Does nothing for an unknown source.
     pub fn change_source(&mut self, from: u32, to: u32) -> Result<(), Error> {
         let [from, to] = [Streams::Ssrc(from), Streams::Ssrc(to)];
         let Some(policy) = self.policies.iter().find(|policy| policy.streams() == from) else { return Ok(()) };
@@ -73,27 +73,27 @@ impl Contexts {
         Ok(())
     }
 
-    /// As [`Session::protect_rtp`].
+    /// Protects an RTP packet, see [`Session::protect_rtp`].
     pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
         self.of(rtp_ssrc(&buffer[..len.min(buffer.len())]), Streams::AnyOutbound)?.protect_rtp(buffer, len)
     }
 
-    /// As [`Session::protect_rtcp`].
+    /// Protects an RTCP packet, see [`Session::protect_rtcp`].
     pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
         self.of(rtcp_ssrc(&buffer[..len.min(buffer.len())]), Streams::AnyOutbound)?.protect_rtcp(buffer, len)
     }
 
-    /// As [`Session::unprotect_rtp`].
+    /// Decrypts an SRTP packet, see [`Session::unprotect_rtp`].
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         self.of(rtp_ssrc(packet), Streams::AnyInbound)?.unprotect_rtp(packet)
     }
 
-    /// As [`Session::unprotect_rtcp`].
+    /// Decrypts an SRTCP packet, see [`Session::unprotect_rtcp`].
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         self.of(rtcp_ssrc(packet), Streams::AnyInbound)?.unprotect_rtcp(packet)
     }
 
-    /// Where a packet of this source belongs, if only among those that the wildcard is for.
+    /// The session for packets of this source: `own` if it has a policy, otherwise `any` if it is for `wildcard`.
     fn of(&mut self, ssrc: Option<u32>, wildcard: Streams) -> Result<&mut Session, Error> {
         let streams = Streams::Ssrc(ssrc.ok_or(Error::Malformed)?);
         if self.policies.iter().any(|policy| policy.streams() == streams) {
@@ -117,7 +117,7 @@ impl Contexts {
     fn remove(&mut self, streams: Streams) {
         self.policies.retain(|known| known.streams() != streams);
         if let Streams::Ssrc(ssrc) = streams {
-            // What was not there need not be removed.
+            // An error only means that the stream did not exist.
             let _ = self.own.remove_stream(ssrc);
         }
     }

@@ -1,4 +1,4 @@
-//! What can go wrong, by whose fault it is.
+//! The errors of this crate, grouped by whose fault they are.
 
 use libsrtp2_sys as sys;
 
@@ -6,59 +6,59 @@ use libsrtp2_sys as sys;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    // What the peer, or a stranger, sent.
-    /// The authentication tag is not the one that our key makes (RFC 3711 §3.3 step 5).
+    // Caused by the peer or by a stranger.
+    /// The authentication tag does not match our key (RFC 3711 §3.3 step 5).
     #[error("authentication failed")]
     Authentication,
-    /// A packet with this index was accepted before (RFC 3711 §3.3.2).
-    #[error("replayed packet")]
+    /// A packet with this index was received before (RFC 3711 §3.3.2).
+    #[error("the packet was received before (replay)")]
     Replayed,
     /// The packet is older than the replay window.
-    #[error("packet older than the replay window")]
+    #[error("the packet is older than the replay window")]
     TooOld,
     /// The packet is too short, or its header does not parse.
-    #[error("malformed packet")]
+    #[error("the packet is malformed")]
     Malformed,
-    /// No stream of this session is meant for the packet's SSRC.
-    #[error("no stream for this SSRC")]
+    /// No stream of this session matches the packet's SSRC.
+    #[error("there is no key for this SSRC")]
     NoStream,
 
-    // What our caller did.
+    // Caused by our caller.
     /// The buffer has no room for the authentication tag.
-    #[error("buffer too small, {needed} bytes needed")]
+    #[error("the buffer is too small, {needed} bytes are needed")]
     BufferTooSmall {
-        /// Packet and trailer.
+        /// The length of packet and trailer in bytes.
         needed: usize,
     },
-    /// Master key and salt together do not have the length that the suite asks for.
-    #[error("master key and salt of {len} bytes, the suite takes {expected}")]
+    /// Master key and salt together do not have the length that the suite requires.
+    #[error("master key and salt have {len} bytes, the suite requires {expected}")]
     KeyLength {
-        /// What was given.
+        /// The given length in bytes.
         len: usize,
-        /// What the suite takes.
+        /// The required length in bytes.
         expected: usize,
     },
-    /// libsrtp does not take this policy: a second wildcard, or no policy at all.
-    #[error("policy refused")]
+    /// libsrtp refused the policy: it is a second wildcard, or there is no policy at all.
+    #[error("libsrtp refused the policy")]
     BadPolicy,
 
-    // What has come to its end, or the system.
-    /// The master key has protected as many packets as it may (RFC 3711 §9.2).
-    #[error("master key used up")]
+    // Caused by a limit or by the system.
+    /// The master key has protected the maximum number of packets (RFC 3711 §9.2).
+    #[error("the master key has reached its packet limit")]
     KeyExpired,
-    /// Any other status of libsrtp, by its number in `srtp_err_status_t`.
+    /// Any other status of libsrtp, as its number in `srtp_err_status_t`.
     #[error("libsrtp failed with status {0}")]
     Library(u32),
 }
 
 impl Error {
-    /// Whether the packet, and not our side, is to blame: such an error is counted rather than logged.
+    /// Whether the packet is at fault and not our side: such errors are counted rather than logged.
     pub fn is_peers_fault(self) -> bool {
         matches!(self, Self::Authentication | Self::Replayed | Self::TooOld | Self::Malformed | Self::NoStream)
     }
 }
 
-/// Turns the status of a libsrtp function into a `Result`.
+/// Converts the status of a libsrtp function into a `Result`.
 pub(crate) fn check(status: sys::srtp_err_status_t) -> Result<(), Error> {
     match status {
         sys::srtp_err_status_t_srtp_err_status_ok => Ok(()),
@@ -67,8 +67,8 @@ pub(crate) fn check(status: sys::srtp_err_status_t) -> Result<(), Error> {
         sys::srtp_err_status_t_srtp_err_status_replay_old | sys::srtp_err_status_t_srtp_err_status_pkt_idx_old => {
             Err(Error::TooOld)
         }
-        // What `srtp_unprotect` answers to a header that points behind the packet, and `_rtcp` to a packet without the
-        // encryption bit although we ask for encryption.
+        // `srtp_unprotect` returns these for a header that points beyond the packet, `srtp_unprotect_rtcp` for a packet
+        // without the encryption bit although encryption is required.
         sys::srtp_err_status_t_srtp_err_status_parse_err | sys::srtp_err_status_t_srtp_err_status_cant_check => {
             Err(Error::Malformed)
         }

@@ -1,10 +1,10 @@
-//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of the
-//! crate is broken.
+//! The bodies of the fuzz targets in `tests/fuzz`, kept here so that they always compile. They panic when the crate
+//! breaks a promise.
 
 use crate::sdes::{CryptoAttribute, Negotiation, Refusal};
 use crate::{MAX_TRAILER_LEN, Policy, Session, Streams, Suite};
 
-/// Whatever comes from somebody without the key is refused, by the peer's fault, and the session goes on.
+/// Packets made without the key are refused as the peer's fault, and the session keeps working.
 pub fn unprotect(input: &[u8]) {
     let Some((choice, packet)) = input.split_first() else { return };
     let suite =
@@ -24,8 +24,8 @@ pub fn unprotect(input: &[u8]) {
     assert_eq!(receiver.unprotect_rtp(&mut genuine[..len]), Ok(40));
 }
 
-/// Lines of a peer, in whatever order. A line that is accepted is answered with its tag and suite, and changes nothing when it
-/// comes again; one that is not changes nothing at all.
+/// Feeds the peer's lines to a negotiation. An accepted line is answered with its tag and suite, and changes nothing
+/// when it is repeated; a refused line changes nothing at all.
 pub fn crypto_lines(input: &[u8]) {
     let Ok(lines) = std::str::from_utf8(input) else { return };
     let mut random = 0_u8;
@@ -39,7 +39,7 @@ pub fn crypto_lines(input: &[u8]) {
         let read = CryptoAttribute::parse(line);
         if let Ok(read) = &read {
             match CryptoAttribute::parse(&read.to_sdp()) {
-                // With the padding that it lacked.
+                // Base64 padding that the input lacked is added.
                 Err(Refusal::TooLong(_)) => assert!(line.len() > 900),
                 again => assert_eq!(again.as_ref(), Ok(read)),
             }

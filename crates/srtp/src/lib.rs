@@ -1,9 +1,9 @@
-//! Secure RTP (RFC 3711): libsrtp sessions with an owner.
+//! Secure RTP (RFC 3711): a safe interface to libsrtp.
 //!
-//! libsrtp is a C library with one global state and sessions that are freed by hand. Here a [`Session`] frees itself, keeps
-//! the global state alive for as long as it lives, copies the [`Policy`] it is made from, and reports what happened to
-//! a packet as an [`Error`] that says whose fault it was. Packets are protected and unprotected in place, without
-//! allocation. Where the keys come from is left to DTLS, or to [`sdes`].
+//! libsrtp is a C library with one global state and with sessions that must be freed explicitly. A [`Session`] frees
+//! itself, keeps the global state initialised while it lives, copies the [`Policy`] it is made from, and reports the
+//! fate of a packet as an [`Error`] that says whose fault it was. Packets are protected and unprotected in place,
+//! without allocation. The keys come from DTLS or from [`sdes`].
 //!
 //! ```
 //! use media_srtp::{Policy, Session, Streams, Suite};
@@ -20,8 +20,8 @@
 //! ```
 //!
 //! Decisions:
-//! - A packet that was seen before is refused ([`Error::Replayed`], [`Error::TooOld`]) and nothing else happens: a session
-//!   is never made anew because of what a stranger sent, which would also forget the rollover counter (RFC 3711 §3.3.1).
+//! - A packet that was received before is refused ([`Error::Replayed`], [`Error::TooOld`]) without other effects: a
+//!   stranger's packet never makes us create a new session, which would reset the rollover counter (RFC 3711 §3.3.1).
 //! - With the 32-bit authentication tag, SRTCP keeps its 80-bit tag (RFC 3711 §5.2, RFC 4568 §6.2, RFC 5764 §4.1.2).
 //! - Left out: AES-f8 (nobody offers it), master key identifiers (see [`sdes`]), null ciphers.
 

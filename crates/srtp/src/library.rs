@@ -1,4 +1,4 @@
-//! libsrtp's one global state, counted.
+//! libsrtp's global state, initialised while anybody uses it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,18 +7,18 @@ use libsrtp2_sys as sys;
 use crate::error::{Error, check};
 use crate::libcrypto;
 
-/// How many [`Library`] values there are. libsrtp is initialised while it is not zero.
+/// The number of [`Library`] values. libsrtp is initialised while it is not zero.
 static USERS: Mutex<usize> = Mutex::new(0);
 
-/// Keeps libsrtp initialised. Every [`Session`](crate::Session) holds one; a module holds another from load to unload, so
-/// that the self tests that come with initialising run once and not with the first call after every quiet minute.
+/// Keeps libsrtp initialised. Every [`Session`](crate::Session) holds one. A module holds another one from load to
+/// unload: otherwise the self tests of the initialisation would run again for the first call after each idle time.
 ///
-/// Unlike the C library, it may be initialised again after the last one went.
+/// libsrtp may be initialised again after the last one was dropped.
 #[derive(Debug)]
 pub struct Library(());
 
 impl Library {
-    /// Wraps `srtp_init`, which tests every cipher before it answers.
+    /// Initialises libsrtp unless it is already. Wraps `srtp_init`, which tests every cipher.
     pub fn open() -> Result<Self, Error> {
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         if *users == 0 {
@@ -42,7 +42,7 @@ impl Drop for Library {
 }
 
 fn shut_down() {
-    // SAFETY: the caller holds the lock and has seen that no session is left. The status says nothing: the function frees
-    // what there is and cannot fail half way.
+    // SAFETY: the caller holds the lock and knows that no session is left. We ignore the status: the function frees
+    // what exists and cannot fail half way.
     unsafe { sys::srtp_shutdown() };
 }

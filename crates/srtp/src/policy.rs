@@ -1,31 +1,31 @@
-//! How a stream is to be protected: for whom, with which transforms, with which key (RFC 3711 §3.2).
+//! The protection of a stream: which packets, with which transforms, with which key (RFC 3711 §3.2).
 
 use libsrtp2_sys as sys;
 
 use crate::error::Error;
 use crate::master::MasterKey;
 
-/// Which streams a [`Policy`] is for.
+/// The streams that a [`Policy`] applies to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Streams {
-    /// The one with this SSRC.
+    /// The stream with this SSRC.
     Ssrc(u32),
-    /// Every SSRC that is received and has no policy of its own; each gets its own replay list and rollover counter.
+    /// Every received SSRC without its own policy; each gets its own replay list and rollover counter.
     AnyInbound,
-    /// Every SSRC that is sent and has no policy of its own.
+    /// Every sent SSRC without its own policy.
     AnyOutbound,
 }
 
 /// The transforms of RTP and RTCP, named as in RFC 4568 §6.2, RFC 6188 and RFC 7714.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suite {
-    /// AES-128 counter mode, 80-bit tag: what everybody implements.
+    /// AES-128 counter mode with an 80-bit tag: every implementation has it.
     AesCm128HmacSha1_80,
-    /// The same with a 32-bit tag on RTP. RTCP keeps 80 bits.
+    /// AES-128 counter mode with a 32-bit tag on RTP and an 80-bit tag on RTCP.
     AesCm128HmacSha1_32,
-    /// AES-256 counter mode, 80-bit tag (RFC 6188).
+    /// AES-256 counter mode with an 80-bit tag (RFC 6188).
     AesCm256HmacSha1_80,
-    /// The same with a 32-bit tag on RTP. RTCP keeps 80 bits.
+    /// AES-256 counter mode with a 32-bit tag on RTP and an 80-bit tag on RTCP (RFC 6188).
     AesCm256HmacSha1_32,
     /// AES-128 GCM with the 16-byte tag (RFC 7714).
     AeadAes128Gcm,
@@ -34,7 +34,7 @@ pub enum Suite {
 }
 
 impl Suite {
-    /// All of them.
+    /// All suites.
     pub const ALL: [Self; 6] = [
         Self::AesCm128HmacSha1_80,
         Self::AesCm128HmacSha1_32,
@@ -44,7 +44,7 @@ impl Suite {
         Self::AeadAes256Gcm,
     ];
 
-    /// Bytes of the master key.
+    /// The length of the master key in bytes.
     pub const fn key_len(self) -> usize {
         match self {
             Self::AesCm128HmacSha1_80 | Self::AesCm128HmacSha1_32 | Self::AeadAes128Gcm => 16,
@@ -52,17 +52,17 @@ impl Suite {
         }
     }
 
-    /// Bytes of the master salt.
+    /// The length of the master salt in bytes.
     pub const fn salt_len(self) -> usize {
         if self.is_aead() { 12 } else { 14 }
     }
 
-    /// Bytes of both together.
+    /// The length of master key and salt together in bytes.
     pub const fn master_len(self) -> usize {
         self.key_len() + self.salt_len()
     }
 
-    /// Bytes that protecting an RTP packet adds.
+    /// The number of bytes that protection adds to an RTP packet.
     pub const fn rtp_tag_len(self) -> usize {
         match self {
             Self::AesCm128HmacSha1_80 | Self::AesCm256HmacSha1_80 => 10,
@@ -71,7 +71,7 @@ impl Suite {
         }
     }
 
-    /// Bytes of the tag of an RTCP packet, to which the index of four bytes is added (RFC 3711 §3.4).
+    /// The length of an RTCP packet's tag in bytes; the index of four bytes comes on top (RFC 3711 §3.4).
     pub const fn rtcp_tag_len(self) -> usize {
         if self.is_aead() { 16 } else { 10 }
     }
@@ -90,7 +90,7 @@ impl Suite {
             Self::AeadAes128Gcm => sys::srtp_crypto_policy_set_aes_gcm_128_16_auth,
             Self::AeadAes256Gcm => sys::srtp_crypto_policy_set_aes_gcm_256_16_auth,
         };
-        // SAFETY: it writes the fields of the struct that we borrow mutably, and nothing else.
+        // SAFETY: it only writes the fields of the struct that we borrow mutably.
         unsafe { set(policy) }
     }
 
@@ -114,27 +114,27 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Takes master key and master salt in one piece, as SDP's `inline:` has them (RFC 4568 §6.1).
+    /// Creates a policy. Master key and salt are concatenated, as in SDP's `inline:` (RFC 4568 §6.1).
     pub fn new(streams: Streams, suite: Suite, key_and_salt: &[u8]) -> Result<Self, Error> {
         Ok(Self { streams, suite, master: MasterKey::new(suite, key_and_salt)?, window: REPLAY_WINDOW })
     }
 
-    /// The same key for other streams.
+    /// A copy of the policy for other streams, with the same key.
     pub fn for_streams(&self, streams: Streams) -> Self {
         Self { streams, ..self.clone() }
     }
 
-    /// Which streams it is for.
+    /// The streams that it applies to.
     pub fn streams(&self) -> Streams {
         self.streams
     }
 
-    /// How they are protected.
+    /// The suite that protects them.
     pub fn suite(&self) -> Suite {
         self.suite
     }
 
-    /// Lends the policy to libsrtp, which copies what it needs.
+    /// Calls `body` with the policy in libsrtp's format. libsrtp copies what it needs.
     pub(crate) fn with_raw<R>(&self, body: impl FnOnce(&sys::srtp_policy_t) -> R) -> R {
         let mut master = self.master.clone();
         let (type_, value) = match self.streams {
@@ -142,7 +142,7 @@ impl Policy {
             Streams::AnyInbound => (sys::srtp_ssrc_type_t_ssrc_any_inbound, 0),
             Streams::AnyOutbound => (sys::srtp_ssrc_type_t_ssrc_any_outbound, 0),
         };
-        // SAFETY: a C struct of integers and pointers, for all of which zero is the documented "not used".
+        // SAFETY: a C struct of integers and pointers; zero is documented as "not used" for all of them.
         let mut raw: sys::srtp_policy_t = unsafe { std::mem::zeroed() };
         raw.ssrc = sys::srtp_ssrc_t { type_, value };
         self.suite.set_rtp(&mut raw.rtp);
@@ -153,6 +153,6 @@ impl Policy {
     }
 }
 
-/// Packets that may arrive behind the newest one. RFC 3711 §3.3.2 asks for 64 at least; one video picture and its
-/// retransmissions are more than that.
+/// The size of the replay window in packets. RFC 3711 §3.3.2 requires at least 64; one video frame with its
+/// retransmissions has more.
 const REPLAY_WINDOW: u16 = 1024;

@@ -1,4 +1,4 @@
-//! A libsrtp session with an owner.
+//! A libsrtp session that frees itself.
 
 use std::ffi::{c_int, c_void};
 use std::ptr::NonNull;
@@ -9,23 +9,24 @@ use crate::error::{Error, check};
 use crate::library::Library;
 use crate::policy::{Policy, Streams};
 
-/// Cryptographic contexts of the streams of one direction, or of both (RFC 3711 §3.2).
+/// The cryptographic contexts of the streams of one direction or of both (RFC 3711 §3.2).
 #[derive(Debug)]
 pub struct Session {
     raw: NonNull<sys::srtp_ctx_t>,
-    /// SSRCs with a policy of their own.
+    /// The SSRCs with their own policies.
     configured: Vec<u32>,
-    /// SSRCs that libsrtp made a stream for from the wildcard, least recently first seen in front.
+    /// The SSRCs for which libsrtp made a stream from the wildcard policy, the first one seen in front.
     learned: Vec<u32>,
-    // Declared after the context: libsrtp is shut down, if this is the last, once the context is gone.
+    // Declared after the context, so that it is dropped after it: the last one shuts libsrtp down.
     _library: Library,
 }
 
-// SAFETY: a libsrtp context is tied to no thread, and every function that uses it takes `&mut self`.
+// SAFETY: a libsrtp context is not tied to a thread, and every function that uses it takes `&mut self`.
 unsafe impl Send for Session {}
 
 impl Session {
-    /// Wraps `srtp_create`. At most one of the policies is a wildcard: libsrtp has one template per session.
+    /// Creates a session. At most one policy may be a wildcard, as libsrtp has one template per session. Wraps
+    /// `srtp_create`.
     pub fn new(policies: &[Policy]) -> Result<Self, Error> {
         let library = Library::open()?;
         let mut raw = std::ptr::null_mut();
@@ -38,14 +39,14 @@ impl Session {
         Ok(session)
     }
 
-    /// Wraps `srtp_add_stream`. A policy for an SSRC that has one takes its place and begins with a fresh rollover counter
-    /// and replay list; a second wildcard is [`Error::BadPolicy`].
+    /// Adds a policy. If its SSRC has one already, the new one replaces it and starts with a new rollover counter and
+    /// replay list. A second wildcard is refused with [`Error::BadPolicy`]. Wraps `srtp_add_stream`.
     pub fn add_stream(&mut self, policy: &Policy) -> Result<(), Error> {
         if let Streams::Ssrc(ssrc) = policy.streams() {
-            // libsrtp would keep both and use the newer; `NoStream` is the usual answer here.
+            // libsrtp would keep both and use the newer one. `NoStream` is the usual result here.
             let _ = self.remove_stream(ssrc);
         }
-        // SAFETY: the session is live, the policy lives through the call, which copies it.
+        // SAFETY: the session is live; the policy lives during the call, which copies it.
         policy.with_raw(|policy| check(unsafe { sys::srtp_add_stream(self.raw.as_ptr(), policy) }))?;
         if let Streams::Ssrc(ssrc) = policy.streams() {
             self.configured.push(ssrc);
@@ -53,40 +54,41 @@ impl Session {
         Ok(())
     }
 
-    /// Wraps `srtp_remove_stream`.
+    /// Removes the policy of an SSRC. Wraps `srtp_remove_stream`.
     pub fn remove_stream(&mut self, ssrc: u32) -> Result<(), Error> {
         self.configured.retain(|&configured| configured != ssrc);
         self.learned.retain(|&learned| learned != ssrc);
-        // SAFETY: the session is live. Unlike the SSRC of a policy, this one is taken in network order.
+        // SAFETY: the session is live. Unlike the SSRC in a policy, this one is in network byte order.
         check(unsafe { sys::srtp_remove_stream(self.raw.as_ptr(), ssrc.to_be()) })
     }
 
-    /// Wraps `srtp_update`: new keys for the streams that the policies name, whose rollover counters are kept.
+    /// Sets new keys for the streams of `policy` and keeps their rollover counters. Wraps `srtp_update`.
     pub fn update(&mut self, policy: &Policy) -> Result<(), Error> {
         // SAFETY: as in `add_stream`.
         policy.with_raw(|policy| check(unsafe { sys::srtp_update(self.raw.as_ptr(), policy) }))
     }
 
-    /// Protects the RTP packet in the first `len` bytes and returns the new length. [`MAX_TRAILER_LEN`] bytes of room
-    /// behind it are enough.
+    /// Protects the RTP packet in the first `len` bytes of `buffer` and returns its new length. [`MAX_TRAILER_LEN`]
+    /// free bytes after the packet are always enough.
     pub fn protect_rtp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
         self.protect(sys::srtp_protect, RTP_HEADER_LEN, buffer, len)
     }
 
-    /// Protects the compound RTCP packet in the first `len` bytes and returns the new length.
+    /// Protects the compound RTCP packet in the first `len` bytes of `buffer` and returns its new length.
     pub fn protect_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
         self.protect(sys::srtp_protect_rtcp, RTCP_HEADER_LEN, buffer, len)
     }
 
-    /// Authenticates and decrypts an SRTP packet, and returns the length of the RTP packet. After an error the contents
-    /// are undefined, and the session is as it was.
+    /// Authenticates and decrypts an SRTP packet in place and returns the length of the RTP packet. After an error the
+    /// contents of `packet` are undefined, and the session has not changed.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         let len = self.unprotect(sys::srtp_unprotect, RTP_HEADER_LEN, packet)?;
         self.learn(rtp_ssrc(packet));
         Ok(len)
     }
 
-    /// The same for SRTCP.
+    /// Authenticates and decrypts an SRTCP packet in place and returns the length of the RTCP packet. After an error
+    /// the contents of `packet` are undefined, and the session has not changed.
     pub fn unprotect_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
         let len = self.unprotect(sys::srtp_unprotect_rtcp, RTCP_HEADER_LEN + SRTCP_INDEX_LEN, packet)?;
         self.learn(rtcp_ssrc(packet));
@@ -104,14 +106,14 @@ impl Session {
     fn unprotect(&mut self, function: Function, header: usize, packet: &mut [u8]) -> Result<usize, Error> {
         let len = packet.len();
         self.transform(function, header, packet, len).map_err(|error| match error {
-            // What libsrtp calls a packet that is shorter than its tag.
+            // libsrtp returns these for a packet that is shorter than its tag.
             Error::BadPolicy | Error::Library(sys::srtp_err_status_t_srtp_err_status_cipher_fail) => Error::Malformed,
             other => other,
         })
     }
 
-    /// Notes the source of an authenticated packet. libsrtp keeps a stream for every SSRC that the wildcard let in, in a
-    /// list without an end: a peer that invents an SSRC for each packet would use up memory and time.
+    /// Remembers the source of an authenticated packet. libsrtp keeps a stream for every SSRC accepted by the
+    /// wildcard, in an unlimited list: a peer with a new SSRC in each packet would use up memory and time.
     fn learn(&mut self, ssrc: Option<u32>) {
         let Some(ssrc) = ssrc else { return };
         if self.learned.contains(&ssrc) || self.configured.contains(&ssrc) {
@@ -128,8 +130,8 @@ impl Session {
             return Err(Error::Malformed);
         }
         let mut new_len = c_int::try_from(len).map_err(|_| Error::Malformed)?;
-        // SAFETY: the session is live and borrowed mutably. `buffer` holds `len` bytes, which the caller checked, and room
-        // for the longest trailer when protecting; unprotecting never makes a packet longer.
+        // SAFETY: the session is live and borrowed mutably. `buffer` holds `len` bytes, as the caller has checked, and
+        // room for the longest trailer when protecting; unprotecting never makes a packet longer.
         check(unsafe { function(self.raw.as_ptr(), buffer.as_mut_ptr().cast(), &mut new_len) })?;
         usize::try_from(new_len).map_err(|_| Error::Malformed)
     }
@@ -137,34 +139,35 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        // SAFETY: `new` created it, nobody else has it. A failure to free has no remedy.
+        // SAFETY: `new` created it and nobody else has it. If freeing fails, there is no remedy.
         unsafe { sys::srtp_dealloc(self.raw.as_ptr()) };
     }
 }
 
-/// Who sent an RTP packet, in the clear whether it is protected or not (RFC 3711 §3.1). `None` if it is too short to say.
+/// The SSRC of an RTP packet, which SRTP leaves in the clear (RFC 3711 §3.1). `None` if the packet is too short.
 pub fn rtp_ssrc(packet: &[u8]) -> Option<u32> {
     packet.get(8..)?.first_chunk().copied().map(u32::from_be_bytes)
 }
 
-/// Who sent an RTCP packet (RFC 3711 §3.4).
+/// The SSRC of an RTCP packet's sender, which SRTCP leaves in the clear (RFC 3711 §3.4). `None` if the
+/// packet is too short.
 pub fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
     packet.get(4..)?.first_chunk().copied().map(u32::from_be_bytes)
 }
 
-/// `srtp_protect` and its three sisters.
+/// The type of `srtp_protect`, `srtp_protect_rtcp`, `srtp_unprotect` and `srtp_unprotect_rtcp`.
 type Function = unsafe extern "C" fn(sys::srtp_t, *mut c_void, *mut c_int) -> sys::srtp_err_status_t;
 
-/// The most that protecting adds: the SRTCP index, and the tag of the GCM suites.
+/// The most bytes that protection adds: the SRTCP index and the tag of the GCM suites.
 pub const MAX_TRAILER_LEN: usize = SRTCP_INDEX_LEN + 16;
 
-/// How many sources that nobody announced a session takes at a time: more than a browser sends in one media section
-/// with simulcast, retransmission and an SSRC that changes with every re-INVITE.
+/// The most sources without their own policies that a session keeps at a time: more than a browser sends in one media
+/// section with simulcast, retransmission and a new SSRC in every re-INVITE.
 const LEARNED_MAX: usize = 64;
 
-/// RFC 3550 §5.1.
+/// The length of the fixed RTP header in bytes (RFC 3550 §5.1).
 const RTP_HEADER_LEN: usize = 12;
-/// RFC 3550 §6.4: the header and the SSRC of the sender, which SRTCP leaves in the clear.
+/// The length in bytes of the RTCP header and the sender's SSRC, which SRTCP leaves in the clear (RFC 3550 §6.4).
 const RTCP_HEADER_LEN: usize = 8;
-/// The E bit and the index (RFC 3711 §3.4).
+/// The length in bytes of the E bit and the index (RFC 3711 §3.4).
 const SRTCP_INDEX_LEN: usize = 4;

@@ -1,4 +1,4 @@
-//! What a call keeps of its contexts when a key changes.
+//! The parts of a call's contexts that survive a change of keys.
 
 use media_srtp::{Contexts, Error, MAX_TRAILER_LEN, Policy, Streams, Suite};
 
@@ -8,9 +8,9 @@ const THEIRS: u32 = 6;
 #[test]
 fn a_long_call_is_heard_after_the_peer_changed_its_key() {
     let (mut we, mut peer) = pair();
-    // Half an hour: the rollover counter has counted.
+    // Half an hour of packets, after which the rollover counter is 1.
     (65_530..=65_535).chain(0..3).for_each(|number| assert_heard(&mut we, &mut peer, number, OURS));
-    // The peer has a new key. Its context for what we send is as it was, as our key is.
+    // The peer has a new key. Its context for our packets is unchanged, as is our key.
     rekey(&mut we, 3, 1, OURS);
     rekey(&mut peer, 1, 3, THEIRS);
     assert_heard(&mut we, &mut peer, 3, OURS);
@@ -42,7 +42,7 @@ fn a_new_key_begins_with_zero() {
 }
 
 #[test]
-fn what_is_not_given_again_goes() {
+fn a_policy_that_is_not_set_again_is_removed() {
     let (mut we, _) = pair();
     we.add_stream(policy(Streams::Ssrc(7), 1)).expect("a second source");
     protect_rtp(&mut we, 1, 7).expect("it has a policy");
@@ -85,7 +85,7 @@ fn contexts(inbound: u8, outbound: u8, ssrc: u32) -> Contexts {
     contexts
 }
 
-/// As a host does it, whichever of the two keys is new.
+/// Sets both keys as a host does, no matter which of them is new.
 fn rekey(contexts: &mut Contexts, inbound: u8, outbound: u8, ssrc: u32) {
     contexts.replace(policy(Streams::AnyInbound, inbound)).expect("replaced");
     contexts.add_stream(policy(Streams::Ssrc(ssrc), outbound)).expect("a stream");

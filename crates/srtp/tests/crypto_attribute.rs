@@ -1,4 +1,4 @@
-//! `a=crypto` lines read and written (RFC 4568 §4, §6, §9).
+//! Parsing and writing `a=crypto` lines (RFC 4568 §4, §6, §9).
 
 use media_srtp::sdes::{
     CryptoAttribute, CryptoSuite, FecOrder, InlineKey, Lifetime, MasterKeyIdentifier, Refusal, SessionParam, Tag,
@@ -6,7 +6,7 @@ use media_srtp::sdes::{
 use media_srtp::{MasterKey, Suite};
 use proptest::prelude::*;
 
-/// RFC 4568 §4.5, the video of its example.
+/// The video line of the example in RFC 4568 §4.5.
 const EXAMPLE: &str = "1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:32";
 
 #[test]
@@ -62,7 +62,7 @@ fn rfc_4568_6_3_session_parameters() {
     let line = format!("{EXAMPLE} {params}");
     assert_eq!(parse(&line).params.len(), 7);
     assert_eq!(parse(&line).to_sdp(), line);
-    // §6.3.7: what starts with a dash may be ignored.
+    // §6.3.7: a parameter that starts with a dash may be ignored.
     assert_eq!(parse(&format!("{EXAMPLE} -X=inline:1 WSH=64")).params, [SessionParam::WindowSizeHint(64)]);
     for (param, refusal) in [
         ("KDR=0", Refusal::MalformedParam("KDR")),
@@ -152,7 +152,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_is_in_a_line_it_is_read_the_same_twice(line in "[ -~]{0,80}", cut in 0..EXAMPLE.len()) {
+    fn parsing_any_line_twice_gives_equal_results(line in "[ -~]{0,80}", cut in 0..EXAMPLE.len()) {
         media_srtp::fuzzing::crypto_lines(line.as_bytes());
         media_srtp::fuzzing::crypto_lines(format!("{}{line}", &EXAMPLE[..cut]).as_bytes());
     }
@@ -170,7 +170,7 @@ fn attributes() -> impl Strategy<Value = CryptoAttribute> {
     })
 }
 
-/// One with or without an identifier, or three with.
+/// One key with or without an identifier, or three keys with identifiers.
 fn keys(suite: Suite) -> impl Strategy<Value = Vec<InlineKey>> {
     let one = (key(suite), prop::option::of((1..=u64::MAX, 8..=128_u8))).prop_map(|(key, mki)| {
         let mki = mki.map(|(value, len)| MasterKeyIdentifier::new(value, len).expect("it fits"));

@@ -1,4 +1,4 @@
-//! What two sides make of each other's `a=crypto` lines (RFC 4568 §5.1, §7.1).
+//! Negotiations of two sides with each other's `a=crypto` lines (RFC 4568 §5.1, §7.1).
 
 use media_srtp::sdes::{Keys, Negotiation, Refusal, Tag};
 use media_srtp::{MAX_TRAILER_LEN, MasterKey, Policy, Session, Streams, Suite};
@@ -74,12 +74,12 @@ fn rfc_4568_7_1_4_a_repeated_key_is_no_change() {
     hear(&mut callee, &line(&caller), 2).expect("an offer").expect("keys");
     hear(&mut caller, &line(&callee), 3).expect("an answer").expect("keys");
     let agreed = (line(&caller), line(&callee));
-    // Hold, a session timer, and the other side's hold.
+    // Our hold, a session timer, and the peer's hold.
     caller.offer(&[Suite::AesCm128HmacSha1_80], fill(4));
     assert!(hear(&mut callee, &agreed.0, 5).expect("a re-offer").is_none());
     assert!(hear(&mut caller, &agreed.1, 6).expect("its answer").is_none());
     assert_eq!((line(&caller), line(&callee)), agreed);
-    // Tags may be others in each offer.
+    // Each offer may use different tags.
     assert!(hear(&mut caller, &agreed.1.replacen('1', "5", 1), 7).expect("a re-offer").is_none());
     assert_eq!(line(&caller), agreed.0.replacen('1', "5", 1));
 }
@@ -118,7 +118,7 @@ fn rfc_4568_7_3_another_branch_of_a_forked_call_may_take_another_line() {
     let answer = format!("2 AEAD_AES_128_GCM inline:{gcm}");
     hear(&mut ours, &answer, 3).expect("the other").expect("keys");
     assert_eq!(line(&ours), offered[1]);
-    // What was in use and is not any more does not come back: its rollover counter is gone.
+    // A line that was agreed and replaced is not accepted again: its rollover counter is gone.
     let answer = format!("1 AES_CM_128_HMAC_SHA1_80 inline:{cm}");
     hear(&mut ours, &answer, 4).expect("an offer").expect("keys");
     assert_ne!(line(&ours), offered[0]);
@@ -134,7 +134,7 @@ fn keys_are_in_no_debug_output() {
     assert!(!["kkk", "a2tr", "107, 107"].iter().any(|secret| shown.contains(secret)), "{shown}");
 }
 
-/// Keys of which every byte is this one.
+/// Writes keys that consist of this byte.
 fn fill(byte: u8) -> impl FnMut(&mut [u8]) {
     move |key| key.fill(byte)
 }
@@ -146,7 +146,7 @@ fn hear(ours: &mut Negotiation, line: &str, random: u8) -> Result<Option<Keys>, 
     Ok(keys)
 }
 
-/// The only one of ours.
+/// Our only line.
 fn line(ours: &Negotiation) -> String {
     let lines: Vec<_> = ours.lines().collect();
     assert_eq!(lines.len(), 1);

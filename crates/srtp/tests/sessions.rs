@@ -1,4 +1,4 @@
-//! What a user of a session sees: round trips, replays, wildcards, and a library that comes and goes.
+//! Round trips, replays, wildcards, and initialising the library again.
 
 use media_srtp::{Error, Library, MAX_TRAILER_LEN, Policy, Session, Streams, Suite};
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 fn a_replayed_packet_is_refused_and_the_session_goes_on() {
     for suite in Suite::ALL {
         let (mut sender, mut receiver) = pair(suite);
-        // Far enough for the rollover counter to count: a session made anew would have forgotten it.
+        // Enough packets to increase the rollover counter, which a new session would not know.
         for number in (65_000..=65_535).chain(0..2_000) {
             let packet = protected(&mut sender, number, 7);
             receiver.unprotect_rtp(&mut packet.clone()).expect("first sight");
@@ -37,7 +37,7 @@ fn a_wildcard_takes_every_source_and_forgets_the_oldest() {
     for ssrc in 1..10_000 {
         assert_eq!(receiver.unprotect_rtp(&mut protected(&mut sender, 1, ssrc)), Ok(32));
     }
-    // Its replay list went when its place was needed.
+    // Its replay list was removed to make room for another source.
     assert_eq!(receiver.unprotect_rtp(&mut first.clone()), Ok(32));
     assert_eq!(receiver.unprotect_rtp(&mut protected(&mut sender, 2, 9_999)), Ok(32));
 }
@@ -187,7 +187,7 @@ fn protected(sender: &mut Session, sequence_number: u16, ssrc: u32) -> Vec<u8> {
     buffer
 }
 
-/// A packet of 32 bytes, and room.
+/// A packet of 32 bytes in a buffer with room for the trailer.
 fn plain(sequence_number: u16, ssrc: u32) -> Vec<u8> {
     with_room(&[&header(sequence_number, ssrc)[..], &[0xd5; 20]].concat())
 }

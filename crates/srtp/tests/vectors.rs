@@ -1,4 +1,4 @@
-//! Known answers: what libsrtp makes of a packet is what the RFCs' formulas, written out here, make of it, with the derived
+//! Known answers: compares libsrtp's packets with those computed here by the formulas of the RFCs, from the derived
 //! keys that RFC 3711 §B.3 and RFC 6188 §7.2 print.
 
 use media_srtp::{MAX_TRAILER_LEN, Policy, Session, Streams, Suite};
@@ -9,13 +9,13 @@ use openssl::symm::{Cipher, Crypter, Mode, encrypt_aead};
 
 const SSRC: u32 = 0xcafe_babe;
 
-/// RFC 3711 §B.3.
+/// The master key and salt of RFC 3711 §B.3.
 const MASTER: &str = "e1f97a0d3e018be0d64fa32c06de41390ec675ad498afeebb6960b3aabe6";
 const CIPHER_KEY: &str = "c61e7a93744f39ee10734afe3ff7a087";
 const CIPHER_SALT: &str = "30cbbc08863d8c85d49db34a9ae1";
 const AUTH_KEY: &str = "cebe321f6ff7716b6fd4ab49af256a156d38baa4";
 
-/// RFC 6188 §7.2.
+/// The master key and salt of RFC 6188 §7.2.
 const MASTER_256: &str = "f0f04914b513f2763a1b1fa130f10e2998f6f6e43e4309d1e622a0e332b9f1b63b04803de51ee7c96423ab5b78d2";
 const CIPHER_KEY_256: &str = "5ba1064e30ec51613cad926c5a28ef731ec7fb397f70a960653caf06554cd8c4";
 const CIPHER_SALT_256: &str = "fa31791685ca444a9e07c6c64e93";
@@ -42,7 +42,7 @@ fn rfc_7714_8_1_protects_rtp() {
     let master = &MASTER[..56]; // 16 bytes of key and 12 of salt
     let (key, salt) = (derive(master, 0x00, 16), derive(master, 0x02, 12));
     let packet = plain_rtp();
-    // RFC 7714 §8.1: two zero bytes, SSRC, rollover counter, sequence number, exclusive or the salt.
+    // RFC 7714 §8.1: two zero bytes, SSRC, rollover counter and sequence number, XORed with the salt.
     let mut iv = [0_u8; 12];
     iv[2..6].copy_from_slice(&SSRC.to_be_bytes());
     iv[10..].copy_from_slice(&packet[2..4]);
@@ -85,7 +85,7 @@ fn plain_rtp() -> Vec<u8> {
     from_hex("800f1234decafbadcafebabeabababababababababababababababab")
 }
 
-/// RFC 3711 §4.1.1 and §4.2.1 with a rollover counter of zero.
+/// Protects an RTP packet by RFC 3711 §4.1.1 and §4.2.1, with a rollover counter of zero.
 fn by_the_book(cipher_key: &str, salt: &str, auth_key: &str, tag_len: usize) -> Vec<u8> {
     let mut packet = plain_rtp();
     let mut iv = [0_u8; 16];
@@ -102,7 +102,7 @@ fn by_the_book(cipher_key: &str, salt: &str, auth_key: &str, tag_len: usize) -> 
     packet
 }
 
-/// RFC 3711 §4.3.1 for AES-128, with a key derivation rate of zero.
+/// Derives a session key by RFC 3711 §4.3.1 for AES-128, with a key derivation rate of zero.
 fn derive(master: &str, label: u8, len: usize) -> Vec<u8> {
     let master = from_hex(master);
     let mut iv = [0_u8; 16];

@@ -1,4 +1,4 @@
-//! A C program that a compiler accepts, and that runs in silence, when our headers agree with the facts.
+//! Compares our headers with the facts by a C program: it compiles and runs without output if they agree.
 
 use crate::{
     declared::Declared,
@@ -20,7 +20,7 @@ pub struct Program {
     source: String,
 }
 
-/// Writes the comparison of everything that is both declared and known.
+/// Writes a program that compares everything that is both declared and known.
 pub fn program(facts: &Facts, declared: &Declared) -> Program {
     let mut writer = Writer::default();
     for tag in &declared.structs {
@@ -49,7 +49,7 @@ pub fn program(facts: &Facts, declared: &Declared) -> Program {
     Program { headers: declared.headers.clone(), source: writer.finish(facts, declared) }
 }
 
-/// Compiles against the headers as they are in `program`; an error is what the compiler or the program said.
+/// Compiles the program against its headers and runs it. The error is the output of the compiler or the program.
 pub fn compile_and_run(program: &Program) -> Result<(), String> {
     let folder = fresh_folder();
     for (name, text) in &program.headers {
@@ -81,7 +81,7 @@ fn fresh_folder() -> PathBuf {
     folder
 }
 
-/// Assertions for the compiler, and statements for what only a running program can see.
+/// Assertions for the compiler, and statements for what only the running program can compare.
 #[derive(Default)]
 struct Writer {
     assertions: String,
@@ -113,7 +113,7 @@ impl Writer {
         }
     }
 
-    /// Sets the field to all ones and compares every bit of the struct.
+    /// Sets the bit field to all ones and compares every bit of the struct.
     fn bit_field(&mut self, whole: &str, field: &Value, width: u64) {
         let (name, offset) = (text(&field["name"]), field["bit_offset"].as_u64().expect("a number"));
         writeln!(
@@ -149,7 +149,8 @@ impl Writer {
             Some("integer") => self.assert(&format!("({name}) == {}", fact["value"]), name),
             Some("pointer") => self.statement(&format!("(long) ({name}) == {}L", fact["value"]), name),
             Some("string") if fact["length"].is_u64() => {
-                // How it reads is compared by its MD5, in Rust; how it is spelled here, by its length and a sum.
+                // The text of the key is compared by its MD5, in Rust. Here only its length and the sum of
+                // its bytes are compared.
                 let sum: u64 = asterisk_sys::ASTERISK_GPL_KEY.to_bytes().iter().map(|byte| u64::from(*byte)).sum();
                 self.statement(&format!("sizeof({name}) - 1 == {} && sum({name}) == {sum}", fact["length"]), name);
             }
@@ -188,7 +189,7 @@ impl Writer {
 
     fn finish(self, facts: &Facts, declared: &Declared) -> String {
         let includes: String = declared.headers.keys().map(|name| format!("#include \"{name}\"\n")).collect();
-        // A tag that first appears inside a prototype would be another type each time.
+        // Declare all tags first: a tag that first appears in a prototype would be a different type in each.
         let structs = facts.release["structs"].as_object().expect("an object").iter();
         let tags: String = structs.map(|(tag, layout)| format!("{} {tag};\n", text(&layout["kind"]))).collect();
         format!(

@@ -1,4 +1,4 @@
-//! What our headers declare, found by reading them: they are plain enough for that.
+//! Finds the declarations in our headers with a simple parser, for which the headers are plain enough.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 #[derive(Default)]
 pub struct Declared {
-    /// Header by header, under the name that `#include` uses.
+    /// The text of each header, by the name used in `#include`.
     pub headers: BTreeMap<String, String>,
     /// Whether `read_with` changed anything.
     pub changed: bool,
@@ -59,7 +59,7 @@ impl Declared {
         .map(String::as_str)
     }
 
-    /// What the linker would have to find in the host.
+    /// The functions and variables that the linker would have to find in the host.
     pub fn linkable(&self) -> impl Iterator<Item = &str> {
         self.functions.iter().chain(&self.variables).map(String::as_str)
     }
@@ -122,7 +122,7 @@ fn without_comments(header: &str) -> String {
     code + rest
 }
 
-/// Splits at the semicolons outside of braces.
+/// Splits `code` at the semicolons outside of braces.
 fn declarations(code: &str) -> Vec<String> {
     let (mut found, mut current, mut depth) = (Vec::new(), String::new(), 0);
     for character in code.chars() {
@@ -140,7 +140,7 @@ fn declarations(code: &str) -> Vec<String> {
     found
 }
 
-/// `typedef int (*name)(…)`, `typedef int name(…)` or `typedef struct tag name`.
+/// The name in `typedef int (*name)(…)`, `typedef int name(…)` or `typedef struct tag name`.
 fn typedef_name(declaration: &str) -> String {
     let until = match (declaration.find("(*"), declaration.find('(')) {
         (Some(pointer), _) => pointer + declaration[pointer..].find(')').expect("the name is in parentheses"),

@@ -1,9 +1,9 @@
-//! The facts, and the layouts of older releases under the names that our headers give them.
+//! Reads the facts, with the layouts of older releases under the names of our headers.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// What our headers append to a tag of before 11.11.0.
+/// The suffix in our headers of tags from before 11.11.0.
 const OLD: &str = "_before_11_11";
 
 pub struct Facts {
@@ -20,17 +20,17 @@ impl Facts {
         }
     }
 
-    /// The layout of a struct or union, `None` for one that the facts leave opaque or do not have.
+    /// The layout of a struct or union; `None` if the facts leave it opaque or do not have it.
     pub fn layout(&self, tag: &str) -> Option<&Value> {
         let layout = match tag.strip_suffix(OLD) {
-            // The first variant is the oldest.
+            // The first variant in the drift file is the oldest.
             Some(new) => &self.drift["structs"][new][0]["layout"],
             None => &self.release["structs"][tag],
         };
         layout["fields"].is_array().then_some(layout)
     }
 
-    /// A type as the facts spell it, in the words of a struct of our headers.
+    /// Translates a type from the facts' spelling to that of a struct in our headers.
     pub fn type_within(tag: &str, spelled: &str) -> String {
         match tag.ends_with(OLD) {
             true => spelled.replace("struct ast_rtp_dtls_cfg ", "struct ast_rtp_dtls_cfg_before_11_11 "),
@@ -50,7 +50,7 @@ impl Facts {
             .collect();
         let older: Vec<_> = self.drift["structs"].as_object().expect("an object").keys().cloned().collect();
         names.extend(older.into_iter().map(|tag| tag + OLD));
-        // The type of a function, for dlsym.
+        // The types of functions, for dlsym.
         let looked_up: Vec<_> = self.release["functions"].as_object().expect("an object").keys().cloned().collect();
         names.extend(looked_up.into_iter().map(|name| name + "_fn"));
         let tagged = self.release["enums"].as_object().expect("an object").values();

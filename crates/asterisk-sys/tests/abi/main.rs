@@ -1,6 +1,6 @@
-//! Our declarations say what the facts say: sizes, offsets, bit fields, values and prototypes, in C and in Rust.
+//! Compares our declarations with the facts, in C and in Rust: sizes, offsets, bit fields, values and prototypes.
 //!
-//! The facts (`tests/facts`) came from another place than our headers, so a slip in either shows here.
+//! The facts (`tests/facts`) were collected independently of our headers, so this detects a mistake in either.
 
 mod c_side;
 mod declared;
@@ -11,7 +11,7 @@ use declared::Declared;
 use facts::Facts;
 use std::collections::BTreeSet;
 
-/// Declared here without a fact to compare with, and why that is right.
+/// Names declared without a fact to compare with, and the reason.
 const OUR_OWN: &[(&str, &str)] = &[
     ("ast_bridge_result", "the facts name it in prototypes only"),
     ("ast_cc_callback_fn", "likewise"),
@@ -23,7 +23,7 @@ const OUR_OWN: &[(&str, &str)] = &[
     ("SSL", "OpenSSL's, used as a pointer"),
     ("_ast_sched_del_fn", "in words only: the removal of a core built with AST_DEVMODE"),
     ("ast_module_ref", "in words only: what headers before 11.17.0 use"),
-    ("ast_module_unref", "likewise"),
+    ("ast_module_unref", "in words only: what headers before 11.17.0 use"),
 ];
 
 #[test]
@@ -59,7 +59,7 @@ fn the_bindings_agree_with_the_facts() {
 }
 
 #[test]
-fn nothing_is_declared_that_the_facts_do_not_know() {
+fn everything_declared_has_a_fact() {
     let (facts, declared) = (Facts::read(), Declared::read());
     let known = facts.names();
     let unknown: BTreeSet<_> =
@@ -72,7 +72,7 @@ fn no_symbol_that_some_releases_lack_can_be_linked() {
     let (facts, declared) = (Facts::read(), Declared::read());
     let lacking = facts.symbols_of_some_releases();
     let risky: Vec<_> = declared.linkable().filter(|name| lacking.contains(*name)).collect();
-    // The websocket functions are not the host's: res_http_websocket is the one who provides them.
+    // The WebSocket functions are not the host's: res_http_websocket provides them.
     let risky: Vec<_> = risky.into_iter().filter(|name| !name.starts_with("__ast_websocket_")).collect();
     assert!(risky.is_empty(), "must be looked up with dlsym: {risky:?}");
 }

@@ -1,12 +1,12 @@
-//! What bindgen made of the headers.
+//! Compares bindgen's output with the facts.
 //!
-//! The generated file asserts the size, alignment and offsets of every struct at compile time, so the numbers in it are
-//! true of the Rust types. Here they are read back and compared with the facts.
+//! The generated file asserts the size, alignment and offsets of every struct at compile time, so its numbers hold for
+//! the Rust types. This test reads the numbers from that file.
 
 use crate::facts::{Facts, text};
 use serde_json::Value;
 
-/// Read back too few and the generated file has changed its style.
+/// The least number of assertions to find; with fewer, the style of the generated file must have changed.
 const AT_LEAST: usize = 300;
 
 pub fn compare(facts: &Facts) -> Vec<String> {
@@ -16,7 +16,7 @@ pub fn compare(facts: &Facts) -> Vec<String> {
     assertions.iter().filter_map(|assertion| assertion.complaint(facts)).collect()
 }
 
-/// `Size of ast_frame`, `Alignment of ast_frame`, `Offset of field: ast_frame::ts`, and the number behind it.
+/// An assertion: `Size of ast_frame`, `Alignment of ast_frame` or `Offset of field: ast_frame::ts`, and its number.
 struct Assertion<'a> {
     what: &'a str,
     value: u64,
@@ -28,7 +28,7 @@ impl Assertion<'_> {
         (fact != self.value).then(|| format!("{}: {} in Rust, {fact} in the facts", self.what, self.value))
     }
 
-    /// `None` for what is ours or an unnamed nested type.
+    /// The number in the facts; `None` for our own names and for unnamed nested types.
     fn fact(&self, facts: &Facts) -> Option<u64> {
         if let Some(tag) = self.what.strip_prefix("Size of ") {
             facts.layout(tag)?["size"].as_u64()
@@ -41,7 +41,7 @@ impl Assertion<'_> {
     }
 }
 
-/// bindgen appends an underscore to what is a keyword in Rust.
+/// Whether the fact is about `field`; bindgen appends an underscore to names that are Rust keywords.
 fn is_named(fact: &Value, field: &str) -> bool {
     let name = text(&fact["name"]);
     name == field || field.strip_suffix('_') == Some(name)

@@ -7,7 +7,7 @@ use super::param::SessionParam;
 use super::refusal::Refusal;
 use super::suite::CryptoSuite;
 
-/// A line, read. It is no `Display`, as nothing but SDP is to have its keys.
+/// A parsed `a=crypto` line. It does not implement `Display`, so that its keys do not get into logs by mistake.
 ///
 /// ```
 /// use media_srtp::sdes::CryptoAttribute;
@@ -19,18 +19,18 @@ use super::suite::CryptoSuite;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CryptoAttribute {
-    /// Which line of the offer.
+    /// The number of the line within the media section.
     pub tag: Tag,
-    /// Transforms of RTP and RTCP.
+    /// The transforms of RTP and RTCP.
     pub suite: CryptoSuite,
-    /// One, or several that are told apart by their identifiers.
+    /// One key, or several that differ in their master key identifiers.
     pub keys: Vec<InlineKey>,
-    /// What else was asked for.
+    /// The session parameters.
     pub params: Vec<SessionParam>,
 }
 
 impl CryptoAttribute {
-    /// Reads what comes after `a=crypto:`. Unknown parameters that may be ignored (§6.3.7) are.
+    /// Parses a line without its `a=crypto:`. Ignores unknown parameters that may be ignored (§6.3.7).
     pub fn parse(line: &str) -> Result<Self, Refusal> {
         if line.len() > MAX_LINE_LEN {
             return Err(Refusal::TooLong(line.len()));
@@ -45,7 +45,7 @@ impl CryptoAttribute {
         Ok(Self { tag, suite, keys, params: params.collect::<Result<_, _>>()? })
     }
 
-    /// Writes what comes after `a=crypto:`.
+    /// Writes the line without `a=crypto:`.
     pub fn to_sdp(&self) -> String {
         let mut line = format!("{} {} {}", self.tag, self.suite.name(), InlineKey::all_to_sdp(&self.keys));
         line.extend(self.params.iter().map(|param| format!(" {}", param.to_sdp())));
@@ -53,20 +53,20 @@ impl CryptoAttribute {
     }
 }
 
-/// Names a line among those of one media section (§4.1).
+/// The tag of a line, unique within its media section (§4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tag(u32);
 
 impl Tag {
-    /// At most nine digits.
+    /// The greatest tag: it has at most nine digits.
     pub const MAX: u32 = 999_999_999;
 
-    /// `None` above [`MAX`](Self::MAX).
+    /// Makes a tag; `None` above [`MAX`](Self::MAX).
     pub fn new(number: u32) -> Option<Self> {
         (number <= Self::MAX).then_some(Self(number))
     }
 
-    /// Unlike the other numbers of a line, it may have leading zeros (§9.1).
+    /// Parses a tag. Unlike other numbers of a line, it may have leading zeros (§9.1).
     fn parse(digits: &str) -> Result<Self, Refusal> {
         let is_number = digits.len() <= 9 && digits.bytes().all(|digit| digit.is_ascii_digit());
         is_number.then(|| digits.parse().ok().map(Self)).flatten().ok_or(Refusal::Tag)
@@ -79,5 +79,5 @@ impl fmt::Display for Tag {
     }
 }
 
-/// More than four keys of the longest suite. Nobody sends two.
+/// The greatest length of a line in bytes: room for more than four keys of the longest suite. Nobody sends even two.
 const MAX_LINE_LEN: usize = 1024;

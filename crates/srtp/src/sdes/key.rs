@@ -10,19 +10,19 @@ use super::refusal::Refusal;
 use crate::master::MasterKey;
 use crate::policy::Suite;
 
-/// One `inline:` key and what belongs to it.
+/// One `inline:` key with its lifetime and identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InlineKey {
     /// Master key and salt.
     pub master: MasterKey,
-    /// How many packets of either kind it may protect; without one, as many as the suite allows.
+    /// The number of packets that it may protect; `None` for the maximum of the suite.
     pub lifetime: Option<Lifetime>,
-    /// How packets say that this is their key.
+    /// The master key identifier, by which packets name their key.
     pub mki: Option<MasterKeyIdentifier>,
 }
 
 impl InlineKey {
-    /// One key or more, with `;` between them.
+    /// Parses one key or more, separated by `;`.
     pub(super) fn parse_all(suite: Suite, params: &str) -> Result<Vec<Self>, Refusal> {
         let keys = params.split(';').map(|param| Self::parse(suite, param)).collect::<Result<Vec<_>, _>>()?;
         if are_told_apart(&keys) { Ok(keys) } else { Err(Refusal::AmbiguousKeys) }
@@ -39,7 +39,7 @@ impl InlineKey {
         }
         let (key_and_salt, rest) = info.split_once('|').map_or((info, None), |(key, rest)| (key, Some(rest)));
         let master = decode(suite, key_and_salt)?;
-        // A lifetime never has a colon and an identifier always does, so either may be left out.
+        // A lifetime never contains a colon and an identifier always does, so either may be missing.
         let (lifetime, mki) = match rest {
             None => (None, None),
             Some(rest) => match rest.split_once('|') {
@@ -63,12 +63,12 @@ impl InlineKey {
     }
 }
 
-/// How many packets a key may protect, as it was written.
+/// The number of packets that a key may protect, in the notation of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// Two to the power of this, at most 48.
+    /// Two to the power of this number, which is at most 48.
     PowerOfTwo(u8),
-    /// This many.
+    /// The number itself.
     Packets(u64),
 }
 
@@ -91,8 +91,8 @@ impl fmt::Display for Lifetime {
     }
 }
 
-/// What stands in front of the authentication tag of every packet (RFC 3711 §3.1). The grammar has no limit for the number,
-/// we take 64 bits.
+/// The master key identifier (MKI), which precedes the authentication tag of every packet (RFC 3711 §3.1). The grammar
+/// does not limit the number; we accept 64 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MasterKeyIdentifier {
     value: u64,
@@ -100,18 +100,18 @@ pub struct MasterKeyIdentifier {
 }
 
 impl MasterKeyIdentifier {
-    /// A positive number, and the 1 to 128 bytes that it takes in a packet. `None` if it does not fit.
+    /// Takes a positive number and its length in packets, 1 to 128 bytes. `None` if the number does not fit.
     pub fn new(value: u64, len: u8) -> Option<Self> {
         let needed = 8 - value.leading_zeros() / 8;
         (value > 0 && u32::from(len) >= needed && len <= MAX_MKI_LEN).then_some(Self { value, len })
     }
 
-    /// The number.
+    /// The number of the key.
     pub fn value(self) -> u64 {
         self.value
     }
 
-    /// Bytes in a packet.
+    /// The length of the identifier in packets, in bytes.
     pub fn len_in_packet(self) -> usize {
         self.len.into()
     }
@@ -130,7 +130,7 @@ impl fmt::Display for MasterKeyIdentifier {
     }
 }
 
-/// Whether there is one key, or each has an identifier of its own, of one length.
+/// Whether there is only one key, or each has its own identifier, all of one length.
 fn are_told_apart(keys: &[InlineKey]) -> bool {
     let [first, others @ ..] = keys else { return false };
     let Some(MasterKeyIdentifier { len, .. }) = first.mki else { return others.is_empty() };
@@ -139,7 +139,7 @@ fn are_told_apart(keys: &[InlineKey]) -> bool {
     keys.iter().enumerate().all(|(at, key)| key.mki.is_some_and(|mki| has_its_own(at, mki)))
 }
 
-/// Padding is discarded, or was never there.
+/// Decodes key and salt from base64; padding is optional.
 fn decode(suite: Suite, key_and_salt: &str) -> Result<MasterKey, Refusal> {
     let encoded = key_and_salt.trim_end_matches('=');
     let expected = (suite.master_len() * 4).div_ceil(3);
@@ -151,7 +151,7 @@ fn decode(suite: Suite, key_and_salt: &str) -> Result<MasterKey, Refusal> {
     decoded.map(|_| master).map_err(|_| Refusal::KeyEncoding)
 }
 
-/// A number without sign and leading zeros.
+/// Parses a decimal number within `range`, without sign and leading zeros.
 pub(super) fn decimal<N: TryFrom<u64>>(digits: &str, range: std::ops::RangeInclusive<u64>) -> Option<N> {
     let has_leading_zero = digits.len() > 1 && digits.starts_with('0');
     if has_leading_zero || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
@@ -160,7 +160,7 @@ pub(super) fn decimal<N: TryFrom<u64>>(digits: &str, range: std::ops::RangeInclu
     digits.parse().ok().filter(|number| range.contains(number)).and_then(|number| N::try_from(number).ok())
 }
 
-/// What the last character says beyond the last byte is nobody's loss (RFC 4648 §3.5).
+/// Base64 without padding that ignores unused bits of the last character (RFC 4648 §3.5).
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -168,8 +168,8 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// SRTP packets that any suite may protect with one key (RFC 3711 §9.2).
+/// The most SRTP packets that any suite may protect with one key (RFC 3711 §9.2).
 const MAX_LIFETIME: u64 = 1 << 48;
 
-/// Bytes (RFC 4568 §6.1).
+/// The greatest length of an identifier in bytes (RFC 4568 §6.1).
 const MAX_MKI_LEN: u8 = 128;

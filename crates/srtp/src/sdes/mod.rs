@@ -1,4 +1,4 @@
-//! Keys in SDP: security descriptions, SDES (RFC 4568).
+//! Security descriptions (SDES): SRTP keys in SDP (RFC 4568).
 //!
 //! ```text
 //! a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:d0RmdmcmVCspeEc3QGZiNWpVLFJhQX1cfHAwJSoj|2^20|1:4 WSH=128
@@ -7,19 +7,19 @@
 //!          tag                                                                       lifetime
 //! ```
 //!
-//! Either side sends the key that it sends media with. An offer holds one line or more, in order of preference; the answer
-//! holds the tag and the suite of the line that was taken, and the answerer's own key. [`CryptoAttribute`] is one such line,
-//! [`Negotiation`] what the lines of both sides have come to. Lines are read and written without the `a=crypto:` in front.
+//! Each side signals the key that it sends media with. An offer has one or more lines in order of preference. The
+//! answer has the tag and the suite of the accepted line, and the answerer's own key. [`CryptoAttribute`] is one such
+//! line, [`Negotiation`] the state of offer and answer. Lines are read and written without the leading `a=crypto:`.
 //!
 //! Decisions:
-//! - Lines with a master key identifier are read and then refused ([`Refusal::KeyIdentifier`]): their sender puts it into
-//!   every packet, and a receiver that does not know of it takes it for media. Whoever offers one mostly offers a second line
-//!   without.
-//! - The suites are those of [`Suite`](crate::Suite). AES-192 (RFC 6188) is not among them: whoever offers it offers AES-256
-//!   and AES-128 as well. The names that RFC 6188 had as a draft are understood, and answered with.
-//! - A lifetime is read and not enforced. It limits the sender, who comes with a new key before it is over (§7.1.4).
-//! - Session parameters that change what a packet looks like are refused. Those about forward error correction change
-//!   nothing here, as nobody negotiates a payload for it, and the window size is a hint.
+//! - Lines with a master key identifier are parsed and refused ([`Refusal::KeyIdentifier`]): their sender puts it into
+//!   every packet, and a receiver that does not expect it takes it for media. Most peers that offer such a line offer
+//!   a second one without identifier.
+//! - The suites are those of [`Suite`](crate::Suite). AES-192 (RFC 6188) is missing: peers that offer it offer AES-256
+//!   and AES-128 as well. The suite names of the draft of RFC 6188 are understood, and repeated in answers.
+//! - A lifetime is parsed but not enforced. It limits the sender, who sends a new key before its end (§7.1.4).
+//! - Session parameters that change the format of packets are refused. Those about forward error correction are
+//!   accepted, because nobody negotiates a payload type for it; so is the window size, which is only a hint.
 
 mod attribute;
 mod key;

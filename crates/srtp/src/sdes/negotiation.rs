@@ -7,9 +7,9 @@
 //!                     conclude (the peer's offer)              └─────┘
 //! ```
 //!
-//! A key that is repeated goes on with its rollover counter, a new one starts from zero (§7.1.4). So ours stays what it was
-//! unless the suite changes: whether a later line of the peer is an offer or the answer to ours, a caller who only sees
-//! lines cannot tell, and in an answer we would change a key that the peer has already agreed to.
+//! A repeated key continues its rollover counter, a new one starts from zero (§7.1.4). So we keep our key unless the
+//! suite changes: our caller sees only lines and cannot tell whether a later line of the peer is an offer or the
+//! answer to ours, and for an answer we must not change a key that the peer has already agreed to.
 
 use super::attribute::{CryptoAttribute, Tag};
 use super::key::InlineKey;
@@ -19,27 +19,27 @@ use super::suite::CryptoSuite;
 use crate::master::MasterKey;
 use crate::policy::Suite;
 
-/// What the lines of both sides have come to.
+/// The state of offer and answer for one media section.
 #[derive(Debug, Default)]
 pub struct Negotiation(State);
 
 #[derive(Debug, Default)]
 enum State {
-    /// Nobody has said anything.
+    /// Neither side has sent a line.
     #[default]
     Fresh,
-    /// §5.1.1: our lines are out, in order of preference.
+    /// We have offered lines, in order of preference (§5.1.1).
     Offered(Vec<Line>),
-    /// §5.1.2, §5.1.3: both keys are known.
+    /// An offer was answered: both keys are known (§5.1.2, §5.1.3).
     Agreed {
         line: Line,
         remote: MasterKey,
-        /// What else we offered. Another branch of a forked call may take it (§7.3).
+        /// The other lines of our offer. Another branch of a forked call may accept one of them (§7.3).
         spare: Vec<Line>,
     },
 }
 
-/// A line of ours.
+/// One of our lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Line {
     tag: Tag,
@@ -47,8 +47,8 @@ struct Line {
     master: MasterKey,
 }
 
-/// A line of the peer that can be agreed to, and what is ours then. Nothing has changed yet: it may be dropped, and the
-/// keys so far remain (§7.1.4).
+/// An acceptable line of the peer, with our own line for it. Nothing has changed yet: if this is dropped, the previous
+/// keys stay in force (§7.1.4).
 #[derive(Debug)]
 pub struct Accepted {
     line: Line,
@@ -56,25 +56,25 @@ pub struct Accepted {
     is_change: bool,
 }
 
-/// With what media is protected from now on, RTP and RTCP alike.
+/// The keys for RTP and RTCP from now on.
 #[derive(Debug)]
 pub struct Keys {
-    /// How both directions are protected.
+    /// The suite of both directions.
     pub suite: Suite,
-    /// Of what we send.
+    /// The key of what we send.
     pub local: MasterKey,
-    /// Of what the peer sends.
+    /// The key of what the peer sends.
     pub remote: MasterKey,
 }
 
 impl Negotiation {
-    /// Before the first line.
+    /// The state before the first line.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Offers these suites, the preferred one first (§5.1.1). `fill` writes random bytes. An offer that was made already, or
-    /// what was agreed, is offered again as it is.
+    /// Offers these suites in order of preference (§5.1.1), with keys from `fill`, which writes random bytes. An
+    /// earlier offer, or what was agreed, is offered again unchanged.
     pub fn offer(&mut self, suites: &[Suite], mut fill: impl FnMut(&mut [u8])) {
         if matches!(self.0, State::Fresh) {
             let tags = (1..).map_while(Tag::new);
@@ -83,21 +83,22 @@ impl Negotiation {
         }
     }
 
-    /// Looks at a line of the peer. In an offer, the first that is accepted is the one to conclude (§5.1.2); an answer has
-    /// one line, and its tag and suite are those of a line of ours (§5.1.3). `fill` writes random bytes.
+    /// Checks a line of the peer and changes nothing. In an offer, the first accepted line is the one to
+    /// conclude (§5.1.2). An answer has one line, with tag and suite of a line of ours (§5.1.3). `fill`
+    /// writes random bytes for our key.
     pub fn consider(&self, line: &str, fill: impl FnMut(&mut [u8])) -> Result<Accepted, Refusal> {
         let CryptoAttribute { tag, suite, keys, params } = CryptoAttribute::parse(line)?;
         if let Some(name) = params.iter().find_map(SessionParam::unsupported) {
             return Err(Refusal::UnsupportedParam(name));
         }
-        // Several keys come with identifiers, so this is the only one.
+        // Several keys would have identifiers, so this must be the only one.
         let [InlineKey { master: remote, mki: None, .. }] = &keys[..] else { return Err(Refusal::KeyIdentifier) };
         let line = self.line_for(tag, suite, fill)?;
         let is_change = !self.is_agreed(&line, remote);
         Ok(Accepted { line, remote: remote.clone(), is_change })
     }
 
-    /// Agrees to what was considered.
+    /// Agrees to a line that [`consider`](Self::consider) accepted.
     pub fn conclude(&mut self, Accepted { line, remote, .. }: Accepted) {
         let mut spare = match std::mem::take(&mut self.0) {
             State::Fresh => Vec::new(),
@@ -107,7 +108,7 @@ impl Negotiation {
         self.0 = State::Agreed { line, remote, spare };
     }
 
-    /// Our lines, as SDP has them: the offer, or what was agreed.
+    /// Our lines for SDP: the offer, or what was agreed.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let lines = match &self.0 {
             State::Fresh => &[],
@@ -117,7 +118,7 @@ impl Negotiation {
         lines.iter().map(Line::to_sdp)
     }
 
-    /// What we say when the peer says this.
+    /// Our line for this line of the peer.
     fn line_for(&self, tag: Tag, suite: CryptoSuite, fill: impl FnMut(&mut [u8])) -> Result<Line, Refusal> {
         match &self.0 {
             State::Fresh => Ok(Line::new(tag, suite, fill)),
@@ -146,7 +147,7 @@ impl Negotiation {
 }
 
 impl Accepted {
-    /// The new keys; `None` when both sides repeat theirs.
+    /// The new keys; `None` if both sides repeat their keys.
     pub fn keys(&self) -> Option<Keys> {
         self.is_change.then(|| Keys {
             suite: self.line.suite.suite(),

@@ -4,10 +4,10 @@ use super::key::{InlineKey, decimal};
 use super::refusal::Refusal;
 use crate::policy::Suite;
 
-/// What a line may ask for besides suite and key.
+/// A session parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionParam {
-    /// Session keys are derived anew after each two to the power of this many packets, 1 to 24 (§6.3.1).
+    /// Session keys are derived again every 2^n packets; n is 1 to 24 (§6.3.1).
     KeyDerivationRate(u8),
     /// RTP is authenticated only (§6.3.2).
     UnencryptedSrtp,
@@ -15,20 +15,20 @@ pub enum SessionParam {
     UnencryptedSrtcp,
     /// RTP is encrypted only (§6.3.3).
     UnauthenticatedSrtp,
-    /// What a sender does first (§6.3.4).
+    /// The order of forward error correction and encryption (§6.3.4).
     FecOrder(FecOrder),
-    /// Keys of the stream that corrects errors (§6.3.5).
+    /// The keys of the forward error correction stream (§6.3.5).
     FecKey(Vec<InlineKey>),
-    /// How many packets may overtake one another, 64 at least (§6.3.6).
+    /// The size of the replay window in packets, at least 64 (§6.3.6).
     WindowSizeHint(u32),
 }
 
-/// Forward error correction and SRTP, as a sender does them.
+/// The order in which a sender applies forward error correction and SRTP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FecOrder {
-    /// Correction first, then encryption of both: the default.
+    /// First error correction, then encryption of both streams: the default.
     FecSrtp,
-    /// The other way round.
+    /// First encryption, then error correction.
     SrtpFec,
 }
 
@@ -61,7 +61,7 @@ impl SessionParam {
         }
     }
 
-    /// Whether packets would look other than ours, and by which name.
+    /// The name of the parameter if it would change the format of packets, which we do not support.
     pub(super) fn unsupported(&self) -> Option<&'static str> {
         match self {
             Self::KeyDerivationRate(_) => Some(KDR),

@@ -1,77 +1,77 @@
-//! Why a line of the peer was not taken.
+//! The reasons for refusing a line of the peer.
 
 use super::attribute::Tag;
 
-/// Why a line of the peer was not taken. Its keys are never part of the reason.
+/// Why a line of the peer was refused. The reason never contains its keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    // It does not follow the grammar (RFC 4568 §9), or says what it must not.
-    /// The line is longer than any that means something.
-    #[error("line of {0} bytes")]
+    // The line breaks the grammar (RFC 4568 §9) or a rule.
+    /// The line is longer than any meaningful line.
+    #[error("the line is too long ({0} bytes)")]
     TooLong(usize),
     /// Tag, suite or key parameters are missing.
-    #[error("no {0} in the line")]
+    #[error("the line has no {0}")]
     Missing(&'static str),
     /// The tag is not a number of at most nine digits.
-    #[error("malformed tag")]
+    #[error("the tag is malformed")]
     Tag,
     /// The suite is not a word.
-    #[error("malformed crypto-suite")]
+    #[error("the crypto-suite is malformed")]
     Suite,
-    /// The key is not after `inline:`, the one method there is for SRTP (§6.1).
-    #[error("key method other than inline")]
+    /// The key method is not `inline:`, the only one for SRTP (§6.1).
+    #[error("the key method is not inline")]
     KeyMethod,
-    /// Key and salt do not have the length that the suite asks for (§6.1).
-    #[error("master key and salt of {len} base64 characters, the suite takes {expected}")]
+    /// Key and salt do not have the length that the suite requires (§6.1).
+    #[error("master key and salt have {len} base64 characters, the suite requires {expected}")]
     KeyLength {
-        /// Without padding.
+        /// The given length in characters, without padding.
         len: usize,
-        /// What the suite takes.
+        /// The required length in characters.
         expected: usize,
     },
-    /// Key and salt are not base64 (§6.1).
+    /// Key and salt are not valid base64 (§6.1).
     #[error("master key and salt are not base64")]
     KeyEncoding,
-    /// The lifetime is no number, or more than any suite allows (§6.1).
-    #[error("malformed or too long lifetime")]
+    /// The lifetime is not a number, or greater than any suite allows (§6.1).
+    #[error("the lifetime is malformed or too long")]
     Lifetime,
     /// The master key identifier is not `number:length`, or the number does not fit (§6.1).
-    #[error("malformed master key identifier")]
+    #[error("the master key identifier is malformed")]
     MalformedKeyIdentifier,
-    /// There are several keys that are not told apart by identifiers of the same length (§6.1).
-    #[error("several keys without an identifier each")]
+    /// There are several keys, but they do not all have identifiers of one length (§6.1).
+    #[error("several keys do not each have an identifier")]
     AmbiguousKeys,
-    /// A session parameter is not written as §6.3 says.
-    #[error("malformed session parameter {0}")]
+    /// A session parameter does not follow §6.3.
+    #[error("the session parameter {0} is malformed")]
     MalformedParam(&'static str),
 
-    // It is well formed, and asks for what we do not do.
-    /// A suite that we do not have.
-    #[error("unknown crypto-suite {0}")]
+    // The line is well-formed, but asks for something that we do not support.
+    /// A suite that we do not support.
+    #[error("the crypto-suite {0} is not supported")]
     UnknownSuite(String),
-    /// A session parameter that we do not know, and that does not say that this is no matter (§6.3.7).
-    #[error("unknown session parameter")]
+    /// An unknown session parameter that is not marked as one to be ignored (§6.3.7).
+    #[error("a session parameter is unknown")]
     UnknownParam,
-    /// A session parameter that we know and do not follow.
-    #[error("session parameter {0} is not supported")]
+    /// A known session parameter that we do not support.
+    #[error("the session parameter {0} is not supported")]
     UnsupportedParam(&'static str),
-    /// A master key identifier, which would be part of every packet.
+    /// A master key identifier, which would be in every packet.
     #[error("master key identifiers are not supported")]
     KeyIdentifier,
 
-    // It does not answer what we offered (§5.1.3).
+    // The line is not an answer to our offer (§5.1.3).
     /// We offered no line with this tag.
-    #[error("the answer takes line {0}, which was not offered")]
+    #[error("the answer accepts line {0}, which we did not offer")]
     NotOffered(Tag),
     /// We offered another suite under this tag.
-    #[error("the answer takes line {tag} with suite {answered}, offered was {offered}")]
+    #[error("the answer accepts line {tag} with suite {answered}, but we offered {offered}")]
     OtherSuite {
-        /// Of both lines.
+        /// The tag of both lines.
         tag: Tag,
-        /// In our offer.
+        /// The suite of our offer.
         offered: &'static str,
-        /// In the answer.
+        /// The suite of the answer.
         answered: &'static str,
     },
 }

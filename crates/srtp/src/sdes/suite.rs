@@ -3,7 +3,7 @@
 use super::refusal::Refusal;
 use crate::policy::Suite;
 
-/// A suite by a name that it has in SDP. AES-256 goes by two, and an answer repeats the one that was offered.
+/// A suite with one of its names in SDP. AES-256 has two names, and an answer repeats the offered one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CryptoSuite {
     name: &'static str,
@@ -11,7 +11,7 @@ pub struct CryptoSuite {
 }
 
 impl CryptoSuite {
-    /// By the name in IANA's registry.
+    /// The suite with its name in IANA's registry.
     pub const fn registered(suite: Suite) -> Self {
         let name = match suite {
             Suite::AesCm128HmacSha1_80 => "AES_CM_128_HMAC_SHA1_80",
@@ -24,7 +24,7 @@ impl CryptoSuite {
         Self { name, suite }
     }
 
-    /// By the name in a line. Upper and lower case are the same, as in every literal of the grammar (RFC 2234 §2.3).
+    /// Finds a suite by its name in a line, regardless of case, as in every literal of the grammar (RFC 2234 §2.3).
     pub fn from_name(name: &str) -> Result<Self, Refusal> {
         let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !is_word || name.len() > MAX_NAME_LEN {
@@ -34,22 +34,23 @@ impl CryptoSuite {
         known.find(|known| known.name.eq_ignore_ascii_case(name)).ok_or_else(|| Refusal::UnknownSuite(name.to_owned()))
     }
 
-    /// As in SDP.
+    /// The name in SDP.
     pub const fn name(self) -> &'static str {
         self.name
     }
 
-    /// What it stands for.
+    /// The suite that the name stands for.
     pub const fn suite(self) -> Suite {
         self.suite
     }
 }
 
-/// RFC 6188 while it was a draft. Linphone and Zoiper offer these.
+/// The names in the draft of RFC 6188, which Linphone and Zoiper offer.
 const DRAFTED: [CryptoSuite; 2] = [
     CryptoSuite { name: "AES_CM_256_HMAC_SHA1_80", suite: Suite::AesCm256HmacSha1_80 },
     CryptoSuite { name: "AES_CM_256_HMAC_SHA1_32", suite: Suite::AesCm256HmacSha1_32 },
 ];
 
-/// The longest registered name has 25. A key that stands in the wrong place is longer, and is not repeated in a log.
+/// The greatest length of a name: registered ones have up to 25 characters. A key in the place of the name is longer
+/// and is not repeated in a log.
 const MAX_NAME_LEN: usize = 32;
