@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::*;
 
-/// What the thread did with a task.
+/// One thing that the thread did with a task.
 #[derive(Debug, PartialEq, Eq)]
 enum Call {
     Ready(Id, Tag),

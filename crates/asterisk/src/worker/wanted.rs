@@ -1,5 +1,5 @@
-//! What a task has asked the thread for. The task keeps this under its own lock, so that asking for the same again costs
-//! neither a system call nor the table's lock.
+//! A task's record of what it has asked the thread for. The task keeps it under its own lock, so that asking for the same
+//! again costs neither a system call nor the table's lock.
 
 use std::io;
 use std::os::fd::RawFd;
