@@ -1,4 +1,4 @@
-//! What runs for every packet of a call: header read and written, reception counted.
+//! The work for every packet of a call: reads and writes a header, and counts a received packet.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

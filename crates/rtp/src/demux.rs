@@ -1,9 +1,9 @@
-//! What a datagram on a media socket is (RFC 7983 §7), and RTP told from RTCP (RFC 5761 §4).
+//! Classifies the datagrams of a media socket: STUN, DTLS, RTP (RFC 7983 §7) or RTCP (RFC 5761 §4).
 //!
 //! ```text
 //!             +----------------+
 //!             |        [0..3] -+--> STUN
-//!             |      [16..19] -+--> (ZRTP, not taken)
+//!             |      [16..19] -+--> (ZRTP, dropped)  
 //!  packet --> |      [20..63] -+--> DTLS
 //!             |      [64..79] -+--> TURN channel
 //!             |    [128..191] -+--> RTP, or RTCP when the second octet is 192..=223
@@ -23,18 +23,18 @@ pub enum Class {
     Rtp,
     /// RTCP or SRTCP.
     Rtcp,
-    /// None of ours: empty, ZRTP, or noise.
+    /// None of these: an empty datagram, ZRTP, or noise.
     Unknown,
 }
 
-/// Tells what `datagram` is without looking further than its second octet.
+/// Classifies a datagram by its first two octets.
 pub fn classify(datagram: &[u8]) -> Class {
     match datagram {
         [0..=3, ..] => Class::Stun,
         [20..=63, ..] => Class::Dtls,
         [64..=79, ..] => Class::TurnChannel,
-        // RFC 5761 §4: packet types 192 to 223, which as RTP would be payload types 64 to 95 with the
-        // marker bit set; those are not to be used for RTP on a multiplexed port.
+        // Packet types 192 to 223 would be RTP payload types 64 to 95 with the marker bit set, which must not be used
+        // on a multiplexed port (RFC 5761 §4).
         [128..=191, 192..=223, ..] => Class::Rtcp,
         [128..=191, _, ..] => Class::Rtp,
         _ => Class::Unknown,

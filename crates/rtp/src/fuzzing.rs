@@ -1,5 +1,5 @@
-//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` and the properties
-//! below the parsers call them. They panic when a promise of the crate is broken.
+//! The bodies of the fuzz targets, which `tests/fuzz` and the property tests call. They are here so that they keep
+//! compiling. They panic when a promise of the crate is broken.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use crate::statistics::ReceiverStatistics;
 use crate::telephone_event::{self, Event, Key, Signal};
 use crate::timestamp::ticks;
 
-/// Every octet of an RTP packet belongs to exactly one part of it, and a receiver survives it.
+/// Parses the input as RTP: every octet belongs to exactly one part of the packet, and the statistics take it in.
 pub fn rtp_packet(datagram: &[u8]) {
     let Ok(packet) = Packet::parse(datagram) else { return };
     let parts = packet.header_len() + packet.payload.len() + usize::from(packet.padding);
@@ -25,7 +25,7 @@ pub fn rtp_packet(datagram: &[u8]) {
     receiver.report_block(now);
 }
 
-/// What was parsed, written again and parsed again is the same.
+/// Parses the input as RTCP: every packet is the same once it is written and parsed again.
 pub fn rtcp_compound(datagram: &[u8]) {
     let Ok(compound) = Compound::parse(datagram) else { return };
     for packet in compound.flatten() {
@@ -40,7 +40,7 @@ pub fn rtcp_compound(datagram: &[u8]) {
     }
 }
 
-/// Reads everything that a packet holds.
+/// Reads every field of a packet.
 fn walk(packet: &RtcpPacket<'_>) {
     match packet {
         RtcpPacket::SenderReport(report) => assert_eq!(report.blocks.iter().count(), report.blocks.len()),
@@ -55,7 +55,8 @@ fn walk(packet: &RtcpPacket<'_>) {
     }
 }
 
-/// Every octet of redundant data belongs to exactly one header or block: written again, the blocks are the payload.
+/// Parses the input as redundant data: every octet belongs to exactly one header or block, so the blocks written again
+/// are the payload.
 pub fn red(payload: &[u8]) {
     let Ok(redundant) = Redundant::parse(payload) else { return };
     let blocks: Vec<_> = redundant.blocks().collect();
@@ -77,8 +78,8 @@ pub(crate) fn write_red(blocks: &[Block<'_>]) -> Vec<u8> {
     payload
 }
 
-/// Takes the input for a list of event packets with gaps in number and time. Whatever comes, begin
-/// and end alternate, and an end names the digit that began.
+/// Takes the input for a list of event packets with gaps in number and time. Begin and end alternate for any list, and
+/// an end names the digit that began.
 pub fn telephone_event(input: &[u8]) {
     let mut receiver = telephone_event::Receiver::new();
     let now = Instant::now();
@@ -114,8 +115,8 @@ pub fn telephone_event(input: &[u8]) {
     }
 }
 
-/// Sends digits, each held for so long, through a network that loses (0), duplicates (1) or swaps (2)
-/// packets, and expects to find each of which a packet arrived.
+/// Sends digits, each pressed for `held`, over a network that loses (0), duplicates (1) or swaps (2) packets. Every
+/// digit of which a packet arrives is found.
 pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), held: Duration, clock_rate: u32) {
     let start = Instant::now();
     let (mut sender, mut receiver) = (telephone_event::Sender::new(), telephone_event::Receiver::new());

@@ -1,4 +1,4 @@
-//! RTP, RTCP and telephone-event (RFC 3550, 3551, 4733): what one media session receives and sends.
+//! RTP, RTCP and telephone-event (RFC 3550, 3551, 4733), for one media session.
 //!
 //! This crate opens no sockets and reads no clock. Datagrams come in as byte slices and time as
 //! `now: Instant`; where a protocol field needs the time of day, the caller passes it too. Nothing
@@ -9,7 +9,7 @@
 //! [`rtcp::Compound::parse`] takes it apart, and [`statistics::ReceiverStatistics`] counts it. In the other
 //! direction [`timestamp::Timeline`] gives a frame its timestamp, [`Header::write`] puts twelve octets
 //! in front of it, and [`statistics::SenderStatistics`] counts it and turns the peer's reports into a round trip.
-//! [`quality`] guesses from all of that what a listener thinks of it.
+//! [`quality`] estimates from these figures how good the call sounds.
 //!
 //! Deliberate departures from the RFCs:
 //! - jitter is not fed by a packet with the marker bit (RFC 3550 A.8 would): senders that restart

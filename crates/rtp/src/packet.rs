@@ -35,47 +35,47 @@ pub struct Packet<'a> {
     pub ssrc: u32,
     /// The header extension, when there is one (§5.3.1).
     pub extension: Option<Extension<'a>>,
-    /// What is left after header and padding.
+    /// The payload: the datagram without header and padding.
     pub payload: &'a [u8],
-    /// Octets of padding that followed the payload, counting the count itself; 0 without.
+    /// Octets of padding behind the payload, including the count itself; 0 without padding.
     pub padding: u8,
     csrc: &'a [u8],
 }
 
-/// A header extension (RFC 3550 §5.3.1), not interpreted.
+/// A header extension (RFC 3550 §5.3.1), whose contents are not interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Extension<'a> {
-    /// "Defined by profile": 0xBEDE for RFC 8285 one-byte elements.
+    /// The field "defined by profile": 0xBEDE for one-byte elements (RFC 8285 §4.2).
     pub profile: u16,
-    /// The words that follow, a multiple of four octets.
+    /// The extension's contents, a multiple of four octets.
     pub data: &'a [u8],
 }
 
-/// Why a datagram is not an RTP packet (RFC 3550 A.1).
+/// Reasons why a datagram is not an RTP packet (RFC 3550 A.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PacketError {
-    /// Shorter than the fixed header.
+    /// The datagram is shorter than the fixed header. Holds its length in octets.
     #[error("{0} octets, an RTP header has 12")]
     TooShort(usize),
-    /// The version is not 2.
+    /// The version is not 2. Holds the version.
     #[error("RTP version {0}")]
     Version(u8),
-    /// CSRC list or extension reach beyond the end.
+    /// The CSRC list or the extension reaches beyond the end of the datagram. Holds its length in octets.
     #[error("header runs past the end of {0} octets")]
     HeaderTruncated(usize),
     /// The padding count is zero, or larger than what follows the header.
     #[error("padding of {padding} in {available} octets")]
     Padding {
-        /// What the last octet says.
+        /// The padding count in the last octet.
         padding: u8,
-        /// What there is behind the header.
+        /// Octets behind the header.
         available: usize,
     },
 }
 
 impl<'a> Packet<'a> {
-    /// Takes a datagram apart. Every field is checked against the length before it is used.
+    /// Parses a datagram. Every field is checked against the length before it is used.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, PacketError> {
         let (fixed, rest) = datagram.split_first_chunk::<HEADER_LEN>().ok_or(PacketError::TooShort(datagram.len()))?;
         if fixed[0] >> 6 != 2 {
@@ -105,12 +105,12 @@ impl<'a> Packet<'a> {
         })
     }
 
-    /// The contributing sources that a mixer listed, at most fifteen.
+    /// The contributing sources that a mixer has listed, at most fifteen (§5.1).
     pub fn csrc(&self) -> impl Iterator<Item = u32> + 'a {
         words(self.csrc)
     }
 
-    /// Octets in front of the payload.
+    /// The number of octets in front of the payload.
     pub fn header_len(&self) -> usize {
         HEADER_LEN + self.csrc.len() + self.extension.map_or(0, |extension| 4 + extension.data.len())
     }
@@ -121,7 +121,7 @@ impl<'a> Packet<'a> {
         Header { marker, payload_type, sequence_number, timestamp, ssrc }
     }
 
-    /// Where the payload lies within the datagram that was parsed.
+    /// The position of the payload within the datagram that was parsed.
     pub fn payload_range(&self) -> Range<usize> {
         let start = self.header_len();
         start..start + self.payload.len()
@@ -145,23 +145,23 @@ fn without_padding(bytes: &[u8]) -> Result<(&[u8], u8), PacketError> {
     }
 }
 
-/// The fixed header of a packet to be sent; we have no CSRCs and no extension to send.
+/// The fixed header of a packet to be sent. We send neither CSRCs nor extensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
     /// Marker bit.
     pub marker: bool,
-    /// Payload type, of which seven bits are sent.
+    /// Payload type, 0 to 127; only the lower seven bits are sent.
     pub payload_type: u8,
     /// Sequence number.
     pub sequence_number: u16,
-    /// Timestamp.
+    /// Timestamp, in units of the payload's clock.
     pub timestamp: u32,
     /// Our synchronization source.
     pub ssrc: u32,
 }
 
 impl Header {
-    /// The header as it goes on the wire.
+    /// Returns the header as it goes on the wire.
     pub fn to_bytes(&self) -> [u8; HEADER_LEN] {
         let mut bytes = [0; HEADER_LEN];
         bytes[0] = 2 << 6;
@@ -172,17 +172,17 @@ impl Header {
         bytes
     }
 
-    /// Writes the header to the front of `buffer` and returns its length, which is always twelve.
+    /// Writes the header to the front of `buffer` and returns its length, which is always [`HEADER_LEN`].
     ///
     /// # Panics
-    /// When `buffer` is shorter than [`HEADER_LEN`]: the caller sized it.
+    /// If `buffer` is shorter than [`HEADER_LEN`].
     pub fn write(&self, buffer: &mut [u8]) -> usize {
         buffer[..HEADER_LEN].copy_from_slice(&self.to_bytes());
         HEADER_LEN
     }
 }
 
-/// The SSRC of an RTP packet, without parsing the rest; for looking up a stream before decrypting it.
+/// Reads the SSRC of an RTP packet without parsing the rest, to look up a stream before its packet is decrypted.
 pub fn peek_ssrc(datagram: &[u8]) -> Option<u32> {
     be32(datagram, 8)
 }

@@ -1,17 +1,18 @@
-//! How a listener may find the sound, guessed from what reports tell: the E-model (ITU-T G.107) with everything but
-//! delay and loss at its defaults, as Asterisk 22 counts its "media experience score".
+//! An estimate of how good a call sounds, from the figures in RTCP reports: the E-model (ITU-T G.107) with everything
+//! but delay and loss at its defaults, as Asterisk 22 computes its "media experience score".
 //!
-//! That host adds jitter times its deviation to the delay, both in seconds; this comes to nothing and is left out.
+//! That host adds jitter times its deviation to the delay, both in seconds. The product is negligible and left out
+//! here.
 
-/// From 0 to 100, what is good being above 80: of the mean round trip in seconds, and of the packets that are lost on the
-/// average between two reports.
+/// Computes the score, 0 to 100, where a good call has more than 80. `round_trip` is the mean round trip in seconds,
+/// `lost` the mean number of packets lost between two reports.
 pub fn media_experience_score(round_trip: f64, lost: f64) -> f64 {
     let delay_in_ms = round_trip * 1000.0 + BUFFER_IN_MS;
     let delay_impairment = if delay_in_ms < 160.0 { delay_in_ms / 40.0 } else { (delay_in_ms - 120.0) / 10.0 };
     20.0 * mean_opinion_score(BEST_RATING - delay_impairment - 2.0 * lost)
 }
 
-/// G.107 annex B.
+/// Converts a rating into a mean opinion score, 1 to 4.5 (G.107 annex B).
 fn mean_opinion_score(rating: f64) -> f64 {
     match rating {
         ..0.0 => 1.0,
@@ -20,10 +21,10 @@ fn mean_opinion_score(rating: f64) -> f64 {
     }
 }
 
-/// The rating with all of G.107's defaults.
+/// The rating of a call without delay and loss, with G.107's defaults.
 const BEST_RATING: f64 = 93.2;
 
-/// What codec and jitter buffer take.
+/// The delay that codec and jitter buffer add, in milliseconds.
 const BUFFER_IN_MS: f64 = 10.0;
 
 #[cfg(test)]

@@ -26,8 +26,8 @@ pub struct Redundant<'a> {
 pub struct Block<'a> {
     /// The payload type of the data, 0 to 127.
     pub payload_type: u8,
-    /// How much earlier than the packet's timestamp the data belongs, in timestamp units: 0 to 16383, and 0 for the primary
-    /// block.
+    /// How much earlier than the packet's timestamp the data belongs, in timestamp units: 0 to 16383, and 0 for the
+    /// primary block.
     pub timestamp_offset: u16,
     /// The payload as it would be in a packet of its own; at most 1023 octets in a redundant block.
     pub data: &'a [u8],
@@ -58,7 +58,7 @@ impl<'a> Redundant<'a> {
             redundant_blocks += 1;
         }
         let headers = redundant_blocks * HEADER_LEN;
-        // What ends the list has to be the header of the primary block, and not the end of the payload.
+        // The list has to end with the header of the primary block, and not with the payload.
         match payload.get(headers) {
             Some(last) if last & FOLLOWED == 0 => {}
             _ => return Err(RedError::NoPrimary(payload.len())),

@@ -1,44 +1,44 @@
-//! Whom we listen to, and whom we send to, when addresses in the signalling may be wrong.
+//! The address that media is accepted from, and the address that it is sent to, where the signalled ones may be wrong.
 //!
-//! *Strict RTP* ([`StrictRtp`], `strictrtp` and `probation` in `rtp.conf`): media is taken from one
-//! address. For a while after the call starts, or after the peer signals another address, that one
-//! may change: to the signalled address at once, to any other after `probation` packets in sequence,
-//! once the source has fallen silent. Two streams that compete keep each other from passing.
-//! Afterwards only the signalled address is let in, after probation: it may be that somebody else was
-//! heard first, or while the peer was silent. A peer behind a NAT signals an address nobody sends from.
+//! *Strict RTP* ([`StrictRtp`], `strictrtp` and `probation` in `rtp.conf`): media is accepted from one address only.
+//! For a while after the call starts, or after the peer signals another address, the source may change: to the
+//! signalled address at once, and to any other after `probation` packets in sequence, once the present source has
+//! fallen silent. Two streams that compete keep each other from passing the probation. Afterwards only the signalled
+//! address may become the source, also after probation: a stranger may have been heard first, or while the peer was
+//! silent. A peer behind a NAT signals an address that no packet comes from.
 //!
-//! *Symmetric RTP* ([`SymmetricRtp`], `nat=comedia`): media is sent to where media comes from, as a
-//! peer behind a NAT does not know its own address (RFC 4961). Only what strict RTP let in counts.
+//! *Symmetric RTP* ([`SymmetricRtp`], `nat=comedia`): media is sent to the address that media comes from (RFC 4961),
+//! because a peer behind a NAT does not know its own address. Only packets that strict RTP has accepted count.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use crate::timestamp::SequenceNumber;
 
-/// What to do with a packet, seen by its source.
+/// The verdict of strict RTP on a packet, by its source address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// It comes from the source we listen to.
+    /// The packet comes from the source that media is accepted from.
     Accept,
-    /// It comes from a source that we listen to from now on.
+    /// The packet comes from the source that media is accepted from, beginning with this packet.
     AcceptNewSource,
-    /// The source is on probation: this many more packets in sequence and it is taken.
+    /// The packet is dropped, but counts for its address, which is on probation.
     Probation {
-        /// Packets still needed.
+        /// The number of packets in sequence that the address still needs to become the source.
         remaining: u32,
     },
-    /// It comes from somebody else.
+    /// The packet comes from an address that media is not accepted from.
     Drop,
 }
 
 impl Verdict {
-    /// Whether the packet is to be used.
+    /// Whether the packet is to be used. Packets of a probation are not.
     pub fn is_accepted(self) -> bool {
         matches!(self, Self::Accept | Self::AcceptNewSource)
     }
 }
 
-/// Strict RTP: the source that media is taken from.
+/// Strict RTP: decides which source address media is accepted from.
 #[derive(Debug, Clone)]
 pub struct StrictRtp {
     state: State,
@@ -50,22 +50,22 @@ pub struct StrictRtp {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// `strictrtp=no`: everything is taken.
+    /// Media is accepted from any address (`strictrtp=no`).
     Open,
     /// The source may still change.
     Learning { since: Instant, candidate: Option<Candidate> },
-    /// The source stays, unless the candidate, which is the signalled address, passes.
+    /// The source stays, unless the signalled address, the only candidate, passes its probation.
     Closed { candidate: Option<Candidate> },
 }
 
-/// The address that media is taken from.
+/// The address that media is accepted from.
 #[derive(Debug, Clone, Copy)]
 struct Source {
     address: SocketAddr,
     heard: Instant,
 }
 
-/// An address that wants to become the source.
+/// An address on probation, which becomes the source when it passes.
 #[derive(Debug, Clone, Copy)]
 struct Candidate {
     address: SocketAddr,
@@ -75,38 +75,39 @@ struct Candidate {
 }
 
 impl StrictRtp {
-    /// Takes media from anywhere (`strictrtp=no`).
+    /// Creates a state that accepts media from any address (`strictrtp=no`).
     pub fn open() -> Self {
         Self { state: State::Open, probation: 0, source: None, signalled: None, alternative: None }
     }
 
-    /// Learns its source, with a `probation` of that many packets for an address nobody signalled.
+    /// Creates a state that learns its source. An address that is not signalled has to pass a probation of `probation`
+    /// packets in sequence.
     pub fn learning(now: Instant, probation: u32) -> Self {
         let state = State::Learning { since: now, candidate: None };
         Self { state, probation: probation.max(1), ..Self::open() }
     }
 
-    /// The address that the peer signalled for its media, or changed it to.
+    /// Sets the address that the peer signals for its media. The source may change again for a while.
     pub fn set_signalled(&mut self, now: Instant, address: Option<SocketAddr>) {
         self.signalled = address;
         self.learn_if_new(now, address);
     }
 
-    /// A second address from signalling (glare between two re-INVITEs); good for the learning period
-    /// that it starts.
+    /// Sets a second signalled address, after glare between two re-INVITEs. It counts for the learning period that it
+    /// starts.
     pub fn set_alternative(&mut self, now: Instant, address: Option<SocketAddr>) {
         self.alternative = address;
         self.learn_if_new(now, address);
     }
 
-    /// Learns anew: ICE selected another pair.
+    /// Lets the source change again for a while, because ICE selected another pair.
     pub fn learn(&mut self, now: Instant) {
         if !matches!(self.state, State::Open) {
             self.state = State::Learning { since: now, candidate: None };
         }
     }
 
-    /// Judges a media packet by where it comes from.
+    /// Judges a media packet by its source address.
     pub fn handle_packet(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> Verdict {
         if self.has_learned(now, from) {
             self.state = State::Closed { candidate: None };
@@ -130,7 +131,7 @@ impl StrictRtp {
                 let is_taken = self.source.is_some_and(|source| source.is_alive(now));
                 (candidate, remaining.max(u32::from(is_taken)))
             }
-            // The source need not be silent, and no packet of it undoes this probation.
+            // The present source need not be silent here, and its packets do not undo this probation.
             State::Closed { candidate } if is_signalled => {
                 let any = Duration::ZERO;
                 let remaining = Candidate::advance(candidate, now, from, sequence_number, self.probation, any);
@@ -146,12 +147,12 @@ impl StrictRtp {
         Verdict::AcceptNewSource
     }
 
-    /// The source that media is taken from, once there is one.
+    /// The source that media is accepted from, once there is one.
     pub fn source(&self) -> Option<SocketAddr> {
         self.source.map(|source| source.address)
     }
 
-    /// Whether anything is taken (`strictrtp=no`).
+    /// Whether media is accepted from any address (`strictrtp=no`).
     pub fn is_open(&self) -> bool {
         matches!(self.state, State::Open)
     }
@@ -167,12 +168,12 @@ impl StrictRtp {
         }
     }
 
-    /// Whether the time to learn is over when a packet comes from `from`.
+    /// Whether the learning period is over for a packet from `from`.
     fn has_learned(&self, now: Instant, from: SocketAddr) -> bool {
         let (State::Learning { since, candidate }, Some(source)) = (self.state, self.source) else {
             return false;
         };
-        // Who follows a source that has just gone has to wait until that is certain.
+        // The successor of a source that has just gone waits until it is certain that the source is gone.
         let awaits_silence = candidate.is_some() && source.address != from;
         let period = if awaits_silence { LEARNING + SILENCE } else { LEARNING };
         now.saturating_duration_since(since) > period
@@ -186,8 +187,8 @@ impl Source {
 }
 
 impl Candidate {
-    /// Counts a packet from `address` and returns how many more are needed. They are to be
-    /// `shortest` apart.
+    /// Counts a packet from `address`, and returns how many more are needed. Packets less than `shortest` apart do not
+    /// count.
     fn advance(
         slot: &mut Option<Self>,
         now: Instant,
@@ -199,7 +200,7 @@ impl Candidate {
         let remaining = match slot {
             Some(known) if known.address == address => {
                 let in_sequence = sequence_number == known.last.next();
-                // A flood is not a stream: no codec sends packets this close together.
+                // No codec sends packets this close together: it is a flood, not a stream.
                 let flood = now.saturating_duration_since(known.received) < shortest;
                 if in_sequence && !flood {
                     known.remaining.saturating_sub(1)
@@ -207,7 +208,7 @@ impl Candidate {
                     probation.saturating_sub(1).max(1)
                 }
             }
-            // Of competitors each undoes what the other gained.
+            // Each competitor undoes the other's progress.
             _ => probation,
         };
         *slot = Some(Self { address, last: sequence_number, received: now, remaining });
@@ -215,7 +216,7 @@ impl Candidate {
     }
 }
 
-/// Where our media and reports go.
+/// Symmetric RTP: the addresses that our media and our reports are sent to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SymmetricRtp {
     follow: bool,
@@ -224,29 +225,29 @@ pub struct SymmetricRtp {
 }
 
 impl SymmetricRtp {
-    /// Nowhere yet.
+    /// Creates a state in which no address is known.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Whether to send to where packets come from (`nat=comedia`).
+    /// Chooses whether to send to the address that packets come from (`nat=comedia`).
     pub fn set_follow(&mut self, follow: bool) {
         self.follow = follow;
     }
 
-    /// The peer signalled its address for media; reports go to the next port (RFC 3550 §11).
+    /// Sets the address that the peer signals for its media. Reports go to the next port (RFC 3550 §11).
     pub fn set_signalled(&mut self, address: Option<SocketAddr>) {
         self.rtp = address;
         self.rtcp = address.map(next_port);
     }
 
-    /// The peer signalled another address for its reports (RFC 3605), or ICE selected it.
+    /// Sets an address of its own for reports, which the peer signals (RFC 3605) or ICE selected.
     pub fn set_rtcp(&mut self, address: Option<SocketAddr>) {
         self.rtcp = address;
     }
 
-    /// A media packet that was accepted came from `from`. Returns whether media goes there from now
-    /// on and did not before.
+    /// Notes that an accepted media packet came from `from`. Returns whether that changes the address that media is
+    /// sent to.
     pub fn handle_rtp(&mut self, from: SocketAddr) -> bool {
         let moves = self.follow && self.rtp != Some(from);
         if moves {
@@ -256,8 +257,8 @@ impl SymmetricRtp {
         moves
     }
 
-    /// A report about the SSRC that we receive came from `from`. Returns whether reports go there
-    /// from now on and did not before.
+    /// Notes that a report by the SSRC that we receive came from `from`. Returns whether that changes the address that
+    /// reports are sent to.
     pub fn handle_rtcp(&mut self, from: SocketAddr) -> bool {
         let moves = self.follow && self.rtcp != Some(from);
         if moves {
@@ -266,12 +267,12 @@ impl SymmetricRtp {
         moves
     }
 
-    /// Where media goes.
+    /// The address that media is sent to.
     pub fn rtp(&self) -> Option<SocketAddr> {
         self.rtp
     }
 
-    /// Where reports go.
+    /// The address that reports are sent to.
     pub fn rtcp(&self) -> Option<SocketAddr> {
         self.rtcp
     }
@@ -282,15 +283,15 @@ fn next_port(mut address: SocketAddr) -> SocketAddr {
     address
 }
 
-/// How long the source may change after the call started or the peer signalled another address. Long
-/// enough for a direct stream to replace one that came through a server.
+/// The learning period: the source may change for this long after the call starts or the peer signals another address.
+/// That is long enough for a direct stream to replace one that came through a server.
 const LEARNING: Duration = Duration::from_millis(1500);
 
-/// A source that was heard this recently is still there: longer than eight packets of 60 ms, or a phone
-/// that changes its access point. Short enough to leave most of [`LEARNING`] to who comes after it.
+/// A source that sent within this time is still there. That is longer than eight packets of 60 ms, or than a phone
+/// takes to change its access point, and short enough to leave most of [`LEARNING`] to the next source.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// The shortest packet time there is, 10 ms, less the jitter that a network adds.
+/// Packets closer together than this are a flood: the shortest packet time in use, 10 ms, less the jitter of a network.
 const FLOOD: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
@@ -316,13 +317,13 @@ mod tests {
         verdict
     }
 
-    /// In the tests that follow two streams, microseconds since the call began.
+    /// A call of the tests with two streams, where times are microseconds since the call began.
     struct Call {
         strict: StrictRtp,
         start: Instant,
     }
 
-    /// What came of two streams.
+    /// The number of packets of each stream that were accepted.
     struct Heard {
         phone_at_last: bool,
         stranger: usize,
@@ -343,7 +344,7 @@ mod tests {
             self.start + Duration::from_micros(at)
         }
 
-        /// Plays the packets of the two in order of time.
+        /// Plays the packets of both streams in order of time.
         fn play(&mut self, phone: &[(u64, u16)], stranger: &[(u64, u16)]) -> Heard {
             let packets = phone.iter().map(|packet| (packet, PHONE));
             let mut packets: Vec<_> = packets.chain(stranger.iter().map(|packet| (packet, STRANGER))).collect();
@@ -360,12 +361,13 @@ mod tests {
         }
     }
 
-    /// A packet every `interval` microseconds: when, and its sequence number.
+    /// A packet every `interval` microseconds: its time and its sequence number.
     fn packets(begin: u64, interval: u64, end: u64) -> Vec<(u64, u16)> {
         (begin..end).step_by(usize::try_from(interval).unwrap()).zip(0..).collect()
     }
 
-    /// Packet times of a phone, intervals of a stranger that is no flood, and where the one is in the other.
+    /// Runs `check` with packet intervals of a phone, packet intervals of a stranger that are not a flood, and the
+    /// offset between the two.
     fn sweep(mut check: impl FnMut(u64, u64, u64)) {
         for ptime in (20_000..=60_000).step_by(10_000) {
             for interval in (5_100..=6_500).step_by(200) {
@@ -451,7 +453,7 @@ mod tests {
         strict.set_signalled(now, Some(address(1)));
         stream(&mut strict, &mut now, address(2), 0, 100);
         for n in 0..2 {
-            // Two at a time, as some phones send, and the one that was heard first goes on.
+            // The phone sends two packets at a time, as some do, and the source that was heard first goes on.
             assert!(!strict.handle_packet(now, address(1), 2 * n).is_accepted());
             assert_eq!(stream(&mut strict, &mut now, address(2), 100 + n, 1), Verdict::Accept);
             assert!(!strict.handle_packet(now, address(1), 2 * n + 1).is_accepted());
@@ -476,7 +478,7 @@ mod tests {
         }
     }
 
-    /// Its new address is as unknown as its old one: the silence of that one has to do.
+    /// The peer's new address is as unknown as its old one, so the old one's silence decides.
     #[test]
     fn a_phone_behind_a_nat_that_moves_is_learned_once_its_old_address_is_silent() {
         for old_goes_on in (0..=1400).step_by(20) {
@@ -492,7 +494,7 @@ mod tests {
         }
     }
 
-    /// All phases of a phone and a stranger to each other, whoever is first.
+    /// All offsets between a phone and a stranger, whichever begins.
     #[test]
     fn a_signalled_phone_is_never_lost_to_a_stranger() {
         let (mut calls, mut lost, mut heard_beside) = (0, 0, 0);
@@ -507,7 +509,7 @@ mod tests {
                 lost += u32::from(!heard.phone_at_last);
                 heard_beside += u32::from(phone_begins <= stranger_begins && heard.stranger > 0);
             }
-            // Muted for a while, as it may be while the source is learned.
+            // The phone is muted for a while, as it may be while the source is learned.
             let mut call = Call::signalled(PHONE);
             let phone = [packets(0, ptime, 200_000), packets(2_500_000, ptime, 4_000_000)].concat();
             let heard = call.play(&phone, &packets(phase, interval, 4_000_000));
@@ -527,7 +529,7 @@ mod tests {
                 call.play(&packets(0, ptime, known), &[]);
                 if let Some(at) = renewed_at {
                     call.play(&packets(known, ptime, at), &packets(known + phase, interval, at));
-                    // A re-INVITE, for a session timer or after hold, with the address that it has signalled before.
+                    // A re-INVITE for a session timer or after hold signals the address that was signalled before.
                     call.strict.set_signalled(call.now(at), Some(address(9)));
                     assert!(call.strict.is_learning());
                 }

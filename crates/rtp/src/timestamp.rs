@@ -1,9 +1,9 @@
-//! Sequence numbers and timestamps that wrap (RFC 3550 §5.1), and the two timelines built on them:
-//! the timestamps we give to what we send, and the time of day at which what we receive is due.
+//! Sequence numbers and timestamps that wrap (RFC 3550 §5.1), and the timelines built on them: the timestamps of
+//! packets that we send, and the time of day at which received frames are due.
 
 use std::time::{Duration, Instant};
 
-/// An RTP sequence number: counts packets, wraps at 65536.
+/// An RTP sequence number, which counts packets and wraps at 65536.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(pub u16);
 
@@ -13,8 +13,8 @@ impl SequenceNumber {
         Self(self.0.wrapping_add(1))
     }
 
-    /// How many packets `self` is after `earlier`; negative when it is before. Within half the
-    /// number space there is one answer.
+    /// The number of packets from `earlier` to `self`; negative if `self` is before it. Unambiguous within half the
+    /// number space.
     pub fn distance_from(self, earlier: Self) -> i16 {
         self.0.wrapping_sub(earlier.0).cast_signed()
     }
@@ -25,7 +25,7 @@ impl SequenceNumber {
     }
 }
 
-/// An RTP timestamp: counts ticks of the payload's clock, wraps at 2^32.
+/// An RTP timestamp, which counts ticks of the payload's clock and wraps at 2^32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RtpTimestamp(pub u32);
 
@@ -46,14 +46,14 @@ impl RtpTimestamp {
     }
 }
 
-/// Ticks of a clock of `clock_rate` hertz in `duration`, rounded down. G.722 samples 16000 times a
-/// second but its clock is 8000 (RFC 3551 §4.5.2): the caller passes the clock.
+/// Ticks of a clock of `clock_rate` hertz in `duration`, rounded down. Pass the RTP clock, not the sampling rate: G.722
+/// is sampled at 16000 Hz, but its clock has 8000 Hz (RFC 3551 §4.5.2).
 pub fn ticks(duration: Duration, clock_rate: u32) -> u64 {
     let ticks = duration.as_nanos() * u128::from(clock_rate) / 1_000_000_000;
     u64::try_from(ticks).unwrap_or(u64::MAX)
 }
 
-/// The time that `ticks` of a clock of `clock_rate` hertz take; zero for a clock that stands still.
+/// The time that `ticks` of a clock of `clock_rate` hertz take; zero if `clock_rate` is zero.
 pub fn duration(ticks: u64, clock_rate: u32) -> Duration {
     if clock_rate == 0 {
         return Duration::ZERO;
@@ -62,46 +62,46 @@ pub fn duration(ticks: u64, clock_rate: u32) -> Duration {
     Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
-/// What a frame to be sent tells about its time.
+/// The information that a frame to be sent carries about its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timing {
-    /// Nothing: it follows the frame before, unless there was a pause.
+    /// None. The frame follows the one before, unless there was a pause.
     Continuous,
-    /// It was due at this moment (a frame's delivery time).
+    /// The moment at which the frame was due (its delivery time).
     At(Instant),
-    /// The milliseconds on the timeline of the stream it comes from, which is not ours.
+    /// The frame's place on the timeline of the stream that it comes from, which is not ours.
     Source {
-        /// Position on that timeline.
+        /// Milliseconds on that timeline.
         milliseconds: i64,
     },
 }
 
-/// One frame to be sent, as the timeline sees it.
+/// The length and the time of one frame to be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Ticks of the RTP clock that the frame lasts (half the samples for G.722).
+    /// The frame's length in ticks of the RTP clock (for G.722, half its samples).
     pub ticks: u32,
     /// The RTP clock in hertz.
     pub clock_rate: u32,
-    /// What is known about its time.
+    /// The information about the frame's time.
     pub timing: Timing,
 }
 
-/// A frame's place on the timeline.
+/// The place of a frame on our timeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     /// The RTP timestamp to send.
     pub timestamp: u32,
-    /// Whether there was a pause (or nothing) before it: audio sets the marker bit (RFC 3551 §4.1).
+    /// Whether the frame is the first one, or follows a pause: audio sets the marker bit then (RFC 3551 §4.1).
     pub after_pause: bool,
 }
 
 /// The timestamps of one outgoing stream.
 ///
-/// Timestamps advance by the length of what was sent, so that the jitter of our own scheduling does
-/// not show; when the wall clock disagrees by more than the tolerance there was a pause, and the
-/// wall clock is right. They never follow the source's own timeline blindly: when a bridge changes
-/// its source, that jumps, and a receiver drops whatever lies behind.
+/// Timestamps advance by the length of the frames sent, so that the jitter of our own scheduling does not show. If the
+/// clock disagrees by more than the tolerance, there was a pause, and the timestamps follow the clock. They never
+/// follow the source's timeline blindly: it jumps when a bridge changes its source, and a receiver drops packets whose
+/// timestamps lie in the past.
 #[derive(Debug, Clone)]
 pub struct Timeline {
     last: Option<Sent>,
@@ -117,7 +117,7 @@ struct Sent {
     ticks: u32,
 }
 
-/// Where the source's timeline was when we last tied it to ours.
+/// The positions on the source's timeline and on ours when the two were last tied together.
 #[derive(Debug, Clone, Copy)]
 struct SourceOffset {
     milliseconds: i64,
@@ -125,7 +125,7 @@ struct SourceOffset {
 }
 
 impl Timeline {
-    /// A timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
+    /// Creates a timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
     pub fn new(start: u32) -> Self {
         Self { last: None, start: RtpTimestamp(start), has_frames: false, source: None }
     }
@@ -148,14 +148,14 @@ impl Timeline {
         Stamp { timestamp: timestamp.0, after_pause }
     }
 
-    /// The timestamp of this moment, for what is not a frame: a telephone-event, comfort noise, a
-    /// sender report. The timeline begins with it if nothing else has come before.
+    /// The timestamp of this moment, for packets that are not frames: a telephone-event, comfort noise, a sender
+    /// report. The timeline begins with it if nothing was sent before.
     pub fn at(&mut self, now: Instant, clock_rate: u32) -> u32 {
         let last = self.begin(now);
         last.timestamp.plus(ticks_since(last.at, now, clock_rate)).0
     }
 
-    /// What is counted from: the last frame, or the beginning.
+    /// The reference for the next timestamp: the last frame, or the beginning.
     fn begin(&mut self, now: Instant) -> Sent {
         *self.last.get_or_insert(Sent { at: now, timestamp: self.start, ticks: 0 })
     }
@@ -163,7 +163,7 @@ impl Timeline {
     fn on_source(&self, milliseconds: i64, last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
         let position = self.source.map(|offset| {
             let moved = milliseconds.wrapping_sub(offset.milliseconds).saturating_mul(i64::from(clock_rate)) / 1000;
-            // The low 32 bits are the wrapped timestamp, whichever direction it moved.
+            // The low 32 bits are the wrapped timestamp, in either direction.
             offset.timestamp.plus(moved as u32)
         });
         let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
@@ -178,7 +178,7 @@ impl Timeline {
     }
 }
 
-/// Sent as it comes: it follows the last frame, unless the clock says that there was a pause.
+/// Places a frame without timing: it follows the last frame, unless the clock shows that there was a pause.
 fn continuous(last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
     let predicted = last.timestamp.plus(last.ticks);
     let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
@@ -186,14 +186,14 @@ fn continuous(last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimesta
     (now, if steady { predicted } else { by_clock }, !steady)
 }
 
-/// Due at a moment that was computed from another stream's timestamps: what is missing there is
-/// missing here. The timeline never goes back for a source that does.
+/// Places a frame by the moment at which it is due, computed from another stream's timestamps: a gap there is a gap
+/// here. The timeline never goes back, even if the source does.
 fn due_at(last: Sent, due: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
     let predicted = last.timestamp.plus(last.ticks);
     let by_clock = last.timestamp.plus(ticks_since(last.at, due, clock_rate));
     let gap = by_clock.distance_from(predicted);
     if within(gap, ROUNDING, clock_rate) {
-        // What rounding left over counts for the next.
+        // The remainder of rounding counts for the next frame.
         (last.at + duration(last.ticks.into(), clock_rate), predicted, false)
     } else {
         let timestamp = if gap > 0 { by_clock } else { predicted };
@@ -206,12 +206,12 @@ fn within(ticks_apart: i32, limit: Duration, clock_rate: u32) -> bool {
 }
 
 fn ticks_since(earlier: Instant, now: Instant, clock_rate: u32) -> u32 {
-    // Truncation is the wrap that a timestamp does anyway.
+    // Truncation to 32 bits is how a timestamp wraps.
     ticks(now.saturating_duration_since(earlier), clock_rate) as u32
 }
 
-/// The timestamps of outgoing video. A picture is sent in several packets that share one: the host
-/// says of each packet by how much the clock has advanced since the packet before.
+/// The timestamps of outgoing video. The packets of one picture share a timestamp: for each packet, the host says by
+/// how much the clock has advanced since the packet before.
 #[derive(Debug, Clone)]
 pub struct PictureTimeline {
     last: Option<(Instant, RtpTimestamp)>,
@@ -219,19 +219,19 @@ pub struct PictureTimeline {
 }
 
 impl PictureTimeline {
-    /// A timeline that starts at `start`, which should be random.
+    /// Creates a timeline for video that starts at `start`, which should be random (RFC 3550 §5.1).
     pub fn new(start: u32) -> Self {
         Self { last: None, start: RtpTimestamp(start) }
     }
 
-    /// Places a packet, sent `now`, `advance` ticks after the one before.
+    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before.
     pub fn packet(&mut self, now: Instant, advance: u32, clock_rate: u32) -> u32 {
         let timestamp = match self.last {
             None => self.start,
             Some((at, last)) => {
                 let by_clock = last.plus(ticks_since(at, now, clock_rate));
                 let predicted = last.plus(advance);
-                // A source that changed advances by anything.
+                // A changed source may claim any advance.
                 if within(predicted.distance_from(by_clock), PICTURE_PAUSE, clock_rate) { predicted } else { by_clock }
             }
         };
@@ -240,8 +240,8 @@ impl PictureTimeline {
     }
 }
 
-/// Maps the timestamps of a received stream to the time of day at which each frame is due, which
-/// the host wants to know of every audio frame.
+/// Maps the timestamps of a received stream to the time of day at which each frame is due. The host wants it for every
+/// audio frame.
 #[derive(Debug, Clone, Default)]
 pub struct DeliveryClock {
     origin: Option<Origin>,
@@ -254,8 +254,9 @@ struct Origin {
 }
 
 impl DeliveryClock {
-    /// When the packet with `timestamp`, arrived at `time_of_day` (since 1970), is due. The mapping
-    /// starts at the first packet and again at each marker, and when it is off by more than a second.
+    /// Returns the time of day (since 1970) at which the packet with `timestamp`, which arrived at `time_of_day`, is
+    /// due. The mapping starts at the first packet, and over again at each marker and whenever it is off by more than a
+    /// second.
     pub fn due(&mut self, time_of_day: Duration, timestamp: u32, clock_rate: u32, marker: bool) -> Duration {
         let timestamp = RtpTimestamp(timestamp);
         if let Some(origin) = self.origin.filter(|_| !marker && clock_rate > 0) {
@@ -271,20 +272,20 @@ impl DeliveryClock {
     }
 }
 
-/// Beyond this disagreement with the wall clock there was a pause; four frames of 20 ms.
+/// A disagreement with the clock of more than this is a pause: four frames of 20 ms.
 const PAUSE: Duration = Duration::from_millis(80);
 
-/// Delivery times are rounded, and start over with a few milliseconds of jitter in them.
+/// The tolerance for delivery times, which are rounded and contain a few milliseconds of jitter when they start over.
 const ROUNDING: Duration = Duration::from_millis(10);
 
-/// A source whose timeline is this far from the wall clock is another source. Less may be a network
-/// that stalled and then delivered everything.
+/// A source whose timeline is this far from the clock is another source. Less may be a network that stalled and then
+/// delivered everything.
 const SOURCE_JUMP: Duration = Duration::from_secs(2);
 
-/// Packets of a source that overtook each other are not another source either.
+/// A step back on the source's timeline by less than this is reordering in the network, and not another source.
 const SOURCE_REORDERING: Duration = Duration::from_millis(200);
 
-/// Encoders send pictures in bursts.
+/// A disagreement with the clock of more than this is a pause in video. Encoders send pictures in bursts.
 const PICTURE_PAUSE: Duration = Duration::from_millis(500);
 
 const DELIVERY_JUMP: Duration = Duration::from_secs(1);
@@ -353,11 +354,11 @@ mod tests {
         assert_eq!(timeline.frame(at(1), source(500_020)).timestamp, 1160);
         // One frame of the source was lost on its way to us: the gap is kept.
         assert_eq!(timeline.frame(at(3), source(500_060)).timestamp, 1480);
-        // Another source, far back on its own timeline: ours goes on.
+        // Another source is far back on its own timeline; ours goes on.
         let stamp = timeline.frame(at(4), source(40));
         assert_eq!(stamp, Stamp { timestamp: 1640, after_pause: false });
         assert_eq!(timeline.frame(at(5), source(60)).timestamp, 1800);
-        // And a file played to the caller, with no timing at all.
+        // A file that is played to the caller has no timing at all.
         assert_eq!(timeline.frame(at(6), span(Timing::Continuous)).timestamp, 1960);
     }
 

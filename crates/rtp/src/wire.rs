@@ -1,5 +1,4 @@
-//! Reading big-endian fields out of a slice that may be too short, and writing them into a buffer
-//! that may be too small.
+//! Reads big-endian fields from a slice that may be too short, and writes them into a buffer that may be too small.
 
 pub(crate) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
@@ -13,12 +12,12 @@ pub(crate) fn be64(bytes: &[u8], at: usize) -> Option<u64> {
     Some(u64::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-/// The big-endian words of a slice; a rest of less than a word is left out.
+/// The big-endian 32-bit words of a slice. A rest of less than a word is left out.
 pub(crate) fn words(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     bytes.as_chunks::<4>().0.iter().map(|word| u32::from_be_bytes(*word))
 }
 
-/// Fills a caller's buffer from the front, and remembers when something did not fit.
+/// Fills a caller's buffer from the front, and remembers whether something did not fit.
 #[derive(Debug)]
 pub(crate) struct Cursor<'b> {
     buffer: &'b mut [u8],

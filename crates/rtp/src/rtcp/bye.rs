@@ -10,7 +10,7 @@ use super::packet_type;
 use super::writer::{MAX_COUNT, Writer};
 use crate::wire::words;
 
-/// BYE: sources that leave (§6.6).
+/// A goodbye, BYE: sources that leave the session (§6.6).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bye<'a> {
     sources: &'a [u8],
@@ -28,7 +28,7 @@ impl<'a> Bye<'a> {
         Some(Self { sources, reason })
     }
 
-    /// The sources that leave.
+    /// The SSRCs of the sources that leave.
     pub fn sources(&self) -> impl Iterator<Item = u32> + 'a {
         words(self.sources)
     }
@@ -41,8 +41,8 @@ pub struct Goodbye {
 }
 
 impl Goodbye {
-    /// Whether a BYE is to be sent, now that the session ends: the first time that it ends, and only if `has_sent` says that
-    /// the peer was told of the source. A participant that never sent anything must not send a BYE (§6.3.7).
+    /// Whether a BYE is to be sent, now that the session ends: the first time that it ends, and only if `has_sent` says
+    /// that the peer was told of the source. A participant that never sent anything must not send a BYE (§6.3.7).
     pub fn take(&mut self, has_sent: bool) -> bool {
         !std::mem::replace(&mut self.was_due, true) && has_sent
     }

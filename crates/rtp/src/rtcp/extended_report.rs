@@ -1,11 +1,11 @@
-//! Extended reports (RFC 3611 §2, §3): blocks whose contents are left to whoever wants them.
+//! Extended reports, XR (RFC 3611 §2, §3). The contents of their blocks are not interpreted.
 
 use crate::wire::{be16, be32};
 
-/// XR. The lengths of its blocks were checked when it was parsed.
+/// An extended report, XR. The lengths of its blocks were checked when it was parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtendedReport<'a> {
-    /// Who reports.
+    /// The SSRC of the reporter.
     pub ssrc: u32,
     body: &'a [u8],
 }
@@ -14,14 +14,14 @@ pub struct ExtendedReport<'a> {
 #[derive(Debug, Clone)]
 pub struct ExtendedReportBlocks<'a>(&'a [u8]);
 
-/// One block.
+/// One block of an extended report (RFC 3611 §3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ExtendedReportBlock<'a> {
-    /// 4 for receiver reference time, 5 for DLRR, 7 for VoIP metrics.
+    /// The block type (RFC 3611 §4): 4 for receiver reference time, 5 for DLRR, 7 for VoIP metrics.
     pub block_type: u8,
-    /// Meaning depends on the type.
+    /// An octet whose meaning depends on the block type.
     pub type_specific: u8,
-    /// A whole number of words.
+    /// The block's contents, a whole number of words.
     pub data: &'a [u8],
 }
 
@@ -36,7 +36,7 @@ impl<'a> ExtendedReport<'a> {
         Some(Self { ssrc, body })
     }
 
-    /// The blocks in order.
+    /// The blocks in the order of the packet.
     pub fn blocks(&self) -> ExtendedReportBlocks<'a> {
         ExtendedReportBlocks(self.body)
     }

@@ -10,29 +10,29 @@
 use super::{Packet, packet_type};
 use crate::wire::{be16, be32, words};
 
-/// Feedback of a format that is not interpreted, transport-cc for one.
+/// Feedback of a format that is not interpreted, such as transport-cc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Feedback<'a> {
     /// 205 for transport layer, 206 for payload-specific feedback.
     pub packet_type: u8,
-    /// Its FMT.
+    /// The feedback message type (FMT).
     pub format: u8,
-    /// Who sent it.
+    /// The SSRC of the participant that sent it.
     pub sender_ssrc: u32,
-    /// Which stream it is about; 0 when the FCI says.
+    /// The SSRC of the stream that it is about; 0 if the FCI names the streams.
     pub media_ssrc: u32,
-    /// Feedback control information.
+    /// The feedback control information, a whole number of words.
     pub fci: &'a [u8],
 }
 
 /// Generic NACK (RFC 4585 §6.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Nack<'a> {
-    /// Who sent it.
+    /// The SSRC of the participant that sent it.
     pub sender_ssrc: u32,
-    /// Which stream it is about.
+    /// The SSRC of the stream that it is about.
     pub media_ssrc: u32,
-    /// What is missing.
+    /// The packets that are missing.
     pub pairs: NackPairs<'a>,
 }
 
@@ -40,30 +40,30 @@ pub struct Nack<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NackPairs<'a>(&'a [u8]);
 
-/// A missing packet and the sixteen after it.
+/// A missing packet, and which of the sixteen after it are missing too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NackPair {
-    /// Sequence number of a missing packet.
+    /// The sequence number of a missing packet (PID).
     pub packet_id: u16,
-    /// Bit n set: `packet_id + n + 1` is missing too.
+    /// If bit n is set, the packet `packet_id + n + 1` is missing too (BLP).
     pub following: u16,
 }
 
 /// Picture loss indication (RFC 4585 §6.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pli {
-    /// Who sent it.
+    /// The SSRC of the participant that sent it.
     pub sender_ssrc: u32,
-    /// Which stream it is about.
+    /// The SSRC of the stream that it is about.
     pub media_ssrc: u32,
 }
 
 /// Full intra request (RFC 5104 §4.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fir<'a> {
-    /// Who sent it.
+    /// The SSRC of the participant that sent it.
     pub sender_ssrc: u32,
-    /// Which streams it is about.
+    /// The streams that whole pictures are wanted of.
     pub entries: FirEntries<'a>,
 }
 
@@ -71,19 +71,19 @@ pub struct Fir<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirEntries<'a>(&'a [u8]);
 
-/// One stream that a full picture is wanted of.
+/// One stream that a whole picture is wanted of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FirEntry {
-    /// The stream.
+    /// The SSRC of the stream.
     pub ssrc: u32,
-    /// Counts requests, so that repetitions are not new ones.
+    /// Counts the requests. A repeated request has the number of the first.
     pub command_sequence: u8,
 }
 
-/// Receiver estimated maximum bitrate.
+/// Receiver estimated maximum bitrate, REMB (draft-alvestrand-rmcat-remb §2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remb<'a> {
-    /// Who sent it.
+    /// The SSRC of the participant that sent it.
     pub sender_ssrc: u32,
     mantissa: u32,
     exponent: u8,
@@ -113,12 +113,12 @@ impl<'a> Feedback<'a> {
 }
 
 impl NackPairs<'_> {
-    /// The pairs in order.
+    /// The pairs in the order of the packet.
     pub fn iter(&self) -> impl Iterator<Item = NackPair> + '_ {
         words(self.0).map(|word| NackPair { packet_id: (word >> 16) as u16, following: word as u16 })
     }
 
-    /// Every missing sequence number.
+    /// The sequence number of every missing packet.
     pub fn missing(&self) -> impl Iterator<Item = u16> + '_ {
         self.iter().flat_map(|pair| {
             let set = (0..16u16).filter(move |bit| pair.following & 1 << bit != 0);
@@ -133,7 +133,7 @@ impl NackPairs<'_> {
 }
 
 impl FirEntries<'_> {
-    /// The entries in order.
+    /// The entries in the order of the packet.
     pub fn iter(&self) -> impl Iterator<Item = FirEntry> + '_ {
         let entries = self.0.as_chunks::<8>().0.iter();
         entries.map(|entry| FirEntry {
@@ -158,13 +158,13 @@ impl<'a> Remb<'a> {
         Some(Self { sender_ssrc, mantissa, exponent: high >> 2, ssrcs })
     }
 
-    /// The estimate in bits per second.
+    /// The estimate in bits per second; [`u64::MAX`] if it does not fit.
     pub fn bitrate(&self) -> u64 {
         let mantissa = u64::from(self.mantissa);
         if u32::from(self.exponent) < mantissa.leading_zeros() { mantissa << self.exponent } else { u64::MAX }
     }
 
-    /// The streams that share it.
+    /// The SSRCs of the streams that share the bitrate.
     pub fn ssrcs(&self) -> impl Iterator<Item = u32> + 'a {
         words(self.ssrcs)
     }

@@ -1,17 +1,17 @@
-//! When the next RTCP report is due (RFC 3550 §6.2, §6.3).
+//! The RTCP interval: when the next report is due (RFC 3550 §6.2, §6.3).
 //!
-//! A telephone call has two members, so the bandwidth rule of §6.2 never exceeds its minimum
-//! interval, and `rtcpinterval` in the host's configuration takes its place. The first report comes
-//! after half of it (§6.2), so that the round trip is known early.
+//! A telephone call has two members, so the bandwidth rule of §6.2 never gives more than its minimum interval.
+//! `rtcpinterval` in the host's configuration replaces that minimum. The first report is sent after half of it (§6.2),
+//! so that the round trip is known early.
 
 use std::time::{Duration, Instant};
 
-/// How reports are spread around the interval.
+/// The distribution of reports around the interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spacing {
-    /// Exactly the interval, as the host's administrator configured it.
+    /// Reports are exactly the interval apart, as the host's administrator configured it.
     Fixed,
-    /// Between half and one and a half times the interval, divided by e - 3/2 (§6.3.1).
+    /// Reports are 0.5 to 1.5 times the interval apart, divided by e - 3/2 (§6.3.1).
     Randomised,
 }
 
@@ -24,25 +24,25 @@ pub struct ReportTimer {
 }
 
 impl ReportTimer {
-    /// A stopped schedule.
+    /// Creates a stopped timer.
     pub fn new(interval: Duration, spacing: Spacing) -> Self {
         Self { interval, spacing, next: None }
     }
 
-    /// Starts the timer unless it runs: when the first packet is sent or received. `random` is
-    /// uniform over its range and matters with [`Spacing::Randomised`] only.
+    /// Starts the timer, unless it runs already. Call it when the first packet is sent or received. `random` has to be
+    /// uniformly distributed over its range; only [`Spacing::Randomised`] uses it.
     pub fn start(&mut self, now: Instant, random: u32) {
         if self.next.is_none() {
             self.next = Some(now + self.spread(self.interval / 2, random));
         }
     }
 
-    /// Stops the timer: RTCP was switched off, or the call ended.
+    /// Stops the timer, because RTCP was switched off or the call ended.
     pub fn stop(&mut self) {
         self.next = None;
     }
 
-    /// Whether a report is due, in which case the timer is set for the one after.
+    /// Whether a report is due. If so, the timer is set for the next one. `random` is used as by [`Self::start`].
     pub fn handle_timeout(&mut self, now: Instant, random: u32) -> bool {
         let due = self.next.is_some_and(|next| next <= now);
         if due {
@@ -51,12 +51,12 @@ impl ReportTimer {
         due
     }
 
-    /// When [`Self::handle_timeout`] next has something to say.
+    /// When [`Self::handle_timeout`] next has something to do; `None` while the timer is stopped.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.next
     }
 
-    /// Whether reports are being sent.
+    /// Whether the timer runs.
     pub fn is_running(&self) -> bool {
         self.next.is_some()
     }
@@ -72,7 +72,7 @@ impl ReportTimer {
     }
 }
 
-/// e - 3/2: timer reconsideration converges below the intended average without it (§6.3.1).
+/// e - 3/2. Without it, timer reconsideration converges to less than the intended average (§6.3.1).
 const COMPENSATION: f64 = std::f64::consts::E - 1.5;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! RTCP (RFC 3550 §6): compound packets taken apart ([`Compound`]) and put together ([`Writer`]).
+//! RTCP (RFC 3550 §6): parses compound packets ([`Compound`]) and writes them ([`Writer`]).
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -9,9 +9,18 @@
 //! |             SSRC of the sender, with most types               |
 //! ```
 //!
-//! The whole datagram is checked before anything in it is believed (A.2), except that it need not
-//! begin with a report: browsers send reduced-size packets when the SDP allows them (RFC 5506), and
-//! some send them when it does not.
+//! The lengths of all packets are checked before any of them is used (A.2). A compound need not begin with a report:
+//! browsers send reduced-size packets when the SDP allows them (RFC 5506), and some send them when it does not.
+//!
+//! | module | section |
+//! |---|---|
+//! | `report` | RFC 3550 §6.4: sender and receiver reports |
+//! | `source_description` | RFC 3550 §6.5, §6.7: SDES and APP |
+//! | `bye` | RFC 3550 §6.6: BYE, and when it is said |
+//! | [`interval`] | RFC 3550 §6.2: when the next report is due |
+//! | `feedback`, `pace` | RFC 4585, RFC 5104: NACK, PLI, FIR, and how often |
+//! | [`mux`] | RFC 5761: whether RTCP shares the transport of RTP |
+//! | `extended_report` | RFC 3611: XR |
 
 mod bye;
 mod extended_report;
@@ -59,83 +68,85 @@ pub mod packet_type {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Packet<'a> {
-    /// SR: what the peer sent and what it received.
+    /// SR: the peer's statistics about its own stream, and about the streams that it receives.
     SenderReport(SenderReport<'a>),
-    /// RR: what the peer received.
+    /// RR: the peer's statistics about the streams that it receives.
     ReceiverReport(ReceiverReport<'a>),
-    /// SDES: who the peer is.
+    /// SDES: the peer's names.
     Sdes(Sdes<'a>),
-    /// BYE: sources that end.
+    /// BYE: sources that leave.
     Bye(Bye<'a>),
-    /// APP, not interpreted.
+    /// APP: application-defined, not interpreted.
     App(App<'a>),
-    /// RTPFB 1: packets that the peer misses.
+    /// RTPFB 1: packets that the peer has not received.
     Nack(Nack<'a>),
-    /// PSFB 1: the peer lost a picture.
+    /// PSFB 1: the peer has lost a picture.
     Pli(Pli),
-    /// PSFB 4: the peer wants a full picture.
+    /// PSFB 4: the peer asks for a whole picture.
     Fir(Fir<'a>),
-    /// PSFB 15 "REMB": the bandwidth that the peer estimates.
+    /// PSFB 15 with the name "REMB": the peer's estimate of the bandwidth.
     Remb(Remb<'a>),
     /// Full intra request of H.261 (RFC 2032), which old video phones send for any codec.
     FirH261 {
-        /// Who asks.
+        /// The SSRC of the participant that asks.
         sender_ssrc: u32,
     },
     /// XR: extended report, blocks not interpreted.
     ExtendedReport(ExtendedReport<'a>),
     /// Feedback of another format, not interpreted.
     Feedback(Feedback<'a>),
-    /// A packet type that we do not know, to be skipped (§6.1).
+    /// A packet of an unknown type, which is to be skipped (§6.1).
     Unknown {
-        /// Its packet type.
+        /// The packet type.
         packet_type: u8,
-        /// The five bits in front of it.
+        /// The five bits in front of the packet type.
         count: u8,
-        /// What follows the header.
+        /// The packet without its header and padding.
         body: &'a [u8],
     },
 }
 
-/// Why a datagram is not RTCP, or one of its packets is not what it says.
+/// Reasons why a datagram is not RTCP, or why one of its packets is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RtcpError {
-    /// Shorter than a header with an SSRC, or not a whole number of words.
+    /// The datagram is empty, or not a whole number of words. Holds its length in octets.
     #[error("{0} octets, not a whole RTCP packet")]
     Length(usize),
-    /// A version other than 2.
+    /// The version is not 2. Holds the version.
     #[error("RTCP version {0}")]
     Version(u8),
-    /// A packet type outside of 192 to 223.
+    /// The packet type is not one of RTCP, 192 to 223 (RFC 5761 §4).
     #[error("packet type {0} is not RTCP")]
     PacketType(u8),
-    /// The lengths do not add up to the datagram's.
+    /// The lengths in the packets' headers do not add up to the length of the datagram.
     #[error("packet type {packet_type} of {len} octets runs past the end by {excess}")]
     Truncated {
-        /// Type of the packet that does not fit.
+        /// The type of the packet that does not fit.
         packet_type: u8,
-        /// Its length as its header says.
+        /// The length in its header, in octets.
         len: usize,
-        /// What is missing.
+        /// The number of octets that are missing.
         excess: usize,
     },
-    /// Padding on a packet that is not the last, or of a wrong length (§6.4.1).
+    /// A packet that is not the last has padding, or the length of the padding is wrong (§6.4.1). Holds the packet
+    /// type.
     #[error("bad padding in packet type {0}")]
     Padding(u8),
-    /// A packet too short for its contents.
+    /// A packet is too short for its contents.
     #[error("packet type {packet_type} with count {count} in {len} octets")]
     Malformed {
-        /// Type of the packet.
+        /// The type of the packet.
         packet_type: u8,
-        /// Report or source count, or feedback format.
+        /// The report or source count, or the feedback format.
         count: u8,
-        /// Octets of its body.
+        /// The octets behind its header.
         len: usize,
     },
 }
 
-/// A datagram of RTCP whose outer structure is sound; iterates over its packets.
+/// An RTCP datagram whose lengths have been checked. Iterates over its packets; a malformed one does not end the
+/// iteration.
 #[derive(Debug, Clone, Copy)]
 pub struct Compound<'a> {
     rest: &'a [u8],
@@ -143,9 +154,9 @@ pub struct Compound<'a> {
 }
 
 impl<'a> Compound<'a> {
-    /// Checks the datagram as RFC 3550 A.2 does, without insisting that it begins with a report.
+    /// Checks the datagram as RFC 3550 A.2 does, but does not require that it begins with a report.
     pub fn parse(datagram: &'a [u8]) -> Result<Self, RtcpError> {
-        // A BYE without sources is the shortest packet, a header alone.
+        // The shortest packet is a header alone: a BYE without sources.
         if datagram.is_empty() || !datagram.len().is_multiple_of(4) {
             return Err(RtcpError::Length(datagram.len()));
         }
@@ -158,7 +169,7 @@ impl<'a> Compound<'a> {
         Ok(Self { rest: datagram, reduced_size })
     }
 
-    /// Whether it does not begin with a report (RFC 5506).
+    /// Whether the compound does not begin with a report (RFC 5506).
     pub fn is_reduced_size(&self) -> bool {
         self.reduced_size
     }
@@ -174,7 +185,7 @@ impl<'a> Iterator for Compound<'a> {
     }
 }
 
-/// Header and body of one packet, padding already cut off.
+/// Header and body of one packet, without padding.
 #[derive(Debug, Clone, Copy)]
 struct RawPacket<'a> {
     packet_type: u8,
@@ -223,7 +234,8 @@ impl<'a> RawPacket<'a> {
     }
 }
 
-/// Padding belongs to the last packet of a compound only, and is a whole number of words (§6.4.1).
+/// Removes the padding, which only the last packet of a compound may have, and which is a whole number of words
+/// (§6.4.1).
 fn without_padding<'a>(body: &'a [u8], rest: &[u8]) -> Option<&'a [u8]> {
     let padding = usize::from(*body.last()?);
     let sound = rest.is_empty() && padding > 0 && padding.is_multiple_of(4);

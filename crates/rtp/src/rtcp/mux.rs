@@ -1,8 +1,8 @@
 //! Whether RTCP shares the transport of RTP (RFC 5761), for a host that may not be able to negotiate it.
 //!
 //! `a=rtcp-mux` is negotiated in the session descriptions (RFC 5761 §5.1.1). A host that does so tells the outcome
-//! ([`Mux::set_negotiated`]). Other hosts do not know the attribute, although it is printed along with candidates for both
-//! ICE components, so whether the peer multiplexes has to be observed:
+//! ([`Mux::set_negotiated`]). Other hosts do not know the attribute, although it is printed along with candidates for
+//! both ICE components, so whether the peer multiplexes has to be observed:
 //!
 //! ```text
 //!   nothing observed                        reports go with RTP
@@ -10,8 +10,8 @@
 //!   a report of the peer arrives            reports go the way it came, whatever was observed before
 //! ```
 //!
-//! A peer that multiplexes has no use for component 2; one that does not nominates a pair of it, or sends its own reports
-//! there. The peer's own reports have the last word.
+//! A peer that multiplexes has no use for component 2; one that does not nominates a pair of it, or sends its own
+//! reports there. The peer's own reports have the last word.
 
 /// The administrator's choice for peers whose descriptions do not settle it (`rtcpmux` in `rtp.conf`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -1,20 +1,20 @@
-//! The time of day as RTCP carries it (RFC 3550 §4): seconds since 1900 and their fraction.
+//! The time of day as RTCP carries it (RFC 3550 §4): seconds since 1900 and a fraction.
 
 use std::time::Duration;
 
-/// A 64-bit NTP timestamp, 32 bits of seconds and 32 of fraction.
+/// A 64-bit NTP timestamp: seconds since 1900 in the upper 32 bits, a binary fraction in the lower 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NtpTimestamp(pub u64);
 
 impl NtpTimestamp {
-    /// The timestamp of a time of day given as time since 1970.
+    /// Converts a time of day, given as time since 1970.
     pub fn from_unix(since_1970: Duration) -> Self {
         let seconds = since_1970.as_secs().wrapping_add(SECONDS_1900_TO_1970);
         let fraction = (u64::from(since_1970.subsec_nanos()) << 32) / 1_000_000_000;
         Self(seconds << 32 | fraction)
     }
 
-    /// As time since 1970, for times before 2106: the seconds begin anew in 2036.
+    /// Converts to the time since 1970, for times between 1970 and 2106. The seconds wrap in 2036.
     pub fn to_unix(self) -> Duration {
         let seconds = self.seconds().wrapping_sub(SECONDS_1900_TO_1970 as u32);
         let nanoseconds = (u64::from(self.fraction()) * 1_000_000_000) >> 32;

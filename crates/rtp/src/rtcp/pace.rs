@@ -22,8 +22,8 @@ impl Pace {
     }
 }
 
-/// The pause between two requests for a whole picture, in either direction. Each costs the host a message to the other side
-/// of the call, and an encoder takes as long to answer.
+/// The pause between two requests for a whole picture, in either direction. Each costs the host a message to the other
+/// side of the call, and an encoder takes as long to answer.
 pub const PICTURE_PACE: Duration = Duration::from_millis(500);
 
 #[cfg(test)]

@@ -14,36 +14,36 @@
 use super::NtpTimestamp;
 use crate::wire::{Cursor, be32, be64};
 
-/// SR (§6.4.1).
+/// A sender report, SR (§6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SenderReport<'a> {
-    /// Who reports.
+    /// The SSRC of the reporter.
     pub ssrc: u32,
-    /// What it sent.
+    /// The counts of the stream that the reporter sends.
     pub info: SenderInfo,
-    /// What it received.
+    /// The statistics of the streams that the reporter receives, a block for each.
     pub blocks: ReportBlocks<'a>,
-    /// Profile-specific words at the end.
+    /// Profile-specific extensions at the end, a whole number of words.
     pub extension: &'a [u8],
 }
 
-/// RR (§6.4.2).
+/// A receiver report, RR (§6.4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReceiverReport<'a> {
-    /// Who reports.
+    /// The SSRC of the reporter.
     pub ssrc: u32,
-    /// What it received.
+    /// The statistics of the streams that the reporter receives, a block for each.
     pub blocks: ReportBlocks<'a>,
-    /// Profile-specific words at the end.
+    /// Profile-specific extensions at the end, a whole number of words.
     pub extension: &'a [u8],
 }
 
 /// The sender information of an SR.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SenderInfo {
-    /// When the report was sent, by the sender's clock.
+    /// The time of day at which the report was sent, by the sender's clock.
     pub ntp: NtpTimestamp,
-    /// The same moment in the units of the stream's timestamps.
+    /// The moment of `ntp` on the stream's own timeline, in timestamp units.
     pub rtp_timestamp: u32,
     /// Packets sent with this SSRC.
     pub packet_count: u32,
@@ -51,22 +51,23 @@ pub struct SenderInfo {
     pub octet_count: u32,
 }
 
-/// What the reporter received of one source.
+/// A report block: the reporter's statistics about one source that it receives (§6.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportBlock {
-    /// The source.
+    /// The SSRC of the source that the block is about.
     pub ssrc: u32,
-    /// Lost since the last report, in 256ths of what was expected.
+    /// Packets lost since the last report, in 256ths of the packets expected.
     pub fraction_lost: u8,
-    /// Lost since the beginning, 24 bits; negative when duplicates arrived.
+    /// Packets lost since the beginning, a signed 24-bit number; negative if more duplicates arrived than packets were
+    /// lost.
     pub cumulative_lost: i32,
-    /// Cycles in the upper, highest sequence number in the lower half.
+    /// The highest sequence number in the lower 16 bits, the number of times that it wrapped in the upper 16 bits.
     pub extended_highest_sequence_number: u32,
-    /// Interarrival jitter (A.8).
+    /// Interarrival jitter in timestamp units (A.8).
     pub jitter_in_timestamp_units: u32,
-    /// Middle of the NTP timestamp of the last SR received from the source; 0 for none.
+    /// LSR: the middle 32 bits of the NTP timestamp of the last SR from the source; 0 before the first.
     pub last_sr: u32,
-    /// Time since that SR was received; 0 for none.
+    /// DLSR: the time since that SR was received, in units of 1/65536 seconds; 0 before the first.
     pub delay_since_last_sr_in_65536ths: u32,
 }
 
@@ -112,22 +113,22 @@ impl<'a> ReportBlocks<'a> {
         Some((Self(blocks.as_chunks().0), extension))
     }
 
-    /// How many blocks there are.
+    /// The number of blocks.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether the reporter received nothing.
+    /// Whether there are no blocks: the reporter has received nothing since its last report.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The blocks in order.
+    /// The blocks in the order of the packet.
     pub fn iter(&self) -> impl Iterator<Item = ReportBlock> + 'a {
         self.0.iter().map(ReportBlock::from_bytes)
     }
 
-    /// The block about `ssrc`.
+    /// The block about `ssrc`, if there is one.
     pub fn about(&self, ssrc: u32) -> Option<ReportBlock> {
         self.iter().find(|block| block.ssrc == ssrc)
     }
@@ -142,7 +143,7 @@ impl ReportBlock {
         Self {
             ssrc: word[0],
             fraction_lost: bytes[4],
-            // 24 bits, two's complement: the shift there and back extends the sign.
+            // Shifting the 24 bits up and down again extends the sign.
             cumulative_lost: (word[1] << 8).cast_signed() >> 8,
             extended_highest_sequence_number: word[2],
             jitter_in_timestamp_units: word[3],
@@ -160,7 +161,7 @@ impl ReportBlock {
         out.put_u32(self.delay_since_last_sr_in_65536ths);
     }
 
-    /// Time since the last SR was received.
+    /// The time between the arrival of the last SR from the source and the report (DLSR).
     pub fn delay_since_last_sr(&self) -> std::time::Duration {
         crate::timestamp::duration(u64::from(self.delay_since_last_sr_in_65536ths), 1 << 16)
     }

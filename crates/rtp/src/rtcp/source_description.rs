@@ -2,7 +2,7 @@
 
 use crate::wire::be32;
 
-/// SDES: chunks of items, one chunk per source (§6.5). Its structure was checked when it was parsed.
+/// A source description, SDES: a chunk of items for each source (§6.5). Its structure was checked when it was parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sdes<'a> {
     count: u8,
@@ -16,10 +16,10 @@ pub struct Chunks<'a> {
     rest: &'a [u8],
 }
 
-/// What is said about one source.
+/// The items that describe one source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk<'a> {
-    /// The source.
+    /// The SSRC of the source.
     pub ssrc: u32,
     items: &'a [u8],
 }
@@ -28,17 +28,17 @@ pub struct Chunk<'a> {
 #[derive(Debug, Clone)]
 pub struct SdesItems<'a>(&'a [u8]);
 
-/// One item; the text should be UTF-8 but comes from a stranger.
+/// One item of a chunk (§6.5). The text should be UTF-8, but the peer may send anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SdesItem<'a> {
-    /// 1 for CNAME, 2 NAME, and so on (§12.2).
+    /// The item's type: 1 for CNAME, 2 for NAME, and so on (§12.2).
     pub kind: u8,
-    /// Up to 255 octets.
+    /// The item's text, up to 255 octets.
     pub text: &'a [u8],
 }
 
 impl<'a> Sdes<'a> {
-    /// The item that names a participant for the length of the session (§6.5.1).
+    /// The type of the item that names a participant for the length of the session (§6.5.1).
     pub const CNAME: u8 = 1;
 
     pub(super) fn parse(count: u8, body: &'a [u8]) -> Option<Self> {
@@ -49,12 +49,12 @@ impl<'a> Sdes<'a> {
         Some(Self { count, body: &body[..body.len() - rest.len()] })
     }
 
-    /// The chunks in order.
+    /// The chunks in the order of the packet.
     pub fn chunks(&self) -> Chunks<'a> {
         Chunks { remaining: self.count, rest: self.body }
     }
 
-    /// The canonical name of `ssrc`.
+    /// The canonical name of `ssrc`, if the packet has it.
     pub fn cname(&self, ssrc: u32) -> Option<&'a [u8]> {
         let mut chunks = self.chunks().filter(|chunk| chunk.ssrc == ssrc);
         chunks.find_map(|chunk| chunk.items().find(|item| item.kind == Self::CNAME)).map(|item| item.text)
@@ -88,7 +88,7 @@ impl<'a> Chunk<'a> {
         Some((Self { ssrc, items: &bytes[4..end] }, rest))
     }
 
-    /// The items in order.
+    /// The items in the order of the chunk.
     pub fn items(&self) -> SdesItems<'a> {
         SdesItems(self.items)
     }
@@ -105,16 +105,16 @@ impl<'a> Iterator for SdesItems<'a> {
     }
 }
 
-/// APP (§6.7).
+/// An application-defined packet, APP (§6.7), whose contents are not interpreted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct App<'a> {
-    /// Five bits for the application.
+    /// The subtype, five bits whose meaning the application defines.
     pub subtype: u8,
-    /// Who sent it.
+    /// The SSRC of the participant that sent it.
     pub ssrc: u32,
-    /// Four letters that tell the application.
+    /// The name of the application, four ASCII characters.
     pub name: [u8; 4],
-    /// A whole number of words.
+    /// The packet's contents, a whole number of words.
     pub data: &'a [u8],
 }
 

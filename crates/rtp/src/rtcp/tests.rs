@@ -67,7 +67,7 @@ fn rfc3550_section_6_5_chunk_ends_with_a_zero_octet_even_on_a_word() {
     writer.cname(1, "ab");
     let len = writer.finish().unwrap();
     assert_eq!(buffer[..len], [0x81, 202, 0, 3, 0, 0, 0, 1, 1, 2, b'a', b'b', 0, 0, 0, 0]);
-    // The same without the terminating word runs off the end.
+    // Without the terminating word the chunk runs past the end.
     let cut = [0x81, 202, 0, 2, 0, 0, 0, 1, 1, 2, b'a', b'b'];
     let malformed = RtcpError::Malformed { packet_type: 202, count: 1, len: 8 };
     assert_eq!(Compound::parse(&cut).unwrap().next(), Some(Err(malformed)));

@@ -1,11 +1,11 @@
-//! Puts a compound packet together in the caller's buffer (RFC 3550 §6.1).
+//! Writes compound packets into the caller's buffer (RFC 3550 §6.1).
 
 use super::feedback::{APPLICATION_LAYER, FIR, NACK, PLI};
 use super::{Packet, ReportBlock, SenderInfo, packet_type as pt};
 use crate::wire::Cursor;
 
-/// Appends packets to a buffer. What does not fit is left out as a whole, and [`Writer::finish`]
-/// says so.
+/// Appends packets to a buffer. A packet that does not fit is left out as a whole, and [`Writer::finish`] returns an
+/// error.
 #[derive(Debug)]
 pub struct Writer<'b> {
     out: Cursor<'b>,
@@ -13,28 +13,29 @@ pub struct Writer<'b> {
     overflow: bool,
 }
 
-/// The buffer was too small for all packets.
+/// The buffer is too small for all packets. Holds the octets of those that fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the compound needs more than the buffer's {0} octets")]
 pub struct BufferTooSmall(pub usize);
 
-/// What a participant regularly sends: SR or RR, its canonical name, and at the end BYE.
+/// The compound that a participant sends at regular intervals: SR or RR, its canonical name, and BYE at the end of the
+/// session (§6.1).
 #[derive(Debug, Clone, Copy)]
 pub struct Report<'a> {
     /// Our SSRC.
     pub ssrc: u32,
-    /// What we sent; without it the report is an RR.
+    /// The counts of the stream that we send. With them the report is an SR, without them an RR.
     pub sender: Option<SenderInfo>,
-    /// What we received.
+    /// The statistics of the streams that we receive.
     pub blocks: &'a [ReportBlock],
-    /// Our canonical name (RFC 7022), the same for all streams of a call.
+    /// Our canonical name, which all streams of a call share (RFC 7022).
     pub cname: &'a str,
-    /// Whether this is our last.
+    /// Whether a BYE ends the compound.
     pub bye: bool,
 }
 
 impl Report<'_> {
-    /// Writes the compound and returns its length.
+    /// Writes the compound to the front of `buffer` and returns its length in octets.
     pub fn write(&self, buffer: &mut [u8]) -> Result<usize, BufferTooSmall> {
         let mut writer = Writer::new(buffer);
         match &self.sender {
@@ -50,12 +51,12 @@ impl Report<'_> {
 }
 
 impl<'b> Writer<'b> {
-    /// An empty compound.
+    /// Creates an empty compound in `buffer`.
     pub fn new(buffer: &'b mut [u8]) -> Self {
         Self { out: Cursor::new(buffer), whole: 0, overflow: false }
     }
 
-    /// SR (§6.4.1); blocks beyond 31 are left out.
+    /// Appends an SR (§6.4.1). Blocks beyond the 31st are left out.
     pub fn sender_report(&mut self, ssrc: u32, info: &SenderInfo, blocks: &[ReportBlock]) -> &mut Self {
         let blocks = &blocks[..blocks.len().min(MAX_COUNT)];
         self.packet(pt::SENDER_REPORT, blocks.len() as u8, |out| {
@@ -65,7 +66,7 @@ impl<'b> Writer<'b> {
         })
     }
 
-    /// RR (§6.4.2); blocks beyond 31 are left out.
+    /// Appends an RR (§6.4.2). Blocks beyond the 31st are left out.
     pub fn receiver_report(&mut self, ssrc: u32, blocks: &[ReportBlock]) -> &mut Self {
         let blocks = &blocks[..blocks.len().min(MAX_COUNT)];
         self.packet(pt::RECEIVER_REPORT, blocks.len() as u8, |out| {
@@ -74,7 +75,8 @@ impl<'b> Writer<'b> {
         })
     }
 
-    /// SDES with the one item that every compound has to carry (§6.5.1); up to 255 octets of it.
+    /// Appends an SDES with the canonical name, which every compound has to carry (§6.5.1). At most 255 octets of it
+    /// are sent.
     pub fn cname(&mut self, ssrc: u32, cname: &str) -> &mut Self {
         let text = &cname.as_bytes()[..cname.len().min(u8::MAX.into())];
         self.packet(pt::SOURCE_DESCRIPTION, 1, |out| {
@@ -86,18 +88,18 @@ impl<'b> Writer<'b> {
         })
     }
 
-    /// PLI (RFC 4585 §6.3.1).
+    /// Appends a PLI (RFC 4585 §6.3.1).
     pub fn pli(&mut self, sender_ssrc: u32, media_ssrc: u32) -> &mut Self {
         self.feedback(pt::PAYLOAD_FEEDBACK, PLI, sender_ssrc, media_ssrc, &[])
     }
 
-    /// FIR (RFC 5104 §4.3.1) for one stream; repeat `command_sequence` when repeating the request.
+    /// Appends a FIR (RFC 5104 §4.3.1) for one stream. A repeated request has the `command_sequence` of the first.
     pub fn fir(&mut self, sender_ssrc: u32, media_ssrc: u32, command_sequence: u8) -> &mut Self {
         let [a, b, c, d] = media_ssrc.to_be_bytes();
         self.feedback(pt::PAYLOAD_FEEDBACK, FIR, sender_ssrc, 0, &[a, b, c, d, command_sequence, 0, 0, 0])
     }
 
-    /// Any packet that was parsed.
+    /// Appends a packet that was parsed.
     pub fn copy(&mut self, packet: &Packet<'_>) -> &mut Self {
         match packet {
             Packet::SenderReport(report) => self.packet(pt::SENDER_REPORT, report.blocks.len() as u8, |out| {
@@ -149,7 +151,7 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// The length of the compound, or an error when something had to be left out.
+    /// Returns the length of the compound in octets, or an error if a packet was left out.
     pub fn finish(self) -> Result<usize, BufferTooSmall> {
         if self.overflow { Err(BufferTooSmall(self.whole)) } else { Ok(self.whole) }
     }
@@ -183,5 +185,5 @@ impl<'b> Writer<'b> {
     }
 }
 
-/// Counts have five bits.
+/// The largest count of blocks or sources, which has five bits (§6.4.1).
 pub(super) const MAX_COUNT: usize = 31;

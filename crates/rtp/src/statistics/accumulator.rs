@@ -1,7 +1,7 @@
-//! Running minimum, maximum, mean and standard deviation of a series whose samples are not kept:
-//! what the host asks for loss, jitter and round trip ("normdev" is its word for the mean).
+//! Minimum, maximum, mean and standard deviation of a series whose samples are not kept. The host asks for them for
+//! loss, jitter and round trip ("normdev" is its word for the mean).
 
-/// Accumulates a series of numbers in constant space (Welford's method).
+/// Computes the statistics of a series of numbers in constant space (Welford's method).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Accumulator {
     count: u64,
@@ -24,7 +24,7 @@ impl Accumulator {
         self.squares += before * (sample - self.mean);
     }
 
-    /// How many samples there were.
+    /// The number of samples.
     pub fn count(&self) -> u64 {
         self.count
     }

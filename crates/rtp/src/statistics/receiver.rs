@@ -1,5 +1,5 @@
-//! What we know of the stream we receive: sequence validation (RFC 3550 A.1), loss (A.3), jitter
-//! (A.8), and the report block made of them (§6.4.1).
+//! Statistics of the stream that we receive: sequence validation (RFC 3550 A.1), loss (A.3), jitter (A.8), and the
+//! report block made of them (§6.4.1).
 
 use std::time::{Duration, Instant};
 
@@ -8,27 +8,27 @@ use crate::rtcp::{NtpTimestamp, ReportBlock};
 use crate::statistics::Accumulator;
 use crate::timestamp::{SequenceNumber, ticks};
 
-/// What a packet is within its stream.
+/// The place of a packet within its stream, by its sequence number (A.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
     /// The first packet of the session.
     First,
-    /// The first packet of another SSRC: the peer restarted, or transferred the call.
+    /// The first packet of another SSRC: the peer restarted, or the call was transferred.
     NewSource,
-    /// The packet after the last, or after a gap.
+    /// The packet that follows the last, or the first one behind a gap.
     Ok {
-        /// Packets missing in front of it.
+        /// The number of packets missing in front of it.
         missing: u16,
     },
-    /// Overtaken by later ones; still good for a jitter buffer.
+    /// A packet that later ones have overtaken. A jitter buffer can still use it.
     Late,
-    /// Already received: not to be passed on.
+    /// A packet that has been received already.
     Duplicate,
-    /// Too few packets in sequence yet to believe in the source (only with a probation).
+    /// Too few packets in sequence have arrived to accept the source (only with a probation).
     Probation,
-    /// A jump that the next packet has to confirm (A.1: "two sequential packets").
+    /// A large jump of the sequence number, which the next packet has to confirm.
     Jump,
-    /// The jump is confirmed: the source restarted its numbers without telling.
+    /// The packet confirms the jump before it: the source has restarted its sequence numbers.
     Restarted,
 }
 
@@ -39,7 +39,7 @@ impl Validity {
     }
 }
 
-/// Counts one received stream.
+/// Counts one stream that we receive, and validates its sequence numbers.
 #[derive(Debug, Clone)]
 pub struct ReceiverStatistics {
     probation: u16,
@@ -51,7 +51,7 @@ pub struct ReceiverStatistics {
     loss: Accumulator,
 }
 
-/// State of the current SSRC, named after the variables of A.1.
+/// The state of the current SSRC, with the names of RFC 3550 A.1.
 #[derive(Debug, Clone)]
 struct Source {
     ssrc: u32,
@@ -65,7 +65,7 @@ struct Source {
     received_prior: u64,
 }
 
-/// The difference of arrival and timestamp of one packet, kept to compare the next with.
+/// The difference between arrival and timestamp of one packet, which the next packet is compared with (A.8).
 #[derive(Debug, Clone, Copy)]
 struct Transit {
     base: Instant,
@@ -80,15 +80,15 @@ impl Default for ReceiverStatistics {
 }
 
 impl ReceiverStatistics {
-    /// A receiver that believes in a source after `probation` packets in sequence. A.1 has two; a
-    /// call between two parties whose addresses are known loses less with none.
+    /// Creates statistics that accept a source after `probation` packets in sequence. RFC 3550 A.1 suggests two; with
+    /// 0, a call between two parties whose addresses are known does not lose its first packets.
     pub fn new(probation: u16) -> Self {
         let (jitter, loss) = Default::default();
         Self { probation, source: None, packets: 0, octets: 0, last_packet: None, jitter, loss }
     }
 
-    /// Counts a packet that arrived `now`. `clock_rate` is that of its payload; `None` for payloads
-    /// whose timestamps stand still while packets come (telephone-event), which say nothing of jitter.
+    /// Counts a packet that arrived `now` with `payload_len` octets of payload. `clock_rate` is the clock of its payload in hertz, or `None` for payloads
+    /// whose timestamps stand still while packets arrive (telephone-event), which say nothing about jitter.
     pub fn update(&mut self, now: Instant, packet: &Header, payload_len: usize, clock_rate: Option<u32>) -> Validity {
         let number = SequenceNumber(packet.sequence_number);
         let validity = match &mut self.source {
@@ -112,14 +112,15 @@ impl ReceiverStatistics {
         validity
     }
 
-    /// Remembers a sender report of the source, for the LSR and DLSR of our next report.
+    /// Takes in a sender report of the source that arrived `now`, for LSR and DLSR of our next report.
     pub fn handle_sender_report(&mut self, now: Instant, ssrc: u32, ntp: NtpTimestamp) {
         if let Some(source) = self.source.as_mut().filter(|source| source.ssrc == ssrc) {
             source.last_sender_report = Some((ntp, now));
         }
     }
 
-    /// The block about this source for the report sent `now`; begins the next interval of A.3.
+    /// Returns the block about the source for a report that is sent `now`, and begins the next interval (A.3). `None`
+    /// while there is no source, or one on probation.
     pub fn report_block(&mut self, now: Instant) -> Option<ReportBlock> {
         let source = self.source.as_mut().filter(|source| source.sequence.is_valid())?;
         let (lost, fraction) = source.close_interval();
@@ -131,7 +132,7 @@ impl ReceiverStatistics {
             ssrc: source.ssrc,
             fraction_lost: fraction,
             cumulative_lost: source.sequence.lost().clamp(-0x80_0000, 0x7F_FFFF) as i32,
-            // A.1: the low 32 bits are cycles and number; sixteen bits of cycles wrap in a lifetime.
+            // The low 32 bits hold 16 bits of cycles and the sequence number (A.1).
             extended_highest_sequence_number: source.sequence.extended_highest() as u32,
             jitter_in_timestamp_units: source.jitter_q4 >> 4,
             last_sr,
@@ -139,62 +140,64 @@ impl ReceiverStatistics {
         })
     }
 
-    /// Forgets the source, keeps the totals: the session was stopped or put on hold elsewhere.
+    /// Forgets the source, but keeps the totals: the session was stopped or put on hold.
     pub fn reset(&mut self) {
         self.source = None;
     }
 
-    /// The SSRC we receive from.
+    /// The SSRC of the source that we receive.
     pub fn ssrc(&self) -> Option<u32> {
         self.source.as_ref().map(|source| source.ssrc)
     }
 
-    /// Packets received and used, of all sources of the session.
+    /// Packets received and used in this session, from all sources.
     pub fn packets(&self) -> u64 {
         self.packets
     }
 
-    /// Octets of payload received and used.
+    /// Octets of payload received and used in this session, from all sources.
     pub fn octets(&self) -> u64 {
         self.octets
     }
 
-    /// When the last packet that was used arrived.
+    /// The arrival time of the last packet that was used.
     pub fn last_packet(&self) -> Option<Instant> {
         self.last_packet
     }
 
-    /// Packets of the current source that should have come so far (A.3).
+    /// Packets of the current source that should have arrived so far (A.3).
     pub fn expected(&self) -> u64 {
         self.source.as_ref().map_or(0, |source| source.sequence.expected())
     }
 
-    /// Packets of the current source that did not come; negative when duplicates did (A.3).
+    /// Packets of the current source that have not arrived; negative if more duplicates arrived than packets were lost
+    /// (A.3).
     pub fn cumulative_lost(&self) -> i64 {
         self.source.as_ref().map_or(0, |source| source.sequence.lost())
     }
 
-    /// Highest sequence number of the current source, with the cycles in front of it.
+    /// The highest sequence number of the current source in the low 16 bits, with the number of times that it wrapped
+    /// above.
     pub fn extended_highest_sequence_number(&self) -> u64 {
         self.source.as_ref().map_or(0, |source| source.sequence.extended_highest())
     }
 
-    /// Interarrival jitter of the current source (A.8).
+    /// Interarrival jitter of the current source in timestamp units (A.8).
     pub fn jitter_in_timestamp_units(&self) -> u32 {
         self.source.as_ref().map_or(0, |source| source.jitter_q4 >> 4)
     }
 
-    /// Interarrival jitter of the current source as a time.
+    /// Interarrival jitter of the current source, as a duration (A.8).
     pub fn jitter(&self) -> Duration {
         self.source.as_ref().map_or(Duration::ZERO, Source::jitter)
     }
 
-    /// Jitter in seconds after each packet.
+    /// The jitter in seconds, a sample per packet.
     pub fn jitter_statistics(&self) -> &Accumulator {
         &self.jitter
     }
 
-    /// Packets lost in each interval between our reports.
+    /// Packets lost between two of our reports, a sample per report.
     pub fn loss_statistics(&self) -> &Accumulator {
         &self.loss
     }
@@ -214,18 +217,18 @@ impl Source {
         }
     }
 
-    /// A.8: J += (|D| - J) / 16, in integers.
+    /// Updates the jitter as A.8 does, in integers: J += (|D| - J) / 16.
     fn update_jitter(&mut self, now: Instant, packet: &Header, clock_rate: u32) {
         self.clock_rate = clock_rate;
         let known = self.transit.filter(|transit| transit.clock_rate == clock_rate);
         let base = known.map_or(now, |transit| transit.base);
-        // Truncated like the timestamp it is compared with.
+        // Truncated to 32 bits, as the timestamp that it is compared with.
         let arrival = ticks(now.saturating_duration_since(base), clock_rate) as u32;
         let ticks = arrival.wrapping_sub(packet.timestamp);
         self.transit = Some(Transit { base, ticks, clock_rate });
         if let Some(before) = known.filter(|_| !packet.marker) {
             let difference = ticks.wrapping_sub(before.ticks).cast_signed().unsigned_abs();
-            // A jump of the timestamps is not jitter; no network holds a packet for this long.
+            // No network holds a packet for this long: it is a jump of the timestamps, and not jitter.
             if difference < clock_rate.saturating_mul(MAX_TRANSIT_SECONDS) {
                 self.jitter_q4 = self.jitter_q4 + difference - ((self.jitter_q4 + 8) >> 4);
             }
@@ -236,7 +239,7 @@ impl Source {
         crate::timestamp::duration(u64::from(self.jitter_q4 >> 4), self.clock_rate)
     }
 
-    /// A.3: what was lost since the last report, and as a fraction of 256.
+    /// Ends the interval of a report (A.3). Returns the packets lost since the last one, and the loss in 256ths.
     fn close_interval(&mut self) -> (u64, u8) {
         let (expected, received) = (self.sequence.expected(), self.sequence.received);
         let expected_interval = expected.saturating_sub(self.expected_prior);
@@ -248,22 +251,22 @@ impl Source {
     }
 }
 
-/// The sequence numbers of one source (A.1), with a window to tell duplicates from late packets.
+/// The sequence numbers of one source (A.1), with a window that tells duplicates from late packets.
 #[derive(Debug, Clone)]
 struct Sequence {
     probation: u16,
     base: u64,
     highest: u64,
     received: u64,
-    /// The number that confirms a jump: one after the packet that made it.
+    /// The sequence number that confirms a jump: the one after the packet that jumped.
     bad: Option<SequenceNumber>,
-    /// Bit n: `highest - n` was received.
+    /// Bit n is set if the packet `highest - n` was received.
     window: u128,
 }
 
 impl Sequence {
     fn new(first: SequenceNumber, probation: u16) -> Self {
-        // The first cycle is 1 internally, so that a late packet from before the first has a number.
+        // Internally the first cycle is 1, so that a late packet from before the first one has a number above 0.
         let first = CYCLE + u64::from(first.0);
         let (base, received) = if probation == 0 { (first, 1) } else { (first + 1, 0) };
         Self { probation, base, highest: first, received, bad: None, window: 1 }
@@ -313,7 +316,7 @@ impl Sequence {
         }
         self.window |= bit;
         self.received += 1;
-        // The stream began earlier than the first packet that came.
+        // The stream began earlier than the first packet that arrived.
         self.base = self.base.min(self.highest - u64::from(distance));
         Validity::Late
     }
@@ -335,15 +338,16 @@ impl Sequence {
     }
 }
 
-/// RTP_SEQ_MOD of A.1.
+/// The number of sequence numbers: RTP_SEQ_MOD of A.1.
 const CYCLE: u64 = 1 << 16;
 
-/// A gap of this many packets is a jump (A.1).
+/// A gap of this many packets is a jump: MAX_DROPOUT of A.1.
 const MAX_DROPOUT: i16 = 3000;
 
-/// A packet from further behind is a jump (A.1).
+/// A packet from further behind than this is a jump: MAX_MISORDER of A.1, as a distance.
 const MAX_MISORDER: i16 = -100;
 
+/// A change of the transit time by this much is a jump of the timestamps.
 const MAX_TRANSIT_SECONDS: u32 = 10;
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What we know of the stream we send: counts for sender reports (RFC 3550 §6.4.1), and what the
-//! peer's reports say about it.
+//! Statistics of the stream that we send: the counts for sender reports (RFC 3550 §6.4.1), and the figures that the
+//! peer's reports give about it.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use crate::rtcp::{NtpTimestamp, ReportBlock, SenderInfo};
 use crate::statistics::Accumulator;
 use crate::timestamp::{RtpTimestamp, duration, ticks};
 
-/// Counts one stream that we send, and reads the peer's reports about it.
+/// Counts one stream that we send, and evaluates the peer's reports about it.
 #[derive(Debug, Clone)]
 pub struct SenderStatistics {
     ssrc: u32,
@@ -35,32 +35,32 @@ struct SentReport {
     at: Instant,
 }
 
-/// What the peer reported about our stream.
+/// The figures that the peer has reported about our stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Remote {
-    /// The newest block.
+    /// The newest report block.
     pub last: Option<ReportBlock>,
-    /// Cumulative loss, a sample per report.
+    /// Cumulative loss in packets, a sample per report.
     pub lost: Accumulator,
-    /// Jitter in seconds, by the clock of what we sent last, a sample per report.
+    /// Jitter in seconds, by the clock of the packet that we sent last, a sample per report.
     pub jitter: Accumulator,
-    /// Round trip in seconds, a sample per report that allowed to measure it.
+    /// Round trip in seconds, a sample per report that allows to measure it.
     pub round_trip: Accumulator,
 }
 
-/// What one report block told.
+/// The round trip that one report block gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoundTrip {
     /// The block is about another stream.
     NotOurs,
-    /// The peer has no report of ours to refer to, or an unknown one.
+    /// The block refers to no report of ours, or to an unknown one.
     Unknown,
-    /// From our report to the peer and back, without the time that the peer held it.
+    /// The time from our report to the peer and back, without the time that the peer held it (§6.4.1).
     Measured(Duration),
 }
 
 impl SenderStatistics {
-    /// A sender that has not sent anything yet.
+    /// Creates the statistics of a stream of which nothing has been sent.
     pub fn new(ssrc: u32) -> Self {
         Self {
             ssrc,
@@ -76,14 +76,14 @@ impl SenderStatistics {
         }
     }
 
-    /// Starts another SSRC: its counts start at zero (§6.4.1), the totals go on.
+    /// Changes the SSRC. Its counts start at zero (§6.4.1); the totals of the session go on.
     pub fn change_ssrc(&mut self, ssrc: u32) {
         let (total_packets, total_octets) = (self.total_packets, self.total_octets);
         *self = Self { total_packets, total_octets, remote: self.remote, ..Self::new(ssrc) };
     }
 
-    /// Counts a packet that was sent. `timestamp` is that of the moment, which is not what stands in
-    /// the packet when that is of a telephone-event.
+    /// Counts a packet that was sent, with `payload_len` octets of payload. `timestamp` is the RTP timestamp of this
+    /// moment; the packet of a telephone-event carries an earlier one.
     pub fn sent(&mut self, now: Instant, payload_len: usize, timestamp: u32, clock_rate: u32) {
         self.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
         self.packets = self.packets.wrapping_add(1);
@@ -92,14 +92,14 @@ impl SenderStatistics {
         self.total_octets += payload_len as u64;
     }
 
-    /// Whether the next report is a sender report: something was sent since the last (§6.4).
+    /// Whether the next report is a sender report, because a packet was sent since the last report (§6.4).
     pub fn has_sent_since_report(&self) -> bool {
         self.packets != self.packets_at_last_report
     }
 
-    /// The sender information for a report that leaves `now`; `ntp` is the same moment as time of
-    /// day. The RTP timestamp is that of the moment too, not of the last packet. Call it once per
-    /// report: it is remembered for [`Self::handle_report`].
+    /// Returns the sender information for a report that is sent `now`; `ntp` is the time of day at this moment. The RTP
+    /// timestamp is that of the moment too, and not of the last packet. Call it once for each report:
+    /// [`Self::handle_report`] measures the round trip against it.
     pub fn sender_info(&mut self, now: Instant, ntp: NtpTimestamp) -> SenderInfo {
         self.reports[self.next_report] = Some(SentReport { middle: ntp.middle(), at: now });
         self.next_report = (self.next_report + 1) % REMEMBERED_REPORTS;
@@ -115,7 +115,7 @@ impl SenderStatistics {
         }
     }
 
-    /// Takes in a block of the peer's report, arrived `now`.
+    /// Takes in a block of a peer's report that arrived `now`.
     pub fn handle_report(&mut self, now: Instant, block: &ReportBlock) -> RoundTrip {
         if block.ssrc != self.ssrc {
             return RoundTrip::NotOurs;
@@ -135,12 +135,12 @@ impl SenderStatistics {
         self.ssrc
     }
 
-    /// The clock of what we sent last.
+    /// The clock of the packet that we sent last, in hertz.
     pub fn clock_rate(&self) -> Option<u32> {
         self.last.map(|last| last.clock_rate).filter(|rate| *rate > 0)
     }
 
-    /// When the last packet with this SSRC was sent.
+    /// The time at which the last packet with this SSRC was sent.
     pub fn last_packet(&self) -> Option<Instant> {
         self.last.map(|last| last.at)
     }
@@ -155,22 +155,22 @@ impl SenderStatistics {
         self.total_octets
     }
 
-    /// What the peer reported.
+    /// The figures that the peer has reported about our stream.
     pub fn remote(&self) -> &Remote {
         &self.remote
     }
 
     fn round_trip(&self, now: Instant, block: &ReportBlock) -> Option<Duration> {
-        // Zero means that no report of ours arrived yet (§6.4.1).
+        // Zero means that the peer has not received a report of ours yet (§6.4.1).
         let reports = self.reports.iter().flatten().filter(|_| block.last_sr != 0);
         let sent = reports.filter(|report| report.middle == block.last_sr).map(|report| report.at).max()?;
         let held = duration(u64::from(block.delay_since_last_sr_in_65536ths), 1 << 16);
-        // A peer whose clock runs fast may claim to have held it longer than it was away.
+        // A peer whose clock runs fast may claim to have held the report for longer than it was away.
         Some(now.saturating_duration_since(sent).saturating_sub(held))
     }
 }
 
-/// A peer that reports less often than we do refers to an older report of ours.
+/// The number of reports that are kept. A peer that reports less often than we do may refer to an older one.
 const REMEMBERED_REPORTS: usize = 8;
 
 #[cfg(test)]

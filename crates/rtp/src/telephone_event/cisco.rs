@@ -1,12 +1,12 @@
-//! Cisco's own DTMF payload (`cisco-telephone-event`, static payload type 121 in the host), which
-//! takes the place of audio packets while a key is down.
+//! Cisco's own DTMF payload (`cisco-telephone-event`, static payload type 121 in the host). It replaces the audio
+//! packets while a key is pressed.
 //!
 //! ```text
 //! | sequence | flags | power | digit | power | digit | ...
 //! ```
 //!
-//! Power and digit of this packet come first, those of the packets before it follow. The power rises
-//! from zero and falls back to it when the key is released.
+//! Power and digit of this packet come first, followed by those of the packets before it. The power rises from zero,
+//! and falls back to zero when the key is released.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{Key, Signal, Signals};
 pub struct Digit {
     /// Event code, as in RFC 4733.
     pub event: u8,
-    /// 0 when the key is released.
+    /// The power of the tone, 0 once the key is released.
     pub power: u8,
 }
 
@@ -36,7 +36,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver with no key down.
+    /// Creates a receiver with no key pressed.
     pub fn new() -> Self {
         Self::default()
     }
@@ -63,7 +63,7 @@ impl Receiver {
     }
 }
 
-/// From one payload to the next.
+/// The time from one payload to the next.
 const STEP: Duration = Duration::from_millis(20);
 
 #[cfg(test)]

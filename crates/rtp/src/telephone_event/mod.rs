@@ -1,4 +1,4 @@
-//! DTMF digits and hook flash as named events (RFC 4733, before it RFC 2833).
+//! DTMF digits and hook flash as named events (RFC 4733, which replaces RFC 2833).
 //!
 //! ```text
 //!  0                   1                   2                   3
@@ -23,32 +23,33 @@ pub use sender::{Outgoing, Sender};
 /// One telephone-event payload (§2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
-    /// Which event: 0 to 15 are the DTMF digits, 16 is flash.
+    /// The event code: 0 to 15 are the DTMF digits, 16 is hook flash.
     pub event: u8,
-    /// Whether this packet ends it.
+    /// Whether this packet ends the event.
     pub end: bool,
-    /// Power in -dBm0, 0 to 63.
+    /// The power of the tone below 0 dBm0, 0 to 63: 10 stands for -10 dBm0.
     pub volume: u8,
-    /// Length so far in timestamp units.
+    /// The length of the event so far, in timestamp units.
     pub duration: u16,
 }
 
 impl Event {
-    /// Reads a payload. Octets behind the first four belong to other events that we do not expect.
+    /// Reads a payload; `None` if it is shorter than four octets. Further octets belong to other events, and are
+    /// ignored.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let [event, flags, high, low] = *payload.first_chunk()?;
         let duration = u16::from_be_bytes([high, low]);
         Some(Self { event, end: flags & 0x80 != 0, volume: flags & 0x3F, duration })
     }
 
-    /// The payload; the reserved bit is zero.
+    /// Returns the payload. The reserved bit is zero.
     pub fn to_bytes(self) -> [u8; 4] {
         let [high, low] = self.duration.to_be_bytes();
         [self.event, u8::from(self.end) << 7 | self.volume & 0x3F, high, low]
     }
 }
 
-/// A key of a telephone: what the host knows as a DTMF frame, or flash.
+/// A key of a telephone: a DTMF digit, or hook flash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Key(u8);
 
@@ -56,34 +57,34 @@ impl Key {
     /// Hook flash, event 16 (RFC 2833 §3.10).
     pub const FLASH: Self = Self(16);
 
-    /// The key of an event code; events other than DTMF and flash are none of ours.
+    /// The key of an event code; `None` for events other than DTMF and flash, which are not supported.
     pub fn from_event(event: u8) -> Option<Self> {
         (event <= Self::FLASH.0).then_some(Self(event))
     }
 
-    /// The key with this letter on it; small letters are accepted for A to D.
+    /// The key with this letter on it, in upper or lower case; `None` if there is no such key.
     pub fn from_char(letter: char) -> Option<Self> {
         let position = LETTERS.chars().position(|known| known == letter.to_ascii_uppercase())?;
         u8::try_from(position).ok().map(Self)
     }
 
-    /// Its event code (RFC 4733 §3.2).
+    /// The key's event code (RFC 4733 §3.2).
     pub fn event(self) -> u8 {
         self.0
     }
 
-    /// Its letter; `None` for flash.
+    /// The key's letter; `None` for hook flash.
     pub fn to_char(self) -> Option<char> {
         LETTERS.chars().nth(self.0.into())
     }
 
-    /// Whether it is hook flash.
+    /// Whether the key is hook flash.
     pub fn is_flash(self) -> bool {
         self == Self::FLASH
     }
 }
 
-/// In the order of the event codes (RFC 4733 table 3).
+/// The letters of the keys in the order of their event codes (RFC 4733 table 3).
 const LETTERS: &str = "0123456789*#ABCD";
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
             prop_assert_eq!(Event::parse(&event.to_bytes()), Some(event));
         }
 
-        /// One digit after another, over a network that loses, duplicates and delays by a packet.
+        /// Digits cross a network that loses, duplicates and reorders packets.
         #[test]
         fn every_digit_arrives_once_when_one_packet_of_it_does(
             keys in prop::collection::vec(0u8..16, 1..12), fates in prop::collection::vec(0u8..4, 64),

@@ -1,41 +1,41 @@
-//! Digits out of a stream of event packets of which any may be lost (RFC 4733 §2.5.2).
+//! Recovers digits from a stream of event packets, any of which may be lost (RFC 4733 §2.5.2).
 //!
-//! Lost begin: the first packet that comes begins the digit, and if that is an end packet, the digit
-//! is reported as ended with its duration. Lost end: the digit ends when the next begins, or when
-//! media goes on after it for `dtmftimeout` (RFC 2833 §3.6 leaves the time to us).
+//! If the begin is lost, the first packet that arrives begins the digit. If that is an end packet, the digit is
+//! reported as ended, with its duration. If the end is lost, the digit ends when the next one begins, or when media has
+//! gone on for `dtmftimeout` after it (RFC 2833 §3.6 leaves that time to the implementation).
 
 use std::time::{Duration, Instant};
 
 use super::{Event, Key};
 use crate::timestamp::{RtpTimestamp, SequenceNumber, duration, ticks};
 
-/// What happened to a digit.
+/// A fact about a digit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// It was pressed.
+    /// The key was pressed.
     Begin(Key),
-    /// It is still pressed.
+    /// The key is still pressed.
     Continue(Key),
-    /// It was released. Without a [`Signal::Begin`] before, everything but the end was lost.
+    /// The key was released. If there was no [`Signal::Begin`] before, every packet but the end was lost.
     End {
-        /// Which.
+        /// The key.
         key: Key,
-        /// How long it was pressed; zero when told to report ends only.
+        /// The time for which the key was pressed; zero with [`Reporting::EndOnly`].
         held: Duration,
     },
 }
 
-/// At most two signals: a lost end, and what is in the packet. Iterate over it.
+/// The signals of one packet, an iterator: at most a lost end, and the signal of the packet itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Signals(pub(super) [Option<Signal>; 2]);
 
-/// Which signals are wanted.
+/// The signals that the host wants.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reporting {
-    /// Begin and end.
+    /// Begin and end of each digit.
     #[default]
     BeginAndEnd,
-    /// One end for each digit as soon as it shows, for peers that send bad durations
+    /// One end for each digit as soon as its first packet arrives, for peers that send wrong durations
     /// (`rfc2833compensate=yes`).
     EndOnly,
 }
@@ -53,33 +53,33 @@ pub struct Receiver {
 #[derive(Debug, Clone, Copy)]
 struct Active {
     key: Key,
-    /// Timestamp of the current segment.
+    /// The timestamp of the current segment.
     segment: RtpTimestamp,
     /// Ticks in the segments before this one.
     earlier_segments: u32,
-    /// Newest duration within the segment.
+    /// The newest duration within the current segment, in ticks.
     duration: u16,
-    /// What all of them count.
+    /// The clock of timestamps and durations, in hertz.
     clock_rate: u32,
 }
 
 impl Receiver {
-    /// A receiver that reports begin and end.
+    /// Creates a receiver that reports begin and end of each digit.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Chooses which signals are wanted.
+    /// Chooses the signals that are reported.
     pub fn set_reporting(&mut self, reporting: Reporting) {
         self.reporting = reporting;
     }
 
-    /// Takes what begins before `until` for the echo of a digit that we sent ourselves.
+    /// Ignores events that begin before `until`: they are the echo of a digit that we sent ourselves.
     pub fn mute_until(&mut self, until: Instant) {
         self.mute_until = Some(until);
     }
 
-    /// Takes in one event packet; `clock_rate` is that of its payload type.
+    /// Takes in one event packet. `clock_rate` is the clock of its payload type in hertz.
     pub fn handle_event(
         &mut self,
         now: Instant,
@@ -112,8 +112,8 @@ impl Receiver {
         ])
     }
 
-    /// Sees the timestamp of a media packet, whose clock has `clock_rate`: a digit whose end was lost
-    /// ends when media has gone on for `timeout` after it.
+    /// Takes in the timestamp of a media packet, whose clock has `clock_rate` hertz. A digit whose end was lost ends
+    /// once media has gone on for `timeout` after it.
     pub fn handle_media(&mut self, timestamp: u32, clock_rate: u32, timeout: Duration) -> Option<Signal> {
         let active = self.active?;
         let since = u64::try_from(RtpTimestamp(timestamp).distance_from(active.segment)).ok()?;
@@ -121,19 +121,19 @@ impl Receiver {
         if duration(since, clock_rate) > held + timeout { self.end() } else { None }
     }
 
-    /// Forgets the stream because its SSRC changed, and ends a digit that is pressed.
+    /// Forgets the stream because its SSRC changed, and ends a digit that is still pressed.
     pub fn reset(&mut self) -> Option<Signal> {
         let ended = self.end();
         (self.last_number, self.last_ended) = (None, None);
         ended
     }
 
-    /// The digit that is pressed.
+    /// The key that is pressed; `None` if there is none.
     pub fn active(&self) -> Option<Key> {
         self.active.map(|active| active.key)
     }
 
-    /// Repetitions of the end packet, and what was overtaken by the packets after it.
+    /// Whether a packet is a repetition of the end packet, or was overtaken by later packets.
     fn is_old(&self, number: SequenceNumber, timestamp: RtpTimestamp) -> bool {
         let overtaken = self.last_number.is_some_and(|last| (-MAX_MISORDER..=0).contains(&number.distance_from(last)));
         self.last_ended == Some(timestamp) || overtaken
@@ -173,7 +173,7 @@ impl Receiver {
             active.earlier_segments += timestamp.distance_from(active.segment).unsigned_abs();
             active.segment = timestamp;
         } else if event.duration < active.duration {
-            // RFC 2833 knew no segments: its duration wraps under the same timestamp.
+            // RFC 2833 has no segments: there the duration wraps while the timestamp stays.
             active.earlier_segments += 1 << 16;
         }
         active.duration = event.duration;
@@ -192,8 +192,8 @@ impl Receiver {
 }
 
 impl Active {
-    /// Whether a packet belongs to this digit: the same segment, or the one after a full one
-    /// (§2.5.1.3: its timestamp is 0xFFFF later, and its packets have no marker).
+    /// Whether a packet belongs to this digit: to its current segment, or to the next one after a full one, whose
+    /// timestamp is 0xFFFF later and whose packets have no marker (§2.5.1.3).
     fn goes_on(&self, key: Key, timestamp: RtpTimestamp, marker: bool) -> bool {
         let distance = u64::from(timestamp.0.wrapping_sub(self.segment.0));
         let follows = SEGMENT.abs_diff(distance) <= ticks(SEGMENT_SLACK, self.clock_rate);
@@ -210,14 +210,14 @@ impl IntoIterator for Signals {
     }
 }
 
-/// As for media (RFC 3550 A.1): what is further behind is a new count.
+/// A sequence number further behind than this belongs to a new count, as with media (RFC 3550 A.1).
 const MAX_MISORDER: i16 = 100;
 
-/// The longest segment.
+/// The longest segment in ticks.
 const SEGMENT: u64 = 0xFFFF;
 
-/// Some senders end a segment a few packets before it is full; libwebrtc (Chrome 156) gives the next
-/// one the timestamp of the moment, up to a packet later.
+/// The tolerance for the timestamp of the next segment. Some senders end a segment a few packets before it is full;
+/// libwebrtc (Chrome 156) gives the next one the timestamp of the moment, up to a packet later.
 const SEGMENT_SLACK: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
@@ -256,7 +256,7 @@ mod tests {
         Key::from_char(letter).unwrap()
     }
 
-    /// After so many ticks.
+    /// The end of a digit after `ticks`.
     fn end(letter: char, ticks: u64) -> Signal {
         Signal::End { key: key(letter), held: duration(ticks, CLOCK) }
     }

@@ -1,25 +1,25 @@
-//! Event packets for a digit that we press (RFC 4733 §2.5.1).
+//! Produces the event packets of a digit that we send (RFC 4733 §2.5.1).
 //!
-//! The caller drives it: [`Sender::begin`], then [`Sender::handle_timeout`] every 20 ms while the key
-//! is down, then [`Sender::end`]; after each of them [`Sender::poll_transmit`] until it is empty.
+//! The caller calls [`Sender::begin`], then [`Sender::handle_timeout`] every 20 ms while the key is pressed, then
+//! [`Sender::end`], and after each of them [`Sender::poll_transmit`] until it returns `None`.
 
 use std::time::{Duration, Instant};
 
 use super::{Event, Key};
 use crate::timestamp::{RtpTimestamp, duration, ticks};
 
-/// A packet to be sent; the caller adds sequence number, payload type and SSRC.
+/// A packet to be sent. The caller adds sequence number, payload type and SSRC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Outgoing {
-    /// Set on the first packet of an event.
+    /// The marker bit, which is set on the first packet of an event.
     pub marker: bool,
-    /// When the event, or its segment, began.
+    /// The timestamp at which the event, or its segment, began.
     pub timestamp: u32,
     /// The payload.
     pub payload: [u8; 4],
 }
 
-/// Sends one digit after another.
+/// Produces the packets of one digit after another.
 #[derive(Debug, Clone, Default)]
 pub struct Sender {
     active: Option<Active>,
@@ -35,24 +35,25 @@ struct Active {
     segment: RtpTimestamp,
     /// Ticks in the segments before this one.
     earlier_segments: u64,
-    /// Newest duration within the segment.
+    /// The newest duration within the current segment, in ticks.
     duration: u16,
     last_sent: Instant,
 }
 
 impl Sender {
-    /// A sender with no key down.
+    /// Creates a sender with no key pressed.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Presses `key`. `timestamp` is that of the moment; the end of a digit that is still down is
-    /// sent first.
+    /// Begins the digit of `key`. `timestamp` is the RTP timestamp of this moment. If another key is still pressed, its
+    /// end is sent first.
     pub fn begin(&mut self, now: Instant, key: Key, timestamp: u32, clock_rate: u32) {
         if self.active.is_some() {
             self.end(now, None);
         }
-        // A receiver takes the same timestamp for the same event: two digits in one tick differ.
+        // A receiver takes packets with the same timestamp for the same event, so two digits within one tick get
+        // different timestamps.
         let same = self.last_timestamp == Some(RtpTimestamp(timestamp));
         let segment = RtpTimestamp(timestamp).plus(u32::from(same));
         self.last_timestamp = Some(segment);
@@ -62,7 +63,7 @@ impl Sender {
         self.queue.push(active.packet(true, false));
     }
 
-    /// Tells the peer that the key is still down, when 20 ms have passed since it was told.
+    /// Lets time pass: every 20 ms a packet tells the peer that the key is still pressed. Calling early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
         let Some(mut active) = self.active.filter(|active| now >= active.last_sent + UPDATE) else { return };
         let held = now.saturating_duration_since(active.began) + UPDATE;
@@ -72,44 +73,44 @@ impl Sender {
         self.active = Some(active);
     }
 
-    /// When [`Self::handle_timeout`] next has something to say.
+    /// When [`Self::handle_timeout`] next has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.active.map(|active| active.last_sent + UPDATE)
     }
 
-    /// Releases the key. `held` is how long it was down where it was pressed, if that is known; the
-    /// peer is never told less than it was told before.
+    /// Ends the digit. `held` is the time for which the key was pressed at its origin, if known. The peer is never told
+    /// less than it was told before.
     pub fn end(&mut self, now: Instant, held: Option<Duration>) {
         let Some(mut active) = self.active.take() else { return };
         let pressed = now.saturating_duration_since(active.began);
-        // At once no more than the queue takes: without the segments in between a receiver sees two digits.
+        // The queue takes no more than this at once. Without the segments in between, a receiver would see two digits.
         let most = pressed + duration(u16::MAX.into(), active.clock_rate);
         self.grow(&mut active, held.map_or(pressed, |held| held.clamp(pressed, most)));
         (0..REPETITIONS).for_each(|_| self.queue.push(active.packet(false, true)));
     }
 
-    /// Releases the key without telling the peer: there is no way to it any more.
+    /// Ends the digit without telling the peer, which cannot be reached any more.
     pub fn cancel(&mut self) {
         self.active = None;
         self.queue = Queue::default();
     }
 
-    /// The next packet to send.
+    /// Returns the next packet to send.
     pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.queue.pop()
     }
 
-    /// The key that is down. Media is held back until it is released.
+    /// The key that is pressed. Media is held back until it is released.
     pub fn active(&self) -> Option<Key> {
         self.active.map(|active| active.key)
     }
 
-    /// Lets the duration grow to `held`, into the next segment when this one is full (§2.5.1.3).
+    /// Lets the duration grow to `held`, into the next segment when the current one is full (§2.5.1.3).
     fn grow(&mut self, active: &mut Active, held: Duration) {
         let total = ticks(held.min(LONGEST), active.clock_rate);
         while total > active.earlier_segments + u64::from(u16::MAX) {
             active.duration = u16::MAX;
-            // §2.5.1.4: the last packet of a segment is as important as that of an event.
+            // The last packet of a segment is repeated as the last packet of an event is (§2.5.1.4).
             (0..REPETITIONS).for_each(|_| self.queue.push(active.packet(false, false)));
             active.earlier_segments += u64::from(u16::MAX);
             active.segment = active.segment.plus(u16::MAX.into());
@@ -128,7 +129,7 @@ impl Active {
     }
 }
 
-/// Packets not yet taken by the caller; the oldest go when it takes none.
+/// Packets that the caller has not taken yet. If it takes none, the oldest are dropped.
 #[derive(Debug, Clone, Default)]
 struct Queue {
     packets: [Option<Outgoing>; QUEUE],
@@ -153,19 +154,19 @@ impl Queue {
     }
 }
 
-/// How often the peer is told that the key is down; 50 ms at most (§2.5.1.2).
+/// The time between two packets of an event; at most 50 ms (§2.5.1.2).
 const UPDATE: Duration = Duration::from_millis(20);
 
-/// The last packet of an event is sent this often (§2.5.1.4).
+/// The number of times that the last packet of an event is sent (§2.5.1.4).
 const REPETITIONS: usize = 3;
 
-/// -10 dBm0, a usual level for DTMF.
+/// The power of the tone below 0 dBm0: -10 dBm0 is a usual level for DTMF.
 const VOLUME: u8 = 10;
 
-/// Nobody holds a key for longer; the host may say so all the same.
+/// The longest digit. Nobody presses a key for longer, but the host may claim so.
 const LONGEST: Duration = Duration::from_secs(3600);
 
-/// The end of one digit, with two segments before it, and the begin of the next.
+/// The length of the queue: the end of one digit with two segments before it, and the begin of the next digit.
 const QUEUE: usize = 10;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! RFC 3550 A.1, A.3 and A.8, against vectors and against a plain 64-bit counter.
+//! Tests of RFC 3550 A.1, A.3 and A.8 against vectors and against a plain 64-bit counter.
 
 use proptest::prelude::*;
 
@@ -27,7 +27,7 @@ impl Stream {
         self.receiver.update(self.now, &packet.header(), packet.payload.len(), Some(RATE))
     }
 
-    /// The packet `number` of an undisturbed stream.
+    /// Receives the packet `number` of an undisturbed stream.
     fn steady(&mut self, number: u16) -> Validity {
         self.now += FRAME;
         self.packet(number, u32::from(number) * 160)
@@ -152,7 +152,7 @@ fn rfc3550_section_6_4_1_lsr_and_dlsr() {
 }
 
 proptest! {
-    /// RFC 3550 A.1 against a counter that does not wrap.
+    /// Compares RFC 3550 A.1 with a counter that does not wrap.
     #[test]
     fn sequence_extension_agrees_with_a_64_bit_counter(
         start in 0u64..65536,
