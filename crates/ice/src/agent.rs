@@ -436,7 +436,7 @@ impl Agent {
 }
 
 /// More than any machine signals; a limit against mistakes.
-const MAX_LOCAL_CANDIDATES: usize = 32;
+pub(crate) const MAX_LOCAL_CANDIDATES: usize = 32;
 /// What a peer may make us remember.
 pub(crate) const MAX_REMOTE_CANDIDATES: usize = 64;
 /// Of these, reserved for what its checks teach: long lists of useless candidates do not keep them out.

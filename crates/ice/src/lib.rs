@@ -71,6 +71,8 @@ mod checklist;
 mod consent;
 mod credentials;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod message;
 mod nominate;
 mod pair;

@@ -146,7 +146,7 @@ impl Answer {
 }
 
 /// Header, attributes, MESSAGE-INTEGRITY, FINGERPRINT. `None` when `buf` is too short.
-fn write(
+pub(crate) fn write(
     buf: &mut [u8],
     class: MessageClass,
     transaction_id: u128,
