@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};
 
-use common::{NOBODY, Place, is_root};
+use common::{NOBODY, Place};
 
 /// What a process ended with: its code, its standard output and its standard error.
 fn told(output: Output) -> (i32, String, String) {
@@ -77,90 +77,6 @@ fn an_output_that_is_full_is_no_panic() {
     place.uninstall().unwrap();
 }
 
-#[test]
-fn who_may_not_write_is_told_to_become_root() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    let sentence = "you have no permission. Run this as root";
-    refuses(&place, place.alone(&nobody(), "").arg(&program), sentence);
-    assert_eq!(told(place.alone("", "").arg(&program).output().unwrap()).0, 0);
-    refuses(&place, place.alone(&nobody(), "--undo").arg(&program), sentence);
-}
-
-#[test]
-fn who_owns_an_asterisk_needs_no_root() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    place.give_to(NOBODY);
-    let before = place.state();
-    for words in ["", "--undo"] {
-        let (code, _, err) = told(place.alone(&nobody(), words).arg(&program).output().unwrap());
-        assert_eq!((code, err.as_str()), (0, ""));
-    }
-    assert_eq!(place.state(), before);
-}
-
-#[test]
-fn root_is_not_told_to_become_root() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    place.give_to(NOBODY);
-    let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
-    refuses(&place, place.alone(powerless, "").arg(&program), "does not let even root");
-}
-
-#[test]
-fn a_file_system_for_reading_only_is_named() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    let read_only = "mount --bind lib lib && mount -o remount,bind,ro lib";
-    refuses(&place, place.after(read_only).arg(&program), "the file system is mounted read-only");
-}
-
-#[test]
-fn a_file_system_without_room_is_left_as_it_was() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    // Room for the four modules and two of ours, in pages.
-    let length = fs::metadata(place.modules().join("chan_sip.so")).unwrap().len();
-    let full = format!(
-        "page=$(getconf PAGESIZE); size=$((({length} + page - 1) / page * page * 6))
-        cp -a lib kept && mount -t tmpfs -o size=$size none lib && cp -a kept/. lib
-        trap 'diff -r kept lib && echo as it was' EXIT"
-    );
-    let (_, out, err) = told(place.after(&full).arg(&program).output().unwrap());
-    assert!(err.contains("no room left on the file system"), "{err}");
-    assert_eq!(out, "as it was\n", "{err}");
-}
-
-#[test]
-fn originals_on_another_file_system_are_named() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    let apart = "mkdir apart lib/asterisk/modules/originals && mount --bind apart lib/asterisk/modules/originals
-        trap 'umount lib/asterisk/modules/originals && rmdir lib/asterisk/modules/originals' EXIT";
-    let sentence = "res_http_websocket.so: its file system has no second names for files (hard links)";
-    refuses(&place, place.after(apart).arg(&program), sentence);
-}
-
 /// Whatever our umask is, the host has to read them.
 #[test]
 fn a_strict_umask_hides_nothing_from_the_host() {
@@ -177,33 +93,108 @@ fn a_strict_umask_hides_nothing_from_the_host() {
     place.uninstall().unwrap();
 }
 
-/// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
-#[test]
-fn of_several_asterisks_one_has_to_be_named() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    place.install();
-    let machine = "mkdir -p m/lib m/lib64 m/proc m/usr/local; cp -a ours m
-        for prefix in m/usr m/usr/local; do cp -a sbin lib $prefix; done
-        for place in lib lib64 proc; do [ ! -e /$place ] || mount --rbind /$place m/$place; done";
-    let install = |words: &str| {
-        let mut command = Command::new("unshare");
-        let script = format!("{machine}\nchroot m /ours/install {words}");
-        told(command.args(["--mount", "sh", "-ec", &script]).current_dir(place.root()).output().unwrap())
-    };
-    let (code, _, err) = install("");
-    assert_eq!(code, 1, "{err}");
-    assert!(err.contains("There is an Asterisk below / or /usr/local. Name one: --prefix DIR"), "{err}");
-    let (code, out, err) = install("--prefix /usr/local");
-    assert_eq!(code, 0, "{err}");
-    assert!(out.contains("The modules are in /usr/local/lib/asterisk/modules"), "{out}");
-    let (code, out, err) = install("--undo");
-    assert_eq!(code, 0, "{err}");
-    assert!(out.contains("The originals are back in /usr/local/lib/asterisk/modules"), "{out}");
-}
-
 fn nobody() -> String {
     format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups")
+}
+
+/// Tests that mount, or become somebody else. `cargo xtask test` runs them as root.
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn who_may_not_write_is_told_to_become_root() {
+        let place = Place::eleven();
+        let program = place.install();
+        let sentence = "you have no permission. Run this as root";
+        refuses(&place, place.alone(&nobody(), "").arg(&program), sentence);
+        assert_eq!(told(place.alone("", "").arg(&program).output().unwrap()).0, 0);
+        refuses(&place, place.alone(&nobody(), "--undo").arg(&program), sentence);
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn who_owns_an_asterisk_needs_no_root() {
+        let place = Place::eleven();
+        let program = place.install();
+        place.give_to(NOBODY);
+        let before = place.state();
+        for words in ["", "--undo"] {
+            let (code, _, err) = told(place.alone(&nobody(), words).arg(&program).output().unwrap());
+            assert_eq!((code, err.as_str()), (0, ""));
+        }
+        assert_eq!(place.state(), before);
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn root_is_not_told_to_become_root() {
+        let place = Place::eleven();
+        let program = place.install();
+        place.give_to(NOBODY);
+        let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
+        refuses(&place, place.alone(powerless, "").arg(&program), "does not let even root");
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn a_file_system_for_reading_only_is_named() {
+        let place = Place::eleven();
+        let program = place.install();
+        let read_only = "mount --bind lib lib && mount -o remount,bind,ro lib";
+        refuses(&place, place.after(read_only).arg(&program), "the file system is mounted read-only");
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn a_file_system_without_room_is_left_as_it_was() {
+        let place = Place::eleven();
+        let program = place.install();
+        // Room for the four modules and two of ours, in pages.
+        let length = fs::metadata(place.modules().join("chan_sip.so")).unwrap().len();
+        let full = format!(
+            "page=$(getconf PAGESIZE); size=$((({length} + page - 1) / page * page * 6))
+            cp -a lib kept && mount -t tmpfs -o size=$size none lib && cp -a kept/. lib
+            trap 'diff -r kept lib && echo as it was' EXIT"
+        );
+        let (_, out, err) = told(place.after(&full).arg(&program).output().unwrap());
+        assert!(err.contains("no room left on the file system"), "{err}");
+        assert_eq!(out, "as it was\n", "{err}");
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn originals_on_another_file_system_are_named() {
+        let place = Place::eleven();
+        let program = place.install();
+        let apart = "mkdir apart lib/asterisk/modules/originals && mount --bind apart lib/asterisk/modules/originals
+            trap 'umount lib/asterisk/modules/originals && rmdir lib/asterisk/modules/originals' EXIT";
+        let sentence = "res_http_websocket.so: its file system has no second names for files (hard links)";
+        refuses(&place, place.after(apart).arg(&program), sentence);
+    }
+
+    /// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn of_several_asterisks_one_has_to_be_named() {
+        let place = Place::eleven();
+        place.install();
+        let machine = "mkdir -p m/lib m/lib64 m/proc m/usr/local; cp -a ours m
+            for prefix in m/usr m/usr/local; do cp -a sbin lib $prefix; done
+            for place in lib lib64 proc; do [ ! -e /$place ] || mount --rbind /$place m/$place; done";
+        let install = |words: &str| {
+            let mut command = Command::new("unshare");
+            let script = format!("{machine}\nchroot m /ours/install {words}");
+            told(command.args(["--mount", "sh", "-ec", &script]).current_dir(place.root()).output().unwrap())
+        };
+        let (code, _, err) = install("");
+        assert_eq!(code, 1, "{err}");
+        assert!(err.contains("There is an Asterisk below / or /usr/local. Name one: --prefix DIR"), "{err}");
+        let (code, out, err) = install("--prefix /usr/local");
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains("The modules are in /usr/local/lib/asterisk/modules"), "{out}");
+        let (code, out, err) = install("--undo");
+        assert_eq!(code, 0, "{err}");
+        assert!(out.contains("The originals are back in /usr/local/lib/asterisk/modules"), "{out}");
+    }
 }

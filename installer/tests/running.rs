@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use common::{NOBODY, Place, Running, copy_program, install, is_root};
+use common::{NOBODY, Place, Running, copy_program, install};
 use installer::Refusal;
 
 #[test]
@@ -67,119 +67,112 @@ fn a_module_may_be_a_link_to_elsewhere() {
     place.refuses(&["2 channels"]);
 }
 
-#[test]
-fn it_may_call_the_directory_something_else() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    place.says(Some(2));
-    fs::create_dir(place.root().join("elsewhere")).unwrap();
-    let script = "mount --bind lib/asterisk/modules elsewhere; exec sbin/asterisk -C \"$PWD\"";
-    let mut program = Command::new("unshare");
-    program
-        .args(["--mount", "sh", "-c", script])
-        .current_dir(place.root())
-        .env("MODULES", place.root().join("elsewhere"));
-    let _talking = Running::start(&mut program);
-    place.refuses(&["2 channels"]);
-}
-
-#[test]
-fn one_behind_another_root_is_not_asked_through_ours() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let script = "cd \"$1\"; mkdir elsewhere; mount -t tmpfs none elsewhere; mount --rbind / elsewhere
-        mount -t tmpfs none elsewhere/mnt; exec chroot elsewhere \"$0\" -C /mnt";
-    let mut program = Command::new("unshare");
-    program.args(["--mount", "sh", "-ec", script]).arg(place.program()).arg(place.root());
-    let _contained = Running::start(program.env("MODULES", place.modules()));
-    place.refuses(&["does not say"]);
-}
-
-#[test]
-fn what_may_not_be_looked_at_may_have_calls() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let program = place.install();
-    place.give_to(SOMEBODY);
-    let before = place.state();
-    place.says(Some(2));
-    let mut talking = Command::new(place.program());
-    let _talking = Running::start(talking.arg("-C").arg(place.root()).uid(SOMEBODY).gid(SOMEBODY));
-    let output = Command::new(&program).arg("--prefix").arg(place.root()).uid(NOBODY).gid(NOBODY).output().unwrap();
-    let sentence = String::from_utf8(output.stderr).unwrap();
-    assert!(sentence.contains("is an Asterisk by its name, and you may not see"), "{sentence}");
-    assert!(sentence.contains("Run this as root"), "{sentence}");
-    let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
-    let script = format!("exec {powerless} \"$0\" --prefix \"$1\"");
-    let output = Command::new("sh").args(["-c", &script]).arg(&program).arg(place.root()).output().unwrap();
-    let sentence = String::from_utf8(output.stderr).unwrap();
-    assert!(sentence.contains("not even root may see"), "{sentence}");
-    assert_eq!(place.state(), before);
-}
-
-/// Whose the directory is has nothing to do with an Asterisk of somebody else, which he may not look at.
-#[test]
-fn the_asterisk_of_another_keeps_nobody_from_his_own() {
-    if !is_root() {
-        return;
-    }
-    let (place, other) = (Place::eleven(), Place::eleven());
-    let program = place.install();
-    place.give_to(NOBODY);
-    let _talking = other.run(Some(2));
-    let output = Command::new(&program).arg("--prefix").arg(place.root()).uid(NOBODY).gid(NOBODY).output().unwrap();
-    assert!(output.status.success(), "{output:?}");
-}
-
-#[test]
-fn where_processes_are_hidden_only_root_may_install_for_others() {
-    if !is_root() {
-        return;
-    }
-    for how in ["hidepid=1", "hidepid=2"] {
-        let place = Place::eleven();
-        let program = place.install();
-        let before = place.state();
-        let become_nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
-        let script = |who: &str| format!("mount -t proc -o {how} proc /proc && {who} \"$0\" --prefix \"$1\"");
-        let run = |who: &str| {
-            let mut command = Command::new("unshare");
-            // Before Linux 5.8 the option was that of all mounts in a namespace of processes.
-            command.args(["--mount", "--pid", "--fork", "sh", "-c", &script(who)]).arg(&program).arg(place.root());
-            command.output().unwrap()
-        };
-        let sentence = String::from_utf8(run(&become_nobody).stderr).unwrap();
-        assert!(sentence.contains("hidepid"), "{sentence}");
-        assert_eq!(place.state(), before);
-        assert!(run("").status.success(), "root sees them all");
-        place.uninstall().unwrap();
-        place.give_to(NOBODY);
-        let output = run(&become_nobody);
-        assert!(output.status.success(), "it is his own: {output:?}");
-    }
-}
-
-#[test]
-fn a_stranger_blocks_nothing_by_a_name() {
-    if !is_root() {
-        return;
-    }
-    let place = Place::eleven();
-    let named = place.root().join("asterisk");
-    copy_program(Path::new("/bin/sleep"), &named);
-    fs::set_permissions(&named, fs::Permissions::from_mode(0o755)).unwrap();
-    let mut stranger = Command::new(named).arg("60").uid(NOBODY).gid(NOBODY).spawn().unwrap();
-    let installed = install(&place.files(), &place.host());
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
-    assert!(!installed.unwrap().is_running);
-}
-
 /// Neither root nor nobody.
 const SOMEBODY: u32 = 65533;
+
+/// Tests that mount, or become somebody else. `cargo xtask test` runs them as root.
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn it_may_call_the_directory_something_else() {
+        let place = Place::eleven();
+        place.says(Some(2));
+        fs::create_dir(place.root().join("elsewhere")).unwrap();
+        let script = "mount --bind lib/asterisk/modules elsewhere; exec sbin/asterisk -C \"$PWD\"";
+        let mut program = Command::new("unshare");
+        program
+            .args(["--mount", "sh", "-c", script])
+            .current_dir(place.root())
+            .env("MODULES", place.root().join("elsewhere"));
+        let _talking = Running::start(&mut program);
+        place.refuses(&["2 channels"]);
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn one_behind_another_root_is_not_asked_through_ours() {
+        let place = Place::eleven();
+        let script = "cd \"$1\"; mkdir elsewhere; mount -t tmpfs none elsewhere; mount --rbind / elsewhere
+            mount -t tmpfs none elsewhere/mnt; exec chroot elsewhere \"$0\" -C /mnt";
+        let mut program = Command::new("unshare");
+        program.args(["--mount", "sh", "-ec", script]).arg(place.program()).arg(place.root());
+        let _contained = Running::start(program.env("MODULES", place.modules()));
+        place.refuses(&["does not say"]);
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn what_may_not_be_looked_at_may_have_calls() {
+        let place = Place::eleven();
+        let program = place.install();
+        place.give_to(SOMEBODY);
+        let before = place.state();
+        place.says(Some(2));
+        let mut talking = Command::new(place.program());
+        let _talking = Running::start(talking.arg("-C").arg(place.root()).uid(SOMEBODY).gid(SOMEBODY));
+        let output = Command::new(&program).arg("--prefix").arg(place.root()).uid(NOBODY).gid(NOBODY).output().unwrap();
+        let sentence = String::from_utf8(output.stderr).unwrap();
+        assert!(sentence.contains("is an Asterisk by its name, and you may not see"), "{sentence}");
+        assert!(sentence.contains("Run this as root"), "{sentence}");
+        let powerless = "setpriv --bounding-set=-all --inh-caps=-all";
+        let script = format!("exec {powerless} \"$0\" --prefix \"$1\"");
+        let output = Command::new("sh").args(["-c", &script]).arg(&program).arg(place.root()).output().unwrap();
+        let sentence = String::from_utf8(output.stderr).unwrap();
+        assert!(sentence.contains("not even root may see"), "{sentence}");
+        assert_eq!(place.state(), before);
+    }
+
+    /// Whose the directory is has nothing to do with an Asterisk of somebody else, which he may not look at.
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn the_asterisk_of_another_keeps_nobody_from_his_own() {
+        let (place, other) = (Place::eleven(), Place::eleven());
+        let program = place.install();
+        place.give_to(NOBODY);
+        let _talking = other.run(Some(2));
+        let output = Command::new(&program).arg("--prefix").arg(place.root()).uid(NOBODY).gid(NOBODY).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn where_processes_are_hidden_only_root_may_install_for_others() {
+        for how in ["hidepid=1", "hidepid=2"] {
+            let place = Place::eleven();
+            let program = place.install();
+            let before = place.state();
+            let become_nobody = format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups");
+            let script = |who: &str| format!("mount -t proc -o {how} proc /proc && {who} \"$0\" --prefix \"$1\"");
+            let run = |who: &str| {
+                let mut command = Command::new("unshare");
+                // Before Linux 5.8 the option was that of all mounts in a namespace of processes.
+                command.args(["--mount", "--pid", "--fork", "sh", "-c", &script(who)]).arg(&program).arg(place.root());
+                command.output().unwrap()
+            };
+            let sentence = String::from_utf8(run(&become_nobody).stderr).unwrap();
+            assert!(sentence.contains("hidepid"), "{sentence}");
+            assert_eq!(place.state(), before);
+            assert!(run("").status.success(), "root sees them all");
+            place.uninstall().unwrap();
+            place.give_to(NOBODY);
+            let output = run(&become_nobody);
+            assert!(output.status.success(), "it is his own: {output:?}");
+        }
+    }
+
+    #[test]
+    #[ignore = "needs root, who may mount and become others"]
+    fn a_stranger_blocks_nothing_by_a_name() {
+        let place = Place::eleven();
+        let named = place.root().join("asterisk");
+        copy_program(Path::new("/bin/sleep"), &named);
+        fs::set_permissions(&named, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut stranger = Command::new(named).arg("60").uid(NOBODY).gid(NOBODY).spawn().unwrap();
+        let installed = install(&place.files(), &place.host());
+        stranger.kill().unwrap();
+        stranger.wait().unwrap();
+        assert!(!installed.unwrap().is_running);
+    }
+}

@@ -1,17 +1,20 @@
 //! The project's commands.
 //!
 //! `cargo xtask demo` starts a real Asterisk with our modules and a page to call it from; `cargo xtask test` runs every
-//! test that this machine can. Each installs the Debian packages it needs when it may, and says which when it may not.
+//! test that this machine can; `fuzz`, `asan` and `valgrind` look for errors that tests do not show. Each installs the Debian packages it needs when it may, and says which when it may not.
 
 mod debian;
 mod demo;
+mod fuzz;
 mod host;
 mod install;
 mod modules;
 mod packages;
 mod page;
 mod run;
+mod sanitizer;
 mod test;
+mod valgrind;
 mod zig;
 
 use std::ffi::OsString;
@@ -36,7 +39,10 @@ cargo xtask <command>
   demo [--check] [--host 11|16|22]  start an Asterisk with them, and serve a page to call it from: the Asterisk of
                                     ASTERISK_PREFIX, else Debian's, 16 by default; with --check the call is placed in a
                                     headless browser, and the exit code is 0 if it was heard
-  test                              everything that this machine can run";
+  test                              everything that this machine can run
+  fuzz [--seconds N] [TARGET]       each target of tests/fuzz for 30 seconds, or N
+  asan                              the unit tests of the crates that hold memory of C, with AddressSanitizer
+  valgrind                          the built modules in the small host of tests/host, under valgrind";
 
 fn main() -> ExitCode {
     let words: Result<Vec<String>, OsString> = std::env::args_os().skip(1).map(OsString::into_string).collect();
@@ -66,6 +72,7 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
             let [served] = options else { return Err(USAGE.to_owned()) };
             return page::put(served);
         }
+        "fuzz" => return fuzz::all(&fuzz::Options::parse(options).ok_or(USAGE)?),
         _ => {}
     }
     match (*command, Options::parse(options)?) {
@@ -75,6 +82,8 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
         ("demo", Options { check: false, host }) => demo::serve(host),
         ("demo", Options { check: true, host }) => demo::check(host),
         ("test", Options { check: false, host: None }) => test::all(),
+        ("asan", Options { check: false, host: None }) => sanitizer::test(),
+        ("valgrind", Options { check: false, host: None }) => valgrind::all(),
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -135,9 +144,19 @@ mod tests {
 
     #[test]
     fn an_option_of_another_command_is_answered_with_the_usage() {
-        for line in
-            ["", "build --check", "test --host 11", "test --check", "page", "page a b", "install --host 11", "tset"]
-        {
+        for line in [
+            "",
+            "build --check",
+            "test --host 11",
+            "test --check",
+            "page",
+            "page a b",
+            "install --host 11",
+            "fuzz --seconds",
+            "asan --check",
+            "valgrind --host 11",
+            "tset",
+        ] {
             let words: Vec<&str> = line.split_whitespace().collect();
             assert_eq!(obey(&words).err().as_deref(), Some(USAGE), "{line}");
         }

@@ -38,6 +38,11 @@ pub fn build(version: Version) -> Result<PathBuf, Failure> {
     place(version, &built, zig.map(|_| GLIBC))
 }
 
+/// Where [`build`] puts the modules for this Asterisk.
+pub fn directory(version: Version) -> PathBuf {
+    target_directory().join(format!("asterisk-{}", version.number()))
+}
+
 /// Asterisk 11 is what the modules are built for unless told otherwise, from headers that are part of this repository. Later
 /// ones are told by a feature, and built from the headers of the very host.
 fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
@@ -53,7 +58,7 @@ fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
 
 /// Gives what was built its names, without what only a debugger reads: that goes into `.debug`, where debuggers look for it.
 fn place(version: Version, built: &Path, glibc: Option<&str>) -> Result<PathBuf, Failure> {
-    let directory = target_directory().join(format!("asterisk-{}", version.number()));
+    let directory = directory(version);
     let failed = |error: io::Error| format!("{} could not be filled: {error}", directory.display());
     fs::create_dir_all(directory.join(".debug")).map_err(failed)?;
     for module in MODULES {

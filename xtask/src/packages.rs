@@ -53,6 +53,13 @@ pub const TO_TEST: &[Package] = &[
     program("sip-tester", "sipp"),
 ];
 
+/// Compiles libFuzzer.
+pub const TO_FUZZ: &[Package] = &[program("g++", "c++")];
+
+/// Checks how the modules use memory. Debian's valgrind brings the symbols of the C library along, without which it refuses
+/// to run.
+pub const TO_WATCH_MEMORY: &[Package] = &[program("valgrind", "valgrind")];
+
 /// What makes a page of its sources and their libraries.
 pub const TO_BUNDLE: &[Package] = &[program("nodejs", "node"), program("npm", "npm")];
 

@@ -1,8 +1,13 @@
 //! Running other programs, with failures that name them.
 
 use std::io;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::Value;
 
 use crate::Failure;
 
@@ -23,6 +28,37 @@ pub fn output(command: &mut Command) -> Result<String, Failure> {
     let output = command.stderr(Stdio::inherit()).output();
     check(command, output.as_ref().map(|output| &output.status))?;
     Ok(output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default())
+}
+
+/// Runs `build`, a cargo that compiles, and returns its messages: a JSON object for each artifact and build script. Compiler
+/// errors and warnings are printed.
+pub fn compiler_messages(build: &mut Command) -> Result<Vec<Value>, Failure> {
+    let messages = output(build.arg("--message-format=json-render-diagnostics"))?;
+    Ok(messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+}
+
+/// Calls `work` for each of `items`, on as many threads as there are cores. A failure does not stop the others; all failures
+/// are returned together.
+pub fn on_all_cores<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), Failure> + Sync) -> Result<(), Failure> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let taken = std::iter::from_fn(|| items.get(next.fetch_add(1, Ordering::Relaxed)));
+        all_or_what_failed(taken.map(&work))
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, _>| {
+            worker.join().unwrap_or_else(|_| Err("A worker panicked.".to_owned()))
+        };
+        all_or_what_failed(workers.into_iter().map(join))
+    })
+}
+
+/// Returns success when all `outcomes` are successes, and otherwise all the failures, one per line.
+pub fn all_or_what_failed(outcomes: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
+    let failures: Vec<Failure> = outcomes.into_iter().filter_map(Result::err).collect();
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
 /// The cargo that called us, so that a `+toolchain` stays the same all the way down.
@@ -55,4 +91,26 @@ fn check(command: &Command, status: Result<&ExitStatus, &io::Error>) -> Result<(
 fn line_of(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_item_is_worked_on_and_every_failure_is_told() {
+        let items: Vec<u32> = (0..20).collect();
+        let worked = AtomicUsize::new(0);
+        let outcome = on_all_cores(&items, |item| {
+            worked.fetch_add(1, Ordering::Relaxed);
+            if item % 8 == 7 { Err(format!("{item} failed")) } else { Ok(()) }
+        });
+        assert_eq!(worked.into_inner(), 20);
+        let failure = outcome.unwrap_err();
+        assert!(
+            failure.contains("7 failed") && failure.contains("15 failed") && failure.lines().count() == 2,
+            "{failure}"
+        );
+        assert_eq!(on_all_cores(&items, |_| Ok(())), Ok(()));
+    }
 }

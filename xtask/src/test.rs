@@ -16,20 +16,50 @@ use crate::Failure;
 use crate::host;
 use crate::modules;
 use crate::packages;
-use crate::run::{cargo, output, run, workspace};
+use crate::run::{all_or_what_failed, cargo, compiler_messages, output, run, we_are_root, workspace};
 
 /// Unit tests of all crates, the built modules in the small host, and real browsers against real Asterisks: Debian's 16 and
 /// 22, and the 11 that `ASTERISK_PREFIX` may name.
 pub fn all() -> Result<(), Failure> {
     packages::ensure(&[packages::TO_BUILD, packages::TO_TEST])?;
-    let modules = modules::build(Version::Eleven)?;
-    run(cargo().args(["test", "--workspace", "--exclude", "e2e"]).env("MODULES_DIR", &modules))?;
+    modules::build(Version::Eleven)?;
+    run(&mut tests_without_calls())?;
+    let as_root = may_do_what_root_does();
+    if as_root {
+        run(tests_without_calls().args(["--quiet", "--"]).args(ONLY_AS_ROOT))?;
+    } else {
+        println!("The tests that need root are not run: this user may not create namespaces.");
+    }
 
     install_libraries(&drivers())?;
     install_libraries(&page::sources())?;
-    let suites = hosts()?.into_iter().map(Suite::prepare).collect::<Result<Vec<_>, _>>()?;
+    let suites = hosts()?.into_iter().map(|host| Suite::prepare(host, as_root)).collect::<Result<Vec<_>, _>>()?;
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
     all_or_what_failed([side_by_side(&suites, &calls), one_by_one(&suites, &alone)])
+}
+
+/// Returns a cargo that builds and runs all tests but those of `tests/e2e`. A different selection of packages would select
+/// other features of shared dependencies, and compile OpenSSL again.
+fn tests_without_calls() -> Command {
+    let mut test = cargo();
+    test.args(["test", "--workspace", "--exclude", "e2e"]).env("MODULES_DIR", modules::directory(Version::Eleven));
+    test
+}
+
+/// Compiles all tests but those of `tests/e2e`, as [`all`] does, and returns cargo's messages.
+pub fn built_for_the_tests() -> Result<Vec<Value>, Failure> {
+    compiler_messages(tests_without_calls().arg("--no-run"))
+}
+
+/// Arguments that make a test program run its tests that need root, and no others. Those tests are ignored and are in a module
+/// named `as_root`. Ignored tests outside of such a module take too long, or need something that nothing installs.
+const ONLY_AS_ROOT: [&str; 2] = ["--ignored", "as_root::"];
+
+/// Whether this process may mount, become another user and create a network namespace. Root in a container often may not.
+fn may_do_what_root_does() -> bool {
+    let mut unshare = Command::new("unshare");
+    let outcome = unshare.args(["--mount", "--pid", "--net", "--fork", "true"]).output();
+    we_are_root() && outcome.is_ok_and(|outcome| outcome.status.success())
 }
 
 /// Where the programs that drive browsers are.
@@ -109,24 +139,25 @@ fn no_proxies_for(program: &Path, host: &Prefix) -> Option<&'static str> {
 /// Compiles `tests/e2e`, once for all hosts, and returns its programs.
 fn programs() -> Result<Vec<PathBuf>, Failure> {
     let mut build = cargo();
-    build.args(["test", "--package", "e2e", "--no-run", "--message-format=json-render-diagnostics"]);
+    build.args(["test", "--package", "e2e", "--no-run"]);
     // Which one is said when they run; that there is one decides whether the tests are ignored.
     build.env("ASTERISK_PREFIX", "named later");
-    let messages = output(&mut build)?;
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(messages.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
+    let messages = compiler_messages(&mut build)?;
+    Ok(messages.iter().filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
 }
 
 /// `tests/e2e` on one host.
 struct Suite {
     host: Prefix,
     modules: PathBuf,
+    /// Whether tests that need root are run.
+    as_root: bool,
 }
 
 impl Suite {
-    fn prepare(host: Prefix) -> Result<Self, Failure> {
+    fn prepare(host: Prefix, as_root: bool) -> Result<Self, Failure> {
         let modules = modules::build(host.version())?;
-        Ok(Self { host, modules })
+        Ok(Self { host, modules, as_root })
     }
 
     /// Runs every program to its end, whatever becomes of the others.
@@ -138,16 +169,23 @@ impl Suite {
                 println!("{}: {} is not run: {why}", host.version(), program.file_stem().unwrap_or_default().display());
                 Ok(())
             }
-            None => self.run_program(program),
+            None => all_or_what_failed([self.run_program(program, &[]), self.run_as_root(program)]),
         }))
     }
 
-    /// Passes on what it prints, with the host in front.
-    fn run_program(&self, program: &Path) -> Result<(), Failure> {
+    /// Runs the tests of a program that need root, if it has any and this process may run them.
+    fn run_as_root(&self, program: &Path) -> Result<(), Failure> {
+        let has_some = || output(Command::new(program).arg("--list").args(ONLY_AS_ROOT));
+        if self.as_root && has_some()?.contains(": test") { self.run_program(program, &ONLY_AS_ROOT) } else { Ok(()) }
+    }
+
+    /// Runs a program with `arguments` and passes on what it prints, with the host in front.
+    fn run_program(&self, program: &Path, arguments: &[&str]) -> Result<(), Failure> {
         let name = program.file_stem().unwrap_or_default().display();
         let failed = |why: &dyn Display| format!("{}: {name} failed: {why}", self.host.version());
         let mut child = Command::new(program)
             .arg(AT_A_TIME)
+            .args(arguments)
             .env("ASTERISK_PREFIX", self.host.root())
             .env("MODULES_DIR", &self.modules)
             .stdout(Stdio::piped())
@@ -160,11 +198,6 @@ impl Suite {
         let status = child.wait().map_err(|error| failed(&error))?;
         if status.success() { Ok(()) } else { Err(failed(&status)) }
     }
-}
-
-fn all_or_what_failed(outcomes: impl IntoIterator<Item = Result<(), Failure>>) -> Result<(), Failure> {
-    let failures: Vec<Failure> = outcomes.into_iter().filter_map(Result::err).collect();
-    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
 #[cfg(test)]

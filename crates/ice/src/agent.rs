@@ -365,7 +365,7 @@ impl Agent {
 }
 
 /// The most local candidates that an agent keeps. No machine has as many; this limits mistakes of the caller.
-const MAX_LOCAL_CANDIDATES: usize = 32;
+pub(crate) const MAX_LOCAL_CANDIDATES: usize = 32;
 const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]

@@ -72,6 +72,8 @@ mod config;
 mod consent;
 mod credentials;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod lifecycle;
 mod message;
 mod nominate;

@@ -146,7 +146,7 @@ impl Answer {
 }
 
 /// Writes header, attributes, MESSAGE-INTEGRITY and FINGERPRINT. Returns the length, or `None` if `buf` is too short.
-fn write(
+pub(crate) fn write(
     buf: &mut [u8],
     class: MessageClass,
     transaction_id: u128,

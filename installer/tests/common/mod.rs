@@ -13,7 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::thread;
 
 use installer::{Done, Files, Host, Location, MODULES, Processes, Refusal, Which};
 
@@ -265,19 +264,6 @@ fn started_here() -> Processes {
     };
     let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Processes::These(all.filter(is_child).collect())
-}
-
-/// Whether the tests may become somebody else and mount, which also root in a container often may not. If not, it is said.
-pub fn is_root() -> bool {
-    static IS_ROOT: OnceLock<bool> = OnceLock::new();
-    let try_it = || Command::new("unshare").args(["--mount", "--pid", "--fork", "true"]).output();
-    let is_root = *IS_ROOT.get_or_init(|| try_it().is_ok_and(|output| output.status.success()));
-    if !is_root {
-        // Not `eprintln!`, which the harness keeps to itself.
-        let test = thread::current();
-        let _ = writeln!(io::stderr(), "{} is not run: it takes root who may mount", test.name().unwrap_or_default());
-    }
-    is_root
 }
 
 /// Where the places are: cargo's directory for that, unless others cannot enter it, we cannot write there, or it leaves no room

@@ -291,32 +291,42 @@ fn until_it_shows(pbx: &Pbx, command: &str, shows: impl Fn(&str) -> bool) -> Res
     }
 }
 
-/// In a network of its own, whose loopback interface is taken down: nothing is acknowledged any more, nothing is reset.
-#[test]
-#[ignore = "wants root, for a network namespace"]
-fn a_network_that_is_pulled_is_noticed_within_the_deadline() -> Result {
-    const INSIDE: &str = "WEBSOCKET_TEST_IN_A_NAMESPACE";
-    if std::env::var_os(INSIDE).is_none() {
-        let status = Command::new("unshare")
-            .arg("--net")
-            .arg(std::env::current_exe()?)
-            .args(["--exact", "a_network_that_is_pulled_is_noticed_within_the_deadline", "--ignored", "--nocapture"])
-            .env(INSIDE, "1")
-            .status()?;
-        return ensure(status.success(), || "in the namespace it failed".to_owned());
+/// Tests that take a network of their own. `cargo xtask test` runs them as root.
+mod as_root {
+    use super::*;
+
+    /// In a network of its own, whose loopback interface is taken down: nothing is acknowledged any more, nothing is reset.
+    #[test]
+    #[ignore = "needs root, for a network of its own"]
+    fn a_network_that_is_pulled_is_noticed_within_the_deadline() -> Result {
+        const INSIDE: &str = "WEBSOCKET_TEST_IN_A_NAMESPACE";
+        if std::env::var_os(INSIDE).is_none() {
+            let status = Command::new("unshare")
+                .arg("--net")
+                .arg(std::env::current_exe()?)
+                .args([
+                    "--exact",
+                    "as_root::a_network_that_is_pulled_is_noticed_within_the_deadline",
+                    "--ignored",
+                    "--nocapture",
+                ])
+                .env(INSIDE, "1")
+                .status()?;
+            return ensure(status.success(), || "in the namespace it failed".to_owned());
+        }
+        let link = |state| Command::new("ip").args(["link", "set", "lo", state]).status();
+        link("up")?;
+        let pbx = Pbx::start("websocket-pulled", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
+        let before = pbx.footprint()?;
+        let mut client = pbx.connect("sip")?;
+        client.send(TEXT, sip("REGISTER", "p8", 8, "WS").as_bytes())?;
+        is_ok_for(8, &client.message()?)?;
+        link("down")?;
+        until_silent(&pbx)?;
+        link("up")?;
+        let after = pbx.until(Duration::from_secs(5), |now| now.threads <= before.threads)?;
+        ensure(after.threads <= before.threads, || format!("{before:?}, {after:?}"))
     }
-    let link = |state| Command::new("ip").args(["link", "set", "lo", state]).status();
-    link("up")?;
-    let pbx = Pbx::start("websocket-pulled", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
-    let before = pbx.footprint()?;
-    let mut client = pbx.connect("sip")?;
-    client.send(TEXT, sip("REGISTER", "p8", 8, "WS").as_bytes())?;
-    is_ok_for(8, &client.message()?)?;
-    link("down")?;
-    until_silent(&pbx)?;
-    link("up")?;
-    let after = pbx.until(Duration::from_secs(5), |now| now.threads <= before.threads)?;
-    ensure(after.threads <= before.threads, || format!("{before:?}, {after:?}"))
 }
 
 /// Waits until the one session there is has been given up.

@@ -1,0 +1,51 @@
+//! `cargo xtask valgrind`: runs the built modules in the small host of `tests/host` under valgrind's memcheck.
+//!
+//! It covers the modules' threads, loading and unloading, and the C libraries that are linked into them. Failures are
+//! invalid reads and writes, decisions that depend on uninitialised memory, and leaks of memory that nothing points to.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::prefix::Version;
+
+use crate::Failure;
+use crate::modules;
+use crate::packages;
+use crate::run::{on_all_cores, run, workspace};
+use crate::test::built_for_the_tests;
+
+/// Runs the test programs of `tests/host`, one per core at a time.
+pub fn all() -> Result<(), Failure> {
+    packages::ensure(&[packages::TO_BUILD, packages::TO_WATCH_MEMORY])?;
+    let modules = modules::build(Version::Eleven)?;
+    on_all_cores(&programs()?, |program| watch(program, &modules))
+}
+
+/// Returns the compiled test programs of `tests/host`.
+fn programs() -> Result<Vec<PathBuf>, Failure> {
+    let messages = built_for_the_tests()?;
+    let of_the_host = messages.iter().filter(|message| {
+        let package = message["package_id"].as_str().unwrap_or_default();
+        package.contains("tests/host#") && message["target"]["kind"][0] == "test"
+    });
+    let programs: Vec<_> =
+        of_the_host.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect();
+    if programs.is_empty() { Err("tests/host has no test programs.".to_owned()) } else { Ok(programs) }
+}
+
+/// Runs one test program under memcheck.
+fn watch(program: &Path, modules: &Path) -> Result<(), Failure> {
+    let suppressions = workspace().join("tests/host/valgrind.supp");
+    run(Command::new("valgrind")
+        .args(["--quiet", "--error-exitcode=9", "--num-callers=30"])
+        // Memory that is still reachable at the end belongs to the process rather than to a module: it is no leak.
+        .args(["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"])
+        // Leaks are reported after the modules have been unloaded. This keeps their function names.
+        .arg("--keep-debuginfo=yes")
+        // memcheck runs one thread at a time. This makes the threads take turns.
+        .arg("--fair-sched=yes")
+        .arg(format!("--suppressions={}", suppressions.display()))
+        .arg(program)
+        .args(["--test-threads", "1"])
+        .env("MODULES_DIR", modules))
+}
