@@ -33,7 +33,7 @@ use crate::transport::send::Stream;
 pub struct Bundle {
     carrier: Carrier,
     children: Vec<Child>,
-    /// Of our own stream.
+    /// The marks of our own stream.
     marks: Marks,
 }
 

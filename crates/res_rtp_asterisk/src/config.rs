@@ -1,5 +1,5 @@
-//! `rtp.conf`: every key of the original, and `rtcpmux`. A value that cannot be used costs an error that
-//! names file, line and key, and leaves its default; it disturbs nothing else.
+//! Reads `rtp.conf`: every key of the original module, and `rtcpmux`. A bad value is logged as an error that names file, line and
+//! key; the key keeps its default, and all other keys are in force.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use std::time::Duration;
 use asterisk::config::{Config, Entry, Load, Reload};
 use rtp::rtcp::mux::Policy;
 
-/// What `rtp.conf` says. Sessions keep what it said when they began.
+/// The settings of `rtp.conf`. A session keeps those that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// First and last port.
+    /// First and last UDP port for sessions.
     pub ports: (u16, u16),
     /// Whether the kernel computes UDP checksums.
     pub checksums: bool,
-    /// How long a digit whose end was lost may last, in samples at 8000 Hz.
+    /// The longest duration of a digit whose end was lost, in samples at 8000 Hz.
     pub dtmf_timeout: u32,
-    /// Between two reports.
+    /// The interval between two RTCP reports.
     pub rtcp_interval: Duration,
-    /// Whether media is taken from one learned source alone.
+    /// Whether media is accepted from one learned address only.
     pub strict_rtp: bool,
-    /// Packets in sequence that make a new source.
+    /// The number of packets in sequence after which a new source is accepted.
     pub probation: u32,
     /// Whether ICE is offered where the peer's configuration in chan_sip allows it.
     pub ice: bool,
@@ -45,7 +45,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the file; `None` when it has not changed since it was read, or is not to be understood.
+    /// Reads the file; `None` when it has not changed since the last time, or cannot be parsed.
     pub fn load(reload: Reload) -> Option<Self> {
         let config = match Config::load(c"rtp.conf", reload) {
             Load::Loaded(config) => config,
@@ -84,13 +84,13 @@ impl Settings {
     }
 }
 
-/// The lines of `[general]`, and what is wrong with them.
+/// The lines of `[general]`, and the problems found in them.
 struct Lines<'a> {
     entries: Vec<Entry<'a>>,
     problems: Vec<String>,
 }
 
-/// What to use instead of a number that is out of range: as the original has it.
+/// The value used in place of a number out of range, as the original module does it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outside {
     Nearest,
@@ -98,7 +98,7 @@ enum Outside {
 }
 
 impl<'a> Lines<'a> {
-    /// Of a key that is there twice, the original takes the first.
+    /// Finds the line of a key. If there are two, the first one counts, as with the original module.
     fn find(&self, key: &str) -> Option<Entry<'a>> {
         self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(key)).copied()
     }
@@ -125,14 +125,14 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// The range as a whole: one that leaves no pair of ports is no range.
+    /// Reads the port range as a whole: one without room for a pair of ports is an error.
     fn ports(&mut self, default: (u16, u16)) -> (u16, u16) {
         let first = self.port("rtpstart", default.0);
         let last = self.port("rtpend", default.1);
         if first < last {
             return (first, last);
         }
-        // One of them is there, or the range would be the default.
+        // At least one of the two keys is there; otherwise the range would be the default one.
         if let Some(entry) = self.find("rtpend").or_else(|| self.find("rtpstart")) {
             let bad = entry.bad(format!("the end of a range that begins at {first} and ends at {last}"));
             self.problems.push(format!("{bad}; using {} to {}", default.0, default.1));
@@ -141,7 +141,7 @@ impl<'a> Lines<'a> {
     }
 
     fn port(&mut self, key: &str, default: u16) -> u16 {
-        // The range is that of a port, without the privileged ones.
+        // Ports below 1024 are privileged, so the range leaves them out.
         u16::try_from(self.number(key, 1024..=65_535, Outside::Nearest, default.into())).unwrap_or(default)
     }
 
@@ -158,7 +158,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Keys of the original that are understood and not in force yet.
+    /// Finds keys of the original module that are known here and have no effect yet.
     fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
         let keys = ["stunaddr", "turnaddr"].into_iter();
         keys.filter_map(|key| self.find(key)).filter(|entry| !entry.value.trim().is_empty())

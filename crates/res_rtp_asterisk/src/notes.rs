@@ -36,7 +36,7 @@ impl Note {
     /// Tells the host. No lock of ours is held. [`Note::Reports`] are the session's to pass on, and are no news to the host.
     ///
     /// # Safety
-    /// That of [`Report::publish`], if it is one.
+    /// For a [`Note::Report`] the caller keeps the promise of [`Report::publish`].
     pub unsafe fn tell(self, instance: InstancePtr) {
         match self {
             Self::Verbose(text) => text.lines().for_each(|line| asterisk::verbose!(0, "{line}")),

@@ -13,7 +13,7 @@
 //! to be told to the host is noted down under `state` and told after unlocking ([`Session::with`]). The worker thread comes in
 //! by the `door` before it takes any lock of ours, and does not wait there.
 //!
-//! Of two sessions that share a transport: `reading` of the parent, then of the child; the child's `state`, then the parent's. A
+//! Two sessions that share a transport are locked in this order: `reading` of the parent, then of the child; the child's `state`, then the parent's. A
 //! thread that has the parent's `state` alone lets go of it before it turns to a child. Nobody ever waits for the host's lock of
 //! a second instance: functions of the host that take it are called for the instance of the call alone, and a child is in its
 //! parent's `read` without its own ([`Session::lend`]).
@@ -155,7 +155,7 @@ impl Session {
     /// Serves a socket that has something: the worker thread's part.
     fn handle_readable(&self, now: Instant, component: Component) {
         let Some(_inside) = self.enter(now) else {
-            // What makes it readable stays; it is looked at again with the deadline.
+            // The datagram stays in the socket; the deadline looks at it again.
             self.watch(false);
             self.put_off.store(true, Ordering::Relaxed);
             return;

@@ -11,7 +11,7 @@ use super::debug;
 use crate::globals::globals;
 use rtp::rtcp::mux::Policy;
 
-/// All of them.
+/// All commands of the module.
 pub static COMMANDS: [Command; 5] = [
     Command {
         words: c"rtp set debug {on|off|ip}",

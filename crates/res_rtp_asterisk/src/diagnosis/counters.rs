@@ -1,57 +1,57 @@
-//! What was refused, and why: one count per reason, so that "no audio" has a name.
+//! Counts refused packets by reason, so that "no audio" has a name.
 
-/// Why a datagram went no further, or a frame was not sent.
+/// The reason why a datagram was dropped or a frame was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Refused {
-    /// RFC 7983 knows no such first octet, or nobody asked for such a datagram.
+    /// The first octet is that of no protocol we speak here (RFC 7983).
     Unknown,
-    /// STUN without an ICE session, or one that the agent refused.
+    /// A STUN message without an ICE session, or one that the ICE agent refused.
     Stun,
-    /// DTLS where none is configured, or from elsewhere than ICE or the signalling say.
+    /// A DTLS datagram where DTLS is not configured, or from an address that neither ICE nor the signalling vouches for.
     Dtls,
-    /// Media or RTCP before the keys that are due.
+    /// Media or RTCP that arrived before the SRTP keys.
     NoKeys,
-    /// SRTP or SRTCP that did not verify, or was a replay.
+    /// An SRTP or SRTCP packet that failed authentication or was a replay.
     Srtp,
-    /// Media from another source than the one that was learned or checked.
+    /// A packet from an address other than the one that strict RTP learned or ICE checked.
     Source,
-    /// Not RTP or RTCP after all.
+    /// A packet that does not parse as RTP or RTCP.
     Malformed,
-    /// A duplicate or an unconfirmed jump.
+    /// A duplicate, or a jump of the sequence number that the next packet did not confirm yet (RFC 3550 A.1).
     Sequence,
-    /// RTCP while RTCP is off.
+    /// An RTCP packet while the host has RTCP switched off.
     RtcpOff,
-    /// A payload type that was not negotiated.
+    /// A packet whose payload type was not negotiated.
     PayloadType,
-    /// The bounded ring let go of an older packet.
+    /// A packet that was dropped because too many wait for a channel that does not read.
     RingFull,
-    /// Not sent: no address, no consent, or the network refused it.
+    /// A packet that was not sent: no address, no consent, or the system refused it.
     Unsendable,
-    /// Not sent: the keys that are due are not there yet.
+    /// A packet that was not sent because the SRTP keys are not there yet.
     KeysDue,
 }
 
 impl Refused {
-    /// In a word or two.
+    /// Returns a name of one to three words for logs and the console.
     pub fn name(self) -> &'static str {
         NAMES.get(self as usize).copied().unwrap_or_default()
     }
 }
 
-/// One count per [`Refused`].
+/// One counter for each [`Refused`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters([u64; 13]);
 
 impl Counters {
-    /// Counts one.
+    /// Adds one to the counter of `reason`.
     pub fn add(&mut self, reason: Refused) {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += 1;
         }
     }
 
-    /// All that are not zero.
+    /// Iterates over the counters that are not zero.
     pub fn all(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
         REASONS.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
     }

@@ -1,13 +1,13 @@
 //! Statistics for the host: `CHANNEL(rtpqos)`, the `RTPAUDIOQOS` variables, `sip show channelstats`.
 //!
-//! Received means received by us, as chan_sip's column headings have it, and all jitter is in seconds.
-//! (The original exchanges the two, and divides the peer's jitter until nothing is left of it.)
+//! "Received" means received by us, as in chan_sip's column headings, and all jitter is in seconds. The original module exchanges
+//! sent and received, and divides the peer's jitter down to zero.
 
 use asterisk::rtp::Statistics;
 
 use crate::state::State;
 
-/// Returns everything that can be asked for, at this moment.
+/// Collects all statistics that the host can ask for.
 pub fn statistics(state: &State) -> Statistics {
     let (receiver, sender) = (state.receiver(), state.source().statistics());
     let remote = sender.remote();
@@ -68,7 +68,7 @@ pub fn in_words(state: &State) -> String {
     )
 }
 
-/// The host's counts have 32 bits.
+/// Converts a counter to the 32 bits of the host's; it stops at the largest.
 fn count(so_many: u64) -> u32 {
     u32::try_from(so_many).unwrap_or(u32::MAX)
 }

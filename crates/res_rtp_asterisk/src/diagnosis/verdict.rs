@@ -1,5 +1,5 @@
-//! Why is there no audio? What `rtp show sessions` says of each session: one sentence that answers the
-//! question, and below it the facts that it comes from.
+//! Answers why a call has no audio: `rtp show sessions` prints one sentence for each session, and below it the facts that the
+//! sentence is drawn from.
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -7,34 +7,34 @@ use std::time::Duration;
 
 use super::counters::Refused;
 
-/// A session, as far as people want to know it.
+/// The facts about a session that `rtp show sessions` prints.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
     /// Our port for media.
     pub port: u16,
-    /// Where media goes, or is to go.
+    /// The peer's address for media, as far as it is known.
     pub peer: Option<SocketAddr>,
-    /// The host has stopped media.
+    /// Whether the host has stopped media, for a hold or at the end of the call.
     pub stopped: bool,
     /// The session whose sockets and keys carry the stream.
     pub carrier: ShownCarrier,
-    /// How many other streams its own carry.
+    /// The number of other sessions whose streams this one's transport carries.
     pub children: usize,
-    /// ICE, unless the host does without.
+    /// The state of ICE; `None` when the host has stopped it.
     pub ice: Option<ShownIce>,
-    /// DTLS, when it is configured.
+    /// The state of DTLS; `None` when it is not configured.
     pub dtls: Option<ShownDtls>,
-    /// Keys are due and not there.
+    /// Whether the session waits for SRTP keys.
     pub keys_due: bool,
-    /// Media is encrypted.
+    /// Whether media is, or will be, encrypted.
     pub encrypted: bool,
-    /// What came, and what was sent.
+    /// Media that was received.
     pub received: Flow,
-    /// What was sent.
+    /// Media that was sent.
     pub sent: Flow,
-    /// Reports.
+    /// A sentence on where RTCP reports go.
     pub rtcp: String,
-    /// What was refused, with how often.
+    /// Packets refused so far, by reason.
     pub refused: Vec<(Refused, u64)>,
 }
 
@@ -50,37 +50,37 @@ pub enum ShownCarrier {
     Gone,
 }
 
-/// ICE in a session.
+/// The state of ICE in a session.
 #[derive(Debug, Clone, Default)]
 pub struct ShownIce {
-    /// Checks have begun.
+    /// Whether checks have begun.
     pub active: bool,
-    /// Controlling or controlled.
+    /// Our role: controlling or controlled.
     pub role: String,
-    /// The pair that media takes.
+    /// The pair that was selected for media.
     pub selected: Option<String>,
     /// All pairs with their states.
     pub pairs: Vec<String>,
-    /// How many of them have failed.
+    /// The number of pairs that have failed.
     pub failed: usize,
-    /// Candidates of the peer.
+    /// The number of candidates that the peer has.
     pub remote_candidates: usize,
-    /// Checks of the peer that verified.
+    /// The number of checks of the peer that were authentic.
     pub requests: u64,
-    /// Answers of the peer to ours.
+    /// The number of responses of the peer to our checks.
     pub responses: u64,
-    /// Checks with a wrong password.
+    /// The number of checks whose MESSAGE-INTEGRITY did not match our password.
     pub bad_integrity: u64,
 }
 
-/// DTLS in a session.
+/// The state of DTLS in a session.
 #[derive(Debug, Clone, Default)]
 pub struct ShownDtls {
-    /// Who begins.
+    /// Our role, in words.
     pub role: &'static str,
-    /// Where the handshake stands.
+    /// The progress of the handshake, in words.
     pub progress: &'static str,
-    /// Whether it failed.
+    /// Whether the handshake failed.
     pub failed: bool,
 }
 
@@ -91,22 +91,22 @@ pub struct Flow {
     pub packets: u64,
     /// Octets of payload so far.
     pub octets: u64,
-    /// Since the last packet.
+    /// The time since the last packet; `None` when there was none.
     pub silence: Option<Duration>,
-    /// Packets that did not arrive.
+    /// Packets that were lost (RFC 3550 §6.4.1).
     pub lost: i64,
     /// Interarrival jitter in seconds.
     pub jitter: f64,
 }
 
 impl Shown {
-    /// The answer.
+    /// Returns the sentence that says why there is no audio, or that media flows.
     pub fn verdict(&self) -> String {
         let obstacle = self.stopped_verdict().or_else(|| self.path_verdict()).or_else(|| self.keys_verdict());
         obstacle.unwrap_or_else(|| self.flow_verdict())
     }
 
-    /// What was refused, in words; empty when nothing was.
+    /// Lists the refusals in words; empty when nothing was refused.
     pub fn refusals(&self) -> String {
         let told: Vec<String> = self.refused.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
         told.join(", ")
@@ -223,7 +223,7 @@ impl Display for Flow {
     }
 }
 
-/// Longer than any pause between packets, comfort noise apart.
+/// A direction without a packet for this long counts as silent. Only comfort noise pauses for longer.
 const SILENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The session as the host drives it: calls of the DTLS table.
+//! Implements the host's DTLS table for a session.
 
 use asterisk::Failed;
 use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};

@@ -1,4 +1,4 @@
-//! The session as the host drives it: calls of the RTP engine.
+//! Implements the host's RTP engine table for a session.
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::session::Session;
 use crate::state::State;
 use crate::transport::sockets::Pair;
 
-/// After a digit or noise of ours, a digit that comes is its echo.
+/// A digit that begins within this time after a digit or noise of ours is taken for its echo.
 const ECHO: Duration = Duration::from_millis(500);
 
 impl Engine for Session {
@@ -204,7 +204,7 @@ impl Engine for Session {
 
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {
         let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
-        // The host says how loud, the packet how far below overload.
+        // The host gives the level above silence, RFC 3389 wants it in -dBov.
         let level = 127 - (level & 0x7F) as u8;
         self.expect_echo();
         let sent = self.with(|state| state.send_comfort_noise(clock::now(), payload_type, level));

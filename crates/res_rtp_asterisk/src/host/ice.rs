@@ -1,4 +1,4 @@
-//! The session as the host drives it: calls of the ICE table.
+//! Implements the host's ICE table for a session.
 
 use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
 use ice::Component;
@@ -38,9 +38,9 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// A host that does not negotiate mux prints this as the rest of a line, and knows nothing of `a=rtcp-mux` (RFC 8035):
-    /// so the attribute rides on the next line. Only for DTLS peers, which are those that want it;
-    /// chan_motif prints the password in XML.
+    /// Returns the password. If the host cannot negotiate `a=rtcp-mux` (RFC 5761 §5.1.1), that attribute follows on a line of its
+    /// own, because such a host prints the password as the rest of an SDP line. Only DTLS peers get the attribute: they are the
+    /// ones that want it, and chan_motif prints the password in XML.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
         let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
         let muxes = self.with(|state| state.transport().offers_mux());
@@ -71,12 +71,12 @@ impl Ice for Session {
 }
 
 impl Session {
-    /// Runs with the ICE side locked; `None` when the session does without.
+    /// Runs with the ICE side locked; `None` when the host has stopped ICE.
     fn with_ice<R>(&self, run: impl FnOnce(&mut IceSide) -> R) -> Option<R> {
         self.with(|state| state.transport_mut().ice_mut().map(run)).flatten()
     }
 
-    /// Reads something of our description, which is being printed.
+    /// Reads a part of our description, which the host is printing.
     fn describe<R>(&self, of: impl FnOnce(&ice::Agent) -> R) -> Option<R> {
         self.with_ice(|ice| {
             ice.describe(clock::now());

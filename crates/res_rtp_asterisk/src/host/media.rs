@@ -119,7 +119,7 @@ impl Reader<'_> {
     }
 
     /// Finds the session that a packet of an unknown source is for: the child whose description alone has its payload type (RFC
-    /// 9143 section 9.2), or else the session itself. `None` when the packet is of no use.
+    /// 9143 §9.2), or else the session itself. `None` when the packet is of no use.
     fn settle(&self, session: &Session, instance: Instance<'_>, arrived: &Arrived) -> Option<Settled> {
         let payload_type = arrived.header.payload_type;
         let children = session.with_at(self.now, |state| state.bundle().sessions())?;

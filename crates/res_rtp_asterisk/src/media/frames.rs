@@ -99,7 +99,7 @@ impl Frames {
         }
     }
 
-    /// Writes U+FFFD in front of a payload of T.140 when a few packets are missing before it (RFC 4103 section 5.3).
+    /// Writes U+FFFD in front of a payload of T.140 when a few packets are missing before it (RFC 4103 §5.3).
     pub fn mark_missing(&mut self, payload: &mut Range<usize>, missing: i16) {
         if (1..10).contains(&missing)
             && let Some(start) = payload.start.checked_sub(MISSING.len())

@@ -223,8 +223,8 @@ pub fn reporting_of(instance: Instance<'_>) -> Reporting {
     if instance.property(Property::DtmfCompensate) != 0 { Reporting::EndOnly } else { Reporting::BeginAndEnd }
 }
 
-/// Returns the rate in Hz that a format's timestamps count: its sampling rate, except for G.722 (RFC 3551 section 4.5.2),
-/// pictures (90 kHz) and text (RFC 4103 section 3: milliseconds).
+/// Returns the rate in Hz that a format's timestamps count: its sampling rate, except for G.722 (RFC 3551 §4.5.2),
+/// pictures (90 kHz) and text (RFC 4103 §3: milliseconds).
 pub fn clock_rate(format: &Format) -> u32 {
     match format.kind() {
         Some(Kind::Audio) if format.codec() == Some(Codec::G722) => 8000,

@@ -104,7 +104,7 @@ impl Outgoing {
         };
         self.had_route = sent;
         if !sent {
-            // What is left of the frame would be sent late.
+            // The rest of the frame would be sent late.
             (self.smoother, self.format) = (None, None);
         }
         Ok(())
@@ -180,7 +180,7 @@ fn feed(
 
 fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, payload: &'a [u8]) -> Media<'a> {
     let Negotiated { format, payload_type, kind } = *negotiated;
-    // Half of G.722's samples are one tick of its clock (RFC 3551 section 4.5.2).
+    // Half of G.722's samples are one tick of its clock (RFC 3551 §4.5.2).
     let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
     let timing = match (frame.timestamp_ms(), frame.delivery()) {
         (Some(milliseconds), _) => Timing::Source { milliseconds },

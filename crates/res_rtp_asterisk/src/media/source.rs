@@ -1,4 +1,4 @@
-//! Our source (RFC 3550 section 3): media, comfort noise and digits under one SSRC and one count of sequence numbers.
+//! Our source (RFC 3550 §3): media, comfort noise and digits under one SSRC and one count of sequence numbers.
 
 use std::time::Instant;
 
@@ -47,13 +47,13 @@ pub struct Written {
     pub header: Header,
     /// Octets of payload.
     pub payload_len: usize,
-    /// The stream's timestamp and clock rate in Hz at this moment (RFC 3550 section 6.4.1).
+    /// The stream's timestamp and clock rate in Hz at this moment (RFC 3550 §6.4.1).
     at: (u32, u32),
 }
 
 impl Source {
-    /// Makes a source with random numbers where RFC 3550 section 5.1 wants them random. The first sequence number leaves room
-    /// before the first wrap, which SRTP's rollover counter cannot see when packets are lost (RFC 3711 section 3.3.1).
+    /// Makes a source with random numbers where RFC 3550 §5.1 wants them random. The first sequence number leaves room
+    /// before the first wrap, which SRTP's rollover counter cannot see when packets are lost (RFC 3711 §3.3.1).
     pub fn new() -> Self {
         let ssrc = asterisk::random::u32();
         Self {
@@ -158,7 +158,7 @@ impl Source {
         &mut self.packet
     }
 
-    /// Counts a packet that went out. Digits and noise are packets of the stream too (RFC 3550 section 6.4.1).
+    /// Counts a packet that went out. Digits and noise are packets of the stream too (RFC 3550 §6.4.1).
     pub fn count(&mut self, now: Instant, written: &Written) {
         let (timestamp, clock_rate) = written.at;
         self.statistics.sent(now, written.payload_len, timestamp, clock_rate);

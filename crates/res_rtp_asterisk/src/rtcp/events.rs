@@ -1,5 +1,4 @@
-//! Reports as the host's operators see them: the manager events `RTCPSent` and `RTCPReceived`, and the lines of
-//! `rtcp set debug`.
+//! Reports for operators: the manager events `RTCPSent` and `RTCPReceived`, and the lines of `rtcp set debug`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,7 +9,7 @@ use rtp::rtcp::{Packet, Report, ReportBlock, SenderInfo};
 
 use crate::notes::Note;
 
-/// The lines about a report that we sent.
+/// Makes the lines about a report that we sent.
 pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     let kind = if report.sender.is_some() { "SR" } else { "RR" };
     let mut text = format!("* Sent RTCP {kind} to {to}\n  Our SSRC: {}\n", report.ssrc);
@@ -29,12 +28,12 @@ pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Verbose(text)
 }
 
-/// The lines about a FIR that we sent.
+/// Makes the lines about a Full Intra Request that we sent (RFC 5104 §4.3.1).
 pub fn picture_request(to: SocketAddr, ssrc: u32, media_ssrc: u32) -> Note {
     Note::Verbose(format!("* Sent RTCP FIR to {to}\n  Our SSRC: {ssrc}\n  Their SSRC: {media_ssrc}\n"))
 }
 
-/// The event about a report that we sent.
+/// Makes the event about a report that we sent.
 pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Report(host::Report {
         direction: Direction::Sent { jitter },
@@ -46,7 +45,7 @@ pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Not
     })
 }
 
-/// The lines about a packet of RTCP from the peer.
+/// Makes the lines about an RTCP packet from the peer.
 pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
     let (packet_type, name) = kind(packet);
     let mut text = format!("* Got RTCP from {from}: PT {packet_type}({name})\n");
@@ -72,7 +71,7 @@ pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
     Note::Verbose(text)
 }
 
-/// The event about one block of the peer's report.
+/// Makes the event about one block of the peer's report.
 pub fn received_report(
     from: SocketAddr,
     ssrc: u32,
@@ -132,7 +131,7 @@ fn kind(packet: &Packet<'_>) -> (u8, &'static str) {
     }
 }
 
-/// The middle of an NTP timestamp, as seconds modulo 65536 and a binary fraction.
+/// Formats the middle 32 bits of an NTP timestamp: seconds modulo 65536 and a binary fraction (RFC 3550 §4).
 fn last_sr(block: &ReportBlock) -> String {
     format!("{}.{:010}", block.last_sr >> 16, block.last_sr << 16)
 }

@@ -1,4 +1,4 @@
-//! Requests for whole pictures, from the peer and to it (RFC 4585 section 6.3.1, RFC 5104 section 4.3.1).
+//! Requests for whole pictures, from the peer and to it (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -33,7 +33,7 @@ impl Pictures {
 /// Our own requests to the peer.
 #[derive(Debug, Default)]
 pub struct Requests {
-    /// The command sequence number (RFC 5104 section 4.3.1.1).
+    /// The command sequence number (RFC 5104 §4.3.1.1).
     sequence: u8,
     pace: Pace,
 }
@@ -44,7 +44,7 @@ pub struct Request<'a> {
     pub ssrc: u32,
     /// The source whose picture is wanted.
     pub media_ssrc: u32,
-    /// Our name (RFC 3550 section 6.5.1).
+    /// Our name (RFC 3550 §6.5.1).
     pub cname: &'a str,
 }
 

@@ -1,4 +1,4 @@
-//! Sender and receiver reports (RFC 3550 section 6.4): ours at their interval, and what the peer's say.
+//! Sender and receiver reports (RFC 3550 §6.4): ours at their interval, and what the peer's say.
 //!
 //! Where they go is the transport's to know.
 
@@ -29,9 +29,9 @@ pub struct Rtcp {
 /// Media experience scores, which the host's statistics have.
 #[derive(Debug, Default)]
 pub struct Scores {
-    /// Of what we receive, a sample per report of ours.
+    /// Scores of the received stream, one for each report of ours.
     pub here: Accumulator,
-    /// Of what the peer receives, a sample per report of its.
+    /// Scores of the sent stream, one for each report of the peer.
     pub there: Accumulator,
 }
 
@@ -43,10 +43,10 @@ pub struct Streams<'a> {
     pub sender: &'a mut SenderStatistics,
 }
 
-/// What a report is to say beside the numbers.
+/// The place of a report in its session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// One of many.
+    /// A report at its interval.
     Regular,
     /// The last, with a BYE.
     Last,
@@ -69,7 +69,7 @@ impl Rtcp {
         }
     }
 
-    /// Takes the name of the session whose transport carries this one (RFC 8834 section 4.9).
+    /// Takes the name of the session whose transport carries this one (RFC 8834 §4.9).
     pub fn set_cname(&mut self, cname: String) {
         self.cname = cname;
     }

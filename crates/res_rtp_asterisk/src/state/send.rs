@@ -142,7 +142,7 @@ impl State {
     }
 
     /// The host has stopped media. With ICE the peer stays where it is, and reports go on while a call is on hold (RFC 3550
-    /// section 6.2; RFC 3264 section 5.1); without, there is no address to send them to.
+    /// §6.2; RFC 3264 §5.1); without, there is no address to send them to.
     pub fn stop_media(&mut self) {
         self.source.digits_mut().cancel();
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
@@ -166,7 +166,7 @@ impl State {
         self.note_report_sent(sent.flatten(), told);
     }
 
-    /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 section 4.3.1).
+    /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 §4.3.1).
     pub fn ask_for_picture(&mut self, now: Instant) {
         let described = self.bundle.marks().described_ssrc;
         let Some(media_ssrc) = self.receiver.ssrc().or(described).filter(|_| self.transport.uses_rtcp()) else {

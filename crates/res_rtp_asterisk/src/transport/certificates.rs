@@ -1,6 +1,6 @@
-//! Certificates that the channel drivers' files name, looked at when the module is loaded or reloaded: one that cannot be
-//! read, or is out of date, is named in the log before somebody calls. Accounts that come from a database are not seen here;
-//! theirs are named by the first call.
+//! Checks the certificates that the channel drivers' files name, when the module is loaded or reloaded: the log names one that
+//! cannot be read or is out of date before the first call needs it. Accounts from a database are not seen here; a bad certificate
+//! of theirs is logged by the first call.
 
 use std::ffi::CStr;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use asterisk::config::{Config, Entries, Entry, Load, Reload};
 use dtls_srtp::Certificate;
 
-/// A channel driver's file, and its keys for certificate and private key.
+/// A channel driver's configuration file, and its keys for certificate and private key.
 struct Driver {
     file: &'static CStr,
     certificate: &'static str,
@@ -20,7 +20,7 @@ const DRIVERS: [Driver; 2] = [
     Driver { file: c"pjsip.conf", certificate: "dtls_cert_file", key: "dtls_private_key" },
 ];
 
-/// Tries every certificate once. What is wrong with one is logged, and no more: the call that needs it will fail.
+/// Loads every certificate once and logs the problems. It does no more: a call that needs a bad certificate will fail.
 pub fn look_at() {
     for driver in &DRIVERS {
         let Load::Loaded(config) = Config::load(driver.file, Reload::Always) else { continue };
@@ -35,14 +35,14 @@ pub fn look_at() {
     }
 }
 
-/// What one section says.
+/// The certificate that one section names.
 struct Named<'a> {
     certificate: Entry<'a>,
     key: Option<&'a str>,
 }
 
 impl<'a> Named<'a> {
-    /// Later lines win, as in the drivers.
+    /// Reads a section; of two lines with one key the later counts, as in the drivers.
     fn find(driver: &Driver, section: Entries<'a>) -> Option<Self> {
         let last = |key: &str| section.clone().named(key).last();
         let certificate = last(driver.certificate).filter(|entry| !entry.value.is_empty())?;

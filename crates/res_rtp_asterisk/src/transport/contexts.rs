@@ -1,5 +1,4 @@
-//! Certificates and TLS contexts: one for each DTLS configuration, shared by its calls, and made anew
-//! when a file of it changes.
+//! Keeps one certificate and TLS context for each DTLS configuration. Calls share them; they are made again when a file changes.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,16 +9,16 @@ use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
 use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
 
-/// All configurations that calls have begun with.
+/// The contexts of all configurations that calls have begun with.
 pub struct Contexts {
-    /// The latest last.
+    /// In the order in which they were made.
     entries: Mutex<Vec<Entry>>,
-    /// For configurations that name no certificate.
+    /// Our own certificate, for configurations that name none.
     own: Mutex<Own>,
 }
 
 struct Own {
-    /// Or why there is none.
+    /// The certificate, or the reason why none could be made.
     certificate: Result<Certificate, String>,
     made: Instant,
 }
@@ -31,7 +30,7 @@ impl Own {
     }
 }
 
-/// Well before a certificate of our own ends, for an Asterisk that runs for years.
+/// Our own certificate is made again after this time, well before it expires: an Asterisk may run for years.
 const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
@@ -40,26 +39,25 @@ struct Entry {
     context: Arc<Context>,
 }
 
-/// When and what a file was: a rewrite shows in at least one of these.
+/// Modification time (seconds and nanoseconds), inode and size of a file. A rewrite changes at least one of them.
 type Stamp = Option<(i64, i64, u64, u64)>;
 
-/// sip.conf has a few configurations; a changed file leaves its old one behind.
+/// The most contexts that are kept. sip.conf has a few configurations, and each changed file adds one.
 const MOST: usize = 64;
 
 impl Contexts {
-    /// With a certificate of our own, made now: nobody is waiting. It is another one each time the module is loaded, and
-    /// browsers ask for no more: what they compare is the fingerprint in the description (RFC 8827 §6.5).
+    /// Makes our own certificate now, while nobody waits for it. It differs each time the module is loaded, which browsers accept:
+    /// they compare the fingerprint in the session description (RFC 8827 §6.5).
     pub fn new(now: Instant) -> Self {
         Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)) }
     }
 
-    /// Why there is no certificate of our own, for the log.
+    /// Returns the reason, for the log, why there is no certificate of our own.
     pub fn problem(&self) -> Option<String> {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// The configuration, made now unless it is there. An error names what is wrong, and is for the
-    /// log.
+    /// Returns the context of a configuration, and makes it if it is not there. An error is a sentence for the log.
     pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
@@ -76,7 +74,7 @@ impl Contexts {
         Ok(context)
     }
 
-    /// Calls that are up keep the certificate that they began with.
+    /// Replaces our own certificate once it is old. Calls that are up keep the one that they began with.
     fn renew(&self, now: Instant) {
         let mut own = lock(&self.own);
         if now.duration_since(own.made) < RENEWED_AFTER {
@@ -84,11 +82,11 @@ impl Contexts {
         }
         let renewed = Own::make(now);
         if renewed.certificate.is_err() {
-            // The one that there is serves for long yet, and the next call tries again.
+            // The present certificate is valid for a long time yet, and the next call tries again.
             return;
         }
         *own = renewed;
-        // Whoever makes an entry has the entries locked first.
+        // Unlocked first: a thread that makes an entry locks the entries before `own`.
         drop(own);
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
@@ -97,7 +95,7 @@ impl Contexts {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
-            // A host may leave out a certificate that it cannot find, and keep the key.
+            // Some hosts drop a certificate that they cannot find, and keep the key.
             (None, Some(key)) => {
                 return Err(format!("{key} is the key of a certificate that is not configured or not there"));
             }

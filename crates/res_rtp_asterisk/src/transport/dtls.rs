@@ -13,7 +13,7 @@ use dtls_srtp::{
 /// The DTLS side of a session that is configured for it.
 pub struct Dtls {
     endpoint: Endpoint,
-    /// That of component 2 is used only where RTCP is not multiplexed.
+    /// Component 2 has one only where RTCP is not multiplexed.
     associations: PerComponent<Association>,
     /// The hash that our fingerprint is printed in.
     hash: Hash,

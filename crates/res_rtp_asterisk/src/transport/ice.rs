@@ -1,8 +1,8 @@
-//! ICE as chan_sip drives it: credentials in two halves, candidates in front of them, `start` with
-//! every answer, and a role that old hosts never tell.
+//! Adapts the ICE agent to the way the host drives it: chan_sip hands over the credentials in two halves and the candidates before
+//! them, calls `start` with every answer, and old hosts never tell the role.
 //!
-//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We join it with new ones of ours
-//! when our next description is printed, which some hosts do before `start` and some after.
+//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We join it with new credentials of our own when our next
+//! description is printed, which some hosts do before `start` and some after.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use ::ice::{
 use super::interfaces;
 use super::sockets::{Pair, Received};
 
-/// The agent, and what chan_sip has said but not yet put in force.
+/// The agent, and the peer's description as far as the host has handed it over without calling `start`.
 pub struct IceSide {
     agent: Agent,
     ufrag: Option<String>,
@@ -27,7 +27,7 @@ pub struct IceSide {
 }
 
 impl IceSide {
-    /// With the host candidates of both sockets.
+    /// Makes an agent with the host candidates of both sockets.
     pub fn new(sockets: &Pair) -> Self {
         let config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
@@ -49,7 +49,7 @@ impl IceSide {
         }
     }
 
-    /// Half of the peer's credentials.
+    /// Takes half of the peer's credentials, or both.
     pub fn set_authentication(&mut self, ufrag: Option<&str>, password: Option<&str>) {
         if let Some(ufrag) = ufrag {
             self.ufrag = Some(ufrag.to_owned());
@@ -59,15 +59,14 @@ impl IceSide {
         }
     }
 
-    /// A candidate of the peer, to be used when it starts.
+    /// Takes a candidate of the peer, which is used from `start` on.
     pub fn add_remote_candidate(&mut self, candidate: Candidate) {
         if self.candidates.len() < MAX_REMOTE_CANDIDATES && !self.candidates.contains(&candidate) {
             self.candidates.push(candidate);
         }
     }
 
-    /// The host told the role. It is settled when checks begin and stays then, whoever offers next
-    /// (RFC 8445 §6.1.1).
+    /// Takes the role from the host. It is settled when checks begin and does not change with later offers (RFC 8445 §6.1.1).
     pub fn set_role(&mut self, role: Role) {
         self.role_told = true;
         if !self.started && !self.peer_is_lite {
@@ -75,13 +74,13 @@ impl IceSide {
         }
     }
 
-    /// The peer only answers, so we control whatever the host says (RFC 8445 §6.1.1).
+    /// Notes that the peer is an ICE lite agent: then we control, whatever the host says (RFC 8445 §6.1.1).
     pub fn set_remote_lite(&mut self) {
         self.peer_is_lite = true;
         self.agent.set_remote_lite(true);
     }
 
-    /// Our description is about to be printed: with new credentials when the peer restarted.
+    /// Prepares our description for printing: with new credentials if the peer has restarted.
     pub fn describe(&mut self, now: Instant) {
         match self.told() {
             Some(told) => {
@@ -90,13 +89,13 @@ impl IceSide {
                     self.agent.restart(now, Credentials::from_random(&random()));
                 }
             }
-            // Nothing heard of the peer yet: this is an offer, and who offers controls.
+            // Without a description of the peer this is an offer, and the offerer controls.
             None if !self.role_told && !self.started => self.agent.set_role(Role::Controlling),
             None => {}
         }
     }
 
-    /// Puts in force what the peer's description said. Nothing happens when it said nothing of ICE.
+    /// Hands the peer's description to the agent and starts checks. Does nothing if the description has no ICE credentials.
     pub fn start(&mut self, now: Instant) {
         let Some(told) = self.told() else { return };
         self.take_over(now, told);
@@ -107,22 +106,22 @@ impl IceSide {
         self.started = true;
     }
 
-    /// The session is over, or never was to be.
+    /// Stops the agent for good.
     pub fn stop(&mut self) {
         self.agent.stop();
     }
 
-    /// Whether the peer does ICE: then it alone says where packets go and may come from.
+    /// Returns whether the peer does ICE: then only checked pairs say where packets go and may come from.
     pub fn is_active(&self) -> bool {
         self.started || self.ufrag.is_some() && self.password.is_some()
     }
 
-    /// Whether a datagram that came this way comes from the peer.
+    /// Returns whether a datagram between these addresses is the peer's, because ICE has checked the pair.
     pub fn is_valid(&self, component: Component, local: SocketAddr, remote: SocketAddr) -> bool {
         self.agent.is_valid_path(&Path { component, local, remote })
     }
 
-    /// Where packets of that component go, and from which of our addresses.
+    /// Returns the destination of packets of that component, and the address of ours to send from; `None` without a pair.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
     }
@@ -168,7 +167,7 @@ impl IceSide {
         is_due
     }
 
-    /// A change is a restart of the peer's side, which ours owes it to join.
+    /// Hands the peer's credentials to the agent. A change is a restart by the peer, which we have to join.
     fn take_over(&mut self, now: Instant, told: Credentials) {
         let known = self.agent.remote_credentials();
         self.owes_restart |= known.is_some_and(|known| *known != told);

@@ -1,13 +1,13 @@
-//! The addresses of this machine that a peer might reach: our host candidates (RFC 8445 §5.1.1.1).
+//! Finds the addresses of this machine that a peer might reach: our host candidates (RFC 8445 §5.1.1.1).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
 
-/// More than a machine needs, fewer than make an SDP too long for a datagram of SIP.
+/// The most addresses that are offered. More would make the SDP too long for a datagram of SIP.
 const MOST: usize = 16;
 
-/// The host addresses of a socket that is bound to `bound`. Loopback only if there is nothing else,
-/// no link-local IPv6, which browsers do not offer either.
+/// Returns the host addresses of a socket that is bound to `bound`: loopback addresses only if there are no others, and no
+/// link-local ones, which browsers do not offer either.
 pub fn host_addresses(bound: IpAddr) -> Vec<IpAddr> {
     if !bound.is_unspecified() {
         return vec![bound];
@@ -29,7 +29,7 @@ fn is_reachable(ip: IpAddr) -> bool {
     }
 }
 
-/// Of all interfaces that are up.
+/// Lists the addresses of all interfaces that are up.
 fn addresses() -> Vec<IpAddr> {
     let mut list: *mut libc::ifaddrs = ptr::null_mut();
     let mut found = Vec::new();

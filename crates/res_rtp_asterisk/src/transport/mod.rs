@@ -62,7 +62,7 @@ pub struct Transport {
     uses_rtcp: bool,
     /// The host has said that media may start.
     is_activated: bool,
-    /// Who reads the sockets.
+    /// The thread that reads the sockets.
     watch: Watch,
     /// Packets for a channel that does not read.
     kept: Kept,
@@ -141,7 +141,7 @@ impl Transport {
         self.dtls.as_mut()
     }
 
-    /// Returns who reads the sockets, to change it.
+    /// Returns the record of which thread reads the sockets, to change it.
     pub fn watch_mut(&mut self) -> &mut Watch {
         &mut self.watch
     }

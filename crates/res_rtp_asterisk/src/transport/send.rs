@@ -16,9 +16,9 @@ pub type Route = (SocketAddr, Option<IpAddr>);
 /// The stream that a packet belongs to, as seen by the transport that sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
-    /// That of the session whose transport it is.
+    /// The stream of the session that owns the transport.
     Own,
-    /// That of a session that is bundled with it.
+    /// The stream of a session that is bundled with it (RFC 9143).
     Bundled,
 }
 

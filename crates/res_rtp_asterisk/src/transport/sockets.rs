@@ -11,14 +11,14 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, socklen_t};
 
-/// A datagram's length and way.
+/// Length and addresses of a datagram that was received.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
     /// Octets written to the buffer.
     pub len: usize,
-    /// The sender; IPv4 addresses in IPv6 clothes are undressed.
+    /// The sender's address. IPv4-mapped IPv6 addresses are converted to IPv4.
     pub from: SocketAddr,
-    /// The address it was sent to, when the kernel told; else what the socket is bound to.
+    /// The address that it was sent to, if the kernel tells; otherwise the address that the socket is bound to.
     pub to: SocketAddr,
 }
 
@@ -32,21 +32,22 @@ pub struct MediaSocket {
 /// The sockets of one session.
 #[derive(Debug)]
 pub struct Pair {
-    /// Even port.
+    /// The socket for RTP, on an even port.
     pub rtp: MediaSocket,
-    /// The port after it.
+    /// The socket for RTCP, on the next port.
     pub rtcp: MediaSocket,
 }
 
 impl Pair {
-    /// Finds two neighbouring free ports, starting somewhere in the range and wrapping once.
+    /// Binds two neighbouring free ports. The search starts at a place that `random` chooses and wraps once; if all ports are
+    /// taken, the error is `EADDRINUSE`.
     pub fn bind(ip: IpAddr, ports: (u16, u16), random: u32, checksums: bool) -> io::Result<Self> {
         let first = ports.0.next_multiple_of(2);
-        // The last pair ends with the range; a range too small for one has one all the same.
+        // The last pair ends with the range. A range too small for a pair is searched as one pair.
         let pairs = (u32::from(ports.1) + 1).saturating_sub(first.into()).max(2) / 2;
         for offset in 0..pairs {
             let pair = (random % pairs + offset) % pairs;
-            // `pair` counts the even ports between two u16.
+            // No overflow: `pair` counts the even ports between two `u16`.
             let port = first + (pair * 2) as u16;
             match Self::bind_at(ip, port, checksums) {
                 Ok(sockets) => return Ok(sockets),
@@ -96,18 +97,17 @@ impl MediaSocket {
         Ok(socket)
     }
 
-    /// The descriptor, for polling.
+    /// Returns the descriptor, for polling.
     pub fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
 
-    /// What the socket is bound to.
+    /// Returns the address that the socket is bound to.
     pub fn local(&self) -> SocketAddr {
         self.local
     }
 
-    /// Takes the next datagram; `None` when there is none. An error that the peer's machine caused
-    /// (a closed port) is no error of ours and reads as "none".
+    /// Receives the next datagram; `None` when there is none. So are errors that the peer's machine causes, such as a closed port.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
         // SAFETY: all-zero is a valid value of these plain C structures.
         let (mut name, mut message): (libc::sockaddr_storage, libc::msghdr) = unsafe { zeroed() };
@@ -127,7 +127,7 @@ impl MediaSocket {
         Some(Received { len, from, to })
     }
 
-    /// Sends one datagram, from `source` when that is a certain address of this machine.
+    /// Sends one datagram, from the address `source` of this machine if there is one. Returns the octets sent.
     pub fn send(&self, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> io::Result<usize> {
         let family = if self.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         if family == libc::AF_INET && to.is_ipv6() {
@@ -150,11 +150,11 @@ impl MediaSocket {
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Marks what is sent (`tos` as the IP header has it, `cos` as the priority in VLANs).
+    /// Marks packets that are sent: `tos` is the octet of the IP header, `cos` the priority in VLANs.
     pub fn set_quality(&self, tos: c_int, cos: c_int) -> io::Result<()> {
         if self.local.is_ipv6() {
             self.set_option(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos)?;
-            // IPv4 through a dual-stack socket; not every kernel lets us.
+            // For IPv4 through a dual-stack socket. Not every kernel allows it.
             let _ = self.set_option(libc::IPPROTO_IP, libc::IP_TOS, tos);
         } else {
             self.set_option(libc::IPPROTO_IP, libc::IP_TOS, tos)?;
@@ -163,7 +163,7 @@ impl MediaSocket {
     }
 
     fn ask_for_destination(&self) {
-        // Without it answers leave by the kernel's choice, which is right on most machines.
+        // If it fails, the kernel chooses the source address, which is right on most machines.
         if self.local.is_ipv4() {
             let _ = self.set_option(libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
         } else {
@@ -178,14 +178,14 @@ impl MediaSocket {
     }
 }
 
-/// Control messages start on the boundary that the kernel's header asks for.
+/// A buffer for control messages, aligned as `cmsghdr` has to be.
 #[repr(align(8))]
 struct Control([u8; CONTROL]);
 
 /// Room for one `in6_pktinfo` with its header (CMSG_SPACE is 40).
 const CONTROL: usize = 64;
 
-/// Which of our addresses the datagram was sent to.
+/// Returns the address of ours that the datagram was sent to.
 fn destination(message: &libc::msghdr) -> Option<IpAddr> {
     // SAFETY: the kernel filled in `message`; the macros stay within its control buffer, and the
     // data of the two kinds that are read has the type that ip(7) and ipv6(7) give.
@@ -243,7 +243,7 @@ fn dressed(ip: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// An address as the kernel wants it for a socket of that family.
+/// Converts an address to the kernel's form for a socket of that family. Returns the form and its length.
 fn to_kernel(address: SocketAddr, family: c_int) -> (libc::sockaddr_storage, socklen_t) {
     // SAFETY: all-zero is a valid value; each of the two types fits into the storage, which is
     // aligned for both.
