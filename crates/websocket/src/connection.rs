@@ -17,7 +17,7 @@ use closing::Closing;
 
 pub use closing::{Ended, State};
 
-/// What a connection puts up with.
+/// The limits of a connection.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The longest message, or fragment if fragments are not joined, that is taken; beyond it 1009.
@@ -58,7 +58,7 @@ impl Default for Config {
     }
 }
 
-/// What happened.
+/// A fact about the connection, from [`Connection::poll_event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The peer said something.
@@ -75,7 +75,7 @@ pub enum Event {
 pub struct Connection {
     config: Config,
     receiver: Receiver,
-    /// What came behind the thing that the caller was told last, not looked at yet.
+    /// Bytes that arrived behind the last event that the caller was told, not parsed yet.
     input: Input,
     output: Output,
     /// Since when the stream has something of its own to write, and cannot.
@@ -167,8 +167,8 @@ impl Connection {
         }
     }
 
-    /// What the stream should take next. It is lent and not copied out, because a TLS stream that could not take it
-    /// wants the very same bytes at the very same place again: they stay until [`Connection::handle_transmitted`].
+    /// Returns the bytes to write next. They are lent, not copied: a TLS stream that could not take them wants the same
+    /// bytes at the same address again, so they stay in place until [`Connection::handle_transmitted`].
     pub fn poll_transmit(&self) -> Option<&[u8]> {
         if self.closing.is_sending() { self.output.front() } else { None }
     }
@@ -179,7 +179,7 @@ impl Connection {
         self.closing.handle_transmitted(self.output.queued());
     }
 
-    /// What happened, oldest first.
+    /// Returns the oldest event that was not returned yet.
     pub fn poll_event(&mut self, now: Instant) -> Option<Event> {
         if self.events.is_empty() && !self.input.is_empty() {
             let input = std::mem::take(&mut self.input);
@@ -354,7 +354,7 @@ impl Connection {
     }
 }
 
-/// What our own PINGs carry, to tell their PONGs from those that our caller wants to see.
+/// The payload of our own PINGs. It tells their PONGs from those that the caller wants to see.
 const KEEPALIVE: &[u8] = b"keepalive";
 
 /// Bytes of the stream that are kept until the caller has been told of what came before them.

@@ -9,7 +9,7 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 use crate::error::FrameError;
 use crate::extension::Offered;
 
-/// What was agreed.
+/// The parameters of permessage-deflate that both ends agreed on (RFC 7692 §7.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deflate {
     /// The base-2 logarithm of the window that we compress with, 9 to 15.
@@ -28,13 +28,13 @@ const NAME: &str = "permessage-deflate";
 
 const MAX_WINDOW_BITS: u8 = 15;
 
-/// What zlib calls 8 is 9 in truth, so 8 cannot be promised.
+/// The smallest window that can be promised. zlib uses 9 bits when asked for 8.
 const MIN_WINDOW_BITS: u8 = 9;
 
 /// Less than this is not worth it.
 const WORTHWHILE_LEN: usize = 64;
 
-/// What ends the data of every message on the compressor's side, and is left out on the wire (RFC 7692 §7.2.1).
+/// The end of every compressed message. It is removed before sending (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
 /// Chooses the first of a client's offers that can be kept (RFC 7692 §5.1, §7.1), while they are read.

@@ -1,4 +1,4 @@
-//! What can be wrong: with a frame from the peer, and with what our caller wants to send.
+//! Errors in frames from the peer, and in messages that our caller wants to send.
 
 use crate::close::CloseCode;
 
@@ -51,9 +51,9 @@ pub enum FrameError {
     /// RFC 6455 §10.4: we choose how much we take.
     #[error("message of {len} bytes, we take {max}")]
     TooBig {
-        /// What it has come to with this frame.
+        /// The length of the message including this frame, in bytes.
         len: u64,
-        /// What we take.
+        /// The longest message that is accepted, in bytes.
         max: u64,
     },
 }
@@ -79,9 +79,9 @@ pub enum SendError {
     /// The peer does not take what is queued for it.
     #[error("{queued} bytes wait to be sent, we queue {max}")]
     OutputFull {
-        /// What already waits.
+        /// Bytes that wait already.
         queued: usize,
-        /// What we queue.
+        /// The most bytes that may wait.
         max: usize,
     },
     /// RFC 6455 §5.5.

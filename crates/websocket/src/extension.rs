@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What a client offers, one after another: an extension, and then each of its parameters.
+/// One item of a client's offer: an extension, or a parameter of the last extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Offered<'a> {
     Extension(&'a str),
@@ -51,7 +51,7 @@ fn token<'a>(rest: &mut &'a str) -> Result<&'a str, Malformed> {
     if token.is_empty() { Err(Malformed) } else { Ok(token) }
 }
 
-/// What stands in quotes is a token as well, once the backslashes are gone.
+/// Reads a value: a token, or a quoted string without its backslashes.
 fn value<'a>(rest: &mut &'a str) -> Result<Cow<'a, str>, Malformed> {
     let Some(quoted) = rest.strip_prefix('"') else { return token(rest).map(Cow::Borrowed) };
     if let Some((value, after)) = quoted.split_once('"').filter(|(value, _)| is_token(value)) {

@@ -1,4 +1,4 @@
-//! Who is behind a proxy: `X-Forwarded-For`, believed only as far as proxies that are trusted wrote it.
+//! Finds the client behind a proxy by `X-Forwarded-For`, of which only the part that trusted proxies wrote is believed.
 //!
 //! A proxy has to replace what its client wrote. If it appends to that, a client that pads with blanks has the line cut on
 //! its way to us, behind the address that it made up and before the one that the proxy wrote: a server with lines of a fixed
@@ -26,7 +26,7 @@ impl Network {
     }
 }
 
-/// What is no network.
+/// A text that is not an IP network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoNetwork;
 

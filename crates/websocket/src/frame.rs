@@ -21,7 +21,7 @@ pub const MAX_HEADER_LEN: usize = 14;
 /// The longest payload of a control frame (RFC 6455 §5.5).
 pub const MAX_CONTROL_LEN: usize = 125;
 
-/// What a frame is (RFC 6455 §5.2).
+/// The opcode of a frame (RFC 6455 §5.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Opcode {
     /// The next fragment of a message.
@@ -65,7 +65,7 @@ pub struct Header {
     pub fin: bool,
     /// RSV1: the message that begins here is compressed (RFC 7692 §6).
     pub compressed: bool,
-    /// What the frame is.
+    /// The kind of frame.
     pub opcode: Opcode,
     /// Present in every frame of a client and in none of a server (RFC 6455 §5.1).
     pub masking_key: Option<[u8; 4]>,
@@ -85,8 +85,8 @@ impl Header {
         2 + extended + if second & 0x80 != 0 { 4 } else { 0 }
     }
 
-    /// What its first two bytes already tell: a frame that cannot be right is refused before the rest is here. Whether a
-    /// message may be compressed is for the connection to say.
+    /// Checks the first two bytes, so that a wrong frame is refused before the rest has arrived. The connection decides
+    /// whether a message may be compressed.
     fn check_start(first: u8, second: u8) -> Result<Opcode, FrameError> {
         let reserved = first >> 4 & 0b111;
         if reserved & 0b011 != 0 {

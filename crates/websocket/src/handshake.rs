@@ -92,7 +92,7 @@ pub enum Refusal {
     /// RFC 6455 §10.2.
     #[error("its Origin is not allowed")]
     Origin,
-    /// Who asks cannot be told from what its proxy passes on.
+    /// A trusted proxy sent an `X-Forwarded-For` that does not say who the client is.
     #[error("X-Forwarded-For of its proxy {0}")]
     ForwardedFor(Unbelievable),
     /// A limit of ours.
@@ -171,7 +171,7 @@ impl<'a> Request<'a> {
         self.user_agent
     }
 
-    /// What proxies say about who asks, for [`crate::forwarded::client_address`].
+    /// Returns the values of `X-Forwarded-For`, for [`crate::forwarded::client_address`].
     pub fn forwarded_for(&self) -> &[&'a str] {
         &self.forwarded_for
     }

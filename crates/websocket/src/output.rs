@@ -48,7 +48,7 @@ impl Output {
         self.frames.push_back(Frame { opcode, bytes: bytes.into(), written: 0, since: now });
     }
 
-    /// What the stream should take next; the same bytes until `advance`.
+    /// Returns the bytes to write next; they stay the same until `advance`.
     pub(crate) fn front(&self) -> Option<&[u8]> {
         self.frames.front().and_then(|frame| frame.bytes.get(frame.written..))
     }
@@ -68,7 +68,7 @@ impl Output {
         self.queued
     }
 
-    /// What they take up in memory, which for short frames is many times as much.
+    /// Returns the memory that the queue occupies, which for short frames is many times their length.
     pub(crate) fn held(&self) -> usize {
         self.queued + self.frames.len() * FRAME_OVERHEAD
     }

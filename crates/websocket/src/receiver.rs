@@ -14,7 +14,7 @@ pub struct Message {
     /// [`Opcode::Text`] or [`Opcode::Binary`]; [`Opcode::Continuation`] for a later part of a message that is
     /// delivered in parts, except the last, which again carries the message's own.
     pub opcode: Opcode,
-    /// What it says.
+    /// The content, unmasked and decompressed.
     pub payload: Vec<u8>,
     /// More parts of the same message follow: only when [`Reassembly`] cut it.
     pub more_follows: bool,
@@ -33,14 +33,14 @@ pub enum Reassembly {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Message),
-    /// Of a message that goes on, or that nobody is told of: there is nothing to deliver.
+    /// A fragment of a message that is not complete, or that is dropped: there is nothing to deliver.
     Fragment,
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Vec<u8>),
 }
 
-/// Who the peer is, for the rule about masks (RFC 6455 §5.1).
+/// The role of the peer, which decides whether its frames have to be masked (RFC 6455 §5.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Client,
@@ -72,7 +72,7 @@ struct Assembly {
     payload: Vec<u8>,
     text: Option<utf8::Validator>,
     inflater: Option<Inflater>,
-    /// What came for it over the wire, without the headers.
+    /// Bytes of its payload received so far, as they were on the wire.
     received: u64,
     /// A part of it has been delivered.
     begun: bool,
@@ -302,7 +302,7 @@ impl Assembly {
     }
 }
 
-/// What a compressed message that holds little may be longer on the wire.
+/// The most bytes by which a compressed message may be longer than its content.
 const MAX_OVERHEAD: u64 = 1024;
 
 fn take_control(header: Header, mut payload: Vec<u8>, data: &mut &[u8]) -> (Progress, Option<Incoming>) {

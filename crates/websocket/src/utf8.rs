@@ -46,7 +46,7 @@ impl Validator {
     }
 }
 
-/// What is left over at the end of `piece` as the beginning of a character.
+/// Returns the incomplete character at the end of `piece`; empty if there is none.
 fn incomplete_tail(piece: &[u8]) -> Result<&[u8], NotUtf8> {
     match std::str::from_utf8(piece) {
         Ok(_) => Ok(&[]),

@@ -21,7 +21,7 @@ use crate::close::{CloseCode, CloseFrame};
 use crate::error::FrameError;
 use crate::frame::Opcode;
 
-/// Who has sent a Close frame, and what is still awaited (RFC 6455 §7.1.2 to §7.1.7).
+/// The state of the closing handshake (RFC 6455 §7.1.2 to §7.1.7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Closing {
     /// Nobody has sent a Close frame.
@@ -102,7 +102,7 @@ impl Closing {
     }
 }
 
-/// What the stream is still needed for.
+/// The use that is left for the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// Both directions carry messages.
