@@ -1,4 +1,4 @@
-//! What `cargo xtask build` made: files for old systems, without what only a debugger reads.
+//! Tests the files made by `cargo xtask build`: they run on old systems and contain no debugging information.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -6,10 +6,10 @@ use std::process::Command;
 
 use installer::{Files, MODULES};
 
-/// That of CentOS 7, and the oldest that Rust's standard library runs on.
+/// The C library of CentOS 7, which is also the oldest for Rust's standard library.
 const OLDEST_GLIBC: (u32, u32) = (2, 17);
 
-/// What every system has: the C library's parts, and the unwinder that comes with the compiler.
+/// The libraries of every system: parts of the C library, and the compiler's unwinder.
 const EVERYWHERE: [&str; 9] = [
     "libc.so.6",
     "libpthread.so.0",
@@ -27,7 +27,7 @@ fn built() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(directory)
 }
 
-/// What a tool of binutils prints of each module, and of the program that puts them in place.
+/// The output of a binutils program for each module and for the installer.
 fn told(tool: &str, option: &str) -> impl Iterator<Item = (&'static str, String)> {
     MODULES.into_iter().chain(["install"]).map(move |file| {
         let output = Command::new(tool).arg(option).arg(built().join(file)).output().expect("binutils");
@@ -47,9 +47,11 @@ fn they_are_complete_and_ours() {
 fn they_ask_for_no_symbol_that_is_newer_than_the_glibc_they_were_linked_for() {
     let files = Files::in_directory(&built()).unwrap();
     let Some(oldest) = files.glibc().map(version) else {
-        // Not `eprintln!`, which the harness keeps to itself.
-        let _ =
-            writeln!(io::stderr(), "They were linked for this machine (ZIG=no): other C libraries are not looked at");
+        // Not `eprintln!`, whose output the test harness captures.
+        let _ = writeln!(
+            io::stderr(),
+            "The modules were linked for this machine (ZIG=no), so their C library is not checked"
+        );
         return;
     };
     assert!(oldest <= OLDEST_GLIBC, "{oldest:?} is not on every system");
@@ -63,7 +65,7 @@ fn they_ask_for_no_symbol_that_is_newer_than_the_glibc_they_were_linked_for() {
     }
 }
 
-/// `2.17`, `2.2.5`
+/// Parses a version such as `2.17` or `2.2.5`.
 fn version(text: &str) -> (u32, u32) {
     let mut numbers = text.split('.').map(|number| number.parse().expect("a number"));
     (numbers.next().expect("a major version"), numbers.next().unwrap_or(0))

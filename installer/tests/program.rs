@@ -1,4 +1,4 @@
-//! The program `install`, as it is typed: what it answers, and what the system does not let it do.
+//! The program `install` on the command line: its output, and its reactions to errors of the system.
 
 mod common;
 
@@ -10,13 +10,13 @@ use std::process::{Command, Output, Stdio};
 
 use common::{NOBODY, Place, is_root};
 
-/// What a process ended with: its code, its standard output and its standard error.
+/// The exit code, standard output and standard error of a process.
 fn told(output: Output) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// It says why not, and changes nothing.
+/// Expects that the command refuses with this sentence and changes nothing.
 fn refuses(place: &Place, command: &mut Command, sentence: &str) {
     let before = place.state();
     let (code, _, err) = told(command.output().unwrap());
@@ -37,7 +37,7 @@ fn help_is_no_failure() {
 }
 
 #[test]
-fn words_that_mean_nothing_are_answered_with_the_usage() {
+fn unknown_words_print_the_usage() {
     let place = Place::empty();
     let program = place.install();
     for words in
@@ -78,7 +78,7 @@ fn an_output_that_is_full_is_no_panic() {
 }
 
 #[test]
-fn who_may_not_write_is_told_to_become_root() {
+fn users_without_permission_are_told_to_become_root() {
     if !is_root() {
         return;
     }
@@ -91,7 +91,7 @@ fn who_may_not_write_is_told_to_become_root() {
 }
 
 #[test]
-fn who_owns_an_asterisk_needs_no_root() {
+fn owners_of_an_asterisk_need_not_be_root() {
     if !is_root() {
         return;
     }
@@ -136,7 +136,7 @@ fn a_file_system_without_room_is_left_as_it_was() {
     }
     let place = Place::eleven();
     let program = place.install();
-    // Room for the four modules and two of ours, in pages.
+    // Room for the four modules and two of ours, in whole pages.
     let length = fs::metadata(place.modules().join("chan_sip.so")).unwrap().len();
     let full = format!(
         "page=$(getconf PAGESIZE); size=$((({length} + page - 1) / page * page * 6))
@@ -157,11 +157,11 @@ fn originals_on_another_file_system_are_named() {
     let program = place.install();
     let apart = "mkdir apart lib/asterisk/modules/originals && mount --bind apart lib/asterisk/modules/originals
         trap 'umount lib/asterisk/modules/originals && rmdir lib/asterisk/modules/originals' EXIT";
-    let sentence = "res_http_websocket.so: its file system has no second names for files (hard links)";
+    let sentence = "res_http_websocket.so: its file system does not support hard links";
     refuses(&place, place.after(apart).arg(&program), sentence);
 }
 
-/// Whatever our umask is, the host has to read them.
+/// The host must be able to read the files, whatever our umask is.
 #[test]
 fn a_strict_umask_hides_nothing_from_the_host() {
     let place = Place::eleven();

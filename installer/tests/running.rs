@@ -1,4 +1,4 @@
-//! An Asterisk that runs with calls keeps the modules out and in, however it was started and whatever hides it.
+//! An Asterisk that is running with calls prevents installation and uninstallation, however it was started or hidden.
 
 mod common;
 
@@ -34,7 +34,7 @@ fn a_host_that_runs_and_does_not_answer_keeps_them_out() {
     place.refuses(&["does not say"]);
 }
 
-/// Where its socket has gone to another, that one answers, and not for it.
+/// If another process has its socket now, the answer of that process does not count.
 #[test]
 fn another_one_does_not_answer_for_it() {
     let (place, other) = (Place::eleven(), Place::eleven());
@@ -100,7 +100,7 @@ fn one_behind_another_root_is_not_asked_through_ours() {
 }
 
 #[test]
-fn what_may_not_be_looked_at_may_have_calls() {
+fn a_process_that_cannot_be_inspected_may_have_calls() {
     if !is_root() {
         return;
     }
@@ -123,7 +123,7 @@ fn what_may_not_be_looked_at_may_have_calls() {
     assert_eq!(place.state(), before);
 }
 
-/// Whose the directory is has nothing to do with an Asterisk of somebody else, which he may not look at.
+/// The owner of the directory may not inspect another user's Asterisk, and need not.
 #[test]
 fn the_asterisk_of_another_keeps_nobody_from_his_own() {
     if !is_root() {
@@ -150,7 +150,7 @@ fn where_processes_are_hidden_only_root_may_install_for_others() {
         let script = |who: &str| format!("mount -t proc -o {how} proc /proc && {who} \"$0\" --prefix \"$1\"");
         let run = |who: &str| {
             let mut command = Command::new("unshare");
-            // Before Linux 5.8 the option was that of all mounts in a namespace of processes.
+            // Before Linux 5.8 this option applied to all mounts in a PID namespace.
             command.args(["--mount", "--pid", "--fork", "sh", "-c", &script(who)]).arg(&program).arg(place.root());
             command.output().unwrap()
         };
@@ -181,5 +181,5 @@ fn a_stranger_blocks_nothing_by_a_name() {
     assert!(!installed.unwrap().is_running);
 }
 
-/// Neither root nor nobody.
+/// A user id that is neither root nor `NOBODY`.
 const SOMEBODY: u32 = 65533;
