@@ -1,4 +1,4 @@
-//! `asterisk.conf`, as far as it says where the modules are.
+//! Finds the modules directory in `asterisk.conf`.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -7,16 +7,16 @@ use std::path::{Path, PathBuf};
 use crate::location::is_the_machine;
 use crate::read::read;
 
-/// The modules directory that the configuration of the Asterisk below `prefix` names, if it can be read and there is one.
+/// The existing modules directory that the configuration of the Asterisk below `prefix` names; `None` if there is none.
 pub fn modules_of(prefix: &Path) -> Option<PathBuf> {
     let file = read(&file_of(prefix)).ok()?;
     let named = PathBuf::from(OsString::from_vec(astmoddir(&file)?));
-    // In an unpacked image of a system, names count from there.
+    // In an unpacked system image, absolute paths start at the prefix.
     let in_the_image = prefix.join(named.strip_prefix("/").unwrap_or(&named));
     [in_the_image, named].into_iter().find(|place| place.is_dir())?.canonicalize().ok()
 }
 
-/// Whether that configuration has parts elsewhere, which are not read here.
+/// Whether that configuration includes other files, which we do not read.
 pub fn has_other_parts(prefix: &Path) -> bool {
     let file = read(&file_of(prefix)).map(|file| without_comments(&file)).unwrap_or_default();
     let mut lines = file.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
@@ -28,8 +28,9 @@ fn file_of(prefix: &Path) -> PathBuf {
     root.join("etc/asterisk/asterisk.conf")
 }
 
-/// `astmoddir => /usr/lib/asterisk/modules` in `[directories]`, as the host reads it: without regard to case, and without what is
-/// between `;--` and `--;`. A section with `(!)` behind it is a template and does nothing by itself, as in the host's sample.
+/// The value of `astmoddir => /usr/lib/asterisk/modules` in `[directories]`, read as the host does: without regard to
+/// case, and without comments from `;--` to `--;`. A section with `(!)`, as in the host's sample, is a template
+/// without effect.
 fn astmoddir(file: &[u8]) -> Option<Vec<u8>> {
     let file = without_comments(file);
     let mut sections: Vec<Section> = Vec::new();
@@ -46,7 +47,7 @@ fn astmoddir(file: &[u8]) -> Option<Vec<u8>> {
     of_directories.filter_map(|section| section.value).next_back()
 }
 
-/// As far as it is looked at.
+/// The parts of a section that we use.
 struct Section {
     name: Vec<u8>,
     is_template: bool,
@@ -54,7 +55,8 @@ struct Section {
 }
 
 impl Section {
-    /// `name](template,!)`, which has what its templates have. `(+)` adds to the one of before, and that comes to the same.
+    /// A section with the header `name](template,!)`: it inherits from its templates. `(+)` continues an earlier
+    /// section, which has the same effect here.
     fn headed(head: &[u8], before: &[Self]) -> Self {
         let mut parts = head.splitn(2, |byte| *byte == b']');
         let (name, rest) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -73,7 +75,7 @@ impl Section {
     }
 }
 
-/// What is behind `name =` or `name =>`.
+/// The value after `name =` or `name =>`.
 fn value_of<'a>(name: &[u8], line: &'a [u8]) -> Option<&'a [u8]> {
     let (start, rest) = line.split_at_checked(name.len())?;
     let value = rest.trim_ascii_start().strip_prefix(b"=").filter(|_| start.eq_ignore_ascii_case(name))?;
@@ -85,7 +87,7 @@ fn without_comments(file: &[u8]) -> Vec<u8> {
     let mut rest = file;
     while let Some((first, behind)) = rest.split_first() {
         let (is_block, end) = match rest {
-            // `;---` is a line like any other comment.
+            // `;---` starts an ordinary comment.
             [b';', b'-', b'-', next, ..] if *next != b'-' => (true, find(rest, b"--;").map(|end| end + 3)),
             [b';', ..] => (false, find(rest, b"\n")),
             [b'\\', b';', behind @ ..] => {
@@ -99,7 +101,7 @@ fn without_comments(file: &[u8]) -> Vec<u8> {
                 continue;
             }
         };
-        // What is on either side of one are two words.
+        // A comment separates words, so replace it by a space.
         plain.extend(is_block.then_some(b' '));
         rest = &rest[end.unwrap_or(rest.len())..];
     }

@@ -1,7 +1,7 @@
-//! What a running Asterisk says on its console: on the socket that `asterisk -r` speaks to.
+//! Asks a running Asterisk about calls, through the socket that `asterisk -r` uses.
 //!
-//! Nothing is started for that. Whatever has the files of a modules directory in its memory may be anybody's program, and what
-//! that was started with, anybody's choice: root must neither run it nor believe it.
+//! This starts no program. A process that has loaded files of a modules directory may be anybody's program, started
+//! with any arguments, so root must not run it or trust it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -13,13 +13,13 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// How many channels are up in this process.
+/// The number of active channels of this process; `None` if it does not answer.
 pub fn channels(process: u32) -> Option<u32> {
     let proc = Path::new("/proc").join(process.to_string());
     listening(&proc).into_iter().find_map(|socket| channels_told(&answer(socket, PATIENCE)?, process))
 }
 
-/// Sockets of the file system that the process listens on.
+/// The Unix sockets with a path on which the process listens.
 fn listening(proc: &Path) -> Vec<PathBuf> {
     let of_process: Vec<PathBuf> = fs::read_dir(proc.join("fd"))
         .into_iter()
@@ -32,7 +32,7 @@ fn listening(proc: &Path) -> Vec<PathBuf> {
     sockets.filter(|(inode, _)| is_its_own(*inode)).map(|(_, path)| path).collect()
 }
 
-/// A line of `/proc/net/unix` (proc_net(5)) about a socket that is listened on:
+/// Parses a line of `/proc/net/unix` (proc_net(5)) into inode and path, if it is a listening socket:
 /// `0000000000000000: 00000002 00000000 00010000 0001 01 1974886 /var/run/asterisk/asterisk.ctl`
 fn listener(line: &[u8]) -> Option<(u64, PathBuf)> {
     let start = line.iter().position(|byte| *byte == b'/')?;
@@ -43,13 +43,13 @@ fn listener(line: &[u8]) -> Option<(u64, PathBuf)> {
     (flags & ACCEPTS != 0).then(|| (inode, OsStr::from_bytes(path).into()))
 }
 
-/// `__SO_ACCEPTCON`
+/// The flag of listening sockets, the kernel's `__SO_ACCEPTCON`.
 const ACCEPTS: u32 = 0x1_0000;
 
-/// What is answered to the question, if it is in time.
+/// The answer on a socket to our question; `None` if it does not come within `patience`.
 fn answer(socket: PathBuf, patience: Duration) -> Option<String> {
     let (told, answer) = mpsc::channel();
-    // Also to be let in may take for ever.
+    // Even connecting may block for ever.
     thread::Builder::new().spawn(move || told.send(ask(&socket, patience))).ok()?;
     answer.recv_timeout(patience).ok()?.ok()
 }
@@ -64,17 +64,17 @@ fn ask(socket: &Path, patience: Duration) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-/// What `asterisk -rx` writes.
+/// The question, as `asterisk -rx` writes it.
 const QUESTION: &[u8] = b"cli quit after core show channels count\0";
 
-/// Longer than a busy host takes.
+/// How long to wait for the answer: longer than a busy host takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The answer has four lines, among which may be what the host tells everybody just then.
+/// The most bytes to read. The answer has four lines, with whatever the host prints for everybody meanwhile.
 const MOST: u64 = 1 << 16;
 
-/// The first line is a greeting: the machine, the process and the version. Another process does not answer for this one:
-/// in a container paths are not ours, and lead to whatever has them here.
+/// The number of channels in an answer of `process`. The first line is a greeting with machine, process and version. An
+/// answer of another process does not count: in a container, its paths may lead to another process for us.
 fn channels_told(answer: &str, process: u32) -> Option<u32> {
     let mut lines = answer.lines();
     if lines.next()?.split('/').nth(1)? != process.to_string() {
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_is_listened_on_is_told_from_others() {
+    fn only_listening_sockets_are_found() {
         let line = |flags: &str, path: &[u8]| {
             let numbers = format!("0000000000000000: 00000002 00000000 {flags} 0001 01  1974 ");
             listener(&[numbers.as_bytes(), path].concat())
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_lets_nobody_in_does_not_hold_us_up() {
+    fn a_socket_that_accepts_nobody_does_not_block_us() {
         let scratch = crate::names::tests::scratch();
         let socket = scratch.join("asterisk.ctl");
         let _deaf = UnixListener::bind(&socket).unwrap();

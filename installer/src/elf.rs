@@ -1,4 +1,4 @@
-//! What an ELF file says of itself, without being loaded or run.
+//! Reads an ELF file, without loading or running it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -24,10 +24,10 @@ impl Elf {
         Self::parse(path, read(path)?)
     }
 
-    /// What was read from there.
+    /// Parses the bytes read from `path`.
     pub fn parse(path: &Path, bytes: Vec<u8>) -> Result<Self, Refusal> {
         let bad = |reason| Refusal::BadFile { file: path.into(), reason };
-        let machine = Machine::of(&bytes).ok_or_else(|| bad("this is no ELF file"))?;
+        let machine = Machine::of(&bytes).ok_or_else(|| bad("this is not an ELF file"))?;
         let elf = Self { path: path.into(), bytes, machine };
         match elf.parsed() {
             Some(_) => Ok(elf),
@@ -36,38 +36,38 @@ impl Elf {
         }
     }
 
-    /// What is in it.
+    /// The bytes of the file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// What it is for.
+    /// The kind of machine it is for.
     pub fn machine(&self) -> Machine {
         self.machine
     }
 
-    /// Whether it is a module of ours: those have a note that says so (`asterisk::module`).
+    /// Whether it is one of our modules: those have an ELF note (see `asterisk::module`).
     pub fn is_ours(&self) -> bool {
         self.section(OURS).is_some()
     }
 
-    /// Names that it has for others.
+    /// The names of the symbols that it exports.
     pub fn exports(&self) -> HashSet<String> {
         self.dynamic(|symbol| symbol.is_definition())
     }
 
-    /// Names that it has to find elsewhere. One that it can do without is not among them.
+    /// The names of the symbols that it requires from others, without the weak ones.
     pub fn imports(&self) -> HashSet<String> {
         self.dynamic(|symbol| symbol.is_undefined() && !symbol.is_weak())
     }
 
-    /// The texts in its constants, each from one NUL to the next.
+    /// The strings in its constants, split at NUL bytes.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let constants = self.section(".rodata").unwrap_or_default();
         constants.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok())
     }
 
-    /// The text that a function returns which does nothing else. None where that is not how the function begins.
+    /// The string returned by a function that does nothing else. `None` if the function does not begin like that.
     pub fn text_returned_by(&self, function: &str) -> Option<&str> {
         let file = self.parsed()?;
         let address = file.dynamic_symbols().find(|symbol| symbol.name() == Ok(function))?.address();
@@ -90,7 +90,7 @@ impl Elf {
         self.parsed()?.section_by_name(name)?.data().ok()
     }
 
-    /// What is loaded from this address on.
+    /// The bytes loaded at this address and after it.
     fn at(&self, address: u64) -> Option<&[u8]> {
         let file = self.parsed()?;
         file.sections().find_map(|section| {
@@ -104,17 +104,18 @@ impl Elf {
     }
 }
 
-/// The bytes are of no use to a reader.
+/// Prints the path only, not the bytes.
 impl fmt::Debug for Elf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.path.fmt(f)
     }
 }
 
-/// The section of the note in ours.
+/// The section of the note in our modules.
 const OURS: &str = ".note.webrtc-modules";
 
-/// x86-64: `lea rax, [rip + x]`, or `mov eax, x` in a program of a fixed address; behind what compilers put first.
+/// The address returned by x86-64 code, after the usual prologue: `lea rax, [rip + x]`, or `mov eax, x` in a program
+/// with a fixed address.
 fn address_returned(code: &[u8], address: u64) -> Option<u64> {
     let mut at = 0;
     for first in [&[0xf3, 0x0f, 0x1e, 0xfa][..], &[0x55], &[0x48, 0x89, 0xe5]] {
@@ -130,12 +131,12 @@ fn address_returned(code: &[u8], address: u64) -> Option<u64> {
     }
 }
 
-/// AArch64: `adrp x0, page; add x0, x0, #x; ret`, or `adr x0, x; ret` in a small program; behind a landing
-/// pad, or what a linker has left of `adrp`.
+/// The address returned by AArch64 code: `adrp x0, page; add x0, x0, #x; ret`, or `adr x0, x; ret` in a small program;
+/// possibly after a landing pad, or after an `adrp` that the linker has replaced.
 fn address_returned_by_aarch64(code: &[u8], address: u64) -> Option<u64> {
     let mut words = code.as_chunks().0.iter().copied().map(u32::from_le_bytes).zip((address..).step_by(4));
     let (word, at) = words.find(|(word, _)| ![BTI_C, NOP].contains(word))?;
-    // 21 bits: the upper ones from bit 5 on, the two lowest at bit 29.
+    // The distance has 21 bits: the upper ones from bit 5 on, the two lowest at bit 29.
     let distance = i64::from((word << 8) as i32 >> 11 & !3 | (word >> 29 & 3) as i32);
     let (address, end) = match word & 0x9f00_001f {
         0x1000_0000 => (at.checked_add_signed(distance)?, words.next()?.0),
@@ -157,7 +158,7 @@ const NOP: u32 = 0xd503_201f;
 mod tests {
     use super::*;
 
-    /// As clang 21 compiles `const char *ast_get_version(void) { return "11.25.3"; }`.
+    /// Code as clang 21 compiles `const char *ast_get_version(void) { return "11.25.3"; }`.
     #[test]
     fn the_address_is_found_as_aarch64_finds_it() {
         let returned = |words: &[u32], address| {

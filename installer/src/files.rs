@@ -1,4 +1,4 @@
-//! Our files, as `cargo xtask build` leaves them in one directory.
+//! Our files, as `cargo xtask build` writes them into one directory.
 
 use std::fs;
 use std::io;
@@ -11,13 +11,13 @@ use crate::machine::Machine;
 use crate::refusal::Refusal;
 use crate::sums::{Sum, Sums, write_sums};
 
-/// Beside the modules: the major version of the Asterisk that they were built for, and on a line of its own the oldest C library
-/// that they were linked for, if that is not the one of the machine that did it.
+/// The file beside the modules with the major version of Asterisk that they were built for. If they were linked for an
+/// older C library than the build machine's, a second line has its version.
 const MADE_FOR: &str = "made-for";
 
 const GLIBC: &str = "glibc ";
 
-/// The program that installs them, where it has been put beside them.
+/// The installer, if it was copied beside the modules.
 const PROGRAM: &str = "install";
 
 /// The three modules for one host.
@@ -28,19 +28,19 @@ pub struct Files {
     modules: Vec<Module>,
 }
 
-/// One of them, as it was when it was looked at.
+/// One module, as read from its file.
 #[derive(Debug)]
 pub struct Module {
     /// The name of its file.
     pub name: &'static str,
-    /// What it is.
+    /// The content of the file.
     pub elf: Elf,
-    /// To know it again by.
+    /// The sum of its content.
     pub sum: Sum,
 }
 
 impl Files {
-    /// Says beside the modules what they are for, and what they are.
+    /// Writes the version and the sums of the modules in `directory` beside them.
     pub fn seal(directory: &Path, version: &str, glibc: Option<&str>) -> io::Result<()> {
         let glibc = glibc.map(|glibc| format!("{GLIBC}{glibc}\n")).unwrap_or_default();
         fs::write(directory.join(MADE_FOR), format!("{version}\n{glibc}"))?;
@@ -49,20 +49,20 @@ impl Files {
         write_sums(directory, &all)
     }
 
-    /// Those in `directory`; they are complete, whole and ours.
+    /// Reads the modules in `directory`; fails unless they are complete, intact and ours.
     pub fn in_directory(directory: &Path) -> Result<Self, Refusal> {
         let sums = Sums::of(directory)?;
         let note = String::from_utf8(sums.check(directory, MADE_FOR)?).unwrap_or_default();
         let bad = |file: &str, reason| Refusal::BadFile { file: directory.join(file), reason };
         let version = note.lines().next().and_then(|line| line.trim().parse().ok().map(Version));
-        let version = version.ok_or_else(|| bad(MADE_FOR, "it names no version"))?;
+        let version = version.ok_or_else(|| bad(MADE_FOR, "it names no version of Asterisk"))?;
         let glibc = note.lines().find_map(|line| line.strip_prefix(GLIBC)).map(str::to_owned);
         let module = |name| {
             let bytes = sums.check(directory, name)?;
             let sum = Sum::of(&bytes);
             let elf = Elf::parse(&directory.join(name), bytes)?;
             match elf.machine() {
-                _ if !elf.is_ours() => Err(bad(name, "this is not one of ours")),
+                _ if !elf.is_ours() => Err(bad(name, "this is not one of our modules")),
                 Machine::HERE => Ok(Module { name, elf, sum }),
                 _ => Err(bad(name, "this is for another kind of machine")),
             }
@@ -71,12 +71,12 @@ impl Files {
         Ok(Self { version, glibc, modules })
     }
 
-    /// What they are for.
+    /// The major version of Asterisk that they are for.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The oldest C library that they run on; `None` if that is not known.
+    /// The oldest C library that they run with; `None` if unknown.
     pub fn glibc(&self) -> Option<&str> {
         self.glibc.as_deref()
     }
@@ -86,7 +86,7 @@ impl Files {
     }
 }
 
-/// Whether the file is a module of ours.
+/// Whether the file is one of our modules.
 pub fn is_ours(file: &Path) -> bool {
     Elf::read(file).is_ok_and(|elf| elf.is_ours())
 }

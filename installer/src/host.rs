@@ -1,4 +1,4 @@
-//! An installed Asterisk: where its modules are, which one it is, and whether our files load into it.
+//! An installed Asterisk: its modules directory, its version, and whether our files load into it.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::options;
 use crate::read::read;
 use crate::refusal::{Refusal, at};
 
-/// A major version.
+/// A major version of Asterisk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Version(pub u32);
 
@@ -24,7 +24,8 @@ impl fmt::Display for Version {
 }
 
 impl Version {
-    /// From what the host calls itself: `11.25.3`, `certified/11.6-cert18`, `GIT-11-0a1b2c3`, `16.28.0~dfsg-0+deb11u4`.
+    /// The major version of a release such as `11.25.3`, `certified/11.6-cert18`, `GIT-11-0a1b2c3` or
+    /// `16.28.0~dfsg-0+deb11u4`.
     fn from_release(release: &str) -> Option<Self> {
         let words = ["certified/", "GIT-", "SVN-branch-"];
         let number = words.iter().find_map(|word| release.strip_prefix(word)).unwrap_or(release);
@@ -42,7 +43,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// The one that is meant.
+    /// Finds the Asterisk that `which` names.
     pub fn find(which: &Which) -> Result<Self, Refusal> {
         let location = Location::of_asterisk(which)?;
         for_this_machine(&location)?;
@@ -55,7 +56,7 @@ impl Host {
         Ok(Self { location, version, release })
     }
 
-    /// Where it is.
+    /// Its location.
     pub fn location(&self) -> &Location {
         &self.location
     }
@@ -69,12 +70,12 @@ impl Host {
         self.version
     }
 
-    /// What it calls itself, or the major version.
+    /// Its release if it is known, otherwise its major version.
     pub fn told(&self) -> String {
         self.release.clone().unwrap_or_else(|| self.version.to_string())
     }
 
-    /// The directory holds the modules of this very host.
+    /// Checks that the directory contains the modules of this very host.
     pub(crate) fn check_modules(&self) -> Result<(), Refusal> {
         let imports = imports_of_modules(self.modules())?;
         let is_eleven = version_of_modules(&imports) == Some(ELEVEN);
@@ -88,7 +89,7 @@ impl Host {
         }
     }
 
-    /// It was built with nothing that our files do not know.
+    /// Checks that it was built without options that our files do not support.
     pub(crate) fn check_options(&self) -> Result<(), Refusal> {
         let (file, option) = match self.location.program() {
             Some(program) => (program, options::unknown(&Elf::read(program)?, self.version == ELEVEN)),
@@ -97,7 +98,8 @@ impl Host {
         option.map_or(Ok(()), |option| Err(Refusal::BuildOption { file: file.into(), option }))
     }
 
-    /// It has what our files call. Without the program, the other modules of the directory say what it has.
+    /// Checks that it has the functions that our files call. If there is no program, uses the imports of
+    /// the other modules.
     pub(crate) fn check_symbols(&self, ours: &Files) -> Result<Symbols, Refusal> {
         let missing = |there: &HashSet<String>, module: &Module| {
             module.elf.imports().into_iter().find(|name| is_of_the_host(name) && !there.contains(name))
@@ -117,12 +119,12 @@ impl Host {
     }
 }
 
-/// Whether a host has what our files call.
+/// Whether a host has all functions that our files call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Symbols {
-    /// All of it.
+    /// It has all of them.
     AllThere,
-    /// There was no program to look into, and the modules beside ours call less than ours.
+    /// Unknown: there is no program to read, and the other modules do not import all of them.
     Unknown,
 }
 
@@ -139,7 +141,7 @@ fn is_of_the_host(symbol: &str) -> bool {
     ["ast_", "ao2_"].iter().any(|prefix| symbol.trim_start_matches('_').starts_with(prefix))
 }
 
-/// The program says it, or else a module does.
+/// Checks that the program, or else a module, is for the kind of machine that ours are for.
 fn for_this_machine(location: &Location) -> Result<(), Refusal> {
     let modules = fs::read_dir(location.modules()).map_err(at(location.modules()))?.flatten().map(|entry| entry.path());
     let files = location.program().map(Path::to_path_buf).into_iter().chain(modules);
@@ -152,13 +154,13 @@ fn for_this_machine(location: &Location) -> Result<(), Refusal> {
     }
 }
 
-/// Read from the program. It is not asked: below a prefix it may be anybody's, and root would run it.
+/// Reads the release from the program's file. We do not run it: below a prefix it may be anybody's, and we may be root.
 fn release_of(program: &Path) -> Option<String> {
     let elf = Elf::read(program).ok()?;
     elf.text_returned_by("ast_get_version").filter(|text| Version::from_release(text).is_some()).map(str::to_owned)
 }
 
-/// What all modules of a directory import. Ours and whatever is no ELF file do not count.
+/// The imports of all modules in a directory, except ours and files that are not ELF.
 fn imports_of_modules(modules: &Path) -> Result<HashSet<String>, Refusal> {
     let mut imports = HashSet::new();
     for entry in fs::read_dir(modules).map_err(at(modules))? {
@@ -174,8 +176,9 @@ fn imports_of_modules(modules: &Path) -> Result<HashSet<String>, Refusal> {
     if imports.iter().any(|name| is_of_the_host(name)) { Ok(imports) } else { Err(Refusal::NoModules(modules.into())) }
 }
 
-/// Asterisk 11 hides `struct ast_channel` behind functions, which 10 does not yet; formats are structures, which they are no
-/// longer in 13; and it has no message bus, which 12 has. Later versions are not told apart by what their modules import.
+/// Recognises Asterisk 11 by its modules' imports: it has accessor functions for `struct ast_channel`, unlike 10; it
+/// has no message bus, unlike 12; its formats are structures, unlike those of 13. Later versions cannot be
+/// distinguished.
 fn version_of_modules(imports: &HashSet<String>) -> Option<Version> {
     let has = |name: &str| imports.contains(name);
     let is_eleven =
@@ -188,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_is_told_from_the_release() {
+    fn the_major_version_follows_from_the_release() {
         for (release, version) in [
             ("11.25.3", Some(11)),
             ("11.0.0-beta1", Some(11)),

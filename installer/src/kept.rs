@@ -1,4 +1,4 @@
-//! The originals, in `originals/` below the modules directory, and what is where.
+//! The originals in `originals/` below the modules directory, and the manifest that records them.
 
 use std::fmt::{self, Write};
 use std::fs;
@@ -13,19 +13,19 @@ use crate::read::read;
 use crate::refusal::{Refusal, at};
 use crate::sums::Sum;
 
-/// What stands in the place of a module.
+/// The content of a module's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// Nothing.
     Nothing,
     /// A file.
     File(Sum),
-    /// A link, whether or not it leads anywhere. The sum is that of the path it holds.
+    /// A symbolic link, valid or dangling. The sum is that of its target path.
     Link(Sum),
 }
 
 impl Content {
-    /// What stands there now.
+    /// Reads the current content of a path.
     pub fn of(path: &Path) -> Result<Self, Refusal> {
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Nothing),
@@ -39,7 +39,7 @@ impl Content {
     }
 }
 
-/// `-`, `<sum>` or `link:<sum>`.
+/// Writes the content as in the manifest: `-`, `<sum>` or `link:<sum>`.
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,27 +60,27 @@ impl Content {
     }
 }
 
-/// One module: what was there, and what is there now.
+/// The manifest's entry of one module: its original, and our file.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its file.
+    /// The name of its file.
     pub module: &'static str,
-    /// Nothing where the host came without it.
+    /// The original; `Nothing` if the host came without this module.
     pub original: Content,
-    /// What took its place.
+    /// The sum of our file that replaced it.
     pub ours: Sum,
 }
 
-/// What has to happen to a module for the original to be back.
+/// The step that restores the original of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Back {
-    /// The original gets its name back.
+    /// Give the original its name back.
     Rename,
-    /// There was none: ours goes.
+    /// Remove our file: there was no original.
     Remove,
-    /// It has it still: an installation was cut off.
+    /// Nothing: the original was never replaced, because the installation was interrupted.
     Nothing,
-    /// Another took our place, with an upgrade of the host most likely: it is the original now.
+    /// Leave the file: it has replaced ours, probably by an upgrade of the host, and is the original now.
     Leave,
 }
 
@@ -94,26 +94,26 @@ pub struct Kept<'a> {
 
 const MANIFEST: &str = "manifest";
 
-/// The manifest while it is being written.
+/// The name of the manifest while it is being written.
 const PARTIAL: &str = ".manifest.new";
 
-/// That of ours of before, until those of now have their names.
+/// The name of the previous manifest until the new modules are in place.
 const EARLIER: &str = ".manifest.before";
 
-/// What an original of before is called, until the one of now has its name.
+/// The name of an earlier original until the new one is in place.
 fn before(module: &str) -> String {
     format!(".{module}.before")
 }
 
 const ORIGINALS: &str = "originals";
 
-/// Where the originals of this modules directory are.
+/// The directory of the originals for this modules directory.
 pub fn directory(modules: &Path) -> PathBuf {
     modules.join(ORIGINALS)
 }
 
-/// Removes what a change that was cut off has left: what is of before, a manifest that never had its name, and the directory
-/// if there is nothing else in it.
+/// Removes the leftovers of an interrupted change: earlier originals, an unfinished manifest, and the
+/// directory if it is empty.
 pub fn sweep(modules: &Directory) {
     let Ok(directory) = Directory::open(&modules.at(ORIGINALS)) else { return };
     for name in MODULES.map(before).iter().map(String::as_str).chain([EARLIER, PARTIAL]) {
@@ -123,7 +123,7 @@ pub fn sweep(modules: &Directory) {
 }
 
 impl<'a> Kept<'a> {
-    /// Writes down what is about to happen. The manifest appears at once and whole, and before any original.
+    /// Records the planned changes. The manifest appears complete in one step, and before any original.
     pub fn begin(modules: &'a Directory, entries: Vec<Entry>) -> Result<Self, Refusal> {
         let path = modules.at(ORIGINALS);
         let directory = Directory::create(&path).map_err(at(&path))?;
@@ -136,13 +136,12 @@ impl<'a> Kept<'a> {
         Ok(kept)
     }
 
-    /// Takes that back, once the files are what they were.
+    /// Removes the record, once the files are as before.
     pub fn withdraw(&self) {
         let _ = restore(&self.directory.at(EARLIER), &self.directory.at(MANIFEST));
     }
 
-    /// A second name for an original that has only its first: the file itself, with its owner, times and labels, is what comes
-    /// back.
+    /// Keeps an original by a hard link, so that the same file with its owner, times and labels can be restored.
     pub fn keep(&self, entry: &Entry) -> Result<(), Refusal> {
         let (file, kept) = (self.modules.at(entry.module), self.path(entry.module));
         let before = self.directory.at(&before(entry.module));
@@ -162,24 +161,25 @@ impl<'a> Kept<'a> {
         is_kept.inspect_err(|_| drop(restore(&before, &kept)))
     }
 
-    /// Takes that back.
+    /// Removes that hard link.
     pub fn unkeep(&self, entry: &Entry) -> io::Result<()> {
         restore(&self.directory.at(&before(entry.module)), &self.path(entry.module))
     }
 
-    /// So that an original has its second name on the disk before it loses its first, whatever order the file system writes in.
+    /// Flushes the new names to disk: the second name of an original must be stored before its first one is removed.
     pub fn sync(&self) {
         self.directory.sync();
     }
 
-    /// What an earlier [`Kept::begin`] wrote down; `None` if there is nothing. A directory of that name without a manifest is
-    /// no hindrance, as long as none of the originals might be in it.
+    /// Reads the record of an earlier [`Kept::begin`]; `None` if there is none. An `originals` directory without a
+    /// manifest is accepted only if it cannot contain any of the originals.
     pub fn find(modules: &'a Directory) -> Result<Option<Self>, Refusal> {
         let path = modules.at(ORIGINALS);
         match path.symlink_metadata() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(at(&path)(error)),
-            // A link might lead root anywhere: the modules directory may be somebody else's.
+            // Refuse a link: it might lead anywhere, and the modules directory may belong to somebody else
+            // while we are root.
             Ok(found) if !found.is_dir() => return Err(Refusal::NotOurs(shown(&path))),
             Ok(_) => {}
         }
@@ -196,21 +196,22 @@ impl<'a> Kept<'a> {
         Ok(Some(Self { modules, directory, entries }))
     }
 
-    /// All modules.
+    /// The entries of all modules.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Where the original of this module is kept.
+    /// The path at which the original of this module is kept.
     pub fn path(&self, module: &str) -> PathBuf {
         self.directory.at(module)
     }
 
-    /// Looks whether all is as it was left, and what it takes to have the originals back.
+    /// Checks that nothing has changed since it was recorded; returns the step that restores each original.
     pub fn check(&self) -> Result<Vec<Back>, Refusal> {
         let back: Result<Vec<Back>, _> = self.entries.iter().map(|entry| self.check_entry(entry)).collect();
         let mut back = back?;
-        // An upgrade that replaced the others has taken away what is gone: the original of before does not belong to it.
+        // If an upgrade has replaced other modules, it has also removed this one: the kept original does
+        // not belong to it.
         if back.contains(&Back::Leave) {
             for (back, entry) in back.iter_mut().zip(&self.entries) {
                 if self.modules.at(entry.module).symlink_metadata().is_err() {
@@ -221,14 +222,15 @@ impl<'a> Kept<'a> {
         Ok(back)
     }
 
-    /// Those that are the originals still. In place of the others another stands, which is the original from then on.
+    /// The kept originals that are still valid; `None` for modules that were replaced since, which are
+    /// originals themselves.
     pub fn originals(&self, back: &[Back]) -> Vec<Option<Content>> {
         let is_kept = |back: &Back| matches!(back, Back::Rename | Back::Remove);
         self.entries.iter().zip(back).map(|(entry, back)| is_kept(back).then(|| entry.original.clone())).collect()
     }
 
-    /// Removes what was kept, unless there is an original in it that has no other place; the manifest last. What cannot be
-    /// removed stays, and does no harm, and so does what others have put there.
+    /// Removes the kept files, unless an original exists nowhere else; the manifest goes last. Files that cannot be
+    /// removed, or that others have put there, stay and do no harm.
     pub fn forget(&self) {
         let is_over = |entry: &Entry| match Content::of(&self.path(entry.module)) {
             Ok(Content::Nothing) => true,
@@ -243,7 +245,7 @@ impl<'a> Kept<'a> {
         }
     }
 
-    /// Whether that is a file of ours, or none.
+    /// Whether the file is one of ours or missing.
     pub fn is_ours_or_gone(&self, entry: &Entry, file: &Path) -> Result<bool, Refusal> {
         let now = Content::of(file)?;
         Ok(now == Content::Nothing || is_ours(entry, &now, file))
@@ -279,7 +281,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// These very ones, or by another way than this.
+/// Whether the file is our recorded one, or another of our modules.
 fn is_ours(entry: &Entry, now: &Content, file: &Path) -> bool {
     *now == Content::File(entry.ours.clone()) || files::is_ours(file)
 }

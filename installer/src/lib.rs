@@ -1,15 +1,14 @@
-//! Puts the three modules in the place of an Asterisk's own, and takes them out again.
+//! Replaces three modules of an Asterisk by ours, and restores them.
 //!
-//! Everything is looked at before anything is touched: which Asterisk it is, how it was built, whether it is one that the
-//! files load into, and whether it runs with calls up. Nothing is run for that: what is below a prefix, or has loaded from it,
-//! may be anybody's, and root is who installs. Then the change is made by renames that take effect at once, and one that fails
-//! takes back those before it.
+//! Everything is checked before anything is changed: the version of Asterisk, its build options, whether our files
+//! load into it, and whether it has calls. The checks run no program: files below a prefix, and processes that have
+//! loaded them, may belong to anybody, while the user who installs is often root. The change itself consists of atomic
+//! renames; if one fails, the previous ones are undone.
 //!
-//! The originals stay what they are: each gets a second name in `originals/` below the modules directory, where the host
-//! does not look for modules, and gets its first name back when ours go. That directory's `manifest` says what belongs where,
-//! so that also a change that was cut off can be undone. A module that has since been replaced by somebody else, by an upgrade
-//! of the host most likely, is the original from then on.
-
+//! The originals are not copied: each gets a hard link in `originals/` below the modules directory, where the host
+//! does not look for modules, and gets its first name back when our modules are removed. The `manifest` in that
+//! directory records which file belongs where, so that even an interrupted change can be undone. If somebody replaces
+//! one of our modules later, most likely by an upgrade of the host, the new file counts as the original.
 mod configuration;
 mod console;
 mod elf;
@@ -41,37 +40,37 @@ use names::{Directory, shown};
 use refusal::at;
 use swap::Swap;
 
-/// The modules, by the names of the originals.
+/// The file names of the modules, which are those of the originals.
 pub const MODULES: [&str; 3] = ["res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"];
 
-/// What was done.
+/// The result of a change.
 #[derive(Debug)]
 pub struct Done {
     /// The modules directory.
     pub modules: PathBuf,
-    /// What is in it now.
+    /// Its current content.
     pub now: Now,
-    /// An Asterisk runs and has the files of before in its memory.
+    /// Whether an Asterisk is running that has the previous files loaded.
     pub is_running: bool,
 }
 
-/// Whose modules a directory holds.
+/// The modules that a directory contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Now {
     /// Ours.
     Ours {
-        /// Whether the host is known to have all that they call.
+        /// Whether the host is known to have all functions that they call.
         symbols: Symbols,
     },
-    /// The host's own.
+    /// The host's originals.
     Originals {
-        /// Those that are not the ones of before ours, which are kept still.
+        /// The modules that somebody replaced after our installation; the earlier originals are still kept.
         replaced: Vec<&'static str>,
     },
 }
 
 impl Done {
-    /// For the person at the keyboard.
+    /// Describes the result to the user.
     pub fn sentence(&self) -> String {
         let (modules, kept) = (self.modules.display(), kept::directory(&self.modules));
         let mut told = match &self.now {
@@ -80,12 +79,12 @@ impl Done {
         };
         match &self.now {
             Now::Ours { symbols: Symbols::Unknown } => told.push_str(
-                " No program was found that goes with them, so whether it has all that they call could not be looked at.",
+                " No program was found that belongs to them, so it is unknown whether it has all functions that they call.",
             ),
             Now::Originals { replaced } if !replaced.is_empty() => {
                 let left = if replaced.len() == 1 { "was left as it is" } else { "were left as they are" };
                 let replaced_names = replaced.join(" and ");
-                told.push_str(&format!(" {replaced_names} came after ours, by an upgrade of Asterisk perhaps, and {left}"));
+                told.push_str(&format!(" {replaced_names} came after ours, perhaps by an upgrade of Asterisk, and {left}"));
                 if MODULES.iter().any(|module| kept.join(module).symlink_metadata().is_ok()) {
                     told.push_str(&format!("; what was there before ours is in {}", kept.display()));
                 }
@@ -100,15 +99,15 @@ impl Done {
     }
 }
 
-/// Looks whether anything about `host` keeps the modules out, and touches nothing: for who has yet to build them.
+/// Checks whether the modules could be installed, without changing anything: for use before they are built.
 pub fn check(host: &Host, processes: &Processes) -> Result<(), Refusal> {
     let Alone(modules) = &Alone::in_directory(host.modules())?;
     Standing::of(host, modules, processes)?;
     swap::may_write(modules)
 }
 
-/// Puts `files` in the place of `host`'s own modules. Ours of another release give way, and where the host was upgraded over
-/// ours, what came with that is what is kept.
+/// Installs `files` in place of the modules of `host`. Replaces an earlier release of ours. If the host was upgraded
+/// since, keeps the modules of the upgrade as originals.
 pub fn install(files: &Files, host: &Host, processes: &Processes) -> Result<Done, Refusal> {
     let path = host.modules();
     if files.version() != host.version() {
@@ -133,7 +132,7 @@ pub fn install(files: &Files, host: &Host, processes: &Processes) -> Result<Done
     Ok(Done { modules: path.into(), now: Now::Ours { symbols }, is_running })
 }
 
-/// Puts back what was in the modules directory before [`install`]. Which Asterisk it belongs to does not matter.
+/// Restores the modules from before [`install`], for any version of Asterisk.
 pub fn uninstall(location: &Location, processes: &Processes) -> Result<Done, Refusal> {
     let path = location.modules();
     let Alone(modules) = &Alone::in_directory(path)?;
@@ -156,9 +155,9 @@ pub fn uninstall(location: &Location, processes: &Processes) -> Result<Done, Ref
     Ok(Done { modules: path.into(), now: Now::Originals { replaced }, is_running })
 }
 
-/// How `install` finds a host that lets it in.
+/// The state of a host that has passed all checks.
 struct Standing<'a> {
-    /// What an earlier one has kept, and what it takes to put that back.
+    /// The originals kept by an earlier installation, with the steps that restore them.
     kept: Option<(Kept<'a>, Vec<Back>)>,
     is_running: bool,
 }
@@ -178,8 +177,9 @@ impl<'a> Standing<'a> {
     }
 }
 
-/// Two at a time would take each other's files for their own. The directory that is locked is the one that is changed, whatever
-/// becomes of its name: those above it may be somebody else's.
+/// A lock against a second installer in this modules directory, which would mistake our files for its own.
+/// All changes go through the locked directory, even if its path leads elsewhere meanwhile: directories
+/// above it may be somebody else's.
 struct Alone(Directory);
 
 impl Alone {
@@ -193,20 +193,20 @@ impl Alone {
     }
 }
 
-/// Closing is not enough: a process that is just being started holds the file as well.
+/// Unlocks explicitly. Closing the file is not enough: a process that is just being started has it open, too.
 impl Drop for Alone {
     fn drop(&mut self) {
         let _ = self.0.file().unlock();
     }
 }
 
-/// What one that was killed has left, under names that are nobody's but ours.
+/// Removes the leftovers of an interrupted installer, which have names that only we use.
 fn sweep(modules: &Directory) {
     swap::sweep(modules);
     kept::sweep(modules);
 }
 
-/// Whether these very files are where they belong.
+/// Whether exactly these files are installed.
 fn are_in(modules: &Directory, files: &Files) -> Result<bool, Refusal> {
     for ours in files.modules() {
         if Content::of(&modules.at(ours.name))? != Content::File(ours.sum.clone()) {

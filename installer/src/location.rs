@@ -1,4 +1,4 @@
-//! Where an Asterisk is: its modules directory, and the program that loads from there.
+//! The location of an Asterisk: its modules directory and its program.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -9,19 +9,19 @@ use crate::configuration;
 use crate::kept;
 use crate::refusal::{Refusal, at};
 
-/// Which Asterisk is meant, as a command line says it.
+/// The Asterisk selected on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Which {
-    /// This machine's.
+    /// The one of this machine.
     Usual,
-    /// The one below this prefix, as `make install` or a package leaves it.
+    /// The one installed below this prefix, by `make install` or a package.
     Below(PathBuf),
-    /// The one that has its modules in this directory.
+    /// The one with this modules directory.
     WithModules(PathBuf),
 }
 
 impl Which {
-    /// No words, `--prefix DIR` or `--modules DIR`; `None` for others.
+    /// Parses no words, `--prefix DIR` or `--modules DIR`; `None` for anything else.
     pub fn meant_by<W: AsRef<OsStr>>(words: &[W]) -> Option<Self> {
         let words: Vec<&OsStr> = words.iter().map(AsRef::as_ref).collect();
         match words.as_slice() {
@@ -41,7 +41,7 @@ impl Which {
     }
 }
 
-/// A modules directory, and the program that goes with it.
+/// A modules directory, and the program that belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Location {
     modules: PathBuf,
@@ -49,7 +49,7 @@ pub struct Location {
 }
 
 impl Location {
-    /// That of an Asterisk.
+    /// Finds an Asterisk.
     pub fn of_asterisk(which: &Which) -> Result<Self, Refusal> {
         if let Which::WithModules(modules) = which {
             return Self::with_modules(modules);
@@ -64,7 +64,7 @@ impl Location {
         }
     }
 
-    /// That of one which has ours. The rest of it may be gone.
+    /// Finds an Asterisk that has our modules. Other parts of it may be missing.
     pub fn of_ours(which: &Which) -> Result<Self, Refusal> {
         if let Which::WithModules(modules) = which {
             return Self::with_modules(modules);
@@ -86,7 +86,7 @@ impl Location {
         if !modules.is_dir() {
             return Err(Refusal::NoModules(modules));
         }
-        // One further up that has its modules elsewhere has nothing to do with these.
+        // A program further up that has its modules elsewhere does not belong to these.
         let mut prefixes = modules.ancestors().skip(1);
         let prefix = prefixes.find(|prefix| program_below(prefix).is_some() && places_below(prefix).contains(&modules));
         Ok(Self { program: prefix.and_then(program_below), modules })
@@ -97,7 +97,7 @@ impl Location {
         &self.modules
     }
 
-    /// The program, where there is one.
+    /// The program, if there is one.
     pub fn program(&self) -> Option<&Path> {
         self.program.as_deref()
     }
@@ -112,7 +112,7 @@ fn program_below(prefix: &Path) -> Option<PathBuf> {
     places.into_iter().find(|place| place.is_file())?.canonicalize().ok()
 }
 
-/// The one that its configuration names, or the only one that there is.
+/// The modules directory below a prefix: the one that its configuration names, or the only one.
 fn modules_below(prefix: &Path) -> Result<PathBuf, Refusal> {
     let usual = usual_places_below(prefix);
     match (configuration::modules_of(prefix), usual.as_slice()) {
@@ -129,18 +129,18 @@ fn places_below(prefix: &Path) -> Vec<PathBuf> {
     places
 }
 
-/// Whether the configuration may be believed: in a copy of an installation it names what that was copied from.
+/// Whether the configuration is valid for this prefix: in a copy of an installation, it names the original's directory.
 fn is_its_own(prefix: &Path, usual: &[PathBuf], configured: &PathBuf) -> bool {
     let is_below = || prefix.canonicalize().is_ok_and(|prefix| configured.starts_with(prefix));
     is_the_machine(prefix) || usual.is_empty() || usual.contains(configured) || is_below()
 }
 
-/// Its configuration is in `/etc`, and says what is so here.
+/// Whether the prefix is that of the machine itself, with its configuration in `/etc`.
 pub fn is_the_machine(prefix: &Path) -> bool {
     [Path::new("/"), Path::new("/usr")].contains(&prefix)
 }
 
-/// Where modules are if nobody wanted them elsewhere, each by its only name.
+/// The default modules directories below a prefix, each by its canonical path.
 fn usual_places_below(prefix: &Path) -> Vec<PathBuf> {
     let multiarch = format!("lib/{}-linux-gnu", std::env::consts::ARCH);
     let mut found = Vec::new();

@@ -1,10 +1,10 @@
-//! What kind of machine an ELF file is for.
+//! The kind of machine that an ELF file is for.
 
 use std::fmt;
 
 use object::elf;
 
-/// Word size, byte order and instruction set: the beginning of every ELF file.
+/// Word size, byte order and instruction set, from the beginning of an ELF file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     class: u8,
@@ -13,14 +13,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// What this program runs on, and our modules with it.
+    /// The machine that this program, and so our modules, are for.
     pub const HERE: Self = Self {
         class: elf::ELFCLASS64,
         order: elf::ELFDATA2LSB,
         instructions: if cfg!(target_arch = "aarch64") { elf::EM_AARCH64 } else { elf::EM_X86_64 },
     };
 
-    /// What these bytes are for; `None` if they are no ELF file.
+    /// The machine that a file with these bytes is for; `None` if it is not an ELF file.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let header = bytes.first_chunk::<20>().filter(|header| header.starts_with(&elf::ELFMAG))?;
         let (class, order, instructions) = (header[4], header[5], [header[18], header[19]]);
@@ -32,13 +32,13 @@ impl Machine {
         Some(Self { class, order, instructions })
     }
 
-    /// The kind that is read here.
+    /// Whether it is a 64-bit machine; we parse only files for those.
     pub fn is_of_64_bits(self) -> bool {
         self.class == elf::ELFCLASS64
     }
 }
 
-/// `32-bit x86`
+/// Writes a name such as `32-bit x86`.
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let instructions = match self.instructions {
@@ -53,7 +53,7 @@ impl fmt::Display for Machine {
         };
         let bits = if self.is_of_64_bits() { 64 } else { 32 };
         if instructions.is_empty() {
-            write!(f, "{bits}-bit machines of ELF\u{2019}s number {}", self.instructions)
+            write!(f, "{bits}-bit machines with ELF number {}", self.instructions)
         } else {
             write!(f, "{bits}-bit {instructions}")
         }

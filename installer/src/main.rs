@@ -1,4 +1,4 @@
-//! `install`, beside the modules: puts them into an Asterisk on a machine that has no Rust.
+//! The program `install`, beside the modules: installs them on a machine without Rust.
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -10,9 +10,9 @@ use installer::{Done, Files, Host, Location, Processes, Refusal, Which};
 const USAGE: &str = "\
 install [--undo] [--prefix DIR | --modules DIR]
 
-Puts the modules beside this program in the place of an Asterisk's own, and keeps those; with --undo it puts them back.
-Without DIR it is the Asterisk of this machine; --prefix is the directory that holds sbin/asterisk, --modules the one that
-holds the modules.";
+Replaces the modules of an Asterisk by those beside this program, and keeps the originals. --undo puts the originals back.
+Without DIR it is the Asterisk of this machine; --prefix names the directory that contains sbin/asterisk, --modules the one
+that contains the modules.";
 
 fn main() -> ExitCode {
     let mut words: Vec<OsString> = std::env::args_os().skip(1).collect();
@@ -38,11 +38,11 @@ fn uninstall(which: &Which) -> Result<Done, Refusal> {
     installer::uninstall(&Location::of_ours(which)?, &Processes::All)
 }
 
-/// What was done is done, also where nobody can be told.
+/// Prints a result. If that fails, the result goes to standard error: what was done cannot be undone by a full disk.
 fn say(text: &str) -> ExitCode {
     match writeln!(std::io::stdout(), "{text}") {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("This could not be written to the standard output ({error}): {text}"), 1),
+        Err(error) => fail(&format!("The result could not be written to standard output ({error}): {text}"), 1),
     }
 }
 

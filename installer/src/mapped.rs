@@ -1,8 +1,8 @@
-//! Whether a process has the files of a modules directory in its memory.
+//! Finds out whether a process has files of a modules directory in its memory.
 //!
-//! The kernel lists what is mapped by device, inode and path, and no one of them is enough. The path is what the process
-//! calls the file: behind a bind mount or in a container it is another than ours. On btrfs the device is not the one that
-//! `stat` tells, and overlayfs lists the inode of a layer below. So a file counts if it is the same by any of them.
+//! The kernel lists mapped files by device, inode and path, but none of these is enough. The path is that of the
+//! process, which differs from ours behind a bind mount or in a container. On btrfs the device differs from that of
+//! `stat`, and overlayfs lists the inode of a lower layer. So a file counts as the same if any of them matches.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -14,19 +14,19 @@ use std::path::{Path, PathBuf};
 
 use crate::kept;
 
-/// The files of a modules directory, those in `originals/` among them.
+/// The files of a modules directory and of its `originals/`.
 pub struct ModuleFiles {
     directories: HashSet<Identity>,
     files: HashSet<Identity>,
-    /// Of the files, and of what they are links to.
+    /// The names of the files, and of the targets of links among them.
     names: HashSet<OsString>,
 }
 
-/// Device and inode.
+/// The device and inode of a file.
 type Identity = (u64, u64);
 
 impl ModuleFiles {
-    /// What is there now.
+    /// Collects the current files of a modules directory.
     pub fn of(modules: &Path) -> Self {
         let mut found = Self { directories: HashSet::new(), files: HashSet::new(), names: HashSet::new() };
         for directory in [modules.to_path_buf(), kept::directory(modules)] {
@@ -41,14 +41,14 @@ impl ModuleFiles {
         found
     }
 
-    /// Whether the process runs code of theirs.
+    /// Whether the process has mapped code of these files.
     pub fn are_mapped_by(&self, process: u32) -> io::Result<bool> {
         let maps = fs::read(format!("/proc/{process}/maps"))?;
         let mappings: HashSet<Mapping> = maps.split(|byte| *byte == b'\n').filter_map(Mapping::parse).collect();
         if mappings.iter().any(|mapping| self.files.contains(&mapping.identity)) {
             return Ok(true);
         }
-        // As the process sees them.
+        // The paths are as the process sees them.
         let root = PathBuf::from(format!("/proc/{process}/root"));
         let seen = |path: &Path| identity_of(&root.join(path.strip_prefix("/").unwrap_or(path)));
         let is_file = |path: &&Path| path.file_name().is_some_and(|name| self.names.contains(name));
@@ -63,7 +63,7 @@ fn identity_of(path: &Path) -> Option<Identity> {
     fs::metadata(path).ok().map(|metadata: Metadata| (metadata.dev(), metadata.ino()))
 }
 
-/// A line of `/proc/PID/maps` (proc_pid_maps(5)) that is about the code of a file.
+/// A file in a line of `/proc/PID/maps` (proc_pid_maps(5)) that is mapped as code.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Mapping {
     identity: Identity,
@@ -71,8 +71,8 @@ struct Mapping {
 }
 
 impl Mapping {
-    /// `7f0c…-7f0d… r-xp 00001000 fe:01 1234    /usr/lib/asterisk/modules/chan_sip.so (deleted)`. Who only reads a file, a
-    /// backup say, does not run it.
+    /// Parses `7f0c…-7f0d… r-xp 00001000 fe:01 1234    /usr/lib/asterisk/modules/chan_sip.so (deleted)`. `None` if the file is
+    /// not mapped as code: a backup program, for example, only reads it.
     fn parse(line: &[u8]) -> Option<Self> {
         let mut words = line.splitn(6, |byte| *byte == b' ');
         let mut text = || std::str::from_utf8(words.next()?).ok();
@@ -88,12 +88,12 @@ impl Mapping {
     }
 }
 
-/// `makedev` of the C library, whose numbers `stat` tells.
+/// The device number as `stat` returns it (`makedev` of the C library).
 fn device_of(major: u64, minor: u64) -> u64 {
     (major & 0xffff_f000) << 32 | (major & 0xfff) << 8 | (minor & 0xffff_ff00) << 12 | minor & 0xff
 }
 
-/// The kernel escapes the end of a line and nothing else.
+/// Undoes the kernel's escape of newlines, the only characters that it escapes.
 fn unescaped(path: &[u8]) -> OsString {
     const END_OF_LINE: &[u8] = b"\\012";
     let mut rest = path;
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_the_file_whatever_its_path_is() {
+    fn any_path_in_a_line_is_parsed() {
         let line = b"7f0c1000-7f0d2000 r-xp 00001000 103:10002 77                         /a \xff\\012b/x.so (deleted)";
         let mapping = Mapping::parse(line).unwrap();
         assert_eq!(mapping.path.as_os_str().as_bytes(), b"/a \xff\nb/x.so");
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_code_of_a_file_does_not_count() {
+    fn only_code_of_a_file_counts() {
         for line in [
             &b"7f0c1000-7f0d2000 r--p 00001000 fe:01 77                         /a/x.so"[..],
             b"7ffd1000-7ffd2000 r-xp 00000000 00:00 0                          [vdso]",

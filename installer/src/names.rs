@@ -1,4 +1,4 @@
-//! Giving files names, and taking them away, in a directory that may be somebody else's: none of this follows a link.
+//! Creating and removing names of files in a directory that may be somebody else's: nothing here follows a link.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// A directory that stays the one it was when it was opened, whatever becomes of its name.
+/// An open directory: all operations stay in it, even if its path is changed meanwhile.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
@@ -14,7 +14,7 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// That of this name, if it is one itself and no link to one.
+    /// Opens the directory at `path`; fails if it is a link or not a directory.
     pub fn open(path: &Path) -> io::Result<Self> {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW).open(path)?;
         let directory = Self { path: path.into(), open };
@@ -24,7 +24,7 @@ impl Directory {
         }
     }
 
-    /// The same, made if there is none.
+    /// Opens the directory at `path`, and creates it if it does not exist; fails if it is a link or not a directory.
     pub fn create(path: &Path) -> io::Result<Self> {
         match fs::DirBuilder::new().mode(0o700).create(path) {
             Ok(()) => {
@@ -37,22 +37,22 @@ impl Directory {
         }
     }
 
-    /// A file in it, by a path that leads through no name of the directory (proc_pid_fd(5)).
+    /// The path of a file in it, which does not depend on the directory's own path (proc_pid_fd(5)).
     pub fn at(&self, name: &str) -> PathBuf {
         opened(&self.open).join(name)
     }
 
-    /// Its name of then.
+    /// Its path when it was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// To be locked.
+    /// The open file of the directory, for locking.
     pub fn file(&self) -> &File {
         &self.open
     }
 
-    /// So that a power cut finds the names as they are now. A file system that cannot do it is no reason to fail.
+    /// Flushes its names to disk, against a power failure. Ignores file systems that cannot do it.
     pub fn sync(&self) {
         let _ = self.open.sync_all();
     }
@@ -60,24 +60,24 @@ impl Directory {
 
 const OPEN: &str = "/proc/self/fd";
 
-/// A path that leads to what was opened and to nothing else.
+/// A path that leads to this open file, whatever happens to its name.
 pub fn opened(file: &File) -> PathBuf {
     Path::new(OPEN).join(file.as_raw_fd().to_string())
 }
 
-/// What a person calls a file that [`Directory::at`] named.
+/// The path to show to the user for one made by [`Directory::at`].
 pub fn shown(path: &Path) -> PathBuf {
     let name = path.parent().filter(|parent| parent.starts_with(OPEN)).zip(path.file_name());
     let shown = name.and_then(|(directory, name)| Some(fs::read_link(directory).ok()?.join(name)));
     shown.unwrap_or_else(|| path.into())
 }
 
-/// A new file that nobody else has open; its owner and mode are up to who writes it.
+/// Creates a new file that nobody else has open. The caller sets its owner and mode.
 pub fn create(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
-/// A new file for everybody to read, on the disk when this returns.
+/// Writes a new file that everybody may read, and flushes it to disk.
 pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = create(path)?;
     file.write_all(content)?;
@@ -85,7 +85,7 @@ pub fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Gives a file, if there is one, a second name, which no other has from then on.
+/// Makes a hard link `name` to `file` and removes an earlier file of that name. Without `file`, only removes.
 pub fn second_name(file: &Path, name: &Path) -> io::Result<()> {
     remove(name)?;
     match fs::hard_link(file, name) {
@@ -94,7 +94,7 @@ pub fn second_name(file: &Path, name: &Path) -> io::Result<()> {
     }
 }
 
-/// What was there before is there again: the file of the other name, or nothing.
+/// Restores `file` from the name `before`; removes it if there is no file `before`.
 pub fn restore(before: &Path, file: &Path) -> io::Result<()> {
     match fs::rename(before, file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => remove(file),
@@ -102,7 +102,7 @@ pub fn restore(before: &Path, file: &Path) -> io::Result<()> {
     }
 }
 
-/// There is no such file from then on.
+/// Removes a file if it exists.
 pub fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -114,7 +114,7 @@ pub fn remove(file: &Path) -> io::Result<()> {
 pub mod tests {
     use super::*;
 
-    /// A directory that is nobody's but a test's.
+    /// Creates a directory for one test.
     pub fn scratch() -> PathBuf {
         let made = std::process::Command::new("mktemp").arg("--directory").output().unwrap();
         String::from_utf8(made.stdout).unwrap().trim().into()
@@ -134,7 +134,7 @@ pub mod tests {
 
         write_new(&directory.at("x"), b"ours").unwrap();
         assert_eq!(fs::read(moved.join("x")).unwrap(), b"ours");
-        // A link that somebody has been quick to make.
+        // Somebody makes a link in the meantime.
         std::os::unix::fs::symlink(other.join("victim"), directory.at("y")).unwrap();
         write_new(&directory.at("y"), b"ours").unwrap_err();
         assert_eq!(fs::read_dir(&other).unwrap().count(), 0);

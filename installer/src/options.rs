@@ -1,10 +1,10 @@
-//! How a host was built (`menuselect`'s "Compiler Flags").
+//! The build options of a host (`menuselect`'s "Compiler Flags").
 
 use std::collections::HashSet;
 
 use crate::elf::Elf;
 
-/// Change nothing that our files rely on.
+/// Options that change nothing that our files rely on.
 const HARMLESS: &[&str] = &[
     "ADDRESS_SANITIZER",
     "AO2_DEBUG",
@@ -47,17 +47,17 @@ const HARMLESS: &[&str] = &[
     "USE_HOARD_ALLOCATOR",
 ];
 
-/// The first option that our files were not made for.
+/// The first build option that our files do not support.
 ///
-/// From 11.21.0 on a program lists its options in a text of its own. Older ones show two that matter by what they export.
+/// Since 11.21.0 the program contains a list of its options. In older ones, two important options show in its exports.
 pub fn unknown(program: &Elf, is_eleven: bool) -> Option<String> {
     let of_eleven = is_eleven.then(|| unknown_of_eleven(&program.exports())).flatten();
     of_eleven.or_else(|| program.texts().find_map(unknown_of_list))
 }
 
-/// The same from the names that the program of an Asterisk 11 exports, or all its modules together import: in a developers'
-/// build a timer is taken back by another function, and a small one keeps no list of its files. (The checksum of options that
-/// a module carries tells less: before 11.21.0 it is one of other things.)
+/// The first unsupported option, recognised by the exports of an Asterisk 11 program or the imports of all its
+/// modules: with AST_DEVMODE another function removes timers, with LOW_MEMORY there is no list of source files. (The
+/// checksum of options in each module is no help: before 11.21.0 it covers other things.)
 pub fn unknown_of_eleven(names: &HashSet<String>) -> Option<String> {
     if names.contains("_ast_sched_del") {
         return Some("AST_DEVMODE".to_owned());
@@ -65,7 +65,7 @@ pub fn unknown_of_eleven(names: &HashSet<String>) -> Option<String> {
     (!names.contains("ast_register_file_version")).then(|| "LOW_MEMORY".to_owned())
 }
 
-/// `DONT_OPTIMIZE, LOADABLE_MODULES, BUILD_NATIVE`
+/// The first unsupported option in a list such as `DONT_OPTIMIZE, LOADABLE_MODULES, BUILD_NATIVE`.
 fn unknown_of_list(text: &str) -> Option<String> {
     let options: Vec<_> = text.split(',').map(str::trim).collect();
     let is_option =

@@ -1,4 +1,4 @@
-//! Reading files that may be anything.
+//! Reading files of any kind safely.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -8,9 +8,9 @@ use std::path::Path;
 use crate::names::{opened, shown};
 use crate::refusal::{Refusal, at};
 
-/// What is in a file, or in what a link leads to. What it is is looked at before it is opened for reading: a FIFO would keep its
-/// reader waiting, a device might never end, or do something because it was opened. The kernel has files as well that keep a
-/// reader waiting; those have no length.
+/// Reads a file, or the target of a link. Its type is checked before it is opened for reading: a FIFO would
+/// block, and a device might be endless or react to being opened. Files of the kernel that block have no
+/// length, so they read as empty.
 pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     let found = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path).map_err(at(path))?;
     let kind = found.metadata().map_err(at(path))?;
@@ -18,7 +18,10 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
         return Err(Refusal::NoFile(shown(path)));
     }
     if kind.len() > MOST {
-        return Err(Refusal::BadFile { file: shown(path), reason: "it is too long to be read, more than 256 MiB" });
+        return Err(Refusal::BadFile {
+            file: shown(path),
+            reason: "it has more than 256 MiB, too many for a module or program",
+        });
     }
     let file = File::open(opened(&found)).map_err(at(path))?;
     let mut content = Vec::new();
@@ -26,7 +29,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
     Ok(content)
 }
 
-/// More than any module or program has. A file with holes says that it has as much as it likes, and all of it would be in memory.
+/// The greatest length in bytes, above that of any module or program. A sparse file may claim any length, and reading
+/// it would use that much memory.
 const MOST: u64 = 256 << 20;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Why nothing was done, each in a sentence for the person at the keyboard.
+//! The reasons for doing nothing, each as a sentence for the user.
 
 use std::fs;
 use std::io;
@@ -16,213 +16,212 @@ use crate::names::shown;
 pub enum Refusal {
     /// There is no Asterisk.
     #[error(
-        "There is no Asterisk below {} (sbin/asterisk and lib/asterisk/modules, or usr/… of them). Name the directory that \
-         holds those: --prefix DIR.",
+        "No Asterisk was found below {} (looked for sbin/asterisk and lib/asterisk/modules, also below usr). Name the \
+         directory that contains them: --prefix DIR.",
         one_of(.0)
     )]
     NoAsterisk(Vec<PathBuf>),
-    /// There is nothing of an Asterisk in the directory.
-    #[error("{}: this is no modules directory of an Asterisk.", .0.display())]
+    /// The directory contains nothing of an Asterisk.
+    #[error("{}: this is not a modules directory of an Asterisk.", .0.display())]
     NoModules(PathBuf),
-    /// The directory does not tell which Asterisk it belongs to.
-    #[error("{}: which Asterisk these modules belong to cannot be told. Name its prefix instead: --prefix DIR.", .0.display())]
+    /// The directory does not show the version of its Asterisk.
+    #[error("{}: these modules do not show the version of their Asterisk. Name its prefix instead: --prefix DIR.", .0.display())]
     UnknownVersion(PathBuf),
-    /// Nor does the program, in a way that is understood here.
-    #[error("{}: which Asterisk this is can be told neither from it nor from its modules.", .0.display())]
+    /// The program does not show its version in a way that we understand.
+    #[error("{}: neither this program nor its modules show the version of Asterisk.", .0.display())]
     SilentProgram(PathBuf),
-    /// Another Asterisk than the files are for.
-    #[error("{}: this is the modules directory of an Asterisk {found}, and the files are for Asterisk {wanted}.", .modules.display())]
+    /// The Asterisk has another version than the files are for.
+    #[error("{}: this is the modules directory of an Asterisk {found}, but the files are for Asterisk {wanted}.", .modules.display())]
     OtherVersion {
         /// The modules directory.
         modules: PathBuf,
-        /// As the host says it.
+        /// The version of the host.
         found: String,
-        /// What the files are for.
+        /// The version that the files are for.
         wanted: Version,
     },
-    /// Several places where its modules may be.
+    /// There are several possible modules directories.
     #[error("Asterisk's modules may be in {}. Name the directory: --modules DIR.", one_of(.0))]
     SeveralDirectories(Vec<PathBuf>),
-    /// Several complete installations.
+    /// There are several complete installations.
     #[error("There is an Asterisk below {}. Name one: --prefix DIR.", one_of(.0))]
     SeveralAsterisks(Vec<PathBuf>),
-    /// Another kind of machine than the files are for.
-    #[error("{}: this is for {found}, and the modules are for {ours}.", .file.display())]
+    /// The Asterisk is for another kind of machine than the files.
+    #[error("{}: this is for {found}, but the modules are for {ours}.", .file.display())]
     OtherMachine {
-        /// What is not for ours.
+        /// The file that is for another machine.
         file: PathBuf,
-        /// What it is for.
+        /// The machine that it is for.
         found: Machine,
-        /// What ours are for.
+        /// The machine that our modules are for.
         ours: Machine,
     },
-    /// The program is one version, the modules are another's.
+    /// Program and modules have different versions.
     #[error("{}: these are not the modules of {}, which is an Asterisk {found}.", .modules.display(), .program.display())]
     OtherModules {
         /// The modules directory.
         modules: PathBuf,
         /// The program.
         program: PathBuf,
-        /// Its version.
+        /// The version of the program.
         found: String,
     },
-    /// Built in a way that our files were never tried with.
-    #[error("{}: this Asterisk was built with {option}, and the modules do not load into such a one.", .file.display())]
+    /// The Asterisk was built with an option that our files do not support.
+    #[error("{}: this Asterisk was built with {option}, which the modules do not support.", .file.display())]
     BuildOption {
         /// The program, or the modules directory.
         file: PathBuf,
-        /// As `menuselect` has it.
+        /// The name of the option in `menuselect`.
         option: String,
     },
-    /// The host lacks what our files call.
-    #[error("{}: this Asterisk has no {symbol}, which {module} calls: it was built with an option that is unknown here.", .program.display())]
+    /// The host lacks a function that our files call.
+    #[error("{}: this Asterisk has no {symbol}, which {module} calls: it was built with an unknown option.", .program.display())]
     NoSymbol {
         /// The program.
         program: PathBuf,
-        /// Of ours.
+        /// Our module that calls it.
         module: &'static str,
-        /// What is missing.
+        /// The missing function.
         symbol: String,
     },
-    /// Somebody is talking.
+    /// Asterisk is running with calls.
     #[error(
-        "Asterisk is running (process {process}) with {count} {} in calls: stop it, or wait until they have ended.",
+        "Asterisk is running (process {process}) with {count} {} in calls: stop it, or wait until the calls have ended.",
         if *count == 1 { "channel" } else { "channels" }
     )]
     CallsUp {
-        /// Its id.
+        /// The id of the process.
         process: u32,
-        /// How many.
+        /// The number of channels.
         count: u32,
     },
-    /// It runs, but gives no answer.
-    #[error("Process {process} runs with these modules and does not say whether calls are up: stop it first.")]
+    /// Asterisk is running, but does not answer whether it has calls.
+    #[error("Process {process} has loaded these modules and does not say whether calls are up: stop it first.")]
     CallsUnknown {
-        /// Its id.
+        /// The id of the process.
         process: u32,
     },
-    /// A process may be one that runs, and only root may look.
+    /// A process may have loaded the modules, but only root may check.
     #[error(
-        "Process {process} is an Asterisk by its name, and you may not see whether it runs with these modules. Run this as \
+        "Process {process} is an Asterisk by its name, and you may not see whether it has loaded these modules. Run this as \
          root, or stop it first."
     )]
     ProcessHidden {
-        /// Its id.
+        /// The id of the process.
         process: u32,
     },
-    /// The same, and root may not look either.
+    /// A process may have loaded the modules, but even root may not check.
     #[error(
-        "Process {process} is an Asterisk by its name, and here not even root may see whether it runs with these modules: the \
-         container has no CAP_SYS_PTRACE. Stop it first."
+        "Process {process} is an Asterisk by its name, and here not even root may see whether it has loaded these modules, \
+         because the container has no CAP_SYS_PTRACE. Stop it first."
     )]
     ProcessDenied {
-        /// Its id.
+        /// The id of the process.
         process: u32,
     },
-    /// `/proc` does not show them.
+    /// `/proc` does not show the processes.
     #[error(
-        "Whether Asterisk is running with calls cannot be seen: /proc is not there, or does not show the processes of others \
-         (hidepid){}.",
+        "It cannot be checked whether Asterisk is running with calls: /proc is missing, or does not show the processes of \
+         other users (hidepid){}.",
         if we_are_root() { "" } else { ". Run this as root" }
     )]
     ProcessesHidden,
-    /// These very files are there.
-    #[error("{}: the modules are installed there already.", .0.display())]
+    /// Exactly these files are installed.
+    #[error("{}: these modules are installed there already.", .0.display())]
     AlreadyInstalled(PathBuf),
-    /// Ours are there, and nobody knows where the originals are.
+    /// Our modules are there, but there is no record of the originals.
     #[error(
-        "{}: this is one of ours, and nothing tells what was there before: it was copied there by hand, or `originals` has been \
-         removed. Put the original back first.",
+        "{}: this is one of our modules, but there is no record of the original: it was copied there by hand, or `originals` \
+         has been removed. Put the original back first.",
         .file.display()
     )]
     CopiedByHand {
         /// The file.
         file: PathBuf,
     },
-    /// Nothing to take out.
-    #[error("{}: nothing of ours is installed there.", .0.display())]
+    /// There is nothing to remove.
+    #[error("{}: our modules are not installed there.", .0.display())]
     NotInstalled(PathBuf),
-    /// Others have taken the place of ours.
+    /// Others have replaced our modules.
     #[error(
-        "{}: nothing of ours is installed there any more. Others have taken its place, by an upgrade of Asterisk perhaps; \
-         remove {} if you do not want back what was there before.",
+        "{}: our modules are not installed there any more. Others have replaced them, perhaps by an upgrade of Asterisk; \
+         remove {} unless you still need the modules from before ours.",
         .0.display(), kept::directory(.0).display()
     )]
     Replaced(PathBuf),
-    /// A directory of that name, and nothing that says what is in it.
+    /// There is a directory `originals`, but it has no manifest.
     #[error(
-        "{}: this is in the way, and not of our making: there is no manifest in it. If it holds the originals, move them \
-         back to the directory above; else give it another name.",
+        "{}: this is in the way. It has no manifest, so this program did not create it. If it contains the originals, move \
+         them back to the directory above; otherwise rename it.",
         .0.display()
     )]
     NotOurs(PathBuf),
-    /// Another of us is at it.
+    /// Another installer is running.
     #[error(
-        "{}: another process has this directory locked, most likely an installation that is under way. Try again when it has \
-         ended.",
+        "{}: another process has locked this directory, most likely another installation. Try again when it has ended.",
         .0.display()
     )]
     Busy(PathBuf),
-    /// What was kept is not what it was.
+    /// A kept file has changed.
     #[error(
-        "{}: this is not as it was kept, so nothing was touched. To go on by hand, install Asterisk\u{2019}s own modules again \
-         and give that directory another name.",
+        "{}: this has changed since it was kept, so nothing was done. To continue by hand, reinstall Asterisk\u{2019}s own \
+         modules and rename that directory.",
         .0.display()
     )]
     Damaged(PathBuf),
-    /// Somebody else is at it.
-    #[error("{}: this has just been changed by somebody else, so nothing was. Try again.", .0.display())]
+    /// Somebody else has just changed a file.
+    #[error("{}: somebody else has just changed this, so nothing was done. Try again.", .0.display())]
     Changed(PathBuf),
-    /// One of our files is missing or is none.
+    /// One of our files is missing or invalid.
     #[error("{}: {reason}.", .file.display())]
     BadFile {
         /// The file.
         file: PathBuf,
-        /// What it is not.
+        /// What is wrong with it.
         reason: &'static str,
     },
-    /// A directory, a FIFO, a socket or a device.
-    #[error("{}: there should be a file, and this is none.", .0.display())]
+    /// There is a directory, FIFO, socket or device in place of a file.
+    #[error("{}: this should be a file, but it is not.", .0.display())]
     NoFile(PathBuf),
-    /// Only root may.
+    /// Only root has permission.
     #[error("{}: you have no permission. Run this as root.", .0.display())]
     NoPermission(PathBuf),
-    /// Not even root may.
+    /// Not even root has permission.
     #[error(
-        "{}: the system does not let even root change this. An attribute (lsattr shows it, chattr takes it away), SELinux, \
-         a file server or a file system without hard links may be why.",
+        "{}: the system does not let even root change this. The reason may be an attribute (lsattr shows it, chattr removes \
+         it), SELinux, a file server, or a file system without hard links.",
         .0.display()
     )]
     Denied(PathBuf),
-    /// Mounted for reading.
+    /// The file system is mounted read-only.
     #[error("{}: the file system is mounted read-only.", .0.display())]
     ReadOnly(PathBuf),
-    /// The file system is full, or the user's share of it is.
+    /// The file system is full, or the user's quota is used up.
     #[error("{}: there is no room left on the file system.", .0.display())]
     NoRoom(PathBuf),
-    /// There are no two names for one file.
+    /// Hard links are not possible.
     #[error(
-        "{}: its file system has no second names for files (hard links), or the directory `originals` is of another one.",
+        "{}: its file system does not support hard links, or `originals` is on another file system.",
         .0.display()
     )]
     NoLinks(PathBuf),
-    /// The system refused.
+    /// The system reported another error.
     #[error("{}: {reason}.", .path.display())]
     System {
-        /// What it was about.
+        /// The path that it is about.
         path: PathBuf,
-        /// Its words.
+        /// The error of the system.
         reason: io::Error,
     },
 }
 
 impl Refusal {
-    /// Whether another file may well be better. Where the system cannot go on, none is.
+    /// Whether the problem is this one file, so that another file may do. An error of the system concerns all files.
     pub(crate) fn is_about_a_file(&self) -> bool {
         !matches!(self, Self::System { reason, .. } if reason.kind() != io::ErrorKind::NotFound)
     }
 
-    /// For the person at the keyboard, who has to type `undo` to have the originals back.
+    /// The reason as a sentence for the user; `undo` is the command that puts the originals back.
     pub fn sentence(&self, undo: &str) -> String {
         match self {
             Self::AlreadyInstalled(_) => format!("{self} `{undo}` puts the originals back."),
@@ -231,7 +230,7 @@ impl Refusal {
     }
 }
 
-/// Names the path that a failure was about.
+/// Converts an I/O error about `path` into a refusal.
 pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
     let path = shown(path);
     move |reason| match reason.kind() {
@@ -246,12 +245,12 @@ pub fn at(path: &Path) -> impl FnOnce(io::Error) -> Refusal {
     }
 }
 
-/// Whether there is nobody to become that may do more.
+/// Whether this process runs as root.
 pub fn we_are_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
-/// `/a or /b`
+/// Joins paths to `/a or /b`.
 fn one_of(paths: &[PathBuf]) -> String {
     paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" or ")
 }

@@ -1,4 +1,4 @@
-//! Whether an Asterisk runs that has loaded from a modules directory, and whether calls are up in it.
+//! Finds out whether an Asterisk is running that has loaded files of a modules directory, and whether it has calls.
 
 use std::ffi::OsStr;
 use std::fs::{self, Metadata};
@@ -10,16 +10,16 @@ use crate::console::channels;
 use crate::mapped::ModuleFiles;
 use crate::refusal::{Refusal, we_are_root};
 
-/// Where an Asterisk that runs is looked for.
+/// The processes among which a running Asterisk is searched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Processes {
-    /// Among all of this machine.
+    /// All processes of this machine.
     All,
-    /// Among these, for who knows that there are no others.
+    /// Only these, if the caller knows that there are no others.
     These(Vec<u32>),
 }
 
-/// Whether one runs. It may, as long as nobody is talking.
+/// Whether one is running. Refuses if it has calls.
 pub fn without_calls(modules: &Path, processes: &Processes) -> Result<bool, Refusal> {
     let files = ModuleFiles::of(modules);
     let mut is_running = false;
@@ -46,8 +46,8 @@ pub fn without_calls(modules: &Path, processes: &Processes) -> Result<bool, Refu
 }
 
 impl Processes {
-    /// All but this one. Where the first process is not to be seen (`hidepid` of proc(5)), others are not either; to who has a
-    /// modules directory of his own that does not matter.
+    /// All processes but this one. If the first process is invisible (`hidepid` of proc(5)), others are, too; that is
+    /// refused, except for users who own the modules directory.
     fn list(&self, modules: &Path) -> Result<Vec<u32>, Refusal> {
         if let Self::These(processes) = self {
             return Ok(processes.clone());
@@ -63,9 +63,9 @@ fn is_there(process: u32) -> bool {
     fs::exists(format!("/proc/{process}")).unwrap_or(true)
 }
 
-/// Whether one that may not be looked at is worth a refusal. Root installs for everybody; of others, who runs from there owns
-/// the directory most likely. Files that are replaced by renames harm no process that has them in its memory, so a doubt is
-/// no reason to keep somebody from an Asterisk of his own.
+/// Whether a process that we may not inspect is worth a refusal. Root installs for everybody, so it is. For other
+/// users only processes of the directory's owner count, who most likely runs from there. Replacing files by renames
+/// does not harm processes that have loaded them, so doubts need not keep users from changing their own Asterisk.
 fn may_run_from(process: u32, modules: &Path) -> bool {
     we_are_root() || is_one_owner(Path::new(&format!("/proc/{process}")), modules)
 }
@@ -75,15 +75,15 @@ fn is_one_owner(one: &Path, other: &Path) -> bool {
     owner(one) == owner(other)
 }
 
-/// By what everybody may read of a process: its name, and the words that it was started with. `None` if not even those may be
-/// read.
+/// Whether a process is an Asterisk by its name and command line, which everybody may read. `None` if even those are
+/// unreadable.
 fn is_asterisk_by_name(process: u32) -> Option<bool> {
     let name = fs::read(format!("/proc/{process}/comm")).ok()?;
     let line = fs::read(format!("/proc/{process}/cmdline")).unwrap_or_default();
     Some(name.trim_ascii_end() == ASTERISK || is_started_as_asterisk(&line))
 }
 
-/// By the first word, or by another where that is a loader, which was told to start a program.
+/// Whether the first word of a command line is an Asterisk, or another word if the first is a dynamic loader.
 fn is_started_as_asterisk(command_line: &[u8]) -> bool {
     let words = command_line.split(|byte| *byte == 0);
     let mut files = words.map(|word| Path::new(OsStr::from_bytes(word)).file_name().unwrap_or_default().as_bytes());
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_reads_about_an_asterisk_is_none() {
+    fn a_program_that_reads_about_asterisk_is_not_one() {
         for (line, is_asterisk) in [
             (&b"/usr/sbin/asterisk\0-f\0"[..], true),
             (b"asterisk\0", true),

@@ -1,4 +1,4 @@
-//! SHA-256 sums, and the file of them that `sha256sum --check` reads.
+//! SHA-256 sums, and the file of sums for `sha256sum --check`.
 
 use std::fmt;
 use std::fs;
@@ -10,20 +10,20 @@ use sha2::{Digest, Sha256};
 use crate::read::read;
 use crate::refusal::{Refusal, at};
 
-/// Beside the modules: what each file was when it was built.
+/// The file beside the modules with the sums of all files as they were built.
 const SUMS: &str = "SHA256SUMS";
 
-/// SHA-256, in hex.
+/// A SHA-256 sum in hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sum(String);
 
 impl Sum {
-    /// Of these bytes.
+    /// The sum of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
-    /// As somebody wrote it down.
+    /// Parses a sum; `None` if it is not one.
     pub fn from_word(word: &str) -> Option<Self> {
         let is_sum = word.len() == 64 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         is_sum.then(|| Self(word.to_owned()))
@@ -36,24 +36,24 @@ impl fmt::Display for Sum {
     }
 }
 
-/// Writes down what these files of a directory are.
+/// Writes the sums of these files of a directory.
 pub fn write_sums(directory: &Path, files: &[&str]) -> io::Result<()> {
     let line = |file: &&str| Ok(format!("{}  {file}\n", Sum::of(&fs::read(directory.join(file))?)));
     let lines: io::Result<String> = files.iter().map(line).collect();
     fs::write(directory.join(SUMS), lines?)
 }
 
-/// What was written down.
+/// The content of a file of sums.
 pub struct Sums(String);
 
 impl Sums {
-    /// That of a directory.
+    /// Reads the file of sums in a directory.
     pub fn of(directory: &Path) -> Result<Self, Refusal> {
         let file = directory.join(SUMS);
         if let Err(error) = file.symlink_metadata() {
             return Err(match error.kind() {
                 io::ErrorKind::NotFound => {
-                    Refusal::BadFile { file, reason: "it is missing, so the folder is not whole" }
+                    Refusal::BadFile { file, reason: "it is missing, so the directory is incomplete" }
                 }
                 _ => at(&file)(error),
             });
@@ -61,7 +61,7 @@ impl Sums {
         Ok(Self(String::from_utf8(read(&file)?).unwrap_or_default()))
     }
 
-    /// What `file` is, if it is what it was.
+    /// Reads `file` and compares it with its sum; returns its content.
     pub fn check(&self, directory: &Path, file: &str) -> Result<Vec<u8>, Refusal> {
         let path = directory.join(file);
         let bytes = read(&path)?;
@@ -70,7 +70,8 @@ impl Sums {
         if was == Some(Sum::of(&bytes)) {
             Ok(bytes)
         } else {
-            let reason = "it is not what was built (SHA256SUMS has another sum): a copy that was cut off, perhaps";
+            let reason =
+                "it differs from what was built (SHA256SUMS has another sum): perhaps it was not copied completely";
             Err(Refusal::BadFile { file: path, reason })
         }
     }

@@ -1,4 +1,4 @@
-//! The change itself: every file in one step, and back again when a later one fails.
+//! The replacement of the modules: each file in one step, and all of them undone if a later step fails.
 
 use std::fs::{self, Permissions};
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use crate::kept::{self, Back, Entry, Kept};
 use crate::names::{Directory, create, remove, restore, second_name, shown};
 use crate::refusal::{Refusal, at};
 
-/// Our files beside the originals, under names that the host does not load. They go with the value.
+/// Our files beside the originals, under names that the host does not load. Dropping it removes them.
 pub struct Swap<'a> {
     modules: &'a Directory,
 }
 
 impl<'a> Swap<'a> {
-    /// Writes them there, with the owner and the mode of what they will replace.
+    /// Writes our files, with the owner and mode of the files that they will replace.
     pub fn stage(modules: &'a Directory, files: &Files) -> Result<Self, Refusal> {
         let swap = Self { modules };
         for module in files.modules() {
@@ -27,8 +27,8 @@ impl<'a> Swap<'a> {
         Ok(swap)
     }
 
-    /// Gives ours their names; each original has its second one by then. If that fails, all is as it was before, and the
-    /// manifest too.
+    /// Gives our files the names of the modules; each original has its hard link by then. If a step fails, everything
+    /// is as before, including the manifest.
     pub fn carry_out(&self, kept: &Kept, is_kept: &[bool]) -> Result<(), Refusal> {
         let mut done = Vec::new();
         let outcome = self.take_steps(kept, is_kept, &mut done);
@@ -39,7 +39,7 @@ impl<'a> Swap<'a> {
         outcome
     }
 
-    /// `is_kept` tells which originals are kept from before.
+    /// Carries out the steps. `is_kept` says which originals were kept earlier.
     fn take_steps<'k>(&self, kept: &'k Kept, is_kept: &[bool], done: &mut Vec<Step<'k>>) -> Result<(), Refusal> {
         for (entry, _) in kept.entries().iter().zip(is_kept).filter(|(_, is_kept)| !**is_kept) {
             kept.keep(entry)?;
@@ -71,17 +71,17 @@ impl<'a> Swap<'a> {
     }
 }
 
-/// Whether these are two names of one file, or of none.
+/// Whether both paths name the same file, or both name none.
 fn is_one_file(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| path.symlink_metadata().map(|found| (found.dev(), found.ino())).ok();
     identity(one) == identity(other)
 }
 
-/// What was done for one module.
+/// A completed step for one module.
 enum Step<'a> {
-    /// The original has a second name.
+    /// The original has a hard link in `originals`.
     Keep(&'a Entry),
-    /// Ours stands in its place.
+    /// Our file has replaced it.
     Replace(&'a Entry),
 }
 
@@ -92,7 +92,7 @@ impl Drop for Swap<'_> {
     }
 }
 
-/// Removes what a change that was cut off has left of ours beside the modules.
+/// Removes our files beside the modules that an interrupted change has left.
 pub fn sweep(modules: &Directory) {
     for module in MODULES {
         let _ = fs::remove_file(staged(modules, module));
@@ -100,23 +100,23 @@ pub fn sweep(modules: &Directory) {
     }
 }
 
-/// Whether there can be a file of ours, which is gone again.
+/// Checks that we can create a file in the directory, by creating and removing one.
 pub fn may_write(modules: &Directory) -> Result<(), Refusal> {
     let probe = staged(modules, MODULES[0]);
     remove(&probe).and_then(|()| create(&probe)).and_then(|_| remove(&probe)).map_err(at(&probe))
 }
 
-/// Ours before it has its name.
+/// The path of our file before it gets the module's name.
 fn staged(modules: &Directory, module: &str) -> PathBuf {
     modules.at(&format!(".{module}.new"))
 }
 
-/// What stood in a module's place, until all are changed.
+/// The path of the previous file until all modules are replaced.
 fn before(modules: &Directory, module: &str) -> PathBuf {
     modules.at(&format!(".{module}.before"))
 }
 
-/// Gives the originals their names back. If that fails, all is as it was before.
+/// Gives the originals their names back. If a step fails, everything is as before.
 pub fn put_back(modules: &Directory, kept: &Kept, back: &[Back]) -> Result<(), Refusal> {
     let names = |entry: &Entry| (modules.at(entry.module), before(modules, entry.module), kept.path(entry.module));
     let mut done = Vec::new();
@@ -137,7 +137,7 @@ pub fn put_back(modules: &Directory, kept: &Kept, back: &[Back]) -> Result<(), R
     if outcome.is_err() {
         for (entry, back) in done.into_iter().rev() {
             let (file, before, original) = names(entry);
-            // The original's second name first, or it would have none.
+            // Make the second name first, so that the original always has one.
             let has_two = if *back == Back::Rename { fs::hard_link(&file, original) } else { Ok(()) };
             let _ = has_two.and_then(|()| restore(&before, &file));
         }
@@ -147,15 +147,15 @@ pub fn put_back(modules: &Directory, kept: &Kept, back: &[Back]) -> Result<(), R
     outcome
 }
 
-/// With the owner and the mode of what it will replace: of a link those are not asked, which may lead anywhere, nor bits that
-/// let a program run as somebody else.
+/// Writes a file with the owner and mode of the file that it will replace. For a link these are not copied, as it may
+/// lead anywhere; nor are set-user-ID and set-group-ID bits.
 fn write(content: &[u8], to: &Path, like: &Path) -> io::Result<()> {
     remove(to)?;
     let mut file = create(to)?;
     file.write_all(content)?;
     let mut mode = 0o755;
     if let Some(original) = like.symlink_metadata().ok().filter(|original| original.is_file()) {
-        // Only root may give files away, and only root installs into a directory of somebody else.
+        // Only root can change the owner, and only root installs into another user's directory.
         let ours = file.metadata()?;
         if (ours.uid(), ours.gid()) != (original.uid(), original.gid()) {
             fchown(&file, Some(original.uid()), Some(original.gid()))?;
@@ -175,9 +175,9 @@ mod tests {
     use crate::names::tests::scratch;
     use crate::sums::Sum;
 
-    /// By `make install` of the host, say, while ours are being put in.
+    /// Something else, such as `make install` of the host, changes a module during our installation.
     #[test]
-    fn what_has_just_been_changed_is_not_replaced() {
+    fn a_file_changed_meanwhile_is_not_replaced() {
         let path = scratch();
         let modules = Directory::open(&path).unwrap();
         let swap = Swap { modules: &modules };
@@ -192,9 +192,9 @@ mod tests {
         fs::remove_dir_all(path).unwrap();
     }
 
-    /// By its owner, while root installs there.
+    /// The owner of the directory renames it while root installs there.
     #[test]
-    fn a_directory_whose_name_leads_elsewhere_is_the_one_that_is_changed() {
+    fn only_the_opened_directory_is_changed_even_if_it_was_renamed() {
         let scratch = scratch();
         let (path, moved, other) = (scratch.join("modules"), scratch.join("moved"), scratch.join("other"));
         fs::create_dir(&path).unwrap();
@@ -227,7 +227,7 @@ mod tests {
         fs::remove_dir_all(scratch).unwrap();
     }
 
-    /// Originals, and ours beside them.
+    /// Makes originals with our files beside them.
     fn staged_by_hand(modules: &Directory) -> Vec<Entry> {
         let entry = |module| {
             fs::write(modules.at(module), module).unwrap();

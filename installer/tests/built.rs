@@ -1,14 +1,14 @@
-//! What `cargo xtask build` made: files for old systems, without what only a debugger reads.
+//! Tests the files made by `cargo xtask build`: they run on old systems and contain no debugging information.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use installer::{Files, MODULES};
 
-/// That of CentOS 7, and the oldest that Rust's standard library runs on.
+/// The C library of CentOS 7, which is also the oldest for Rust's standard library.
 const OLDEST_GLIBC: (u32, u32) = (2, 17);
 
-/// What every system has: the C library's parts, and the unwinder that comes with the compiler.
+/// The libraries of every system: parts of the C library, and the compiler's unwinder.
 const EVERYWHERE: [&str; 9] = [
     "libc.so.6",
     "libpthread.so.0",
@@ -26,7 +26,7 @@ fn built() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(directory)
 }
 
-/// What a tool of binutils prints of each module, and of the program that puts them in place.
+/// The output of a binutils program for each module and for the installer.
 fn told(tool: &str, option: &str) -> impl Iterator<Item = (&'static str, String)> {
     MODULES.into_iter().chain(["install"]).map(move |file| {
         let output = Command::new(tool).arg(option).arg(built().join(file)).output().expect("binutils");
@@ -57,7 +57,7 @@ fn they_ask_for_no_symbol_that_is_newer_than_the_glibc_they_were_linked_for() {
     }
 }
 
-/// `2.17`, `2.2.5`
+/// Parses a version such as `2.17` or `2.2.5`.
 fn version(text: &str) -> (u32, u32) {
     let mut numbers = text.split('.').map(|number| number.parse().expect("a number"));
     (numbers.next().expect("a major version"), numbers.next().unwrap_or(0))

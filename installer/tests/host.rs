@@ -1,4 +1,4 @@
-//! Which Asterisk it is, where it has its modules, and whether ours load into it.
+//! Finding the host: its version, its modules directory, and whether our modules load into it.
 
 mod common;
 
@@ -16,7 +16,7 @@ fn the_modules_directory_alone_is_enough() {
     fs::remove_file(place.program()).unwrap();
     let before = place.state();
     let host = Host::find(&Which::WithModules(place.modules())).unwrap();
-    assert_eq!(host.told(), "11", "told from what the modules import");
+    assert_eq!(host.told(), "11", "known from the imports of the modules");
     let done = install(&files, &host).unwrap();
     assert!(matches!(done.now, Now::Ours { symbols: Symbols::Unknown }), "no module calls ast_log");
     assert!(done.sentence().contains("No program was found"), "{}", done.sentence());
@@ -52,7 +52,7 @@ fn a_program_that_has_its_modules_elsewhere_says_nothing_of_these() {
     let host = Host::find(&Which::WithModules(apart.clone())).unwrap();
     assert_eq!((host.told().as_str(), host.location().program()), ("11", None));
 
-    // Unless it says so.
+    // Unless its configuration names them.
     place.configure(&apart);
     assert_eq!(Host::find(&Which::WithModules(apart)).unwrap().told(), "13.38.3");
 }
@@ -73,7 +73,7 @@ fn of_several_directories_the_configuration_names_the_one() {
     assert_eq!(place.host().location().modules(), second, "of an image");
     fs::remove_file(place.root().join("etc/asterisk/asterisk.conf")).unwrap();
 
-    // Going back needs no choice.
+    // Uninstalling needs no choice.
     fs::write(place.modules().join("res_srtp.so"), "").unwrap();
     install(&place.files(), &Host::find(&Which::WithModules(second.clone())).unwrap()).unwrap();
     place.uninstall().unwrap();
@@ -109,7 +109,7 @@ fn a_configuration_with_parts_elsewhere_is_not_guessed_at() {
     place.refuses(&["Asterisk's modules may be in", "--modules DIR"]);
 }
 
-/// `cp -a` of an installation, with a configuration that still names the first.
+/// A copy of an installation by `cp -a`, with a configuration that still names the first one.
 #[test]
 fn a_copy_is_not_taken_for_what_it_was_copied_from() {
     let (original, copy) = (Place::eleven(), Place::eleven());
@@ -134,7 +134,7 @@ fn a_host_of_32_bits_is_named() {
     fs::write(place.program(), program).unwrap();
     let refusal = place.find().unwrap_err();
     assert!(
-        refusal.to_string().contains("asterisk: this is for 32-bit x86, and the modules are for 64-bit"),
+        refusal.to_string().contains("asterisk: this is for 32-bit x86, but the modules are for 64-bit"),
         "{refusal}"
     );
 }
@@ -161,17 +161,17 @@ fn a_certified_release_is_an_eleven() {
     install(&files, &place.host()).unwrap();
 }
 
-/// Below a prefix it may be anybody's, and root would run it.
+/// Below a prefix the program may be anybody's, and root would run it.
 #[test]
 fn a_program_that_does_not_tell_its_version_is_not_run_to_ask() {
     let place = Place::eleven();
     fs::remove_file(place.program()).unwrap();
     fs::write(place.program(), "#!/bin/sh\n> \"$0.was-run\"\necho Asterisk 13.38.3\n").unwrap();
     fs::set_permissions(place.program(), fs::Permissions::from_mode(0o755)).unwrap();
-    assert_eq!(place.host().told(), "11", "told from what the modules import");
+    assert_eq!(place.host().told(), "11", "known from the imports of the modules");
     place.replace_modules();
     let refusal = place.find().unwrap_err();
-    assert!(refusal.to_string().contains("sbin/asterisk: which Asterisk this is can be told neither"), "{refusal}");
+    assert!(refusal.to_string().contains("sbin/asterisk: neither this program nor its modules"), "{refusal}");
     assert_eq!(fs::read_dir(place.root().join("sbin")).unwrap().count(), 1);
 }
 
@@ -203,7 +203,7 @@ fn a_directory_of_something_else_is_no_modules_directory() {
     fs::write(place.root().join("letter.txt"), "").unwrap();
     assert!(matches!(Host::find(&Which::WithModules(place.root().into())), Err(Refusal::NoModules(_))));
     let refusal = place.find().unwrap_err();
-    assert!(refusal.to_string().contains("Name the directory that holds those: --prefix DIR"), "{refusal}");
+    assert!(refusal.to_string().contains("Name the directory that contains them: --prefix DIR"), "{refusal}");
     assert!(matches!(Host::find(&Which::WithModules(place.root().join("nowhere"))), Err(Refusal::System { .. })));
 }
 

@@ -1,4 +1,4 @@
-//! In and out again, and what stands in the modules directory that keeps the modules out.
+//! Installing and uninstalling, and files in the modules directory that prevent it.
 
 mod common;
 
@@ -85,7 +85,7 @@ fn a_link_that_leads_nowhere_is_kept_as_it_is() {
     assert_eq!(place.state(), before);
 }
 
-/// The modules directory is often the host's own user's, who is not to have root's rights by it.
+/// The modules directory often belongs to the host's user, who must not gain root's rights through it.
 #[test]
 fn a_link_does_not_lead_root_elsewhere() {
     let place = Place::eleven();
@@ -122,35 +122,35 @@ fn one_at_a_time() {
     let place = Place::eleven();
     let other = fs::File::open(place.modules()).unwrap();
     other.lock().unwrap();
-    place.refuses(&["an installation that is under way"]);
+    place.refuses(&["most likely another installation"]);
     other.unlock().unwrap();
     install(&place.files(), &place.host()).unwrap();
 }
 
-/// A reader of a FIFO would wait for ever.
+/// Reading a FIFO would block for ever.
 #[test]
-fn what_is_no_file_is_refused_in_the_place_of_a_module() {
+fn something_else_than_a_file_in_place_of_a_module_is_refused() {
     let place = Place::eleven();
     let third = place.modules().join("res_rtp_asterisk.so");
     for make in ["mkdir", "mkfifo"] {
         fs::remove_file(&third).or_else(|_| fs::remove_dir(&third)).unwrap();
         assert!(Command::new(make).arg(&third).status().unwrap().success());
-        place.refuses(&["res_rtp_asterisk.so: there should be a file"]);
+        place.refuses(&["res_rtp_asterisk.so: this should be a file"]);
     }
     fs::remove_file(&third).unwrap();
     let _socket = UnixListener::bind(&third).unwrap();
-    place.refuses(&["res_rtp_asterisk.so: there should be a file"]);
+    place.refuses(&["res_rtp_asterisk.so: this should be a file"]);
 }
 
 #[test]
-fn what_is_no_file_beside_them_does_not_matter() {
+fn something_else_than_a_file_beside_the_modules_is_ignored() {
     let place = Place::eleven();
     assert!(Command::new("mkfifo").arg(place.modules().join("app_pipe.so")).status().unwrap().success());
     install(&place.files(), &place.host()).unwrap();
     place.uninstall().unwrap();
 }
 
-/// Where `/rustc/` in a file was enough, other people's modules in Rust were ours.
+/// The bytes `/rustc/` in a file are not enough: other modules in Rust contain them, too.
 #[test]
 fn files_that_are_not_ours_are_not_installed() {
     let place = Place::eleven();
@@ -159,7 +159,7 @@ fn files_that_are_not_ours_are_not_installed() {
     fs::write(directory.join("res_srtp.so"), [rust.as_slice(), b"/rustc/"].concat()).unwrap();
     Files::seal(&directory, "11", None).unwrap();
     let refusal = Files::in_directory(&directory).unwrap_err();
-    assert!(refusal.to_string().contains("res_srtp.so: this is not one of ours"), "{refusal}");
+    assert!(refusal.to_string().contains("res_srtp.so: this is not one of our modules"), "{refusal}");
 }
 
 #[test]
@@ -174,16 +174,16 @@ fn files_that_were_cut_off_are_not_installed() {
     };
     for length in [whole.len() - 1, 64, 0] {
         fs::write(&file, &whole[..length]).unwrap();
-        refused("res_srtp.so: it is not what was built");
+        refused("res_srtp.so: it differs from what was built");
     }
     fs::write(&file, &whole).unwrap();
     fs::write(directory.join("made-for"), "16").unwrap();
-    refused("made-for: it is not what was built");
+    refused("made-for: it differs from what was built");
     fs::remove_file(directory.join("SHA256SUMS")).unwrap();
     refused("SHA256SUMS: it is missing");
 }
 
-/// For people who have no `install` yet.
+/// For users without the program `install`.
 #[test]
 fn the_sums_are_those_of_sha256sum() {
     let place = Place::eleven();

@@ -1,4 +1,4 @@
-//! From one state to the next: what was cut off, what came later, what somebody else has done.
+//! Changes between states: interrupted installations, upgrades, and changes by others.
 
 mod common;
 
@@ -27,13 +27,13 @@ fn a_manifest_that_lost_lines_takes_no_original_with_it() {
     let whole = fs::read_to_string(&manifest).unwrap();
     let without_last = whole.trim_end().rsplit_once('\n').unwrap().0;
     let without_sums: String = whole.lines().map(|line| format!("-{}\n", &line[line.find(' ').unwrap()..])).collect();
-    // Ours would be the originals, and the originals nobody's.
+    // With swapped columns, our files would count as the originals.
     let swapped: String = whole.lines().map(|line| with_columns_swapped(line) + "\n").collect();
     for damaged in ["", without_last, &without_sums, &swapped] {
         fs::write(&manifest, damaged).unwrap();
         let before = place.state();
         let refusal = place.uninstall().unwrap_err();
-        assert!(refusal.to_string().contains("manifest: this is not as it was kept"), "{refusal}");
+        assert!(refusal.to_string().contains("manifest: this has changed since it was kept"), "{refusal}");
         assert_eq!(place.state(), before);
     }
     fs::write(&manifest, whole).unwrap();
@@ -53,7 +53,10 @@ fn ours_without_their_originals_are_named() {
     install(&place.files(), &place.host()).unwrap();
     fs::remove_dir_all(place.modules().join("originals")).unwrap();
     let refusal = place.uninstall().unwrap_err();
-    assert!(refusal.to_string().contains("this is one of ours, and nothing tells what was there before"), "{refusal}");
+    assert!(
+        refusal.to_string().contains("this is one of our modules, but there is no record of the original"),
+        "{refusal}"
+    );
 }
 
 #[test]
@@ -91,7 +94,7 @@ fn the_host_may_be_upgraded_over_ours() {
 }
 
 #[test]
-fn what_came_later_stays_and_the_others_come_back() {
+fn modules_replaced_later_stay_and_the_other_originals_come_back() {
     let place = Place::eleven();
     let before = place.state();
     install(&place.files(), &place.host()).unwrap();
@@ -107,16 +110,16 @@ fn what_came_later_stays_and_the_others_come_back() {
         |state: Vec<String>| state.into_iter().filter(|line| !line.contains("srtp") && !line.contains("originals"));
     assert!(others(place.state()).eq(others(before.clone())));
 
-    // The original of before is somebody's only copy, for all we know.
+    // The earlier original may be the user's only copy.
     let kept = place.modules().join("originals/res_srtp.so");
     fs::rename(kept, place.modules().join("res_srtp.so")).unwrap();
     place.uninstall().unwrap();
     assert_eq!(place.state(), before);
 }
 
-/// Where there was nothing before ours, nothing is kept.
+/// If there was no module before ours, nothing is kept.
 #[test]
-fn of_what_came_later_only_what_is_kept_is_told() {
+fn only_kept_originals_are_mentioned() {
     let place = Place::eleven();
     fs::remove_file(place.modules().join("res_http_websocket.so")).unwrap();
     fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
@@ -127,7 +130,7 @@ fn of_what_came_later_only_what_is_kept_is_told() {
     assert!(sentence.contains("were left as they are.") && !sentence.contains("originals is"), "{sentence}");
 }
 
-/// A host that is built without libsrtp installs no `res_srtp`, and leaves ours where it is.
+/// A host built without libsrtp installs no `res_srtp`, and leaves ours where it is.
 #[test]
 fn an_upgrade_may_leave_one_of_ours() {
     let place = Place::eleven();
@@ -141,7 +144,7 @@ fn an_upgrade_may_leave_one_of_ours() {
     assert!(!place.modules().join("originals").exists());
 }
 
-/// A package that is built without libsrtp takes `res_srtp` away, whoever made it.
+/// A package built without libsrtp removes `res_srtp`, even if it is ours.
 #[test]
 fn an_upgrade_may_take_one_of_ours_away() {
     let place = Place::eleven();
@@ -190,7 +193,7 @@ fn a_later_release_of_ours_takes_the_place_of_an_earlier_one() {
     assert_eq!(place.state(), before);
 }
 
-/// `make install` of a tree that `contrib/menuselect` was applied to.
+/// Our modules installed by `make install` of a tree with `contrib/menuselect`.
 #[test]
 fn ours_that_came_by_another_way_are_ours_all_the_same() {
     let place = Place::eleven();
@@ -203,7 +206,7 @@ fn ours_that_came_by_another_way_are_ours_all_the_same() {
 }
 
 #[test]
-fn what_a_killed_one_left_is_no_hindrance() {
+fn leftovers_of_a_killed_installer_are_no_obstacle() {
     let place = Place::eleven();
     let before = place.state();
     let litter = || {
@@ -225,8 +228,8 @@ fn what_a_killed_one_left_is_no_hindrance() {
     assert_eq!(place.state(), before);
 }
 
-/// Killed before each step that changes anything, of a first installation, of one over an earlier release, and of going
-/// back; and then once more, by either way.
+/// Kills the installer before each step that changes anything: in a first installation, in one over an earlier
+/// release, and in an uninstallation. Then runs it once more, in either direction.
 #[test]
 fn whenever_it_is_killed_there_is_a_way_back() {
     let place = Place::eleven();
@@ -234,7 +237,7 @@ fn whenever_it_is_killed_there_is_a_way_back() {
     let program = place.install();
     let later = place.later_files();
     let before = place.state();
-    // An empty directory may have been made by then.
+    // An empty directory may exist already.
     let is_as_before = || {
         let now: Vec<_> = place.state().into_iter().filter(|line| !line.contains("./originals d")).collect();
         assert_eq!(now, before);
@@ -273,8 +276,8 @@ fn whenever_it_is_killed_there_is_a_way_back() {
     }
 }
 
-/// Each step that may fail does, or all do from one on: of a first installation, of one over an earlier release, of one after an
-/// upgrade of the host, and of going back. The host came without `res_srtp`.
+/// Lets each step that can fail do so, or all from one on: in a first installation, in one over an earlier release, in
+/// one after an upgrade of the host, and in an uninstallation. The host came without `res_srtp`.
 #[test]
 fn whatever_fails_there_is_a_way_back() {
     let place = Place::eleven();
@@ -287,7 +290,7 @@ fn whatever_fails_there_is_a_way_back() {
     shell("cp -a lib saved");
     let breaker = place.root().join("breaker.so");
     compile(KILLER, &["-shared", "-fPIC", "-ldl"], &breaker);
-    // Hidden names are swept by the next one, and a directory tells when something was in it.
+    // The next run removes hidden names, and the times of the directory show that something was in it.
     let is_told = |line: &String| !line.contains("/.") && !line.contains("./originals d");
     let state = || place.state().into_iter().filter(is_told).collect::<Vec<_>>();
     let fails = |situation: &str, how: &str, steps: u32| {
@@ -330,7 +333,7 @@ fn whatever_fails_there_is_a_way_back() {
     }
 }
 
-/// Ends the process after so many steps, as a power cut would; with `FAIL`, the step fails instead.
+/// Ends the process after a number of steps, like a power failure; with `FAIL`, the step fails instead.
 const KILLER: &str = r#"
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -366,13 +369,13 @@ STEP(int, mkdir, (const char *path, mode_t mode), (path, mode))
 STEP(int, rmdir, (const char *path), (path))
 int fsync(int file)
 {
-    // It changes nothing, but it may fail.
+    // fsync changes nothing, but it can fail.
     if (getenv("FAIL") && step()) return -1;
     return ((int (*)(int)) dlsym(RTLD_NEXT, "fsync"))(file);
 }
 ssize_t write(int file, const void *bytes, size_t length)
 {
-    // What it tells changes nothing.
+    // Output changes nothing.
     if (file > 2 && step()) return -1;
     return ((ssize_t (*)(int, const void *, size_t)) dlsym(RTLD_NEXT, "write"))(file, bytes, length);
 }
@@ -387,7 +390,7 @@ fn a_directory_that_is_not_ours_is_not_taken_for_ours() {
     place.refuses(&["originals: this is in the way", "no manifest"]);
     assert!(matches!(place.uninstall(), Err(Refusal::NotOurs(_))));
 
-    // Whatever else is in there does not matter.
+    // Other files in there do not matter.
     fs::rename(originals.join("res_srtp.so"), originals.join("res_srtp.so.2014")).unwrap();
     let all_but_times = || place.state().into_iter().filter(|line| !line.contains("./originals d")).collect::<Vec<_>>();
     let before = all_but_times();
@@ -431,7 +434,7 @@ fn an_installation_that_was_cut_off_can_be_undone() {
     let place = Place::eleven();
     let before = place.state();
     install(&place.files(), &place.host()).unwrap();
-    // As if the power had gone after the first module.
+    // As after a power failure after the first module.
     for module in &MODULES[1..] {
         fs::rename(place.modules().join("originals").join(module), place.modules().join(module)).unwrap();
     }

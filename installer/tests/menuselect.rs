@@ -1,5 +1,5 @@
-//! `contrib/menuselect` in the source tree that `ASTERISK_SOURCE` names: a copy of it offers, builds and installs ours when they
-//! are chosen and its own when they are not, and its own `uninstall` and `distclean` leave nothing.
+//! Tests `contrib/menuselect` in a copy of the source tree that `ASTERISK_SOURCE` names: the tree builds and installs
+//! our modules if they are chosen, and its own otherwise; its own `uninstall` and `distclean` leave nothing behind.
 
 mod common;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use common::Place;
 use installer::MODULES;
 
-/// A copy of the tree, an empty place to install into, and files that look like ours.
+/// A copy of the tree, an empty directory to install into, and files that look like our modules.
 struct Tree {
     place: Place,
 }
@@ -43,7 +43,7 @@ impl Tree {
         run(Command::new("make").args([target, &destination]).current_dir(self.root()));
     }
 
-    /// As a script chooses modules.
+    /// Chooses modules as a script does.
     fn choose(&self, enabled: &[String], disabled: &[String]) {
         let mut menuselect = Command::new("menuselect/menuselect");
         for (option, modules) in [("--disable", disabled), ("--enable", enabled)] {
@@ -59,7 +59,7 @@ impl Tree {
         fs::read(String::from_utf8(found.stdout).unwrap().trim()).unwrap()
     }
 
-    /// Files below `directory` with one of our names.
+    /// The files below `directory` that have one of our names.
     fn of_ours(&self, directory: &Path) -> Vec<String> {
         let found = Command::new("find").arg(directory).args(["-type", "f", "-name", "res_*.so"]).output().unwrap();
         let found = String::from_utf8(found.stdout).unwrap();
@@ -68,7 +68,7 @@ impl Tree {
 }
 
 fn run(command: &mut Command) {
-    // What cargo tells the makes that it calls is not for this one.
+    // Do not pass cargo's settings for make on to this one.
     let output = command.env_remove("MAKEFLAGS").output().unwrap();
     let tail: String = String::from_utf8_lossy(&output.stderr).lines().rev().take(20).collect::<Vec<_>>().join("\n");
     assert!(output.status.success(), "{command:?}: {tail}");
@@ -101,7 +101,7 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
     tree.make("install");
     assert!(!MODULES.iter().any(|module| is_ours(module)));
 
-    // One of ours beside two of theirs.
+    // Choose one of ours and two of theirs.
     tree.choose(&ours[1..2], &theirs[1..2]);
     tree.make("all");
     tree.make("install");
@@ -115,7 +115,7 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
     assert!(!tree.root().join("webrtc").exists() && !tree.root().join("GNUmakefile").exists());
 }
 
-/// `apply` on this tree.
+/// Runs `apply` on this tree.
 fn apply(arguments: &[&str], tree: &Path) -> Output {
     script(arguments, tree).output().unwrap()
 }
@@ -126,7 +126,7 @@ fn script(arguments: &[&str], tree: &Path) -> Command {
     script
 }
 
-/// As much of a source tree as `apply` looks at.
+/// The parts of a source tree that `apply` checks.
 fn sketch(place: &Place) -> PathBuf {
     let tree = place.root().join("tree");
     fs::create_dir_all(tree.join("menuselect")).unwrap();
@@ -134,7 +134,7 @@ fn sketch(place: &Place) -> PathBuf {
     tree
 }
 
-/// What `apply` prints where it refuses a tree that holds `theirs` beside what it looks for.
+/// The output of `apply` when it refuses a tree that contains `theirs`.
 fn refusal(arguments: &[&str], theirs: &str) -> String {
     let place = Place::empty();
     let tree = sketch(&place);
@@ -148,7 +148,7 @@ fn refusal(arguments: &[&str], theirs: &str) -> String {
 }
 
 #[test]
-fn what_somebody_else_put_into_the_tree_is_left_alone() {
+fn files_of_others_in_the_tree_are_left_alone() {
     for theirs in ["GNUmakefile", "webrtc"] {
         assert!(refusal(&[], theirs).contains(theirs));
         assert!(refusal(&["--remove"], theirs).contains("nothing of ours"));
@@ -158,14 +158,14 @@ fn what_somebody_else_put_into_the_tree_is_left_alone() {
 #[test]
 fn a_tree_of_another_version_is_refused() {
     assert!(refusal(&[], ".version").contains("this is Asterisk theirs"));
-    // A checkout, of a version before 11 or after it.
+    // A checkout of a version before or after 11.
     for theirs in ["UPGRADE-1.8.txt", "UPGRADE-11.txt"] {
         assert!(refusal(&[], theirs).contains("this is another Asterisk"));
     }
 }
 
 #[test]
-fn what_was_cut_off_can_be_done_again() {
+fn an_interrupted_apply_can_be_repeated() {
     for program in ["cp", "mv", "rm", "mkdir"] {
         let place = Place::empty();
         let tree = sketch(&place);
@@ -183,7 +183,7 @@ fn what_was_cut_off_can_be_done_again() {
     }
 }
 
-/// A checkout of ours, what builds it, and what installs all but the first.
+/// A checkout of our tree with a fake build, and an `install` that fails for the first module.
 const CHECKOUT: &str = "\
     mkdir -p bin source/crates source/asterisk-headers source/target/asterisk-11\n\
     touch source/Cargo.toml source/Cargo.lock source/crates/lib.rs\n\
@@ -225,12 +225,12 @@ fn ours_are_built_when_they_are_missing_or_older_than_their_sources() {
     for module in MODULES {
         assert!(source.join("target/asterisk-11").join(module).exists() && tree.join("webrtc").join(module).exists());
     }
-    // A file system may know no finer times.
+    // The file system may store times in whole seconds.
     thread::sleep(Duration::from_secs(1));
     fs::write(source.join("crates/lib.rs"), "newer").unwrap();
     run(&mut make("all"));
     assert_eq!(calls(), "xtask build\n".repeat(2));
 
-    // Not the last one alone says whether all are there.
+    // The result must not depend on the last module alone.
     assert!(!make("install").output().unwrap().status.success());
 }

@@ -1,4 +1,4 @@
-//! The program `install`, as it is typed: what it answers, and what the system does not let it do.
+//! The program `install` on the command line: its output, and its reactions to errors of the system.
 
 mod common;
 
@@ -10,13 +10,13 @@ use std::process::{Command, Output, Stdio};
 
 use common::{NOBODY, Place};
 
-/// What a process ended with: its code, its standard output and its standard error.
+/// The exit code, standard output and standard error of a process.
 fn told(output: Output) -> (i32, String, String) {
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
-/// It says why not, and changes nothing.
+/// Expects that the command refuses with this sentence and changes nothing.
 fn refuses(place: &Place, command: &mut Command, sentence: &str) {
     let before = place.state();
     let (code, _, err) = told(command.output().unwrap());
@@ -37,7 +37,7 @@ fn help_is_no_failure() {
 }
 
 #[test]
-fn words_that_mean_nothing_are_answered_with_the_usage() {
+fn unknown_words_print_the_usage() {
     let place = Place::empty();
     let program = place.install();
     for words in
@@ -77,7 +77,7 @@ fn an_output_that_is_full_is_no_panic() {
     place.uninstall().unwrap();
 }
 
-/// Whatever our umask is, the host has to read them.
+/// The host must be able to read the files, whatever our umask is.
 #[test]
 fn a_strict_umask_hides_nothing_from_the_host() {
     let place = Place::eleven();
@@ -97,13 +97,13 @@ fn nobody() -> String {
     format!("setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups")
 }
 
-/// Tests that mount, or become somebody else. `cargo xtask test` runs them as root.
+/// Tests that mount file systems or become other users. `cargo xtask test` runs them as root.
 mod as_root {
     use super::*;
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
-    fn who_may_not_write_is_told_to_become_root() {
+    #[ignore = "needs root, who may mount and become other users"]
+    fn users_without_permission_are_told_to_become_root() {
         let place = Place::eleven();
         let program = place.install();
         let sentence = "you have no permission. Run this as root";
@@ -113,8 +113,8 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
-    fn who_owns_an_asterisk_needs_no_root() {
+    #[ignore = "needs root, who may mount and become other users"]
+    fn owners_of_an_asterisk_need_not_be_root() {
         let place = Place::eleven();
         let program = place.install();
         place.give_to(NOBODY);
@@ -127,7 +127,7 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn root_is_not_told_to_become_root() {
         let place = Place::eleven();
         let program = place.install();
@@ -137,7 +137,7 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn a_file_system_for_reading_only_is_named() {
         let place = Place::eleven();
         let program = place.install();
@@ -146,11 +146,11 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn a_file_system_without_room_is_left_as_it_was() {
         let place = Place::eleven();
         let program = place.install();
-        // Room for the four modules and two of ours, in pages.
+        // Room for the four modules and two of ours, in whole pages.
         let length = fs::metadata(place.modules().join("chan_sip.so")).unwrap().len();
         let full = format!(
             "page=$(getconf PAGESIZE); size=$((({length} + page - 1) / page * page * 6))
@@ -163,19 +163,19 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn originals_on_another_file_system_are_named() {
         let place = Place::eleven();
         let program = place.install();
         let apart = "mkdir apart lib/asterisk/modules/originals && mount --bind apart lib/asterisk/modules/originals
             trap 'umount lib/asterisk/modules/originals && rmdir lib/asterisk/modules/originals' EXIT";
-        let sentence = "res_http_websocket.so: its file system has no second names for files (hard links)";
+        let sentence = "res_http_websocket.so: its file system does not support hard links";
         refuses(&place, place.after(apart).arg(&program), sentence);
     }
 
     /// A root directory with one Asterisk in `/usr` and one in `/usr/local`.
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn of_several_asterisks_one_has_to_be_named() {
         let place = Place::eleven();
         place.install();

@@ -1,4 +1,4 @@
-//! An Asterisk that runs with calls keeps the modules out and in, however it was started and whatever hides it.
+//! An Asterisk that is running with calls prevents installation and uninstallation, however it was started or hidden.
 
 mod common;
 
@@ -34,7 +34,7 @@ fn a_host_that_runs_and_does_not_answer_keeps_them_out() {
     place.refuses(&["does not say"]);
 }
 
-/// Where its socket has gone to another, that one answers, and not for it.
+/// If another process has its socket now, the answer of that process does not count.
 #[test]
 fn another_one_does_not_answer_for_it() {
     let (place, other) = (Place::eleven(), Place::eleven());
@@ -67,15 +67,15 @@ fn a_module_may_be_a_link_to_elsewhere() {
     place.refuses(&["2 channels"]);
 }
 
-/// Neither root nor nobody.
+/// A user id that is neither root nor `NOBODY`.
 const SOMEBODY: u32 = 65533;
 
-/// Tests that mount, or become somebody else. `cargo xtask test` runs them as root.
+/// Tests that mount file systems or become other users. `cargo xtask test` runs them as root.
 mod as_root {
     use super::*;
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn it_may_call_the_directory_something_else() {
         let place = Place::eleven();
         place.says(Some(2));
@@ -91,7 +91,7 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn one_behind_another_root_is_not_asked_through_ours() {
         let place = Place::eleven();
         let script = "cd \"$1\"; mkdir elsewhere; mount -t tmpfs none elsewhere; mount --rbind / elsewhere
@@ -103,8 +103,8 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
-    fn what_may_not_be_looked_at_may_have_calls() {
+    #[ignore = "needs root, who may mount and become other users"]
+    fn a_process_that_cannot_be_inspected_may_have_calls() {
         let place = Place::eleven();
         let program = place.install();
         place.give_to(SOMEBODY);
@@ -124,9 +124,9 @@ mod as_root {
         assert_eq!(place.state(), before);
     }
 
-    /// Whose the directory is has nothing to do with an Asterisk of somebody else, which he may not look at.
+    /// The owner of the directory may not inspect another user's Asterisk, and need not.
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn the_asterisk_of_another_keeps_nobody_from_his_own() {
         let (place, other) = (Place::eleven(), Place::eleven());
         let program = place.install();
@@ -137,7 +137,7 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn where_processes_are_hidden_only_root_may_install_for_others() {
         for how in ["hidepid=1", "hidepid=2"] {
             let place = Place::eleven();
@@ -147,7 +147,7 @@ mod as_root {
             let script = |who: &str| format!("mount -t proc -o {how} proc /proc && {who} \"$0\" --prefix \"$1\"");
             let run = |who: &str| {
                 let mut command = Command::new("unshare");
-                // Before Linux 5.8 the option was that of all mounts in a namespace of processes.
+                // Before Linux 5.8 this option applied to all mounts in a PID namespace.
                 command.args(["--mount", "--pid", "--fork", "sh", "-c", &script(who)]).arg(&program).arg(place.root());
                 command.output().unwrap()
             };
@@ -163,7 +163,7 @@ mod as_root {
     }
 
     #[test]
-    #[ignore = "needs root, who may mount and become others"]
+    #[ignore = "needs root, who may mount and become other users"]
     fn a_stranger_blocks_nothing_by_a_name() {
         let place = Place::eleven();
         let named = place.root().join("asterisk");

@@ -1,8 +1,9 @@
-//! Debian's Asterisk 16 and 22, unpacked into `target/debian/` and started from there, and the proxies of their time.
+//! Unpacks Debian's Asterisk 16 and 22, and the proxies of the same release, into `target/debian/`, to be
+//! started from there.
 //!
-//! Nothing is installed and nobody has to be root: `apt-get` runs with a configuration of its own, which knows one suite and
-//! an empty machine, and downloads the packages listed here and the libraries that they need; `dpkg-deb` unpacks them into
-//! one directory.
+//! Nothing is installed, and root is not needed: `apt-get` runs with its own configuration, for one suite and an empty
+//! machine. It downloads the packages listed here and the libraries that they need; `dpkg-deb` unpacks them into one
+//! directory.
 
 use std::collections::HashSet;
 use std::fs;
@@ -19,16 +20,16 @@ use crate::run::{on_path, output, run, we_are_root};
 
 mod libraries;
 
-/// Names another mirror than the machine's own.
+/// The variable that names another mirror than the machine's own.
 const MIRROR: &str = "DEBIAN_MIRROR";
 
-/// Debian's own keys. The machine may trust others too, which have nothing to do with this.
+/// Debian's own keys. Other keys that the machine trusts are not used.
 pub const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// What was unpacked, in its root: another list here has it unpacked anew.
+/// The file in the unpacked root that lists its packages. If the list here changes, the root is unpacked again.
 const STAMP: &str = "packages";
 
-/// One release of Debian and what of it makes an Asterisk run and our modules compile, and nginx and HAProxy run in front.
+/// A release of Debian, and the packages for running Asterisk, compiling our modules, and running nginx and HAProxy.
 struct Suite {
     name: &'static str,
     packages: &'static [&'static str],
@@ -48,17 +49,17 @@ impl Suite {
     }
 }
 
-/// In every suite.
+/// The packages of every suite.
 const COMMON: &[&str] = &["asterisk", "asterisk-dev", "asterisk-modules", "haproxy"];
 
-/// Debian 11, which has the last Asterisk 16, with the C library of its time (2.31) and an OpenSSL that is not ours (1.1): what
-/// our modules find on older systems. Its HAProxy is 2.2, the first that takes what `contrib/haproxy` says.
+/// Debian 11 has the last Asterisk 16, with the C library of its time (2.31) and another OpenSSL than ours (1.1), as
+/// our modules find them on older systems. Its HAProxy is 2.2, the oldest that supports `contrib/haproxy`.
 const BULLSEYE: Suite = Suite { name: "bullseye", packages: &["nginx-light"] };
 
-/// Where Debian has an Asterisk 22, with the C library that it needs.
+/// The suite with Asterisk 22, and the C library that it needs.
 const UNSTABLE: Suite = Suite { name: "unstable", packages: &["nginx"] };
 
-/// The root of Debian's Asterisk of this version, downloaded if it is not there yet.
+/// The root of Debian's Asterisk of this version; downloads and unpacks it first if necessary.
 pub fn unpacked(version: Version) -> Result<PathBuf, Failure> {
     let suite = match version {
         Version::Eleven => {
@@ -75,13 +76,13 @@ pub fn unpacked(version: Version) -> Result<PathBuf, Failure> {
     Ok(root)
 }
 
-/// All of it beside `root`, which then gets its name at once: what was interrupted never looks complete. Another process may
-/// be doing the same.
+/// Unpacks beside `root` and renames the complete result, so that an interrupted run never looks complete. Another
+/// process may do the same at the same time.
 fn unpack(suite: &Suite, root: &Path) -> Result<(), Failure> {
     for program in ["apt-get", "dpkg-deb"] {
         if !on_path(program) {
             return Err(format!(
-                "`{program}` is missing: Debian's Asterisk can be unpacked on a Debian or its like only."
+                "`{program}` is missing: Debian's Asterisk can be unpacked only on Debian and systems derived from it."
             ));
         }
     }
@@ -89,18 +90,18 @@ fn unpack(suite: &Suite, root: &Path) -> Result<(), Failure> {
     if !Path::new(KEYS).exists() {
         let why = keyring.err().unwrap_or_default();
         return Err(format!(
-            "{KEYS} is missing, which Debian's packages are verified with: it is in the package debian-archive-keyring. {why}"
+            "{KEYS} is missing, with which Debian's packages are verified: install the package debian-archive-keyring. {why}"
         ));
     }
     let mirror = mirror()?;
     let work = root.with_extension(format!("partial-{}", std::process::id()));
     let outcome = fill(suite, &mirror, &work).and_then(|()| put_in_place(suite, &work.join("root"), root));
-    // What is left of it is in nobody's way.
+    // Leftovers do no harm.
     let _ = fs::remove_dir_all(&work);
     outcome
 }
 
-/// Fills `work`'s `root`.
+/// Downloads the packages and unpacks them into `root` below `work`.
 fn fill(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
     let failed = |error: io::Error| format!("{} could not be filled: {error}", work.display());
     configure(suite, mirror, work).map_err(failed)?;
@@ -112,20 +113,20 @@ fn fill(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
     fs::write(work.join("root").join(STAMP), suite.stamp()).map_err(failed)
 }
 
-/// Gives what is `unpacked` its name, in place of what an earlier list of packages left there.
+/// Renames `unpacked` to `root`; replaces a root with another list of packages.
 fn put_in_place(suite: &Suite, unpacked: &Path, root: &Path) -> Result<(), Failure> {
     if !suite.is_in(root) {
-        // As a rule nothing is there.
+        // Usually there is no earlier root.
         let _ = fs::rename(root, unpacked.with_extension("stale"));
     }
     match fs::rename(unpacked, root) {
-        // Another process was faster, and its hosts may be running already.
+        // Another process was faster, and may already run a host from there.
         Err(_) if suite.is_in(root) => Ok(()),
         outcome => outcome.map_err(|error| format!("{} could not be put in place: {error}", root.display())),
     }
 }
 
-/// The mirror that the machine has its own packages from.
+/// The mirror from which the machine gets its own packages.
 fn mirror() -> Result<String, Failure> {
     if let Some(named) = std::env::var(MIRROR).ok().filter(|named| !named.is_empty()) {
         return Ok(named);
@@ -133,15 +134,15 @@ fn mirror() -> Result<String, Failure> {
     if let Some(known) = known_mirror()? {
         return Ok(known);
     }
-    // A source has no label before its first update.
+    // A source has no label before the first `apt-get update`.
     if we_are_root() {
         run(Command::new("apt-get").args(["update", "-qq"]))?;
     }
     known_mirror()?
-        .ok_or_else(|| format!("apt knows no mirror of Debian: run `apt-get update` as root, or name one in {MIRROR}."))
+        .ok_or_else(|| format!("apt has no mirror of Debian: run `apt-get update` as root, or set {MIRROR} to one."))
 }
 
-/// By its label: the archives of security updates and of others have labels of their own.
+/// Finds the mirror by its label: the archives of security updates and others have other labels.
 fn known_mirror() -> Result<Option<String>, Failure> {
     let sites = output(Command::new("apt-get").args([
         "indextargets",
@@ -153,7 +154,7 @@ fn known_mirror() -> Result<Option<String>, Failure> {
     Ok(sites.lines().next().map(str::to_owned))
 }
 
-/// Lays out `work` anew for an apt of its own.
+/// Creates in `work` the directories and files of a separate apt.
 fn configure(suite: &Suite, mirror: &str, work: &Path) -> io::Result<()> {
     if work.exists() {
         fs::remove_dir_all(work)?;
@@ -166,11 +167,12 @@ fn configure(suite: &Suite, mirror: &str, work: &Path) -> io::Result<()> {
     fs::write(work.join("apt.conf"), apt_conf(work)?)
 }
 
-/// A machine without packages, without hooks (`Dir::Etc::parts`; one in wide use empties the machine's own cache), without
-/// root. Signatures are checked, but not their age: a mirror may lag behind, and an old release is not signed again.
+/// The configuration of an apt for a machine without packages, hooks and root. (Without hooks by `Dir::Etc::parts`,
+/// because a common one empties the machine's cache.) Signatures are checked, but not their age: mirrors may be late,
+/// and old releases are not signed again.
 fn apt_conf(work: &Path) -> io::Result<String> {
     let network = Command::new("apt-config").args(["dump", "Acquire::http", "Acquire::https"]).output()?.stdout;
-    // The proxies that the machine goes through.
+    // Use the machine's network proxies.
     let network = String::from_utf8_lossy(&network);
     let work = work.display();
     Ok(format!(
@@ -182,17 +184,20 @@ fn apt_conf(work: &Path) -> io::Result<String> {
     ))
 }
 
-/// A mirror that gives nothing is told apart from an archive that has not got all of it.
+/// Downloads the packages. Distinguishes a mirror that does not answer from an archive that lacks a package.
 fn download(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
     let of_mirror = |failure| {
-        format!("{mirror} gave no Asterisk of {} ({failure}): name another mirror of Debian in {MIRROR}.", suite.name)
+        format!(
+            "no Asterisk of {} could be downloaded from {mirror} ({failure}): set {MIRROR} to another mirror of Debian.",
+            suite.name
+        )
     };
     run(apt(work, "apt-get").arg("update")).map_err(of_mirror)?;
     let names = output(apt(work, "apt-cache").arg("pkgnames"))?;
     let missing = missing(suite, &names);
     if !missing.is_empty() {
         return Err(format!(
-            "Debian's {} has no package called {}: what became of it has to be said in xtask/src/debian.rs.",
+            "Debian's {} has no package {} any more: update the list in xtask/src/debian.rs.",
             suite.name,
             missing.join(", ")
         ));
@@ -204,13 +209,13 @@ fn download(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
     run(apt(work, "apt-get").arg("download").args(packages)).map_err(of_mirror)
 }
 
-/// What of the suite is not among `names`, one a line.
+/// The packages of the suite that are not among `names`, one per line.
 fn missing(suite: &Suite, names: &str) -> Vec<&'static str> {
     let names: HashSet<&str> = names.lines().collect();
     suite.all_packages().filter(|package| !names.contains(package)).collect()
 }
 
-/// A program of apt's that reads `work`'s configuration and says no more than what goes wrong.
+/// One of apt's programs with the configuration in `work`, which prints only errors.
 fn apt(work: &Path, program: &str) -> Command {
     let mut apt = Command::new(program);
     apt.arg("-qq").env("APT_CONFIG", work.join("apt.conf")).current_dir(work.join("packages"));
@@ -256,7 +261,7 @@ mod tests {
         assert_eq!(left, ["in use", STAMP]);
     }
 
-    /// A directory of one test's.
+    /// A directory for one test.
     struct Directory(PathBuf);
 
     impl Directory {

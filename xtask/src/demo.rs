@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: a real Asterisk, our modules, `contrib/`'s samples, and a page to call from.
+//! `cargo xtask demo`: runs a real Asterisk with our modules, the samples in `contrib/`, and a page to call it from.
 
 use std::io;
 use std::net::TcpStream;
@@ -18,13 +18,17 @@ use crate::packages;
 use crate::run::run;
 use crate::test::{drivers, install_libraries};
 
-/// Where the host's own HTTP server listens, as `contrib/samples/http.conf` says.
+/// The address of the host's own HTTP server, from `contrib/samples/http.conf`.
 const HTTP: &str = "localhost:8088";
 
-/// Starts the demo, prints its address and stays until Asterisk ends (Ctrl-C ends both).
+/// Starts the demo, prints its address and waits until Asterisk ends (Ctrl-C ends both).
 pub fn serve(host: Option<Version>) -> Result<(), Failure> {
     let mut asterisk = start(host)?;
-    println!("Open {}, register, call echo. Ctrl-C ends it; the log is {}.", page(), asterisk.home().log().display());
+    println!(
+        "Open {}, register and call echo. Ctrl-C ends the demo. Its log is {}.",
+        page(),
+        asterisk.home().log().display()
+    );
     asterisk.wait().map_err(|error| format!("Asterisk could not be waited for: {error}"))
 }
 
@@ -45,7 +49,7 @@ fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
     packages::ensure(&[packages::TO_BUILD, packages::TO_BUNDLE, packages::TO_DEMO])?;
     let modules = modules::build(host.version())?;
     if TcpStream::connect(HTTP).is_ok() {
-        return Err(format!("Something listens on {HTTP} already: end it first."));
+        return Err(format!("Another program listens on {HTTP} already: end it first."));
     }
     let home = furnish(&host, &modules).map_err(|error| format!("The demo's directory: {error}"))?;
     install_libraries(&page::sources())?;
@@ -72,7 +76,7 @@ mod tests {
             ("crates/res_http_websocket/src/settings.rs", "websocket.conf"),
         ] {
             let (code, sample) = (read(code), read(&format!("contrib/samples/{sample}")));
-            // Keys, and a few words that are values.
+            // Keys, and a few values.
             let read = quoted(code.split("#[cfg(test)]").next().unwrap_or_default(), '"');
             assert!(read.len() > 8, "{read:?}");
             let unnamed: Vec<_> = read.difference(&words(&sample)).copied().collect();
@@ -97,7 +101,7 @@ mod tests {
         std::fs::read_to_string(workspace().join(file)).expect("a file of the workspace")
     }
 
-    /// Words that stand in quotes by themselves.
+    /// The quoted words in the code.
     fn quoted(code: &str, quote: char) -> HashSet<&str> {
         let parts = code.split(quote).skip(1).step_by(2);
         parts.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase())).collect()
@@ -107,7 +111,7 @@ mod tests {
         sample.split(|letter: char| !letter.is_ascii_alphanumeric()).collect()
     }
 
-    /// What is set, or would be if its line were no comment.
+    /// The keys of the sample's lines, even of those commented out.
     fn keys(sample: &str) -> impl Iterator<Item = &str> {
         sample.lines().filter_map(|line| line.strip_prefix(';').unwrap_or(line).split_once(" =")).map(|(key, _)| key)
     }

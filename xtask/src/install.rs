@@ -1,4 +1,4 @@
-//! `cargo xtask install` and `uninstall`: what `installer` does, with modules that are built first.
+//! `cargo xtask install` and `uninstall`: build the modules, then run `installer`.
 
 use e2e::prefix::Version;
 use installer::{Files, Host, Location, Processes, Refusal, Which};
@@ -6,12 +6,12 @@ use installer::{Files, Host, Location, Processes, Refusal, Which};
 use crate::modules;
 use crate::{Failure, USAGE};
 
-/// Puts our modules in the place of a host's own, which is asked whether it takes them before they are built.
+/// Checks that the host accepts our modules, builds them, and installs them in place of its own.
 pub fn install(options: &[&str]) -> Result<(), Failure> {
     let host = Host::find(&which(options)?).map_err(told)?;
     let version = Version::from_number(&host.version().to_string());
     let version = version
-        .ok_or_else(|| format!("That is an Asterisk {}, and there are modules for 11, 16 and 22.", host.told()))?;
+        .ok_or_else(|| format!("That is an Asterisk {}, but there are only modules for 11, 16 and 22.", host.told()))?;
     installer::check(&host, &Processes::All).map_err(told)?;
     let files = Files::in_directory(&modules::build(version)?).map_err(told)?;
     let done = installer::install(&files, &host, &Processes::All).map_err(told)?;

@@ -1,7 +1,9 @@
 //! The project's commands.
 //!
-//! `cargo xtask demo` starts a real Asterisk with our modules and a page to call it from; `cargo xtask test` runs every
-//! test that this machine can; `fuzz`, `asan` and `valgrind` look for errors that tests do not show. Each installs the Debian packages it needs when it may, and says which when it may not.
+//! `cargo xtask demo` starts a real Asterisk with our modules and a page to call it from; `cargo xtask
+//! test` runs all tests that this machine can run; `fuzz`, `asan` and `valgrind` look for errors that tests
+//! do not show. As root, each command installs the Debian packages that
+//! it needs; otherwise it names them.
 
 mod debian;
 mod demo;
@@ -22,33 +24,37 @@ use std::process::ExitCode;
 
 use e2e::prefix::Version;
 
-/// Why a command ended early, as one sentence for the person who typed it.
+/// Why a command failed, as one sentence for the user.
 type Failure = String;
 
 const USAGE: &str = "\
 cargo xtask <command>
 
-  build [--host 11|16|22]           the three modules and a program that installs them, into target/asterisk-<host>/, for
-                                    Asterisk 11 by default; they run on every glibc since 2.17
+  build [--host 11|16|22]           build the three modules and their installer into target/asterisk-<host>/, for
+                                    Asterisk 11 by default; they run with every glibc since 2.17
   install [--prefix DIR | --modules DIR]
-                                    builds them and puts them in the place of the originals: of the Asterisk of this
-                                    machine, or of the one that is installed below DIR or has its modules in DIR
+                                    build the modules and install them in place of the originals: in the Asterisk of
+                                    this machine, in the one installed below DIR, or in the modules directory DIR
   uninstall [--prefix DIR | --modules DIR]
-                                    puts the originals back
-  page DIR                          the demo page, into DIR/webrtc-demo: DIR is what an Asterisk serves as /static
-  demo [--check] [--host 11|16|22]  start an Asterisk with them, and serve a page to call it from: the Asterisk of
-                                    ASTERISK_PREFIX, else Debian's, 16 by default; with --check the call is placed in a
-                                    headless browser, and the exit code is 0 if it was heard
-  test                              everything that this machine can run
-  fuzz [--seconds N] [TARGET]       each target of tests/fuzz for 30 seconds, or N
-  asan                              the unit tests of the crates that hold memory of C, with AddressSanitizer
-  valgrind                          the built modules in the small host of tests/host, under valgrind";
+                                    put the originals back
+  page DIR                          install the demo page in DIR/webrtc-demo; DIR is the directory that Asterisk
+                                    serves as /static
+  demo [--check] [--host 11|16|22]  start an Asterisk with the modules and serve a page to call it from: the Asterisk
+                                    of ASTERISK_PREFIX, else Debian's, 16 by default; with --check, a headless browser
+                                    places the call, and the exit code is 0 if it hears the echo
+  test                              run all tests that this machine can run
+  fuzz [--seconds N] [TARGET]       run each target of tests/fuzz, or TARGET, for 30 seconds or N
+  asan                              run the unit tests of the crates that share memory with C with AddressSanitizer
+  valgrind                          run the built modules in the small host of tests/host under valgrind";
 
 fn main() -> ExitCode {
     let words: Result<Vec<String>, OsString> = std::env::args_os().skip(1).map(OsString::into_string).collect();
     let outcome = match &words {
         Ok(words) => obey(&words.iter().map(String::as_str).collect::<Vec<_>>()),
-        Err(word) => Err(format!("{}: not UTF-8, which only the built program `install` can read.", word.display())),
+        Err(word) => Err(format!(
+            "{}: this is not UTF-8. Use the built program `install` instead, which accepts any path.",
+            word.display()
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -88,7 +94,7 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
     }
 }
 
-/// What may stand behind a command.
+/// The options of a command.
 #[derive(Default)]
 struct Options {
     check: bool,
@@ -125,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn options_may_stand_in_any_order() {
+    fn options_may_come_in_any_order() {
         for line in ["--check --host 16", "--host 16 --check", "--host 11 --check --host 16"] {
             let Options { check, host } = parse(line).unwrap();
             assert_eq!((check, host), (true, Some(Version::Sixteen)), "{line}");
@@ -135,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn words_that_mean_nothing_are_answered_with_the_usage() {
+    fn unknown_words_print_the_usage() {
         for line in ["--host", "--check=yes", "16", "--host 16 16"] {
             assert_eq!(parse(line).err().as_deref(), Some(USAGE), "{line}");
         }
@@ -143,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_of_another_command_is_answered_with_the_usage() {
+    fn an_option_of_another_command_prints_the_usage() {
         for line in [
             "",
             "build --check",

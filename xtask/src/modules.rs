@@ -1,4 +1,4 @@
-//! The three modules, built and laid out as they go into the host's modules directory.
+//! Builds the three modules and puts them into one directory, with the names of the host's modules directory.
 
 use std::fs;
 use std::io;
@@ -14,13 +14,13 @@ use crate::packages;
 use crate::run::{cargo, run, workspace};
 use crate::zig::{GLIBC, Zig};
 
-/// The modules, by the names of the originals that they stand in for.
+/// The names of the modules, which are those of the originals.
 pub const MODULES: [&str; 3] = ["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
 
-/// The program that puts them into an Asterisk.
+/// The program that installs them into an Asterisk.
 const INSTALLER: &str = "install";
 
-/// Builds the modules for this Asterisk and returns the directory that holds `res_http_websocket.so` and its like.
+/// Builds the modules for this version of Asterisk and returns the directory that contains them.
 pub fn build(version: Version) -> Result<PathBuf, Failure> {
     packages::ensure(&[packages::TO_BUILD])?;
     let mut build = cargo();
@@ -38,13 +38,13 @@ pub fn build(version: Version) -> Result<PathBuf, Failure> {
     place(version, &built, zig.map(|_| GLIBC))
 }
 
-/// Where [`build`] puts the modules for this Asterisk.
+/// Returns the directory that [`build`] fills for this Asterisk.
 pub fn directory(version: Version) -> PathBuf {
     target_directory().join(format!("asterisk-{}", version.number()))
 }
 
-/// Asterisk 11 is what the modules are built for unless told otherwise, from headers that are part of this repository. Later
-/// ones are told by a feature, and built from the headers of the very host.
+/// Sets the host to build for. The default is Asterisk 11, whose headers are part of this repository. For later
+/// versions a feature is set, and the headers come from the host itself.
 fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
     if version == Version::Eleven {
         return Ok(());
@@ -56,20 +56,21 @@ fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Gives what was built its names, without what only a debugger reads: that goes into `.debug`, where debuggers look for it.
+/// Copies the built files under their final names without debugging information, which goes into `.debug`
+/// for debuggers.
 fn place(version: Version, built: &Path, glibc: Option<&str>) -> Result<PathBuf, Failure> {
     let directory = directory(version);
     let failed = |error: io::Error| format!("{} could not be filled: {error}", directory.display());
     fs::create_dir_all(directory.join(".debug")).map_err(failed)?;
     for module in MODULES {
         let (built, debug) = (built.join(format!("lib{module}.so")), format!(".debug/{module}.so.debug"));
-        // A rename rather than a copy in place: a host that has the old file mapped keeps it whole.
+        // Rename rather than overwrite: a host that has mapped the old file keeps it intact.
         let (staged, placed) = (format!(".{module}.so"), format!("{module}.so"));
         run(objcopy(&directory).arg("--only-keep-debug").arg(&built).arg(&debug))?;
         run(objcopy(&directory).args(["--strip-unneeded", "--add-gnu-debuglink", &debug]).arg(&built).arg(&staged))?;
         fs::rename(directory.join(staged), directory.join(placed)).map_err(failed)?;
     }
-    // For a machine that has no Rust, it goes along.
+    // Add the installer, for machines without Rust.
     run(objcopy(&directory).arg("--strip-all").arg(built.join(INSTALLER)).arg(INSTALLER))?;
     Files::seal(&directory, version.number(), glibc).map_err(failed)?;
     Ok(directory)
@@ -81,7 +82,7 @@ fn objcopy(directory: &Path) -> Command {
     objcopy
 }
 
-/// Where cargo puts what it builds; it runs in the workspace's root, from which a relative path counts.
+/// Cargo's target directory. A relative path counts from the root of the workspace, where cargo runs.
 pub fn target_directory() -> PathBuf {
     workspace().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

@@ -1,4 +1,4 @@
-//! Debian packages that a command needs, and how to get them.
+//! The Debian packages that commands need, and their installation.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::Failure;
 use crate::debian;
 use crate::run::{on_path, run, we_are_root};
 
-/// A Debian package and what shows that it, or its like from elsewhere, is here.
+/// A Debian package, and how to recognise that it (or an equivalent) is installed.
 pub struct Package {
     name: &'static str,
     shown_by: Sign,
@@ -16,9 +16,9 @@ pub struct Package {
 enum Sign {
     Program(&'static str),
     File(&'static str),
-    /// The name starts like this, in the machine's library directories.
+    /// A library in the machine's library directories, by the beginning of its file name.
     Library(&'static str),
-    /// Python has it.
+    /// A Python module.
     PythonModule(&'static str),
 }
 
@@ -26,8 +26,9 @@ const fn program(name: &'static str, program: &'static str) -> Package {
     Package { name, shown_by: Sign::Program(program) }
 }
 
-/// What compiling the modules takes: a C compiler for the shim and libsrtp, libclang for bindgen, perl and make for OpenSSL.
-/// Every Debian has perl's program, but not the modules that OpenSSL's Configure loads; `pod2man` comes with those.
+/// Packages to build the modules: a C compiler for the shim and libsrtp, libclang for bindgen, perl and
+/// make for OpenSSL. Every Debian has the program perl, but not the modules for OpenSSL's Configure;
+/// `pod2man` comes with those.
 pub const TO_BUILD: &[Package] = &[
     program("gcc", "cc"),
     program("make", "make"),
@@ -36,14 +37,14 @@ pub const TO_BUILD: &[Package] = &[
     Package { name: "libclang-dev", shown_by: Sign::Library("libclang") },
 ];
 
-/// What Debian's packages are verified with: Debian has it from the start, its like have not.
+/// The package to verify Debian's packages. Debian has it by default, systems derived from it do not.
 pub const TO_UNPACK: &[Package] = &[Package { name: "debian-archive-keyring", shown_by: Sign::File(debian::KEYS) }];
 
-/// What gets zig, which links for old systems.
+/// The package to download zig, which links for old systems.
 pub const TO_LINK: &[Package] =
     &[program("python3", "python3"), Package { name: "python3-pip", shown_by: Sign::PythonModule("pip") }];
 
-/// What the tests put on the other side of the wire.
+/// Packages for the tests: the peers of our modules.
 pub const TO_TEST: &[Package] = &[
     program("chromium", "chromium"),
     program("firefox-esr", "firefox-esr"),
@@ -60,13 +61,13 @@ pub const TO_FUZZ: &[Package] = &[program("g++", "c++")];
 /// to run.
 pub const TO_WATCH_MEMORY: &[Package] = &[program("valgrind", "valgrind")];
 
-/// What makes a page of its sources and their libraries.
+/// Packages to bundle the demo page with its libraries.
 pub const TO_BUNDLE: &[Package] = &[program("nodejs", "node"), program("npm", "npm")];
 
-/// The browser of the demo's `--check`.
+/// The browser for `demo --check`.
 pub const TO_DEMO: &[Package] = &[program("chromium", "chromium")];
 
-/// Installs what is missing of `lists` when we are root; otherwise fails with the command that would.
+/// Installs the missing packages if we are root; otherwise fails and names the command to install them.
 pub fn ensure(lists: &[&[Package]]) -> Result<(), Failure> {
     let mut missing: Vec<&str> =
         lists.iter().copied().flatten().filter(|package| !package.is_here()).map(|package| package.name).collect();
@@ -77,10 +78,10 @@ pub fn ensure(lists: &[&[Package]]) -> Result<(), Failure> {
     }
     let install = format!("apt-get update && apt-get install --no-install-recommends -y {}", missing.join(" "));
     if !on_path("apt-get") {
-        return Err(format!("This needs the Debian packages {} or their like.", missing.join(" ")));
+        return Err(format!("This needs the Debian packages {} or equivalents of them.", missing.join(" ")));
     }
     if !we_are_root() {
-        return Err(format!("Some packages are missing. As root:\n\n  {install}\n"));
+        return Err(format!("Some packages are missing. Run as root:\n\n  {install}\n"));
     }
     println!("Installing {}", missing.join(" "));
     run(Command::new("sh").args(["-c", &install]).env("DEBIAN_FRONTEND", "noninteractive"))
@@ -100,7 +101,7 @@ impl Package {
     }
 }
 
-/// Where Debian keeps libclang: the multiarch directory, and one a version of LLVM.
+/// The directories with Debian's libraries: the multiarch one, and one for each version of LLVM.
 fn library_directories() -> impl Iterator<Item = std::path::PathBuf> {
     let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let llvm = std::fs::read_dir("/usr/lib").into_iter().flatten().flatten();

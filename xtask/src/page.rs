@@ -1,4 +1,4 @@
-//! `cargo xtask page`: the demo page for an Asterisk that is installed.
+//! `cargo xtask page`: installs the demo page into an existing Asterisk.
 
 use std::path::Path;
 
@@ -8,10 +8,10 @@ use crate::Failure;
 use crate::packages;
 use crate::test::install_libraries;
 
-/// Puts it into a directory of its own in `served`, an Asterisk's `static-http`.
+/// Builds the page into its own directory below `served`, Asterisk's `static-http`.
 pub fn put(served: &str) -> Result<(), Failure> {
     let failed = |error| format!("The page could not be put into {served}: {error}");
-    // Of what is misspelt a directory would be made.
+    // Fail on a misspelt path instead of creating it.
     Path::new(served).read_dir().map_err(failed)?;
     packages::ensure(&[packages::TO_BUNDLE])?;
     install_libraries(&page::sources())?;
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_directory_is_made_of_what_is_misspelt() {
+    fn a_misspelt_directory_is_not_created() {
         let misspelt = std::env::temp_dir().join(format!("{}-page/static-htpp", std::process::id()));
         let failure = put(misspelt.to_str().unwrap()).unwrap_err();
         assert!(failure.contains("static-htpp: No such file"), "{failure}");

@@ -1,4 +1,4 @@
-//! Running other programs, with failures that name them.
+//! Runs other programs, with error messages that name them.
 
 use std::io;
 use std::num::NonZero;
@@ -11,19 +11,19 @@ use serde_json::Value;
 
 use crate::Failure;
 
-/// The root of the workspace, wherever cargo was called from.
+/// The root of the workspace, from any current directory.
 pub fn workspace() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
     manifest.parent().unwrap_or(manifest).to_owned()
 }
 
-/// Runs `command` to its end, its output being ours.
+/// Runs `command`, with its output on ours, and fails if it fails.
 pub fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status();
     check(command, status.as_ref())
 }
 
-/// Runs `command` to its end and returns what it printed.
+/// Runs `command` and returns its output; fails if it fails.
 pub fn output(command: &mut Command) -> Result<String, Failure> {
     let output = command.stderr(Stdio::inherit()).output();
     check(command, output.as_ref().map(|output| &output.status))?;
@@ -61,7 +61,7 @@ pub fn all_or_what_failed(outcomes: impl IntoIterator<Item = Result<(), Failure>
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
-/// The cargo that called us, so that a `+toolchain` stays the same all the way down.
+/// The cargo that called us, so that a `+toolchain` applies to all commands.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
@@ -74,7 +74,7 @@ pub fn on_path(program: &str) -> bool {
     std::env::split_paths(&path).any(|directory| directory.join(program).is_file())
 }
 
-/// Whether Debian packages may be installed.
+/// Whether we are root and so may install Debian packages.
 pub fn we_are_root() -> bool {
     output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask test`: everything that the machine can run.
+//! `cargo xtask test`: runs all tests that this machine can run.
 
 use std::fmt::Display;
 use std::fs;
@@ -18,8 +18,8 @@ use crate::modules;
 use crate::packages;
 use crate::run::{all_or_what_failed, cargo, compiler_messages, output, run, we_are_root, workspace};
 
-/// Unit tests of all crates, the built modules in the small host, and real browsers against real Asterisks: Debian's 16 and
-/// 22, and the 11 that `ASTERISK_PREFIX` may name.
+/// Runs the unit tests of all crates, the tests of the built modules in a small host, and those with real browsers and
+/// real Asterisks: Debian's 16 and 22, and the 11 that `ASTERISK_PREFIX` may name.
 pub fn all() -> Result<(), Failure> {
     packages::ensure(&[packages::TO_BUILD, packages::TO_TEST])?;
     modules::build(Version::Eleven)?;
@@ -62,13 +62,13 @@ fn may_do_what_root_does() -> bool {
     we_are_root() && outcome.is_ok_and(|outcome| outcome.status.success())
 }
 
-/// Where the programs that drive browsers are.
+/// The directory of the programs that drive browsers.
 pub fn drivers() -> PathBuf {
     workspace().join("tests/e2e/browser")
 }
 
-/// What the lock file in this directory names, unless it is there: npm begins by emptying `node_modules`, which somebody else
-/// may be using, and wants the network.
+/// Installs the libraries of the lock file in this directory, unless they are installed: npm needs the network and
+/// first empties `node_modules`, which another process may be using.
 pub fn install_libraries(directory: &Path) -> Result<(), Failure> {
     if has_libraries(directory) {
         return Ok(());
@@ -76,7 +76,7 @@ pub fn install_libraries(directory: &Path) -> Result<(), Failure> {
     run(Command::new("npm").args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(directory))
 }
 
-/// npm writes down what it has installed when all of it is there.
+/// Whether npm has installed everything: it writes the list at the end.
 fn has_libraries(directory: &Path) -> bool {
     let written = |file: &str| fs::metadata(directory.join(file)).and_then(|file| file.modified()).ok();
     written("node_modules/.package-lock.json") > written("package-lock.json")
@@ -88,26 +88,24 @@ fn hosts() -> Result<Vec<Prefix>, Failure> {
     eleven.map(Ok).into_iter().chain(debian).collect()
 }
 
-/// Tests of one host at a time. Calls mostly wait: on two cores the suites of two hosts, each with so many Asterisks and as many
-/// browsers or twice that, leave room for the timings of a call to mean something.
+/// The number of parallel tests per host. Calls mostly wait: on two cores, the suites of two hosts at once still leave
+/// enough time for the timing of calls to be meaningful.
 const AT_A_TIME: &str = "--test-threads=2";
 
 fn side_by_side(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
     let outcomes: Vec<_> = thread::scope(|scope| {
         let runs: Vec<_> = suites.iter().map(|suite| scope.spawn(|| suite.run(programs))).collect();
-        runs.into_iter()
-            .map(|run| run.join().unwrap_or_else(|_| Err("A suite could not be followed.".to_owned())))
-            .collect()
+        runs.into_iter().map(|run| run.join().unwrap_or_else(|_| Err("A test suite panicked.".to_owned()))).collect()
     });
     all_or_what_failed(outcomes)
 }
 
-/// `websocket` measures how long 50 wait for an answer while others misbehave: browsers beside it would be measured too.
+/// Whether the program must run alone: `websocket` measures the latency of 50 clients, which browsers would distort.
 fn wants_the_machine(program: &Path) -> bool {
     is_called(program, "websocket")
 }
 
-/// Cargo puts a hash behind the name.
+/// Whether the program is that of test `name`; cargo appends a hash to the name.
 fn is_called(program: &Path, name: &str) -> bool {
     let stem = program.file_stem().unwrap_or_default().to_string_lossy();
     stem.rsplit_once('-').is_some_and(|(program, _)| program == name)
@@ -117,36 +115,36 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
     all_or_what_failed(suites.iter().map(|suite| suite.run(programs)))
 }
 
-/// Programs that want of their host what not all have, which have it, and how that is said.
+/// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
 const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 4] = [
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
-    ("opus", Version::Sixteen..=Version::TwentyTwo, "it knows no Opus"),
-    ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP knows of no bundles"),
+    ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
+    ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
 
-/// Why there is nothing to test for `program` on a host, if so.
+/// Why `program` has nothing to test on a host; `None` if it has.
 fn nothing_for(program: &Path, host: Version) -> Option<&'static str> {
     let wanting = NOT_EVERYWHERE.into_iter().find(|(name, ..)| is_called(program, name));
     wanting.filter(|(_, hosts, _)| !hosts.contains(&host)).map(|(.., why)| why)
 }
 
-/// Debian's hosts were unpacked with theirs.
+/// Why the proxy tests cannot run; `None` if they can. Debian's hosts come with proxies.
 fn no_proxies_for(program: &Path, host: &Prefix) -> Option<&'static str> {
-    (is_called(program, "proxies") && !host.has_proxies()).then_some("there are no nginx and HAProxy")
+    (is_called(program, "proxies") && !host.has_proxies()).then_some("nginx and HAProxy are missing")
 }
 
-/// Compiles `tests/e2e`, once for all hosts, and returns its programs.
+/// Compiles `tests/e2e` once for all hosts and returns the test programs.
 fn programs() -> Result<Vec<PathBuf>, Failure> {
     let mut build = cargo();
     build.args(["test", "--package", "e2e", "--no-run"]);
-    // Which one is said when they run; that there is one decides whether the tests are ignored.
+    // The tests read the actual prefix when they run; that the variable is set decides whether they are ignored.
     build.env("ASTERISK_PREFIX", "named later");
     let messages = compiler_messages(&mut build)?;
     Ok(messages.iter().filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect())
 }
 
-/// `tests/e2e` on one host.
+/// The tests of `tests/e2e` on one host.
 struct Suite {
     host: Prefix,
     modules: PathBuf,
@@ -160,13 +158,13 @@ impl Suite {
         Ok(Self { host, modules, as_root })
     }
 
-    /// Runs every program to its end, whatever becomes of the others.
+    /// Runs every program, even if another fails.
     fn run(&self, programs: &[PathBuf]) -> Result<(), Failure> {
         let host = &self.host;
         let nothing = |program: &Path| nothing_for(program, host.version()).or_else(|| no_proxies_for(program, host));
         all_or_what_failed(programs.iter().map(|program| match nothing(program) {
             Some(why) => {
-                println!("{}: {} is not run: {why}", host.version(), program.file_stem().unwrap_or_default().display());
+                println!("{}: {} is skipped: {why}", host.version(), program.file_stem().unwrap_or_default().display());
                 Ok(())
             }
             None => all_or_what_failed([self.run_program(program, &[]), self.run_as_root(program)]),
@@ -179,7 +177,7 @@ impl Suite {
         if self.as_root && has_some()?.contains(": test") { self.run_program(program, &ONLY_AS_ROOT) } else { Ok(()) }
     }
 
-    /// Runs a program with `arguments` and passes on what it prints, with the host in front.
+    /// Runs a program with `arguments` and prints its output with the host in front of each line.
     fn run_program(&self, program: &Path, arguments: &[&str]) -> Result<(), Failure> {
         let name = program.file_stem().unwrap_or_default().display();
         let failed = |why: &dyn Display| format!("{}: {name} failed: {why}", self.host.version());
@@ -224,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_host_has_not_got_is_not_run_there() {
+    fn tests_of_missing_features_are_skipped() {
         let runs = |program: &str, host| nothing_for(Path::new(program), host).is_none();
         let on = |program: &str| Version::ALL.map(|host| runs(program, host));
         assert_eq!(on("deps/websocket-0123456789abcdef"), [true, true, true]);

@@ -1,11 +1,11 @@
-//! Modules that run on every glibc since 2.17, whatever they are built on.
+//! Links modules that run with every glibc since 2.17, on any build machine.
 //!
-//! An Asterisk 11 often lives on a system as old as itself, and a file that was linked on a newer one asks for functions that
-//! the older C library does not have. Zig brings the headers and the symbols of every glibc, compiles C and links like `cc`,
-//! and comes as the Python package `ziglang`, which is unpacked into `target/zig` and nowhere else.
+//! An Asterisk 11 often runs on a system as old as itself, and a file linked on a newer system uses functions that the
+//! older C library lacks. Zig includes the headers and symbols of every glibc, and compiles and links C like `cc`. It
+//! comes as the Python package `ziglang`, which is unpacked into `target/zig` only.
 //!
-//! `ZIG` may name another zig, or say `no`: then the machine's own compiler is used, and the files run where the C library is
-//! at least as new as this machine's.
+//! `ZIG` may name another zig, or be `no`: then the machine's own compiler is used, and the files need a C library at
+//! least as new as this machine's.
 
 use std::env::consts::ARCH;
 use std::fs;
@@ -19,23 +19,23 @@ use crate::modules::target_directory;
 use crate::packages;
 use crate::run::{output, run};
 
-/// Names another zig, or `no`.
+/// The variable that names another zig, or is `no`.
 const ZIG: &str = "ZIG";
 
-/// The version that this was tried with, and what its packages are, beside this crate's manifest.
+/// The file beside this crate's manifest with the tested version and its packages.
 const PACKAGE: &str = "zig.txt";
 
-/// That of CentOS 7, and the oldest that Rust's standard library runs on.
+/// The C library of CentOS 7, which is also the oldest for Rust's standard library.
 pub const GLIBC: &str = "2.17";
 
-/// What cargo and the build scripts of C libraries are given in place of `cc` and `ar`.
+/// The replacements of `cc` and `ar` for cargo and the build scripts of C libraries.
 pub struct Zig {
     compiler: PathBuf,
     archiver: PathBuf,
 }
 
 impl Zig {
-    /// Zig, downloaded if it is not there yet; `None` where it is not wanted.
+    /// Finds or downloads zig; `None` if it is not wanted.
     pub fn wanted() -> Result<Option<Self>, Failure> {
         let zig = match std::env::var_os(ZIG) {
             Some(no) if no == "no" => return Ok(None),
@@ -45,13 +45,13 @@ impl Zig {
         Self::wrap(&zig).map(Some)
     }
 
-    /// What cargo calls this machine, as a target: only what is built for a target that was named is built with zig, and not
-    /// the build scripts.
+    /// The target triple of this machine. If the target is named explicitly, cargo uses zig for the target only, not
+    /// for build scripts.
     pub fn target() -> String {
         format!("{ARCH}-unknown-linux-gnu")
     }
 
-    /// Has `build`, a cargo, use it.
+    /// Makes the cargo command `build` use zig.
     pub fn take_part(&self, build: &mut Command) {
         let target = Self::target();
         let linker = format!("target.{target}.rustflags = ['-Clinker={}']", self.compiler.display());
@@ -76,9 +76,9 @@ impl Zig {
     }
 }
 
-/// What zig does not take as `cc` does. It names targets otherwise; it has no `--exclude-libs`, which does nothing beside
-/// rustc's own list of exports; and it would link an unwinder of its own in place of the process's, which a thread that the
-/// host cancels unwinds with. This machine's, to link against, may itself need a newer C library.
+/// Translates options of `cc` that zig does not support. Zig has other target names, and no `--exclude-libs`, which is
+/// not needed with rustc's list of exports. It would also link its own unwinder instead of the process's, which
+/// unwinds threads that the host cancels. So we link this machine's unwinder, which may itself need a newer C library.
 fn filter(unwinder: &str) -> String {
     format!(
         "for word do\n    shift\n    case $word in\n        --target=* | -Wl,--exclude-libs,*) continue ;;\n        \
@@ -86,7 +86,7 @@ fn filter(unwinder: &str) -> String {
     )
 }
 
-/// Writes it only where it says something new: cargo builds everything again when the compiler changes.
+/// Writes the script only if it has changed: cargo rebuilds everything when the compiler changes.
 fn script(path: &Path, text: &str) -> io::Result<PathBuf> {
     if fs::read_to_string(path).is_ok_and(|there| there == text) {
         return Ok(path.into());
@@ -103,19 +103,19 @@ fn downloaded() -> Result<PathBuf, Failure> {
         packages::ensure(&[packages::TO_LINK])?;
         println!("Unpacking zig into {}", directory.display());
         download(&directory, &wanted).map_err(|failure| {
-            format!("There is no zig ({failure}). Name one in {ZIG}, or set {ZIG}=no for files that only run where the C library is as new as here.")
+            format!("Zig is missing ({failure}). Set {ZIG} to a zig, or to `no` for modules that need a C library as new as this machine's.")
         })?;
     }
     Ok(directory.join("ziglang/zig"))
 }
 
-/// What was unpacked is what is wanted now: beside it lies what was wanted then.
+/// Whether the unpacked zig is the wanted version: a copy of the version file lies beside it.
 fn is_unpacked(directory: &Path, wanted: &Path) -> bool {
     let content = |path: &Path| fs::read(path).ok();
     content(wanted).is_some_and(|wanted| content(&directory.join(PACKAGE)) == Some(wanted))
 }
 
-/// All of it beside `directory`, which then gets its name at once; unless another has been faster, with the same.
+/// Unpacks beside `directory` and renames the complete result, unless another process was faster with the same version.
 fn download(directory: &Path, wanted: &Path) -> Result<(), Failure> {
     let partial = directory.with_extension(format!("partial-{}", std::process::id()));
     let told = |error: io::Error| error.to_string();

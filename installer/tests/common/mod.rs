@@ -1,5 +1,5 @@
-//! Installations that are small enough to be compiled for each test: a program that answers as an Asterisk does, modules that
-//! import what those of its version import, and files that look like ours.
+//! Small installations that each test compiles: a program that answers like an Asterisk, modules with the imports of
+//! its version, and files that look like our modules.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -16,30 +16,30 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use installer::{Done, Files, Host, Location, MODULES, Processes, Refusal, Which};
 
-/// Who owns nothing.
+/// A user id that owns no files.
 pub const NOBODY: u32 = 65534;
 
-/// One installation, in a directory that goes with the value.
+/// One installation, in a directory that is removed on drop.
 pub struct Place {
     root: PathBuf,
 }
 
-/// What a program of Asterisk 11 exports, as far as it is looked at.
+/// The relevant exports of an Asterisk 11 program.
 pub const ELEVEN: &str = "\
     const char *ast_get_version(void) { return VERSION; }\n\
     void ast_register_file_version(void) {}\nvoid ast_channel_name(void) {}\nvoid ast_format_set(void) {}\n\
     void ast_log(void) {}\n";
 
-/// What a module of Asterisk 11 imports.
+/// The imports of a module of Asterisk 11.
 pub const MODULE_OF_11: &str = "\
     void ast_channel_name(void);\nvoid ast_format_set(void);\nvoid ast_register_file_version(void);\n\
     void run(void) { ast_channel_name(); ast_format_set(); ast_register_file_version(); }\n";
 
-/// What one of Asterisk 13 imports.
+/// The imports of a module of Asterisk 13.
 const MODULE_OF_13: &str = "void ast_channel_name(void); void stasis_publish(void);\n\
     void run(void) { ast_channel_name(); stasis_publish(); }\n";
 
-/// What ours import, and how they are known.
+/// The imports of our modules, and the note that identifies them.
 const OURS: &str = "\
     __attribute__((section(\".note.webrtc-modules\"))) const int note[] = { 15, 0, 0, 0 };\n\
     void ast_log(void);\nvoid run(void) { ast_log(); }\n";
@@ -50,9 +50,9 @@ impl Place {
         Self::with_program("11.25.3", ELEVEN)
     }
 
-    /// The same with another program.
+    /// An Asterisk of this version with another program.
     pub fn with_program(version: &str, program: &str) -> Self {
-        // A path may be anything, also no UTF-8.
+        // Paths may contain any bytes, even invalid UTF-8.
         let place = Self::named(OsStr::from_bytes(b"-\xff"));
         fs::create_dir_all(place.root.join("sbin")).unwrap();
         fs::create_dir_all(place.modules()).unwrap();
@@ -65,14 +65,14 @@ impl Place {
         place
     }
 
-    /// The modules become those of an Asterisk 13.
+    /// Replaces the modules by those of an Asterisk 13.
     pub fn replace_modules(&self) {
         for module in fs::read_dir(self.modules()).unwrap() {
             module_from(MODULE_OF_13, "", &module.unwrap().path());
         }
     }
 
-    /// A directory for whatever.
+    /// An empty directory.
     pub fn empty() -> Self {
         Self::named("")
     }
@@ -85,7 +85,7 @@ impl Place {
             name.push(&end);
             let root = home().join(name);
             match fs::create_dir(&root) {
-                // Of a process of that number that was killed, or in another container.
+                // The directory of a killed process with the same number, or of one in another container.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => break made.map(|()| root).unwrap(),
             }
@@ -94,12 +94,12 @@ impl Place {
         Self { root: root.canonicalize().unwrap() }
     }
 
-    /// What looks like ours, for Asterisk 11, in `ours/`.
+    /// Files that look like our modules for Asterisk 11, in `ours/`.
     pub fn files(&self) -> Files {
         Files::in_directory(&self.build_files()).unwrap()
     }
 
-    /// Those of a later release.
+    /// Files that look like a later release of our modules.
     pub fn later_files(&self) -> Files {
         let directory = self.build_files();
         for module in MODULES {
@@ -109,12 +109,12 @@ impl Place {
         Files::in_directory(&directory).unwrap()
     }
 
-    /// Compiles one.
+    /// Compiles a module into the modules directory.
     pub fn put(&self, module: &str, source: &'static str) {
         module_from(source, module, &self.modules().join(module));
     }
 
-    /// Its configuration names this modules directory.
+    /// Writes a configuration that names this modules directory.
     pub fn configure(&self, modules: &Path) {
         let directory = self.root.join("etc/asterisk");
         fs::create_dir_all(&directory).unwrap();
@@ -122,7 +122,7 @@ impl Place {
         fs::write(directory.join("asterisk.conf"), text).unwrap();
     }
 
-    /// `make install` of the next release of the host: its own modules again, and others than before.
+    /// Does what `make install` of the next release of the host does: replaces its own modules.
     pub fn upgrade(&self, modules: &[&str]) {
         for module in modules {
             let path = self.modules().join(module);
@@ -131,17 +131,17 @@ impl Place {
         }
     }
 
-    /// The host.
+    /// Finds the host of this place.
     pub fn find(&self) -> Result<Host, Refusal> {
         Host::find(&Which::Below(self.root.clone()))
     }
 
-    /// The same, where there is no doubt.
+    /// Finds the host of this place, which must succeed.
     pub fn host(&self) -> Host {
         self.find().unwrap()
     }
 
-    /// Installs, and expects a refusal that has these words and leaves no trace.
+    /// Installs, and expects a refusal that contains these words and changes nothing.
     pub fn refuses(&self, words: &[&str]) -> Refusal {
         let files = self.files();
         let before = self.state();
@@ -152,7 +152,7 @@ impl Place {
         refusal
     }
 
-    /// Takes ours out.
+    /// Uninstalls our modules.
     pub fn uninstall(&self) -> Result<Done, Refusal> {
         Location::of_ours(&Which::Below(self.root.clone())).and_then(|location| uninstall(&location))
     }
@@ -183,8 +183,7 @@ impl Place {
         self.root.join("lib/asterisk/modules")
     }
 
-    /// Everything in the modules directory that a person or a package manager could notice: names, contents, owners, modes,
-    /// times.
+    /// Everything visible in the modules directory: names, contents, owners, modes, times.
     pub fn state(&self) -> Vec<String> {
         let list = Command::new("sh")
             .arg("-c")
@@ -192,31 +191,31 @@ impl Place {
             .current_dir(self.modules())
             .output()
             .unwrap();
-        // Some paths here are no UTF-8, and what `find` makes of those depends on the locale.
+        // Some paths here are not UTF-8, and the output of `find` for them depends on the locale.
         list.stdout.split(|byte| *byte == b'\n').map(|line| line.escape_ascii().to_string()).collect()
     }
 
-    /// Starts the program, which loads a module and then has so many channels up; `None` for one that does not tell.
+    /// Starts the program. It loads a module and reports this number of channels; with `None`, it does not answer.
     pub fn run(&self, channels: Option<u32>) -> Running {
         self.says(channels);
         Running::start(Command::new(self.program()).arg("-C").arg(&self.root))
     }
 
-    /// What its console answers from now on.
+    /// Sets the number of channels that its console reports from now on.
     pub fn says(&self, channels: Option<u32>) {
         fs::write(self.root.join("channels"), channels.map_or(String::new(), |count| count.to_string())).unwrap();
     }
 
-    /// The program `install`, beside what looks like ours, for this place.
+    /// Copies the program `install` beside the files of [`Self::files`] and returns its path.
     pub fn install(&self) -> PathBuf {
         let program = self.build_files().join("install");
         copy_program(Path::new(env!("CARGO_BIN_EXE_install")), &program);
-        // Also where our umask keeps others out.
+        // Make it readable for others even if our umask does not.
         assert!(Command::new("chmod").args(["-R", "a+rX"]).arg(&self.root).status().unwrap().success());
         program
     }
 
-    /// That program for this place, by way of another that runs it, where there are no processes but its own.
+    /// Runs `install` for this place through another program, in a namespace without other processes.
     pub fn alone(&self, by_way_of: &str, words: &str) -> Command {
         let mut command = Command::new("unshare");
         let script = format!("exec {by_way_of} \"$0\" {words} --prefix \"$PWD\"");
@@ -224,7 +223,7 @@ impl Place {
         command
     }
 
-    /// That program for this place, after commands that nobody else notices the mounts of.
+    /// Runs `install` for this place after `commands`, in its own mount namespace.
     pub fn after(&self, commands: &str) -> Command {
         let mut command = Command::new("unshare");
         let script = format!("set -e; {commands}\n\"$0\" --prefix .");
@@ -232,7 +231,7 @@ impl Place {
         command
     }
 
-    /// Everything becomes somebody's.
+    /// Makes a user the owner of everything.
     pub fn give_to(&self, user: u32) {
         assert!(
             Command::new("chown").args(["-R", &format!("{user}:{user}")]).arg(&self.root).status().unwrap().success()
@@ -240,17 +239,17 @@ impl Place {
     }
 }
 
-/// What the library does, where no processes count but what the tests have started: the machine's may be anybody's.
+/// Installs as the library does, but checks only processes started by the tests: the machine's may belong to anybody.
 pub fn install(files: &Files, host: &Host) -> Result<Done, Refusal> {
     installer::install(files, host, &started_here())
 }
 
-/// As [`install`].
+/// Uninstalls, checking the same processes as [`install`].
 pub fn uninstall(location: &Location) -> Result<Done, Refusal> {
     installer::uninstall(location, &started_here())
 }
 
-/// As [`install`].
+/// Checks without installing, with the same processes as [`install`].
 pub fn check(host: &Host) -> Result<(), Refusal> {
     installer::check(host, &started_here())
 }
@@ -259,15 +258,15 @@ fn started_here() -> Processes {
     let ours = std::process::id().to_string();
     let is_child = |process: &u32| {
         let line = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        // Behind the name, which may be anything: the state and the parent.
+        // The state and the parent follow the name, which may contain anything.
         line.rsplit_once(") ").is_some_and(|(_, rest)| rest.split(' ').nth(1) == Some(&ours))
     };
     let all = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     Processes::These(all.filter(is_child).collect())
 }
 
-/// Where the places are: cargo's directory for that, unless others cannot enter it, we cannot write there, or it leaves no room
-/// for the name of a socket.
+/// The directory for all places: cargo's, unless other users cannot enter it, we cannot write to it, or its path is
+/// too long for a socket.
 fn home() -> PathBuf {
     static HOME: OnceLock<PathBuf> = OnceLock::new();
     let choose = || {
@@ -283,8 +282,8 @@ fn home() -> PathBuf {
     HOME.get_or_init(choose).clone()
 }
 
-/// By a process of its own: a program that somebody has open for writing cannot be run, and what another thread starts just
-/// then has open what we have.
+/// Copies a program in a separate process. If we wrote it ourselves, a process that another thread starts at that
+/// moment would inherit the open file, and a program that is open for writing cannot be run.
 pub fn copy_program(from: &Path, to: &Path) {
     assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
 }
@@ -295,11 +294,11 @@ impl Drop for Place {
     }
 }
 
-/// A running program, which ends with the value.
+/// A running program, ended on drop.
 pub struct Running(Child);
 
 impl Running {
-    /// Returns when the program says that it is ready.
+    /// Starts the program and waits until it reports that it is ready.
     pub fn start(program: &mut Command) -> Self {
         let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut ready = [0];
@@ -315,8 +314,8 @@ impl Drop for Running {
     }
 }
 
-/// As an Asterisk: `-C <root>` loads a module, of `MODULES` or of the root's, and then tells who asks on its socket what the root
-/// says.
+/// The source of a program that acts as an Asterisk: `-C <root>` loads a module from `MODULES` or from the root, then
+/// answers on its socket with the content of a file in the root.
 const RUNNING: &str = r#"
 #include <dlfcn.h>
 #include <stdio.h>
@@ -353,7 +352,7 @@ static int run(const char *root)
 }
 "#;
 
-/// Compiled once for each source; what follows the last section of a file makes one like no other.
+/// Compiles each source once. Text appended after the last section makes each file unique.
 fn module_from(source: &'static str, name: &str, output: &Path) {
     static COMPILED: Mutex<BTreeMap<&str, Vec<u8>>> = Mutex::new(BTreeMap::new());
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);

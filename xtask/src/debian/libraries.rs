@@ -1,17 +1,18 @@
-//! Which libraries some packages need, as the archive says it: in a suite that is still moving their names change with each
-//! transition, and a list of them here would be out of date the next day.
+//! Finds the libraries that packages need from the archive's own data: in a suite under development, library names
+//! change too often for a fixed list.
 
 use std::collections::HashMap;
 
-/// Most of `asterisk-modules`' libraries belong to databases, sound cards and fax machines. Modules that miss theirs are not
-/// loaded, and only the host's own SRTP would be missed.
+/// The libraries of `asterisk-modules` to follow. Most of the others belong to databases, sound cards and fax. Modules
+/// without their libraries are not loaded, and of those we need only the host's own SRTP.
 const OF_MODULES: (&str, &str) = ("asterisk-modules", "libsrtp");
 
-/// What `apt-cache depends` is asked to leave out: whatever is no hard dependency.
+/// The options that make `apt-cache depends` print hard dependencies only.
 pub const HARD_ONLY: [&str; 6] =
     ["--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"];
 
-/// `packages` and the libraries that they need, and those need, by what `apt-cache depends --recurse` printed of them.
+/// `packages` and all libraries that they need, directly or indirectly, from the output of `apt-cache
+/// depends --recurse`.
 pub fn with_libraries<'a>(packages: Vec<&'a str>, printed: &'a str) -> Vec<&'a str> {
     let needed = dependencies(printed);
     let mut all = packages;
@@ -36,8 +37,8 @@ fn is_wanted(package: &str, library: &str) -> bool {
     package != OF_MODULES.0 || library.starts_with(OF_MODULES.1)
 }
 
-/// Of a virtual package (`<…>`) it is the first that provides it: those are indented below. Alternatives (`|Depends`) all
-/// count, as libraries hardly have any.
+/// Parses the output into the dependencies of each package. For a virtual package (`<…>`) the first provider counts;
+/// these are indented below it. All alternatives (`|Depends`) count, since libraries hardly have any.
 ///
 /// ```text
 /// asterisk
