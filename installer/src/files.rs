@@ -6,10 +6,10 @@ use std::path::Path;
 
 use crate::MODULES;
 use crate::elf::Elf;
-use crate::host::Version;
 use crate::machine::Machine;
 use crate::refusal::Refusal;
 use crate::sums::{Sum, Sums, write_sums};
+use crate::version::Version;
 
 /// The file beside the modules with the major version of Asterisk that they were built for. If they were linked for an
 /// older C library than the build machine's, a second line has its version.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::MODULES;
 use crate::files;
 use crate::names::{Directory, remove, restore, second_name, shown, write_new};
+use crate::originals::ORIGINALS;
 use crate::read::read;
 use crate::refusal::{Refusal, at};
 use crate::sums::Sum;
@@ -103,13 +104,6 @@ const EARLIER: &str = ".manifest.before";
 /// The name of an earlier original until the new one is in place.
 fn before(module: &str) -> String {
     format!(".{module}.before")
-}
-
-const ORIGINALS: &str = "originals";
-
-/// The directory of the originals for this modules directory.
-pub fn directory(modules: &Path) -> PathBuf {
-    modules.join(ORIGINALS)
 }
 
 /// Removes the leftovers of an interrupted change: earlier originals, an unfinished manifest, and the

@@ -20,20 +20,23 @@ mod machine;
 mod mapped;
 mod names;
 mod options;
+mod originals;
 mod read;
 mod refusal;
 mod running;
 mod sums;
 mod swap;
+mod version;
 
 use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 pub use files::Files;
-pub use host::{Host, Symbols, Version};
+pub use host::{Host, Symbols};
 pub use location::{Location, Which};
 pub use refusal::Refusal;
 pub use running::Processes;
+pub use version::Version;
 
 use kept::{Back, Content, Entry, Kept};
 use names::{Directory, shown};
@@ -72,7 +75,7 @@ pub enum Now {
 impl Done {
     /// Describes the result to the user.
     pub fn sentence(&self) -> String {
-        let (modules, kept) = (self.modules.display(), kept::directory(&self.modules));
+        let (modules, kept) = (self.modules.display(), originals::directory(&self.modules));
         let mut told = match &self.now {
             Now::Ours { .. } => format!("The modules are in {modules}, the originals in {}.", kept.display()),
             Now::Originals { .. } => format!("The originals are back in {modules}."),

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::configuration;
-use crate::kept;
+use crate::originals;
 use crate::refusal::{Refusal, at};
 
 /// The Asterisk selected on the command line.
@@ -72,7 +72,7 @@ impl Location {
         let prefixes = which.prefixes();
         let places: BTreeSet<PathBuf> = prefixes.iter().flat_map(|prefix| places_below(prefix)).collect();
         let ours: Vec<&PathBuf> =
-            places.iter().filter(|modules| kept::directory(modules).symlink_metadata().is_ok()).collect();
+            places.iter().filter(|modules| originals::directory(modules).symlink_metadata().is_ok()).collect();
         match (ours.as_slice(), Vec::from_iter(&places).as_slice()) {
             ([modules], _) | ([], [modules]) => Self::with_modules(modules),
             ([], []) => Err(no_asterisk(&prefixes)),

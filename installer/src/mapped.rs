@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::kept;
+use crate::originals;
 
 /// The files of a modules directory and of its `originals/`.
 pub struct ModuleFiles {
@@ -29,7 +29,7 @@ impl ModuleFiles {
     /// Collects the current files of a modules directory.
     pub fn of(modules: &Path) -> Self {
         let mut found = Self { directories: HashSet::new(), files: HashSet::new(), names: HashSet::new() };
-        for directory in [modules.to_path_buf(), kept::directory(modules)] {
+        for directory in [modules.to_path_buf(), originals::directory(modules)] {
             found.directories.extend(identity_of(&directory));
             for file in fs::read_dir(&directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
                 found.files.extend(identity_of(&file));

@@ -5,10 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::host::Version;
-use crate::kept;
 use crate::machine::Machine;
 use crate::names::shown;
+use crate::originals;
+use crate::version::Version;
 
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +146,7 @@ pub enum Refusal {
     #[error(
         "{}: our modules are not installed there any more. Others have replaced them, perhaps by an upgrade of Asterisk; \
          remove {} unless you still need the modules from before ours.",
-        .0.display(), kept::directory(.0).display()
+        .0.display(), originals::directory(.0).display()
     )]
     Replaced(PathBuf),
     /// There is a directory `originals`, but it has no manifest.

@@ -14,9 +14,8 @@ use std::process::Command;
 use e2e::prefix::Version;
 
 use crate::Failure;
-use crate::modules::target_directory;
 use crate::packages;
-use crate::run::{on_path, output, run, we_are_root};
+use crate::run::{on_path, output, run, target_directory, we_are_root};
 
 mod libraries;
 

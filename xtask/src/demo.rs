@@ -15,7 +15,7 @@ use crate::Failure;
 use crate::host;
 use crate::modules;
 use crate::packages;
-use crate::run::run;
+use crate::run::{run, target_directory};
 use crate::test::{drivers, install_libraries};
 
 /// The address of the host's own HTTP server, from `contrib/samples/http.conf`.
@@ -57,7 +57,7 @@ fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
 }
 
 fn furnish(host: &Prefix, modules: &Path) -> io::Result<Home> {
-    let home = Home::create(&modules::target_directory().join("demo"))?;
+    let home = Home::create(&target_directory().join("demo"))?;
     home.link_modules(host, modules)?;
     Samples::explained(Driver::of(host.version())).copy(&home, |text| text)?;
     Ok(home)

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
-use crate::modules::target_directory;
 use crate::packages;
-use crate::run::{compiler_messages, on_all_cores, workspace};
+use crate::run::{compiler_messages, on_all_cores, target_directory, workspace};
 use crate::sanitizer::{self, sanitized_cargo};
 use crate::zig::Zig;
 

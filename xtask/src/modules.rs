@@ -11,7 +11,7 @@ use installer::Files;
 use crate::Failure;
 use crate::host;
 use crate::packages;
-use crate::run::{cargo, run, workspace};
+use crate::run::{cargo, run, target_directory};
 use crate::zig::{GLIBC, Zig};
 
 /// The names of the modules, which are those of the originals.
@@ -80,9 +80,4 @@ fn objcopy(directory: &Path) -> Command {
     let mut objcopy = Command::new("objcopy");
     objcopy.current_dir(directory);
     objcopy
-}
-
-/// Cargo's target directory. A relative path counts from the root of the workspace, where cargo runs.
-pub fn target_directory() -> PathBuf {
-    workspace().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

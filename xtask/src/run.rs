@@ -61,6 +61,11 @@ pub fn all_or_what_failed(outcomes: impl IntoIterator<Item = Result<(), Failure>
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
+/// Cargo's target directory. A relative path counts from the root of the workspace, where cargo runs.
+pub fn target_directory() -> PathBuf {
+    workspace().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// The cargo that called us, so that a `+toolchain` applies to all commands.
 pub fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

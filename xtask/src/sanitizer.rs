@@ -10,9 +10,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::Failure;
-use crate::modules::target_directory;
 use crate::packages;
-use crate::run::{cargo, run};
+use crate::run::{cargo, run, target_directory};
 use crate::test::built_for_the_tests;
 use crate::zig::Zig;
 

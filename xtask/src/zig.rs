@@ -15,9 +15,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::Failure;
-use crate::modules::target_directory;
 use crate::packages;
-use crate::run::{output, run};
+use crate::run::{output, run, target_directory};
 
 /// The variable that names another zig, or is `no`.
 const ZIG: &str = "ZIG";

@@ -1,11 +1,10 @@
 //! One `a=crypto` line (RFC 4568 §4, §9).
 
-use std::fmt;
-
 use super::key::InlineKey;
 use super::param::SessionParam;
 use super::refusal::Refusal;
 use super::suite::CryptoSuite;
+use super::tag::Tag;
 
 /// A parsed `a=crypto` line. It does not implement `Display`, so that its keys do not get into logs by mistake.
 ///
@@ -37,7 +36,7 @@ impl CryptoAttribute {
         }
         let mut fields = line.split([' ', '\t']).filter(|field| !field.is_empty());
         let mut field = |what| fields.next().ok_or(Refusal::Missing(what));
-        let tag = Tag::parse(field("tag")?)?;
+        let tag = Tag::parse(field("tag")?).ok_or(Refusal::Tag)?;
         let suite = CryptoSuite::from_name(field("crypto-suite")?)?;
         let keys = InlineKey::parse_all(suite.suite(), field("key")?)?;
         let params =
@@ -50,32 +49,6 @@ impl CryptoAttribute {
         let mut line = format!("{} {} {}", self.tag, self.suite.name(), InlineKey::all_to_sdp(&self.keys));
         line.extend(self.params.iter().map(|param| format!(" {}", param.to_sdp())));
         line
-    }
-}
-
-/// The tag of a line, unique within its media section (§4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tag(u32);
-
-impl Tag {
-    /// The greatest tag: it has at most nine digits.
-    pub const MAX: u32 = 999_999_999;
-
-    /// Makes a tag; `None` above [`MAX`](Self::MAX).
-    pub fn new(number: u32) -> Option<Self> {
-        (number <= Self::MAX).then_some(Self(number))
-    }
-
-    /// Parses a tag. Unlike other numbers of a line, it may have leading zeros (§9.1).
-    fn parse(digits: &str) -> Result<Self, Refusal> {
-        let is_number = digits.len() <= 9 && digits.bytes().all(|digit| digit.is_ascii_digit());
-        is_number.then(|| digits.parse().ok().map(Self)).flatten().ok_or(Refusal::Tag)
-    }
-}
-
-impl fmt::Display for Tag {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
     }
 }
 

@@ -27,10 +27,12 @@ mod negotiation;
 mod param;
 mod refusal;
 mod suite;
+mod tag;
 
-pub use attribute::{CryptoAttribute, Tag};
+pub use attribute::CryptoAttribute;
 pub use key::{InlineKey, Lifetime, MasterKeyIdentifier};
 pub use negotiation::{Accepted, Keys, Negotiation};
 pub use param::{FecOrder, SessionParam};
 pub use refusal::Refusal;
 pub use suite::CryptoSuite;
+pub use tag::Tag;

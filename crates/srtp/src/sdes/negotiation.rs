@@ -11,11 +11,12 @@
 //! suite changes: our caller sees only lines and cannot tell whether a later line of the peer is an offer or the
 //! answer to ours, and for an answer we must not change a key that the peer has already agreed to.
 
-use super::attribute::{CryptoAttribute, Tag};
+use super::attribute::CryptoAttribute;
 use super::key::InlineKey;
 use super::param::SessionParam;
 use super::refusal::Refusal;
 use super::suite::CryptoSuite;
+use super::tag::Tag;
 use crate::master::MasterKey;
 use crate::policy::Suite;
 

@@ -1,6 +1,6 @@
 //! The reasons for refusing a line of the peer.
 
-use super::attribute::Tag;
+use super::tag::Tag;
 
 /// Why a line of the peer was refused. The reason never contains its keys.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
