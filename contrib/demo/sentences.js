@@ -1,6 +1,6 @@
-// What happened, in a sentence for whoever calls, and where to look, in one for whoever looks after the Asterisk.
+// Describes what happened in one sentence for the caller, and where to look in one for the administrator.
 
-/** Facts of `phone.js` and what `silence.js` misses, as `{ text, look, tone }`; `tone` is `failed` or nothing. */
+/** Facts of `phone.js` and `silence.js` as `{ text, look, tone }`; `tone` is `failed` or undefined. */
 export function sentenceFor(fact) {
   return SENTENCES[fact.kind]?.(fact) ?? null;
 }
@@ -57,7 +57,7 @@ const SENTENCES = {
   ),
 };
 
-/** What browsers call it, and what it is. */
+/** The names of errors in browsers, and their meaning. */
 const MICROPHONE = {
   NotAllowedError: ['The microphone was refused.', 'Allow it for this page: the sign before its address leads there.'],
   NotFoundError: ['There is no microphone.', 'Plug one in, or choose one in the settings of the system.'],
@@ -99,11 +99,11 @@ const LOOK_AT_MODULES =
   'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: install the ones that this ' +
   'page belongs to.';
 
-/** Before what is wrong it says what it was doing. */
+/** The beginning of Chromium's messages: the failed operation, before the error itself. */
 const CHROMIUM_BEGINS = /^Failed to execute '\w+' on 'RTCPeerConnection': Failed to set remote \w+ sdp: /;
 
 function ended({ peer, by, cause }) {
-  // JsSIP's word for ICE that has given up.
+  // JsSIP's name for failed ICE.
   if (cause === 'RTP Timeout') {
     return failed(`The call with ${peer} has ended: ICE found no way to Asterisk.`, LOOK_AT_SESSIONS);
   }
