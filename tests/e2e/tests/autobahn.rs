@@ -1,8 +1,8 @@
-//! Autobahn's fuzzing client against `echo` on a real Asterisk: its verdict on every case is `tests/autobahn/verdict.json`,
-//! and a difference is a regression, or a commit that changes that file and says why.
+//! Runs Autobahn's fuzzing client against `echo` on a real Asterisk. The expected verdict for every case is in
+//! `tests/autobahn/verdict.json`; a difference is a regression, or needs a commit that changes the file and says why.
 //!
-//! The suite is not part of this tree; `tests/autobahn/unpack.sh` says how to get and run it. `WSTEST` names its program.
-//! `AUTOBAHN_CASES="1.* 2.*"` runs fewer of the 517 cases, which take twenty minutes.
+//! The suite is not part of this repository; `tests/autobahn/unpack.sh` says how to get and run it. `WSTEST` names its
+//! program. `AUTOBAHN_CASES="1.* 2.*"` runs fewer of the 517 cases, which take twenty minutes.
 
 mod common;
 
@@ -75,7 +75,7 @@ fn compare(reports: &Path, cases: &str) -> Result {
     ensure(!said.is_empty() && differences.is_empty(), || differences.join("\n"))
 }
 
-/// As Autobahn takes its patterns: a case, or what it begins with and a star.
+/// Whether a case matches a pattern of Autobahn: a case, or a prefix and a star.
 fn is_among(case: &str, patterns: &str) -> bool {
     patterns.split_whitespace().any(|pattern| match pattern.strip_suffix('*') {
         Some(start) => case.starts_with(start),

@@ -1,4 +1,4 @@
-//! The same files in Asterisk 11.0.0: the older DTLS and ICE tables, and nothing there that came later.
+//! The same module files in Asterisk 11.0.0, with the older DTLS and ICE tables and nothing added later.
 
 mod common;
 
@@ -35,7 +35,7 @@ fn a_plain_phone_calls() {
     assert_eq!(instance.read_until(Frame::voice).expect("audio"), [2; FRAME_LEN]);
 }
 
-/// With SHA-1 fingerprints, all that such a host can express; no browser of today is content with them, but the tables work.
+/// Tests with SHA-1 fingerprints, the only ones of such a host. No current browser accepts them, but the tables work.
 #[test]
 fn a_browser_that_took_sha_1_would_talk() {
     let host = Host::start(Kind::Oldest);
