@@ -72,7 +72,7 @@ fn with_the_originals_of_11_the_page_says_why_there_is_no_call() -> Result {
                 "echo",
                 "The browser refused Asterisk’s answer: The m= section with mid='0' is invalid. RTCP-MUX",
             )?;
-            user.is_advised("install the ones that this page belongs to")?;
+            user.is_advised("install the modules that this page belongs to")?;
             user.takes_picture("originals-of-11")
         }
         Version::Sixteen | Version::TwentyTwo => user.calls("echo", "In call with echo"),

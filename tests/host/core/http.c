@@ -84,8 +84,8 @@ static int answer_key_updates(struct ast_tcptls_stream *stream)
 }
 
 /*
- * The stream behind `f`. With `tls` it reads whole records of the peer at once and keeps what was not asked for, where
- * no poll of the descriptor can see it; the "encryption" is a XOR.
+ * Reads into the buffer of the stream behind `f`. With `tls` it reads whole records at once and keeps the octets that were
+ * not requested, which polling the descriptor does not show; the "encryption" is a XOR.
  */
 static ssize_t fill(struct ast_tcptls_stream *stream, size_t size)
 {

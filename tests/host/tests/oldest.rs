@@ -1,4 +1,4 @@
-//! The same module files in Asterisk 11.0.0, with the older DTLS and ICE tables and nothing added later.
+//! The unchanged module files in Asterisk 11.0.0, with the older DTLS and ICE tables and nothing added later.
 
 mod common;
 
