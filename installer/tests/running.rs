@@ -125,7 +125,7 @@ fn a_process_that_cannot_be_inspected_may_have_calls() {
 
 /// The owner of the directory may not inspect another user's Asterisk, and need not.
 #[test]
-fn the_asterisk_of_another_keeps_nobody_from_his_own() {
+fn another_users_asterisk_does_not_block_ones_own() {
     if !is_root() {
         return;
     }

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_told_from_what_the_program_prints() {
+    fn the_version_is_parsed_from_the_programs_output() {
         for (banner, version) in [
             ("Asterisk 11.25.3", Some(Version::Eleven)),
             ("Asterisk certified/11.6-cert18", Some(Version::Eleven)),

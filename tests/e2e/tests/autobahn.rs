@@ -20,7 +20,7 @@ const WEBSOCKET_CONF: &str = "[general]\nechomaxmessagesize = 16777216\ncompress
 
 #[test]
 #[ignore = "twenty minutes, and Autobahn's test suite"]
-fn autobahn_says_what_it_said_before() -> Result {
+fn autobahns_verdict_is_unchanged() -> Result {
     let pbx = Pbx::start("autobahn", Whose::Ours, WEBSOCKET_CONF)?;
     judge(&pbx, &format!("ws://127.0.0.1:{}/ws", pbx.ports.ws), "*")
 }

@@ -57,7 +57,7 @@ fn is_for(number: usize, answer: &[u8]) -> bool {
 /// Other load on the machine delays everybody, so one undisturbed round of three is enough.
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn fifty_who_talk_do_not_notice_a_hundred_and_fifty_who_drip_or_do_not_read() -> Result {
+fn fifty_active_clients_are_not_slowed_down_by_150_slow_ones() -> Result {
     let pbx = Arc::new(Pbx::start("websocket-crowd", Whose::Ours, "")?);
     let mut rounds = Vec::new();
     for _ in 0..3 {
@@ -241,7 +241,7 @@ fn reset(mut client: Client, last: &[u8]) {
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn whoever_stops_answering_is_gone_within_the_deadline() -> Result {
+fn a_client_that_stops_answering_is_dropped_in_time() -> Result {
     let pbx = Pbx::start("websocket-silent", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
     let mut client = pbx.connect("sip")?;
     client.send(TEXT, sip("REGISTER", "p7", 7, "WS").as_bytes())?;
@@ -386,7 +386,7 @@ fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
 /// The client must choose one of `echo` and `sip`.
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn whoever_is_refused_is_hung_up_on() -> Result {
+fn a_refused_connection_is_closed() -> Result {
     let pbx = Pbx::start("websocket-refused", Whose::Ours, "")?;
     let body = "Content-Length: 4\r\n";
     for request in [

@@ -40,7 +40,7 @@ fn clients_that_are_refused_are_banned() {
 }
 
 #[test]
-fn who_is_refused_without_a_fault_of_its_own_is_not_banned() {
+fn clients_refused_without_their_fault_are_not_banned() {
     let (host, filter) = (host(), Filter::read());
     let mut headers = handshake("echo").to_vec();
     headers.extend([("X-Forwarded-For", "198.51.100.7"); 2]);

@@ -68,7 +68,7 @@ fn a_websocket_echoes_over_ws_and_wss() {
 }
 
 #[test]
-fn key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
+fn key_updates_with_unread_answers_keep_no_thread_busy() {
     let host = Host::start(Kind::Oldest);
     assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
     let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");

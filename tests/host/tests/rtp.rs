@@ -196,7 +196,7 @@ fn strict_rtp_keeps_a_stranger_out() {
 }
 
 #[test]
-fn what_it_sends_itself_is_not_heard() {
+fn its_own_packets_are_not_heard() {
     let _host = host("strictrtp=no");
     let (instance, mut phone) = call();
     instance.set_remote(instance.local());

@@ -157,7 +157,7 @@ fn rtcp() -> Vec<u8> {
 }
 
 #[test]
-fn what_one_end_protects_the_other_reads() {
+fn packets_protected_by_one_end_are_read_by_the_other() {
     let _host = host();
     for (suite, tag) in [(sys::AST_AES_CM_128_HMAC_SHA1_80, 10), (sys::AST_AES_CM_128_HMAC_SHA1_32, 4)] {
         let (a, b) = End::pair(suite);
@@ -223,7 +223,7 @@ fn a_session_holds_the_module() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_input_is_refused() {
     let _host = host();
     let table = policy_res();
     // SAFETY: calls functions of the table with its own objects, and buffers of the given lengths.

@@ -137,7 +137,7 @@ fn a_phone_behind_a_nat_and_without_ice_shakes_hands() {
 }
 
 #[test]
-fn a_stranger_who_shows_another_certificate_does_not_end_what_is_to_come() {
+fn a_stranger_with_another_certificate_does_not_prevent_the_handshake() {
     let host = host();
     let phone = DtlsPhone::new();
     let instance = phone.call(host.directory(), "192.0.2.1:4000".parse().expect("an address"));

@@ -279,7 +279,7 @@ fn a_client_that_stops_reading_costs_nobody_else_time() {
 }
 
 #[test]
-fn whoever_owns_a_session_learns_that_its_client_stopped_reading() {
+fn the_owner_of_a_session_learns_that_its_client_stopped_reading() {
     let host = host();
     let sip = Sip::register();
     let mut deaf = Browser::connect("ws", false, "sip").expect("a handshake");

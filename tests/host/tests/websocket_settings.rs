@@ -134,7 +134,7 @@ fn a_limit_that_is_misspelt_is_said_to_be_none() {
 }
 
 #[test]
-fn what_a_trusted_proxy_says_is_the_address_that_counts() {
+fn the_address_from_a_trusted_proxy_counts() {
     let host = host("trustedproxies = 127.0.0.0/8\nmaxsessionsperaddress = 1\n");
     let through = |client| {
         let mut headers = handshake("echo").to_vec();
@@ -157,7 +157,7 @@ fn what_a_trusted_proxy_says_is_the_address_that_counts() {
 
 /// A client with an unreadable header from its proxy is not taken for the proxy itself.
 #[test]
-fn whoever_cannot_be_told_from_what_a_trusted_proxy_says_is_refused() {
+fn an_unclear_address_from_a_trusted_proxy_is_refused() {
     let host = host("trustedproxies = 127.0.0.1\n");
     let long = [b"203.0.113.6".to_vec(), vec![b','; 4070]].concat();
     let (real, made_up) = (&b"198.51.100.7"[..], &b"203.0.113.6"[..]);
@@ -204,7 +204,7 @@ fn a_reload_is_for_sessions_to_come() {
 }
 
 #[test]
-fn whoever_says_nothing_or_too_much_is_refused() {
+fn silent_and_too_talkative_clients_are_refused() {
     let host = host("firstmessagetimeout = 1\nmaxmessagerate = 1\n");
     host.manager_events();
     let mut silent = Browser::connect("ws", false, "echo").expect("a handshake");
@@ -329,7 +329,7 @@ fn the_console_shows_and_ends_sessions() {
 
 /// The host queues lines if its disk is too slow.
 #[test]
-fn a_client_cannot_fill_the_log_with_what_is_shown_of_it() {
+fn long_text_from_a_client_cannot_fill_the_log() {
     let host = host("");
     host.command("websocket set debug on");
     let mut flood = Browser::connect("ws", false, "echo").expect("a handshake");
@@ -358,7 +358,7 @@ fn a_client_cannot_fill_the_log_with_what_is_shown_of_it() {
 }
 
 #[test]
-fn a_client_cannot_tell_the_terminal_what_to_do() {
+fn a_client_cannot_send_commands_to_the_terminal() {
     let host = host("");
     let title = "\x1b]0;x\x07\u{9b}2J";
     let headers = handshake("echo").map(|(name, value)| (name, if name == "Origin" { title } else { value }));
