@@ -1,4 +1,4 @@
-// Puts the page into the directory OUT, and beside it the licences of the libraries in it, which want to go along.
+// Bundles the page into the directory OUT, together with the licences of its libraries, which must accompany it.
 
 import { build } from 'esbuild';
 import { copyFile, readFile, readdir, writeFile } from 'node:fs/promises';

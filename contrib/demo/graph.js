@@ -3,7 +3,7 @@
 const SPAN = 60; // seconds, and the width of the drawing
 const HEIGHT = 20;
 
-/** Upper ends of the scale, the least that fits is taken. */
+/** The possible upper ends of a scale; the smallest that fits is used. */
 const PERCENT = [2, 5, 10, 20, 50, 100];
 const MILLISECONDS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
@@ -19,7 +19,7 @@ export class Graph {
     this.clear();
   }
 
-  /** Adds what was measured at this time, in milliseconds. What is `null` leaves a gap. */
+  /** Adds a measurement made at this time, in milliseconds. A value of `null` leaves a gap. */
   add(at, values) {
     for (const line of this.#lines) line.add(at / 1000, values[line.name]);
   }

@@ -3,8 +3,8 @@
 const KEYS = ['1', '2 abc', '3 def', '4 ghi', '5 jkl', '6 mno', '7 pqrs', '8 tuv', '9 wxyz', '*', '0 +', '#'];
 
 /**
- * Fills `element` with keys. `press` is called with a digit when one is pressed. So do those of the keyboard while
- * `takesKeys()` and the focus is in the element `keyboard`.
+ * Fills `element` with keys. Calls `press` with the digit of a pressed key, also for keys of the keyboard while
+ * `takesKeys()` is true and the focus is in the element `keyboard`.
  */
 export function makeKeypad(element, { press, keyboard, takesKeys }) {
   const buttons = new Map(KEYS.map((key) => {
@@ -21,7 +21,7 @@ export function makeKeypad(element, { press, keyboard, takesKeys }) {
   });
 }
 
-/** Whether a key is pressed by itself: with others it is the browser's, and in a word that is being composed its writer's. */
+/** Whether a key is pressed alone: with modifiers it is meant for the browser, during composition for the input method. */
 export function isAlone({ ctrlKey, altKey, metaKey, isComposing }) {
   return !(ctrlKey || altKey || metaKey || isComposing);
 }

@@ -1,4 +1,4 @@
-// A level meter. The scale is decibels below the loudest, as ears have it.
+// A level meter with a logarithmic scale, like hearing: decibels below the maximum.
 
 const FLOOR = -60; // dB
 
@@ -13,7 +13,7 @@ export class Meter {
     this.clear();
   }
 
-  /** RMS, 1 for the loudest; `null` when it is not known. */
+  /** Shows an RMS level, at most 1; `null` if unknown. */
   show(level) {
     if (level === null) return this.#set(FLOOR, 'unknown');
     const decibels = Math.round(Math.max(FLOOR, 20 * Math.log10(level)));

@@ -1,11 +1,11 @@
-// The microphone, open for as long as a call is, and how loud it is.
+// The microphone, open during a call, and its level.
 
 export class Microphone {
   #context = new AudioContext();
   #analyser = this.#context.createAnalyser();
   #samples = new Float32Array(this.#analyser.fftSize);
 
-  /** Asks for it. Fails as `getUserMedia()` does, and as an insecure page does where there is none to ask. */
+  /** Asks for the microphone. Fails like `getUserMedia()`, or with `SecurityError` on an insecure page. */
   static async open() {
     if (!navigator.mediaDevices) throw new DOMException('the page is not secure', 'SecurityError');
     return new Microphone(await navigator.mediaDevices.getUserMedia({ audio: true }));
@@ -16,7 +16,7 @@ export class Microphone {
     this.#context.createMediaStreamSource(stream).connect(this.#analyser);
   }
 
-  /** RMS, 1 for the loudest; `null` where the browser does not measure (Firefox on a machine without a sound card). */
+  /** The RMS level, at most 1; `null` if the browser does not measure it (Firefox without a sound card). */
   level() {
     if (this.#context.state !== 'running') return null;
     this.#analyser.getFloatTimeDomainData(this.#samples);

@@ -13,7 +13,7 @@ const mute = byId('mute');
 
 const phone = new Phone(hear);
 const quality = new Quality(phone, (kind) => say(kind ? { kind } : up));
-/** That the call is up, while it is. */
+/** The message that the call is up, during the call. */
 let up = null;
 /** Where the focus was when Register was pressed, until something is typed there. */
 let waitingAt = null;
@@ -44,14 +44,14 @@ makeKeypad(byId('keypad'), {
       number.value += tone;
     }
   },
-  // Only of who is at the call: elsewhere a single key may be somebody's word for something else (WCAG 2.1.4).
+  // Only if the focus is at the call: elsewhere a single key may be a shortcut for something else (WCAG 2.1.4).
   keyboard: byId('line'),
   takesKeys: () => up !== null,
 });
 document.addEventListener('keydown', (event) => {
-  // In a field it may be meant for what the browser has opened there.
+  // In a field, the key may be meant for something that the browser has opened there.
   if (event.key === 'Escape' && isAlone(event) && !event.target.matches('input')) phone.hangUp();
-  // A key held down is no second press: what was one call is not to become two.
+  // Ignore repeats of a held key: one press must not make two calls.
   if (event.key === 'Enter' && event.repeat) event.preventDefault();
 });
 
@@ -66,11 +66,11 @@ const HEARD = {
   opening: () => setRegistered(false),
   registered({ server, account: name }) {
     byId('registration').textContent = `${name} at ${new URL(server).host}`;
-    // Who has waited for it goes on to the number. Who is at something else when the socket is opened again stays there.
+    // Move the focus to the number if the user has waited for this. If the socket was reopened later, leave the focus.
     if (document.activeElement === waitingAt && !dial.hidden) toNumber();
     waitingAt = null;
     setRegistered(true);
-    // The socket may have been closed and opened again under the call.
+    // The socket may have been closed and reopened during the call.
     if (up) say(up);
   },
   notRegistered: () => setRegistered(false),
@@ -99,7 +99,7 @@ function showCall(peer, state, buttons) {
   for (const button of byId('ongoing').querySelectorAll('button')) {
     button.hidden = !buttons.includes(button.id);
   }
-  // Not to a button: what is being typed would press it. They come next.
+  // Do not move the focus to a button, which the user's typing would press. The buttons come next.
   byId('peer').focus();
 }
 
@@ -120,17 +120,17 @@ function setRegistered(registered) {
   enableKeypad();
   byId('badge').classList.toggle('on', registered);
   if (!registered) byId('registration').textContent = 'not registered';
-  // Out of the way while it is not needed.
+  // Hide it while it is not needed.
   const settings = byId('settings');
   settings.open = !registered || settings.contains(document.activeElement);
 }
 
-/** Digits go the way of the sound: a call has them while the socket is closed, too. */
+/** Digits are sent with the media, so they work even while the socket is closed. */
 function enableKeypad() {
   byId('keypad').disabled = byId('call').disabled && !up;
 }
 
-/** What is typed next is another number. */
+/** Selects the number, so that typing replaces it. */
 function toNumber() {
   number.focus();
   number.select();
@@ -143,7 +143,7 @@ function setMuted(muted) {
 
 function say(fact) {
   const sentence = sentenceFor(fact);
-  // What is read aloud is read once.
+  // Do not repeat a message: a screen reader would read it again.
   if (!sentence || sentence.text === byId('sentence').textContent) return;
   byId('status').className = sentence.tone;
   byId('sentence').textContent = sentence.text;

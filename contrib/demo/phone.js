@@ -1,6 +1,6 @@
 // A phone without a page: one account, one call at a time. SIP is JsSIP's.
 //
-// What happens is told as facts, objects with a `kind`; `sentences.js` puts them into words.
+// Events are reported as facts, objects with a `kind`; `sentences.js` puts them into words.
 
 import JsSIP from 'jssip';
 import { Microphone } from './microphone.js';
@@ -29,10 +29,10 @@ export class Phone {
     if (!socket) return this.#tell({ kind: 'noAddress', server });
     const agent = this.#agent = agentOf(socket, server, account, password);
     if (!agent) return this.#tell({ kind: 'noAccount', account });
-    // The account that was given up says good-bye, which concerns nobody any more.
+    // Ignore events of the previous account, which is unregistering.
     const tell = (fact) => agent === this.#agent && this.#tell({ server, account, ...fact });
     let reached = 'nothing'; // then `socket`, then `account`
-    // What is tried again is not told again.
+    // Report a repeated attempt only once.
     agent.on('connecting', ({ attempts }) => attempts === 0 && tell({ kind: 'opening' }));
     agent.on('connected', () => { reached = 'socket'; });
     agent.on('disconnected', () => {
@@ -40,12 +40,12 @@ export class Phone {
       reached = 'nothing';
     });
     agent.on('registered', () => {
-      // Comes with each renewal, too.
+      // This event comes with each renewal, too.
       if (reached !== 'account') tell({ kind: 'registered' });
       reached = 'account';
     });
     agent.on('registrationFailed', ({ response, cause }) => {
-      // A socket that closes is told by itself.
+      // A closed socket is reported separately.
       if (cause === CONNECTION_ERROR) return;
       reached = 'socket';
       tell({ kind: 'notRegistered', code: response?.status_code, cause });
@@ -57,7 +57,7 @@ export class Phone {
   async call(number) {
     const media = await this.#media();
     if (!media) return;
-    // Somebody may have called while the browser asked.
+    // Somebody may have called while the browser asked for the microphone.
     if (this.#session) return this.#release();
     try {
       this.#agent.call(number, media);
@@ -67,21 +67,21 @@ export class Phone {
     }
   }
 
-  /** The call goes on ringing when there is no microphone: it may be allowed and the call answered after all. */
+  /** Answers the call. Without a microphone it goes on ringing: the user may still allow it and answer. */
   async answer() {
     const media = await this.#media();
     if (!media) return;
-    // Whoever called may have given up while the browser asked.
+    // The caller may have given up while the browser asked for the microphone.
     if (!this.#session) return this.#release();
     this.#session.answer(media);
   }
 
-  /** Hangs up, declines or gives up, whichever it is. */
+  /** Hangs up, declines or cancels the call, depending on its state. */
   hangUp() {
     this.#session?.terminate();
   }
 
-  /** Sends a digit as telephone-event (RFC 4733). What comes faster than it can be sent is kept. */
+  /** Sends a digit as telephone-event (RFC 4733). Digits that come faster than they can be sent are queued. */
   press(tone) {
     this.#digits += tone;
     this.#sendDigits();
@@ -106,8 +106,8 @@ export class Phone {
   }
 
   /**
-   * Opens the microphone first, so that a refusal has a name and nobody's telephone rings in vain. `null` when there is
-   * none, or when it was asked for already.
+   * Opens the microphone first, so that a refusal is reported by its name and no telephone rings in vain. `null` if there is
+   * none, or if it is being asked for already.
    */
   async #media() {
     if (this.#asking || this.#microphone) return null;
@@ -134,11 +134,11 @@ export class Phone {
     session.on('failed', ({ originator, message, cause }) => {
       this.#end(() => tell({ kind: 'failed', by: originator, code: message?.status_code, cause }));
     });
-    // Comes after `failed`, and knows more.
+    // This event comes after `failed` and has more details.
     session.on('peerconnection:setremotedescriptionfailed', ({ message }) => {
       tell({ kind: 'descriptionRefused', message });
     });
-    // A call of ours has its connection already, one to us gets it with the answer.
+    // An outgoing call has its connection already; an incoming one gets it with the answer.
     if (session.connection) this.#listen(session.connection);
     else session.on('peerconnection', ({ peerconnection }) => this.#listen(peerconnection));
     tell({ kind: incoming ? 'incoming' : 'calling' });
@@ -150,7 +150,7 @@ export class Phone {
 
   #sendDigits() {
     if (!this.#session || this.#digits === '') return;
-    // Chromium takes none before the keys are there, a moment after the call was accepted.
+    // Chromium accepts no digits before the keys are there, a moment after the call was accepted.
     const ready = this.connection.getSenders().every(({ dtmf }) => dtmf?.canInsertDTMF !== false);
     if (!ready) return void setTimeout(() => this.#sendDigits(), SOON);
     this.#session.sendDTMF(this.#digits, { transportType: 'RFC2833', duration: 120, interToneGap: 80 });
@@ -170,7 +170,7 @@ export class Phone {
   }
 }
 
-/** `null` when `server` is no address of a WebSocket. */
+/** Makes a socket; `null` if `server` is not the address of a WebSocket. */
 function socketTo(server) {
   try {
     return URL.canParse(server) ? new JsSIP.WebSocketInterface(server) : null;
@@ -179,7 +179,7 @@ function socketTo(server) {
   }
 }
 
-/** `null` when `account` is no name that SIP has. */
+/** Makes a SIP user agent; `null` if `account` is not a valid name in SIP. */
 function agentOf(socket, server, account, password) {
   try {
     return new JsSIP.UA({

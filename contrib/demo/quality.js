@@ -1,11 +1,11 @@
-// What is measured while a call is up: levels, the graph, counts, its length, and whether there is audio at all.
+// Measurements during a call: levels, the graph, counts, its length, and whether there is audio at all.
 
 import { Graph } from './graph.js';
 import { Meter } from './meter.js';
 import { SilenceWatch } from './silence.js';
 import { levelBetween, lossBetween, measure } from './statistics.js';
 
-const LEVELS = 200; // milliseconds between two looks at the levels
+const LEVELS = 200; // milliseconds between two measurements of the levels
 const GRAPH = 1000; // and between two points of the graph
 
 const byId = (id) => document.getElementById(id);
@@ -23,13 +23,13 @@ export class Quality {
   #before;
   #point;
 
-  /** `tellMissing` hears what the call comes to lack, see `SilenceWatch.look`, and `null` when all is well again. */
+  /** Calls `tellMissing` with what the call lacks, see `SilenceWatch.look`, and with `null` when all is well again. */
   constructor(phone, tellMissing) {
     this.#phone = phone;
     this.#tellMissing = tellMissing;
   }
 
-  /** The phone's call is up from now on. */
+  /** Starts measuring: the phone's call is up from now on. */
   start() {
     this.#graph.clear();
     this.#began = performance.now();
@@ -40,7 +40,7 @@ export class Quality {
     this.#timer = setInterval(() => this.#look(), LEVELS);
   }
 
-  /** The call is over. Its graph and its counts stay to be looked at. */
+  /** Stops measuring: the call is over. Its graph and its counts stay visible. */
   stop() {
     clearInterval(this.#timer);
     this.#timer = null;

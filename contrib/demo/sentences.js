@@ -1,13 +1,13 @@
-// What happened, in a sentence for whoever calls, and where to look, in one for whoever looks after the Asterisk.
+// Describes what happened in one sentence for the caller, and where to look in one for the administrator.
 
-/** Facts of `phone.js` and what `silence.js` misses, as `{ text, look, tone }`; `tone` is `failed` or nothing. */
+/** Facts of `phone.js` and `silence.js` as `{ text, look, tone }`; `tone` is `failed` or undefined. */
 export function sentenceFor(fact) {
   return SENTENCES[fact.kind]?.(fact) ?? null;
 }
 
 const SENTENCES = {
   noAddress: ({ server }) => failed(
-    `“${server}” is no address of a WebSocket.`, 'It is written like ws://localhost:8088/ws.',
+    `“${server}” is not the address of a WebSocket.`, 'Write it like ws://localhost:8088/ws.',
   ),
   noAccount: ({ account }) => failed(`“${account}” cannot be an account.`, 'Its name has no spaces.'),
   opening: ({ server }) => said(`Opening ${server} …`),
@@ -21,7 +21,7 @@ const SENTENCES = {
   registered: ({ account }) => said(`Registered as ${account}.`),
   notRegistered: ({ account, code, cause }) => failed(
     `${account} was not registered: ${code ? `${code}, ${reasonFor(REGISTRATION, code, cause)}` : 'no answer came'}.`,
-    'Compare account and password with sip.conf or pjsip.conf; Asterisk’s log says what it minded.',
+    'Compare account and password with sip.conf or pjsip.conf; Asterisk’s log has the reason.',
   ),
 
   asking: () => said('The browser asks for the microphone …'),
@@ -48,18 +48,18 @@ const SENTENCES = {
   ),
   packets: () => failed(
     'No audio for three seconds: the way is open, but no packet arrives.',
-    `The dialplan may be waiting without a sound. ${LOOK_AT_SESSIONS}`,
+    `The dialplan may be waiting in silence. ${LOOK_AT_SESSIONS}`,
   ),
   morePackets: () => failed('No audio for three seconds: packets have stopped arriving.', LOOK_AT_SESSIONS),
   sound: () => failed(
     'No audio for three seconds: packets arrive, but they are silent.',
-    'The far end may be muted or say nothing. Asterisk’s “core show channels” names what the dialplan is at.',
+    'The far end may be muted or silent. “core show channels” on Asterisk’s console shows what the dialplan does.',
   ),
 };
 
-/** What browsers call it, and what it is. */
+/** The names of errors in browsers, and their meaning. */
 const MICROPHONE = {
-  NotAllowedError: ['The microphone was refused.', 'Allow it for this page: the sign before its address leads there.'],
+  NotAllowedError: ['The microphone was refused.', 'Allow it for this page: click the sign before its address.'],
   NotFoundError: ['There is no microphone.', 'Plug one in, or choose one in the settings of the system.'],
   NotReadableError: ['The microphone cannot be opened.', 'Another program may have it, or the system forbids it.'],
   SecurityError: ['This page gets no microphone.', 'Browsers give it only to pages on https or on localhost.'],
@@ -71,7 +71,7 @@ const REGISTRATION = {
   404: 'there is no such account',
   407: 'the password is wrong',
   408: 'no answer came',
-  423: 'Asterisk wants another time to expire',
+  423: 'Asterisk requires a longer expiry',
   503: 'the service is unavailable',
 };
 
@@ -84,7 +84,7 @@ const CALL = {
   484: 'the number is incomplete',
   486: 'it is busy',
   487: 'the call was given up',
-  488: 'Asterisk and the browser have no way of sending audio in common',
+  488: 'Asterisk and the browser have no audio format or security in common',
   500: 'Asterisk has an error',
   503: 'it cannot be reached',
   600: 'it is busy',
@@ -92,18 +92,18 @@ const CALL = {
 };
 
 const LOOK_AT_SESSIONS =
-  'On Asterisk’s console, “rtp show sessions” says how far ICE and DTLS have come and what was refused.';
+  'On Asterisk’s console, “rtp show sessions” shows the state of ICE and DTLS, and what was refused.';
 const LOOK_AT_ACCOUNT =
   'The account needs encryption, avpf, icesupport and dtlsenable in sip.conf, or webrtc in pjsip.conf.';
 const LOOK_AT_MODULES =
-  'Browsers require rtcp-mux, which the modules that come with Asterisk 11 do not know: install the ones that this ' +
-  'page belongs to.';
+  'Browsers require rtcp-mux, which Asterisk 11’s own modules do not support: install the modules that this page ' +
+  'belongs to.';
 
-/** Before what is wrong it says what it was doing. */
+/** The beginning of Chromium's messages: the failed operation, before the error itself. */
 const CHROMIUM_BEGINS = /^Failed to execute '\w+' on 'RTCPeerConnection': Failed to set remote \w+ sdp: /;
 
 function ended({ peer, by, cause }) {
-  // JsSIP's word for ICE that has given up.
+  // JsSIP's name for failed ICE.
   if (cause === 'RTP Timeout') {
     return failed(`The call with ${peer} has ended: ICE found no way to Asterisk.`, LOOK_AT_SESSIONS);
   }
@@ -121,7 +121,7 @@ function refused({ peer, by, code, cause }) {
 function missed({ peer, cause }) {
   if (cause === 'Canceled') return said(`${peer} has given up.`);
   if (cause === 'Rejected') return said(`You have declined ${peer}.`);
-  return failed(`${peer} called, and there was no call: ${cause}.`);
+  return failed(`${peer} called, but the call failed: ${cause}.`);
 }
 
 function lookAtSocket(server) {

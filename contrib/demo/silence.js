@@ -1,4 +1,4 @@
-// Three seconds without audio in a call that is up, and what is missing.
+// Detects three seconds without audio during a call, and what is missing.
 
 import { levelBetween } from './statistics.js';
 
@@ -18,8 +18,8 @@ export class SilenceWatch {
   }
 
   /**
-   * Takes in a measurement. `null` while all is well, else what is missing: `ice`, `dtls`, `packets` (none came),
-   * `morePackets` (none come any more), `sound` (they are silent, and always were: people may pause).
+   * Handles a measurement. Returns `null` while all is well, otherwise what is missing: `ice`, `dtls`, `packets` (none came),
+   * `morePackets` (none come any more), `sound` (all were silent from the start; later pauses are normal).
    */
   look(measured, { iceConnectionState, connectionState }) {
     const before = this.#before ?? { ...measured, received: 0 };

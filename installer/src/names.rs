@@ -121,7 +121,7 @@ pub mod tests {
     }
 
     #[test]
-    fn a_directory_stays_the_one_that_it_was() {
+    fn an_open_directory_stays_the_same() {
         let scratch = scratch();
         let (path, moved, other) = (scratch.join("originals"), scratch.join("moved"), scratch.join("other"));
         let directory = Directory::create(&path).unwrap();

@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_option_that_nobody_knows_is_named() {
+    fn an_unknown_option_is_named() {
         assert_eq!(unknown_of_list("LOADABLE_MODULES"), None);
         assert_eq!(unknown_of_list("DONT_OPTIMIZE, LOADABLE_MODULES, BUILD_NATIVE"), None);
         assert_eq!(unknown_of_list("LOADABLE_MODULES, LOW_MEMORY").as_deref(), Some("LOW_MEMORY"));

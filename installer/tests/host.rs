@@ -25,7 +25,7 @@ fn the_modules_directory_alone_is_enough() {
 }
 
 #[test]
-fn other_modules_tell_what_a_host_has_and_how_it_was_built() {
+fn imports_of_other_modules_show_functions_and_build_options() {
     let place = Place::eleven();
     fs::remove_file(place.program()).unwrap();
     let install = || Host::find(&Which::WithModules(place.modules())).and_then(|host| install(&place.files(), &host));
@@ -208,7 +208,7 @@ fn a_directory_of_something_else_is_no_modules_directory() {
 }
 
 #[test]
-fn build_options_that_nobody_tried_are_named() {
+fn unsupported_build_options_are_named() {
     let low_memory = ELEVEN.replace("ast_register_file_version", "something_else");
     Place::with_program("11.25.3", &low_memory).refuses(&["LOW_MEMORY"]);
     let developers = format!("{ELEVEN}void _ast_sched_del(void) {{}}\n");

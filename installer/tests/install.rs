@@ -99,7 +99,7 @@ fn a_link_does_not_lead_root_elsewhere() {
 }
 
 #[test]
-fn ours_run_as_nobody_else() {
+fn installed_files_get_no_set_user_id_bit() {
     let place = Place::eleven();
     let (files, link, target) = (place.files(), place.modules().join("res_http_websocket.so"), place.root().join("su"));
     fs::set_permissions(place.modules().join("res_srtp.so"), fs::Permissions::from_mode(0o6755)).unwrap();

@@ -10,7 +10,7 @@ use common::{Place, check, compile, install};
 use installer::{MODULES, Now, Refusal};
 
 #[test]
-fn what_somebody_else_keeps_beside_the_originals_stays() {
+fn files_of_others_beside_the_originals_stay() {
     let place = Place::eleven();
     install(&place.files(), &place.host()).unwrap();
     let note = place.modules().join("originals/README");
@@ -170,7 +170,7 @@ fn one_of_ours_that_was_deleted_comes_back_as_the_original() {
 }
 
 #[test]
-fn a_look_ahead_of_a_build_says_what_keeps_them_out_and_leaves_no_trace() {
+fn a_check_before_a_build_reports_obstacles_and_changes_nothing() {
     let place = Place::eleven();
     let before = place.state();
     check(&place.host()).unwrap();
@@ -195,7 +195,7 @@ fn a_later_release_of_ours_takes_the_place_of_an_earlier_one() {
 
 /// Our modules installed by `make install` of a tree with `contrib/menuselect`.
 #[test]
-fn ours_that_came_by_another_way_are_ours_all_the_same() {
+fn modules_installed_in_another_way_count_as_ours() {
     let place = Place::eleven();
     let before = place.state();
     install(&place.files(), &place.host()).unwrap();
@@ -231,7 +231,7 @@ fn leftovers_of_a_killed_installer_are_no_obstacle() {
 /// Kills the installer before each step that changes anything: in a first installation, in one over an earlier
 /// release, and in an uninstallation. Then runs it once more, in either direction.
 #[test]
-fn whenever_it_is_killed_there_is_a_way_back() {
+fn killed_at_any_step_everything_can_be_undone() {
     let place = Place::eleven();
     let earlier = place.files();
     let program = place.install();
@@ -279,7 +279,7 @@ fn whenever_it_is_killed_there_is_a_way_back() {
 /// Lets each step that can fail do so, or all from one on: in a first installation, in one over an earlier release, in
 /// one after an upgrade of the host, and in an uninstallation. The host came without `res_srtp`.
 #[test]
-fn whatever_fails_there_is_a_way_back() {
+fn after_any_failure_everything_can_be_undone() {
     let place = Place::eleven();
     fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
     let (earlier, program, later) = (place.files(), place.install(), place.later_files());

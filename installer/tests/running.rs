@@ -127,7 +127,7 @@ mod as_root {
     /// The owner of the directory may not inspect another user's Asterisk, and need not.
     #[test]
     #[ignore = "needs root, who may mount and become other users"]
-    fn the_asterisk_of_another_keeps_nobody_from_his_own() {
+    fn another_users_asterisk_does_not_block_ones_own() {
         let (place, other) = (Place::eleven(), Place::eleven());
         let program = place.install();
         place.give_to(NOBODY);

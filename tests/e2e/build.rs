@@ -1,11 +1,11 @@
-//! What the tests can count on. Those that want more are compiled but ignored, so that they are counted as what they are, and
-//! not as passed:
+//! Detects what is available for the tests. Tests that need more are compiled but ignored, so that they are reported as
+//! ignored rather than passed:
 //!
-//! - `cfg(asterisk)`: there is an Asterisk to test on;
+//! - `cfg(asterisk)`: there is an Asterisk to test;
 //! - `cfg(ari)`: it has Asterisk's REST Interface;
-//! - `cfg(opus)`: it passes Opus on;
-//! - `cfg(bundles)`: its SIP knows of several streams over one transport;
-//! - `cfg(proxies)`: there are nginx and HAProxy to put in front of it.
+//! - `cfg(opus)`: it supports Opus;
+//! - `cfg(bundles)`: its SIP supports several streams on one transport;
+//! - `cfg(proxies)`: nginx and HAProxy are available to put in front of it.
 
 use prefix::{Prefix, Version};
 
@@ -17,7 +17,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
     println!("cargo::rustc-check-cfg=cfg(asterisk, ari, opus, bundles, proxies)");
     let Some(prefix) = Prefix::from_env() else { return };
-    // One that is named later may be any.
+    // A host that is named later may have everything.
     let prefix = prefix.ok();
     let version = prefix.as_ref().map(Prefix::version);
     let can_have = |first| version.is_none_or(|version| version >= first);

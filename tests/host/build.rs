@@ -1,4 +1,4 @@
-//! Compiles the core to a shared library that the test programs link, and what only newer cores have to another.
+//! Compiles the core to a shared library that the test programs link, and the parts of newer cores to a second one.
 
 use std::{
     env,

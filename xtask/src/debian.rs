@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_process_has_unpacked_stays() {
+    fn the_result_of_a_faster_process_is_kept() {
         let directory = Directory::new("twice");
         let root = directory.0.join("16");
         for _ in 0..2 {

@@ -161,7 +161,7 @@ impl FrameSlot {
         let room = self.payload_buffer();
         let end = payload.end.min(room.len());
         let start = payload.start.min(end);
-        // Never 0 by overflow: a datagram, and so the buffer, has less than 65536 bytes.
+        // Always fits: a datagram, and so the buffer, has less than 65536 bytes.
         let length = i32::try_from(end - start).unwrap_or(0);
         (room[start..].as_mut_ptr().cast(), length)
     }

@@ -22,7 +22,7 @@ impl Drop for Counted {
 }
 
 #[test]
-fn an_object_goes_with_the_last_reference_whoever_holds_it() {
+fn the_last_reference_drops_the_object() {
     let dropped = Arc::new(AtomicUsize::new(0));
     let ours = Ao2Box::new(Counted(Arc::clone(&dropped))).unwrap();
     let theirs = ours.clone().into_raw();

@@ -79,7 +79,7 @@ fn a_later_offer_does_not_change_the_role_but_a_restart_may() {
 }
 
 #[test]
-fn useless_candidates_leave_room_for_the_one_that_calls() {
+fn useless_candidates_leave_room_for_the_peers_actual_address() {
     let mut bench = Bench::new(Role::Controlled);
     for n in 0..200 {
         bench.add_remote(&format!("203.0.113.{n}:9"));

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_nobody_answers_at_is_unusable() {
+    fn an_address_that_cannot_receive_is_unusable() {
         for bad in ["192.0.2.1:0", "0.0.0.0:9", "224.0.0.1:9", "255.255.255.255:9", "[ff02::1]:9"] {
             assert_eq!(Candidate { addr: addr(bad), ..host(&[], Component::Rtp, "192.0.2.1:1") }.into_usable(), None);
         }

@@ -10,7 +10,7 @@ use crate::{Credentials, Role};
 pub struct Config {
     /// Our role: controlling if we sent the offer (RFC 8445 §6.1.1).
     pub role: Role,
-    /// A random number. In a role conflict the larger one wins (RFC 8445 §7.3.1.1).
+    /// A random number. In a role conflict, the side with the larger one becomes controlling (RFC 8445 §7.3.1.1).
     pub tie_breaker: u64,
     /// The username fragment and password that we signal, see [`Credentials::from_random`].
     pub local: Credentials,

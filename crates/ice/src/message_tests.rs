@@ -85,7 +85,7 @@ fn a_request_without_message_integrity_is_not_authentic() {
 }
 
 #[test]
-fn what_we_write_is_what_we_read() {
+fn a_written_message_parses_back() {
     for (role, use_candidate) in [(Role::Controlling, true), (Role::Controlled, false)] {
         let request = Request {
             transaction_id: 0x0102_0304_0506_0708_090a_0b0c,

@@ -221,7 +221,7 @@ fn an_answer_made_with_another_password_does_not_count() {
 }
 
 #[test]
-fn rfc8445_7_2_5_3_1_behind_a_nat_the_pair_has_the_priority_of_what_the_peer_saw() {
+fn rfc8445_7_2_5_3_1_behind_a_nat_the_pair_has_the_priority_of_the_address_that_the_peer_saw() {
     let mut bench = Bench::new(Role::Controlling);
     bench.add_remote(THEIRS);
     let sent = bench.sent();

@@ -125,7 +125,7 @@ fn both_controlling_or_both_controlled_is_settled() {
 }
 
 #[test]
-fn nobody_there_fails_in_bounded_time() {
+fn an_absent_peer_fails_in_bounded_time() {
     let mut pair = Pair::new(9).hosts().start();
     pair.cut = true;
     let failed = |pair: &Pair| pair.sides[0].has(Event::ComponentFailed { component: Component::Rtp });

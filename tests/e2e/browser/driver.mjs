@@ -1,9 +1,9 @@
-// One browser with one phone in it: what comes in are methods of the page's `phone`, see `lines.mjs`.
+// Runs one browser with one phone in it. Input lines call methods of the page's `phone`, see `lines.mjs`.
 //
 //   node driver.mjs chromium|firefox <frequency of Firefox's microphone> [hidden]
 //
-// A browser hides its addresses from pages that its user gave no microphone (RFC 8828): with `hidden` Firefox does. Chromium
-// does until the page asks, see phone.js.
+// A browser hides its addresses from pages without permission for a microphone (RFC 8828): with `hidden`, Firefox does.
+// Chromium does until the page asks, see phone.js.
 //
 // The end of stdin closes the browser.
 

@@ -1,6 +1,6 @@
-// What the page hears, measured by frequency.
+// Measures by frequency what the page hears.
 //
-// The track is recorded and the recording taken apart: an AnalyserNode would need a sound card in Firefox.
+// The track is recorded and the recording decoded, because an AnalyserNode would need a sound card in Firefox.
 
 const RATE = 48_000;
 const WINDOW = 4096; // samples, 85 ms: tones 12 Hz apart are told apart
@@ -9,7 +9,7 @@ const STEP = RATE / 10;
 export class Ear {
   #track = null;
 
-  /** Listens to this track from now on. */
+  /** Starts listening to this track. */
   hear(track) {
     this.#track = track;
     // Chromium decodes a remote track only when an element plays it.
@@ -43,7 +43,7 @@ async function record(track, seconds) {
   return new Blob(parts);
 }
 
-/** Of a track that never had a packet nothing is recorded, which is silence. */
+/** A track that never had a packet has no recording: that counts as silence. */
 async function decode(recording) {
   if (recording.size === 0) return new Float32Array();
   const context = new OfflineAudioContext(1, RATE, RATE);

@@ -1,15 +1,15 @@
-// Chromium and Firefox at their defaults, and certificates taken as they come.
+// Starts Chromium or Firefox with default settings, but accepting all certificates.
 //
-// `microphone` is a fake one: Chromium's beeps, Firefox's is a pure tone, of `frequency` where 48000 is a multiple of it.
-// Its `permission` is `given`, `unasked` (the tone comes without it) or `refused`. `scheme` is the user's colour scheme.
+// `microphone` is a fake one: Chromium's beeps; Firefox's is a pure tone of `frequency`, of which 48000 is a multiple.
+// Its `permission` is `given`, `unasked` (the tone works without it) or `refused`. `scheme` is the colour scheme.
 
 import { chromium } from 'playwright-core';
 import puppeteer from 'puppeteer-core';
 
-/** This machine by a name that makes no page secure, as `localhost` does. */
+/** A name of this machine that is not a secure origin, unlike `localhost`. */
 const INSECURE = 'phone.example';
 
-/** Both in one shape; `log` is given what the page's console says. */
+/** Starts either with the same interface; `log` gets the page's console. */
 export async function launch(kind, { microphone, scheme = 'light' }, log) {
   const browser = await (kind === 'firefox' ? launchFirefox(microphone, scheme) : launchChromium(microphone, scheme));
   const { page } = browser;
@@ -54,7 +54,7 @@ async function launchFirefox({ frequency, permission }, scheme) {
     extraPrefsFirefox: {
       'media.navigator.streams.fake': true,
       'media.navigator.permission.disabled': permission !== 'refused',
-      // A fake microphone comes without being given, so that by itself the addresses stay hidden.
+      // A fake microphone needs no permission, so the addresses stay hidden.
       'permissions.default.microphone': { unasked: 0, given: 1, refused: 2 }[permission],
       'media.navigator.audio.fake_frequency': frequency,
       'media.autoplay.default': 0,

@@ -1,4 +1,4 @@
-// How the tests talk to a browser: line by line.
+// The protocol between the tests and a browser, line by line.
 //
 // stdin:  {"id": 1, "method": "dial", "arguments": ["echo"]}
 // stdout: {"id": 1, "value": …} or {"id": 1, "error": "…"}; {"log": "…"} for the page's console
@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 export const print = (message) => process.stdout.write(`${JSON.stringify(message)}\n`);
 export const log = (text) => print({ log: text });
 
-/** Does what comes in by `perform(method, given)` until the input ends. */
+/** Calls `perform(method, given)` for each input line, until the input ends. */
 export async function obey(perform) {
   const pending = new Set();
   for await (const line of createInterface({ input: process.stdin })) {

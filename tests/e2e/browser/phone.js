@@ -1,7 +1,7 @@
 // The page under test: a SIP phone whose every method the driver may call as `phone.<method>(...)`.
 //
-// What it sends is a pure tone, what it hears is measured by frequency: a call has audio when the right tone arrives,
-// not when packets do.
+// It sends a pure tone and measures by frequency what it hears: a call has audio if the right tone arrives,
+// not just packets.
 
 import JsSIP from 'jssip';
 import { Ear } from './ear.js';
@@ -23,7 +23,7 @@ class Phone {
   #unnamed = false;
   #without;
 
-  /** Registers. `source` is what calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
+  /** Registers. `source` is the audio that calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
   async register({ server, uri, password, source }) {
     this.#source = source;
     const agent = new JsSIP.UA({
@@ -56,7 +56,7 @@ class Phone {
   }
 
   async answer({ pc = {}, colours } = {}) {
-    // Whoever waits for the next call is not to find this one.
+    // Do not return this call to code that waits for the next one.
     this.#events = this.#events.filter(({ name }) => name !== 'ringing');
     this.#session.answer({ ...(await this.#media(colours)), pcConfig: pc });
   }
@@ -92,17 +92,17 @@ class Phone {
     this.#session.terminate();
   }
 
-  /** Sends the far end to another number (REFER, blind). */
+  /** Transfers the far end to another number (REFER, blind). */
   transfer(number) {
     this.#session.refer(`sip:${number}@${this.#agent.configuration.uri.host}`);
   }
 
-  /** How much of what is heard during `seconds` is each of these tones; see `Ear.listen`. */
+  /** The share of each of these tones in what is heard during `seconds`; see `Ear.listen`. */
   listen(frequencies, seconds) {
     return this.#ear.listen(frequencies, seconds);
   }
 
-  /** What is seen at this moment, and how many pictures there were. */
+  /** The colours received at this moment, and the number of frames so far. */
   async look() {
     return { seen: this.#picture.look(), ...pictures(await this.#session.connection.getStats()) };
   }

@@ -1,6 +1,6 @@
-// What the page shows and sees: a picture whose two halves have each a colour of their own.
+// Sends and measures a picture whose two halves have different colours.
 //
-// Colours survive a codec better than anything else, and two of them in their places are no accident.
+// Colours survive a codec better than anything else, and two correct ones in the right places are no accident.
 
 const WIDTH = 320;
 const HEIGHT = 240;
@@ -10,13 +10,13 @@ export class Picture {
   #painter = null;
   #video = null;
 
-  /** A track of that picture, `colours` as CSS has them: left and right. A bar moves, so that there is something to send. */
+  /** A track with this picture; `colours` are those of the left and right half in CSS. A bar moves, so that every frame differs. */
   show(colours) {
     this.#painter ??= new Painter(colours);
     return this.#painter.track();
   }
 
-  /** Looks at this track from now on. */
+  /** Starts watching this track. */
   see(track) {
     this.#video = document.getElementById('remote-video');
     this.#video.srcObject = new MediaStream([track]);
@@ -30,7 +30,7 @@ export class Picture {
     [canvas.width, canvas.height] = [WIDTH, HEIGHT];
     const context = canvas.getContext('2d');
     context.drawImage(this.#video, 0, 0, WIDTH, HEIGHT);
-    // Above the bar.
+    // Measure above the moving bar.
     const average = (left) => {
       const { data } = context.getImageData(left, 20, 80, 80);
       return [0, 1, 2].map((channel) => {
@@ -65,7 +65,7 @@ class Painter {
     this.#stream = this.#canvas.captureStream(RATE);
   }
 
-  // A call stops the tracks that it was given.
+  // A call stops the tracks that it was given, so give it a clone.
   track() {
     return this.#stream.getVideoTracks()[0].clone();
   }

@@ -1,4 +1,4 @@
-// The page and its one script, on a port of localhost that is free: browsers give a microphone to localhost without TLS.
+// Serves the page and its script on a free port of localhost: there, browsers allow a microphone without TLS.
 
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';

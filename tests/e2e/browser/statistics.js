@@ -1,6 +1,6 @@
-// getStats() in the few numbers that the tests ask for.
+// Reduces getStats() to the few numbers that the tests need.
 
-/** Of video. */
+/** The numbers of video. */
 export function pictures(report) {
   const all = [...report.values()];
   const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'video') ?? {};

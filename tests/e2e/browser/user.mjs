@@ -1,4 +1,4 @@
-// Somebody at the keyboard of the demo page: what comes in are methods of `User`, see `lines.mjs`. There is no mouse.
+// A user of the demo page with a keyboard and no mouse. Input lines call methods of `User`, see `lines.mjs`.
 //
 //   node user.mjs chromium|firefox given|refused <frequency of Firefox's microphone> light|dark
 //
@@ -53,7 +53,7 @@ class User {
     throw new Error(`${key} never leads to ${control}, but through ${[...new Set(passed)].join(', ')}`);
   }
 
-  /** What has the focus, and whether that can be seen. */
+  /** The control that has the focus, and whether that is visible. */
   focus() {
     return this.#browser.evaluate(() => {
       const element = document.activeElement;
@@ -94,7 +94,7 @@ class User {
     });
   }
 
-  /** What does not fit on the screen or is too small for a finger, by name. */
+  /** The names of controls that do not fit on the screen or are too small for a finger. */
   misfits() {
     return this.#browser.evaluate(() => {
       const targets = [...document.querySelectorAll('button, input, summary')].filter((one) => one.checkVisibility());
@@ -110,12 +110,12 @@ class User {
     });
   }
 
-  /** From now on ICE finds no way: the browser's checks carry a password that is not Asterisk's. */
+  /** From now on ICE fails: the browser's checks carry a wrong password. */
   spoilIce() {
     return this.#spoil('^(a=ice-pwd:)\\S{22}', '$1aWrongPasswordOfTwoAnd20');
   }
 
-  /** From now on the DTLS handshake fails: its certificate is not the one that the browser was told of. */
+  /** From now on the DTLS handshake fails: the browser is told a wrong fingerprint. */
   spoilDtls() {
     return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
   }
@@ -132,7 +132,7 @@ class User {
     }, port);
   }
 
-  /** And now they lead where they should. */
+  /** From now on sockets lead to Asterisk again. */
   mendSockets() {
     return this.#browser.evaluate(() => { window.WebSocket = window.Socket; });
   }
@@ -141,7 +141,7 @@ class User {
     return this.#browser.picture(path).then(() => null);
   }
 
-  /** Changes something in what Asterisk says of itself. */
+  /** Changes something in Asterisk's session description. */
   #spoil(pattern, replacement) {
     return this.#browser.evaluate(([pattern, replacement]) => {
       const { setRemoteDescription } = RTCPeerConnection.prototype;

@@ -1,4 +1,4 @@
-// What the page says: one tone for as long as it lives.
+// The audio that the page sends: one tone as long as the page lives.
 
 export class Voice {
   #streams = new Map();
@@ -6,7 +6,7 @@ export class Voice {
   /** A stream of this tone. */
   tone(frequency) {
     if (!this.#streams.has(frequency)) this.#streams.set(frequency, make(frequency));
-    // A call stops the tracks that it was given.
+    // A call stops the tracks that it was given, so give it a clone.
     return this.#streams.get(frequency).clone();
   }
 }

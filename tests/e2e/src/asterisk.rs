@@ -1,4 +1,4 @@
-//! One running Asterisk in a directory of its own.
+//! A running Asterisk in its own directory.
 
 use std::fs;
 use std::io;
@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use crate::prefix::{Prefix, Version};
 
-/// Ours, by the names of the originals that they stand in for.
+/// The file names of our modules, which are those of the originals.
 pub const OUR_MODULES: [&str; 3] = ["res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"];
 
-/// A machine with nothing else to do takes a third of a second; a busy one may take this long.
+/// The longest time to wait for the start. An idle machine takes a third of a second, a busy one may take this long.
 const START: Duration = Duration::from_secs(60);
 
 /// The directory that an Asterisk runs in: configuration, modules, logs, recordings.
@@ -23,7 +23,7 @@ pub struct Home {
 }
 
 impl Home {
-    /// Lays out an empty home at `root`. What an earlier run left there goes.
+    /// Creates an empty home at `root`; removes what an earlier run left there.
     pub fn create(root: &Path) -> io::Result<Self> {
         if root.exists() {
             fs::remove_dir_all(root)?;
@@ -37,7 +37,7 @@ impl Home {
         Ok(home)
     }
 
-    /// Fills the modules directory with links: `ours` where it has a file of that name, else what the host came with.
+    /// Fills the modules directory with links: to files in `ours` if they exist, otherwise to the host's.
     pub fn link_modules(&self, prefix: &Prefix, ours: &Path) -> io::Result<()> {
         for entry in fs::read_dir(prefix.modules())? {
             let name = entry?.file_name();
@@ -75,7 +75,7 @@ impl Home {
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("openssl req: {status}"))) }
     }
 
-    /// Where it all is.
+    /// The path of the directory.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -85,12 +85,12 @@ impl Home {
         self.root.join("etc")
     }
 
-    /// What its HTTP server serves below `/static`.
+    /// The directory that its HTTP server serves below `/static`.
     pub fn served(&self) -> PathBuf {
         self.root.join("data/static-http")
     }
 
-    /// The log with everything in it.
+    /// The log file with all levels.
     pub fn log(&self) -> PathBuf {
         self.root.join("log/full")
     }
@@ -108,7 +108,7 @@ impl Home {
 
 const LOGGER_CONF: &str = "[general]\n[logfiles]\nfull => notice,warning,error,verbose,debug,dtmf\n";
 
-/// A running Asterisk; it ends with the value.
+/// A running Asterisk, ended on drop.
 #[derive(Debug)]
 pub struct Asterisk {
     child: Child,
@@ -117,7 +117,7 @@ pub struct Asterisk {
 }
 
 impl Asterisk {
-    /// Starts `prefix`'s Asterisk in `home` and waits until it has booted.
+    /// Starts the Asterisk of `prefix` in `home` and waits until it has booted.
     pub fn start(prefix: &Prefix, home: Home) -> io::Result<Self> {
         let output = fs::File::create(home.root.join("log/output"))?;
         let child = command(prefix, &home)
@@ -132,23 +132,23 @@ impl Asterisk {
         Ok(asterisk)
     }
 
-    /// Runs one command of the host's CLI and returns what it printed.
+    /// Runs a console command and returns its output.
     pub fn cli(&self, command: &str) -> io::Result<String> {
         let output = self::command(&self.prefix, &self.home).args(["-rx", command]).stdin(Stdio::null()).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The directory that it runs in.
+    /// The directory in which it runs.
     pub fn home(&self) -> &Home {
         &self.home
     }
 
-    /// Where it is installed.
+    /// Its installation.
     pub fn prefix(&self) -> &Prefix {
         &self.prefix
     }
 
-    /// Which one it is.
+    /// Its version.
     pub fn version(&self) -> Version {
         self.prefix.version()
     }
@@ -158,12 +158,12 @@ impl Asterisk {
         self.child.id()
     }
 
-    /// Whether it still runs. A crash is told apart from an answer that never came by this.
+    /// Whether it is still running: distinguishes a crash from a missing answer.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until it ends.
     pub fn wait(&mut self) -> io::Result<()> {
         self.child.wait().map(drop)
     }
@@ -173,7 +173,7 @@ impl Asterisk {
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
                 return Err(io::Error::other(format!(
-                    "Asterisk ended at once ({status}): see {}",
+                    "Asterisk ended during its start ({status}): see {}",
                     self.home.log().display()
                 )));
             }
@@ -202,7 +202,7 @@ impl Drop for Asterisk {
         while self.is_running() && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(50));
         }
-        // Harmless when it has ended: std does not signal a child that was waited for.
+        // Harmless if it has ended: std does not signal a child that was waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,21 +1,21 @@
-//! Why a test could not go on, in one sentence.
+//! The failure of a test, as one sentence.
 
 use std::fmt;
 
-/// What the harness and the scenarios answer with.
+/// The result type of the harness and the tests.
 pub type Result<T = ()> = std::result::Result<T, Failure>;
 
-/// One sentence for the person who reads the test's output.
+/// A sentence for the person who reads the test's output.
 pub struct Failure(String);
 
 impl Failure {
-    /// A failure that reads like this.
+    /// Makes a failure with this sentence.
     pub fn new(sentence: impl Into<String>) -> Self {
         Self(sentence.into())
     }
 }
 
-/// `Ok` when `holds`, else a failure with this sentence.
+/// `Ok` if `holds`, otherwise a failure with this sentence.
 pub fn ensure(holds: bool, sentence: impl FnOnce() -> String) -> Result {
     if holds { Ok(()) } else { Err(Failure(sentence())) }
 }
@@ -26,7 +26,7 @@ impl<E: std::error::Error> From<E> for Failure {
     }
 }
 
-// What a test that returns an error prints.
+// The test harness prints the `Debug` form of a returned error.
 impl fmt::Debug for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

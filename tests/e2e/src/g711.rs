@@ -1,8 +1,8 @@
-//! PCMU (ITU-T G.711, µ-law), for a plain phone that has nothing else.
+//! PCMU (ITU-T G.711, µ-law), for a plain phone that supports nothing else.
 
 const BIAS: i32 = 0x84;
 
-/// One sample to its byte.
+/// Encodes a sample.
 pub fn encode(sample: i16) -> u8 {
     let sign = if sample < 0 { 0x80 } else { 0 };
     let magnitude = (i32::from(sample).abs().min(32_635)) + BIAS;
@@ -11,7 +11,7 @@ pub fn encode(sample: i16) -> u8 {
     !(sign | (exponent as u8) << 4 | mantissa as u8)
 }
 
-/// One byte to its sample.
+/// Decodes a byte.
 pub fn decode(byte: u8) -> i16 {
     let byte = !byte;
     let magnitude = ((i32::from(byte & 0x0f) << 3) + BIAS) << ((byte >> 4) & 0x07);

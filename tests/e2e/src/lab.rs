@@ -1,4 +1,5 @@
-//! One test: an Asterisk with its configuration, and a directory where everything that happened can be read.
+//! The environment of one test: an Asterisk with its configuration, and a directory with logs of everything
+//! that happened.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::prefix::{Prefix, Version};
 use crate::site::{Driver, Site};
 use crate::tone::Audio;
 
-/// A running Asterisk and what belongs to it.
+/// A running Asterisk with its ports and directory.
 #[derive(Debug)]
 pub struct Lab {
     asterisk: Asterisk,
@@ -19,20 +20,20 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Starts the Asterisk that `ASTERISK_PREFIX` names, with the modules in `MODULES_DIR` in place of its own.
+    /// Starts the Asterisk that `ASTERISK_PREFIX` names, with the modules of `MODULES_DIR` in place of its own.
     pub fn start(name: &str, site: &Site) -> Result<Self> {
         let prefix = installed()?;
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         Self::with_modules(name, site, &prefix, modules.as_deref().unwrap_or(prefix.modules()))
     }
 
-    /// The same with the modules that came with the host.
+    /// Starts it with the host's own modules.
     pub fn with_originals(name: &str, site: &Site) -> Result<Self> {
         let prefix = installed()?;
         Self::with_modules(name, site, &prefix, prefix.modules())
     }
 
-    /// The same with our modules for another host: `MODULES_DIR` lies beside the directories of the others.
+    /// Starts it with our modules for another host, from the directory beside `MODULES_DIR`.
     pub fn with_modules_of(version: Version, name: &str, site: &Site) -> Result<Self> {
         let ours = std::env::var_os("MODULES_DIR").map(PathBuf::from).unwrap_or_default();
         let theirs = ours.with_file_name(format!("asterisk-{}", version.number()));
@@ -55,7 +56,7 @@ impl Lab {
         &self.asterisk
     }
 
-    /// What speaks SIP in it.
+    /// Its SIP channel driver.
     pub fn driver(&self) -> Driver {
         Driver::of(self.asterisk.version())
     }
@@ -65,12 +66,12 @@ impl Lab {
         &self.ports
     }
 
-    /// Where logs, recordings and the configuration are.
+    /// The directory of logs, recordings and configuration.
     pub fn directory(&self) -> &Path {
         self.asterisk.home().root()
     }
 
-    /// Everything that Asterisk logged so far.
+    /// The complete log so far.
     pub fn log(&self) -> Result<String> {
         Ok(String::from_utf8_lossy(&fs::read(self.asterisk.home().log())?).into_owned())
     }
@@ -80,7 +81,7 @@ impl Lab {
         self.until_logged_more(text, 0, patience)
     }
 
-    /// Waits until the log contains `text` more often than that.
+    /// Waits until the log contains `text` more than `count` times.
     pub fn until_logged_more(&self, text: &str, times: usize, patience: Duration) -> Result {
         let end = Instant::now() + patience;
         while Instant::now() < end {
@@ -92,7 +93,8 @@ impl Lab {
         Err(Failure::new(format!("the log never said {text:?}: {}", self.asterisk.home().log().display())))
     }
 
-    /// Has Asterisk call `account` and connect it to `number`: a call file, since the CLI's own command waits for the answer.
+    /// Makes Asterisk call `account` and connect it to `number`, by a call file, because the console command would
+    /// wait for the answer.
     pub fn originate(&self, account: &str, number: &str) -> Result {
         let technology = self.driver().technology();
         let call = format!(
@@ -103,7 +105,7 @@ impl Lab {
         Ok(fs::rename(written, placed)?)
     }
 
-    /// Waits until no call is up.
+    /// Waits until there are no calls.
     pub fn until_idle(&self, patience: Duration) -> Result {
         let end = Instant::now() + patience;
         loop {
@@ -118,7 +120,7 @@ impl Lab {
         }
     }
 
-    /// What the latest recorded call sent to Asterisk.
+    /// The audio that Asterisk received in the latest recorded call.
     pub fn recorded(&self) -> Result<Audio> {
         let mut recordings: Vec<_> = fs::read_dir(self.directory().join("spool/monitor"))?
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -131,18 +133,18 @@ impl Lab {
     }
 }
 
-/// The host to test on.
+/// The host to be tested.
 fn installed() -> Result<Prefix> {
     let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))?;
     Ok(prefix?)
 }
 
-/// An empty home for a test on this host: the suites of two hosts run side by side.
+/// An empty home for a test, separate for each host: the suites of two hosts run at the same time.
 pub fn home(prefix: &Prefix, name: &str) -> Result<Home> {
     Ok(Home::create(&directory().join(prefix.version().number()).join(name))?)
 }
 
-/// A directory for all tests; a caller may want another one, to keep two runs apart.
+/// The directory for all tests; a caller may choose another one to keep two runs apart.
 fn directory() -> PathBuf {
     std::env::var_os("E2E_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/e2e"), PathBuf::from)

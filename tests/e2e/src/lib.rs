@@ -1,11 +1,11 @@
-//! A real Asterisk with our modules, and real browsers and phones that call through it.
+//! Tests with a real Asterisk and our modules, and real browsers and phones that call through it.
 //!
-//! `ASTERISK_PREFIX` names an Asterisk 11, 16 or 22: an installed one, or `target/debian/16` as `cargo xtask demo` unpacks it;
-//! without it the tests are compiled and ignored. `MODULES_DIR` is the directory with our three `.so` files for that host;
-//! without it the host's own are used. Every Asterisk that runs here has a directory of its own: nothing of the installation
-//! is changed. What happened can be read below `target/e2e/<host>/<test>/`: `log/full` is Asterisk's,
-//! `log/<account>-<browser>.log` the page's with every SIP message and description, `call-<browser>-<width>.png` what the demo
-//! page looked like in a call. `E2E_PICTURES` names a directory whose pictures are to be taken anew, from calls of a minute.
+//! `ASTERISK_PREFIX` names an Asterisk 11, 16 or 22: an installed one, or `target/debian/16` as `cargo xtask demo`
+//! unpacks it. Without it the tests are compiled and ignored. `MODULES_DIR` is the directory with our three `.so`
+//! files for that host; without it the host's own are used. Every Asterisk runs in its own directory; the installation
+//! is not changed. Logs are below `target/e2e/<host>/<test>/`: `log/full` is Asterisk's, `log/<account>-<browser>.log`
+//! the page's with every SIP message and description, `call-<browser>-<width>.png` a picture of the demo page in a
+//! call. `E2E_PICTURES` names a directory whose pictures are to be replaced, from calls of a minute.
 
 pub mod asterisk;
 pub mod failure;

@@ -1,4 +1,4 @@
-//! The host's manager interface (AMI), listened to.
+//! A client of the host's manager interface (AMI) that waits for events.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -12,7 +12,7 @@ pub const USER: &str = "listener";
 /// Its password.
 pub const SECRET: &str = "secret-listener";
 
-/// A connection that every event arrives on.
+/// A connection that receives all events.
 #[derive(Debug)]
 pub struct Manager(BufReader<TcpStream>);
 
@@ -25,13 +25,13 @@ impl Manager {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// The first event of that name, header by header, if it comes in time.
+    /// The headers of the next event with this name, if it arrives in time.
     pub fn event(&mut self, name: &str, patience: Duration) -> Result<Vec<String>> {
         let end = Instant::now() + patience;
         let mut event: Vec<String> = Vec::new();
         let mut line = String::new();
         while Instant::now() < end {
-            // Out of time, the line is read on later.
+            // After a timeout, the rest of the line is read next time.
             if self.0.read_line(&mut line).is_err() {
                 continue;
             }

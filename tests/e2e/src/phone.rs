@@ -1,4 +1,4 @@
-//! A browser as a phone, through `browser/driver.mjs`.
+//! A browser used as a phone, through `browser/driver.mjs`.
 
 use std::thread;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use crate::site::VOICE;
 
 pub use crate::puppet::Browser;
 
-/// What carries SIP.
+/// The transport of SIP.
 #[derive(Clone, Copy, Debug)]
 pub enum Transport {
     /// `ws://`
     Plain,
-    /// `wss://`, with a certificate that nobody signed.
+    /// `wss://`, with a self-signed certificate.
     Tls,
-    /// `wss://` to what the test has put in front of Asterisk.
+    /// `wss://` to a proxy in front of Asterisk.
     Proxied,
 }
 
-/// What a browser tells of its own addresses.
+/// Whether a browser reveals its own addresses.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Addresses {
     Shown,
@@ -35,29 +35,29 @@ enum Addresses {
 pub enum RtcpMux {
     /// The browsers' default.
     Require,
-    /// Ready to do without.
+    /// Accepts calls without rtcp-mux.
     Negotiate,
 }
 
 impl RtcpMux {
     fn configuration(self) -> Value {
         match self {
-            // So that the original modules can be measured by the same calls: today's defaults fail with them at once.
+            // Allows to measure the original modules by the same calls, which fail with browsers' current defaults.
             Self::Require if std::env::var_os("E2E_BASELINE").is_none() => json!({}),
             _ => json!({ "pc": { "rtcpMuxPolicy": "negotiate" } }),
         }
     }
 }
 
-/// The two halves of the picture that a phone sends, as CSS has them.
+/// The colours, in CSS notation, of the left and right half of the picture that a phone sends.
 pub type Colours = [&'static str; 2];
 
-/// What was heard for a while.
+/// A measurement of received audio.
 #[derive(Debug)]
 pub struct Heard {
-    /// Loudness, 1 for the loudest.
+    /// The loudness (RMS); 1 is the maximum.
     pub rms: f64,
-    /// For each frequency asked for, the share of the power that it has.
+    /// The share of each requested frequency in the power.
     pub shares: Vec<f64>,
 }
 
@@ -69,17 +69,18 @@ pub struct Phone {
 }
 
 impl Phone {
-    /// Starts a browser that says [`VOICE`]. Its console goes to `<account>-<browser>.log` in the lab's directory.
+    /// Starts a browser that sends [`VOICE`]. Its console is logged to `<account>-<browser>.log` in the
+    /// lab's directory.
     pub fn open(lab: &Lab, browser: Browser, account: &str) -> Result<Self> {
         Self::with_voice(lab, browser, account, VOICE)
     }
 
-    /// Starts a browser that says this tone in every call; 48000 is a multiple of its frequency.
+    /// Starts a browser that sends this tone in every call. 48000 must be a multiple of its frequency.
     pub fn with_voice(lab: &Lab, browser: Browser, account: &str, voice: f64) -> Result<Self> {
         Self::launch(lab, browser, account, voice, Addresses::Shown)
     }
 
-    /// Starts a browser that was given no microphone, so that it hides its addresses (RFC 8828).
+    /// Starts a browser without permission for a microphone, so that it hides its addresses (RFC 8828).
     pub fn hidden(lab: &Lab, browser: Browser, account: &str) -> Result<Self> {
         Self::launch(lab, browser, account, VOICE, Addresses::Hidden)
     }
@@ -90,7 +91,7 @@ impl Phone {
         arguments.extend((addresses == Addresses::Hidden).then_some("hidden"));
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
         let puppet = Puppet::start("driver.mjs", &arguments, account, &log)?;
-        // Without a sound card Firefox makes no tones in a page, but its fake microphone is one.
+        // Without a sound card, Firefox generates no tones in a page, but its fake microphone does.
         let source = match browser {
             Browser::Chromium => {
                 json!({ "kind": "tone", "frequency": voice, "withoutPermission": addresses == Addresses::Hidden })
@@ -128,48 +129,48 @@ impl Phone {
         self.ask("dial", json!([number, rtcp.configuration()])).map(drop)
     }
 
-    /// Calls and waits until media flows.
+    /// Calls `number` and waits until media flows.
     pub fn call(&mut self, number: &str, rtcp: RtcpMux) -> Result {
         self.dial(number, rtcp)?;
         self.connected(Duration::from_secs(15))
     }
 
-    /// The same with an answer that the browser sees without this format.
+    /// Calls, but removes this format from the answer before the browser sees it.
     pub fn call_without(&mut self, format: &str, number: &str) -> Result {
         self.ask("dial", json!([number, { "without": format }]))?;
         self.connected(Duration::from_secs(15))
     }
 
-    /// Calls with sound and a picture and waits until media flows.
+    /// Calls with audio and video and waits until media flows.
     pub fn call_with_picture(&mut self, number: &str, colours: Colours) -> Result {
         self.dial_with_picture(number, colours)?;
         self.connected(Duration::from_secs(15))
     }
 
-    /// The same, and what the other side is told names none of the sources.
+    /// Calls with audio and video, with an offer that names no SSRC.
     pub fn call_with_picture_of_unnamed_sources(&mut self, number: &str, colours: Colours) -> Result {
         self.ask("dial", json!([number, { "colours": colours, "unnamed": true }]))?;
         self.connected(Duration::from_secs(15))
     }
 
-    /// Sends the INVITE for sound and a picture.
+    /// Sends the INVITE for audio and video.
     pub fn dial_with_picture(&mut self, number: &str, colours: Colours) -> Result {
         self.ask("dial", json!([number, { "colours": colours }])).map(drop)
     }
 
-    /// Waits for a call and answers it with sound and a picture.
+    /// Waits for a call and answers it with audio and video.
     pub fn answer_with_picture(&mut self, colours: Colours) -> Result {
         self.until(&["ringing"], Duration::from_secs(15))?;
         self.ask("answer", json!([{ "colours": colours }])).map(drop)
     }
 
-    /// What is seen now, and the numbers of `pictures` in `browser/statistics.js`.
+    /// The colours received now, and the numbers of `pictures` in `browser/statistics.js`.
     pub fn look(&mut self) -> Result<Value> {
         self.ask("look", json!([]))
     }
 
-    /// Looks for up to twenty seconds until the left half has most of the red, green or blue that it should have, as 0 to 2, and
-    /// the right half too, and a second later new pictures have been decoded. Answers the last look.
+    /// Waits up to twenty seconds until each half of the picture is mostly red, green or blue as expected (0 to 2),
+    /// and until new frames were decoded a second later. Returns the last measurement.
     pub fn sees(&mut self, left: usize, right: usize) -> Result<Value> {
         let is = |seen: &Value, half: &str, wanted: usize| {
             let colour: Vec<i64> =
@@ -196,7 +197,7 @@ impl Phone {
         self.ask("answer", json!([rtcp.configuration()])).map(drop)
     }
 
-    /// Waits until the call is accepted and its transport (ICE and DTLS) is up.
+    /// Waits until the call is accepted and its transport (ICE and DTLS) is connected.
     pub fn connected(&mut self, patience: Duration) -> Result {
         let accepted = self.first(&["accepted", "failed", "ended"], patience)?;
         ensure(accepted["name"] == "accepted", || format!("the call was not accepted: {accepted}"))?;
@@ -230,7 +231,7 @@ impl Phone {
         self.ask("hold", json!([])).map(drop)
     }
 
-    /// Takes the call back.
+    /// Ends the hold.
     pub fn unhold(&mut self) -> Result {
         self.ask("unhold", json!([])).map(drop)
     }
@@ -240,12 +241,12 @@ impl Phone {
         self.dtmf_held(digits, Duration::from_millis(120))
     }
 
-    /// Sends digits that are held for so long, up to six seconds.
+    /// Sends digits of this duration, up to six seconds.
     pub fn dtmf_held(&mut self, digits: &str, held: Duration) -> Result {
         self.ask("dtmf", json!([digits, held.as_secs_f64() * 1000.0])).map(drop)
     }
 
-    /// Sends the far end to another number.
+    /// Transfers the far end to another number.
     pub fn transfer(&mut self, number: &str) -> Result {
         self.ask("transfer", json!([number])).map(drop)
     }
@@ -255,19 +256,19 @@ impl Phone {
         self.ask("hangup", json!([])).map(drop)
     }
 
-    /// Gives the account up.
+    /// Unregisters.
     pub fn unregister(&mut self) -> Result {
         self.ask("unregister", json!([])).map(drop)
     }
 
-    /// Listens for a while.
+    /// Measures the received audio for a while.
     pub fn listen(&mut self, frequencies: &[f64], time: Duration) -> Result<Heard> {
         let heard = self.ask("listen", json!([frequencies, time.as_secs_f64()]))?;
         let shares = heard["shares"].as_array().into_iter().flatten().filter_map(Value::as_f64).collect();
         Ok(Heard { rms: heard["rms"].as_f64().unwrap_or(0.0), shares })
     }
 
-    /// Listens for up to ten seconds until nearly all that is heard is this tone.
+    /// Waits up to ten seconds until nearly all received audio is this tone.
     pub fn hears(&mut self, frequency: f64) -> Result {
         let mut heard = None;
         for _ in 0..10 {
@@ -280,7 +281,7 @@ impl Phone {
         Err(Failure::new(format!("{} does not hear {frequency} Hz but {heard:?}", self.account)))
     }
 
-    /// Listens for up to five seconds until there is nothing to hear.
+    /// Waits up to five seconds until the received audio is silent.
     pub fn hears_nothing(&mut self) -> Result {
         let mut heard = None;
         for _ in 0..5 {
@@ -298,7 +299,7 @@ impl Phone {
         self.ask("statistics", json!([]))
     }
 
-    /// Both descriptions and the states of the transport.
+    /// Both session descriptions and the states of the transport.
     pub fn descriptions(&mut self) -> Result<Value> {
         self.ask("descriptions", json!([]))
     }

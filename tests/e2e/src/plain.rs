@@ -1,4 +1,4 @@
-//! A plain SIP phone: SIPp speaks SIP, a socket here speaks RTP. No ICE, no encryption, PCMU.
+//! A plain SIP phone: SIPp handles SIP, a socket here handles RTP. No ICE, no encryption, only PCMU.
 
 use std::fs::{self, File};
 use std::net::UdpSocket;
@@ -14,16 +14,16 @@ use crate::g711;
 use crate::lab::Lab;
 use crate::tone::Audio;
 
-/// What a plain phone sends.
+/// The frequency of the tone that a plain phone sends.
 pub const PLAIN_VOICE: f64 = 800.0;
 
-/// Opus, to a phone that has it.
+/// The payload type of Opus, for a phone that supports it.
 const OPUS: u8 = 96;
 
-/// Its telephone-event at 48000; that at 8000 is 101, as without Opus.
+/// Its payload type of telephone-event at 48000 Hz; that at 8000 Hz is 101, as without Opus.
 pub const OPUS_EVENT: u8 = 98;
 
-/// Samples in a packet of 20 ms.
+/// The number of samples in a packet of 20 ms.
 const PACKET: usize = 160;
 
 /// A phone in one call.
@@ -33,16 +33,16 @@ pub struct PlainPhone {
     media: JoinHandle<Received>,
 }
 
-/// What it got.
+/// The media that it received.
 #[derive(Debug, Default)]
 pub struct Received {
-    /// Decoded, in the order of arrival.
+    /// The decoded audio, in the order of arrival.
     pub audio: Audio,
-    /// RTP packets.
+    /// The number of RTP packets.
     pub packets: usize,
-    /// Sequence numbers that never came, within one source.
+    /// The number of sequence numbers that never arrived, within one source.
     pub lost: usize,
-    /// Packets of telephone-events.
+    /// The packets of telephone-events.
     pub events: Vec<Event>,
 }
 
@@ -58,17 +58,17 @@ pub struct Event {
 }
 
 impl PlainPhone {
-    /// Calls `number`, and hangs up after `length`.
+    /// Calls `number` and hangs up after `length`.
     pub fn call(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
         Self::start(lab, "call", str::to_owned, length, &["-s", number])
     }
 
-    /// The same with Opus, and telephone-event at 8000 and at 48000. It says nothing.
+    /// Calls with Opus, and telephone-event at 8000 and at 48000 Hz. It sends no media.
     pub fn call_with_opus(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
         Self::start(lab, "call", offer_opus, length, &["-s", number])
     }
 
-    /// Waits for a call and answers it after it rang for so long.
+    /// Waits for a call and answers it after it has rung for this time.
     pub fn answer(lab: &Lab, ringing: Duration) -> Result<Self> {
         Self::start(lab, "answer", str::to_owned, ringing, &[])
     }
@@ -104,7 +104,7 @@ impl PlainPhone {
         Ok(Self { sipp, ended, media })
     }
 
-    /// Waits until the call is over, and tells what was heard in it.
+    /// Waits until the call is over, and returns the media that it received.
     pub fn finish(mut self, patience: Duration) -> Result<Received> {
         let end = Instant::now() + patience;
         let mut status = self.sipp.try_wait()?;
@@ -126,14 +126,14 @@ impl PlainPhone {
     }
 }
 
-/// The scenario of a call with another offer.
+/// SIPp's scenario of a call with another offer.
 fn offer_opus(scenario: &str) -> String {
     let types = format!("RTP/AVP {OPUS} 101 {OPUS_EVENT}");
     let names = format!("a=rtpmap:{OPUS} opus/48000/2\na=rtpmap:{OPUS_EVENT} telephone-event/48000");
     scenario.replace("RTP/AVP 0 101", &types).replace("a=rtpmap:0 PCMU/8000", &names)
 }
 
-/// Sends a tone to whoever sends to us, and keeps what comes.
+/// Sends a tone to the sender of received packets, and keeps these.
 fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
     let voice = Audio::tone(PLAIN_VOICE, Duration::from_secs(1));
     let (mut heard, mut sequence, mut packets, mut events) = (Vec::new(), Sequence::default(), 0, Vec::new());
@@ -180,7 +180,7 @@ impl Event {
     }
 }
 
-/// RFC 3550 §5.1, payload type 0.
+/// Makes an RTP packet (RFC 3550 §5.1) with payload type 0.
 fn packet(voice: &Audio, number: u32) -> Vec<u8> {
     let mut packet = vec![0x80, if number == 0 { 0x80 } else { 0 }];
     packet.extend_from_slice(&(number as u16).to_be_bytes());

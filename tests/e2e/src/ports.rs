@@ -1,33 +1,33 @@
-//! Ports for one Asterisk, which no other test on this machine has at the same time.
+//! Ports for one Asterisk that no other test on this machine uses at the same time.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
 use std::ops::RangeInclusive;
 
-/// Everything that listens in one test. They are free again when the value goes.
+/// The ports of one test, free again on drop.
 #[derive(Debug)]
 pub struct Ports {
-    /// SIP over UDP.
+    /// Asterisk's SIP over UDP.
     pub sip: u16,
     /// WebSocket.
     pub ws: u16,
     /// WebSocket over TLS.
     pub wss: u16,
-    /// Where the plain phone's SIP is.
+    /// The SIP port of the plain phone.
     pub plain: u16,
     /// The manager interface.
     pub manager: u16,
-    /// What a test puts in front of [`Ports::ws`].
+    /// A proxy in front of [`Ports::ws`].
     pub proxy: u16,
-    /// For calls.
+    /// The ports of calls.
     pub rtp: RangeInclusive<u16>,
-    /// A listener that nobody connects to, at the block's first port: who has it has the block. The kernel takes it back
+    /// A listener at the block's first port, which nobody connects to. It reserves the block; the kernel releases it
     /// however the process ends.
     _claim: TcpListener,
 }
 
 impl Ports {
-    /// The first block of which everything is free now.
+    /// Finds the first block whose ports are all free.
     pub fn claim() -> io::Result<Self> {
         let blocks = (FIRST..LAST).step_by(usize::from(BLOCK));
         let mut ports = blocks.filter_map(|first| Self::claim_block(first).ok());
@@ -48,10 +48,10 @@ impl Ports {
     }
 }
 
-/// A call takes two, and what a call before it had stays taken for half a minute.
+/// The number of ports in a block. A call takes two, and those of an earlier call stay in use for half a minute.
 const BLOCK: u16 = 200;
 
-/// Below the ports that the kernel gives to whoever asks for any, and above those of services.
+/// The first port: below the kernel's ephemeral ports, and above those of services.
 const FIRST: u16 = 12_000;
 const LAST: u16 = 32_000;
 

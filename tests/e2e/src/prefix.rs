@@ -1,4 +1,4 @@
-//! Where an Asterisk is installed, which one it is, and how it is started.
+//! An installed Asterisk: its location, its version, and how to start it.
 
 use std::env::consts::ARCH;
 use std::ffi::OsString;
@@ -19,10 +19,10 @@ pub enum Version {
 }
 
 impl Version {
-    /// All of them.
+    /// All versions.
     pub const ALL: [Self; 3] = [Self::Eleven, Self::Sixteen, Self::TwentyTwo];
 
-    /// The major version, as people write it.
+    /// The major version as a number.
     pub fn number(self) -> &'static str {
         match self {
             Self::Eleven => "11",
@@ -31,12 +31,12 @@ impl Version {
         }
     }
 
-    /// The version that has this number.
+    /// The version with this number.
     pub fn from_number(number: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|version| version.number() == number)
     }
 
-    /// From what `asterisk -V` prints: `Asterisk 16.28.0~dfsg-0+deb11u4`, `Asterisk certified/11.6-cert18`.
+    /// Parses the output of `asterisk -V`: `Asterisk 16.28.0~dfsg-0+deb11u4`, `Asterisk certified/11.6-cert18`.
     fn from_banner(banner: &str) -> Option<Self> {
         let full = banner.strip_prefix("Asterisk ")?.trim_start_matches("certified/");
         Self::from_number(full.split_once('.')?.0)
@@ -49,7 +49,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// An Asterisk below one directory: as `make install` with `--prefix` leaves it, or unpacked from Debian's packages.
+/// An Asterisk below one directory: installed by `make install` with `--prefix`, or unpacked from Debian's packages.
 #[derive(Clone, Debug)]
 pub struct Prefix {
     root: PathBuf,
@@ -59,16 +59,16 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The installation that `ASTERISK_PREFIX` names; `None` when it is not set. A relative path counts from the workspace's
-    /// root, wherever cargo runs a test.
+    /// The installation that `ASTERISK_PREFIX` names; `None` if it is not set. A relative path counts from the root of
+    /// the workspace, wherever cargo runs the test.
     pub fn from_env() -> Option<io::Result<Self>> {
         let root = std::env::var_os("ASTERISK_PREFIX").filter(|root| !root.is_empty())?;
         Some(Self::find(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(root)))
     }
 
-    /// Looks for the program and its modules below `root`, and asks the program for its version.
+    /// Finds the program and its modules below `root`, and runs the program for its version.
     pub fn find(root: &Path) -> io::Result<Self> {
-        // The program runs in other directories than ours.
+        // Make the path absolute, because the program runs in other directories.
         let root = root
             .canonicalize()
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", root.display())))?;
@@ -93,12 +93,12 @@ impl Prefix {
         Ok(Self { root, binary, modules, version })
     }
 
-    /// The program, ready to be given its arguments and started.
+    /// A command that starts the program.
     pub fn command(&self) -> Command {
         command(&self.root, &self.binary)
     }
 
-    /// A proxy to put in front of it: the one that lies beside it, or this machine's.
+    /// The path of a proxy: the one beside this Asterisk, or this machine's.
     pub fn proxy(&self, name: &str) -> Option<Command> {
         let [beside, here] = [&self.root, Path::new("/")].map(|root| root.join("usr/sbin").join(name));
         match beside.exists() {
@@ -107,38 +107,38 @@ impl Prefix {
         }
     }
 
-    /// Whether there are both that `contrib` has something for.
+    /// Whether both proxies with a configuration in `contrib` are available.
     pub fn has_proxies(&self) -> bool {
         ["nginx", "haproxy"].iter().all(|name| self.proxy(name).is_some())
     }
 
-    /// Which Asterisk it is.
+    /// Its version.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The directory that it was found below.
+    /// The directory below which it was found.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The modules that came with it.
+    /// The directory of its own modules.
     pub fn modules(&self) -> &Path {
         &self.modules
     }
 
-    /// The directory of `asterisk.h`, where the C headers are installed too.
+    /// The directory of `asterisk.h`, if the C headers are installed.
     pub fn headers(&self) -> Option<PathBuf> {
         let places = ["include", "usr/include"];
         places.iter().map(|place| self.root.join(place)).find(|place| place.join("asterisk.h").exists())
     }
 
-    /// Its sounds, where it has any.
+    /// The directory of its sounds, if it has any.
     pub fn sounds(&self) -> Option<PathBuf> {
         self.data("sounds")
     }
 
-    /// The descriptions of its applications, without which it warns of each.
+    /// The directory of its documentation, without which it warns of each application.
     pub fn documentation(&self) -> Option<PathBuf> {
         self.data("documentation")
     }
@@ -149,10 +149,10 @@ impl Prefix {
     }
 }
 
-/// The program with the libraries below `root`.
+/// A command that starts the program with the libraries below `root`.
 ///
-/// A root with a C library of its own may need a newer one than this machine has: its own loader then starts the program,
-/// since a C library and the loader belong together. Otherwise the machine's does.
+/// A root with its own C library may need a newer one than this machine has. Then its own loader starts the program,
+/// since C library and loader belong together. Otherwise the machine's loader does.
 fn command(root: &Path, binary: &Path) -> Command {
     let libraries = libraries(root);
     match loader(root) {
@@ -169,15 +169,16 @@ fn command(root: &Path, binary: &Path) -> Command {
     }
 }
 
-/// Where no linker looks by itself: `make install` puts `libasteriskssl` into `lib`, Debian's packages are nowhere near `/`.
+/// Library directories that the loader does not search by default: `make install` puts `libasteriskssl` into `lib`, and
+/// Debian's packages are unpacked elsewhere than in `/`.
 fn libraries(root: &Path) -> OsString {
     let places = ["lib".into(), "usr/lib".into(), format!("lib/{ARCH}-linux-gnu"), format!("usr/lib/{ARCH}-linux-gnu")];
     let places = places.iter().map(|place| root.join(place)).filter(|place| place.is_dir());
-    // A colon in a path cannot be said to the loader.
+    // The loader's option cannot contain a path with a colon.
     std::env::join_paths(places).unwrap_or_default()
 }
 
-/// By its name in the library directory: the one that programs name, `/lib64/…`, is a link that leads out of the root.
+/// The loader in the library directory: the usual path `/lib64/…` is a link that leads out of the root.
 fn loader(root: &Path) -> Option<PathBuf> {
     let name = match ARCH {
         "aarch64" => "ld-linux-aarch64.so.1",
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_version_is_told_from_what_the_program_prints() {
+    fn the_version_is_parsed_from_the_programs_output() {
         for (banner, version) in [
             ("Asterisk 11.25.3", Some(Version::Eleven)),
             ("Asterisk certified/11.6-cert18", Some(Version::Eleven)),

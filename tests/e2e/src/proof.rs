@@ -1,4 +1,4 @@
-//! What makes a call a call: the right tone at both ends, nothing lost, RTCP answered.
+//! Proves that a call works: the right tone at both ends, no packet lost, RTCP answered.
 
 use std::ops::RangeInclusive;
 use std::thread;
@@ -11,36 +11,36 @@ use crate::lab::Lab;
 use crate::phone::{Phone, RtcpMux};
 use crate::site::{ANNOUNCEMENT, VOICE};
 
-/// How thoroughly a call to `echo` is tried.
+/// The settings of a call to `echo`.
 #[derive(Clone, Copy, Debug)]
 pub struct EchoCall {
-    /// At least this long.
+    /// The minimum length of the call.
     pub length: Duration,
-    /// With a re-INVITE for hold, and one back.
+    /// Whether to put the call on hold and back by re-INVITEs.
     pub hold: bool,
-    /// What the browser is told about RTCP.
+    /// The browser's policy for rtcp-mux.
     pub rtcp: RtcpMux,
 }
 
 impl EchoCall {
-    /// Long enough for RTCP both ways.
+    /// A call long enough for RTCP reports in both directions.
     pub const SHORT: Self = Self { length: Duration::from_secs(12), hold: false, rtcp: RtcpMux::Require };
 
-    /// What the browsers' users do.
+    /// A call as users make it.
     pub const LONG: Self = Self { length: Duration::from_secs(40), hold: true, rtcp: RtcpMux::Require };
 
-    /// The same without asking for rtcp-mux.
+    /// A call that does not require rtcp-mux.
     pub fn negotiating(self) -> Self {
         Self { rtcp: RtcpMux::Negotiate, ..self }
     }
 
-    /// Calls `number`, which ends at the dialplan's echo, and proves it; returns the statistics.
+    /// Calls `number`, which leads to the dialplan's echo, and proves the call; returns the statistics.
     pub fn place(self, lab: &Lab, phone: &mut Phone, number: &str) -> Result<Value> {
         phone.call(number, self.rtcp)?;
         self.prove(lab, phone)
     }
 
-    /// Proves a call to the dialplan's echo that has just been set up, and ends it.
+    /// Proves a call to the dialplan's echo that was just set up, and ends it.
     pub fn prove(self, lab: &Lab, phone: &mut Phone) -> Result<Value> {
         let began = Instant::now();
         phone.hears(ANNOUNCEMENT)?;
@@ -48,7 +48,7 @@ impl EchoCall {
         let mut thrown_away = 0.0..=0.0;
         if self.hold {
             phone.hold()?;
-            // Music on hold is for the far end, which is an echo of nothing.
+            // Music on hold goes to the far end, which is an echo and returns nothing.
             phone.hears_nothing()?;
             phone.unhold()?;
             phone.hears(VOICE)?;
@@ -67,7 +67,7 @@ impl EchoCall {
     }
 }
 
-/// The latest recording holds the browser's tone for so long.
+/// Checks that the latest recording contains the browser's tone for this time.
 pub fn heard_by_asterisk(lab: &Lab, least: Duration) -> Result {
     let recording = lab.recorded()?;
     let heard = recording.time_of_tone(VOICE);
@@ -76,14 +76,16 @@ pub fn heard_by_asterisk(lab: &Lab, least: Duration) -> Result {
     })
 }
 
-/// Firefox throws away what arrives while it changes the direction of its media after a hold, and counts it as lost: mostly
-/// nothing, but a second of it was seen, with a host's own modules. On the wire the sequence numbers have no gap there.
+/// The most packets that Firefox may count as lost per hold: it drops packets that arrive while it changes the
+/// direction of media after a hold. Mostly none, but a second of them was seen even with a host's own modules, without
+/// a gap on the wire.
 const WHILE_IT_CHANGES: f64 = 50.0;
 
-/// And sometimes it counts one packet later, with no gap on the wire either.
+/// One further packet that Firefox sometimes counts later, also without a gap on the wire.
 const ONE_MORE: f64 = 1.0;
 
-/// Packets both ways, none lost either way but what a hold may have had thrown away, and a round trip that RTCP told.
+/// Checks that packets flowed both ways, that none were lost except during a hold, and that RTCP gave a
+/// round-trip time.
 fn nothing_amiss(thrown_away: &RangeInclusive<f64>, statistics: &Value) -> Result {
     let number = |name: &str| statistics[name].as_f64();
     let holds = number("packetsReceived") > Some(100.0)

@@ -1,4 +1,4 @@
-//! A browser that does what it is told, through a program of `browser/`, line by line.
+//! A browser controlled line by line, through a program of `browser/`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -12,13 +12,14 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result};
 
-/// A browser starts in a second or two; on a machine that compiles at the same time it may take this long.
+/// The longest time to wait for a browser: it starts in a second or two, but on a machine that compiles it
+/// may take this long.
 const LAUNCH: Duration = Duration::from_secs(60);
 
-/// Longest that one method of the page may take.
+/// The longest time that a method of the page may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Whose.
+/// The browsers for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Browser {
     /// Chromium as Debian packages it.
@@ -28,10 +29,10 @@ pub enum Browser {
 }
 
 impl Browser {
-    /// Both.
+    /// Both browsers.
     pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
 
-    /// As the drivers call it.
+    /// Its name for the drivers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Chromium => "chromium",
@@ -40,7 +41,7 @@ impl Browser {
     }
 }
 
-/// A running driver and its browser, which go with the value.
+/// A running driver and its browser, ended on drop.
 #[derive(Debug)]
 pub struct Puppet {
     name: String,
@@ -52,7 +53,7 @@ pub struct Puppet {
 }
 
 impl Puppet {
-    /// Starts this driver, to be called `name` in failures. The page's console goes to `log`.
+    /// Starts this driver. Failures call it `name`; the page's console is logged to `log`.
     pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
         let mut child = Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver))
@@ -72,7 +73,7 @@ impl Puppet {
         }
     }
 
-    /// Has it do something and returns what came of it.
+    /// Makes it call a method and returns the result.
     pub fn ask(&mut self, method: &str, arguments: Value) -> Result<Value> {
         self.asked += 1;
         let command = json!({ "id": self.asked, "method": method, "arguments": arguments });
@@ -97,7 +98,7 @@ impl Puppet {
 impl Drop for Puppet {
     fn drop(&mut self) {
         drop(self.commands.take());
-        // The driver ends when its input does, and takes the browser along.
+        // The driver ends when its input does, and closes the browser.
         for _ in 0..100 {
             if !matches!(self.child.try_wait(), Ok(None)) {
                 return;
@@ -109,7 +110,7 @@ impl Drop for Puppet {
     }
 }
 
-/// Sorts the driver's output: the page's console into the log, answers to whoever asked.
+/// Reads the driver's output: passes the page's console to the log, and answers to the caller.
 fn relay(output: ChildStdout, mut log: File, answers: &Sender<Value>) {
     for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
         let Ok(message) = serde_json::from_str::<Value>(&line) else { continue };

@@ -1,4 +1,4 @@
-//! The configuration of `contrib/samples`, as somebody copies it.
+//! Installs the configuration of `contrib/samples`, as a user would copy it.
 
 use std::fs;
 use std::io;
@@ -9,12 +9,12 @@ use crate::site::Driver;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/samples");
 
-/// Samples that make up a configuration.
+/// A set of samples that makes up a configuration.
 #[derive(Clone, Debug)]
 pub struct Samples(Vec<PathBuf>);
 
 impl Samples {
-    /// Those that explain every key.
+    /// The samples that explain every key.
     pub fn explained(driver: Driver) -> Self {
         let of_driver = match driver {
             Driver::ChanSip => ["modules.conf", "sip.conf"],
@@ -24,18 +24,18 @@ impl Samples {
         Self(of_both.iter().chain(&of_driver).map(|sample| Path::new(DIRECTORY).join(sample)).collect())
     }
 
-    /// The least that a browser needs, for `chan_sip`: all that lies in `minimal`.
+    /// The minimum for a browser with `chan_sip`: all files in `minimal`.
     pub fn minimal() -> io::Result<Self> {
         let entries = fs::read_dir(Path::new(DIRECTORY).join("minimal"))?;
         entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>().map(Self)
     }
 
-    /// Where they are.
+    /// The directory of the samples.
     pub fn files(&self) -> &[PathBuf] {
         &self.0
     }
 
-    /// Copies them into `home`, as `change` makes them.
+    /// Copies them into `home`, each changed by `change`.
     pub fn copy(&self, home: &Home, change: impl Fn(String) -> String) -> io::Result<()> {
         self.0.iter().try_for_each(|sample| {
             let name = sample.file_name().unwrap_or_default().to_string_lossy();

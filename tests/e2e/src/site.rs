@@ -1,6 +1,7 @@
-//! The configuration of an Asterisk under test: accounts for browsers and plain phones, and a dialplan that answers back.
+//! The configuration of an Asterisk under test: accounts for browsers and plain phones, and a dialplan that
+//! answers back.
 //!
-//! What differs between hosts is which channel driver speaks SIP, and how that one is configured: see [`Driver`].
+//! Hosts differ in their SIP channel driver and in its configuration: see [`Driver`].
 
 use std::io;
 use std::path::PathBuf;
@@ -16,23 +17,23 @@ use crate::tone::{Audio, RATE};
 mod chan_pjsip;
 mod chan_sip;
 
-/// What Asterisk plays at the start of a call to `echo`.
+/// The frequency of the tone that Asterisk plays at the start of a call to `echo`.
 pub const ANNOUNCEMENT: f64 = 600.0;
 
-/// What a browser sends.
+/// The frequency of the tone that a browser sends.
 pub const VOICE: f64 = 1000.0;
 
-/// What speaks SIP in a host.
+/// The SIP channel driver of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Driver {
-    /// `chan_sip`, for as long as there is one.
+    /// `chan_sip`, on hosts that have it.
     ChanSip,
-    /// `chan_pjsip`, which Asterisk 22 is left with.
+    /// `chan_pjsip`, the only one of Asterisk 22.
     ChanPjsip,
 }
 
 impl Driver {
-    /// The one that this Asterisk is used with here.
+    /// The driver that we use with this version of Asterisk.
     pub fn of(version: Version) -> Self {
         match version {
             Version::Eleven | Version::Sixteen => Self::ChanSip,
@@ -40,7 +41,7 @@ impl Driver {
         }
     }
 
-    /// What channels of it are called before the slash.
+    /// The technology in its channels' names, before the slash.
     pub fn technology(self) -> &'static str {
         match self {
             Self::ChanSip => "SIP",
@@ -48,7 +49,7 @@ impl Driver {
         }
     }
 
-    /// The file that its accounts are in.
+    /// The configuration file of its accounts.
     pub fn configuration(self) -> &'static str {
         match self {
             Self::ChanSip => "sip.conf",
@@ -64,7 +65,7 @@ impl Driver {
         }
     }
 
-    /// The accounts: browsers 1001 and 1002, and 2001, a plain phone at an address of its own.
+    /// Its configuration: browsers 1001 and 1002, and 2001, a plain phone at its own address.
     fn accounts(self, site: &Site, home: &Home, ports: &Ports) -> String {
         let keys = home.etc().join("keys");
         let certificate = site.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
@@ -75,8 +76,8 @@ impl Driver {
         }
     }
 
-    /// What serves something else on the WebSocket, and would keep `res_http_websocket` from being unloaded. An Asterisk that
-    /// has both drivers lets the first that asks serve SIP there.
+    /// Modules that use the WebSocket for other things and would keep `res_http_websocket` from being unloaded. In an
+    /// Asterisk with both drivers, the first to register serves SIP there.
     fn left_out(self) -> &'static [&'static str] {
         match self {
             Self::ChanSip => &["res_ari.so", "res_pjsip_transport_websocket.so"],
@@ -85,16 +86,16 @@ impl Driver {
     }
 }
 
-/// What a test may want different from a plain installation.
+/// The changes of a test to the default configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Site {
-    /// The accounts of browsers do without rtcp-mux, and so does `rtp.conf` (which only our modules mind).
+    /// Turns off rtcp-mux for the accounts of browsers and in `rtp.conf` (which only our modules read).
     pub without_rtcp_mux: bool,
-    /// The accounts of browsers have pictures too (VP8).
+    /// Turns on video (VP8) for the accounts of browsers.
     pub video: bool,
-    /// All accounts prefer Opus, which the host passes on as it is.
+    /// Makes all accounts prefer Opus, which the host passes on without transcoding.
     pub opus: bool,
-    /// There is ARI, which answers `user:secret`.
+    /// Turns on ARI for `user:secret`.
     pub ari: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
@@ -104,12 +105,12 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
-    /// All of it another one: samples of `contrib/` as they are, except for their ports.
+    /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }
 
 impl Site {
-    /// Writes all of it into `home`, for a host with this driver.
+    /// Writes the configuration into `home`, for a host with this driver.
     pub fn write(&self, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
         if let Some(samples) = &self.samples {
             let (start, end) = (ports.rtp.start(), ports.rtp.end());
@@ -133,7 +134,7 @@ impl Site {
         Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
     }
 
-    /// For `allow` of an account.
+    /// The value of `allow` for an account.
     fn codecs(&self) -> &'static str {
         if self.opus { "opus,ulaw,alaw" } else { "ulaw,alaw" }
     }
@@ -151,10 +152,10 @@ impl Site {
     }
 }
 
-/// ARI, and what it needs of Asterisk 22.
+/// The modules of ARI on Asterisk 22.
 const ARI: [&str; 2] = ["res_ari.so", "res_websocket_client.so"];
 
-/// A sample with a lab's ports in place of its own.
+/// A sample with the ports of a lab in place of its own.
 fn with_ports(sample: &str, ports: &Ports) -> String {
     let replaced =
         [("5060", ports.sip), ("8088", ports.ws), ("10000", *ports.rtp.start()), ("20000", *ports.rtp.end())];
@@ -171,7 +172,7 @@ fn http_conf(home: &Home, ports: &Ports) -> String {
     )
 }
 
-/// For [`crate::manager::Manager`].
+/// `manager.conf`, for [`crate::manager::Manager`].
 fn manager_conf(ports: &Ports) -> String {
     format!(
         "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {}\n[{}]\nsecret = {}\nread = all\n",
@@ -185,7 +186,8 @@ fn moh(home: &Home) -> String {
     home.root().join("data/moh").display().to_string()
 }
 
-/// Calls are recorded, what came in by itself. An account is called through the driver that the caller came in by.
+/// The dialplan. It records calls, with received audio in a separate file, and calls an account through the
+/// driver of the caller.
 fn extensions_conf(home: &Home) -> String {
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();

@@ -1,4 +1,4 @@
-//! Tones as proof: made here, found there. 8000 samples a second, as telephones have them.
+//! Generates tones and finds them in recordings, at the telephone's 8000 samples per second.
 
 use std::f64::consts::TAU;
 use std::fs;
@@ -6,37 +6,37 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// Samples a second.
+/// The number of samples per second.
 pub const RATE: u32 = 8000;
 
-/// Audio of one channel.
+/// Audio with one channel.
 #[derive(Clone, Debug, Default)]
 pub struct Audio {
     samples: Vec<i16>,
 }
 
 impl Audio {
-    /// A pure tone.
+    /// Makes a pure tone.
     pub fn tone(frequency: f64, length: Duration) -> Self {
         let count = (length.as_secs_f64() * f64::from(RATE)) as u32;
         let step = TAU * frequency / f64::from(RATE);
         Self { samples: (0..count).map(|index| ((f64::from(index) * step).sin() * 8000.0) as i16).collect() }
     }
 
-    /// These samples.
+    /// Makes audio of these samples.
     pub fn of(samples: Vec<i16>) -> Self {
         Self { samples }
     }
 
-    /// Reads a WAV file of 16 bits, as Asterisk's recordings are.
+    /// Reads a WAV file with 16 bits per sample, as Asterisk records it.
     pub fn read_wav(path: &Path) -> io::Result<Self> {
         let bytes = fs::read(path)?;
-        // Asterisk writes a plain header of 44 bytes, and its lengths only when the recording ends.
+        // Asterisk writes a simple header of 44 bytes, and the lengths in it only at the end of the recording.
         let body = bytes.get(44..).unwrap_or_default();
         Ok(Self { samples: body.as_chunks::<2>().0.iter().copied().map(i16::from_le_bytes).collect() })
     }
 
-    /// Writes a WAV file of 16 bits.
+    /// Writes a WAV file with 16 bits per sample.
     pub fn write_wav(&self, path: &Path) -> io::Result<()> {
         let length = self.samples.len() as u32 * 2;
         let mut bytes = Vec::with_capacity(44 + self.samples.len() * 2);
@@ -56,7 +56,7 @@ impl Audio {
         fs::write(path, bytes)
     }
 
-    /// How long it plays.
+    /// Its duration.
     pub fn length(&self) -> Duration {
         Duration::from_secs_f64(self.samples.len() as f64 / f64::from(RATE))
     }
@@ -66,7 +66,7 @@ impl Audio {
         &self.samples
     }
 
-    /// For how long, in windows of 100 ms, nearly all that is heard is this tone.
+    /// The time during which nearly all audio is this tone, in windows of 100 ms.
     pub fn time_of_tone(&self, frequency: f64) -> Duration {
         let window = RATE as usize / 10;
         let found = self.samples.chunks_exact(window).filter(|samples| share(samples, frequency) > 0.8).count();
@@ -74,7 +74,7 @@ impl Audio {
     }
 }
 
-/// Which share of the power is at this frequency, 0 for silence (Goertzel's filter, by its closed form).
+/// The share of this frequency in the power, 0 for silence (Goertzel's filter in closed form).
 fn share(samples: &[i16], frequency: f64) -> f64 {
     let power = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum::<f64>() / samples.len() as f64;
     if power < 100.0 {

@@ -1,4 +1,4 @@
-//! Somebody at the keyboard of the demo page, through `browser/user.mjs`.
+//! A user of the demo page with a keyboard, through `browser/user.mjs`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,27 @@ use crate::page;
 use crate::puppet::{Browser, Puppet};
 use crate::site::VOICE;
 
-/// On a loaded machine everything takes its time.
+/// The longest time to wait; on a busy machine everything is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Names a directory whose pictures are to be taken anew: those of the README are in `contrib/demo/pictures`.
+/// The variable that names a directory whose pictures are to be replaced; those of the README are in
+/// `contrib/demo/pictures`.
 const PICTURES: &str = "E2E_PICTURES";
 
-/// What the page is looked at on.
+/// The screen on which the page is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Screen {
     /// 390 by 844 pixels, with dark colours.
     Telephone,
-    /// 1280 by 800, with light ones.
+    /// 1280 by 800 pixels, with light colours.
     Desk,
 }
 
 impl Screen {
-    /// Both.
+    /// Both screens.
     pub const ALL: [Self; 2] = [Self::Telephone, Self::Desk];
 
-    /// In pixels.
+    /// Its width and height in pixels.
     pub fn width(self) -> u32 {
         match self {
             Self::Telephone => 390,
@@ -54,12 +55,12 @@ impl Screen {
     }
 }
 
-/// What the browser does when the page asks for a microphone.
+/// The browser's answer when the page asks for a microphone.
 #[derive(Clone, Copy, Debug)]
 pub enum Microphone {
-    /// Gives a fake one.
+    /// It provides a fake one.
     Given,
-    /// Refuses.
+    /// It refuses.
     Refused,
 }
 
@@ -72,7 +73,7 @@ impl Microphone {
     }
 }
 
-/// A browser that shows the page, and hands that have no mouse.
+/// A browser that shows the page, used with the keyboard only.
 #[derive(Debug)]
 pub struct User {
     puppet: Puppet,
@@ -94,7 +95,7 @@ impl User {
         Ok(user)
     }
 
-    /// Opens the page again, at `phone.example`: no page is secure there, and Asterisk is here all the same.
+    /// Opens the page as `phone.example`, which leads to this Asterisk but is not a secure origin.
     pub fn opens_insecurely(&mut self, lab: &Lab) -> Result {
         self.opens("phone.example", lab)
     }
@@ -104,17 +105,17 @@ impl User {
         self.puppet.ask("open", json!([page])).map(drop)
     }
 
-    /// From now on no call finds a way through the network.
+    /// From now on ICE fails in every call.
     pub fn loses_the_way(&mut self) -> Result {
         self.puppet.ask("spoilIce", json!([])).map(drop)
     }
 
-    /// From now on no handshake leads to keys.
+    /// From now on the DTLS handshake fails in every call.
     pub fn loses_the_keys(&mut self) -> Result {
         self.puppet.ask("spoilDtls", json!([])).map(drop)
     }
 
-    /// Has Asterisk close the page's sockets, one that is on its way out among them, and no other can be opened.
+    /// Makes Asterisk close the page's sockets, including one that is being opened, and prevents new ones.
     pub fn loses_the_socket(&mut self, lab: &Lab) -> Result {
         self.puppet.ask("spoilSockets", json!([lab.ports().plain]))?;
         let sessions = lab.asterisk().cli("websocket show sessions")?;
@@ -125,41 +126,42 @@ impl User {
         Ok(())
     }
 
-    /// One can be opened again.
+    /// Allows new sockets again.
     pub fn regains_the_socket(&mut self) -> Result {
         self.puppet.ask("mendSockets", json!([])).map(drop)
     }
 
-    /// Presses Tab, or Shift and Tab, until the focus is on the control of this name. Wherever it passes by, it can be seen.
+    /// Presses Tab, or Shift and Tab, until the control with this name has the focus; each focus on the way
+    /// must be visible.
     pub fn goes_to(&mut self, control: &str) -> Result {
         self.puppet.ask("goTo", json!([control])).map(drop)
     }
 
-    /// Goes there and types this, which takes the place of what was there.
+    /// Moves to a control and replaces its text by typing.
     pub fn fills_in(&mut self, field: &str, text: &str) -> Result {
         self.goes_to(field)?;
         self.presses("Control+a")?;
         self.types(text)
     }
 
-    /// Types, wherever the focus is.
+    /// Types into the focused control.
     pub fn types(&mut self, text: &str) -> Result {
         self.puppet.ask("type", json!([text])).map(drop)
     }
 
-    /// Presses one key, by the name that browsers give it, or two like `Control+a`.
+    /// Presses one key, by its name in browsers, or two like `Control+a`.
     pub fn presses(&mut self, key: &str) -> Result {
         self.puppet.ask("press", json!([key])).map(drop)
     }
 
-    /// Fills in the password, presses Enter and waits for what is said.
+    /// Fills in the password, presses Enter and waits for this message.
     pub fn registers(&mut self, password: &str, sentence: &str) -> Result {
         self.fills_in("password", password)?;
         self.presses("Enter")?;
         self.is_told(sentence)
     }
 
-    /// Types over the number in the field, which has the focus, presses Enter and waits for what is said.
+    /// Replaces the number in the focused field, presses Enter and waits for this message.
     pub fn calls(&mut self, number: &str, sentence: &str) -> Result {
         self.has_the_focus_on("number")?;
         self.types(number)?;
@@ -167,32 +169,32 @@ impl User {
         self.is_told(sentence)
     }
 
-    /// Waits for a sentence with these words in the place where the page says what happens.
+    /// Waits for a message with these words in the page's status.
     pub fn is_told(&mut self, words: &str) -> Result {
         self.reads("#sentence", words)
     }
 
-    /// Waits for these words in the advice below that sentence.
+    /// Waits for these words in the advice below the status.
     pub fn is_advised(&mut self, words: &str) -> Result {
         self.reads("#look", words)
     }
 
-    /// Waits until the text of an element has these words.
+    /// Waits until the text of an element contains these words.
     pub fn reads(&mut self, element: &str, words: &str) -> Result {
         self.puppet.ask("read", json!([element, words, PATIENCE.as_secs()])).map(drop)
     }
 
-    /// Waits until an attribute of an element has these words.
+    /// Waits until an attribute of an element contains these words.
     pub fn finds(&mut self, element: &str, attribute: &str, words: &str) -> Result {
         self.puppet.ask("read", json!([element, words, PATIENCE.as_secs(), attribute])).map(drop)
     }
 
-    /// Waits until this level meter is between these decibels.
+    /// Waits until this level meter shows a value between these decibels.
     pub fn sees_level(&mut self, meter: &str, least: i32, most: i32) -> Result {
         self.puppet.ask("level", json!([meter, least, most, PATIENCE.as_secs()])).map(drop)
     }
 
-    /// The focus is there, and can be seen.
+    /// Checks that this control has the focus, visibly.
     pub fn has_the_focus_on(&mut self, control: &str) -> Result {
         let focus = self.puppet.ask("focus", json!([]))?;
         ensure(focus["name"] == control && focus["shown"] == true, || {
@@ -200,7 +202,7 @@ impl User {
         })
     }
 
-    /// On both screens everything fits, and is large enough for a finger.
+    /// Checks that everything fits on both screens and is large enough for a finger.
     pub fn sees_it_all(&mut self, screen: Screen) -> Result {
         for other in Screen::ALL.into_iter().filter(|other| *other != screen).chain([screen]) {
             self.puppet.ask("resize", json!([other.width(), other.height()]))?;
@@ -210,7 +212,7 @@ impl User {
         Ok(())
     }
 
-    /// No exception of the page's was left to the browser.
+    /// Checks that the page has thrown no uncaught exception.
     pub fn met_no_error(&self) -> Result {
         let log = fs::read_to_string(&self.log)?;
         let error = log.lines().find(|line| line.starts_with("page error"));
@@ -231,7 +233,7 @@ impl User {
         Ok(())
     }
 
-    /// Whether pictures are wanted, and may take their time.
+    /// Whether pictures are requested, which takes more time.
     pub fn is_asked_for_pictures() -> bool {
         std::env::var_os(PICTURES).is_some()
     }

@@ -1,5 +1,5 @@
-//! Asterisk's REST Interface sends its events over a WebSocket at a path of its own, `/ari/events`. Its clients ask for no
-//! subprotocol as a rule.
+//! Asterisk's REST Interface sends its events on a WebSocket with its own path, `/ari/events`. Most clients request no
+//! subprotocol.
 
 mod common;
 
@@ -40,7 +40,7 @@ fn a_client_that_asks_for_something_else_is_refused_and_hung_up_on() -> Result {
     ensure(client.is_at_the_end()?, || "the connection stays".to_owned())
 }
 
-/// The body that it has all the same is not taken for frames.
+/// The body of the request is not taken for frames.
 #[test]
 #[cfg_attr(not(ari), ignore = "ASTERISK_PREFIX names no Asterisk with ARI")]
 fn an_upgrade_with_a_body_is_an_upgrade() -> Result {
@@ -59,7 +59,7 @@ fn events(protocol: Option<&str>) -> String {
     upgrade(EVENTS, &protocol.unwrap_or_default())
 }
 
-/// The answer names the subprotocol that was asked for, and none if none was.
+/// The response names the requested subprotocol, and none if none was requested.
 fn watch(name: &str, whose: Whose, protocol: Option<&str>) -> Result<(Pbx, Client)> {
     let pbx = Pbx::start_with_ari(name, whose)?;
     let (client, answer) = Client::send_request(pbx.ports.ws, &events(protocol))?;
@@ -69,7 +69,7 @@ fn watch(name: &str, whose: Whose, protocol: Option<&str>) -> Result<(Pbx, Clien
     Ok((pbx, client))
 }
 
-/// Something that the application is to be told.
+/// Sends an event to the application.
 fn happens(pbx: &Pbx, what: &str) -> Result {
     let request = format!(
         "POST /ari/events/user/{what}?application=watched&api_key=watcher:secret HTTP/1.1\r\nHost: localhost\r\n\

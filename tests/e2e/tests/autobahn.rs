@@ -1,8 +1,8 @@
-//! Autobahn's fuzzing client against `echo` on a real Asterisk: its verdict on every case is `tests/autobahn/verdict.json`,
-//! and a difference is a regression, or a commit that changes that file and says why.
+//! Runs Autobahn's fuzzing client against `echo` on a real Asterisk. The expected verdict for every case is in
+//! `tests/autobahn/verdict.json`; a difference is a regression, or needs a commit that changes the file and says why.
 //!
-//! The suite is not part of this tree; `tests/autobahn/unpack.sh` says how to get and run it. `WSTEST` names its program.
-//! `AUTOBAHN_CASES="1.* 2.*"` runs fewer of the 517 cases, which take twenty minutes.
+//! The suite is not part of this repository; `tests/autobahn/unpack.sh` says how to get and run it. `WSTEST` names its
+//! program. `AUTOBAHN_CASES="1.* 2.*"` runs fewer of the 517 cases, which take twenty minutes.
 
 mod common;
 
@@ -20,7 +20,7 @@ const WEBSOCKET_CONF: &str = "[general]\nechomaxmessagesize = 16777216\ncompress
 
 #[test]
 #[ignore = "twenty minutes, and Autobahn's test suite"]
-fn autobahn_says_what_it_said_before() -> Result {
+fn autobahns_verdict_is_unchanged() -> Result {
     let pbx = Pbx::start("autobahn", Whose::Ours, WEBSOCKET_CONF)?;
     judge(&pbx, &format!("ws://127.0.0.1:{}/ws", pbx.ports.ws), "*")
 }
@@ -75,7 +75,7 @@ fn compare(reports: &Path, cases: &str) -> Result {
     ensure(!said.is_empty() && differences.is_empty(), || differences.join("\n"))
 }
 
-/// As Autobahn takes its patterns: a case, or what it begins with and a star.
+/// Whether a case matches a pattern of Autobahn: a case, or a prefix and a star.
 fn is_among(case: &str, patterns: &str) -> bool {
     patterns.split_whitespace().any(|pattern| match pattern.strip_suffix('*') {
         Some(start) => case.starts_with(start),

@@ -1,4 +1,4 @@
-//! What people do with a phone: be called, call each other, press digits, hold, hang up.
+//! Tests what people do with a phone: receive calls, call each other, press digits, hold, hang up.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use e2e::phone::{Browser, Phone, RtcpMux, Transport};
 use e2e::proof::{EchoCall, heard_by_asterisk};
 use e2e::site::{ANNOUNCEMENT, Driver, Site, VOICE};
 
-/// The second browser sends another tone, so that nobody takes an echo for an answer.
+/// The tone of the second browser, different from the first to distinguish it from an echo.
 const OTHER_VOICE: f64 = 1500.0;
 
 #[test]
@@ -61,7 +61,7 @@ fn chromium_transfers_firefox_to_echo() -> Result {
     chromium.hears(OTHER_VOICE)?;
     chromium.transfer("echo")?;
     firefox.hears(ANNOUNCEMENT)?;
-    // Whoever transfers ends its own part (RFC 3515 §2.4.5).
+    // The transferring phone ends its own call (RFC 3515 §2.4.5).
     chromium.hangup()?;
     firefox.hears(OTHER_VOICE)?;
     firefox.hangup()?;
@@ -209,7 +209,7 @@ fn digits(browser: Browser, name: &str) -> Result {
     phone.call("digits", RtcpMux::Require)?;
     thread::sleep(Duration::from_secs(1));
     phone.dtmf("12*4#9")?;
-    // `#` ends what Read reads.
+    // `#` ends the input of the application Read.
     lab.until_logged("digits read: 12*4.", Duration::from_secs(10))?;
     phone.hears(VOICE)?;
     phone.hangup()?;
@@ -243,8 +243,8 @@ fn ringing(browser: Browser, name: &str) -> Result {
     EchoCall::SHORT.prove(&lab, &mut phone).map(drop)
 }
 
-/// A browser that hides its addresses writes 0.0.0.0 for them. That once meant hold, and to `chan_pjsip` it still does: it asks
-/// the browser for audio and sends none.
+/// A browser that hides its addresses writes 0.0.0.0 in SDP. That once meant hold, and still does for `chan_pjsip`,
+/// which then asks the browser for audio but sends none.
 fn hidden(browser: Browser, name: &str) -> Result {
     let lab = Lab::start(name, &Site::default())?;
     let mut phone = Phone::hidden(&lab, browser, "1001")?;

@@ -1,6 +1,6 @@
-//! Many calls: ten of forty seconds in a row, and hundreds after which nothing is left behind.
+//! Many calls: ten of forty seconds in a row, and hundreds after which no resources may be left in use.
 //!
-//! These take minutes each, so they run when asked for: `cargo test --package e2e --test endurance -- --ignored`.
+//! Each takes minutes, so they run only on request: `cargo test --package e2e --test endurance -- --ignored`.
 
 use std::fs;
 use std::time::Duration;
@@ -73,7 +73,7 @@ fn ten_calls_to_firefox() -> Result {
 #[ignore = "a quarter of an hour"]
 fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
     let lab = Lab::start("hundreds", &Site::default())?;
-    // Pages and plain files come first, so that what they cost the host is not counted as a call's.
+    // Make some calls first, so that the one-time cost of pages and files is not counted.
     some_calls(&lab, 5)?;
     some_calls(&lab, 5)?;
     let before = Footprint::of(&lab)?;
@@ -115,7 +115,8 @@ fn ten_to(browser: Browser, name: &str) -> Result {
     Ok(())
 }
 
-/// Short calls of one browser. Chromium makes no more than 500 connections in a page, so each hundred has its own.
+/// Makes short calls with one browser. Chromium allows no more than 500 connections in a page, so each
+/// hundred has its own.
 fn some_calls(lab: &Lab, count: usize) -> Result {
     let mut phone = Phone::registered(lab, Browser::Chromium, "1001")?;
     for _ in 0..count {
@@ -126,13 +127,13 @@ fn some_calls(lab: &Lab, count: usize) -> Result {
         ensure(statistics["packetsReceived"].as_f64() > Some(5.0), || format!("nothing came: {statistics}"))?;
         lab.until_idle(Duration::from_secs(5))?;
     }
-    // Recordings are not what is counted here.
+    // Recordings are not counted here.
     let recordings = lab.directory().join("spool/monitor");
     fs::remove_dir_all(&recordings)?;
     Ok(fs::create_dir(&recordings)?)
 }
 
-/// What a process holds.
+/// The resources that a process uses.
 #[derive(Clone, Copy, Debug)]
 struct Footprint {
     descriptors: usize,
@@ -141,7 +142,8 @@ struct Footprint {
 }
 
 impl Footprint {
-    /// Once what a call leaves for a while is gone: chan_sip keeps a dialog for 32 s after its BYE (RFC 3261 §17.1.2.2).
+    /// Measures after temporary leftovers of calls are gone: chan_sip keeps a dialog for 32 s after its BYE
+    /// (RFC 3261 §17.1.2.2).
     fn of(lab: &Lab) -> Result<Self> {
         std::thread::sleep(Duration::from_secs(40));
         let process = format!("/proc/{}", lab.asterisk().pid());

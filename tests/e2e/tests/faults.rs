@@ -1,4 +1,4 @@
-//! Configuration that is wrong: the log names file and key, the call is refused or the default used, the rest goes on.
+//! Wrong configuration: the log names file and key, the call is refused or the default used, and everything else works.
 
 use std::fs;
 use std::path::PathBuf;
@@ -54,7 +54,7 @@ fn with_key(file: PathBuf) -> Site {
     Site { key: Some(file), ..Site::default() }
 }
 
-/// A site names `file`, which holds `content` or does not exist.
+/// Tests a site that names `file`, which contains `content` or does not exist.
 fn refused(name: &str, file: &str, content: Option<&str>, site: fn(PathBuf) -> Site) -> Result {
     let path = std::env::temp_dir().join(format!("e2e-{}-{file}", std::process::id()));
     if let Some(content) = content {
@@ -64,7 +64,7 @@ fn refused(name: &str, file: &str, content: Option<&str>, site: fn(PathBuf) -> S
     let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
     let registered = phone.register(&lab, Transport::Plain);
     if lab.driver() == Driver::ChanPjsip && content.is_none() {
-        // Without the file chan_pjsip has no such account.
+        // If the file is missing, chan_pjsip does not create the account.
         ensure(registered.is_err(), || "the account was registered".to_owned())?;
     } else {
         registered?;
@@ -75,7 +75,7 @@ fn refused(name: &str, file: &str, content: Option<&str>, site: fn(PathBuf) -> S
     let log = lab.log()?;
     let named = log.lines().any(|line| line.contains("ERROR") && line.contains(file));
     ensure(named, || format!("no error names {file}: {}", lab.directory().display()))?;
-    // Nothing else is disturbed.
+    // Other accounts are not affected.
     let plain = PlainPhone::call(&lab, "echo", Duration::from_secs(6))?.finish(Duration::from_secs(20))?;
     let _ = fs::remove_file(&path);
     ensure(plain.packets > 100 && plain.lost == 0, || format!("a plain phone got {} packets", plain.packets))

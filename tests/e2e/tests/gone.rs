@@ -1,5 +1,5 @@
-//! Calls of a browser that is gone before they are answered: a closed tab. What chan_sip makes of an answer that could not be
-//! sent depends on how it is told; chan_pjsip is told nothing.
+//! Calls of a browser that disappears before they are answered, as by a closed tab. The reaction of chan_sip to an
+//! unsent response depends on the reported error; chan_pjsip gets no error.
 
 mod common;
 
@@ -10,7 +10,7 @@ use common::{CLOSE, Pbx, TEXT, sip};
 use e2e::failure::{Result, ensure};
 use e2e::site::Driver;
 
-/// SIP gives an answer up that is not acknowledged for 32 s (RFC 3261 §13.3.1.4), and forgets the call as much later.
+/// SIP gives up a response that is not acknowledged for 32 s (RFC 3261 §13.3.1.4), and forgets the call 32 s later.
 const PATIENCE: Duration = Duration::from_secs(100);
 
 #[test]

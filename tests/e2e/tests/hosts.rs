@@ -1,4 +1,4 @@
-//! What a host sees of our modules beside calls.
+//! Behaviour of our modules in a host apart from calls.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ fn modules_for_another_host_are_declined_in_one_line_that_names_both_versions() 
                 "{} is not loaded: it is built for {version}, but this is {here}.",
                 module.trim_end_matches(".so")
             );
-            // At its start a host may try again for each module that wants this one.
+            // During its start, a host may try again for each module that depends on this one.
             let count = || -> Result<usize> { Ok(lab.log()?.matches(&declined).count()) };
             let at_the_start = count()?;
             lab.asterisk().cli(&format!("module load {module}"))?;

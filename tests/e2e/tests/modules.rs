@@ -1,4 +1,4 @@
-//! Modules come and go under a running host, and calls go on afterwards.
+//! Modules are unloaded and loaded in a running host, and calls work afterwards.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use e2e::phone::{Browser, Phone, RtcpMux, Transport};
 use e2e::proof::EchoCall;
 use e2e::site::{Site, VOICE};
 
-/// Names and descriptions, as the originals have them.
+/// The names and descriptions, which are those of the originals.
 const MODULES: [(&str, &str); 3] = [
     ("res_http_websocket.so", "HTTP WebSocket Support"),
     ("res_srtp.so", "Secure RTP (SRTP)"),
@@ -41,7 +41,7 @@ fn unloaded_and_loaded_three_times_and_then_a_call() -> Result {
         phone.hears(VOICE)?;
         phone.hangup()?;
         lab.until_idle(Duration::from_secs(5))?;
-        // chan_sip keeps the engine's instance of a call for as long as it may have to repeat the answer to its BYE.
+        // chan_sip keeps a call's instance as long as it may have to repeat the response to its BYE.
         std::thread::sleep(Duration::from_secs(35));
 
         refuses_to_go(&lab, "res_http_websocket.so")?;

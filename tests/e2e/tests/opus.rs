@@ -1,5 +1,5 @@
-//! Opus, which the host passes on as it is, and what has the clock of the media with it. Asterisk 11 knows no Opus, and with
-//! chan_sip telephone-event stays at 8000.
+//! Opus, which the host passes on without transcoding, and telephone-event with the clock of the media. Asterisk 11
+//! does not support Opus, and with chan_sip telephone-event stays at 8000 Hz.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -52,7 +52,7 @@ fn digits_of_the_dialplan_last_as_long_beside_opus() -> Result {
         let holds = ends.len() == 3
             && ends.iter().all(|end| {
                 let milliseconds = u32::from(end.duration) * 1000 / clock;
-                // A busy machine presses longer; the other clock would make a sixth or six times of it.
+                // A busy machine presses longer; with the wrong clock it would be a sixth or six times of this.
                 end.payload_type == payload_type && (190..=900).contains(&milliseconds)
             });
         ensure(holds, || format!("{key} was not pressed for 200 ms: {:?}", received.events))?;
@@ -64,20 +64,20 @@ fn lab(name: &str) -> Result<Lab> {
     Lab::start(name, &Site { opus: true, ari: true, ..Site::default() })
 }
 
-/// Beside what is heard, what the host shows of the call.
+/// Checks the audio, and the host's own statistics of the call.
 fn echo(browser: Browser, name: &str) -> Result {
     let lab = lab(name)?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
     phone.call("mirror", RtcpMux::Require)?;
     phone.hears(VOICE)?;
-    // Reports both ways.
+    // Wait for reports in both directions.
     thread::sleep(Duration::from_secs(11));
     let (id, told) = statistics(&lab)?;
     let seen = phone.statistics()?;
     println!("{name}: {told}, {seen}\n{}", lab.asterisk().cli("rtp show sessions")?);
     ensure(told["channel_uniqueid"] == *id, || format!("not of {id}: {told}"))?;
     let number = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
-    // Packets of Opus have at least three octets: what it says of itself, and no silence.
+    // Packets of Opus have at least three octets: a header and something else than silence.
     let counts = |packets: f64, octets: f64| packets > 400.0 && octets > 3.0 * packets && octets < 1000.0 * packets;
     let holds = counts(number("txcount"), number("txoctetcount"))
         && counts(number("rxcount"), number("rxoctetcount"))
@@ -94,8 +94,8 @@ fn echo(browser: Browser, name: &str) -> Result {
     lab.until_idle(Duration::from_secs(5))
 }
 
-/// Short digits, and one that at 48000 lasts longer than a segment of 0xFFFF ticks. chan_pjsip names both clocks, of which
-/// browsers take 8000 when they can; Firefox sends no others.
+/// Short digits, and one that at 48000 Hz lasts longer than a segment of 0xFFFF ticks. chan_pjsip offers both clocks;
+/// browsers choose 8000 if they can, and Firefox supports no other.
 fn digits(browser: Browser, name: &str) -> Result {
     let lab = lab(name)?;
     let mut phone = Phone::registered(&lab, browser, "1001")?;
@@ -116,7 +116,7 @@ fn digits(browser: Browser, name: &str) -> Result {
     println!("{name}: {held:?}");
     ensure(held.len() == 6, || format!("{held:?}"))?;
     for (digit, milliseconds) in held {
-        // A busy machine holds longer; the other clock would make a sixth or six times of it.
+        // A busy machine holds longer; with the wrong clock it would be a sixth or six times of this.
         let wanted = if digit == "7" { 3900..=6000 } else { 90..=500 };
         ensure(wanted.contains(&milliseconds), || format!("{digit} was held for {milliseconds} ms"))?;
     }
@@ -124,12 +124,12 @@ fn digits(browser: Browser, name: &str) -> Result {
     lab.until_idle(Duration::from_secs(5))
 }
 
-/// `…, duration 120 ms`
+/// Parses the number in `…, duration 120 ms`.
 fn duration(line: &str) -> Option<u64> {
     line.split_once("duration ")?.1.split_once(" ms")?.0.parse().ok()
 }
 
-/// The id of the one channel, and what ARI shows of its RTP.
+/// The id of the only channel, and its RTP statistics in ARI.
 fn statistics(lab: &Lab) -> Result<(String, Value)> {
     let channels = ari(lab, "channels")?;
     let id = channels[0]["id"].as_str().unwrap_or_default().to_owned();

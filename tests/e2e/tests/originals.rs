@@ -1,4 +1,4 @@
-//! Why somebody installs ours: what the host's own modules do with today's browsers.
+//! The reason to install our modules: the host's own fail with current browsers.
 
 use std::time::Duration;
 

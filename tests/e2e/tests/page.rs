@@ -1,4 +1,4 @@
-//! The demo page of `contrib/demo`, served by Asterisk and used by keyboard alone.
+//! The demo page of `contrib/demo`, served by Asterisk and used with the keyboard only.
 
 use std::path::Path;
 use std::time::Duration;
@@ -72,7 +72,7 @@ fn with_the_originals_of_11_the_page_says_why_there_is_no_call() -> Result {
                 "echo",
                 "The browser refused Asterisk’s answer: The m= section with mid='0' is invalid. RTCP-MUX",
             )?;
-            user.is_advised("install the ones that this page belongs to")?;
+            user.is_advised("install the modules that this page belongs to")?;
             user.takes_picture("originals-of-11")
         }
         Version::Sixteen | Version::TwentyTwo => user.calls("echo", "In call with echo"),
@@ -112,7 +112,7 @@ fn presses_digits(lab: &Lab, user: &mut User) -> Result {
     user.calls("digits", "In call with digits")?;
     user.has_the_focus_on("peer")?;
     user.types("12")?;
-    // What is typed elsewhere, or is the browser's, is no digit.
+    // Keys typed elsewhere, or meant for the browser, are not digits.
     user.presses("Alt+5")?;
     user.goes_to("change")?;
     user.presses("6")?;
@@ -133,23 +133,23 @@ fn presses_digits(lab: &Lab, user: &mut User) -> Result {
 
 fn calls(lab: &Lab, user: &mut User, browser: Browser, screen: Screen) -> Result {
     user.calls("echo", "In call with echo")?;
-    // The announcement, and then the echo.
+    // First the announcement is heard, then the echo.
     user.sees_level("hearing", -40, 0)?;
     sees_the_graph(user)?;
     user.sees_it_all(screen)?;
     if User::is_asked_for_pictures() {
-        // As wide as the graph.
+        // Wait for as long as the graph is wide.
         thread::sleep(Duration::from_secs(60));
     }
     if browser == Browser::Chromium {
-        // Firefox measures the microphone only where there is a sound card.
+        // Firefox measures the microphone only if there is a sound card.
         user.sees_level("speaking", -40, 0)?;
     }
     user.takes_picture(&format!("call-{}-{}", browser.name(), screen.width()))?;
     user.goes_to("mute")?;
     user.presses("Enter")?;
     user.finds("#mute", "aria-pressed", "true")?;
-    // Nothing comes back.
+    // Nothing is heard.
     user.sees_level("hearing", -60, -60)?;
     user.presses("Escape")?;
     user.is_told("You have hung up")?;
@@ -159,7 +159,7 @@ fn calls(lab: &Lab, user: &mut User, browser: Browser, screen: Screen) -> Result
 fn sees_the_graph(user: &mut User) -> Result {
     for (line, unit) in [("loss", "%"), ("jitter", "ms"), ("roundTrip", "ms")] {
         user.reads(&format!("#graph .{line} .value"), unit)?;
-        // More than one point.
+        // The graph has more than one point.
         user.finds(&format!("#graph .{line} path"), "d", "L")?;
     }
     user.reads("#received", "packets")
@@ -194,7 +194,7 @@ fn sentences(browser: Browser, screen: Screen, name: &str) -> Result {
     user.is_told("the password is wrong")?;
     user.sees_it_all(screen)?;
 
-    // Nobody listens there.
+    // No server listens there.
     let nowhere = format!("ws://localhost:{}/ws", lab.ports().plain);
     user.fills_in("server", &nowhere)?;
     user.presses("Enter")?;
@@ -236,7 +236,7 @@ fn sentences(browser: Browser, screen: Screen, name: &str) -> Result {
     user.is_told(&format!("The socket {server} was closed"))
 }
 
-/// Once registered, and finds out that nothing is left of it when what comes next cannot be.
+/// The page has registered, then notices that the connection is gone when it cannot be opened again.
 fn changes_the_account(user: &mut User, server: &str) -> Result {
     user.goes_to("change")?;
     user.presses("Enter")?;
@@ -262,7 +262,7 @@ fn loses_the_socket_in_a_call(lab: &Lab, user: &mut User) -> Result {
     user.loses_the_socket(lab)?;
     user.is_told("cannot be opened; the phone keeps trying")?;
     user.reads("#registration", "not registered")?;
-    // Digits go the way of the sound.
+    // Digits are sent with the media.
     user.types("12*4#")?;
     user.reads("#digits", "12*4#")?;
     lab.until_logged("digits read: 12*4.", Duration::from_secs(20))?;
@@ -270,7 +270,7 @@ fn loses_the_socket_in_a_call(lab: &Lab, user: &mut User) -> Result {
     user.is_told("You have hung up")?;
     user.finds("#keypad", "disabled", "")?;
 
-    // Whoever is typing when it is opened again goes on typing there.
+    // If the user types while it is opened again, the focus stays.
     user.has_the_focus_on("number")?;
     user.types("no")?;
     user.regains_the_socket()?;
@@ -285,7 +285,7 @@ fn no_microphone(browser: Browser, screen: Screen, name: &str) -> Result {
     user.calls("echo", "The microphone was refused")?;
     user.is_advised("Allow it for this page")?;
     user.sees_it_all(screen)?;
-    // It goes on ringing, in case it is given after all.
+    // The phone goes on ringing, because the microphone may still be allowed.
     lab.originate("1001", "echo")?;
     user.is_told("is calling")?;
     user.goes_to("answer")?;

@@ -1,4 +1,4 @@
-//! A plain SIP phone without ICE, DTLS and SRTP: our engine is every call's engine.
+//! A plain SIP phone without ICE, DTLS and SRTP, which also uses our engine.
 
 use std::time::Duration;
 

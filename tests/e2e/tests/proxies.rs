@@ -1,5 +1,5 @@
-//! `contrib/nginx` and `contrib/haproxy` in front of `/ws`: a browser calls over wss, Asterisk sees ws, and the browser's
-//! address.
+//! `contrib/nginx` and `contrib/haproxy` in front of `/ws`: a browser calls over wss; Asterisk gets ws, and the
+//! address of the browser.
 
 mod common;
 
@@ -38,14 +38,14 @@ fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Resul
     fs::create_dir(&directory)?;
     let _proxy = Proxy::start(command(&lab, &directory)?, lab.ports().proxy)?;
 
-    // The proxy replaces what a client has made up.
+    // The proxy replaces a header forged by the client.
     let mut stream = Stream::over_tls(lab.ports().proxy, "127.0.0.9", "X-Forwarded-For: 203.0.113.7\r\n")?;
     is_answered(&mut stream, 1)?;
     let sessions = lab.asterisk().cli("websocket show sessions")?;
     let is_known = sessions.lines().any(|line| line.contains(" ws ") && line.contains("127.0.0.9"));
     ensure(is_known, || format!("no session of 127.0.0.9:\n{sessions}"))?;
 
-    // Longer than the proxy's patience, one a second.
+    // Send one message per second, for longer than the proxy's timeout.
     for _ in 0..8 {
         let ping = stream.message()?;
         stream.write(&frame(PONG, &ping))?;
@@ -60,7 +60,7 @@ fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Resul
     Ok(())
 }
 
-/// By a 401, as it comes without a password.
+/// The status is 401, because there is no password.
 fn is_answered(stream: &mut Stream, number: usize) -> Result {
     stream.write(&frame(TEXT, sip("REGISTER", "1001", number, "WSS").as_bytes()))?;
     loop {
@@ -84,7 +84,7 @@ fn sample(file: &str, lab: &Lab, replaced: &[(&str, String)]) -> io::Result<Stri
     })
 }
 
-/// Of the proxies, for silence: more than `pinginterval`.
+/// The proxies' timeout for silence: longer than `pinginterval`.
 const PATIENCE: &str = "4s";
 
 fn nginx(lab: &Lab, directory: &Path) -> io::Result<Command> {
@@ -99,7 +99,7 @@ fn nginx(lab: &Lab, directory: &Path) -> io::Result<Command> {
             ("/etc/ssl/private/phone.example.key", key("asterisk.key")),
         ],
     )?;
-    // It writes nowhere else, and is one process, which ends when it is told to.
+    // nginx writes into this directory only, and runs as one process, which ends on request.
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String = temporary.map(|what| format!("{what}_temp_path temporary/{what};\n")).concat();
     fs::create_dir(directory.join("temporary"))?;
@@ -111,7 +111,7 @@ fn nginx(lab: &Lab, directory: &Path) -> io::Result<Command> {
         ),
     )?;
     let mut command = program("nginx", lab)?;
-    // Without `-e`, which 1.18 does not have: a log that it cannot open before it has read its configuration is no error.
+    // nginx 1.18 has no `-e`. It cannot open its default log before it reads the configuration, which is no error.
     command.arg("-p").arg(directory).args(["-c", "nginx.conf"]);
     Ok(command)
 }
@@ -142,7 +142,7 @@ fn program(name: &str, lab: &Lab) -> io::Result<Command> {
 struct Proxy(Child);
 
 impl Proxy {
-    /// Waits until it listens.
+    /// Waits until the proxy listens.
     fn start(mut command: Command, port: u16) -> Result<Self> {
         let mut proxy = Self(command.spawn()?);
         let end = Instant::now() + Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! `contrib/samples`, each configuration as it is: a browser calls from the demo page, with what that has in its fields.
+//! Each configuration in `contrib/samples`: a browser calls from the demo page, with the page's default values.
 
 use std::fs;
 use std::net::UdpSocket;
@@ -20,7 +20,7 @@ fn a_browser_hears_itself_with_the_samples_and_no_certificate() -> Result {
     hears_itself("samples", Samples::explained(driver))?;
     match driver {
         Driver::ChanSip => hears_itself("samples-minimal", Samples::minimal()?),
-        // It has no shorter ones.
+        // There are no minimal samples for it.
         Driver::ChanPjsip => Ok(()),
     }
 }
@@ -46,7 +46,8 @@ fn hears_itself(name: &str, samples: Samples) -> Result {
     for meter in ["speaking", "hearing"] {
         user.sees_level(meter, -40, 0)?;
     }
-    // Both ends have counted. What a busy machine drops stays in the count, so it is the last moment that lost nothing.
+    // Both ends have counted packets. Losses on a busy machine stay in the count, so compare the last
+    // moment without loss.
     for packets in ["#received", "#sent"] {
         user.reads(packets, " lost")?;
     }
@@ -56,7 +57,7 @@ fn hears_itself(name: &str, samples: Samples) -> Result {
     user.met_no_error()
 }
 
-/// Everybody knows the passwords, and the transport of an account does not matter to `chan_sip` when somebody calls.
+/// The passwords are public, and `chan_sip` does not check the transport of a caller.
 fn is_for_this_machine(lab: &Lab) -> Result {
     for (address, answer) in [("127.0.0.1", "401"), ("127.0.0.2", "403")] {
         let given = calls_over_udp(lab, address)?;
@@ -65,7 +66,7 @@ fn is_for_this_machine(lab: &Lab) -> Result {
     Ok(())
 }
 
-/// What a call to `echo` of who claims to be 1001 is answered before it shows that it knows the password.
+/// The response to an unauthenticated call to `echo` that claims to come from 1001.
 fn calls_over_udp(lab: &Lab, address: &str) -> Result<String> {
     let socket = UdpSocket::bind((address, 0))?;
     socket.set_read_timeout(Some(Duration::from_secs(10)))?;

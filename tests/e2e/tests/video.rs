@@ -1,8 +1,8 @@
-//! Sound and a picture over one transport: a browser bundles all its streams (RFC 9143).
+//! Audio and video on one transport: a browser bundles all its streams (RFC 9143).
 //!
-//! Only chan_pjsip knows of bundles: on hosts that are left with chan_sip these tests are not run. Firefox calls Chromium, but not itself: in
-//! Echo() it asks for whole pictures on and on, and Echo() passes the first wish of a call on and no other, with the modules
-//! that came with the host too.
+//! Only chan_pjsip supports bundles, so these tests do not run on hosts used with chan_sip. Firefox calls Chromium,
+//! but not itself: in Echo() it requests key frames forever, because Echo() passes on only the first request of a
+//! call. That is the same with the host's own modules.
 
 use std::thread;
 use std::time::Duration;
@@ -13,13 +13,13 @@ use e2e::phone::{Browser, Colours, Phone, Transport};
 use e2e::site::{Site, VOICE};
 use serde_json::Value;
 
-/// A picture that is red on the left and blue on the right, and where [`Phone::sees`] looks for that.
+/// A picture that is red on the left and blue on the right, and the expected measurement of [`Phone::sees`].
 const FIRST: (Colours, [usize; 2]) = (["rgb(220, 0, 0)", "rgb(0, 0, 220)"], [0, 2]);
 
-/// Another.
+/// A second picture: green and red.
 const SECOND: (Colours, [usize; 2]) = (["rgb(0, 200, 0)", "rgb(220, 0, 0)"], [1, 0]);
 
-/// The second browser sends another tone.
+/// The tone of the second browser.
 const OTHER_VOICE: f64 = 1500.0;
 
 #[test]
@@ -30,7 +30,7 @@ fn chromium_sees_and_hears_itself() -> Result {
     nothing_is_left(&lab)
 }
 
-/// RFC 9143 §9.2: then the payload type says whose a packet is.
+/// Without SSRCs in SDP, the payload type identifies the stream of a packet (RFC 9143 §9.2).
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk whose SIP knows of bundles")]
 fn chromium_that_names_no_sources_sees_and_hears_itself() -> Result {
@@ -85,7 +85,7 @@ fn echo(lab: &Lab, name: &str) -> Result {
     let mut phone = Phone::registered(lab, Browser::Chromium, "1001")?;
     let (colours, [left, right]) = FIRST;
     for _ in 0..2 {
-        // Nobody looks at the picture during the announcement.
+        // The picture is not checked during the announcement.
         phone.call_with_picture("echo", colours)?;
         thread::sleep(Duration::from_secs(5));
         over_one_transport(&phone.sees(left, right)?)?;
@@ -129,7 +129,7 @@ fn over_one_transport(seen: &Value) -> Result {
     ensure(seen["transports"].as_i64() == Some(1), || format!("not over one transport: {seen}"))
 }
 
-/// No session of a call that ended, and nothing that our modules take for an error.
+/// Checks that no session of an ended call is left, and that our modules logged no error.
 fn nothing_is_left(lab: &Lab) -> Result {
     let sessions = lab.asterisk().cli("rtp show sessions")?;
     ensure(sessions.contains("0 RTP sessions"), || format!("sessions are left: {sessions}"))?;

@@ -1,4 +1,4 @@
-//! `/ws` of a real Asterisk with its SIP behind it, and clients that are as odd as clients can be.
+//! `/ws` of a real Asterisk with SIP behind it, and clients that behave in every possible way.
 
 mod common;
 
@@ -25,7 +25,7 @@ fn registers_are_answered_however_they_are_cut_over_ws_and_wss() -> Result {
         let register = |number| frame(TEXT, sip("REGISTER", &format!("p{number}"), number, transport).as_bytes());
         let began = Instant::now();
         stream.write(&[register(1), register(2)].concat())?;
-        // Some hosts handle them side by side.
+        // Some hosts handle them in parallel.
         let answers = [stream.message()?, stream.message()?];
         for number in 1..=2 {
             let answer = answers.iter().find(|answer| is_for(number, answer)).unwrap_or(&answers[0]);
@@ -54,10 +54,10 @@ fn is_for(number: usize, answer: &[u8]) -> bool {
     String::from_utf8_lossy(answer).contains(&format!("Call-ID: p{number}-{number}\r\n"))
 }
 
-/// A machine that has other things to do at a moment delays everybody: one undisturbed round of three is what counts.
+/// Other load on the machine delays everybody, so one undisturbed round of three is enough.
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn fifty_who_talk_do_not_notice_a_hundred_and_fifty_who_drip_or_do_not_read() -> Result {
+fn fifty_active_clients_are_not_slowed_down_by_150_slow_ones() -> Result {
     let pbx = Arc::new(Pbx::start("websocket-crowd", Whose::Ours, "")?);
     let mut rounds = Vec::new();
     for _ in 0..3 {
@@ -70,7 +70,8 @@ fn fifty_who_talk_do_not_notice_a_hundred_and_fifty_who_drip_or_do_not_read() ->
     Err(Failure::new(rounds.join("; ")))
 }
 
-/// Twenty seconds of it: the 99th percentile of those who talk, and the slowest answer over UDP.
+/// Runs one round of twenty seconds; returns the 99th percentile of the clients' latency, and the slowest
+/// answer over UDP.
 fn crowd(pbx: &Arc<Pbx>) -> Result<(Duration, Duration)> {
     let over = Arc::new(AtomicBool::new(false));
     let mut others = Vec::new();
@@ -123,14 +124,14 @@ fn drip(client: &mut Client, number: usize, over: &AtomicBool) -> Result {
         if over.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // Never silent for long enough to be asked.
+        // It is never silent long enough to get a PING.
         client.socket.write_all(&[*byte])?;
         thread::sleep(Duration::from_secs(1));
     }
     Ok(())
 }
 
-/// Half of them SIP, half of them floods that fill every buffer on the way and are thrown out for it.
+/// Half of the clients use SIP; the other half flood until every buffer is full and are disconnected.
 fn send_and_never_read(pbx: &Pbx, number: usize, over: &AtomicBool) -> Result {
     let is_flood = number.is_multiple_of(2);
     while !over.load(Ordering::Relaxed) {
@@ -188,8 +189,8 @@ fn options_over_udp(port: u16, over: &AtomicBool) -> Result<Vec<Duration>> {
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn ten_thousand_connections_that_end_in_every_way_leave_nothing() -> Result {
     let mut pbx = Pbx::start("websocket-many", Whose::Ours, "")?;
-    // SIP keeps what an OPTIONS needs for 32 s (RFC 3261 §17.1.2.2), and the memory of the most that there was at one
-    // time stays with the process: that is not what is counted here.
+    // SIP keeps the state of an OPTIONS for 32 s (RFC 3261 §17.1.2.2), and the process keeps the memory of its peak:
+    // do not count those.
     let mut footprints = Vec::new();
     for (count, with_sip) in [(4000, true), (2000, false), (2000, false), (2000, false)] {
         come_and_go(&pbx, count, with_sip)?;
@@ -203,13 +204,14 @@ fn ten_thousand_connections_that_end_in_every_way_leave_nothing() -> Result {
     ensure(after.descriptors <= before.descriptors && after.threads <= before.threads, || {
         format!("something stays: {before:?}, {after:?}")
     })?;
-    // What every one of them leaves shows each time; another heap that malloc begins for many threads (2 MiB) shows once.
+    // A leak per client shows in every round; another heap of malloc for many threads (2 MiB) shows once.
     let growths = footprints[1..].windows(2).map(|pair| pair[1].resident_kib.saturating_sub(pair[0].resident_kib));
     let least = growths.min().unwrap_or_default();
     ensure(least < 512, || format!("grown by {least} KiB or more each time: {footprints:?}"))
 }
 
-/// A fifth each: politely, in silence, by reset, by reset in the middle of a frame, by reset before the answer.
+/// Each fifth of the clients ends in another way: with a closing handshake, without one, by reset, by reset in the
+/// middle of a frame, by reset before the response.
 fn come_and_go(pbx: &Pbx, count: usize, with_sip: bool) -> Result {
     for number in 0..count {
         let protocol = if number % 2 == 0 { "echo" } else { "sip" };
@@ -229,9 +231,9 @@ fn come_and_go(pbx: &Pbx, count: usize, with_sip: bool) -> Result {
     Ok(())
 }
 
-/// Sends this, and closes with RST instead of FIN: what the system does when something unread is thrown away.
+/// Sends this, then closes with RST instead of FIN, as the system does when unread data is discarded.
 fn reset(mut client: Client, last: &[u8]) {
-    // The server may have closed by then, and all of this is for nothing.
+    // The server may have closed already.
     let _ = client.send(PING, b"whose PONG nobody reads");
     let _ = client.socket.peek(&mut [0]);
     let _ = client.socket.write_all(last);
@@ -239,12 +241,12 @@ fn reset(mut client: Client, last: &[u8]) {
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn whoever_stops_answering_is_gone_within_the_deadline() -> Result {
+fn a_client_that_stops_answering_is_dropped_in_time() -> Result {
     let pbx = Pbx::start("websocket-silent", Whose::Ours, "[general]\npinginterval = 2\npongtimeout = 2\n")?;
     let mut client = pbx.connect("sip")?;
     client.send(TEXT, sip("REGISTER", "p7", 7, "WS").as_bytes())?;
     if pbx.driver == Driver::ChanSip {
-        // Asked before it is told that it is registered.
+        // The OPTIONS may arrive before the response to the registration.
         let options = String::from_utf8_lossy(&client.message()?).into_owned();
         ensure(options.starts_with("OPTIONS "), || options.clone())?;
         client.send(TEXT, ok_to(&options).as_bytes())?;
@@ -253,10 +255,10 @@ fn whoever_stops_answering_is_gone_within_the_deadline() -> Result {
     is_ok_for(7, &client.message()?)?;
     let before = pbx.asterisk.cli("websocket show sessions")?;
     ensure(before.contains("\n1 sessions;"), || before.clone())?;
-    // The system goes on acknowledging: PONGs are what tells.
+    // The system still acknowledges segments; only missing PONGs show it.
     until_silent(&pbx)?;
     match pbx.driver {
-        // The next OPTIONS cannot be sent, and so is not answered.
+        // The next OPTIONS cannot be sent and so is not answered.
         Driver::ChanSip => {
             until_it_shows(&pbx, "sip show peer p7", |peer| status(peer) == "UNREACHABLE")?;
             let log = std::fs::read_to_string(pbx.asterisk.home().log())?;
@@ -272,7 +274,7 @@ fn status(peer: &str) -> &str {
     line.and_then(|line| line.split_once(": ")).map_or("", |(_, status)| status.trim())
 }
 
-/// 200 to this request.
+/// The response 200 to this request.
 fn ok_to(request: &str) -> String {
     let is_kept = |line: &&str| ["Via:", "From:", "To:", "Call-ID:", "CSeq:"].iter().any(|name| line.starts_with(name));
     let kept: String = request.lines().filter(is_kept).map(|line| format!("{line}\r\n")).collect();
@@ -291,11 +293,11 @@ fn until_it_shows(pbx: &Pbx, command: &str, shows: impl Fn(&str) -> bool) -> Res
     }
 }
 
-/// Tests that take a network of their own. `cargo xtask test` runs them as root.
+/// Tests that create a network namespace. `cargo xtask test` runs them as root.
 mod as_root {
     use super::*;
 
-    /// In a network of its own, whose loopback interface is taken down: nothing is acknowledged any more, nothing is reset.
+    /// Runs in its own network namespace, whose loopback interface is taken down: nothing is acknowledged or reset any more.
     #[test]
     #[ignore = "needs root, for a network of its own"]
     fn a_network_that_is_pulled_is_noticed_within_the_deadline() -> Result {
@@ -329,7 +331,7 @@ mod as_root {
     }
 }
 
-/// Waits until the one session there is has been given up.
+/// Waits until the only session has been given up.
 fn until_silent(pbx: &Pbx) -> Result {
     let began = Instant::now();
     let sessions = || pbx.asterisk.cli("websocket show sessions");
@@ -358,7 +360,7 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     };
     println!("{} sessions of 256 descriptors, {} are open", clients.len(), pbx.footprint()?.descriptors);
     ensure(refusal.starts_with("HTTP/1.1 503 "), || refusal.clone())?;
-    // Whoever comes now is answered as well: the server still accepts.
+    // Further clients are answered as well: the server still accepts connections.
     for _ in 0..500 {
         let (_, answer) = Client::ask(pbx.ports.ws, "sip", "")?;
         ensure(answer.starts_with("HTTP/1.1 503 "), || answer.clone())?;
@@ -369,7 +371,7 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
     ensure(still_echoes(&mut pbx.connect("echo")?)?, || "nobody comes in afterwards".to_owned())
 }
 
-/// The host reads lines of up to 4095 octets, and takes the rest of a longer one for the next.
+/// The host reads lines of up to 4095 octets, and takes the rest of a longer one for the next line.
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
@@ -382,7 +384,7 @@ fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
     let long = format!("X-Forwarded-For: 203.0.113.6{}, 198.51.100.7\r\n", ", 203.0.113.6".repeat(400));
     for more in [format!("{proxys}{padded}"), format!("{padded}{proxys}"), long] {
         let (_, answer) = Client::ask(pbx.ports.ws, "echo", &more)?;
-        // Some hosts do not take such lines at all.
+        // Some hosts refuse such lines.
         let is_refused = ["HTTP/1.1 400 ", "HTTP/1.1 413 "].iter().any(|status| answer.starts_with(status));
         ensure(is_refused, || format!("{answer} to {more}"))?;
     }
@@ -390,10 +392,10 @@ fn a_header_that_is_too_long_smuggles_in_no_address() -> Result {
     ensure(!sessions.contains("203.0.113.6"), || sessions.clone())
 }
 
-/// Of `echo` and `sip` one has to be chosen.
+/// The client must choose one of `echo` and `sip`.
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn whoever_is_refused_is_hung_up_on() -> Result {
+fn a_refused_connection_is_closed() -> Result {
     let pbx = Pbx::start("websocket-refused", Whose::Ours, "")?;
     let body = "Content-Length: 4\r\n";
     for request in [
@@ -420,7 +422,7 @@ fn unloading_under_fifty_sessions_is_refused_and_by_force_ends_them_with_1001() 
         .collect::<Result<Vec<Client>>>()?;
     let refused = pbx.asterisk.cli("module unload res_http_websocket.so")?;
     ensure(!refused.contains("Unloaded") && still_echoes(&mut clients[0])?, || format!("unloaded: {refused}"))?;
-    // SIP remembers these, and with them the sessions, for 32 s.
+    // SIP keeps these, and their sessions, for 32 s.
     for (number, client) in clients.iter_mut().enumerate().filter(|(number, _)| !number.is_multiple_of(2)) {
         client.send(TEXT, sip("OPTIONS", "late", number, "WS").as_bytes())?;
         client.message()?;

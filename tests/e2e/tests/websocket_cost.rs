@@ -1,6 +1,6 @@
-//! What a message and an idle session cost the host, with the original module and with ours in turns.
+//! Compares the cost of a message and of an idle session with the original module and with ours.
 //!
-//! A benchmark of a minute, so it runs when asked for:
+//! A benchmark of a minute, which runs only on request:
 //! `cargo test --release --package e2e --test websocket_cost -- --ignored --nocapture`.
 
 mod common;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use common::{Client, Pbx, TEXT, Whose};
 use e2e::failure::{Result, ensure};
 
-/// Length, echoes in a run, and what ours may cost of the original's.
+/// The length of a message, the number of echoes per run, and the allowed cost of ours relative to the original.
 const MESSAGES: [(usize, usize, f64); 3] = [(64, 2000, 0.5), (1024, 400, 0.05), (8192, 100, 0.02)];
 
 const RUNS: usize = 5;
@@ -40,13 +40,13 @@ fn server_cpu_per_echoed_message() -> Result {
 #[test]
 #[ignore = "thousands of connections"]
 fn memory_of_idle_sessions() -> Result {
-    // Ours has a second descriptor for each session, and this process has one.
+    // Our module has two descriptors per session, this process one.
     let count = 15_000.min(descriptor_limit()?.saturating_sub(600) / 2);
     println!("{:>10} {:>10} {:>14} {:>14} {:>12}", "", "sessions", "KiB each", "descriptors", "threads");
     let mut each = Vec::new();
     for (name, whose) in [("original", Whose::Original), ("ours", Whose::Ours)] {
         let pbx = Pbx::start(&format!("idle-{name}"), whose, "")?;
-        // What the first sessions cost once.
+        // Exclude the one-time cost of the first sessions.
         drop((0..20).map(|_| pbx.connect("echo")).collect::<Result<Vec<Client>>>()?);
         std::thread::sleep(Duration::from_secs(2));
         let before = pbx.footprint()?;
@@ -69,7 +69,7 @@ fn memory_of_idle_sessions() -> Result {
     ensure(each[1] <= each[0], || format!("ours takes {:.2} KiB a session, the original {:.2}", each[1], each[0]))
 }
 
-/// Seconds of the host's processors for one of them.
+/// The host's processor time in seconds for one of them.
 fn echoes(pbx: &Pbx, client: &mut Client, len: usize, count: usize) -> Result<f64> {
     let message = vec![b'x'; len];
     let before = pbx.cpu()?;

@@ -1,5 +1,5 @@
 /*
- * Counted objects. Each carries a header that notices a reference too many.
+ * Reference-counted objects. Each has a header that detects a superfluous drop of a reference.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -186,7 +186,7 @@ void *__ao2_unlink(struct ao2_container *c, void *obj, int flags)
 	return NULL;
 }
 
-/* Without OBJ_MULTIPLE together with data: nobody here asks for an iterator back. */
+/* Does not support OBJ_MULTIPLE with data: no caller here needs an iterator. */
 void *__ao2_callback(struct ao2_container *c, enum search_flags flags, ao2_callback_fn *cb_fn, void *arg)
 {
 	void *found = NULL;

@@ -24,7 +24,7 @@ struct ast_config {
 };
 
 static char directory[512] = ".";
-/* Of the file loaded last: enough to tell unchanged from changed for the one that a test reloads. */
+/* State of the last loaded file: enough to detect a change of the one file that a test reloads. */
 static char last_file[600];
 static struct timespec last_change;
 
@@ -71,7 +71,7 @@ static struct section *add_section(struct ast_config *config, const char *name)
 	return section;
 }
 
-/* Answers 0 when the line makes sense. */
+/* Returns 0 if the line is valid. */
 static int take_line(struct ast_config *config, struct section **section, char *line, const char *file, int number)
 {
 	char *equals;
@@ -141,7 +141,7 @@ void ast_config_destroy(struct ast_config *config)
 	free(config);
 }
 
-/* By the address of the name, which tells sections of one name apart, else by the name. */
+/* Finds a section by the address of its name, which distinguishes sections of equal names, otherwise by the name. */
 static struct section *find(const struct ast_config *config, const char *name)
 {
 	for (struct section *section = config->first; section; section = section->next)

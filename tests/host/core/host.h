@@ -1,8 +1,9 @@
 /*
- * A small Asterisk 11 core, for tests: what it offers beside the host's own interface.
+ * A small Asterisk 11 core for tests: its functions in addition to the host's own interface.
  *
- * It behaves as the real one does where a module can tell: the loader opens, closes and opens again, a use count refuses
- * unloading, an instance destroys its engine's data on the last reference, the HTTP server closes what it is left with.
+ * It behaves like the real one wherever a module can notice: the loader opens, closes and opens a module again, a use
+ * count prevents unloading, the last reference to an instance destroys the engine's data, the HTTP server closes
+ * remaining streams.
  */
 #ifndef HOST_H
 #define HOST_H
@@ -14,59 +15,59 @@
 #include "asterisk/config.h"
 #include "asterisk/tcptls.h"
 
-/* What ast_get_version answers; which DTLS layout there is, and whether HTTP sessions have a stream. */
+/* Sets the result of ast_get_version, the DTLS layout, and whether HTTP sessions have a stream. */
 void host_set_version(const char *version);
 void host_set_before_11_11(int before);
 int host_before_11_11(void);
 
-/* Where ast_config_load2 looks. */
+/* Sets the directory for ast_config_load2. */
 void host_set_config_directory(const char *directory);
 
 enum host_load {
 	HOST_LOADED = 0,
-	HOST_NOT_OPENED = 1, /**< dlopen failed; host_log has why */
+	HOST_NOT_OPENED = 1, /**< dlopen failed; host_log has the reason */
 	HOST_NOT_REGISTERED = 2, /**< the constructor did not call ast_module_register */
-	HOST_STAYED_MAPPED = 3, /**< closing did not unmap it */
+	HOST_STAYED_MAPPED = 3, /**< it was still mapped after closing */
 	HOST_KEY_REFUSED = 4,
-	HOST_DECLINED = 5, /**< load answered something else than success */
+	HOST_DECLINED = 5, /**< load did not return success */
 	HOST_ALREADY_LOADED = 6,
 };
 
 enum host_load host_module_load(const char *path);
-/** 0, or -1 when in use or when the module refuses. Unmapping is checked by the caller. */
+/** Unloads a module. Returns 0, or -1 if it is in use or refuses. The caller checks whether it was unmapped. */
 int host_module_unload(const char *name);
-/** Likewise, but what is in use is asked too, as by `module unload -f`. */
+/** Unloads a module even if it is in use, as `module unload -f` does. */
 int host_module_unload_forced(const char *name);
 int host_module_reload(const char *name);
 int host_module_use_count(const char *name);
 const struct ast_module_info *host_module_info(const char *name);
 int host_is_mapped(const char *path);
 
-/* Everything logged, sent to the manager, or still alive. The texts are copied out and forgotten. */
+/* Return everything logged, sent to the manager, or still alive. Texts are copied to the caller and then discarded. */
 size_t host_log_take(char *buffer, size_t size);
 size_t host_manager_take(char *buffer, size_t size);
 long host_objects_alive(void);
 
-/** Runs one line as the console would and copies what it printed; the answer is RESULT_ like, -1 for no such command. */
+/** Runs a console command and copies its output; returns a RESULT_ value, or -1 if there is no such command. */
 int host_cli(const char *line, char *output, size_t size);
 
 /**
- * Serves one request on a connected socket, as the HTTP server does on the connection's own thread: with a stream around
- * the descriptor, from which lines are read up to an empty one, parameters and headers as lists, and fclose of what the callback leaves. `tls` puts a layer that
- * decrypts whole records in between. The lists are freed here.
+ * Serves one request on a connected socket, as the HTTP server does on the connection's own thread. Opens a stream on the
+ * descriptor, reads lines up to an empty one, passes parameters and headers as lists, and closes the stream unless the
+ * callback took it over. `tls` adds a layer that decrypts whole records. Frees the lists.
  */
 int host_http_serve(int fd, int tls, const char *uri, int method, struct ast_variable *headers);
 
 /**
- * While this is set, each octet that comes over TLS asks for a key update (RFC 8446 §4.6.3), whose answer of
- * HOST_KEY_UPDATE_LEN octets has to be written before anything else is read or written.
+ * While set, each octet received over TLS requests a key update (RFC 8446 §4.6.3). Its answer of HOST_KEY_UPDATE_LEN octets
+ * must be written before anything else is read or written.
  */
 void host_tls_set_key_updates(int on);
 #define HOST_KEY_UPDATE_LEN 64
-/** How often modules have called ast_tcptls_server_read. */
+/** The number of calls of ast_tcptls_server_read by modules. */
 long host_tls_reads(void);
 
-/** The engine's tables that chan_sip reaches through ast_rtp_instance_get_dtls and _get_ice, in the form of this host. */
+/** The engine's tables from ast_rtp_instance_get_dtls and _get_ice, in the layout of this host. */
 const char *host_dtls_fingerprint(struct ast_rtp_instance *instance);
 struct ast_rtp_engine *host_engine(void);
 
@@ -74,7 +75,7 @@ struct host_ao2_list {
 	size_t count;
 	void *objects[64];
 };
-/** References to all objects of a container. */
+/** Returns references to all objects of a container. */
 void host_ao2_objects(struct ao2_container *container, struct host_ao2_list *list);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * The web server. What it reads of a request is not looked at: the test hands over what would be in there.
+ * The HTTP server. It does not parse requests: the test passes the parsed parameters and headers.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,7 +56,7 @@ long host_tls_reads(void)
 	return reads;
 }
 
-/* What came is kept, or asks for key updates and is gone. */
+/* Keeps received octets; octets that request key updates are consumed. */
 static void hold(struct ast_tcptls_stream *stream, size_t got)
 {
 	stream->from = 0;
@@ -69,7 +69,7 @@ static void hold(struct ast_tcptls_stream *stream, size_t got)
 		stream->held[i] ^= HOST_TLS_MASK;
 }
 
-/* Writes the answers to key updates; -1 when that fails, or has to wait. */
+/* Writes the answers to key updates; returns -1 if that fails or would block. */
 static int answer_key_updates(struct ast_tcptls_stream *stream)
 {
 	static const char answers[4096];
@@ -84,15 +84,15 @@ static int answer_key_updates(struct ast_tcptls_stream *stream)
 }
 
 /*
- * The stream behind `f`. With `tls` it reads whole records of the peer at once and keeps what was not asked for, where
- * no poll of the descriptor can see it; the "encryption" is a XOR.
+ * Reads into the buffer of the stream behind `f`. With `tls` it reads whole records at once and keeps the octets that were
+ * not requested, which polling the descriptor does not show; the "encryption" is a XOR.
  */
 static ssize_t fill(struct ast_tcptls_stream *stream, size_t size)
 {
 	if (stream->tls || size > sizeof stream->held)
 		size = sizeof stream->held;
 	for (;;) {
-		/* A wait to write that is over, or a connection that is, looks like the end. */
+		/* A timeout while writing, or a closed connection, looks like the end of the stream. */
 		if (answer_key_updates(stream))
 			return 0;
 		ssize_t got = recv(stream->fd, stream->held, size, MSG_DONTWAIT);
@@ -110,7 +110,7 @@ static ssize_t fill(struct ast_tcptls_stream *stream, size_t size)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -1;
-		/* A timeout of 0 makes the stream answer at once; -1 waits for ever. */
+		/* A timeout of 0 means not to block; -1 means to block for ever. */
 		if (stream->timeout >= 0 && !stream->exclusive_input) {
 			errno = EAGAIN;
 			return -1;
@@ -250,7 +250,7 @@ static void session_destructor(void *object)
 		free(ser->stream_cookie);
 }
 
-/* As long as the older struct is: valgrind sees who reaches behind it. */
+/* Has the length of the older struct, so that valgrind detects accesses beyond it. */
 #define OLD_SESSION_SIZE 176
 
 static struct ast_tcptls_session_instance *session(int fd, int tls)
@@ -272,7 +272,7 @@ static struct ast_tcptls_session_instance *session(int fd, int tls)
 	if (!before)
 		ser->stream_cookie = stream;
 	ser->f = stream ? fopencookie(stream, "w+", before ? old : functions) : fdopen(fd, "w+");
-	/* As the real one does: plain ones have no buffer, every fgetc is a read. */
+	/* As in the real host, plain streams have no buffer: every fgetc is a read. */
 	if (!tls)
 		setvbuf(ser->f, NULL, _IONBF, 0);
 	ser->ssl = tls ? (SSL *) stream : NULL;

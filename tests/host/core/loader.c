@@ -1,5 +1,5 @@
 /*
- * The module loader: opens lazily to read the info, closes, opens again as the info asks, then loads.
+ * The module loader: opens a module lazily to read its info, closes it, opens it again as the info requires, and loads it.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -138,7 +138,7 @@ static enum host_load start(struct ast_module *module)
 	return HOST_LOADED;
 }
 
-/* One that closing did not unmap, because another module is bound to it, is still registered and starts on the same image. */
+/* A module that stayed mapped because another one is bound to it is still registered, and starts again in the same image. */
 static struct ast_module *left_from_before(const char *path)
 {
 	struct ast_module *module = modules;
@@ -197,7 +197,7 @@ int host_module_unload_forced(const char *name)
 	if (!module || !module->running || module->info->unload())
 		return -1;
 	module->running = 0;
-	/* The destructor takes the entry away, if this unmaps. On an image used again there is nothing left to close. */
+	/* If this unmaps the module, its destructor removes the entry. If the image was reused, there is nothing left to close. */
 	library = module->library;
 	module->library = NULL;
 	if (library)

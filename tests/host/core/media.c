@@ -1,5 +1,5 @@
 /*
- * Formats and frames, for the codecs that the tests use.
+ * Formats and frames of the codecs that the tests use.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 #include "asterisk/frame.h"
 #include "host.h"
 
-/* Bytes and samples of one frame of `frame_ms`; what any other length has follows from them. */
+/* The bytes and samples of a frame of `frame_ms`, from which those of any other length follow. */
 static const struct codec {
 	enum ast_format_id id;
 	const char *name;

@@ -1,5 +1,5 @@
 /*
- * What only newer cores of Asterisk 11 have; a library of its own, so that a test can leave it out.
+ * The functions that only newer cores of Asterisk 11 have, in a separate library, so that a test can omit it.
  */
 #include <sys/time.h>
 #include "asterisk/tcptls.h"

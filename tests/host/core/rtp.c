@@ -1,5 +1,5 @@
 /*
- * RTP instances, and the tables of the engine and of SRTP behind them.
+ * RTP instances, with the tables of the engine and of SRTP.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +25,7 @@ struct ast_rtp_instance {
 	int timeout, hold_timeout, keepalive;
 };
 
-/** No channel of ours does more than name its driver. */
+/** A channel here only has the name of its driver. */
 struct ast_channel {
 	const struct ast_channel_tech *tech;
 };
@@ -317,7 +317,7 @@ const char *host_dtls_fingerprint(struct ast_rtp_instance *instance)
 	return instance->engine->dtls->get_fingerprint(instance);
 }
 
-/* Payload types: those of RFC 3551, and the dynamic ones that the host assumes, until SDP says otherwise. */
+/* The payload types of RFC 3551 and the host's dynamic ones, used until SDP changes them. */
 static const struct mapping {
 	int payload;
 	enum ast_format_id format;
@@ -459,7 +459,7 @@ unsigned int ast_rtp_lookup_sample_rate2(int asterisk_format, struct ast_format 
 	return 0;
 }
 
-/* The option that tells the layouts apart; the tests fill in the rest by hand. */
+/* Parses only the option that distinguishes the layouts; the tests set the others themselves. */
 int ast_rtp_dtls_cfg_parse(struct ast_rtp_dtls_cfg *dtls_cfg, const char *name, const char *value)
 {
 	if (strcasecmp(name, "dtlsverify"))

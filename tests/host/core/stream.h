@@ -1,5 +1,5 @@
 /*
- * The stream of a connection, which modules know by name only.
+ * The stream of a connection, which is opaque to modules.
  */
 #ifndef HOST_STREAM_H
 #define HOST_STREAM_H
@@ -11,11 +11,11 @@
 struct ast_tcptls_stream {
 	int fd;
 	int tls;
-	int timeout; /**< milliseconds, -1 for ever */
+	int timeout; /**< in milliseconds, -1 to block for ever */
 	int exclusive_input;
 	unsigned char held[16384];
 	size_t from, until;
-	size_t owed; /**< octets that answer key updates, still to be written */
+	size_t owed; /**< octets of answers to key updates that are still to be written */
 };
 
 #endif

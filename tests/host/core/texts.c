@@ -1,5 +1,5 @@
 /*
- * What a module says: log lines, manager events, answers on the console. Everything is kept until somebody takes it.
+ * The output of modules: log lines, manager events, console output. Everything is kept until a test fetches it.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -164,7 +164,7 @@ int ast_cli_unregister_multiple(struct ast_cli_entry *e, int len)
 	return 0;
 }
 
-/* Whether a word typed is the word declared, or one of the choices in `{on|off}`. */
+/* Whether a typed word matches the declared word, or one of the alternatives in `{on|off}`. */
 static int word_matches(const char *declared, size_t length, const char *typed)
 {
 	if (*declared != '{')

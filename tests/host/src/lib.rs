@@ -1,10 +1,10 @@
 //! A small Asterisk 11 core that loads the built modules and drives them through the ABI.
 //!
-//! The core is C (`core/`), a shared library that exports what the host exports; the test programs link it, so that a
-//! module finds it where it would find the host. The tests are host and peer at once: they call what chan_sip and the HTTP
-//! server call, and hold the other end of the socket.
+//! The core is written in C (`core/`) and is a shared library that exports what the host exports. The test programs
+//! link it, so modules find its symbols as they would find the host's. The tests are host and peer at once: they call
+//! what chan_sip and the HTTP server call, and use the other end of the socket.
 //!
-//! The modules come from `MODULES_DIR`, or are built here by cargo. Under valgrind:
+//! The modules come from `MODULES_DIR`, or cargo builds them. To run under valgrind:
 //!
 //! ```sh
 //! export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="valgrind -q --error-exitcode=9 --leak-check=full \
@@ -13,7 +13,7 @@
 //! cargo test -p host-tests -- --test-threads 1
 //! ```
 //!
-//! `HOST_LOG=1` prints what the modules log, as it happens.
+//! With `HOST_LOG=1`, the log of the modules is printed as it happens.
 
 pub mod modules;
 #[doc(hidden)]
@@ -28,18 +28,18 @@ use std::{
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-/// Which Asterisk the core is.
+/// The version of Asterisk that the core acts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// 11.25.3, with all that came after 11.0.0.
+    /// 11.25.3, with everything added since 11.0.0.
     Newest,
-    /// 11.0.0: the old DTLS layout, and nothing that came later. Not in one process with [`Kind::Newest`].
+    /// 11.0.0, with the old DTLS layout and without later additions. Not in one process with [`Kind::Newest`].
     Oldest,
-    /// Not one that the modules know.
+    /// A version that the modules do not support.
     Foreign,
 }
 
-/// The running core. One at a time in a process; the tests of one program wait for each other here.
+/// The running core. There is one at a time in a process; other tests of the same program wait in [`Host::start`].
 pub struct Host {
     directory: PathBuf,
     _one_at_a_time: MutexGuard<'static, ()>,
@@ -61,7 +61,7 @@ impl Host {
         let directory = std::env::temp_dir().join(format!("host-tests-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a writable temporary directory");
         let path = CString::new(directory.to_str().expect("plain text")).expect("no NUL");
-        // SAFETY: strings that live through the calls; the core copies them.
+        // SAFETY: the strings live during the calls; the core copies them.
         unsafe {
             raw::host_set_version(version.as_ptr());
             raw::host_set_before_11_11((kind == Kind::Oldest).into());
@@ -72,7 +72,7 @@ impl Host {
         host
     }
 
-    /// Where configuration files are, and where a test may leave others.
+    /// The directory of configuration files, in which a test may create other files too.
     pub fn directory(&self) -> &std::path::Path {
         &self.directory
     }
@@ -85,25 +85,25 @@ impl Host {
     /// Loads a module as the host's loader does.
     pub fn load(&self, module: &str) -> Loading {
         let path = CString::new(modules::path(module).to_str().expect("plain text")).expect("no NUL");
-        // SAFETY: a string that lives through the call.
+        // SAFETY: the string lives during the call.
         Loading::from_core(unsafe { raw::host_module_load(path.as_ptr()) })
     }
 
-    /// Loads modules and expects that to work.
+    /// Loads modules, which must succeed.
     pub fn load_all(&self, modules: &[&str]) {
         for module in modules {
             assert_eq!(self.load(module), Loading::Loaded, "{module}: {}", self.log());
         }
     }
 
-    /// Unloads a module; `false` when it is in use or refuses.
+    /// Unloads a module; `false` if it is in use or refuses.
     pub fn unload(&self, module: &str) -> bool {
         let name = CString::new(module).expect("no NUL");
         // SAFETY: as above.
         unsafe { raw::host_module_unload(name.as_ptr()) == 0 }
     }
 
-    /// Likewise, but a module that is in use is asked as well (`module unload -f`).
+    /// Unloads a module even if it is in use, as `module unload -f` does; `false` if it refuses.
     pub fn unload_forced(&self, module: &str) -> bool {
         let name = CString::new(module).expect("no NUL");
         // SAFETY: as above.
@@ -117,49 +117,49 @@ impl Host {
         unsafe { raw::host_is_mapped(path.as_ptr()) != 0 }
     }
 
-    /// Asks a module to read its configuration again.
+    /// Makes a module reload its configuration.
     pub fn reload(&self, module: &str) -> c_int {
         let name = CString::new(module).expect("no NUL");
         // SAFETY: as above.
         unsafe { raw::host_module_reload(name.as_ptr()) }
     }
 
-    /// How often a module is in use.
+    /// The use count of a module.
     pub fn use_count(&self, module: &str) -> c_int {
         let name = CString::new(module).expect("no NUL");
         // SAFETY: as above.
         unsafe { raw::host_module_use_count(name.as_ptr()) }
     }
 
-    /// What a module says about itself.
+    /// The declaration of a module.
     pub fn info(&self, module: &str) -> Option<&asterisk_sys::ast_module_info> {
         let name = CString::new(module).expect("no NUL");
-        // SAFETY: as above; the module stays loaded while `self` is not used to unload it.
+        // SAFETY: as above; the module stays loaded as long as `self` is not used to unload it.
         unsafe { raw::host_module_info(name.as_ptr()).as_ref() }
     }
 
-    /// What was logged since the last time.
+    /// The lines logged since the last call.
     pub fn log(&self) -> String {
         taken(raw::host_log_take)
     }
 
-    /// The manager events since the last time.
+    /// The manager events since the last call.
     pub fn manager_events(&self) -> String {
         taken(raw::host_manager_take)
     }
 
-    /// Types a line into the console. -1 when there is no such command, else what its handler answered.
+    /// Runs a console command. Returns its handler's result, or -1 if there is no such command, and its output.
     pub fn command(&self, line: &str) -> (c_int, String) {
         let line = CString::new(line).expect("no NUL");
         let mut output = vec![0_u8; 64 * 1024];
-        // SAFETY: a string and a buffer of the length that goes with it.
+        // SAFETY: a string, and a buffer with its length.
         let answer = unsafe { raw::host_cli(line.as_ptr(), output.as_mut_ptr().cast(), output.len() as _) };
         (answer, text(&output))
     }
 
-    /// Counted objects that nobody has given back.
+    /// The number of reference-counted objects that were not freed.
     pub fn objects_alive(&self) -> i64 {
-        // SAFETY: takes nothing.
+        // SAFETY: takes no arguments.
         unsafe { raw::host_objects_alive() }
     }
 }
@@ -168,7 +168,7 @@ impl Drop for Host {
     fn drop(&mut self) {
         for module in modules::ALL {
             let name = CString::new(*module).expect("no NUL");
-            // A session that is closing keeps its module for a moment; after a failed test one may stay.
+            // A session that is closing uses its module for a moment longer; after a failed test one may remain.
             for _ in 0..200 {
                 // SAFETY: as in `unload`.
                 if unsafe {
@@ -179,7 +179,7 @@ impl Drop for Host {
                 std::thread::sleep(std::time::Duration::from_millis(10));
             }
         }
-        // It may be gone already, and nothing depends on it.
+        // It may not exist any more, and nothing depends on it.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
@@ -188,7 +188,7 @@ fn bring_in_what_newer_cores_have() {
     static DONE: OnceLock<()> = OnceLock::new();
     DONE.get_or_init(|| {
         let path = CString::new(env!("HOST_CORE_NEWER")).expect("no NUL");
-        // SAFETY: a library of ours without constructors.
+        // SAFETY: our own library, which has no constructors.
         let library = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
         assert!(!library.is_null(), "{path:?} does not open");
     });
@@ -196,7 +196,7 @@ fn bring_in_what_newer_cores_have() {
 
 fn taken(take: unsafe extern "C" fn(*mut c_char, raw::Size) -> raw::Size) -> String {
     let mut buffer = vec![0_u8; 1 << 20];
-    // SAFETY: a buffer of the length that goes with it.
+    // SAFETY: a buffer with its length.
     unsafe { take(buffer.as_mut_ptr().cast(), buffer.len() as _) };
     text(&buffer)
 }

@@ -1,4 +1,4 @@
-//! Where the modules under test are.
+//! Finds the modules under test.
 
 use crate::raw;
 use std::{
@@ -8,25 +8,25 @@ use std::{
     sync::OnceLock,
 };
 
-/// The three, in the order of loading.
+/// The three modules, in the order of loading.
 pub const ALL: &[&str] = &["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
 
-/// How loading went.
+/// The result of loading a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loading {
-    /// Registered and running.
+    /// It is registered and running.
     Loaded,
-    /// The system's loader refused; the log has why.
+    /// dlopen failed; the log has the reason.
     NotOpened,
-    /// The constructor chose not to register.
+    /// The constructor did not register.
     NotRegistered,
-    /// After the first close it was still in memory.
+    /// It was still mapped after the first close.
     StayedMapped,
-    /// The key or the options were not those of the host.
+    /// Its key or its build options did not match the host's.
     KeyRefused,
-    /// `load` answered no.
+    /// `load` declined.
     Declined,
-    /// It was running already.
+    /// It was already running.
     AlreadyLoaded,
 }
 
@@ -44,18 +44,18 @@ impl Loading {
     }
 }
 
-/// The file of a module.
+/// The path of a module's file.
 pub fn path(module: &str) -> PathBuf {
     let named_by_us = directory().join(format!("{module}.so"));
     if named_by_us.exists() { named_by_us } else { directory().join(format!("lib{module}.so")) }
 }
 
-/// `MODULES_DIR`, or where cargo put them just now.
+/// `MODULES_DIR`, or the directory where cargo has just built them.
 pub fn directory() -> &'static Path {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     DIRECTORY.get_or_init(|| {
         let directory = env::var_os("MODULES_DIR").map_or_else(build, PathBuf::from);
-        // The core looks for this path in /proc/self/maps, which has the real one.
+        // The core searches this path in /proc/self/maps, which contains canonical paths.
         fs::canonicalize(&directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()))
     })
 }

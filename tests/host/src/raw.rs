@@ -1,8 +1,8 @@
-//! The interface of the core, bound from `core/host.h`.
+//! Bindings to the interface of the core (`core/host.h`).
 
 #![allow(non_camel_case_types, non_upper_case_globals, missing_docs, clippy::all, reason = "generated from C")]
 
-/// `size_t` as bindgen writes it.
+/// The type that bindgen uses for `size_t`.
 pub type Size = usize;
 
 include!(concat!(env!("OUT_DIR"), "/host.rs"));

@@ -1,4 +1,4 @@
-//! `contrib/fail2ban` on the lines that the module logs, in the formats that the host writes them in.
+//! Applies `contrib/fail2ban` to lines of the module, in the formats in which the host writes them.
 
 mod common;
 
@@ -30,7 +30,7 @@ fn clients_that_are_refused_are_banned() {
     .into_iter()
     .enumerate()
     {
-        // One client has not as many lines.
+        // The rate limit allows fewer lines about one client.
         let client = format!("198.51.100.{client}");
         let headers = [headers, vec![("X-Forwarded-For", &client)]].concat();
         for line in written(&refusal(&host, &headers)) {
@@ -40,7 +40,7 @@ fn clients_that_are_refused_are_banned() {
 }
 
 #[test]
-fn who_is_refused_without_a_fault_of_its_own_is_not_banned() {
+fn clients_refused_without_their_fault_are_not_banned() {
     let (host, filter) = (host(), Filter::read());
     let mut headers = handshake("echo").to_vec();
     headers.extend([("X-Forwarded-For", "198.51.100.7"); 2]);
@@ -54,7 +54,7 @@ fn who_is_refused_without_a_fault_of_its_own_is_not_banned() {
     }
 }
 
-/// What peers wrote is quoted in other lines too.
+/// Text from peers is quoted in other lines, too.
 #[test]
 fn other_lines_ban_nobody() {
     let filter = Filter::read();
@@ -79,7 +79,7 @@ fn host() -> Host {
     host
 }
 
-/// What is logged when these headers are refused.
+/// The line logged when a request with these headers is refused.
 fn refusal(host: &Host, headers: &[(&str, &str)]) -> String {
     host.log();
     let mut browser = Browser::request("ws", false, headers);
@@ -89,8 +89,8 @@ fn refusal(host: &Host, headers: &[(&str, &str)]) -> String {
     log.lines().find(|line| line.contains("' refused: ")).unwrap_or_else(|| panic!("{log}")).to_owned()
 }
 
-/// A line of the small core as the real ones write it into a file, on a console and to syslog, without the time of day,
-/// which fail2ban takes out first.
+/// A line of the small core in the formats of real hosts: in a file, on a console and in syslog; without the time,
+/// which fail2ban removes first.
 fn written(logged: &str) -> Vec<String> {
     let (place, message) = logged.split_once(": ").expect("a message");
     let &[level, place, function] = &*place.split(' ').collect::<Vec<_>>() else { panic!("{place}") };
@@ -108,7 +108,7 @@ fn written(logged: &str) -> Vec<String> {
         .collect()
 }
 
-/// The two expressions, the second of which is tried on what the first leaves.
+/// The two expressions; the second is applied to what the first leaves.
 struct Filter {
     prefix: Regex,
     failure: Regex,
@@ -137,5 +137,5 @@ impl Filter {
     }
 }
 
-/// What `common.conf` of fail2ban comes to for a daemon called asterisk: brackets that held the time, a host, a program.
+/// The prefix that fail2ban's `common.conf` defines for the daemon asterisk: brackets of the time, a host, a program.
 const PREFIX_LINE: &str = r"\s*(?:\[\]\s*)?(?:\S+\s+)?(?:asterisk(?:\[\d+\])?:?\s+)?";

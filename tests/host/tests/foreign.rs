@@ -1,4 +1,4 @@
-//! A host that the modules do not know.
+//! The modules on a host that they do not support.
 
 use host_tests::{Host, Kind, Loading, modules};
 

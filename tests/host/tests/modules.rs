@@ -1,4 +1,5 @@
-//! Loading and unloading, as the host's loader does it: open, look, close, open again; later unload and load once more.
+//! Loading and unloading, as the host's loader does it: open, read the info, close, open again; later
+//! unload and load again.
 
 mod common;
 
@@ -19,7 +20,7 @@ fn facts(which: &str) -> serde_json::Value {
     serde_json::from_str(&text).expect("the facts are JSON")
 }
 
-/// The dynamic symbols of a module: what it defines, or what it needs.
+/// The dynamic symbols of a module: those it defines, or those it needs.
 fn symbols(module: &str, which: &str) -> BTreeSet<String> {
     let output = Command::new("nm").args(["-D", which]).arg(modules::path(module)).output().expect("binutils");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -56,12 +57,13 @@ fn names_and_descriptions_are_those_of_the_originals() {
         [(WEBSOCKET, c"HTTP WebSocket Support"), (SRTP, c"Secure RTP (SRTP)"), (RTP, c"Asterisk RTP Stack")]
     {
         let info = host.info(module).expect("loaded");
-        // SAFETY: a string of the module's, which is loaded.
+        // SAFETY: a string of the module, which is loaded.
         assert_eq!(unsafe { CStr::from_ptr(info.description) }, description);
     }
 }
 
-/// With and without underscores: an original has the names of its own host only, which was built with weak references or not.
+/// The names with and without underscores: an original exports those of its own host only, built with or without weak
+/// references.
 #[test]
 fn exports_are_those_of_the_originals() {
     let facts = facts("asterisk-11");
@@ -82,7 +84,7 @@ fn exports_are_those_of_the_originals() {
 fn nothing_is_needed_that_some_releases_lack() {
     let lacking = facts("asterisk-11-drift");
     let lacking = lacking["symbols"].as_object().expect("an object");
-    // Missing under a build option: `ast_sched_del` with AST_DEVMODE, the file versions with LOW_MEMORY.
+    // These are missing with a build option: `ast_sched_del` with AST_DEVMODE, the file versions with LOW_MEMORY.
     let optional = ["ast_sched_del", "ast_register_file_version", "ast_unregister_file_version"];
     for module in modules::ALL {
         let needed = symbols(module, "--undefined-only");
@@ -108,7 +110,7 @@ fn a_host_thread_outlives_the_websocket_module() {
     echo_on(&HostThread::start());
 }
 
-/// A connection whose request is served by a thread that stays.
+/// A connection whose request is handled by a permanent thread.
 fn echo_on(thread: &HostThread) {
     let (browser, serve) = Browser::prepare("ws", false, &websocket::handshake("echo"));
     thread.begin(move || {

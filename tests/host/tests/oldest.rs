@@ -1,4 +1,4 @@
-//! The same files in Asterisk 11.0.0: the older DTLS and ICE tables, and nothing there that came later.
+//! The unchanged module files in Asterisk 11.0.0, with the older DTLS and ICE tables and nothing added later.
 
 mod common;
 
@@ -35,7 +35,7 @@ fn a_plain_phone_calls() {
     assert_eq!(instance.read_until(Frame::voice).expect("audio"), [2; FRAME_LEN]);
 }
 
-/// With SHA-1 fingerprints, all that such a host can express; no browser of today is content with them, but the tables work.
+/// Tests with SHA-1 fingerprints, the only ones of such a host. No current browser accepts them, but the tables work.
 #[test]
 fn a_browser_that_took_sha_1_would_talk() {
     let host = Host::start(Kind::Oldest);
@@ -68,7 +68,7 @@ fn a_websocket_echoes_over_ws_and_wss() {
 }
 
 #[test]
-fn key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
+fn key_updates_with_unread_answers_keep_no_thread_busy() {
     let host = Host::start(Kind::Oldest);
     assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
     let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");

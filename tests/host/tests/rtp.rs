@@ -73,8 +73,8 @@ fn nothing_received_hangs_up() {
     let _host = host("strictrtp=no");
     let (instance, mut phone) = call();
     let mut datagrams: Vec<Vec<u8>> = vec![vec![], vec![0], vec![0x80; 11], vec![0x16; 40], vec![0xff; 1500]];
-    datagrams.push(vec![0x8f, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]); // fifteen CSRCs that are not there
-    datagrams.push(vec![0x90, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]); // an extension that is not there
+    datagrams.push(vec![0x8f, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]); // fifteen CSRCs announced, none present
+    datagrams.push(vec![0x90, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]); // an extension announced, none present
     datagrams.push(vec![0xa0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 200]); // more padding than packet
     datagrams.push(vec![0x00, 0x01, 0, 0x40, 0x21, 0x12, 0xa4, 0x42]); // a STUN header, cut off
     for datagram in &datagrams {
@@ -101,7 +101,7 @@ fn a_digit_is_sent_as_telephone_events() {
     instance.dtmf_end(b'5', 160);
     let ends: Vec<_> = std::iter::repeat_with(|| phone.receive()).filter(is_end_of_event).take(3).collect();
     for end in &ends {
-        // All three say the same (RFC 4733 §2.5.1.4): 160 ms are 1280 units.
+        // All three packets are equal (RFC 4733 §2.5.1.4): 160 ms are 1280 timestamp units.
         assert_eq!((end.payload[0], end.timestamp), (5, begin.timestamp));
         assert_eq!(u16::from_be_bytes([end.payload[2], end.payload[3]]), 1280);
     }
@@ -138,7 +138,7 @@ fn reports_go_both_ways() {
     let mut buffer = [0; 2048];
     let mut length = 0;
     for _ in 0..40 {
-        // The channel goes on writing; what RTCP needs does not depend on it reading.
+        // The channel goes on writing; RTCP must work even if it does not read.
         instance.write(1);
         phone.rtcp.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
         if let Ok((got, from)) = phone.rtcp.recv_from(&mut buffer) {
@@ -154,15 +154,15 @@ fn reports_go_both_ways() {
     let sdes = (usize::from(u16::from_be_bytes([report[2], report[3]])) + 1) * 4;
     assert_eq!(report[sdes + 1], 202, "and a CNAME with it");
 
-    // Our answer: a receiver report on what was sent, with the time of that sender report.
+    // Answer with a receiver report about the sent packets, with the time of that sender report.
     let mut answer = vec![0x81, 201, 0, 7];
     answer.extend_from_slice(&phone.ssrc.to_be_bytes());
     answer.extend_from_slice(&local_ssrc.to_be_bytes());
-    answer.extend_from_slice(&[64, 0, 0, 3]); // a quarter lost lately, three altogether
+    answer.extend_from_slice(&[64, 0, 0, 3]); // a quarter lost since the last report, three in total
     answer.extend_from_slice(&[0, 0, 0, 9]); // highest sequence number
     answer.extend_from_slice(&[0, 0, 0, 80]); // jitter, 10 ms
     answer.extend_from_slice(&report[10..14]); // the middle of the NTP time (LSR)
-    answer.extend_from_slice(&[0; 4]); // answered at once (DLSR)
+    answer.extend_from_slice(&[0; 4]); // no delay since that report (DLSR)
     phone.rtcp.send_to(&answer, instance.local_rtcp()).expect("loopback");
     assert!(common::eventually(|| {
         if instance.is_readable(RTCP, Duration::from_millis(1)) {
@@ -196,7 +196,7 @@ fn strict_rtp_keeps_a_stranger_out() {
 }
 
 #[test]
-fn what_it_sends_itself_is_not_heard() {
+fn its_own_packets_are_not_heard() {
     let _host = host("strictrtp=no");
     let (instance, mut phone) = call();
     instance.set_remote(instance.local());
@@ -215,7 +215,7 @@ fn behind_a_nat_media_goes_where_it_comes_from() {
     let _host = host("strictrtp=no");
     let instance = Instance::new();
     instance.set_property(sys_nat(), 1);
-    // What the SDP says is not where the phone is.
+    // The phone is not at the address in the SDP.
     let nowhere = Phone::new();
     instance.set_remote(nowhere.address());
     let mut phone = Phone::new();
@@ -225,7 +225,7 @@ fn behind_a_nat_media_goes_where_it_comes_from() {
     send_and_receive(&instance, &phone, 3);
 }
 
-/// The SDP that ends a hold names the address that media came from all the while: no news, but the end of the hold.
+/// The SDP that ends a hold names the address that media has come from: the address is unchanged, but the hold is over.
 #[test]
 fn audio_comes_back_after_hold_though_the_phone_stayed_where_it_was() {
     let _host = host("strictrtp=no");

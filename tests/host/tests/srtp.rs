@@ -1,4 +1,4 @@
-//! res_srtp through the two tables that it registers with the core.
+//! Tests res_srtp through the two tables that it registers with the core.
 
 mod common;
 
@@ -14,7 +14,7 @@ const MODULE: &str = "res_srtp";
 const KEY: [u8; 16] = *b"0123456789abcdef";
 const SALT: [u8; 14] = *b"ghijklmnopqrst";
 const OTHER_KEY: [u8; 16] = *b"fedcba9876543210";
-/// What the first end of a pair sends under; the second has another (RFC 3711 §3.2.3).
+/// The SSRC of the first end of a pair; the second has another (RFC 3711 §3.2.3).
 const SSRC: u32 = 0xcafe_babe;
 const OTHER_SSRC: u32 = 0x0bad_cafe;
 
@@ -28,7 +28,7 @@ fn host() -> Host {
 }
 
 fn res() -> &'static sys::ast_srtp_res {
-    // SAFETY: set while the module is loaded; the tables are statics of the module.
+    // SAFETY: not null while the module is loaded; the tables are statics of the module.
     unsafe { sys::res_srtp.as_ref() }.expect("registered")
 }
 
@@ -37,20 +37,20 @@ fn policy_res() -> &'static sys::ast_srtp_policy_res {
     unsafe { sys::res_srtp_policy.as_ref() }.expect("registered")
 }
 
-/// Which streams a policy is for.
+/// The streams that a policy applies to.
 #[derive(Clone, Copy)]
 enum Streams {
     AnyInbound,
     Outbound(u32),
 }
 
-/// A policy as chan_sip makes one from `a=crypto`.
+/// A policy, as chan_sip makes it from `a=crypto`.
 struct Policy(*mut sys::ast_srtp_policy);
 
 impl Policy {
     fn new(suite: sys::ast_srtp_suite, key: &[u8], streams: Streams) -> Self {
         let table = policy_res();
-        // SAFETY: the functions of the table, called with what they gave us and buffers of the lengths named.
+        // SAFETY: calls functions of the table with its own objects, and buffers of the given lengths.
         unsafe {
             let policy = table.alloc.expect("there")();
             assert!(!policy.is_null());
@@ -69,24 +69,24 @@ impl Policy {
 
 impl Drop for Policy {
     fn drop(&mut self) {
-        // SAFETY: ours, given back once.
+        // SAFETY: ours, and destroyed once.
         unsafe { policy_res().destroy.expect("there")(self.0) };
     }
 }
 
-/// One end of a call: what it receives is under `receiving`, what it sends under `sending`.
+/// One end of a call: it receives with the policy `receiving` and sends with `sending`.
 struct End(*mut sys::ast_srtp);
 
 impl End {
     fn new(suite: sys::ast_srtp_suite, receiving: &[u8], sending: &[u8], ssrc: u32) -> Self {
         let mut srtp = ptr::null_mut();
         let inbound = Policy::new(suite, receiving, Streams::AnyInbound);
-        // SAFETY: a place for the answer. There is no instance, so the log has no peer to name.
+        // SAFETY: a location for the result. There is no instance, so the log names no peer.
         let failed = unsafe { res().create.expect("there")(&raw mut srtp, ptr::null_mut(), inbound.0) };
         assert!(failed == 0 && !srtp.is_null());
         let end = Self(srtp);
         let outbound = Policy::new(suite, sending, Streams::Outbound(ssrc));
-        // SAFETY: both live; the policy is copied, as it goes at the end of this function.
+        // SAFETY: both live; the policy is copied, and destroyed at the end of this function.
         assert_eq!(unsafe { res().add_stream.expect("there")(end.0, outbound.0) }, 0);
         end
     }
@@ -99,7 +99,7 @@ impl End {
         let before = self.0;
         let inbound = Policy::new(suite, receiving, Streams::AnyInbound);
         let outbound = Policy::new(suite, sending, Streams::Outbound(ssrc));
-        // SAFETY: both live for the length of the calls.
+        // SAFETY: both live during the calls.
         unsafe {
             assert_eq!(res().replace.expect("there")(&raw mut self.0, ptr::null_mut(), inbound.0), 0);
             assert_eq!(res().add_stream.expect("there")(self.0, outbound.0), 0);
@@ -111,17 +111,17 @@ impl End {
         let mut packet = packet.to_vec();
         let mut buffer = packet.as_mut_ptr().cast::<c_void>();
         let mut length = c_int::try_from(packet.len()).expect("fits");
-        // SAFETY: a packet of that length; the answer is a buffer that stays until the next call.
+        // SAFETY: a packet of this length; the result is a buffer that is valid until the next call.
         let answer = unsafe { res().protect.expect("there")(self.0, &raw mut buffer, &raw mut length, rtcp) };
         // SAFETY: as above.
         (answer == length).then(|| unsafe { slice::from_raw_parts(buffer.cast::<u8>(), length as usize) }.to_vec())
     }
 
-    /// The packet in clear, or the errno.
+    /// The decrypted packet, or the errno.
     fn unprotect(&self, packet: &[u8], rtcp: c_int) -> Result<Vec<u8>, i32> {
         let mut packet = packet.to_vec();
         let mut length = c_int::try_from(packet.len()).expect("fits");
-        // SAFETY: this thread's errno, and a packet of that length.
+        // SAFETY: this thread's errno, and a packet of this length.
         unsafe {
             *libc::__errno_location() = 0;
             if res().unprotect.expect("there")(self.0, packet.as_mut_ptr().cast(), &raw mut length, rtcp) < 0 {
@@ -135,7 +135,7 @@ impl End {
 
 impl Drop for End {
     fn drop(&mut self) {
-        // SAFETY: ours, given back once.
+        // SAFETY: ours, and destroyed once.
         unsafe { res().destroy.expect("there")(self.0) };
     }
 }
@@ -157,7 +157,7 @@ fn rtcp() -> Vec<u8> {
 }
 
 #[test]
-fn what_one_end_protects_the_other_reads() {
+fn packets_protected_by_one_end_are_read_by_the_other() {
     let _host = host();
     for (suite, tag) in [(sys::AST_AES_CM_128_HMAC_SHA1_80, 10), (sys::AST_AES_CM_128_HMAC_SHA1_32, 4)] {
         let (a, b) = End::pair(suite);
@@ -168,7 +168,7 @@ fn what_one_end_protects_the_other_reads() {
             assert_ne!(protected[12..172], clear[12..]);
             assert_eq!(b.unprotect(&protected, RTP), Ok(clear));
         }
-        // E-flag and index (4), and a tag of 80 bits even with the short one for RTP (RFC 5764 §4.1.2).
+        // The E flag with the index (4 bytes), and a tag of 80 bits even if RTP has the short one (RFC 5764 §4.1.2).
         let protected = a.protect(&rtcp(), RTCP).expect("protected");
         assert_eq!(protected.len(), rtcp().len() + 4 + 10);
         assert_eq!(b.unprotect(&protected, RTCP), Ok(rtcp()));
@@ -191,7 +191,7 @@ fn a_refused_packet_answers_eagain_and_the_call_goes_on() {
     assert_eq!(b.unprotect(&packets[1], RTP), Ok(rtp(2)));
     assert_eq!(b.unprotect(&packets[3], RTP), Ok(rtp(4)));
     assert_eq!(b.unprotect(&packets[2], RTP), Ok(rtp(3)), "late, but for the first time");
-    // Nothing of all that has reset the session.
+    // None of this has reset the session.
     assert_eq!(b.unprotect(&packets[0], RTP), Err(libc::EAGAIN));
 }
 
@@ -218,15 +218,15 @@ fn a_session_holds_the_module() {
     drop((a, b));
     assert_eq!(host.use_count(MODULE), 0);
     assert!(host.unload(MODULE), "{}", host.log());
-    // SAFETY: plain variables of the core.
+    // SAFETY: ordinary variables of the core.
     unsafe { assert!(sys::res_srtp.is_null() && sys::res_srtp_policy.is_null()) };
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn invalid_input_is_refused() {
     let _host = host();
     let table = policy_res();
-    // SAFETY: the functions of the table, called with what they gave us and buffers of the lengths named.
+    // SAFETY: calls functions of the table with its own objects, and buffers of the given lengths.
     unsafe {
         let policy = table.alloc.expect("there")();
         assert_ne!(table.set_suite.expect("there")(policy, 77), 0, "an unknown suite");

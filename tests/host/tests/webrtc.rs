@@ -1,4 +1,4 @@
-//! A whole WebRTC call through the three modules' RTP side: ICE, DTLS-SRTP and media with a peer that is not ours.
+//! A complete WebRTC call through the modules: ICE, DTLS-SRTP and media, with an independent peer.
 
 mod common;
 
@@ -22,7 +22,7 @@ fn host() -> Host {
     host
 }
 
-/// Both hear what the other says, and nothing else.
+/// Each side receives the other's media, and nothing else.
 fn is_a_conversation(call: &mut Call) {
     assert!(call.talk_until(|call| call.connected), "ICE and DTLS within ten seconds");
     assert!(
@@ -69,7 +69,7 @@ fn nothing_is_said_in_clear_before_the_handshake() {
     while let Ok(length) = eavesdropper.recv(&mut buffer) {
         assert!(buffer[0] < 64, "media of {length} bytes in clear");
     }
-    // Nor is it taken.
+    // Unencrypted RTP is not accepted either.
     let clear = common::rtp::Phone::new().packet(0, false, &[0x33; FRAME_LEN]);
     eavesdropper.send_to(&clear, call.instance.local()).expect("loopback");
     if call.instance.is_readable(common::rtp::RTP, Duration::from_millis(300)) {
@@ -88,7 +88,7 @@ fn another_certificate_than_the_one_announced_gets_no_audio() {
     assert!(call.heard.is_empty() && call.frames.is_empty());
 }
 
-/// RFC 8122 §6.2: what was agreed with one certificate is not for the holder of another.
+/// RFC 8122 §6.2: keys agreed with one certificate are not valid for another certificate.
 #[test]
 fn keys_end_when_the_peer_announces_a_certificate_and_never_shows_it() {
     let host = host();
@@ -97,7 +97,7 @@ fn keys_end_when_the_peer_announces_a_certificate_and_never_shows_it() {
     call.announce_another_certificate();
     let announced = Instant::now();
     call.heard.clear();
-    // Until then media goes on: the handshake may be on its way.
+    // Media continues until then: the new handshake may be on its way.
     assert!(call.talk_until(|call| call.heard.len() >= 25));
     call.talk_until(|_| false);
     call.talk_until(|_| announced.elapsed() > Duration::from_secs(11));
@@ -108,7 +108,7 @@ fn keys_end_when_the_peer_announces_a_certificate_and_never_shows_it() {
     assert!(host.log().contains("no keys after 10 s"));
 }
 
-/// Without ICE and with `nat=comedia`, one datagram used to take the peer's place and its flights.
+/// Without ICE and with `nat=comedia`, one datagram once took the peer's place and received its handshake messages.
 #[test]
 fn a_stranger_does_not_keep_a_phone_without_ice_from_its_handshake() {
     let host = host();
@@ -137,11 +137,11 @@ fn a_phone_behind_a_nat_and_without_ice_shakes_hands() {
 }
 
 #[test]
-fn a_stranger_who_shows_another_certificate_does_not_end_what_is_to_come() {
+fn a_stranger_with_another_certificate_does_not_prevent_the_handshake() {
     let host = host();
     let phone = DtlsPhone::new();
     let instance = phone.call(host.directory(), "192.0.2.1:4000".parse().expect("an address"));
-    // He may think that he has succeeded: that we hang up comes behind our last flight.
+    // The attacker may believe that it has succeeded, because our close follows our last flight.
     DtlsPhone::new().shakes_hands(instance.local());
     assert!(eventually(|| host.log().contains("its SDP says")), "{}", host.log());
     assert!(phone.shakes_hands(instance.local()), "{}", host.log());
@@ -167,7 +167,7 @@ fn certificates_that_sip_conf_names_are_looked_at_before_a_call() {
     Identity::new().write(file("good.pem").as_ref());
     Identity::until(-3).write(file("ended.pem").as_ref());
     let (good, ended, absent) = (file("good.pem"), file("ended.pem"), file("absent.pem"));
-    // More than what peers do may write to the log at once.
+    // The log is not limited to what peers do.
     let more: Vec<String> = (0..20).map(|number| file(&format!("ended-{number}.pem"))).collect();
     let accounts: String = more.iter().map(|more| format!("[2001]\ndtlscertfile = {more}\n")).collect();
     for more in &more {

@@ -1,4 +1,4 @@
-//! res_http_websocket as a browser and as chan_sip see it.
+//! res_http_websocket, used by a browser and by chan_sip.
 
 mod common;
 
@@ -46,7 +46,7 @@ fn echo_comes_back_over_ws_and_wss() {
 }
 
 #[test]
-fn section_4_2_2_and_4_4_and_7_2_2_a_handshake_that_is_none_is_refused_over_http_and_hung_up_on() {
+fn section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and_the_connection_closed() {
     let host = host();
     let without = |name: &str| handshake("echo").into_iter().filter(|header| header.0 != name).collect::<Vec<_>>();
     let mut wrong_version = handshake("echo");
@@ -57,7 +57,7 @@ fn section_4_2_2_and_4_4_and_7_2_2_a_handshake_that_is_none_is_refused_over_http
         (without("Host"), "HTTP/1.1 400 "),
         (without("Upgrade"), "HTTP/1.1 426 "),
         (wrong_version.to_vec(), "HTTP/1.1 426 "),
-        // Only `echo` is here, but this host's own module gives it to nobody who does not ask for it.
+        // Only `echo` is registered, but this host's own module does not select it unless requested.
         (without("Sec-WebSocket-Protocol"), "HTTP/1.1 400 "),
         (handshake("no-such-protocol").to_vec(), "HTTP/1.1 400 "),
     ] {
@@ -84,7 +84,7 @@ fn rfc_7118_section_4_1_nobody_speaks_sip_while_it_is_not_registered() {
     drop(sip);
 }
 
-/// Whatever the function is called with.
+/// Tested with every code that the function may be called with.
 #[test]
 fn section_7_4_1_a_code_that_must_not_be_sent_never_is() {
     let _host = host();
@@ -190,7 +190,7 @@ fn a_path_that_is_taken_declines_the_load_and_leaves_nothing() {
 fn it_unloads_and_loads_on_one_image_while_chan_sip_is_bound_to_it() {
     let host = host();
     let path = modules::path(MODULE).to_str().expect("plain text").to_owned() + "\0";
-    // SAFETY: a string that ends in NUL. The handle stands for chan_sip's weak references.
+    // SAFETY: a NUL-terminated string. The handle stands for chan_sip's weak references.
     let bound = unsafe { libc::dlopen(path.as_ptr().cast(), libc::RTLD_LAZY | libc::RTLD_NOLOAD) };
     assert!(!bound.is_null());
     for _ in 0..3 {
@@ -206,7 +206,7 @@ fn it_unloads_and_loads_on_one_image_while_chan_sip_is_bound_to_it() {
         assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
     }
     assert!(host.unload(MODULE));
-    // SAFETY: ours, and the last.
+    // SAFETY: our handle, closed once.
     unsafe { libc::dlclose(bound) };
     assert!(!host.is_mapped(MODULE));
 }
@@ -227,7 +227,7 @@ fn two_messages_in_one_segment_both_arrive_now() {
     }
 }
 
-/// It must not (RFC 6455 §4.1), but when it does nothing is lost.
+/// A client must not send frames before the response (RFC 6455 §4.1); if it does, nothing is lost.
 #[test]
 fn a_client_that_does_not_wait_for_the_handshake_is_heard() {
     let _host = host();
@@ -265,7 +265,7 @@ fn a_client_that_stops_reading_costs_nobody_else_time() {
     let sip = Sip::register();
     let mut deaf = Browser::connect("ws", false, "sip").expect("a handshake");
     let flood = Browser::frame(TEXT, &[b'x'; 60_000]);
-    // Until the answers, which nobody reads, have filled everything up.
+    // Send until the unread answers have filled all buffers.
     while deaf.try_send(&flood, Duration::from_millis(100)) {}
     let mut other = Browser::connect("ws", false, "sip").expect("a handshake");
     let began = Instant::now();
@@ -279,21 +279,21 @@ fn a_client_that_stops_reading_costs_nobody_else_time() {
 }
 
 #[test]
-fn whoever_owns_a_session_learns_that_its_client_stopped_reading() {
+fn the_owner_of_a_session_learns_that_its_client_stopped_reading() {
     let host = host();
     let sip = Sip::register();
     let mut deaf = Browser::connect("ws", false, "sip").expect("a handshake");
     let flood = Browser::frame(TEXT, &[b'x'; 60_000]);
     while deaf.try_send(&flood, Duration::from_millis(100)) {}
-    // `serve` returns once a write has failed, and insists on a descriptor that is readable for good.
+    // `serve` returns when a write has failed, and requires that the descriptor stays readable from then on.
     assert!(eventually(|| host.use_count(MODULE) == 1), "only sip itself uses it");
-    // Its Close frame may wait for a second.
+    // The Close frame may take a second.
     assert!(eventually(|| host.command("websocket show sessions").1.contains("(not reading: 1)")));
     deaf.hang_up();
     drop(sip);
 }
 
-/// As dialogs of chan_sip do, for half a minute, and peers of it for as long as they are registered.
+/// Dialogs of chan_sip do this for half a minute, and its peers as long as they are registered.
 #[test]
 fn a_session_that_is_remembered_when_it_has_ended_costs_no_descriptor() {
     let host = host();
@@ -316,9 +316,9 @@ fn a_session_that_is_remembered_when_it_has_ended_costs_no_descriptor() {
     drop(sip);
 }
 
-/// TLS cannot read on before it has answered them, and what it leaves in the socket must not keep anybody awake.
+/// TLS must answer them before it can read on; the data left in the socket must not keep any thread busy.
 #[test]
-fn rfc_8446_section_4_6_3_key_updates_whose_answers_nobody_reads_keep_nobody_busy() {
+fn rfc_8446_section_4_6_3_key_updates_with_unread_answers_keep_no_thread_busy() {
     let host = host();
     let mut browser = Browser::connect("ws", true, "echo").expect("a handshake");
     {
@@ -367,7 +367,7 @@ fn a_message_is_at_most_a_quarter_of_the_stack_that_it_is_copied_onto() {
     assert!(eventually(|| host.use_count(MODULE) == 0));
 }
 
-/// What a consumer is lent is there until it reads again.
+/// A message lent to the protocol is valid until its next read.
 #[test]
 fn sessions_keep_nothing_of_a_long_message() {
     let _host = host();
@@ -388,9 +388,9 @@ fn sessions_keep_nothing_of_a_long_message() {
     }
 }
 
-/// Octets that this program has allocated, whichever part of it.
+/// The bytes allocated by this program, in all of its parts.
 fn heap() -> usize {
-    // SAFETY: only looks.
+    // SAFETY: it only reads.
     let info = unsafe { libc::mallinfo2() };
     info.uordblks + info.hblkhd
 }
@@ -407,7 +407,7 @@ fn a_frame_in_small_pieces_is_never_waited_for() {
         browser.send_bytes(&[*byte]);
         std::thread::sleep(Duration::from_millis(5));
     }
-    // Longer than a busy machine lets a thread wait for its turn.
+    // Longer than a thread waits for its turn on a busy machine.
     std::thread::sleep(Duration::from_secs(2));
     browser.send_bytes(&[*last]);
     assert_eq!(browser.receive(), (TEXT, b"got: OPTIONS slowly".to_vec()));
@@ -416,19 +416,19 @@ fn a_frame_in_small_pieces_is_never_waited_for() {
     assert!(longest < Duration::from_secs(1), "{longest:?}");
 }
 
-/// chan_sip's end: it polls the descriptor, then reads once per wake-up.
+/// The protocol handler of chan_sip: it polls the descriptor, then reads once per wake-up.
 struct Sip;
 
-/// What a client says to be remembered.
+/// The message that makes the handler keep a reference to the session.
 const REMEMBER: &[u8] = b"remember me";
 
-/// References to such sessions, as numbers: pointers are not for every thread.
+/// Kept references to sessions, as numbers, because pointers are not `Send`.
 static REMEMBERED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
-/// What a client says to be closed with a code.
+/// The message that makes the handler close the session with a code.
 const CLOSE_WITH: &str = "close with ";
 
-/// While this is set, whoever has been told that a session is over does not return from it.
+/// While set, handlers that learn that their session is over do not return.
 static HELD: AtomicBool = AtomicBool::new(false);
 
 static LONGEST_READ: Mutex<Duration> = Mutex::new(Duration::ZERO);
@@ -441,11 +441,11 @@ macro_rules! function_of_the_module {
     };
 }
 
-/// A function of the module. Looked up by handle: by name in the global scope, the system's loader would note that this
-/// program needs the module and never unmap it, as it does for chan_sip.
+/// A function of the module, looked up by handle. A lookup in the global scope would make the dynamic linker note that
+/// this program needs the module, and never unmap it.
 fn exported(name: &str) -> *mut libc::c_void {
     let path = modules::path(MODULE).to_str().expect("plain text").to_owned() + "\0";
-    // SAFETY: strings that end in NUL; what is open already stays so when our handle is closed.
+    // SAFETY: NUL-terminated strings; closing our handle does not unload what is already open.
     let function = unsafe {
         let module = libc::dlopen(path.as_ptr().cast(), libc::RTLD_LAZY | libc::RTLD_NOLOAD);
         let function = libc::dlsym(module, name.as_ptr().cast());
@@ -461,7 +461,7 @@ type Protocol = unsafe extern "C" fn(Session, *mut sys::ast_variable, *mut sys::
 
 impl Sip {
     fn register() -> Self {
-        // SAFETY: the type that the facts of the ABI give it.
+        // SAFETY: the function has this type according to the facts of the ABI.
         let add = unsafe { function_of_the_module!(add_protocol: fn(*const c_char, Protocol) -> c_int) };
         // SAFETY: a static string and function.
         assert_eq!(unsafe { add(c"sip".as_ptr(), serve) }, 0);
@@ -471,16 +471,16 @@ impl Sip {
 
 impl Drop for Sip {
     fn drop(&mut self) {
-        // SAFETY: the type that the facts of the ABI give it.
+        // SAFETY: the function has this type according to the facts of the ABI.
         let remove = unsafe { function_of_the_module!(remove_protocol: fn(*const c_char, Protocol) -> c_int) };
-        // SAFETY: as registered.
+        // SAFETY: the same arguments as for registration.
         assert_eq!(unsafe { remove(c"sip".as_ptr(), serve) }, 0);
     }
 }
 
-/// Runs on the connection's own thread until the session ends, and gives its reference back.
+/// Runs on the connection's own thread until the session ends, and drops its reference.
 unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable, headers: *mut sys::ast_variable) {
-    // SAFETY: we hold a reference to the session, as the callback of a protocol.
+    // SAFETY: as the handler of a protocol, we hold a reference to the session.
     unsafe {
         assert!(!headers.is_null(), "chan_sip looks at them");
         assert_eq!(function_of_the_module!(set_nonblock: fn(Session) -> c_int)(session), 0);
@@ -497,16 +497,16 @@ unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable
     }
 }
 
-/// Says something to a session that has ended, in vain, and gives its last reference back.
+/// Writes to a session that has ended, which must fail, and drops its last reference.
 fn forget(session: usize) {
     let session = session as Session;
-    // SAFETY: `answer_one` left us a reference, which is given back last.
+    // SAFETY: `answer_one` left us a reference, which is dropped last.
     unsafe {
         assert!(wait(session) && !answer_one(session));
         let write = function_of_the_module!(write: fn(Session, sys::ast_websocket_opcode, *mut c_char, u64) -> c_int);
         let mut late = *b"late";
         assert_eq!(write(session, sys::AST_WEBSOCKET_OPCODE_TEXT, late.as_mut_ptr().cast(), 4), -1);
-        // Of EBADF and its like chan_sip makes something that leaves calls behind.
+        // For EBADF and similar errors chan_sip behaves differently and leaves calls behind.
         assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EPIPE));
         function_of_the_module!(unref: fn(Session))(session);
     }
@@ -515,7 +515,7 @@ fn forget(session: usize) {
 /// # Safety
 /// The caller holds a reference to the session.
 unsafe fn wait(session: Session) -> bool {
-    // SAFETY: the caller's word.
+    // SAFETY: guaranteed by our caller.
     let fd = unsafe { function_of_the_module!(fd: fn(Session) -> c_int)(session) };
     assert!(fd >= 0, "chan_sip would poll for ever");
     let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
@@ -526,7 +526,7 @@ unsafe fn wait(session: Session) -> bool {
 /// # Safety
 /// The caller holds a reference to the session.
 unsafe fn answer_one(session: Session) -> bool {
-    // SAFETY: the type that the facts of the ABI give it.
+    // SAFETY: the function has this type according to the facts of the ABI.
     let read = unsafe {
         function_of_the_module!(
             read: fn(Session, *mut *mut c_char, *mut u64, *mut sys::ast_websocket_opcode, *mut c_int) -> c_int
@@ -534,7 +534,7 @@ unsafe fn answer_one(session: Session) -> bool {
     };
     let (mut payload, mut length, mut opcode, mut fragmented) = (ptr::null_mut(), 0, 0, 0);
     let began = Instant::now();
-    // SAFETY: the caller's word, and places for the answers.
+    // SAFETY: guaranteed by our caller; there are locations for the results.
     let failed = unsafe { read(session, &raw mut payload, &raw mut length, &raw mut opcode, &raw mut fragmented) };
     let mut longest = LONGEST_READ.lock().expect("no panic");
     *longest = longest.max(began.elapsed());
@@ -544,7 +544,7 @@ unsafe fn answer_one(session: Session) -> bool {
     if opcode == sys::AST_WEBSOCKET_OPCODE_TEXT || opcode == sys::AST_WEBSOCKET_OPCODE_BINARY {
         assert!(length > 0, "chan_sip would take it for a SIP message");
         let length = usize::try_from(length).expect("fits");
-        // SAFETY: the session's until the next read.
+        // SAFETY: it belongs to the session and is valid until the next read.
         let message = unsafe { slice::from_raw_parts(payload.cast::<u8>(), length) };
         // SAFETY: chan_sip reads it as a string.
         let as_string = unsafe { CStr::from_ptr(payload) };
@@ -552,11 +552,11 @@ unsafe fn answer_one(session: Session) -> bool {
         if let Some(code) = str::from_utf8(message).ok().and_then(|text| text.strip_prefix(CLOSE_WITH)?.parse().ok()) {
             // SAFETY: as above.
             let close = unsafe { function_of_the_module!(close: fn(Session, u16) -> c_int) };
-            // SAFETY: the caller's word.
+            // SAFETY: guaranteed by our caller.
             return unsafe { close(session, code) } == 0;
         }
         if message == REMEMBER {
-            // SAFETY: the caller's word.
+            // SAFETY: guaranteed by our caller.
             unsafe { function_of_the_module!(ref: fn(Session))(session) };
             REMEMBERED.lock().expect("no panic").push(session as usize);
         }
@@ -565,7 +565,7 @@ unsafe fn answer_one(session: Session) -> bool {
         let write = unsafe {
             function_of_the_module!(write: fn(Session, sys::ast_websocket_opcode, *mut c_char, u64) -> c_int)
         };
-        // SAFETY: bytes that live through the call.
+        // SAFETY: the bytes live during the call.
         let failed = unsafe { write(session, opcode, answer.as_mut_ptr().cast(), answer.len() as u64) };
         return failed == 0;
     }

@@ -17,7 +17,7 @@ fn host(settings: &str) -> Host {
     host
 }
 
-/// What was said until this was: our own thread tells of an end when its lock is free, not before.
+/// The log up to this line: our thread logs the end of a session with a delay, when it gets its lock.
 fn until(said: impl Fn() -> String, text: &str) -> String {
     let mut all = String::new();
     let found = eventually(|| {
@@ -28,7 +28,7 @@ fn until(said: impl Fn() -> String, text: &str) -> String {
     all
 }
 
-/// The status line that a request from this page gets, with these further headers.
+/// The status line of the response to a request from this page, with these further headers.
 fn status(origin: Option<&str>, more: &[(&str, &str)]) -> String {
     let mut headers: Vec<_> = handshake("echo").into_iter().filter(|header| header.0 != "Origin").collect();
     headers.extend(origin.map(|origin| ("Origin", origin)));
@@ -67,7 +67,7 @@ fn section_10_2_other_pages_are_refused_in_one_line_that_fail2ban_can_read() {
     assert!(status(None, &[]).starts_with("HTTP/1.1 403 "));
 }
 
-/// The log has had enough of one address after five in ten seconds.
+/// The log accepts five lines about one address in ten seconds.
 #[test]
 fn managers_are_told_of_every_refusal() {
     let host = host("allowedorigins = none\n");
@@ -134,7 +134,7 @@ fn a_limit_that_is_misspelt_is_said_to_be_none() {
 }
 
 #[test]
-fn what_a_trusted_proxy_says_is_the_address_that_counts() {
+fn the_address_from_a_trusted_proxy_counts() {
     let host = host("trustedproxies = 127.0.0.0/8\nmaxsessionsperaddress = 1\n");
     let through = |client| {
         let mut headers = handshake("echo").to_vec();
@@ -145,7 +145,7 @@ fn what_a_trusted_proxy_says_is_the_address_that_counts() {
     assert!(through("198.51.100.7").is_err_and(|answer| answer.starts_with("HTTP/1.1 429 ")));
     assert!(host.log().contains("WebSocket: connection from '198.51.100.7:"));
     let other = through("198.51.100.8").expect("a handshake");
-    // The answer to the handshake is out before a session is one of them.
+    // The response to the handshake is sent before the session is counted.
     let counts = "2 sessions; 2 accepted; 1 refused (sessions of an address: 1); 0 ended";
     assert!(eventually(|| host.command("websocket show sessions").1.contains(counts)));
     let (_, sessions) = host.command("websocket show sessions");
@@ -155,9 +155,9 @@ fn what_a_trusted_proxy_says_is_the_address_that_counts() {
     other.close();
 }
 
-/// A client that can make its proxy's word unreadable is not taken for the proxy.
+/// A client with an unreadable header from its proxy is not taken for the proxy itself.
 #[test]
-fn whoever_cannot_be_told_from_what_a_trusted_proxy_says_is_refused() {
+fn an_unclear_address_from_a_trusted_proxy_is_refused() {
     let host = host("trustedproxies = 127.0.0.1\n");
     let long = [b"203.0.113.6".to_vec(), vec![b','; 4070]].concat();
     let (real, made_up) = (&b"198.51.100.7"[..], &b"203.0.113.6"[..]);
@@ -177,7 +177,7 @@ fn whoever_cannot_be_told_from_what_a_trusted_proxy_says_is_refused() {
         let (log, why) = (host.log(), format!("' refused: X-Forwarded-For of its proxy {why} ('"));
         assert!(log.contains("connection from '127.0.0.1:") && log.contains(&why), "{log}");
     }
-    // It asks on its own behalf: a health check.
+    // The proxy itself sends a health check.
     assert!(status(None, &[]).starts_with("HTTP/1.1 101 "));
     let (_, sessions) = host.command("websocket show sessions");
     assert!(sessions.contains("6 refused (forwarded for: 6)"), "{sessions}");
@@ -204,7 +204,7 @@ fn a_reload_is_for_sessions_to_come() {
 }
 
 #[test]
-fn whoever_says_nothing_or_too_much_is_refused() {
+fn silent_and_too_talkative_clients_are_refused() {
     let host = host("firstmessagetimeout = 1\nmaxmessagerate = 1\n");
     host.manager_events();
     let mut silent = Browser::connect("ws", false, "echo").expect("a handshake");
@@ -220,7 +220,7 @@ fn whoever_says_nothing_or_too_much_is_refused() {
     loud.hang_up();
     let log = until(|| host.log(), "' refused: too many messages a second");
     assert!(log.contains("' refused: no message in the time for the first"), "{log}");
-    // Both had been accepted.
+    // Both were accepted.
     assert!(!host.manager_events().contains("WebSocketRefuse"));
 }
 
@@ -257,7 +257,7 @@ fn compression_is_agreed_to_only_when_it_is_switched_on() {
         let answer = browser.head();
         assert_eq!(answer.contains("Sec-WebSocket-Extensions: permessage-deflate"), expected, "{answer}");
         if expected {
-            // "Hello" of RFC 7692 §7.2.3.1; so short an answer is not compressed.
+            // "Hello" of RFC 7692 §7.2.3.1. The response is too short to be compressed.
             let mut frame = Browser::frame(TEXT, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
             frame[0] |= 0x40;
             browser.send_bytes(&frame);
@@ -268,7 +268,7 @@ fn compression_is_agreed_to_only_when_it_is_switched_on() {
 }
 
 #[test]
-fn section_5_8_and_9_1_what_nobody_agreed_to_ends_with_1002() {
+fn section_5_8_and_9_1_a_feature_that_was_not_negotiated_ends_with_1002() {
     for (settings, offer) in [("compression = no\n", true), ("compression = yes\n", false)] {
         let _host = host(settings);
         let mut headers = handshake("echo").to_vec();
@@ -327,9 +327,9 @@ fn the_console_shows_and_ends_sessions() {
     );
 }
 
-/// The host queues what its disk is too slow for.
+/// The host queues lines if its disk is too slow.
 #[test]
-fn a_client_cannot_fill_the_log_with_what_is_shown_of_it() {
+fn long_text_from_a_client_cannot_fill_the_log() {
     let host = host("");
     host.command("websocket set debug on");
     let mut flood = Browser::connect("ws", false, "echo").expect("a handshake");
@@ -358,13 +358,13 @@ fn a_client_cannot_fill_the_log_with_what_is_shown_of_it() {
 }
 
 #[test]
-fn a_client_cannot_tell_the_terminal_what_to_do() {
+fn a_client_cannot_send_commands_to_the_terminal() {
     let host = host("");
     let title = "\x1b]0;x\x07\u{9b}2J";
     let headers = handshake("echo").map(|(name, value)| (name, if name == "Origin" { title } else { value }));
     let headers = [&headers[..], &[("User-Agent", title)]].concat();
     let mut browser = Browser::request("ws", false, &headers).shaken_hands().expect("a handshake");
-    // Then it is one of the sessions.
+    // After a message, it is counted as a session.
     browser.send(TEXT, b"x");
     browser.receive();
     let (_, sessions) = host.command("websocket show sessions");

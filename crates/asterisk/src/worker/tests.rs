@@ -93,6 +93,13 @@ impl Bench {
     }
 }
 
+impl Drop for Bench {
+    fn drop(&mut self) {
+        // The tasks hold the table that holds them, as sessions do, which are removed before the worker stops.
+        self.tasks().all().iter().for_each(|task| self.tasks().remove(task.id));
+    }
+}
+
 /// Waits for as long as the slowest machine may take.
 fn comes_true(condition: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(10);

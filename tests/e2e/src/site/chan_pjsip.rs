@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Site;
 use crate::ports::Ports;
 
-/// The websocket's transports listen where the host's HTTP server does; their addresses are required and unused.
+/// The general part. WebSocket transports listen on the host's HTTP server; their addresses are required but not used.
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
     format!(
         "[udp]\ntype = transport\nprotocol = udp\nbind = 0.0.0.0:{sip}\n\
@@ -28,7 +28,8 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
     )
 }
 
-/// `webrtc = yes` insists on rtcp-mux, so what else it stands for is said by itself where there is to be none.
+/// The options of browsers. `webrtc = yes` requires rtcp-mux, so without rtcp-mux its other effects are
+/// configured singly.
 fn webrtc(site: &Site) -> &'static str {
     if site.without_rtcp_mux {
         "use_avpf = yes\nmedia_encryption = dtls\ndtls_verify = fingerprint\ndtls_setup = actpass\nice_support = yes\n\
@@ -38,7 +39,7 @@ fn webrtc(site: &Site) -> &'static str {
     }
 }
 
-/// One account with its password. A page that was reloaded takes the place of what it was before.
+/// One account with its password. A new registration replaces the old one of a page that was reloaded.
 fn browser(account: &str) -> String {
     format!(
         "[{account}](browser)\naors = {account}\nauth = {account}\n\

@@ -5,8 +5,8 @@ use std::path::Path;
 use super::Site;
 use crate::ports::Ports;
 
-/// Bound to the wildcard as most are: Firefox pairs no address of its own with one on loopback. Asterisk 11 ignores
-/// `rtcp_mux`.
+/// The general part. It binds to the wildcard address, as usual: Firefox pairs none of its addresses with one on
+/// loopback. Asterisk 11 ignores `rtcp_mux`.
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
     format!(
         "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\

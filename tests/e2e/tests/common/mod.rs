@@ -1,4 +1,4 @@
-//! An Asterisk with `/ws` and no browser in front of it: a client that is as odd as a test needs it.
+//! An Asterisk with `/ws`, and a client that can behave as strangely as a test needs.
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub mod stream;
@@ -23,14 +23,14 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// Whose `res_http_websocket`.
+/// The `res_http_websocket` to be tested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
     Ours,
     Original,
 }
 
-/// A running Asterisk: HTTP, the WebSocket module, the host's SIP with peers `p0` to `p299` that need no password.
+/// A running Asterisk: HTTP, the WebSocket module, and SIP with the peers `p0` to `p299`, which need no password.
 #[derive(Debug)]
 pub struct Pbx {
     pub asterisk: Asterisk,
@@ -43,7 +43,7 @@ impl Pbx {
         Self::start_with(name, whose, websocket_conf, "")
     }
 
-    /// The same for a host whose WebSockets serve ARI too.
+    /// Starts one whose WebSockets also serve ARI.
     pub fn start_with_ari(name: &str, whose: Whose) -> Result<Self> {
         Self::start_home(name, whose, |home| {
             home.configure("ari.conf", ARI_CONF)?;
@@ -51,12 +51,12 @@ impl Pbx {
         })
     }
 
-    /// The same with what a call of chan_sip takes.
+    /// Starts one with the modules that a call of chan_sip needs.
     pub fn start_with_calls(name: &str) -> Result<Self> {
         Self::start_home(name, Whose::Ours, |home| load_also(home, CALL_MODULES))
     }
 
-    /// The same with more lines in `asterisk.conf`.
+    /// Starts one with more lines in `asterisk.conf`.
     pub fn start_with(name: &str, whose: Whose, websocket_conf: &str, asterisk_conf: &str) -> Result<Self> {
         Self::start_home(name, whose, |home| {
             home.configure("websocket.conf", websocket_conf)?;
@@ -65,7 +65,7 @@ impl Pbx {
         })
     }
 
-    /// `more` has the last word on the configuration.
+    /// Starts one; `more` may change the configuration.
     fn start_home(name: &str, whose: Whose, more: impl FnOnce(&Home) -> io::Result<()>) -> Result<Self> {
         let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))??;
         let (home, ports) = (lab::home(&prefix, name)?, Ports::claim()?);
@@ -94,11 +94,11 @@ impl Pbx {
         Ok(Self { asterisk: Asterisk::start(&prefix, home)?, ports, driver })
     }
 
-    /// What its threads have used of the processors, in seconds.
+    /// The processor time in seconds that its threads have used.
     pub fn cpu(&self) -> Result<f64> {
         let mut nanoseconds = 0.0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.asterisk.pid()))? {
-            // One that has just ended is not among those that are measured.
+            // A thread that has just ended is not measured.
             let used = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
             nanoseconds += used.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
         }
@@ -117,7 +117,7 @@ impl Pbx {
         })
     }
 
-    /// Waits until what it holds is as expected.
+    /// Waits until its footprint is as expected.
     pub fn until(&self, patience: Duration, holds: impl Fn(Footprint) -> bool) -> Result<Footprint> {
         let end = std::time::Instant::now() + patience;
         loop {
@@ -134,7 +134,7 @@ impl Pbx {
     }
 }
 
-/// Those of them that the host has.
+/// Those of the modules that the host has.
 fn load_also(home: &Home, modules: &[&'static str]) -> io::Result<()> {
     let lines = fs::read_to_string(home.etc().join("modules.conf"))?;
     let here = home.root().join("modules");
@@ -146,7 +146,7 @@ fn load_lines(modules: &[&str]) -> String {
     modules.iter().map(|module| format!("load = {module}\n")).collect()
 }
 
-/// What serves SIP on `/ws`, with what it needs.
+/// The modules for SIP on `/ws`.
 fn sip_modules(driver: Driver) -> &'static [&'static str] {
     match driver {
         Driver::ChanSip => &["chan_sip.so"],
@@ -165,7 +165,7 @@ fn sip_modules(driver: Driver) -> &'static [&'static str] {
     }
 }
 
-/// Accounts `p0` to `p299`; others may ask what there is (OPTIONS).
+/// The accounts `p0` to `p299`; others may send OPTIONS.
 fn peers(driver: Driver, sip: u16) -> String {
     let all = |one: fn(usize) -> String| (0..300).map(one).collect::<String>();
     match driver {
@@ -186,10 +186,10 @@ fn peers(driver: Driver, sip: u16) -> String {
     }
 }
 
-/// `p7` is asked whether it is there when it comes, and again and again.
+/// Makes the host send OPTIONS to `p7` when it registers and repeatedly after that.
 const QUALIFIED: &str = "qualify = yes\nqualifyfreq = 6\n";
 
-/// Asterisk's REST Interface with its events, which go over a WebSocket of their own. Earlier hosts do without the client.
+/// The modules of Asterisk's REST Interface with events on a WebSocket. Earlier hosts lack the client.
 const ARI_MODULES: &[&str] = &[
     "res_stasis.so",
     "app_stasis.so",
@@ -203,7 +203,7 @@ const CALL_MODULES: &[&str] = &["res_rtp_asterisk.so", "codec_ulaw.so"];
 
 const ARI_CONF: &str = "[general]\nenabled = yes\n[watcher]\ntype = user\npassword = secret\n";
 
-/// What a process holds.
+/// The resources that a process uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Footprint {
     pub descriptors: usize,
@@ -214,12 +214,12 @@ pub struct Footprint {
 /// A client after its handshake.
 pub struct Client {
     pub socket: TcpStream,
-    /// What came behind what was taken.
+    /// The received bytes that are not yet parsed.
     received: Vec<u8>,
 }
 
 impl Client {
-    /// `more` are further headers, each with its line end.
+    /// Connects with a handshake; `more` are further headers, each with its line end.
     pub fn connect(port: u16, protocol: &str, more: &str) -> Result<Self> {
         let (client, answer) = Self::ask(port, protocol, more)?;
         ensure(answer.starts_with("HTTP/1.1 101 "), || format!("no WebSocket: {answer}"))?;
@@ -228,12 +228,12 @@ impl Client {
         Ok(client)
     }
 
-    /// The same, whatever the answer is.
+    /// Connects with a handshake and accepts any response.
     pub fn ask(port: u16, protocol: &str, more: &str) -> Result<(Self, String)> {
         Self::send_request(port, &handshake(protocol, more))
     }
 
-    /// The answer to any request at all.
+    /// The response to any request.
     pub fn send_request(port: u16, request: &str) -> Result<(Self, String)> {
         let mut client = Self { socket: TcpStream::connect(("127.0.0.1", port))?, received: Vec::new() };
         client.socket.set_read_timeout(Some(Duration::from_secs(10)))?;
@@ -242,10 +242,10 @@ impl Client {
         Ok((client, answer))
     }
 
-    /// Whether the server has hung up, with nothing else sent.
+    /// Whether the server has closed the connection without sending anything else.
     pub fn is_at_the_end(&mut self) -> Result<bool> {
         let is_over = match self.fill() {
-            // What some hosts make of a request's body that nobody read.
+            // Some hosts do this if the body of a request was not read.
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => true,
             len => len? == 0,
         };
@@ -267,7 +267,7 @@ impl Client {
         Ok(self.socket.write_all(&frame(opcode, payload))?)
     }
 
-    /// The next frame: opcode and payload.
+    /// Reads the next frame: opcode and payload.
     pub fn receive(&mut self) -> Result<(u8, Vec<u8>)> {
         loop {
             if let Some((opcode, payload, len)) = parse(&self.received) {
@@ -281,7 +281,7 @@ impl Client {
         }
     }
 
-    /// The next message, with PINGs answered.
+    /// Reads the next message, and answers PINGs.
     pub fn message(&mut self) -> Result<Vec<u8>> {
         loop {
             match self.receive()? {
@@ -303,7 +303,7 @@ pub fn handshake(protocol: &str, more: &str) -> String {
     upgrade("/ws", &format!("Sec-WebSocket-Protocol: {protocol}\r\n{more}"))
 }
 
-/// The handshake of a client that asks for no subprotocol unless `more` does.
+/// The handshake of a client that requests no subprotocol unless `more` does.
 pub fn upgrade(path: &str, more: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -311,7 +311,7 @@ pub fn upgrade(path: &str, more: &str) -> String {
     )
 }
 
-/// One masked frame.
+/// Makes one masked frame.
 pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = vec![0x80 | opcode];
@@ -331,7 +331,7 @@ pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// Opcode, payload and length of the frame that `bytes` begin with.
+/// Opcode, payload and length of the frame at the start of `bytes`.
 pub fn parse(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     let (&first, &second) = (bytes.first()?, bytes.get(1)?);
     let (start, len) = match second {
@@ -342,7 +342,7 @@ pub fn parse(bytes: &[u8]) -> Option<(u8, &[u8], usize)> {
     Some((first & 0xf, bytes.get(start..start + len)?, start + len))
 }
 
-/// A request that is answered at once.
+/// Makes a SIP request that is answered at once.
 pub fn sip(method: &str, user: &str, number: usize, transport: &str) -> String {
     let branch = format!("z9hG4bK{user}{number}");
     let contact = format!("<sip:{user}@192.0.2.1:4711;transport={}>", transport.to_lowercase());
@@ -354,7 +354,7 @@ pub fn sip(method: &str, user: &str, number: usize, transport: &str) -> String {
     )
 }
 
-/// The value at this share of a sorted list.
+/// The percentile of a sorted list.
 pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
     sorted.get(index).copied().unwrap_or_default()

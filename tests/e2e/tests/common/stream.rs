@@ -1,4 +1,4 @@
-//! What carries a WebSocket of a test.
+//! The transport of a WebSocket in a test.
 
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
@@ -7,7 +7,7 @@ use e2e::failure::{Failure, Result, ensure};
 
 use super::{Client, handshake, parse};
 
-/// A client over TCP, or over TLS that `openssl s_client` speaks: one write of ours is one record.
+/// A client over TCP, or over TLS by `openssl s_client`: one write of ours is one record.
 pub enum Stream {
     Plain(Client),
     Tls { tls: Child, received: Vec<u8> },
@@ -18,7 +18,7 @@ impl Stream {
         Client::connect(port, "sip", "").map(Self::Plain)
     }
 
-    /// From this address of the machine; `more` are further headers, each with its line end.
+    /// Connects from this address of the machine; `more` are further headers, each with its line end.
     pub fn over_tls(port: u16, from: &str, more: &str) -> Result<Self> {
         let tls = Command::new("openssl")
             .args(["s_client", "-quiet", "-bind", &format!("{from}:0"), "-connect", &format!("127.0.0.1:{port}")])

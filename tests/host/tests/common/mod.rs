@@ -1,4 +1,4 @@
-//! What several of the test programs need.
+//! Shared by several test programs.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
@@ -13,7 +13,7 @@ use std::{
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A thread of the host's that does one call after another, and outlives a module.
+/// A host thread that makes one call after another, and outlives a module.
 pub struct HostThread {
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -26,7 +26,7 @@ impl HostThread {
         Self { jobs: Some(jobs), thread: Some(thread) }
     }
 
-    /// Runs `job` there and waits for it.
+    /// Runs `job` on this thread and waits for it.
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> T {
         let (answer, result) = mpsc::sync_channel(1);
         let job = Box::new(move || answer.send(job()).expect("somebody waits"));
@@ -34,12 +34,12 @@ impl HostThread {
         result.recv().expect("the job did not panic")
     }
 
-    /// Has `job` done there without waiting for it.
+    /// Runs `job` on this thread without waiting for it.
     pub fn begin(&self, job: impl FnOnce() + Send + 'static) {
         self.jobs.as_ref().expect("runs until dropped").send(Box::new(job)).expect("the thread runs");
     }
 
-    /// Lets the thread end and waits until it has.
+    /// Ends the thread and waits for it.
     pub fn end(mut self) {
         self.stop();
     }
@@ -59,18 +59,18 @@ impl Drop for HostThread {
     }
 }
 
-/// Open descriptors of this process.
+/// The number of open descriptors of this process.
 pub fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").expect("procfs").count()
 }
 
-/// Threads of this process.
+/// The number of threads of this process.
 pub fn threads() -> usize {
     std::fs::read_dir("/proc/self/task").expect("procfs").count()
 }
 
-/// Descriptors and threads of this process, once the thread of the test before this one, which let this one begin, is
-/// gone.
+/// The number of descriptors and threads of this process, once the thread of the previous test is gone, for which this
+/// test has waited.
 pub fn settled_footprint() -> (usize, usize) {
     let mut last = (descriptors(), threads());
     let mut same = 0;
@@ -83,7 +83,7 @@ pub fn settled_footprint() -> (usize, usize) {
     last
 }
 
-/// Waits until `done` says so; `false` when that took too long.
+/// Waits until `done` is true; returns `false` if that takes too long.
 pub fn eventually(mut done: impl FnMut() -> bool) -> bool {
     for _ in 0..500 {
         if done() {

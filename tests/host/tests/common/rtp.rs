@@ -1,4 +1,4 @@
-//! An RTP instance as chan_sip drives it, and the plain phone at the other end.
+//! An RTP instance, driven as by chan_sip, and the plain phone at the other end.
 
 use asterisk_sys as sys;
 use std::{
@@ -13,10 +13,10 @@ use std::{
 pub const RTP: c_int = 0;
 pub const RTCP: c_int = 1;
 
-/// 20 ms of µ-law.
+/// The length of 20 ms of µ-law in bytes.
 pub const FRAME_LEN: usize = 160;
 
-/// An IPv4 address in the host's form.
+/// Converts an IPv4 address to the host's type.
 pub fn to_host(address: SocketAddr) -> sys::ast_sockaddr {
     let SocketAddr::V4(address) = address else { panic!("IPv4 only here") };
     let mut host = sys::ast_sockaddr::default();
@@ -34,7 +34,7 @@ pub fn to_host(address: SocketAddr) -> sys::ast_sockaddr {
 
 pub fn from_host(host: &sys::ast_sockaddr) -> SocketAddr {
     assert_eq!(i32::from(host.ss.ss_family), libc::AF_INET);
-    // SAFETY: that is what the family says.
+    // SAFETY: the family says that it is one.
     let inside = unsafe { (&raw const host.ss).cast::<libc::sockaddr_in>().read() };
     SocketAddrV4::new(Ipv4Addr::from(u32::from_be(inside.sin_addr.s_addr)), u16::from_be(inside.sin_port)).into()
 }
@@ -42,14 +42,14 @@ pub fn from_host(host: &sys::ast_sockaddr) -> SocketAddr {
 /// One reference to an instance, given back on drop.
 pub struct Instance(NonNull<sys::ast_rtp_instance>);
 
-// SAFETY: chan_sip too hands an instance from thread to thread, with one reference.
+// SAFETY: chan_sip also passes an instance with one reference from thread to thread.
 unsafe impl Send for Instance {}
 
 impl Instance {
-    /// On loopback, with RTCP and telephone-event.
+    /// Creates an instance on loopback, with RTCP and telephone-event.
     pub fn new() -> Self {
         let address = to_host((Ipv4Addr::LOCALHOST, 0).into());
-        // SAFETY: a name and an address that live through the call; the engine does without a scheduler.
+        // SAFETY: name and address live during the call; the engine needs no scheduler.
         let instance = unsafe {
             sys::ast_rtp_instance_new(c"asterisk".as_ptr(), ptr::null_mut(), &raw const address, ptr::null_mut())
         };
@@ -77,7 +77,7 @@ impl Instance {
         from_host(&address)
     }
 
-    /// RTCP is on the next port.
+    /// The address of RTCP, on the next port.
     pub fn local_rtcp(&self) -> SocketAddr {
         let rtp = self.local();
         SocketAddr::new(rtp.ip(), rtp.port() + 1)
@@ -96,7 +96,7 @@ impl Instance {
         unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), &raw const address) };
     }
 
-    /// Hold, as chan_sip puts it.
+    /// Puts the call on hold as chan_sip does.
     pub fn stop(&self) {
         // SAFETY: as above.
         unsafe { sys::ast_rtp_instance_stop(self.as_ptr()) };
@@ -112,7 +112,7 @@ impl Instance {
         unsafe { sys::ast_rtp_instance_fd(self.as_ptr(), which) }
     }
 
-    /// Writes 20 ms of one µ-law value.
+    /// Writes 20 ms of a repeated µ-law value.
     pub fn write(&self, value: u8) {
         let mut payload = [0; sys::AST_FRIENDLY_OFFSET as usize + FRAME_LEN];
         let (_, samples) = payload.split_at_mut(sys::AST_FRIENDLY_OFFSET as usize);
@@ -126,14 +126,14 @@ impl Instance {
             ..Default::default()
         };
         frame.data.ptr = samples.as_mut_ptr().cast::<c_void>();
-        // SAFETY: a frame that lives through the call.
+        // SAFETY: the frame lives during the call.
         unsafe {
             sys::ast_format_set(&raw mut frame.subclass.format, sys::AST_FORMAT_ULAW, 0);
             assert_eq!(sys::ast_rtp_instance_write(self.as_ptr(), &raw mut frame), 0);
         }
     }
 
-    /// Waits for the descriptor, as the channel does.
+    /// Polls the descriptor, as the channel does.
     pub fn is_readable(&self, which: c_int, within: Duration) -> bool {
         let mut poll = libc::pollfd { fd: self.descriptor(which), events: libc::POLLIN, revents: 0 };
         let milliseconds = c_int::try_from(within.as_millis()).expect("short");
@@ -141,13 +141,13 @@ impl Instance {
         unsafe { libc::poll(&raw mut poll, 1, milliseconds) > 0 }
     }
 
-    /// Reads once. The frames of the list, which is empty for the null frame.
+    /// Reads once. Returns the frames of the list; none for the null frame.
     pub fn read(&self, which: c_int) -> Vec<Frame> {
         let mut frames = Vec::new();
         // SAFETY: the reference is ours.
         let mut next = unsafe { sys::ast_rtp_instance_read(self.as_ptr(), which) };
         assert!(!next.is_null(), "the host would hang up");
-        // SAFETY: a list of frames that stays until the next read.
+        // SAFETY: a list of frames that is valid until the next read.
         while let Some(frame) = unsafe { next.as_ref() } {
             frames.extend(Frame::of(frame));
             next = frame.frame_list.next;
@@ -155,7 +155,7 @@ impl Instance {
         frames
     }
 
-    /// Reads whatever comes until `wanted` finds its frame.
+    /// Reads frames until `wanted` accepts one.
     pub fn read_until<T>(&self, mut wanted: impl FnMut(&Frame) -> Option<T>) -> Option<T> {
         let give_up = Instant::now() + Duration::from_secs(5);
         while Instant::now() < give_up {
@@ -211,12 +211,12 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        // SAFETY: ours, given back once.
+        // SAFETY: the reference is ours and dropped once.
         unsafe { sys::ast_rtp_instance_destroy(self.as_ptr()) };
     }
 }
 
-/// What a frame says, copied out of it.
+/// A copy of a frame's content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     Voice { format: sys::ast_format_id, payload: Vec<u8>, samples: c_int },
@@ -227,7 +227,7 @@ pub enum Frame {
 
 impl Frame {
     fn of(frame: &sys::ast_frame) -> Option<Self> {
-        // SAFETY: media frames carry a format, the others a number, and `datalen` bytes are at the pointer.
+        // SAFETY: media frames have a format, others a number; `datalen` bytes are at the pointer.
         unsafe {
             Some(match frame.frametype {
                 sys::AST_FRAME_NULL => return None,
@@ -246,7 +246,7 @@ impl Frame {
         }
     }
 
-    /// For `read_until`.
+    /// A condition for `read_until`.
     pub fn voice(&self) -> Option<Vec<u8>> {
         match self {
             Self::Voice { payload, .. } => Some(payload.clone()),
@@ -255,7 +255,7 @@ impl Frame {
     }
 }
 
-/// A phone that knows nothing but RTP and RTCP.
+/// A phone with plain RTP and RTCP only.
 pub struct Phone {
     pub rtp: UdpSocket,
     pub rtcp: UdpSocket,
@@ -269,7 +269,7 @@ impl Phone {
         loop {
             let rtp = UdpSocket::bind("127.0.0.1:0").expect("loopback");
             let port = rtp.local_addr().expect("bound").port();
-            // The next port may be taken; then another pair will do.
+            // If the next port is in use, try another pair.
             let Ok(rtcp) = UdpSocket::bind(("127.0.0.1", port.wrapping_add(1))) else { continue };
             for socket in [&rtp, &rtcp] {
                 socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
@@ -282,14 +282,14 @@ impl Phone {
         self.rtp.local_addr().expect("bound")
     }
 
-    /// The next 20 ms of one µ-law value.
+    /// Sends the next 20 ms of a repeated µ-law value.
     pub fn send(&mut self, to: SocketAddr, value: u8) {
         let packet = self.packet(0, false, &[value; FRAME_LEN]);
         self.rtp.send_to(&packet, to).expect("loopback");
         self.timestamp = self.timestamp.wrapping_add(FRAME_LEN as u32);
     }
 
-    /// A packet with the next sequence number.
+    /// Makes a packet with the next sequence number.
     pub fn packet(&mut self, payload_type: u8, marker: bool, payload: &[u8]) -> Vec<u8> {
         let mut packet = vec![0x80, payload_type | if marker { 0x80 } else { 0 }];
         packet.extend_from_slice(&self.sequence_number.to_be_bytes());
@@ -307,7 +307,7 @@ impl Phone {
     }
 }
 
-/// An RTP packet as it came (RFC 3550 §5.1), without CSRCs and extension.
+/// A received RTP packet (RFC 3550 §5.1), without CSRCs and extension.
 #[derive(Debug, Clone)]
 pub struct Packet {
     pub from: SocketAddr,

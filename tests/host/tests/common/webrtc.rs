@@ -1,4 +1,5 @@
-//! A browser's end of a call, which is not ours: str0m has its own ICE and SRTP, and DTLS on an OpenSSL of the test's.
+//! The browser's end of a call, by an independent implementation: str0m with its own ICE and SRTP, and DTLS on the
+//! tests' OpenSSL.
 
 use super::rtp::{FRAME_LEN, Frame, Instance, RTCP, RTP, to_host};
 use asterisk_sys as sys;
@@ -33,7 +34,7 @@ use str0m::{
 const SSRC: u32 = 0x5eed_0001;
 const ULAW: u8 = 0;
 
-/// A certificate with its key, as `openssl req -x509` makes one.
+/// A certificate and its key, as `openssl req -x509` makes them.
 pub struct Identity {
     certificate: X509,
     key: PKey<Private>,
@@ -44,7 +45,7 @@ impl Identity {
         Self::until(30)
     }
 
-    /// Ends in so many days, or ended that long ago.
+    /// Makes a certificate that expires in this number of days; a negative number means that it has expired.
     pub fn until(days: i64) -> Self {
         const DAY: i64 = 24 * 60 * 60;
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("P-256");
@@ -65,7 +66,7 @@ impl Identity {
         Self { certificate: builder.build(), key }
     }
 
-    /// One file with both, for `dtlscertfile`.
+    /// Writes both into one file, for `dtlscertfile`.
     pub fn write(&self, file: &Path) {
         let pem = [self.certificate.to_pem().expect("PEM"), self.key.private_key_to_pem_pkcs8().expect("PEM")].concat();
         fs::write(file, pem).expect("a writable directory");
@@ -84,7 +85,7 @@ impl Identity {
     }
 }
 
-/// Who made the offer.
+/// The side that makes the offer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
     Browser,
@@ -98,41 +99,41 @@ pub struct Call {
     rtc: Rtc,
     socket: UdpSocket,
     mid: Mid,
-    /// In RTP's own numbers, extended.
+    /// The next extended RTP sequence number.
     next: u64,
     pub connected: bool,
-    /// What the browser heard, packet by packet.
+    /// The payloads that the browser received, by packet.
     pub heard: Vec<Vec<u8>>,
-    /// What Asterisk heard.
+    /// The frames that Asterisk received.
     pub frames: Vec<Frame>,
-    /// Datagrams that the browser has sent.
+    /// The number of datagrams that the browser sent.
     pub sent: u64,
     pub mute: bool,
 }
 
-/// The host's tables, in the form of the host.
+/// The tables of functions, in the layout of the host.
 fn ice(instance: &Instance) -> &sys::ast_rtp_engine_ice {
-    // SAFETY: the engine's, which is registered while an instance lives.
+    // SAFETY: the table of the engine, which is registered as long as an instance lives.
     unsafe { sys::ast_rtp_instance_get_ice(instance.as_ptr()).as_ref() }.expect("the engine does ICE")
 }
 
 fn dtls(instance: &Instance) -> &sys::ast_rtp_engine_dtls {
-    // SAFETY: as above. The old table has the same functions up to the fingerprint.
+    // SAFETY: as above. The old table has the same functions before the fingerprint.
     unsafe { sys::ast_rtp_instance_get_dtls(instance.as_ptr()).as_ref() }.expect("the engine does DTLS")
 }
 
 fn string(text: *const c_char) -> String {
     assert!(!text.is_null());
-    // SAFETY: what the engine answers stays until the instance goes.
+    // SAFETY: the returned string lives as long as the instance.
     unsafe { CStr::from_ptr(text) }.to_str().expect("plain text").to_owned()
 }
 
-/// `dtlsenable=yes`, `dtlsverify=fingerprint` (or yes), `dtlssetup=actpass`, and `dtlscertfile=` if there is to be one.
+/// Configures `dtlsenable=yes`, `dtlsverify=fingerprint` (or yes), `dtlssetup=actpass`, and optionally `dtlscertfile`.
 pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: Option<&Path>) -> i32 {
     let file = certificate.map(|file| CString::new(file.to_str().expect("plain text")).expect("no NUL"));
     let file = file.as_deref().map_or(std::ptr::null_mut(), |file| file.as_ptr().cast_mut());
     let set = dtls(instance).set_configuration.expect("there");
-    // SAFETY: a configuration in the layout of this host, which lives through the call.
+    // SAFETY: the configuration has the layout of this host and lives during the call.
     unsafe {
         if kind == Kind::Oldest {
             let mut configuration = sys::ast_rtp_dtls_cfg_before_11_11::default();
@@ -154,13 +155,13 @@ pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: Option<&Path
     }
 }
 
-/// What chan_sip prints.
+/// The fingerprint that chan_sip prints in SDP.
 pub fn fingerprint(instance: &Instance) -> String {
     // SAFETY: the instance is ours.
     string(unsafe { raw::host_dtls_fingerprint(instance.as_ptr()) })
 }
 
-/// A phone that does DTLS-SRTP, is the client, and has no ICE.
+/// A phone with DTLS-SRTP as the client, without ICE.
 pub struct DtlsPhone {
     pub socket: UdpSocket,
     identity: Identity,
@@ -172,7 +173,7 @@ impl DtlsPhone {
         Self { socket, identity: Identity::new() }
     }
 
-    /// The instance that it calls, with `nat=comedia`. Its SDP speaks of that address.
+    /// Creates the instance that it calls, with `nat=comedia`; its SDP names that address.
     pub fn call(&self, directory: &Path, signalled: SocketAddr) -> Instance {
         let instance = Instance::new();
         let file = directory.join("asterisk.pem");
@@ -181,7 +182,7 @@ impl DtlsPhone {
         instance.set_property(sys::AST_RTP_PROPERTY_NAT, 1);
         let fingerprint = c_string(&self.identity.fingerprint(MessageDigest::sha256()));
         let dtls = dtls(&instance);
-        // SAFETY: the instance is ours; the string lives through the call.
+        // SAFETY: the instance is ours; the string lives during the call.
         unsafe {
             ice(&instance).stop.expect("there")(instance.as_ptr());
             dtls.set_setup.expect("there")(instance.as_ptr(), sys::AST_RTP_DTLS_SETUP_ACTIVE);
@@ -193,7 +194,7 @@ impl DtlsPhone {
         instance
     }
 
-    /// Whether the handshake is complete and SRTP agreed on, within five seconds and without a repetition.
+    /// Whether the handshake completes and agrees on SRTP within five seconds, without retransmission.
     pub fn shakes_hands(&self, with: SocketAddr) -> bool {
         self.socket.connect(with).expect("loopback");
         self.socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
@@ -201,7 +202,7 @@ impl DtlsPhone {
         stream.is_ok_and(|stream| stream.ssl().selected_srtp_profile().is_some())
     }
 
-    /// A ClientHello that nobody answers.
+    /// Sends a ClientHello and does not answer further.
     pub fn hello(&self) -> Vec<u8> {
         let mut hello = Hello::default();
         assert!(client(&self.identity).connect(&mut hello).is_err());
@@ -220,7 +221,7 @@ fn client(identity: &Identity) -> Ssl {
     ssl
 }
 
-/// A connected socket, as OpenSSL wants it.
+/// A connected socket with the interface that OpenSSL needs.
 #[derive(Debug)]
 struct Datagrams(UdpSocket);
 
@@ -240,7 +241,7 @@ impl Write for Datagrams {
     }
 }
 
-/// The first that is sent.
+/// Keeps the first datagram that is sent.
 #[derive(Debug, Default)]
 struct Hello(Vec<u8>);
 
@@ -262,12 +263,12 @@ impl Write for Hello {
 }
 
 impl Call {
-    /// Exchanges descriptions, in the order in which chan_sip calls.
+    /// Exchanges the descriptions in the order of chan_sip's calls.
     pub fn new(kind: Kind, offer: Offer, directory: &Path) -> Self {
         Self::with_fingerprint(kind, offer, directory, |fingerprint| fingerprint)
     }
 
-    /// The same, with what the browser's SDP says of its certificate changed on the way.
+    /// As above, but `change` modifies the fingerprint in the browser's SDP on its way.
     pub fn with_fingerprint(kind: Kind, offer: Offer, directory: &Path, on_the_way: fn(String) -> String) -> Self {
         let instance = Instance::new();
         let (ours, theirs) = (Identity::new(), Identity::new());
@@ -317,7 +318,7 @@ impl Call {
         api.expect_stream_rx(Ssrc::from(theirs), None, self.mid, None);
     }
 
-    /// What the SDP of Asterisk says.
+    /// Passes Asterisk's SDP to the browser.
     fn tell_browser(&mut self, offer: Offer) {
         let password = self.password();
         let (password, rest) = password.split_once("\r\n").expect("the next line rides behind the password");
@@ -331,7 +332,7 @@ impl Call {
         // SAFETY: the instance is ours.
         let setup = unsafe { dtls(&self.instance).get_setup.expect("there")(self.instance.as_ptr()) };
         let browser_is_client = match offer {
-            // An answerer chooses, and being the client is better (RFC 5763 §5).
+            // The answerer chooses, and should be the client (RFC 5763 §5).
             Offer::Asterisk => {
                 assert_eq!(setup, sys::AST_RTP_DTLS_SETUP_ACTPASS);
                 true
@@ -345,7 +346,7 @@ impl Call {
         api.start_dtls(browser_is_client).expect("DTLS starts");
     }
 
-    /// What the SDP of the browser says.
+    /// Passes the browser's SDP to Asterisk.
     fn tell_asterisk(
         &mut self,
         address: SocketAddr,
@@ -370,9 +371,9 @@ impl Call {
         candidate.address = to_host(address);
         candidate.type_ = sys::AST_RTP_ICE_CANDIDATE_TYPE_HOST;
         let (ice, dtls, instance) = (ice(&self.instance), dtls(&self.instance), self.instance.as_ptr());
-        // SAFETY: the instance is ours; strings and candidate live through the calls.
+        // SAFETY: the instance is ours; strings and candidate live during the calls.
         unsafe {
-            // They come one at a time, and candidates before or after them.
+            // chan_sip sets them one at a time, before or after the candidates.
             ice.set_authentication.expect("there")(instance, ufrag.as_ptr(), std::ptr::null());
             ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
             ice.set_authentication.expect("there")(instance, std::ptr::null(), password.as_ptr());
@@ -382,11 +383,11 @@ impl Call {
         self.instance.set_remote(address);
     }
 
-    /// A later SDP of the browser speaks of another certificate.
+    /// Passes a later SDP of the browser with another certificate.
     pub fn announce_another_certificate(&self) {
         let fingerprint = c_string(&Identity::new().fingerprint(MessageDigest::sha256()));
         let told = dtls(&self.instance).set_fingerprint.expect("there");
-        // SAFETY: the instance is ours; the string lives through the call.
+        // SAFETY: the instance is ours; the string lives during the call.
         unsafe { told(self.instance.as_ptr(), sys::AST_RTP_DTLS_HASH_SHA256, fingerprint.as_ptr()) };
     }
 
@@ -394,7 +395,7 @@ impl Call {
         let (ice, instance) = (ice(&self.instance), self.instance.as_ptr());
         // SAFETY: the instance is ours.
         unsafe {
-            // A host before 11.11 tells no role.
+            // Hosts before 11.11 do not set the role.
             if self.kind != Kind::Oldest {
                 ice.set_role.expect("there")(instance, role);
             }
@@ -418,10 +419,10 @@ impl Call {
         format!("{hash} {text}").parse().expect("a fingerprint")
     }
 
-    /// Those of component 1. chan_sip prints both, and the browser, which muxes, leaves the other alone.
+    /// Our candidates of component 1. chan_sip prints those of both; the browser multiplexes and ignores component 2.
     fn candidates(&self) -> Vec<SocketAddr> {
         let mut list = raw::host_ao2_list { count: 0, objects: [std::ptr::null_mut(); 64] };
-        // SAFETY: the instance is ours; the container and every object come with a reference that is given back.
+        // SAFETY: the instance is ours; the references to the container and its objects are dropped here.
         unsafe {
             let container = ice(&self.instance).get_local_candidates.expect("there")(self.instance.as_ptr());
             raw::host_ao2_objects(container, &raw mut list);
@@ -440,7 +441,7 @@ impl Call {
         }
     }
 
-    /// Both sides talk until `done`; `false` after ten seconds without.
+    /// Lets both sides send media until `done` is true; returns `false` after ten seconds.
     pub fn talk_until(&mut self, mut done: impl FnMut(&Self) -> bool) -> bool {
         let give_up = Instant::now() + Duration::from_secs(10);
         let mut next_frame = Instant::now();
@@ -465,7 +466,7 @@ impl Call {
         false
     }
 
-    /// Only the browser goes on, and nobody reads the instance: its dialplan waits.
+    /// Runs the browser only; nobody reads the instance, as while a dialplan waits.
     pub fn browser_alone_until(&mut self, mut done: impl FnMut(&Self) -> bool) -> bool {
         let give_up = Instant::now() + Duration::from_secs(10);
         while Instant::now() < give_up {
@@ -524,7 +525,7 @@ fn browser(identity: &Identity, kind: Kind) -> Rtc {
         .set_dtls_cert(identity.for_str0m())
         // OpenSSL has no DTLS 1.3.
         .set_dtls_version(DtlsVersion::Dtls12)
-        // It knows SHA-256 only.
+        // It supports SHA-256 fingerprints only.
         .set_fingerprint_verification(kind != Kind::Oldest)
         .clear_codecs()
         .enable_pcmu(true, false)

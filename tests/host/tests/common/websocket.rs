@@ -1,4 +1,4 @@
-//! The browser's end of a WebSocket, as plain as RFC 6455 allows.
+//! The browser's end of a WebSocket, in the simplest form that RFC 6455 allows.
 
 use host_tests::raw;
 use std::{
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-/// What the core's "TLS" does to every byte.
+/// The value that the core's "TLS" XORs with each byte.
 const TLS_MASK: u8 = 0x5a;
 
 pub const TEXT: u8 = 1;
@@ -19,10 +19,10 @@ pub const CLOSE: u8 = 8;
 pub const PING: u8 = 9;
 pub const PONG: u8 = 10;
 
-/// What the core answers to a key update.
+/// The length in bytes of the core's answer to a key update.
 const KEY_UPDATE_LEN: usize = raw::HOST_KEY_UPDATE_LEN as usize;
 
-/// While it is there, whatever is sent over TLS asks for key updates.
+/// While it lives, everything that is sent over TLS requests key updates.
 pub struct KeyUpdates;
 
 impl KeyUpdates {
@@ -32,7 +32,7 @@ impl KeyUpdates {
         Self
     }
 
-    /// Asks for more of them than TLS can answer until somebody reads the answers, and looks whether anybody reads on in vain.
+    /// Requests more key updates than TLS can answer before the answers are read; checks that nobody reads on in vain.
     pub fn keep_nobody_busy(&self, browser: &mut Browser) {
         browser.ask_for_key_updates(self);
         std::thread::sleep(Duration::from_millis(200));
@@ -50,13 +50,13 @@ impl Drop for KeyUpdates {
     }
 }
 
-/// How often the module has asked TLS for something, so far.
+/// The number of reads from TLS by the module so far.
 fn tls_reads() -> i64 {
     // SAFETY: reads an atomic.
     unsafe { raw::host_tls_reads() }
 }
 
-/// A connection to the core's HTTP server, which serves it on a thread of its own.
+/// A connection to the core's HTTP server, which handles it on its own thread.
 pub struct Browser {
     socket: UnixStream,
     server: Option<JoinHandle<i32>>,
@@ -64,14 +64,14 @@ pub struct Browser {
 }
 
 impl Browser {
-    /// Connects and has the request served on a thread of its own; `headers` go along with it.
+    /// Connects and sends a request with these headers, handled on its own thread.
     pub fn request(uri: &str, tls: bool, headers: &[(&str, impl AsRef<[u8]>)]) -> Self {
         let (mut browser, serve) = Self::prepare(uri, tls, headers);
         browser.server = Some(thread::spawn(serve));
         browser
     }
 
-    /// Connects and asks; the request is served by whoever runs what comes back.
+    /// Connects and sends a request; the caller runs the returned function to handle it.
     pub fn prepare(
         uri: &str,
         tls: bool,
@@ -83,7 +83,7 @@ impl Browser {
         let headers = HeaderList::new(headers);
         let serve = move || {
             let headers = headers;
-            // SAFETY: a socket and a list that are handed over, a string that lives through the call.
+            // SAFETY: socket and list are handed over; the string lives during the call.
             unsafe { raw::host_http_serve(theirs.into_raw_fd(), tls.into(), uri.as_ptr(), 0, headers.0) }
         };
         let mut browser = Self { socket, server: None, tls };
@@ -91,12 +91,12 @@ impl Browser {
         (browser, serve)
     }
 
-    /// Shakes hands for one of `protocols`, or says what came instead.
+    /// Performs the handshake for one of `protocols`; fails with the response if it is refused.
     pub fn connect(uri: &str, tls: bool, protocols: &str) -> Result<Self, String> {
         Self::request(uri, tls, &handshake(protocols)).shaken_hands()
     }
 
-    /// Reads the server's half of the handshake.
+    /// Reads the server's response to the handshake.
     pub fn shaken_hands(mut self) -> Result<Self, String> {
         let answer = self.head();
         if answer.starts_with("HTTP/1.1 101 ") && answer.contains("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") {
@@ -106,7 +106,7 @@ impl Browser {
         }
     }
 
-    /// The head of an HTTP answer.
+    /// Reads the head of an HTTP response.
     pub fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
@@ -119,7 +119,7 @@ impl Browser {
         String::from_utf8_lossy(&head).into_owned()
     }
 
-    /// One masked frame.
+    /// Makes one masked frame.
     pub fn frame(opcode: u8, payload: &[u8]) -> Vec<u8> {
         let mask = [0x37, 0xfa, 0x21, 0x3d];
         let mut frame = vec![0x80 | opcode];
@@ -143,30 +143,30 @@ impl Browser {
         self.send_bytes(&Self::frame(opcode, payload));
     }
 
-    /// Sends in one segment, and in one record when there is TLS.
+    /// Sends in one segment, and with TLS in one record.
     pub fn send_bytes(&mut self, bytes: &[u8]) {
         let masked: Vec<u8> = bytes.iter().map(|byte| byte ^ if self.tls { TLS_MASK } else { 0 }).collect();
         self.socket.write_all(&masked).expect("the server reads");
     }
 
-    /// Sends; `false` when the server does not take it in time, or has hung up.
+    /// Sends; returns `false` if the server does not accept it in time or has closed the connection.
     pub fn try_send(&mut self, bytes: &[u8], within: Duration) -> bool {
         assert!(!self.tls);
         self.socket.set_write_timeout(Some(within)).expect("a timeout");
         self.socket.write_all(bytes).is_ok()
     }
 
-    /// Asks for key updates, more than TLS can answer until somebody reads the answers: the socket stays readable.
+    /// Requests more key updates than TLS can answer before the answers are read: the socket stays readable.
     pub fn ask_for_key_updates(&mut self, _key_updates: &KeyUpdates) {
         self.send_bytes(&[0; MANY_KEY_UPDATES]);
     }
 
-    /// Reads the answers to all of them.
+    /// Reads the answers to all key updates.
     pub fn receive_key_updates(&mut self) {
         self.read_exact(&mut vec![0; MANY_KEY_UPDATES * KEY_UPDATE_LEN]);
     }
 
-    /// The next frame from the server: opcode and payload.
+    /// Reads the next frame from the server: opcode and payload.
     pub fn receive(&mut self) -> (u8, Vec<u8>) {
         let mut head = [0; 2];
         self.read_exact(&mut head);
@@ -189,7 +189,7 @@ impl Browser {
         (head[0] & 0x0f, payload)
     }
 
-    /// Whether the server closed, after whatever it still had to say.
+    /// Whether the server has closed the connection, ignoring remaining data.
     pub fn is_closed_by_server(&mut self) -> bool {
         let mut buffer = [0; 4096];
         loop {
@@ -201,7 +201,7 @@ impl Browser {
         }
     }
 
-    /// Closes politely and waits until the server's thread is done with us.
+    /// Closes with a closing handshake and waits until the server's thread has finished.
     pub fn close(mut self) -> Option<i32> {
         self.send(CLOSE, &1000_u16.to_be_bytes());
         let (opcode, _) = self.receive();
@@ -209,9 +209,9 @@ impl Browser {
         self.hang_up()
     }
 
-    /// Just goes away.
+    /// Closes the socket without a closing handshake.
     pub fn hang_up(mut self) -> Option<i32> {
-        // Nothing to do when it is closed already.
+        // It may be closed already.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);
         self.server.take().map(|server| server.join().expect("the server's thread"))
     }
@@ -232,10 +232,10 @@ impl Browser {
     }
 }
 
-/// More than the core takes in at once.
+/// More key updates than the core reads at once.
 const MANY_KEY_UPDATES: usize = 20_000;
 
-/// What a browser asks with (RFC 6455 §1.3, with its key).
+/// The headers of a browser's handshake (RFC 6455 §1.3, with its key).
 pub fn handshake(protocols: &str) -> [(&str, &str); 7] {
     [
         ("Host", "pbx.example"),
@@ -248,10 +248,10 @@ pub fn handshake(protocols: &str) -> [(&str, &str); 7] {
     ]
 }
 
-/// Headers as the host hands them over.
+/// Headers in the host's type.
 struct HeaderList(*mut asterisk_sys::ast_variable);
 
-// SAFETY: nobody else has the list, and it is plain memory.
+// SAFETY: nobody else has the list, and it is ordinary memory.
 unsafe impl Send for HeaderList {}
 
 impl HeaderList {
@@ -259,7 +259,7 @@ impl HeaderList {
         let mut first = ptr::null_mut();
         for (name, value) in headers.iter().rev() {
             let (name, value) = (CString::new(*name).expect("no NUL"), CString::new(value.as_ref()).expect("no NUL"));
-            // SAFETY: strings that live through the call; the core copies them.
+            // SAFETY: the strings live during the call; the core copies them.
             let variable = unsafe { asterisk_sys::ast_variable_new(name.as_ptr(), value.as_ptr(), c"".as_ptr()) };
             // SAFETY: just made.
             unsafe { (*variable).next = first };

@@ -37,7 +37,7 @@ impl Tables {
     }
 }
 
-/// Whether the certificate is generated. This host has no option for it: one is generated if no file is configured.
+/// Whether a certificate is generated even if a file is configured: never, because this host has no such option.
 pub fn is_ephemeral(_configuration: &sys::ast_rtp_dtls_cfg) -> bool {
     false
 }
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layouts_are_told_apart_by_what_the_parser_wrote() {
+    fn the_layout_follows_from_the_parsers_output() {
         let mut written = [0; 128];
         assert_eq!(layout_of(&written), Layout::Unknown);
         written[0] = 2;
