@@ -6,10 +6,10 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::asterisk::{Asterisk, Home};
+use e2e::driver::Driver;
 use e2e::page;
 use e2e::prefix::{Prefix, Version};
 use e2e::samples::Samples;
-use e2e::site::Driver;
 
 use crate::Failure;
 use crate::host;

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use crate::asterisk::{Asterisk, Home};
+use crate::driver::Driver;
 use crate::failure::{Failure, Result, ensure};
 use crate::ports::Ports;
 use crate::prefix::{Prefix, Version};
-use crate::site::{Driver, Site};
+use crate::site::Site;
 use crate::tone::Audio;
 
 /// A running Asterisk with its ports and directory.

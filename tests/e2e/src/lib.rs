@@ -8,6 +8,7 @@
 //! call. `E2E_PICTURES` names a directory whose pictures are to be replaced, from calls of a minute.
 
 pub mod asterisk;
+pub mod driver;
 pub mod failure;
 pub mod g711;
 pub mod lab;

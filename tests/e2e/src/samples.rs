@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::asterisk::Home;
-use crate::site::Driver;
+use crate::driver::Driver;
 
 const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../contrib/samples");
 

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::asterisk::Home;
+use crate::driver::Driver;
 use crate::manager;
 use crate::ports::Ports;
-use crate::prefix::Version;
 use crate::samples::Samples;
 use crate::tone::{Audio, RATE};
 
@@ -22,69 +22,6 @@ pub const ANNOUNCEMENT: f64 = 600.0;
 
 /// The frequency of the tone that a browser sends.
 pub const VOICE: f64 = 1000.0;
-
-/// The SIP channel driver of a host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Driver {
-    /// `chan_sip`, on hosts that have it.
-    ChanSip,
-    /// `chan_pjsip`, the only one of Asterisk 22.
-    ChanPjsip,
-}
-
-impl Driver {
-    /// The driver that we use with this version of Asterisk.
-    pub fn of(version: Version) -> Self {
-        match version {
-            Version::Eleven | Version::Sixteen => Self::ChanSip,
-            Version::TwentyTwo => Self::ChanPjsip,
-        }
-    }
-
-    /// The technology in its channels' names, before the slash.
-    pub fn technology(self) -> &'static str {
-        match self {
-            Self::ChanSip => "SIP",
-            Self::ChanPjsip => "PJSIP",
-        }
-    }
-
-    /// The configuration file of its accounts.
-    pub fn configuration(self) -> &'static str {
-        match self {
-            Self::ChanSip => "sip.conf",
-            Self::ChanPjsip => "pjsip.conf",
-        }
-    }
-
-    /// The module that serves SIP on `/ws`, and keeps `res_http_websocket` loaded.
-    pub fn user_of_the_websocket(self) -> &'static str {
-        match self {
-            Self::ChanSip => "chan_sip.so",
-            Self::ChanPjsip => "res_pjsip_transport_websocket.so",
-        }
-    }
-
-    /// Its configuration: browsers 1001 and 1002, and 2001, a plain phone at its own address.
-    fn accounts(self, site: &Site, home: &Home, ports: &Ports) -> String {
-        let keys = home.etc().join("keys");
-        let certificate = site.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
-        let key = site.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
-        match self {
-            Self::ChanSip => chan_sip::accounts(site, ports, &certificate, &key),
-            Self::ChanPjsip => chan_pjsip::accounts(site, ports, &certificate, &key),
-        }
-    }
-
-    /// Modules that use the WebSocket for other things and would keep `res_http_websocket` from being unloaded. In an
-    /// Asterisk with both drivers, the first to register serves SIP there.
-    fn left_out(self) -> &'static [&'static str] {
-        match self {
-            Self::ChanSip => &["res_ari.so", "res_pjsip_transport_websocket.so"],
-            Self::ChanPjsip => &["res_aeap.so", "res_ari.so", "res_websocket_client.so"],
-        }
-    }
-}
 
 /// The changes of a test to the default configuration.
 #[derive(Clone, Debug, Default)]
@@ -123,7 +60,7 @@ impl Site {
         home.configure("http.conf", &http_conf(home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
         home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
-        home.configure(driver.configuration(), &driver.accounts(self, home, ports))?;
+        home.configure(driver.configuration(), &self.accounts(driver, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
         home.configure("features.conf", "[general]\n")?;
         home.configure("manager.conf", &manager_conf(ports))?;
@@ -137,6 +74,17 @@ impl Site {
     /// The value of `allow` for an account.
     fn codecs(&self) -> &'static str {
         if self.opus { "opus,ulaw,alaw" } else { "ulaw,alaw" }
+    }
+
+    /// The configuration of the driver: browsers 1001 and 1002, and 2001, a plain phone at its own address.
+    fn accounts(&self, driver: Driver, home: &Home, ports: &Ports) -> String {
+        let keys = home.etc().join("keys");
+        let certificate = self.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
+        let key = self.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
+        match driver {
+            Driver::ChanSip => chan_sip::accounts(self, ports, &certificate, &key),
+            Driver::ChanPjsip => chan_pjsip::accounts(self, ports, &certificate, &key),
+        }
     }
 
     fn modules_conf(&self, driver: Driver) -> String {

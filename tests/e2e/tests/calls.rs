@@ -3,11 +3,12 @@
 use std::thread;
 use std::time::Duration;
 
+use e2e::driver::Driver;
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux, Transport};
 use e2e::proof::{EchoCall, heard_by_asterisk};
-use e2e::site::{ANNOUNCEMENT, Driver, Site, VOICE};
+use e2e::site::{ANNOUNCEMENT, Site, VOICE};
 
 /// The tone of the second browser, different from the first to distinguish it from an echo.
 const OTHER_VOICE: f64 = 1500.0;

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
+use e2e::driver::Driver;
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux, Transport};
 use e2e::plain::PlainPhone;
 use e2e::proof::EchoCall;
-use e2e::site::{Driver, Site};
+use e2e::site::Site;
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{CLOSE, Pbx, TEXT, sip};
+use e2e::driver::Driver;
 use e2e::failure::{Result, ensure};
-use e2e::site::Driver;
 
 /// SIP gives up a response that is not acknowledged for 32 s (RFC 3261 §13.3.1.4), and forgets the call 32 s later.
 const PATIENCE: Duration = Duration::from_secs(100);

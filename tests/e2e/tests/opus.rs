@@ -6,11 +6,12 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread;
 use std::time::Duration;
 
+use e2e::driver::Driver;
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
 use e2e::plain::{OPUS_EVENT, PlainPhone};
-use e2e::site::{Driver, Site, VOICE};
+use e2e::site::{Site, VOICE};
 use serde_json::Value;
 
 #[test]

@@ -4,12 +4,13 @@ use std::fs;
 use std::net::UdpSocket;
 use std::time::Duration;
 
+use e2e::driver::Driver;
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::Browser;
 use e2e::prefix::{Prefix, Version};
 use e2e::samples::Samples;
-use e2e::site::{Driver, Site};
+use e2e::site::Site;
 use e2e::user::{Microphone, Screen, User};
 
 #[test]

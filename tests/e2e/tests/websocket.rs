@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::stream::Stream;
 use common::{CLOSE, Client, PING, Pbx, TEXT, Whose, frame, handshake, percentile, sip, upgrade};
+use e2e::driver::Driver;
 use e2e::failure::{Failure, Result, ensure};
-use e2e::site::Driver;
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]

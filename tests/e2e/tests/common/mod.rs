@@ -11,11 +11,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use e2e::asterisk::{Asterisk, Home};
+use e2e::driver::Driver;
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab;
 use e2e::ports::Ports;
 use e2e::prefix::Prefix;
-use e2e::site::Driver;
 
 pub const CONTINUATION: u8 = 0;
 pub const TEXT: u8 = 1;
