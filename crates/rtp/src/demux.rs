@@ -3,7 +3,7 @@
 //! ```text
 //!             +----------------+
 //!             |        [0..3] -+--> STUN
-//!             |      [16..19] -+--> (ZRTP, dropped)  
+//!             |      [16..19] -+--> (ZRTP, dropped)
 //!  packet --> |      [20..63] -+--> DTLS
 //!             |      [64..79] -+--> TURN channel
 //!             |    [128..191] -+--> RTP, or RTCP when the second octet is 192..=223

@@ -6,7 +6,9 @@
 mod accumulator;
 mod receiver;
 mod sender;
+mod sequence;
 
 pub use accumulator::Accumulator;
-pub use receiver::{ReceiverStatistics, Validity};
+pub use receiver::ReceiverStatistics;
 pub use sender::{Remote, RoundTrip, SenderStatistics};
+pub use sequence::Validity;

@@ -1,4 +1,4 @@
-//! What runs for every message: unmasking, and the way of a SIP message through a connection.
+//! The work for every message: unmasking, and the path of a SIP message through a connection.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -55,7 +55,7 @@ fn messages(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A message that compresses as SIP does, in both directions.
+/// Measures a message that compresses as SIP does, in both directions.
 fn compressed(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("permessage-deflate");
     let now = Instant::now();

@@ -7,30 +7,31 @@ use crate::error::FrameError;
 pub struct CloseCode(u16);
 
 impl CloseCode {
-    /// The purpose of the connection is fulfilled.
+    /// The connection has fulfilled its purpose.
     pub const NORMAL: Self = Self(1000);
-    /// The server goes down, or the browser left the page.
+    /// The server shuts down, or the browser has left the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// Data that contradicts its kind: text that is not UTF-8.
+    /// The payload does not fit the opcode, as text that is not UTF-8.
     pub const INVALID_PAYLOAD: Self = Self(1007);
-    /// The message breaks a policy.
+    /// The peer broke a policy, such as a limit on its messages.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// The message is too big.
     pub const TOO_BIG: Self = Self(1009);
     /// The server met a condition it did not expect.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// Try again later; also for a peer that does not take what is sent to it.
+    /// The peer may try again later. We also send it to a peer that does not read what is sent to it.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
 
-    /// A code from the wire or from our caller. 1004 to 1006 and 1015 never appear in a frame; those up to 2999 that
-    /// nobody defined are not ours to use (RFC 6455 §7.4.2). 1012 to 1014 were registered after the RFC.
+    /// Returns the status code with this number; `None` if it must not appear in a Close frame. That is so for 1004 to
+    /// 1006 and 1015, and for undefined numbers up to 2999 (RFC 6455 §7.4.2). 1012 to 1014 were registered after the
+    /// RFC.
     pub fn new(code: u16) -> Option<Self> {
         matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999).then_some(Self(code))
     }
 
-    /// The number on the wire.
+    /// The status code as it is on the wire.
     pub fn get(self) -> u16 {
         self.0
     }
@@ -41,12 +42,12 @@ impl CloseCode {
 pub struct CloseFrame<'a> {
     /// The status code.
     pub code: CloseCode,
-    /// For people who debug.
+    /// The reason, for people who debug; may be empty.
     pub reason: &'a str,
 }
 
 impl<'a> CloseFrame<'a> {
-    /// Reads the payload of a Close frame.
+    /// Reads the payload of a Close frame; `None` if it is empty.
     pub fn parse(payload: &'a [u8]) -> Result<Option<Self>, FrameError> {
         let (code, reason) = match payload {
             [] => return Ok(None),

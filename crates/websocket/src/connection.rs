@@ -20,25 +20,26 @@ pub use closing::{Ended, State};
 /// The limits of a connection.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The longest message, or fragment if fragments are not joined, that is taken; beyond it 1009.
+    /// The longest message that is accepted, in bytes, or the longest fragment if fragments are not joined. A longer
+    /// one ends the connection with 1009.
     pub max_message_len: usize,
-    /// Messages may be compressed: what the handshake agreed on.
+    /// The parameters of permessage-deflate that the handshake agreed on; `None` if messages are not compressed.
     pub deflate: Option<Deflate>,
-    /// How much output may wait for a peer that does not take it, with what each frame takes up beside its bytes; beyond it
-    /// 1013. One frame always may.
+    /// The memory in bytes that output may take up while it waits for the peer to read, including the overhead of each
+    /// frame. More ends the connection with 1013. A single frame may always wait.
     pub max_queued_output: usize,
-    /// How long a frame may wait to be written.
+    /// The time that a frame may wait to be written.
     pub write_timeout: Duration,
-    /// A PING goes out when nothing was heard for this long.
+    /// A PING is sent when nothing has arrived for this long; `None` sends none.
     pub ping_after: Option<Duration>,
-    /// Then something has to be heard within this time.
+    /// The time after a PING within which something has to arrive.
     pub pong_timeout: Duration,
-    /// How long a closing handshake may take.
+    /// The time that a closing handshake may take.
     pub close_timeout: Duration,
-    /// The first message has to be there within this time; else 1008.
+    /// The time within which the first message has to arrive. If it does not, the connection ends with 1008.
     pub first_message_timeout: Option<Duration>,
-    /// How many messages and control frames a second are taken, on average over ten seconds; beyond it 1008. A thousand
-    /// fragments of a message count as one more.
+    /// The number of messages and control frames that are accepted per second, averaged over ten seconds. More end the
+    /// connection with 1008. A thousand fragments of a message count as one more message.
     pub max_messages_per_second: Option<u32>,
 }
 
@@ -61,13 +62,14 @@ impl Default for Config {
 /// A fact about the connection, from [`Connection::poll_event`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The peer said something.
+    /// The peer sent a message, or a part of one (see [`Reassembly`]).
     Message(Message),
-    /// The peer asked whether we are there; the answer is queued already.
+    /// The peer sent a PING with this payload. The PONG is queued already.
     Ping(Vec<u8>),
-    /// The peer answered a PING of our caller, or sends PONGs as a heartbeat.
+    /// The peer sent a PONG with this payload: the answer to a PING of our caller, or a heartbeat (RFC 6455 §5.5.3).
     Pong(Vec<u8>),
-    /// The last event: nothing more is received or sent. The stream may still be needed, see [`State`].
+    /// The connection has ended. This is the last event: no message is received or sent any more. The stream may still
+    /// be needed, see [`State`].
     Ended(Ended),
 }
 
@@ -78,30 +80,30 @@ pub struct Connection {
     /// Bytes that arrived behind the last event that the caller was told, not parsed yet.
     input: Input,
     output: Output,
-    /// Since when the stream has something of its own to write, and cannot.
+    /// The time since which the stream has not been able to write data of its own.
     stream_stuck: Option<Instant>,
     events: VecDeque<Event>,
     closing: Closing,
-    /// When to send a PING, or with `ping_sent` when to give up.
+    /// When to send a PING or, if `ping_sent`, when to give the connection up.
     idle: Option<Instant>,
     ping_sent: bool,
-    /// When the first message has to be there, until it is.
+    /// The deadline of the first message; `None` once it has arrived.
     first_message: Option<Instant>,
     rate: Option<Rate>,
     ended: Option<Ended>,
     masking_keys: Option<MaskingKeys>,
 }
 
-/// Where a client's masking keys come from: unpredictable ones, if the client is a real one (RFC 6455 §10.3).
+/// The source of a client's masking keys. They have to be unpredictable, except in tests (RFC 6455 §10.3).
 pub type MaskingKeys = Box<dyn FnMut() -> [u8; 4] + Send>;
 
 impl Connection {
-    /// The server's side.
+    /// Creates the server's end of a connection.
     pub fn server(now: Instant, config: Config) -> Self {
         Self::new(now, config, Peer::Client, None)
     }
 
-    /// The client's side.
+    /// Creates the client's end of a connection.
     pub fn client(now: Instant, config: Config, masking_keys: MaskingKeys) -> Self {
         Self::new(now, config, Peer::Server, Some(masking_keys))
     }
@@ -124,8 +126,8 @@ impl Connection {
         }
     }
 
-    /// Takes in what the stream gave. One thing is reported at a time, and only then is looked at what came behind it:
-    /// our caller answers a message before a mistake behind it ends the connection.
+    /// Takes in bytes that were read from the stream. Bytes behind an event are not parsed before the event has been
+    /// polled, so that the caller can answer a message before an error behind it ends the connection.
     pub fn handle_data(&mut self, now: Instant, mut data: &[u8]) {
         self.heard(now);
         if self.input.is_empty() {
@@ -136,13 +138,13 @@ impl Connection {
         }
     }
 
-    /// The stream has something of its own to write before it can be read on, as TLS on a key update, and the peer does
-    /// not take it: that may wait as long as a frame.
+    /// Notes that the stream cannot write data of its own, and cannot be read before it has: TLS during a key update.
+    /// The data may wait as long as a frame.
     pub fn handle_stuck(&mut self, now: Instant) {
         self.stream_stuck.get_or_insert(now);
     }
 
-    /// It was written, or may be now.
+    /// Notes that the stream has written its own data, or can do so again.
     pub fn handle_unstuck(&mut self) {
         self.stream_stuck = None;
     }
@@ -173,7 +175,7 @@ impl Connection {
         if self.closing.is_sending() { self.output.front() } else { None }
     }
 
-    /// The stream took the first `len` bytes of them.
+    /// Notes that the stream has taken the first `len` bytes of [`Connection::poll_transmit`].
     pub fn handle_transmitted(&mut self, len: usize) {
         self.output.advance(len);
         self.closing.handle_transmitted(self.output.queued());
@@ -196,12 +198,12 @@ impl Connection {
         self.events.pop_front()
     }
 
-    /// Whether `poll_event` has something, or may have.
+    /// Whether `poll_event` may return an event.
     pub fn has_event(&self) -> bool {
         !self.events.is_empty() || !self.input.is_empty()
     }
 
-    /// Queues one message, PING or PONG.
+    /// Queues one message, PING or PONG. `opcode` says which.
     pub fn send(&mut self, now: Instant, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
         if !self.closing.is_open() {
             return Err(SendError::Closed);
@@ -217,38 +219,39 @@ impl Connection {
         self.queue(now, opcode, payload)
     }
 
-    /// Queues one message as text if it is UTF-8 as a whole, else as binary: a SIP message may be either (RFC 7118 §4.2).
+    /// Queues one message: as text if all of it is UTF-8, else as binary. A SIP message may be either (RFC 7118 §4.2).
     pub fn send_text_or_binary(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendError> {
         let opcode = if std::str::from_utf8(payload).is_ok() { Opcode::Text } else { Opcode::Binary };
         self.send(now, opcode, payload)
     }
 
-    /// Whether fragments are joined before they are reported.
+    /// Chooses whether fragments are joined before they are reported.
     pub fn set_reassembly(&mut self, reassembly: Reassembly) {
         self.receiver.set_reassembly(reassembly);
     }
 
-    /// How long a frame may wait to be written from now on.
+    /// Changes the time that a frame may wait to be written.
     pub fn set_write_timeout(&mut self, timeout: Duration) {
         self.config.write_timeout = timeout;
     }
 
-    /// Why it ended, if it has: the same that the last event tells, which may be behind others.
+    /// The reason why the connection ended; `None` if it has not. [`Event::Ended`] reports it too, after the events
+    /// before it.
     pub fn ended(&self) -> Option<&Ended> {
         self.ended.as_ref()
     }
 
-    /// How much waits to be written.
+    /// The number of bytes that wait to be written.
     pub fn queued_output(&self) -> usize {
         self.output.queued()
     }
 
-    /// How messages are compressed, if they are.
+    /// The parameters of permessage-deflate; `None` if messages are not compressed.
     pub fn deflate(&self) -> Option<Deflate> {
         self.config.deflate
     }
 
-    /// Takes from the front of `data` until there is something to tell, or nothing left.
+    /// Parses from the front of `data` until there is an event, or no data is left.
     fn advance(&mut self, now: Instant, data: &mut &[u8]) {
         while self.events.is_empty() && self.closing.is_reporting() || self.closing.awaits_close() {
             match self.receiver.take(data) {
@@ -264,7 +267,7 @@ impl Connection {
             return self.handle_close(now, payload);
         }
         if !self.closing.is_reporting() {
-            // After our Close frame nothing is sent any more, and nobody listens (RFC 6455 §5.5.1).
+            // After our Close frame nothing is sent any more, and nothing is reported (RFC 6455 §5.5.1).
             return;
         }
         let is_allowed = match (&mut self.rate, &incoming) {
@@ -320,7 +323,7 @@ impl Connection {
 
     fn check_write_deadline(&mut self, now: Instant) {
         if self.write_deadline().is_some_and(|deadline| now >= deadline) {
-            // A Close frame would wait behind what already does not get through.
+            // A Close frame would wait behind the frames that the peer does not read.
             self.end(Closing::Done, Ended::PeerNotReading);
         }
     }
@@ -329,7 +332,7 @@ impl Connection {
         let is_late = self.first_message.is_some_and(|deadline| now >= deadline);
         if is_late && self.closing.is_open() {
             self.first_message = None;
-            // It may be here and unread: not the peer's fault.
+            // If our caller has not polled yet, the message may have arrived, and the peer is not at fault.
             if !self.has_event() {
                 self.fail(now, CloseCode::POLICY_VIOLATION, Ended::NoMessage);
             }
@@ -341,14 +344,14 @@ impl Connection {
             return;
         }
         if self.has_event() {
-            // Whoever reads us is behind, and the answer may wait unread: not the peer's fault.
+            // If our caller has not polled yet, the PONG may have arrived, and the peer is not at fault.
             self.heard(now);
         } else if self.ping_sent {
             self.end(Closing::Done, Ended::PeerSilent);
         } else {
             self.ping_sent = true;
             self.idle = Some(now + self.config.pong_timeout);
-            // A full queue has its own deadline.
+            // If the queue is full, the write deadline ends the connection.
             let _ = self.queue(now, Opcode::Ping, KEEPALIVE);
         }
     }
@@ -357,7 +360,7 @@ impl Connection {
 /// The payload of our own PINGs. It tells their PONGs from those that the caller wants to see.
 const KEEPALIVE: &[u8] = b"keepalive";
 
-/// Bytes of the stream that are kept until the caller has been told of what came before them.
+/// Bytes of the stream that are kept until the caller has polled the events before them.
 #[derive(Default)]
 struct Input {
     bytes: Vec<u8>,
@@ -373,7 +376,7 @@ impl Input {
         self.bytes.get(self.taken..).unwrap_or_default()
     }
 
-    /// Only the last `left` bytes of it. What is used up gives its memory back.
+    /// Keeps only the last `left` bytes. Frees the memory if that is none.
     fn last(self, left: usize) -> Self {
         match left {
             0 => Self::default(),

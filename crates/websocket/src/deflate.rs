@@ -1,8 +1,8 @@
-//! permessage-deflate (RFC 7692): the negotiation, and messages that are compressed each on its own.
+//! permessage-deflate (RFC 7692): the negotiation, and the compression of each message on its own.
 //!
-//! Our answer always asks for no context takeover in either direction (§7.1.1), so a connection keeps no window between
-//! messages: an idle one costs nothing, and what a message needs is bounded and goes with it. A client that wants our
-//! window smaller gets it (§7.1.2.1); from it we take every size.
+//! Our answer always demands "no context takeover" in both directions (§7.1.1), so a connection keeps no window between
+//! messages. An idle connection costs no memory, and the memory for a message is bounded and freed with the message. A
+//! client that wants a smaller window from us gets it (§7.1.2.1); its own window may have any size.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -14,7 +14,7 @@ use crate::extension::Offered;
 pub struct Deflate {
     /// The base-2 logarithm of the window that we compress with, 9 to 15.
     window_bits: u8,
-    /// The client named its wish for a smaller window, so the answer has to as well.
+    /// The client asked for the size of our window, so the answer has to name it (§7.1.2.1).
     wants_window: bool,
 }
 
@@ -31,24 +31,24 @@ const MAX_WINDOW_BITS: u8 = 15;
 /// The smallest window that can be promised. zlib uses 9 bits when asked for 8.
 const MIN_WINDOW_BITS: u8 = 9;
 
-/// Less than this is not worth it.
+/// Messages shorter than this, in bytes, are not compressed.
 const WORTHWHILE_LEN: usize = 64;
 
 /// The end of every compressed message. It is removed before sending (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// Chooses the first of a client's offers that can be kept (RFC 7692 §5.1, §7.1), while they are read.
+/// Chooses the first of a client's offers that we can accept (RFC 7692 §5.1, §7.1), while the offers are read.
 #[derive(Debug, Default)]
 pub(crate) struct Choice {
     chosen: Option<Deflate>,
-    /// The offer that is being read, unless it is of something else or has to be declined.
+    /// The offer that is being read; `None` if it is of another extension or has to be declined.
     offer: Option<Offer>,
 }
 
 #[derive(Debug, Default)]
 struct Offer {
     deflate: Deflate,
-    /// Which of [`PARAMETERS`] it has.
+    /// Which of [`PARAMETERS`] the offer has.
     seen: [bool; PARAMETERS.len()],
 }
 
@@ -75,7 +75,8 @@ impl Choice {
 }
 
 impl Offer {
-    /// `None` declines: a parameter that is unknown, doubled or wrong (RFC 7692 §7.1).
+    /// Adds a parameter to the offer. `None` declines the offer: the parameter is unknown, repeated or invalid (RFC
+    /// 7692 §7.1).
     fn with(mut self, name: &str, value: Option<&str>) -> Option<Self> {
         let known = PARAMETERS.iter().position(|known| *known == name)?;
         if std::mem::replace(self.seen.get_mut(known)?, true) {
@@ -95,41 +96,42 @@ impl Offer {
 }
 
 impl Deflate {
-    /// The value of the answer's `Sec-WebSocket-Extensions`.
+    /// Returns the value of `Sec-WebSocket-Extensions` in the answer.
     pub(crate) fn answer(self) -> String {
         let window =
             if self.wants_window { format!("; server_max_window_bits={}", self.window_bits) } else { String::new() };
         format!("{NAME}; server_no_context_takeover; client_no_context_takeover{window}")
     }
 
-    /// RFC 7692 §7.2.1. `None` if the message is better sent as it is, which §6 leaves to us for each message.
+    /// Compresses a message (RFC 7692 §7.2.1). `None` if the message is better sent uncompressed, which §6 allows for
+    /// each message.
     pub(crate) fn compress(self, payload: &[u8]) -> Option<Vec<u8>> {
         if payload.len() < WORTHWHILE_LEN {
             return None;
         }
-        // A window larger than the message would be memory for nothing.
+        // A window larger than the message would waste memory.
         let enough = (usize::BITS - payload.len().leading_zeros()) as u8;
         let bits = self.window_bits.min(enough.max(MIN_WINDOW_BITS));
         let mut compress = Compress::new_with_window_bits(Compression::default(), false, bits);
-        // Longer than the message it is of no use.
+        // A result that is longer than the message is not used.
         let mut compressed = Vec::with_capacity(payload.len());
         let status = compress.compress_vec(payload, &mut compressed, FlushCompress::Sync).ok()?;
         let is_whole = status == Status::Ok && compress.total_in() == payload.len() as u64;
         let len = compressed.len().checked_sub(TAIL.len()).filter(|_| compressed.ends_with(&TAIL))?;
-        // With room left, the flush is known to have come through.
+        // Room that is left proves that the flush is complete.
         let has_room = compressed.len() < compressed.capacity();
         compressed.truncate(len);
         (is_whole && has_room).then_some(compressed)
     }
 }
 
-/// RFC 7692 §7.1.2: a number from 8 to 15 without leading zeros.
+/// Reads a window size: a number from 8 to 15 without leading zeros (RFC 7692 §7.1.2).
 fn window_bits(text: &str) -> Option<u8> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
     text.parse().ok().filter(|bits| is_plain && (8..=MAX_WINDOW_BITS).contains(bits))
 }
 
-/// Decompresses one message (RFC 7692 §7.2.2), piece by piece and never beyond what may be kept of it.
+/// Decompresses one message (RFC 7692 §7.2.2) piece by piece, and never to more than the accepted length.
 pub(crate) struct Inflater(Decompress);
 
 impl Inflater {
@@ -137,13 +139,13 @@ impl Inflater {
         Self(Decompress::new(false))
     }
 
-    /// Appends what `data` decompresses to, as long as no more than `max` bytes are there then.
+    /// Decompresses `data` and appends the result to `to`. Fails if `to` would become longer than `max` bytes.
     pub(crate) fn inflate(&mut self, mut data: &[u8], to: &mut Vec<u8>, max: usize) -> Result<(), FrameError> {
         let mut room = [0; 4096];
         loop {
             let (taken, given) = (self.0.total_in(), self.0.total_out());
             let status = self.0.decompress(data, &mut room, FlushDecompress::Sync).map_err(|_| FrameError::Deflate)?;
-            // Neither is more than the lengths of the buffers.
+            // The casts are exact: neither number exceeds the length of its buffer.
             let (taken, given) = ((self.0.total_in() - taken) as usize, (self.0.total_out() - given) as usize);
             data = data.get(taken..).unwrap_or_default();
             let len = to.len() + given;
@@ -155,7 +157,7 @@ impl Inflater {
                 // A final block does not end the message (RFC 7692 §7.2.3.4).
                 self.0.reset(false);
             } else if taken == 0 && given == 0 {
-                // It has no use for what is left only when nothing is left.
+                // zlib makes no progress: that is an error unless the input is used up.
                 return if data.is_empty() { Ok(()) } else { Err(FrameError::Deflate) };
             }
             if data.is_empty() && given < room.len() {
@@ -164,7 +166,7 @@ impl Inflater {
         }
     }
 
-    /// The last piece was there.
+    /// Ends the message after its last piece.
     pub(crate) fn finish(&mut self, to: &mut Vec<u8>, max: usize) -> Result<(), FrameError> {
         self.inflate(&TAIL, to, max)
     }
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn what_does_not_shrink_goes_as_it_is() {
         assert_eq!(Deflate::default().compress(b"short"), None);
-        // A generator that no compressor sees through.
+        // A generator of bytes that do not compress.
         let mut state = 1u64;
         let noise: Vec<u8> = std::iter::repeat_with(|| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);

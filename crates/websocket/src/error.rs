@@ -2,53 +2,53 @@
 
 use crate::close::CloseCode;
 
-/// Why a frame from the peer was refused. Each has its status code (RFC 6455 §7.4.1).
+/// Reasons why a frame from the peer is refused. Each has a status code (RFC 6455 §7.4.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FrameError {
-    /// RFC 6455 §5.2: no extension was negotiated that gives these bits a meaning.
+    /// Reserved bits are set to which no negotiated extension gives a meaning (RFC 6455 §5.2).
     #[error("reserved bits {0:03b} set")]
     ReservedBits(u8),
-    /// RFC 6455 §5.2: opcodes 0x3 to 0x7 and 0xB to 0xF are reserved.
+    /// The opcode is one of the reserved ones, 0x3 to 0x7 and 0xB to 0xF (RFC 6455 §5.2).
     #[error("unknown opcode {0:#x}")]
     UnknownOpcode(u8),
-    /// RFC 6455 §5.1: a client masks every frame.
+    /// A client's frame is not masked; all of them have to be (RFC 6455 §5.1).
     #[error("frame of a client is not masked")]
     Unmasked,
-    /// RFC 6455 §5.1: a server masks none.
+    /// A server's frame is masked; none of them may be (RFC 6455 §5.1).
     #[error("frame of a server is masked")]
     Masked,
-    /// RFC 6455 §5.2: the minimal number of bytes encodes the length.
+    /// The length is not encoded in the minimal number of bytes (RFC 6455 §5.2).
     #[error("length {0} is not encoded in the fewest bytes")]
     LengthNotMinimal(u64),
-    /// RFC 6455 §5.2: the most significant bit of a 64-bit length is 0.
+    /// The most significant bit of a 64-bit length is not 0 (RFC 6455 §5.2).
     #[error("length with its highest bit set")]
     LengthTooLarge,
-    /// RFC 6455 §5.5.
+    /// The payload of a control frame is longer than 125 bytes (RFC 6455 §5.5).
     #[error("control frame of {0} bytes")]
     ControlTooLong(u64),
-    /// RFC 6455 §5.5.
+    /// A control frame is fragmented (RFC 6455 §5.5).
     #[error("fragmented control frame")]
     ControlFragmented,
-    /// RFC 6455 §5.4: a continuation continues something.
+    /// A continuation frame does not continue a message (RFC 6455 §5.4).
     #[error("continuation without a message")]
     NothingToContinue,
-    /// RFC 6455 §5.4: fragments of one message are not interleaved with another's.
+    /// A message begins between the fragments of another one (RFC 6455 §5.4).
     #[error("new message inside a fragmented one")]
     MessageUnfinished,
-    /// RFC 6455 §8.1.
+    /// A text message, or the reason in a Close frame, is not UTF-8 (RFC 6455 §8.1).
     #[error("text is not UTF-8")]
     NotUtf8,
-    /// RFC 7692 §7.2.2.
-    #[error("compressed data that is none")]
+    /// A compressed message cannot be decompressed (RFC 7692 §7.2.2).
+    #[error("compressed data is invalid")]
     Deflate,
-    /// RFC 6455 §5.5.1: a status code has two bytes.
+    /// The payload of a Close frame is one byte long; a status code has two (RFC 6455 §5.5.1).
     #[error("close frame of one byte")]
     CloseTooShort,
-    /// RFC 6455 §7.4.
+    /// A Close frame has a status code that must not be sent (RFC 6455 §7.4).
     #[error("close code {0} must not be sent")]
     CloseCode(u16),
-    /// RFC 6455 §10.4: we choose how much we take.
+    /// A message is longer than the limit of this connection (RFC 6455 §10.4).
     #[error("message of {len} bytes, we take {max}")]
     TooBig {
         /// The length of the message including this frame, in bytes.
@@ -69,14 +69,14 @@ impl FrameError {
     }
 }
 
-/// Why something was not sent.
+/// Reasons why a message of our caller is not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
-    /// A Close frame was sent or received, or the stream ended (RFC 6455 §5.5.1).
+    /// A Close frame has been sent or received, or the stream has ended (RFC 6455 §5.5.1).
     #[error("the connection is closing or closed")]
     Closed,
-    /// The peer does not take what is queued for it.
+    /// The peer does not read what is queued for it. The connection ends with 1013.
     #[error("{queued} bytes wait to be sent, we queue {max}")]
     OutputFull {
         /// Bytes that wait already.
@@ -84,13 +84,14 @@ pub enum SendError {
         /// The most bytes that may wait.
         max: usize,
     },
-    /// RFC 6455 §5.5.
+    /// The payload of a PING or PONG is longer than 125 bytes (RFC 6455 §5.5).
     #[error("control frame of {0} bytes")]
     ControlTooLong(usize),
-    /// RFC 6455 §8.1.
+    /// The payload of a text message is not UTF-8 (RFC 6455 §8.1).
     #[error("text is not UTF-8")]
     NotUtf8,
-    /// Close frames are sent by [`crate::Connection::close`], continuations not at all.
+    /// Callers cannot send frames with this opcode: [`crate::Connection::close`] sends Close frames, and nothing sends
+    /// continuations.
     #[error("a caller does not send {0:?} frames")]
     Opcode(crate::frame::Opcode),
 }

@@ -9,12 +9,12 @@ pub(crate) enum Offered<'a> {
     Parameter(&'a str, Option<Cow<'a, str>>),
 }
 
-/// The header does not follow the grammar: the connection fails (RFC 6455 §9.1).
+/// The header does not follow the grammar, so the handshake fails (RFC 6455 §9.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
-/// Reads one header: a list of names with parameters, whose values are tokens, in quotes or not. Nothing is kept of it,
-/// since a request has room for many thousands of offers.
+/// Reads one header: a list of names with parameters, whose values are tokens or quoted tokens. Calls `each` for every
+/// item and keeps none of them, because a request has room for many thousands of offers.
 pub(crate) fn parse<'a>(header: &'a str, mut each: impl FnMut(Offered<'a>)) -> Result<(), Malformed> {
     let mut rest = header.trim_matches(BLANK);
     loop {
@@ -37,7 +37,7 @@ pub(crate) fn parse<'a>(header: &'a str, mut each: impl FnMut(Offered<'a>)) -> R
 
 const BLANK: [char; 2] = [' ', '\t'];
 
-/// One separator and the blanks around it.
+/// Skips one separator and the blanks around it. `false` if it is not there.
 fn eat(rest: &mut &str, separator: char) -> bool {
     let Some(after) = rest.trim_start_matches(BLANK).strip_prefix(separator) else { return false };
     *rest = after.trim_start_matches(BLANK);
@@ -75,7 +75,7 @@ fn value<'a>(rest: &mut &'a str) -> Result<Cow<'a, str>, Malformed> {
     Err(Malformed)
 }
 
-/// RFC 2616 §2.2.
+/// Whether a text is a token (RFC 2616 §2.2).
 pub(crate) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.chars().all(is_of_token)
 }

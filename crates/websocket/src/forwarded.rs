@@ -1,15 +1,16 @@
 //! Finds the client behind a proxy by `X-Forwarded-For`, of which only the part that trusted proxies wrote is believed.
 //!
-//! A proxy has to replace what its client wrote. If it appends to that, a client that pads with blanks has the line cut on
-//! its way to us, behind the address that it made up and before the one that the proxy wrote: a server with lines of a fixed
-//! length drops the rest, and blanks at an end, so nothing shows it. If the proxy adds a line of its own, the client's is
-//! there too, or a second one as the rest of some other line that was too long. So there is one line, or nobody is let in.
+//! A proxy has to replace the header that its client sent. If it appends to that instead, a client can hide the proxy's
+//! entry: it sends an invented address and pads the line with blanks. A server with lines of a fixed length cuts the
+//! line before the proxy's entry and trims the blanks, and nothing shows the loss. If the proxy adds a line of its own,
+//! the client's line is there too, or appears as the rest of another line that was too long. So a request with more
+//! than one line, or with a long one, is refused.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// Addresses that begin with the same bits: `192.0.2.0/24`, `2001:db8::/32`, or a single address.
+/// An IP network: `192.0.2.0/24`, `2001:db8::/32`, or a single address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -17,11 +18,11 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether the address is one of them.
+    /// Whether the address belongs to the network. IPv4-mapped IPv6 addresses count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let (own, len) = bits(self.address);
         let (other, other_len) = bits(address.to_canonical());
-        // A shift by all bits is none that Rust knows.
+        // A prefix of length 0 would shift by all bits, which overflows: every address matches.
         len == other_len && (own ^ other).checked_shr(len - self.prefix_len).unwrap_or(0) == 0
     }
 }
@@ -41,7 +42,7 @@ impl FromStr for Network {
         let address: IpAddr = address.parse().map_err(|_| NoNetwork)?;
         let (_, len) = bits(address);
         let prefix_len = prefix_len.unwrap_or(len);
-        // Addresses are compared in their IPv4 form, if they have one, and so are networks.
+        // IPv4-mapped networks are converted to IPv4, as addresses are before they are compared.
         let mapped = address.to_canonical();
         let (_, mapped_len) = bits(mapped);
         match prefix_len.checked_sub(len - mapped_len) {
@@ -57,23 +58,24 @@ impl fmt::Display for Network {
     }
 }
 
-/// Why a proxy's `X-Forwarded-For` cannot be believed.
+/// Reasons why a proxy's `X-Forwarded-For` cannot be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unbelievable {
-    /// One of them is not the proxy's.
+    /// There is more than one header, and only one can be the proxy's.
     #[error("comes more than once")]
     Several,
-    /// It may have been cut on its way.
+    /// The header is so long that a server may have cut it.
     #[error("is too long")]
     TooLong,
-    /// `unknown`, or rubbish, where an address should be.
+    /// An entry that a trusted proxy wrote is not an IP address.
     #[error("names no address")]
     NoAddress,
 }
 
-/// The address of a client: that of its connection, or what the proxy at the other end says about it. Read from the
-/// right, where the nearest proxy wrote; what stands left of an address that is not trusted may be anybody's invention. A
-/// proxy that says nothing asks on its own behalf.
+/// Returns the address of a client: `peer`, the address of its connection, unless that is a trusted proxy. Then it is the
+/// rightmost entry of `forwarded_for` that is not a trusted proxy itself, or the leftmost one if all are. Each proxy
+/// appends the address that it was contacted from, and entries further left may be invented. A proxy that sends no header
+/// asks on its own behalf.
 pub fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[Network]) -> Result<IpAddr, Unbelievable> {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let mut client = peer.to_canonical();
@@ -95,10 +97,11 @@ pub fn client_address(peer: IpAddr, forwarded_for: &[&str], trusted: &[Network])
     Ok(client)
 }
 
-/// More than any chain of proxies needs, and less than any server cuts a line at.
+/// The longest header in bytes that is believed: more than a chain of proxies needs, and less than any server cuts a
+/// line at.
 const MAX_LEN: usize = 1024;
 
-/// Some proxies add a port, and brackets around IPv6.
+/// Reads the address of an entry. Some proxies add a port, and brackets around IPv6.
 fn address_of(entry: &str) -> Option<IpAddr> {
     let as_address = entry.parse().ok().or_else(|| entry.strip_prefix('[')?.strip_suffix(']')?.parse().ok());
     as_address.or_else(|| entry.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))

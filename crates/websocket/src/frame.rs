@@ -32,14 +32,14 @@ pub enum Opcode {
     Binary = 0x2,
     /// The connection is being closed.
     Close = 0x8,
-    /// Asks for a PONG.
+    /// Asks the other end for a PONG.
     Ping = 0x9,
     /// Answers a PING.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// From the four bits on the wire.
+    /// Reads the four bits on the wire.
     pub fn from_wire(bits: u8) -> Result<Self, FrameError> {
         Ok(match bits {
             0x0 => Self::Continuation,
@@ -52,7 +52,8 @@ impl Opcode {
         })
     }
 
-    /// Close, PING and PONG: short, whole, and allowed between the fragments of a message (RFC 6455 §5.5).
+    /// Whether the opcode is Close, PING or PONG. Control frames are short, not fragmented, and allowed between the
+    /// fragments of a message (RFC 6455 §5.5).
     pub fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
     }
@@ -67,14 +68,15 @@ pub struct Header {
     pub compressed: bool,
     /// The kind of frame.
     pub opcode: Opcode,
-    /// Present in every frame of a client and in none of a server (RFC 6455 §5.1).
+    /// The masking key, which every frame of a client has and no frame of a server (RFC 6455 §5.1).
     pub masking_key: Option<[u8; 4]>,
-    /// How many bytes follow the header.
+    /// The number of payload bytes that follow the header.
     pub payload_len: u64,
 }
 
 impl Header {
-    /// How long the header is that begins with `prefix`, as far as that can be told: call again with that much.
+    /// The length in bytes of the header that begins with `prefix`, as far as it can be told: call again with that many
+    /// bytes.
     pub fn len_from(prefix: &[u8]) -> usize {
         let Some(second) = prefix.get(1) else { return 2 };
         let extended = match second & 0x7f {
@@ -93,7 +95,7 @@ impl Header {
             return Err(FrameError::ReservedBits(reserved));
         }
         let opcode = Opcode::from_wire(first & 0xf)?;
-        // RFC 7692 §6.1: on the first frame of a message only.
+        // Only the first frame of a message may have RSV1 set (RFC 7692 §6.1).
         if reserved != 0 && !matches!(opcode, Opcode::Text | Opcode::Binary) {
             return Err(FrameError::ReservedBits(reserved));
         }
@@ -131,11 +133,11 @@ impl Header {
         Ok(Some(Self { fin: first & 0x80 != 0, compressed: first & 0x40 != 0, opcode, masking_key, payload_len }))
     }
 
-    /// Appends the header, its length encoded in the fewest bytes.
+    /// Appends the header to `to`, with the length in the minimal number of bytes (RFC 6455 §5.2).
     pub fn write(&self, to: &mut Vec<u8>) {
         to.push(if self.fin { 0x80 } else { 0 } | if self.compressed { 0x40 } else { 0 } | self.opcode as u8);
         let mask = if self.masking_key.is_some() { 0x80 } else { 0 };
-        // The casts keep what their patterns allow.
+        // The casts are exact within the ranges of their patterns.
         match self.payload_len {
             len @ 0..126 => to.push(mask | len as u8),
             len @ 126..0x1_0000 => {

@@ -1,5 +1,5 @@
-//! Bodies of the fuzz targets, here so that they keep compiling; `tests/fuzz` calls them. They panic when a promise of
-//! the crate is broken.
+//! The bodies of the fuzz targets, which `tests/fuzz` calls. They are here so that they keep compiling. They panic when
+//! a promise of the crate is broken.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::handshake::Request;
 use crate::origin::AllowedOrigin;
 use crate::{Config, Connection, Deflate, Event, Opcode, State};
 
-/// A header is read the same as it was written, and is as long as its beginning says.
+/// Parses the input as a frame's header: written again it is the same, and it is as long as its beginning says.
 pub fn frame_header(wire: &[u8]) {
     let Ok(Some(header)) = Header::parse(wire) else { return };
     let mut again = Vec::new();
@@ -18,8 +18,9 @@ pub fn frame_header(wire: &[u8]) {
     assert_eq!(wire.get(..Header::len_from(wire)), Some(again.as_slice()));
 }
 
-/// Headers as lines of `name: value`. What is answered names only what was asked for, an origin that was read is read
-/// again the same, and nobody is believed about addresses who is not trusted.
+/// Parses the input as headers of a request, in lines of `name: value`. The answer names only a subprotocol that was
+/// asked for, an origin is the same when it is written and read again, and a client that is not trusted is not believed
+/// about addresses.
 pub fn handshake(request: &[u8]) {
     let Ok(text) = std::str::from_utf8(request) else { return };
     let headers = || text.lines().filter_map(|line| line.split_once(':'));
@@ -41,7 +42,8 @@ pub fn handshake(request: &[u8]) {
     }
 }
 
-/// A server under a list of operations: a byte that says what happens, and a length for those that want bytes.
+/// Runs a list of operations on a server's connection: a byte that says what happens, and the number of bytes that it
+/// uses.
 pub fn connection(operations: &[u8]) {
     let deflate = operations.first().filter(|first| *first & 1 == 1).map(|_| Deflate::default());
     let config = Config { max_message_len: 300, max_queued_output: 400, deflate, ..Config::default() };

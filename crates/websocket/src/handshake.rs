@@ -1,6 +1,6 @@
 //! The opening handshake, as a server (RFC 6455 §4.2).
 //!
-//! The host has read the request; what is left is to judge its headers and to answer.
+//! The host has parsed the request. This module checks its headers and writes the answer.
 
 use std::collections::HashSet;
 
@@ -13,20 +13,21 @@ use crate::deflate::{Choice, Deflate};
 use crate::extension;
 use crate::forwarded::Unbelievable;
 
-/// RFC 6455 §1.3: what proves that the server understood the handshake.
+/// The text that is hashed with the client's key, which proves that the server understood the handshake (RFC 6455
+/// §1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Newest first, as a refusal lists them (RFC 6455 §4.4).
+/// The supported versions, newest first, as a refusal lists them (RFC 6455 §4.4).
 const VERSIONS: &str = "13, 8, 7";
 
-/// The headers of a request that matter here.
+/// The headers of a request that the handshake uses.
 #[derive(Debug, Clone, Default)]
 pub struct Request<'a> {
     is_get: bool,
     host: Option<&'a str>,
-    /// Among the tokens of its `Upgrade` is ours.
+    /// `Upgrade` has the token `websocket`.
     asks_for_websocket: bool,
-    /// Among those of its `Connection` is `Upgrade`.
+    /// `Connection` has the token `Upgrade`.
     asks_to_upgrade: bool,
     key: Option<&'a str>,
     version: Option<&'a str>,
@@ -35,79 +36,80 @@ pub struct Request<'a> {
     origin: Option<&'a str>,
     user_agent: Option<&'a str>,
     forwarded_for: Vec<&'a str>,
-    /// A header came twice that may come once.
+    /// A header came more than once that may come only once.
     doubled: bool,
 }
 
-/// A request that will be answered with 101.
+/// A request that is accepted, with the answer 101.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted<'a> {
-    /// The subprotocol, as the client spells it; `None` if it asks for none and the server takes it all the same.
+    /// The subprotocol as the client spells it; `None` if the client asks for none and the server accepts that.
     pub protocol: Option<&'a str>,
-    /// 13, or a draft's 7 or 8.
+    /// The version: 13, or 7 or 8 of the drafts.
     pub version: u8,
-    /// How messages are compressed, if that was agreed (RFC 7692).
+    /// The parameters of permessage-deflate, if it was agreed on (RFC 7692).
     pub deflate: Option<Deflate>,
     key: &'a str,
     offered_deflate: Option<Deflate>,
 }
 
-/// Why a request is refused.
+/// Reasons why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// RFC 6455 §4.2.1: the method is GET.
+    /// The method is not GET (RFC 6455 §4.2.1 item 1).
     #[error("the method is not GET")]
     Method,
-    /// RFC 6455 §4.2.1 item 3.
+    /// `Upgrade` does not ask for `websocket` (RFC 6455 §4.2.1 item 3).
     #[error("no Upgrade header that asks for websocket")]
     NoUpgrade,
-    /// RFC 6455 §4.2.1 item 4.
+    /// `Connection` does not have the token `Upgrade` (RFC 6455 §4.2.1 item 4).
     #[error("no Connection header with the token Upgrade")]
     NoConnectionUpgrade,
-    /// RFC 6455 §4.2.1 item 2.
+    /// `Host` is missing (RFC 6455 §4.2.1 item 2).
     #[error("no Host header")]
     NoHost,
-    /// RFC 6455 §4.2.1 item 5: 16 bytes in base64.
+    /// `Sec-WebSocket-Key` is missing or is not 16 bytes in base64 (RFC 6455 §4.2.1 item 5).
     #[error("Sec-WebSocket-Key missing, or not 16 bytes in base64")]
     Key,
-    /// RFC 6455 §11.3: the key and the version come once.
+    /// The key or the version appears more than once (RFC 6455 §11.3.1, §11.3.5).
     #[error("Sec-WebSocket-Key or Sec-WebSocket-Version more than once")]
     Doubled,
-    /// RFC 6455 §9.1.
+    /// `Sec-WebSocket-Extensions` does not follow its grammar (RFC 6455 §9.1).
     #[error("Sec-WebSocket-Extensions malformed")]
     Extensions,
-    /// RFC 6455 §4.2.1 item 6.
+    /// The version is missing or not supported (RFC 6455 §4.2.1 item 6).
     #[error("Sec-WebSocket-Version is none of {VERSIONS}")]
     Version,
-    /// RFC 6455 §4.1 item 10: different names, each a token.
+    /// The subprotocols are not different names, each a token (RFC 6455 §4.1 item 10).
     #[error("Sec-WebSocket-Protocol malformed")]
     Protocols,
-    /// Nobody to hand the session to.
+    /// The client asks for no subprotocol, so there is no application for the session.
     #[error("no Sec-WebSocket-Protocol header")]
     NoProtocol,
-    /// Nobody to hand the session to.
+    /// No application is registered for any of the subprotocols.
     #[error("none of the subprotocols that it asks for is registered")]
     UnknownProtocol,
-    /// RFC 6455 §10.2.
+    /// The page's origin is not in the list of allowed origins (RFC 6455 §10.2).
     #[error("its Origin is not allowed")]
     Origin,
     /// A trusted proxy sent an `X-Forwarded-For` that does not say who the client is.
     #[error("X-Forwarded-For of its proxy {0}")]
     ForwardedFor(Unbelievable),
-    /// A limit of ours.
+    /// The client has as many sessions as one address may have.
     #[error("too many sessions of this address")]
     TooManyOfAddress,
-    /// A limit of ours.
+    /// There are as many sessions as the server may have.
     #[error("too many sessions")]
     TooManySessions,
-    /// The process needs what is left for calls, and its server to go on accepting.
+    /// The process needs its remaining descriptors for calls, and its HTTP server for further connections.
     #[error("too few descriptors are left")]
     Descriptors,
 }
 
 impl<'a> Request<'a> {
-    /// Picks from the headers of a request. Names are compared without case; a list may come in several headers.
+    /// Collects the headers of a request. Names are compared without regard to case, and a list may be spread over
+    /// several headers.
     pub fn new(is_get: bool, headers: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut request = Self { is_get, ..Self::default() };
         for (name, value) in headers {
@@ -116,8 +118,8 @@ impl<'a> Request<'a> {
         request
     }
 
-    /// Judges the request (RFC 6455 §4.2.1) and chooses the first of its subprotocols that is `supported`. A client may ask
-    /// for none at all (§4.1 item 10): whether that is `supported` too is asked as `None`.
+    /// Checks the request (RFC 6455 §4.2.1) and chooses the first of its subprotocols for which `supported` returns
+    /// `true`. A client may ask for no subprotocol (§4.1 item 10); then `supported` is called with `None`.
     pub fn accept(&self, supported: impl Fn(Option<&str>) -> bool) -> Result<Accepted<'a>, Refusal> {
         if !self.is_get {
             return Err(Refusal::Method);
@@ -161,12 +163,12 @@ impl<'a> Request<'a> {
         Ok(Accepted { protocol, version, deflate: None, key, offered_deflate: choice.made() })
     }
 
-    /// The page that asks, if it is one (RFC 6455 §10.2).
+    /// The origin of the page that asks; `None` if the client is not a browser (RFC 6455 §10.2).
     pub fn origin(&self) -> Option<&'a str> {
         self.origin
     }
 
-    /// The browser, as it calls itself.
+    /// The `User-Agent`, as the client names itself.
     pub fn user_agent(&self) -> Option<&'a str> {
         self.user_agent
     }
@@ -203,15 +205,15 @@ impl<'a> Request<'a> {
 }
 
 impl Accepted<'_> {
-    /// Agrees to permessage-deflate if the client offers it in a way that we can keep to (RFC 7692 §5).
+    /// Accepts permessage-deflate if the client makes an offer that we can accept (RFC 7692 §5).
     #[must_use]
     pub fn with_deflate(mut self) -> Self {
         self.deflate = self.offered_deflate;
         self
     }
 
-    /// The answer to send (RFC 6455 §4.2.2). It names no subprotocol that was not asked for: a client that sees one has to
-    /// fail the connection (§4.1).
+    /// Returns the answer to send (RFC 6455 §4.2.2). It names a subprotocol only if the client asked for it, because a
+    /// client has to fail the connection otherwise (§4.1).
     pub fn response(&self) -> String {
         let protocol = self.protocol.map(|protocol| format!("Sec-WebSocket-Protocol: {protocol}\r\n"));
         let protocol = protocol.unwrap_or_default();
@@ -229,7 +231,7 @@ impl Accepted<'_> {
 }
 
 impl Refusal {
-    /// In a word or two, to count by.
+    /// A short name of the reason, for counters.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Method => "method",
@@ -248,7 +250,7 @@ impl Refusal {
         }
     }
 
-    /// The answer to send. The version list goes along as the host's own module sends it, whatever is wrong.
+    /// Returns the answer to send. It always has the list of versions, as the answers of the host's own module do.
     pub fn response(&self) -> String {
         let (status, upgrade) = match self {
             Self::Method => ("501 Not Implemented", ""),
@@ -269,7 +271,7 @@ impl Refusal {
     }
 }
 
-/// RFC 6455 §4.2.2 item 5.4.
+/// Computes `Sec-WebSocket-Accept` (RFC 6455 §4.2.2 item 5.4).
 fn accept_key(key: &str) -> String {
     STANDARD.encode(Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }
@@ -279,7 +281,8 @@ fn is_nonce(key: &str) -> bool {
     key.len() == 24 && LENIENT.decode_slice(key, &mut nonce) == Ok(16)
 }
 
-/// A decoder may take bits for padding that are not zero (RFC 4648 §3.5), and some clients draw 22 random characters.
+/// Base64 that accepts padding bits other than zero, as a decoder may (RFC 4648 §3.5): some clients draw 22 random
+/// characters.
 const LENIENT: GeneralPurpose =
     GeneralPurpose::new(&base64::alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
@@ -325,7 +328,7 @@ mod tests {
             "Sec-WebSocket-Protocol: superchat",
         ] {
             assert!(response.contains(&format!("\r\n{header}\r\n")), "{response}");
-            // Sections 11.3.3 and 11.3.4: once.
+            // These headers may appear only once (§11.3.3, §11.3.4).
             let (name, _) = header.split_once(':').expect("a header");
             assert_eq!(response.matches(&format!("\r\n{name}:")).count(), 1, "{response}");
         }
@@ -354,7 +357,7 @@ mod tests {
         for bad in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZTEyMzQ1", "!GhlIHNhbXBsZSBub25jZQ=="] {
             assert_eq!(with("Sec-WebSocket-Key", Some(bad)), Err(Refusal::Key), "{bad}");
         }
-        // The bits that the last character has too many count for nothing.
+        // The surplus bits of the last character are ignored.
         assert_eq!(with("Sec-WebSocket-Key", Some("dGhlIHNhbXBsZSBub25jZZ==")), Ok(13));
         assert_eq!(with("Sec-WebSocket-Key", None), Err(Refusal::Key));
     }
@@ -422,7 +425,8 @@ mod tests {
         assert!(Refusal::Protocols.response().starts_with("HTTP/1.1 400 "));
     }
 
-    /// As many as a request has room for. Compared each with each, they took 6 s of a server's time, and minutes here.
+    /// As many subprotocols as a request has room for. When each was compared with each, they took 6 s of a server's
+    /// time, and minutes here.
     #[test]
     fn section_4_1_ninety_thousand_subprotocols_are_told_apart() {
         let names = (0..90_000).map(|number| format!("{number:x},")).collect::<String>();
@@ -441,7 +445,7 @@ mod tests {
         let response = accepted.response();
         assert!(response.starts_with("HTTP/1.1 101 ") && response.ends_with("\r\n\r\n"), "{response}");
         assert!(!response.contains("Sec-WebSocket-Protocol"), "{response}");
-        // One that does ask is not given what it did not ask for.
+        // A client that asks for subprotocols is not given another one.
         let request = Request::new(true, SECTION_1_2);
         assert_eq!(request.accept(|name| name.is_none()), Err(Refusal::UnknownProtocol));
     }

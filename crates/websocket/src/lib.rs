@@ -1,7 +1,7 @@
 //! The WebSocket protocol (RFC 6455): handshake, frames, messages and the closing handshake.
 //!
-//! This crate opens no sockets and reads no clock. The caller feeds what the stream gave and the time, writes what
-//! [`Connection::poll_transmit`] holds and drains [`Connection::poll_event`]:
+//! This crate opens no sockets and reads no clock. The caller feeds bytes from the stream and the time, writes the
+//! bytes that [`Connection::poll_transmit`] returns, and polls [`Connection::poll_event`]:
 //!
 //! ```
 //! use std::time::Instant;
@@ -22,19 +22,19 @@
 //! | `receiver` | 5.4, 5.5: from bytes to messages and control frames |
 //! | [`utf8`] | 8.1: text is UTF-8, checked as it arrives |
 //! | [`close`] | 7.4: status codes |
-//! | [`origin`], [`forwarded`] | 10.2: which pages may connect; and who is behind a proxy |
+//! | [`origin`], [`forwarded`] | 10.2: which pages may connect; and the client behind a proxy |
 //! | `extension`, [`deflate`] | 9.1, and RFC 7692: permessage-deflate |
 //! | [`connection`] | 5.5: PING and PONG, deadlines |
-//! | `connection/closing` | 7: the closing handshake, who closes when |
-//! | `rate` | 10.4: how much a peer may say |
+//! | `connection/closing` | 7: the closing handshake |
+//! | `rate` | 10.4: the limit on messages per second |
 //!
 //! Left out, with reasons: context takeover of permessage-deflate (an idle connection would keep up to 300 KiB for it);
-//! other extensions (none is registered that SIP has a use for); the client's side of the opening handshake and its
-//! masking keys' randomness (only tests are clients; they pass keys in).
+//! other extensions (none is registered that SIP has a use for); the client's side of the opening handshake, and random
+//! masking keys (only tests are clients, and they pass keys in).
 //!
-//! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted beside 13, because the host's own module
-//! does and their frames are the same; a request that names no subprotocol is refused, because without one there is
-//! nobody to hand the session to.
+//! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted besides 13, because the host's own module
+//! accepts them and their frames are the same; a request without a subprotocol is refused unless an application is
+//! registered for it.
 #![forbid(unsafe_code)]
 
 pub mod close;

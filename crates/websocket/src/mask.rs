@@ -1,6 +1,6 @@
 //! Masking (RFC 6455 §5.3): byte `i` of the payload is combined with byte `i mod 4` of the key.
 
-/// Masks or unmasks `data`, which begins `offset` bytes into the payload. The two are the same operation.
+/// Masks or unmasks `data`, which begins `offset` bytes into the payload. Masking twice restores the data.
 pub fn apply(key: [u8; 4], offset: usize, data: &mut [u8]) {
     let mut key = key;
     key.rotate_left(offset % 4);

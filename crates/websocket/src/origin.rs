@@ -1,26 +1,26 @@
-//! `Origin` (RFC 6455 §10.2, RFC 6454 §7): which pages may connect. It protects browsers from pages; whoever is not a
-//! browser writes into it what he likes.
+//! Checks `Origin`, which says which pages may connect (RFC 6455 §10.2, RFC 6454 §7). It protects the users of browsers
+//! from other pages. A client that is not a browser may send any origin.
 
 use std::fmt;
 
-/// One entry of a list of origins that may connect.
+/// One entry of the list of origins that may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AllowedOrigin(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Kind {
-    /// `https://phone.example`: scheme, host and port are the same.
+    /// `https://phone.example`: scheme, host and port have to be equal.
     Exact(String),
-    /// `*.example.com`, or `https://*.example.com`: any host below, at any port.
+    /// `*.example.com` or `https://*.example.com`: any host below the domain, at any port.
     Below { scheme: Option<String>, domain: String },
-    /// `null`: what browsers send for pages without an origin, such as files.
+    /// `null`, which browsers send for pages without an origin, such as files.
     Null,
-    /// `none`: the request has no such header, and so comes from no page.
+    /// `none`: the request has no `Origin`, and so does not come from a page.
     Absent,
 }
 
 impl AllowedOrigin {
-    /// Reads one entry; `None` if it is no origin.
+    /// Reads one entry; `None` if it is not an origin.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim().to_ascii_lowercase();
         let kind = match text.as_str() {
@@ -44,7 +44,7 @@ impl AllowedOrigin {
         Some(Self(kind))
     }
 
-    /// Whether a request with this `Origin` may come in.
+    /// Whether a request with this `Origin` may connect.
     pub fn allows(&self, origin: Option<&str>) -> bool {
         let Some(origin) = origin else { return self.0 == Kind::Absent };
         let origin = origin.trim().to_ascii_lowercase();
@@ -72,11 +72,11 @@ impl fmt::Display for AllowedOrigin {
     }
 }
 
-/// Scheme, host and port of a serialised origin (RFC 6454 §6.2).
+/// Splits a serialised origin into scheme, host and port (RFC 6454 §6.2).
 fn split(origin: &str) -> Option<(&str, &str, Option<u16>)> {
     let (scheme, authority) = origin.split_once("://")?;
     let (host, port) = match authority.rsplit_once(':') {
-        // Not the colons inside of an IPv6 address.
+        // The colons within an IPv6 address do not separate a port.
         Some((host, port)) if !port.contains(']') => (host, Some(port.parse().ok()?)),
         _ => (authority, None),
     };
@@ -93,7 +93,7 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
 }
 
-/// Browsers leave the default port out; people may not.
+/// Removes the default port, which browsers leave out and people may write.
 fn without_default_port(origin: &str) -> &str {
     match split(origin) {
         Some(("https", _, Some(443))) => origin.strip_suffix(":443").unwrap_or(origin),

@@ -1,7 +1,7 @@
-//! Frames that wait to be written.
+//! The queue of frames that wait to be written.
 //!
 //! Each frame is one allocation that does not move until the stream has taken it: a TLS stream that could not take
-//! bytes wants the very same buffer again.
+//! bytes wants the same buffer again.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -24,7 +24,7 @@ struct Frame {
 }
 
 impl Output {
-    /// Queues one whole frame (we never fragment).
+    /// Queues one message as a single frame, compressed if that makes it shorter.
     pub(crate) fn push(
         &mut self,
         now: Instant,
@@ -53,7 +53,7 @@ impl Output {
         self.frames.front().and_then(|frame| frame.bytes.get(frame.written..))
     }
 
-    /// The stream took `len` bytes.
+    /// Notes that the stream has taken `len` bytes.
     pub(crate) fn advance(&mut self, len: usize) {
         let Some(frame) = self.frames.front_mut() else { return };
         frame.written += len;
@@ -63,7 +63,7 @@ impl Output {
         }
     }
 
-    /// Bytes that wait.
+    /// The number of bytes that wait to be written.
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
@@ -73,12 +73,12 @@ impl Output {
         self.queued + self.frames.len() * FRAME_OVERHEAD
     }
 
-    /// Since when the oldest of them do.
+    /// The time since which the oldest frame waits.
     pub(crate) fn oldest(&self) -> Option<Instant> {
         self.frames.front().map(|frame| frame.since)
     }
 
-    /// Makes room for one more PONG: of many that wait only the newest has to be sent (RFC 6455 §5.5.3).
+    /// Makes room for one more PONG: if many wait, only the newest has to be sent (RFC 6455 §5.5.3).
     pub(crate) fn limit_waiting_pongs(&mut self) {
         let waiting = self.frames.iter().skip(1).rev().take_while(|frame| frame.opcode == Opcode::Pong);
         if waiting.take(MAX_WAITING_PONGS).count() == MAX_WAITING_PONGS {
@@ -86,7 +86,8 @@ impl Output {
         }
     }
 
-    /// Forgets what waits, so that a Close frame can follow. The frame in front stays: part of it may have left.
+    /// Drops the frames that wait, so that a Close frame can follow. The first frame stays: part of it may be written
+    /// already.
     pub(crate) fn drop_waiting(&mut self) {
         while self.frames.len() > 1 {
             self.drop_last();
@@ -100,8 +101,9 @@ impl Output {
     }
 }
 
-/// A frame's place in the queue, and what an allocator adds to a few bytes of its own.
+/// The memory in bytes that a frame takes up beside its content: its place in the queue, and the allocator's overhead.
 const FRAME_OVERHEAD: usize = size_of::<Frame>() + 32;
 
-/// A peer that reads gets an answer to each of its PINGs; one that does not cannot fill our queue with them.
+/// The number of PONGs that may wait. A peer that reads gets an answer to each of its PINGs; one that does not read
+/// cannot fill our queue with PONGs.
 const MAX_WAITING_PONGS: usize = 16;

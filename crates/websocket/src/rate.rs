@@ -1,20 +1,20 @@
-//! How much a peer may say.
+//! The limit on the messages of a peer per second (RFC 6455 §10.4).
 
 use std::time::{Duration, Instant};
 
-/// So many messages a second, on average over ten seconds: whoever reads us may be late, and then what came in ten
-/// seconds is looked at in one moment.
+/// Allows so many messages per second, averaged over ten seconds: our caller may read late, and then handles the
+/// messages of up to ten seconds at one moment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rate {
     interval: Duration,
-    /// When the account would be even; it may run ahead of the time by [`BURST`].
+    /// The time by which the messages so far would have arrived at the allowed rate. It may be ahead of now by [`BURST`].
     even_at: Instant,
 }
 
 const BURST: Duration = Duration::from_secs(10);
 
-/// So many fragments of a message that is not finished count as a message. It is no reason to end a session that a client
-/// or a proxy cuts what it sends into small pieces; but a message that never ends is never counted.
+/// The number of fragments of an unfinished message that count as one message. A client or proxy may cut messages into
+/// small pieces, which is no reason to end a session. But a message that never ends would never be counted.
 const FRAGMENTS: u32 = 1000;
 
 impl Rate {
@@ -22,12 +22,12 @@ impl Rate {
         Self { interval: Duration::from_secs(1) / per_second.max(1), even_at: now }
     }
 
-    /// One more message or control frame; `false` if it is one too many.
+    /// Counts one more message or control frame; `false` if it is one too many.
     pub(crate) fn allow_message(&mut self, now: Instant) -> bool {
         self.allow(now, self.interval)
     }
 
-    /// One more fragment, which does not end its message.
+    /// Counts one more fragment that does not end its message; `false` if it is one too many.
     pub(crate) fn allow_fragment(&mut self, now: Instant) -> bool {
         self.allow(now, self.interval / FRAGMENTS)
     }

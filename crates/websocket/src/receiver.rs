@@ -1,7 +1,7 @@
-//! From bytes to messages and control frames (RFC 6455 §5.4, §5.5).
+//! Parses the bytes of the stream into messages and control frames (RFC 6455 §5.4, §5.5).
 //!
-//! Everything is checked as early as it can be known: a header at its second byte, a size before anything is kept for
-//! it, text as it arrives. A message is held once, unmasked in place.
+//! Everything is checked as early as possible: a header at its second byte, a size before memory is reserved for it,
+//! and text as it arrives. A message is held once and unmasked in place.
 
 use crate::deflate::Inflater;
 use crate::error::FrameError;
@@ -11,25 +11,25 @@ use crate::{mask, utf8};
 /// Text or binary data from the peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// [`Opcode::Text`] or [`Opcode::Binary`]; [`Opcode::Continuation`] for a later part of a message that is
-    /// delivered in parts, except the last, which again carries the message's own.
+    /// [`Opcode::Text`] or [`Opcode::Binary`]. If a message is delivered in parts, the parts between the first and the
+    /// last have [`Opcode::Continuation`].
     pub opcode: Opcode,
     /// The content, unmasked and decompressed.
     pub payload: Vec<u8>,
-    /// More parts of the same message follow: only when [`Reassembly`] cut it.
+    /// Whether more parts of this message follow. Only [`Reassembly::UpTo`] delivers parts.
     pub more_follows: bool,
 }
 
 /// Whether fragments are joined before they are delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reassembly {
-    /// Messages are delivered whole, up to the limit on their size.
+    /// Fragments are joined, and messages are delivered whole.
     Whole,
-    /// Fragments are joined until this many bytes are there, then delivered as one part. 0 delivers each on its own.
+    /// Fragments are joined until they have this many bytes, and delivered as one part. 0 delivers each on its own.
     UpTo(usize),
 }
 
-/// A whole thing from the peer.
+/// A complete message, fragment or control frame from the peer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     Message(Message),
@@ -50,23 +50,23 @@ pub(crate) enum Peer {
 pub(crate) struct Receiver {
     peer: Peer,
     max_message_len: usize,
-    /// permessage-deflate was agreed (RFC 7692).
+    /// Whether permessage-deflate was agreed on (RFC 7692).
     takes_compressed: bool,
     reassembly: Reassembly,
     progress: Progress,
     message: Option<Assembly>,
-    /// Nobody wants messages any more: what is in them is not looked at.
+    /// Whether the content of messages is skipped, because nobody wants them any more.
     skips_data: bool,
 }
 
-/// Where in a frame we are.
+/// The position within the frame that is being received.
 enum Progress {
     Header { bytes: [u8; MAX_HEADER_LEN], len: usize },
     Data { header: Header, received: u64 },
     Control { header: Header, payload: Vec<u8> },
 }
 
-/// A message whose last fragment is not here yet.
+/// A message whose last fragment has not arrived yet.
 struct Assembly {
     opcode: Opcode,
     payload: Vec<u8>,
@@ -74,7 +74,7 @@ struct Assembly {
     inflater: Option<Inflater>,
     /// Bytes of its payload received so far, as they were on the wire.
     received: u64,
-    /// A part of it has been delivered.
+    /// Whether a part of the message has been delivered.
     begun: bool,
 }
 
@@ -96,12 +96,13 @@ impl Receiver {
         self.reassembly = reassembly;
     }
 
-    /// From now on only control frames are taken.
+    /// Skips the content of all messages from now on. Control frames are still reported.
     pub(crate) fn skip_data(&mut self) {
         self.skips_data = true;
     }
 
-    /// Takes from the front of `data` until one thing is whole (`Some`) or `data` is used up (`None`).
+    /// Parses from the front of `data` until a message, fragment or control frame is complete (`Some`) or `data` is
+    /// used up (`None`).
     pub(crate) fn take(&mut self, data: &mut &[u8]) -> Result<Option<Incoming>, FrameError> {
         loop {
             let progress = std::mem::replace(&mut self.progress, Progress::START);
@@ -114,7 +115,7 @@ impl Receiver {
             if incoming.is_some() {
                 return Ok(incoming);
             }
-            // A payload of no bytes is whole without another one.
+            // An empty payload is complete without further data.
             if data.is_empty() && !self.progress.is_whole() {
                 return Ok(None);
             }
@@ -147,7 +148,7 @@ impl Receiver {
         }
     }
 
-    /// RFC 6455 §5.1: who masks.
+    /// Checks that a client masks its frames and a server does not (RFC 6455 §5.1).
     fn check_mask(&self, begun: &[u8]) -> Result<(), FrameError> {
         let masked = begun.get(1).is_some_and(|second| second & 0x80 != 0);
         match (self.peer, masked) {
@@ -157,7 +158,7 @@ impl Receiver {
         }
     }
 
-    /// RFC 6455 §5.2: a bit that no agreed extension gives a meaning is 0.
+    /// Checks that RSV1 is set only if permessage-deflate was agreed on (RFC 6455 §5.2).
     fn check_compressed(&self, begun: &[u8]) -> Result<(), FrameError> {
         match begun.first() {
             Some(first) if first & 0x40 != 0 && !self.takes_compressed => {
@@ -167,7 +168,7 @@ impl Receiver {
         }
     }
 
-    /// The rules about what may follow what (RFC 6455 §5.4), and the limit on size, before a byte is kept.
+    /// Checks the order of frames (RFC 6455 §5.4) and the limit on the size before a byte is kept.
     fn begin_payload(&mut self, header: Header) -> Result<Progress, FrameError> {
         if header.opcode.is_control() {
             return Ok(Progress::Control { header, payload: Vec::new() });
@@ -190,7 +191,7 @@ impl Receiver {
         received: u64,
         data: &mut &[u8],
     ) -> Result<(Progress, Option<Incoming>), FrameError> {
-        // `begin_payload` made the message, and only `deliver` takes it.
+        // There is a message: `begin_payload` created it, and only `deliver` takes it.
         let Some(message) = self.message.as_mut() else { return Err(FrameError::NothingToContinue) };
         let taken = split_off(data, header.payload_len - received);
         if !self.skips_data {
@@ -203,7 +204,7 @@ impl Receiver {
         Ok((Progress::START, Some(self.deliver(header)?)))
     }
 
-    /// A data frame is whole: is there something to hand on?
+    /// Handles a complete data frame. Returns a message if one is to be delivered.
     fn deliver(&mut self, header: Header) -> Result<Incoming, FrameError> {
         let Some(mut message) = self.message.take() else { return Ok(Incoming::Fragment) };
         if self.skips_data {
@@ -241,7 +242,7 @@ impl Assembly {
         Self { opcode, payload: Vec::new(), text, inflater, received: 0, begun: false }
     }
 
-    /// One more frame of this length begins. Compressed, it may come to more than it is, or to less.
+    /// Checks the length of one more frame. The content of a compressed frame may be longer or shorter.
     fn expect(&mut self, len: u64, max: usize) -> Result<(), FrameError> {
         self.received = self.received.saturating_add(len);
         let (len, max) = match self.inflater {
@@ -284,7 +285,7 @@ impl Assembly {
         Ok(Message { opcode: self.opcode, payload: self.payload, more_follows: false })
     }
 
-    /// Behind the first `held` bytes, which were checked when they came.
+    /// Checks that text is UTF-8, behind the first `held` bytes, which have been checked already.
     fn check_text(&mut self, held: usize) -> Result<(), FrameError> {
         let new = self.payload.get(held..).unwrap_or_default();
         match &mut self.text {
@@ -296,7 +297,7 @@ impl Assembly {
     fn part(&mut self) -> Message {
         let opcode = if self.begun { Opcode::Continuation } else { self.opcode };
         self.begun = true;
-        // The limit is one on what is delivered at a time.
+        // The limit is for each delivered part.
         self.received = 0;
         Message { opcode, payload: std::mem::take(&mut self.payload), more_follows: true }
     }

@@ -1,11 +1,11 @@
-//! UTF-8 checked as it arrives (RFC 6455 §8.1): a character may be cut anywhere by a fragment or a segment, and text
+//! Checks UTF-8 as it arrives (RFC 6455 §8.1). The end of a fragment or of a read may cut a character anywhere. Text
 //! that can no longer become valid is refused at once.
 
 /// The text is not UTF-8, whatever may follow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotUtf8;
 
-/// Checks one text, piece by piece. Holds at most the three bytes of a character that is not complete.
+/// Checks one text piece by piece. Keeps at most three bytes, of an incomplete character.
 #[derive(Debug, Clone, Default)]
 pub struct Validator {
     begun: [u8; 4],
@@ -13,7 +13,7 @@ pub struct Validator {
 }
 
 impl Validator {
-    /// Takes in the next piece.
+    /// Checks the next piece of the text.
     pub fn push(&mut self, mut piece: &[u8]) -> Result<(), NotUtf8> {
         while self.len > 0 {
             let Some((&byte, rest)) = piece.split_first() else { return Ok(()) };
@@ -30,7 +30,7 @@ impl Validator {
         }
     }
 
-    /// Whether the text may end here.
+    /// Whether the text may end here: it does not end within a character.
     pub fn is_complete(&self) -> bool {
         self.len == 0
     }
@@ -50,7 +50,7 @@ impl Validator {
 fn incomplete_tail(piece: &[u8]) -> Result<&[u8], NotUtf8> {
     match std::str::from_utf8(piece) {
         Ok(_) => Ok(&[]),
-        // `error_len` is `None` exactly when the end came too early.
+        // `error_len` is `None` exactly if the piece ends within a character.
         Err(error) if error.error_len().is_none() => piece.get(error.valid_up_to()..).ok_or(NotUtf8),
         Err(_) => Err(NotUtf8),
     }
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn section_8_1_refused_as_soon_as_nothing_can_save_it() {
-        // Overlong, a surrogate, beyond U+10FFFF: each is known at its second byte.
+        // An overlong form, a surrogate or a character beyond U+10FFFF is known at its second byte at the latest.
         for head in [&b"\xe0\x80"[..], b"\xed\xa0", b"\xf4\x90", b"\xc0", b"\xff"] {
             assert_eq!(check(&[head]), Err(NotUtf8), "{head:x?}");
             assert_eq!(check(&head.chunks(1).collect::<Vec<_>>()), Err(NotUtf8), "{head:x?}");

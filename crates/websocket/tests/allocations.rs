@@ -1,4 +1,4 @@
-//! What strangers send in great numbers is judged without keeping it.
+//! Input that strangers may send in great numbers is checked without being kept.
 #![allow(clippy::disallowed_macros, reason = "a test's own process, and no destructor")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -15,7 +15,7 @@ thread_local! {
     static ALLOCATED: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it came.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATED.set(ALLOCATED.get() + layout.size());
@@ -32,7 +32,7 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many octets it asks for, whether it keeps them or not.
+/// Counts the octets that `body` allocates, whether or not it frees them.
 fn allocated(body: impl FnOnce()) -> usize {
     let before = ALLOCATED.get();
     body();

@@ -1,9 +1,9 @@
 //! Every MUST of RFC 6455 and RFC 7118 that concerns a server, and the test that holds us to it.
 //!
-//! Not here, because somebody else does it: TLS before the handshake (§4.2.2 item 1) and the request line with its HTTP
-//! version (§4.2.1 item 1) are the host's, and so is the 404 for a resource that it does not have (§4.2.2 item 4); Via,
-//! Contact and routing (RFC 7118 §5.2, §5.3, §7) are chan_sip's; intermediaries (§5.4) and clients (§4.1 but for what a
-//! server checks of it, §7.2.1, §7.2.3) we are not.
+//! Left out are the rules that others follow. The host does TLS before the handshake (§4.2.2 item 1), reads the request
+//! line with its HTTP version (§4.2.1 item 1) and answers 404 for a resource that it does not have (§4.2.2 item 4). chan_sip
+//! does Via, Contact and routing (RFC 7118 §5.2, §5.3, §7). We are neither an intermediary (§5.4) nor a client (§4.1 except
+//! for the parts that a server checks, §7.2.1, §7.2.3).
 
 /// Section, rule, test.
 const MUSTS: &[(&str, &str, &str)] = &[
@@ -188,12 +188,12 @@ fn every_must_has_a_test_that_names_its_section() {
 /// The lines above a function that belong to it.
 fn attributes<'a>(source: &'a str, function: &str) -> Option<Vec<&'a str>> {
     let before = &source[..source.find(&format!("fn {function}("))?];
-    // What stands on the line of the function itself comes last.
+    // The text on the line of the function itself comes last.
     let lines = before.lines().rev().map(str::trim).skip_while(|line| line.is_empty());
     Some(lines.take_while(|line| line.starts_with("#[") || line.starts_with("//")).collect())
 }
 
-/// Whether the numbers of the section, and no more, are in the name, and the RFC if it is not 6455.
+/// Whether the name has exactly the numbers of the section, and the RFC if it is not 6455.
 fn names(test: &str, section: &str) -> bool {
     let (rfc, section) = section.split_once(' ').unwrap_or(("6455", section));
     let named = test.strip_prefix("rfc_").and_then(|rest| rest.split_once('_')).unwrap_or(("6455", test));

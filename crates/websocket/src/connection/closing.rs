@@ -38,7 +38,7 @@ pub(super) enum Closing {
         /// When we stop waiting.
         deadline: Instant,
     },
-    /// We have sent a Close frame because the peer broke the protocol or a limit: nothing more is parsed.
+    /// We have sent a Close frame because the peer broke the protocol or a limit. Its input is not parsed any more.
     Failing {
         /// When we stop waiting.
         deadline: Instant,
@@ -55,8 +55,8 @@ impl Closing {
         }
     }
 
-    /// Notes that the stream took output and `queued` bytes are left. The server closes the stream once both Close frames are
-    /// sent (§7.1.1).
+    /// Notes that the stream took output and `queued` bytes are left. The server closes the stream once both Close
+    /// frames are sent (§7.1.1).
     pub(super) fn handle_transmitted(&mut self, queued: usize) {
         if matches!(self, Self::Answering { .. }) && queued == 0 {
             *self = Self::Done;
@@ -91,7 +91,7 @@ impl Closing {
         !matches!(self, Self::HungUp | Self::Done)
     }
 
-    /// The need for the stream while `queued` bytes of output wait.
+    /// Tells what the stream is still needed for while `queued` bytes of output wait.
     fn state(self, queued: usize) -> State {
         match self {
             Self::Open => State::Open,
@@ -102,38 +102,38 @@ impl Closing {
     }
 }
 
-/// The use that is left for the stream.
+/// The use that the connection still has for the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// Both directions carry messages.
+    /// The connection is open: read, write and keep the timer going.
     Open,
     /// A closing handshake is under way: read, write and keep the timer going.
     Closing,
-    /// Our Close frame is written and the peer is not listened to any more: stop sending, read on until the peer ends
-    /// the stream (RFC 6455 §7.1.1). Closing at once could reset the stream and destroy that frame on its way.
+    /// Our Close frame is written and the peer's input is ignored: stop sending, and read until the peer ends the
+    /// stream (RFC 6455 §7.1.1). Closing at once could reset the stream and destroy the Close frame on its way.
     Draining,
-    /// Close the stream now.
+    /// The connection is over: close the stream.
     Closed,
 }
 
-/// Why a connection ended.
+/// The reason why a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// The peer sent a Close frame with this payload; its code is echoed.
     ByPeer(Vec<u8>),
-    /// Our caller closed.
+    /// Our caller closed the connection with this status code.
     ByUs(CloseCode),
     /// The peer broke the protocol.
     Broken(FrameError),
     /// The stream ended without a Close frame.
     StreamEnded,
-    /// Nothing was heard from the peer, not even a PONG.
+    /// Nothing arrived from the peer, not even the PONG to our PING.
     PeerSilent,
-    /// The peer does not take what is sent to it: too much waits, or has waited too long.
+    /// The peer does not read what is sent to it: too much output waits, or has waited for too long.
     PeerNotReading,
-    /// The peer has not said anything in the time that it had for its first message.
+    /// The peer's first message did not arrive in time.
     NoMessage,
-    /// The peer says more than it may.
+    /// The peer sent more messages per second than are accepted.
     TooManyMessages,
 }
 
@@ -156,7 +156,7 @@ impl fmt::Display for Ended {
 }
 
 impl Ended {
-    /// In a word or two, to count by.
+    /// A short name of the reason, for counters.
     pub fn name(&self) -> &'static str {
         match self {
             Self::ByPeer(_) => "closed by the peer",
@@ -172,7 +172,7 @@ impl Ended {
 }
 
 impl Connection {
-    /// The stream ended or failed.
+    /// Notes that the stream ended or failed.
     pub fn handle_end(&mut self) {
         match self.closing {
             Closing::Open if self.input.is_empty() => self.end(Closing::Done, Ended::StreamEnded),
@@ -185,25 +185,27 @@ impl Connection {
         }
     }
 
-    /// Starts the closing handshake (RFC 6455 §7.1.2). Nothing is sent after it, nothing received is reported.
+    /// Starts the closing handshake with a Close frame (RFC 6455 §7.1.2). Nothing is sent after it, and nothing that
+    /// arrives is reported.
     pub fn close(&mut self, now: Instant, code: CloseCode) {
         if self.closing.is_open() {
             self.push(now, Opcode::Close, &code.get().to_be_bytes());
             let deadline = now + self.config.close_timeout;
             self.end(Closing::SentClose { deadline }, Ended::ByUs(code));
             self.receiver.skip_data();
-            // The peer's Close frame may be among it.
+            // The peer's Close frame may be among the input that was not parsed yet.
             let input = std::mem::take(&mut self.input);
             self.advance(now, &mut input.rest());
         }
     }
 
-    /// The need for the stream: whether to read, to write, or to close it.
+    /// The use that the connection still has for the stream: whether to read, to write, or to close it.
     pub fn state(&self) -> State {
         self.closing.state(self.output.queued())
     }
 
-    /// RFC 6455 §5.5.1: answer with the code that came, unless we sent a Close frame before.
+    /// Handles the peer's Close frame: answers with its status code, unless we have sent a Close frame before (RFC 6455
+    /// §5.5.1).
     pub(super) fn handle_close(&mut self, now: Instant, payload: Vec<u8>) {
         if !self.closing.is_reporting() {
             self.closing = self.when_written(now);
@@ -221,19 +223,20 @@ impl Connection {
         }
     }
 
-    /// RFC 6455 §7.1.7, "Fail the WebSocket Connection": with a Close frame, if none was sent.
+    /// Fails the connection (RFC 6455 §7.1.7). Sends a Close frame if the connection is open.
     pub(super) fn fail(&mut self, now: Instant, code: CloseCode, why: Ended) {
         if !self.closing.is_open() {
             return self.end(Closing::Done, why);
         }
         self.output.drop_waiting();
         self.push(now, Opcode::Close, &code.get().to_be_bytes());
-        // A client leaves the end of the stream to the server (RFC 6455 §7.1.1), and over TLS it sees none before we close:
-        // sooner than one that is as patient as we are gives up.
+        // A client waits for the server to end the stream (RFC 6455 §7.1.1). Over TLS it sees no end before we close. A
+        // quarter of the timeout is less than a client with our own timeout waits.
         let deadline = now + self.config.close_timeout / 4;
         self.end(Closing::Failing { deadline }, why);
     }
 
+    /// Ends the connection for its caller, who is told why once, and goes on to `closing`.
     pub(super) fn end(&mut self, closing: Closing, why: Ended) {
         if self.closing.is_reporting() {
             self.ended = Some(why.clone());
@@ -242,7 +245,8 @@ impl Connection {
         self.closing = closing;
     }
 
-    /// Both Close frames are there: the server closes the stream as soon as its own is written (RFC 6455 §7.1.1).
+    /// The state once both Close frames exist: the server closes the stream as soon as its own is written (RFC 6455
+    /// §7.1.1).
     fn when_written(&self, now: Instant) -> Closing {
         match self.output.queued() {
             0 => Closing::Done,

@@ -1,4 +1,4 @@
-//! RFC 6455 §10.7: whatever comes, and wherever it is cut.
+//! Any input, cut anywhere (RFC 6455 §10.7).
 
 use std::time::Instant;
 
@@ -55,7 +55,7 @@ fn section_10_7_what_is_wrong_ends_with_its_code() {
     }
 }
 
-/// Frames as peers send them, right and wrong ones.
+/// Generates valid and invalid frames.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
     let opcode = prop::sample::select(vec![
         Opcode::Text,

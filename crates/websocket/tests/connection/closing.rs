@@ -1,4 +1,4 @@
-//! RFC 6455 §5.5.1 and §7: how a connection ends.
+//! The end of a connection (RFC 6455 §5.5.1, §7).
 
 use websocket::{CloseCode, Config, Deflate, Ended, Event, FrameError, Opcode, SendError, State};
 
@@ -72,7 +72,7 @@ fn section_7_1_2_we_close() {
     assert_eq!(server.connection.state(), State::Closed, "but not for ever");
 }
 
-/// Neither decompressed nor checked: nobody is told of it.
+/// Nobody is told of such a message, so it is neither decompressed nor checked.
 #[test]
 fn what_comes_after_our_close_frame_is_not_looked_into() {
     let mut begun = frame(false, Opcode::Text, &[0xf2, 0x48, 0xcd]);

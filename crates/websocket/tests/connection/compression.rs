@@ -1,4 +1,4 @@
-//! RFC 7692: messages that come compressed.
+//! Compressed messages (RFC 7692).
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use websocket::{Config, Connection, Deflate, Event, FrameError, Message, Opcode,
 
 use crate::{KEY, Server, config, frame, message, text};
 
-/// "Hello" of RFC 7692 §7.2.3.1, in one masked frame.
+/// Returns the "Hello" of RFC 7692 §7.2.3.1 in one masked frame.
 fn compressed_hello() -> Vec<u8> {
     let mut wire = frame(true, Opcode::Text, &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00]);
     wire[0] |= 0x40;
@@ -19,7 +19,7 @@ fn rfc_7692_section_7_2_3_messages_are_decompressed() {
     let mut server = with().receives(&[compressed_hello(), text("plain"), compressed_hello()].concat());
     let hello = message(Opcode::Text, b"Hello");
     assert_eq!(server.events(), [hello.clone(), message(Opcode::Text, b"plain"), hello.clone()]);
-    // §7.2.3.1: in two frames, of which the first says so; a PING may come between them.
+    // In two frames only the first has RSV1 set (§7.2.3.1). A PING may come between them.
     let mut first = frame(false, Opcode::Text, &[0xf2, 0x48, 0xcd]);
     first[0] |= 0x40;
     let rest = frame(true, Opcode::Continuation, &[0xc9, 0xc9, 0x07, 0x00]);
@@ -39,7 +39,7 @@ fn rfc_7692_section_6_what_cannot_be_decompressed_ends_it() {
     with(1000).receives(&rsv1(frame(true, Opcode::Text, &[0xff; 9]))).ends_with(FrameError::Deflate, 1007);
     with(1000).receives(&rsv1(frame(true, Opcode::Ping, b""))).ends_with(FrameError::ReservedBits(0b100), 1002);
     with(4).receives(&compressed_hello()).ends_with(FrameError::TooBig { len: 5, max: 4 }, 1009);
-    // §7.2.2 does not exempt text from being UTF-8: 0xff in a stored block.
+    // Compressed text has to be UTF-8 too (§7.2.2); 0xff in a stored block is not.
     let not_text = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00];
     with(1000).receives(&rsv1(frame(true, Opcode::Text, &not_text))).ends_with(FrameError::NotUtf8, 1007);
 }
@@ -49,7 +49,7 @@ fn the_limit_is_on_each_part_of_a_message_that_is_delivered_in_parts() {
     for deflate in [None, Some(Deflate::default())] {
         let mut server = Server::with(Config { deflate, max_message_len: 1000, ..config() });
         server.connection.set_reassembly(Reassembly::UpTo(0));
-        // A stored block each, when compressed.
+        // Compressed fragments are a stored block each.
         let stored = [&[0x00, 0xf4, 0x01, 0x0b, 0xfe][..], &[b'x'; 500]].concat();
         let payload = if deflate.is_some() { &stored[..] } else { &[b'x'; 500] };
         let mut wire = frame(false, Opcode::Text, payload);

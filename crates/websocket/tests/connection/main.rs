@@ -1,4 +1,4 @@
-//! RFC 6455 §5 and §7 as a peer sees them: bytes in, bytes and events out.
+//! A connection as its peer sees it: bytes in, bytes and events out (RFC 6455 §5, §7).
 
 mod anything;
 mod closing;
@@ -18,7 +18,7 @@ fn config() -> Config {
     Config { max_message_len: 1000, max_queued_output: 4000, ..Config::default() }
 }
 
-/// One masked frame of a client.
+/// Returns one masked frame of a client.
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut wire = Vec::new();
     Header { fin, compressed: false, opcode, masking_key: Some(KEY), payload_len: payload.len() as u64 }
@@ -33,7 +33,7 @@ fn text(payload: &str) -> Vec<u8> {
     frame(true, Opcode::Text, payload.as_bytes())
 }
 
-/// A server, what it said so far, and a clock.
+/// A server's connection, the bytes that it has sent, and a clock.
 struct Server {
     connection: Connection,
     start: Instant,
@@ -74,7 +74,7 @@ impl Server {
         sent
     }
 
-    /// Fails with this error and says so with its code.
+    /// Asserts that the connection fails with this error and sends this status code.
     fn ends_with(mut self, error: FrameError, code: u16) {
         assert_eq!(self.events(), [Event::Ended(Ended::Broken(error))]);
         assert_eq!(self.connection.state(), State::Closing);

@@ -1,4 +1,4 @@
-//! RFC 6455 §5 and §6: frames make messages.
+//! Messages made of frames (RFC 6455 §5, §6).
 
 use std::time::Instant;
 
@@ -147,7 +147,7 @@ fn section_5_6_and_8_1_text_is_utf8_as_a_whole() {
     let mut server = Server::new().receives(&cut.concat());
     assert_eq!(server.events(), [message(Opcode::Text, "κ".as_bytes())]);
     Server::new().receives(&frame(true, Opcode::Text, b"\xce")).ends_with(FrameError::NotUtf8, 1007);
-    // Refused before the rest of the message is here.
+    // The text is refused before the rest of the message has arrived.
     let start = frame(true, Opcode::Text, b"\xed\xa0\x80 and more");
     Server::new().receives(&start[..8]).ends_with(FrameError::NotUtf8, 1007);
     let mut server = Server::new().receives(&frame(true, Opcode::Binary, b"\xff"));

@@ -1,4 +1,4 @@
-//! RFC 7118 §4.2 and §5.1: what SIP asks of messages.
+//! The rules of SIP for messages (RFC 7118 §4.2, §5.1).
 
 use websocket::Opcode;
 

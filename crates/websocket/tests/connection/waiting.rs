@@ -46,7 +46,7 @@ fn empty_frames_that_wait_are_not_free() {
     assert_eq!(server.events(), [Event::Ended(Ended::PeerNotReading)]);
 }
 
-/// Not a millisecond earlier.
+/// Asserts that the peer is given up after 100 ms, and not a millisecond earlier.
 fn is_left_behind_after_100_ms(server: &mut Server) {
     server.waits(Duration::from_millis(99));
     assert_eq!(server.connection.state(), State::Open);
