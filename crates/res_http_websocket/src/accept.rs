@@ -10,8 +10,8 @@ use websocket::forwarded::{Unbelievable, client_address};
 use websocket::handshake::{self, Accepted, Refusal};
 use websocket::{CloseCode, Config};
 
-use crate::admission::{Place, check_descriptors};
 use crate::exports::Handle;
+use crate::limits::{Place, check_descriptors};
 use crate::protocols::{Call, Protocols};
 use crate::report::{self, Peer};
 use crate::running::{Running, running};
@@ -138,7 +138,7 @@ fn judge<'a>(
         return Err(Refusal::Origin);
     }
     check_descriptors(settings.descriptor_reserve)?;
-    let place = running.admission.admit(client.address.map(|address| address.ip()), settings)?;
+    let place = running.limits.take_place(client.address.map(|address| address.ip()), settings)?;
     let call = protocols.find(accepted.protocol).and_then(|protocol| protocol.begin());
     Ok(Opening { accepted, call: call.ok_or(Refusal::UnknownProtocol)?, place })
 }

@@ -17,7 +17,7 @@
 //!
 //! | concern | file |
 //! |---|---|
-//! | the opening handshake of a request at `/ws` | `accept`; the limits on who gets a session: `admission` |
+//! | the opening handshake of a request at `/ws` | `accept`; the limits on sessions: `limits` |
 //! | one session, and its worker thread | `session` ([`asterisk::worker`]) |
 //! | subprotocols, `echo` among them | `protocols`, `echo` |
 //! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
@@ -25,7 +25,7 @@
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
-mod admission;
+
 mod buffers;
 mod cli;
 mod counters;
@@ -33,6 +33,7 @@ mod echo;
 mod exports;
 mod host;
 mod lifecycle;
+mod limits;
 mod protocols;
 mod report;
 mod running;

@@ -13,8 +13,8 @@ use asterisk::manager::{Category, Event};
 use websocket::handshake::{Refusal, Request};
 use websocket::{Ended, Opcode};
 
-use crate::admission::household;
 use crate::counters::{Counters, Traffic};
+use crate::limits::household;
 use crate::session::Session;
 
 /// The switch of `websocket set debug`.

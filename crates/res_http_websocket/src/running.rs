@@ -10,9 +10,9 @@ use asterisk::pollable::AlwaysReadable;
 use asterisk::worker::Worker;
 use websocket::CloseCode;
 
-use crate::admission::Admission;
 use crate::buffers::Buffers;
 use crate::counters::Counters;
+use crate::limits::Limits;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
 use crate::session::Session;
 use crate::settings::Settings;
@@ -27,7 +27,7 @@ pub struct Running {
     /// Shared by the descriptors of all sessions.
     pub always: Arc<AlwaysReadable>,
     pub buffers: Arc<Buffers>,
-    pub admission: Arc<Admission>,
+    pub limits: Arc<Limits>,
     pub counters: Arc<Counters>,
     settings: Mutex<Arc<Settings>>,
 }
@@ -57,7 +57,7 @@ impl Running {
             protocols: Protocols::default(),
             always: Arc::new(AlwaysReadable::new()?),
             buffers: Arc::default(),
-            admission: Arc::default(),
+            limits: Arc::default(),
             counters: Arc::default(),
             settings: Mutex::new(settings),
         }))

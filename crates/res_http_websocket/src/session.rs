@@ -18,9 +18,9 @@ use asterisk::sockaddr::SockAddr;
 use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks, Timer};
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
-use crate::admission::Place;
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
+use crate::limits::Place;
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 
 /// Counts the open sessions, in all and of each client.
 #[derive(Default)]
-pub struct Admission(Mutex<Sessions>);
+pub struct Limits(Mutex<Sessions>);
 
 #[derive(Default)]
 struct Sessions {
@@ -23,13 +23,13 @@ struct Sessions {
 
 /// One counted session; dropping it takes the session off the count.
 pub struct Place {
-    admission: Arc<Admission>,
+    limits: Arc<Limits>,
     client: Option<IpAddr>,
 }
 
-impl Admission {
+impl Limits {
     /// Counts one more session of `client`, or refuses it when a limit is reached.
-    pub fn admit(self: &Arc<Self>, client: Option<IpAddr>, settings: &Settings) -> Result<Place, Refusal> {
+    pub fn take_place(self: &Arc<Self>, client: Option<IpAddr>, settings: &Settings) -> Result<Place, Refusal> {
         let client = client.map(household);
         let mut sessions = self.sessions();
         if settings.max_sessions.is_some_and(|max| sessions.all >= max) {
@@ -44,7 +44,7 @@ impl Admission {
         }
         sessions.all += 1;
         drop(sessions);
-        Ok(Place { admission: self.clone(), client })
+        Ok(Place { limits: self.clone(), client })
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -54,7 +54,7 @@ impl Admission {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut sessions = self.admission.sessions();
+        let mut sessions = self.limits.sessions();
         sessions.all = sessions.all.saturating_sub(1);
         let Some(client) = self.client else { return };
         if let Some(count) = sessions.by_client.get_mut(&client) {
@@ -121,34 +121,34 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_when_its_session_is_gone() {
-        let admission = Arc::<Admission>::default();
+        let limits = Arc::<Limits>::default();
         let settings = Settings { max_sessions: Some(3), max_sessions_per_address: Some(2), ..Settings::default() };
-        let admit = |client| admission.admit(address(client), &settings);
-        let first = admit("192.0.2.1").unwrap();
-        let _second = admit("192.0.2.1").unwrap();
-        assert_eq!(admit("::ffff:192.0.2.1").err(), Some(Refusal::TooManyOfAddress));
-        let other = admit("192.0.2.2").unwrap();
-        assert_eq!(admit("192.0.2.3").err(), Some(Refusal::TooManySessions));
+        let take = |client| limits.take_place(address(client), &settings);
+        let first = take("192.0.2.1").unwrap();
+        let _second = take("192.0.2.1").unwrap();
+        assert_eq!(take("::ffff:192.0.2.1").err(), Some(Refusal::TooManyOfAddress));
+        let other = take("192.0.2.2").unwrap();
+        assert_eq!(take("192.0.2.3").err(), Some(Refusal::TooManySessions));
         drop(other);
         drop(first);
-        assert!(admit("192.0.2.1").is_ok());
-        assert_eq!(admission.sessions().all, 1);
-        assert_eq!(admission.sessions().by_client.len(), 1);
+        assert!(take("192.0.2.1").is_ok());
+        assert_eq!(limits.sessions().all, 1);
+        assert_eq!(limits.sessions().by_client.len(), 1);
     }
 
     #[test]
     fn ipv6_neighbours_are_one() {
-        let admission = Arc::<Admission>::default();
+        let limits = Arc::<Limits>::default();
         let settings = Settings { max_sessions_per_address: Some(1), ..Settings::default() };
-        let _first = admission.admit(address("2001:db8::1"), &settings).unwrap();
-        assert!(admission.admit(address("2001:db8::ffff:1"), &settings).is_err());
-        assert!(admission.admit(address("2001:db8:0:1::1"), &settings).is_ok());
+        let _first = limits.take_place(address("2001:db8::1"), &settings).unwrap();
+        assert!(limits.take_place(address("2001:db8::ffff:1"), &settings).is_err());
+        assert!(limits.take_place(address("2001:db8:0:1::1"), &settings).is_ok());
     }
 
     #[test]
     fn without_limits_everybody_comes_in() {
-        let admission = Arc::<Admission>::default();
-        let places = (0..1000).map(|_| admission.admit(None, &Settings::default()));
+        let limits = Arc::<Limits>::default();
+        let places = (0..1000).map(|_| limits.take_place(None, &Settings::default()));
         assert_eq!(places.collect::<Result<Vec<_>, _>>().unwrap().len(), 1000);
     }
 
