@@ -177,7 +177,7 @@ pub enum Refusal {
     BadFile {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The reason, as the end of a sentence about the file.
         reason: &'static str,
     },
     /// There is a directory, FIFO, socket or device in place of a file.
