@@ -86,6 +86,7 @@ mod request;
 mod response;
 mod restart;
 mod role;
+mod role_conflict;
 #[cfg(test)]
 mod testing;
 mod timer;

@@ -4,8 +4,8 @@
 use std::ffi::{c_char, c_int};
 use std::ptr;
 
+use super::Instance;
 use super::held::{Held, with};
-use super::{Engine, Instance};
 use crate::{Failed, answer, host, log, sys};
 
 /// The DTLS-SRTP functions of a session. The host calls them with its configuration and with values from SDP.
@@ -165,7 +165,7 @@ impl DtlsConfig {
     }
 }
 
-pub(crate) fn table<E: Engine>() -> sys::ast_rtp_engine_dtls {
+pub(crate) fn table<E: Dtls>() -> sys::ast_rtp_engine_dtls {
     sys::ast_rtp_engine_dtls {
         set_configuration: Some(set_configuration::<E>),
         active: Some(active::<E>),
@@ -180,7 +180,7 @@ pub(crate) fn table<E: Engine>() -> sys::ast_rtp_engine_dtls {
     }
 }
 
-unsafe extern "C" fn set_configuration<E: Engine>(
+unsafe extern "C" fn set_configuration<E: Dtls>(
     instance: *mut sys::ast_rtp_instance,
     configuration: *const sys::ast_rtp_dtls_cfg,
 ) -> c_int {
@@ -193,22 +193,22 @@ unsafe extern "C" fn set_configuration<E: Engine>(
     }
 }
 
-pub(crate) unsafe extern "C" fn active<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_int {
+pub(crate) unsafe extern "C" fn active<E: Dtls>(instance: *mut sys::ast_rtp_instance) -> c_int {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("dtls active", 0, instance, |held: &Held<E>, instance| held.session.active(instance).into()) }
 }
 
-pub(crate) unsafe extern "C" fn stop<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+pub(crate) unsafe extern "C" fn stop<E: Dtls>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("dtls stop", (), instance, |held: &Held<E>, instance| Dtls::stop(&*held.session, instance)) }
 }
 
-pub(crate) unsafe extern "C" fn reset<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+pub(crate) unsafe extern "C" fn reset<E: Dtls>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("dtls reset", (), instance, |held: &Held<E>, instance| held.session.reset(instance)) }
 }
 
-pub(crate) unsafe extern "C" fn get_connection<E: Engine>(
+pub(crate) unsafe extern "C" fn get_connection<E: Dtls>(
     instance: *mut sys::ast_rtp_instance,
 ) -> sys::ast_rtp_dtls_connection {
     // SAFETY: the host lends its instance for the call.
@@ -222,7 +222,7 @@ pub(crate) unsafe extern "C" fn get_connection<E: Engine>(
     }
 }
 
-pub(crate) unsafe extern "C" fn get_setup<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_setup {
+pub(crate) unsafe extern "C" fn get_setup<E: Dtls>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_setup {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls get_setup", sys::AST_RTP_DTLS_SETUP_ACTPASS, instance, |held: &Held<E>, instance| {
@@ -231,7 +231,7 @@ pub(crate) unsafe extern "C" fn get_setup<E: Engine>(instance: *mut sys::ast_rtp
     }
 }
 
-pub(crate) unsafe extern "C" fn set_setup<E: Engine>(
+pub(crate) unsafe extern "C" fn set_setup<E: Dtls>(
     instance: *mut sys::ast_rtp_instance,
     setup: sys::ast_rtp_dtls_setup,
 ) {
@@ -243,7 +243,7 @@ pub(crate) unsafe extern "C" fn set_setup<E: Engine>(
     }
 }
 
-unsafe extern "C" fn set_fingerprint<E: Engine>(
+unsafe extern "C" fn set_fingerprint<E: Dtls>(
     instance: *mut sys::ast_rtp_instance,
     hash: sys::ast_rtp_dtls_hash,
     fingerprint: *const c_char,
@@ -254,7 +254,7 @@ unsafe extern "C" fn set_fingerprint<E: Engine>(
 
 /// # Safety
 /// The host lends its instance and the string for the call.
-pub(crate) unsafe fn take_fingerprint<E: Engine>(
+pub(crate) unsafe fn take_fingerprint<E: Dtls>(
     instance: *mut sys::ast_rtp_instance,
     hash: Hash,
     fingerprint: *const c_char,
@@ -269,7 +269,7 @@ pub(crate) unsafe fn take_fingerprint<E: Engine>(
     }
 }
 
-unsafe extern "C" fn get_fingerprint_hash<E: Engine>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_hash {
+unsafe extern "C" fn get_fingerprint_hash<E: Dtls>(instance: *mut sys::ast_rtp_instance) -> sys::ast_rtp_dtls_hash {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls get_fingerprint_hash", sys::AST_RTP_DTLS_HASH_SHA256, instance, |held: &Held<E>, instance| {
@@ -278,7 +278,7 @@ unsafe extern "C" fn get_fingerprint_hash<E: Engine>(instance: *mut sys::ast_rtp
     }
 }
 
-unsafe extern "C" fn get_fingerprint<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+unsafe extern "C" fn get_fingerprint<E: Dtls>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("dtls get_fingerprint", ptr::null(), instance, |held: &Held<E>, instance| {

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::sync::Arc;
 
-use super::{Dtls, Ice, Instance, Statistics};
+use super::{Dtls, Ice, Instance, Property, Statistics};
 use crate::{Failed, FrameRef, HostFrame, sys};
 
 /// A media session. The host calls each method inside a fence and with none of our locks held. It serialises the calls
@@ -14,9 +14,6 @@ use crate::{Failed, FrameRef, HostFrame, sys};
 pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
     /// The name under which the engine registers.
     const NAME: &'static CStr;
-
-    /// Whether methods may use OpenSSL, whose per-thread data is then freed after each call.
-    const CRYPTO: bool = true;
 
     /// Creates a session for a new instance, with sockets on the address `local`; the engine chooses the port.
     fn new(instance: Instance<'_>, local: Option<SocketAddr>) -> Result<Arc<Self>, Failed>;
@@ -124,47 +121,6 @@ impl Component {
     /// Converts the host's flag: 0 for RTP, anything else for RTCP.
     pub(super) fn from_host(rtcp: std::ffi::c_int) -> Self {
         if rtcp == 0 { Self::Rtp } else { Self::Rtcp }
-    }
-}
-
-/// The value of [`Property::Rtcp`] that means: `a=rtcp-mux` was negotiated by the host.
-pub const RTCP_ON_ONE_PORT: i32 = 2;
-
-/// A property of an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Property {
-    /// Send to the address that media comes from.
-    Nat,
-    /// telephone-event is used.
-    Dtmf,
-    /// The peer sends faulty telephone-event packets, for which we must compensate.
-    DtmfCompensate,
-    /// STUN requests are to be answered.
-    Stun,
-    /// RTCP: 0 for off, 1 for on, [`RTCP_ON_ONE_PORT`] for on and multiplexed with RTP (RFC 5761).
-    Rtcp,
-}
-
-impl Property {
-    pub(super) fn from_host(property: sys::ast_rtp_property) -> Option<Self> {
-        Some(match property {
-            sys::AST_RTP_PROPERTY_NAT => Self::Nat,
-            sys::AST_RTP_PROPERTY_DTMF => Self::Dtmf,
-            sys::AST_RTP_PROPERTY_DTMF_COMPENSATE => Self::DtmfCompensate,
-            sys::AST_RTP_PROPERTY_STUN => Self::Stun,
-            sys::AST_RTP_PROPERTY_RTCP => Self::Rtcp,
-            _ => return None,
-        })
-    }
-
-    pub(super) fn to_host(self) -> sys::ast_rtp_property {
-        match self {
-            Self::Nat => sys::AST_RTP_PROPERTY_NAT,
-            Self::Dtmf => sys::AST_RTP_PROPERTY_DTMF,
-            Self::DtmfCompensate => sys::AST_RTP_PROPERTY_DTMF_COMPENSATE,
-            Self::Stun => sys::AST_RTP_PROPERTY_STUN,
-            Self::Rtcp => sys::AST_RTP_PROPERTY_RTCP,
-        }
     }
 }
 

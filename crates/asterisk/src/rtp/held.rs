@@ -4,8 +4,8 @@ use std::ffi::{CString, c_char};
 use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex};
 
-use super::{Engine, Instance};
-use crate::fence::{fence, fence_crypto};
+use super::Instance;
+use crate::fence::fence_crypto;
 use crate::{lock, log, sys};
 
 pub(crate) struct Held<E> {
@@ -17,7 +17,7 @@ pub(crate) struct Held<E> {
     pub(crate) cname: Shown,
 }
 
-impl<E: Engine> Held<E> {
+impl<E> Held<E> {
     /// Attaches the session to its instance. [`Held::take_down`] must be called once.
     pub(crate) fn hang_on(instance: Instance<'_>, session: Arc<E>) {
         let [ufrag, password, fingerprint, cname] = std::array::from_fn(|_| Shown::new());
@@ -35,18 +35,18 @@ impl<E: Engine> Held<E> {
     }
 }
 
-/// Runs `body` with the session of an instance, inside the fence that the engine needs. Returns `failed` on a panic, or
+/// Runs `body` with the session of an instance, inside the fence for callbacks that may use OpenSSL. Returns `failed` on a panic, or
 /// if there is no session.
 ///
 /// # Safety
 /// The host calls with an instance of this engine that lives during the call.
-pub(crate) unsafe fn with<E: Engine, T: Copy>(
+pub(crate) unsafe fn with<E, T: Copy>(
     callback: &'static str,
     failed: T,
     instance: *mut sys::ast_rtp_instance,
     body: impl FnOnce(&Held<E>, Instance<'_>) -> T,
 ) -> T {
-    guarded::<E, T>(callback, failed, || {
+    fence_crypto(callback, failed, || {
         let Some(instance) = NonNull::new(instance) else { return failed };
         // SAFETY: the host keeps the instance during its call.
         let instance = unsafe { Instance::lend(instance) };
@@ -63,13 +63,9 @@ pub(crate) unsafe fn with<E: Engine, T: Copy>(
 /// # Safety
 /// The instance is one of this engine, and the host keeps it during the call.
 #[allow(dead_code, reason = "only some hosts pass two instances")]
-pub(crate) unsafe fn session_of<E: Engine>(instance: Instance<'_>) -> Option<Arc<E>> {
+pub(crate) unsafe fn session_of<E>(instance: Instance<'_>) -> Option<Arc<E>> {
     // SAFETY: as in `with`.
     unsafe { instance.data().cast::<Held<E>>().as_ref() }.map(|held| Arc::clone(&held.session))
-}
-
-pub(crate) fn guarded<E: Engine, T>(callback: &'static str, failed: T, body: impl FnOnce() -> T) -> T {
-    if E::CRYPTO { fence_crypto(callback, failed, body) } else { fence(callback, failed, body) }
 }
 
 /// A string returned to C. It lives until the next one is returned: chan_sip copies it at once.

@@ -4,8 +4,8 @@ use std::ffi::{CString, c_char, c_void};
 use std::net::SocketAddr;
 use std::ptr;
 
+use super::Instance;
 use super::held::{Held, with};
-use super::{Engine, Instance};
 use crate::host::{self, objects};
 use crate::{SockAddr, log, sockaddr, sys};
 
@@ -161,7 +161,7 @@ fn contain(candidates: &[Candidate]) -> *mut sys::ao2_container {
 }
 
 #[allow(clippy::needless_update, reason = "hosts from 16 on have more members")]
-pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_ice {
+pub(super) fn table<E: Ice>() -> sys::ast_rtp_engine_ice {
     sys::ast_rtp_engine_ice {
         set_authentication: Some(set_authentication::<E>),
         add_remote_candidate: Some(add_remote_candidate::<E>),
@@ -176,7 +176,7 @@ pub(super) fn table<E: Engine>() -> sys::ast_rtp_engine_ice {
     }
 }
 
-unsafe extern "C" fn set_authentication<E: Engine>(
+unsafe extern "C" fn set_authentication<E: Ice>(
     instance: *mut sys::ast_rtp_instance,
     ufrag: *const c_char,
     password: *const c_char,
@@ -189,7 +189,7 @@ unsafe extern "C" fn set_authentication<E: Engine>(
     }
 }
 
-unsafe extern "C" fn add_remote_candidate<E: Engine>(
+unsafe extern "C" fn add_remote_candidate<E: Ice>(
     instance: *mut sys::ast_rtp_instance,
     candidate: *const sys::ast_rtp_engine_ice_candidate,
 ) {
@@ -203,17 +203,17 @@ unsafe extern "C" fn add_remote_candidate<E: Engine>(
     }
 }
 
-unsafe extern "C" fn start<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+unsafe extern "C" fn start<E: Ice>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("ice start", (), instance, |held: &Held<E>, instance| held.session.start(instance)) }
 }
 
-unsafe extern "C" fn stop<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+unsafe extern "C" fn stop<E: Ice>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("ice stop", (), instance, |held: &Held<E>, instance| Ice::stop(&*held.session, instance)) }
 }
 
-unsafe extern "C" fn get_ufrag<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+unsafe extern "C" fn get_ufrag<E: Ice>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("ice get_ufrag", ptr::null(), instance, |held: &Held<E>, instance| {
@@ -222,7 +222,7 @@ unsafe extern "C" fn get_ufrag<E: Engine>(instance: *mut sys::ast_rtp_instance) 
     }
 }
 
-unsafe extern "C" fn get_password<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
+unsafe extern "C" fn get_password<E: Ice>(instance: *mut sys::ast_rtp_instance) -> *const c_char {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("ice get_password", ptr::null(), instance, |held: &Held<E>, instance| {
@@ -231,7 +231,7 @@ unsafe extern "C" fn get_password<E: Engine>(instance: *mut sys::ast_rtp_instanc
     }
 }
 
-unsafe extern "C" fn get_local_candidates<E: Engine>(instance: *mut sys::ast_rtp_instance) -> *mut sys::ao2_container {
+unsafe extern "C" fn get_local_candidates<E: Ice>(instance: *mut sys::ast_rtp_instance) -> *mut sys::ao2_container {
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("ice get_local_candidates", ptr::null_mut(), instance, |held: &Held<E>, instance| {
@@ -240,12 +240,12 @@ unsafe extern "C" fn get_local_candidates<E: Engine>(instance: *mut sys::ast_rtp
     }
 }
 
-unsafe extern "C" fn ice_lite<E: Engine>(instance: *mut sys::ast_rtp_instance) {
+unsafe extern "C" fn ice_lite<E: Ice>(instance: *mut sys::ast_rtp_instance) {
     // SAFETY: the host lends its instance for the call.
     unsafe { with("ice ice_lite", (), instance, |held: &Held<E>, instance| held.session.set_lite(instance)) }
 }
 
-unsafe extern "C" fn set_role<E: Engine>(instance: *mut sys::ast_rtp_instance, role: sys::ast_rtp_ice_role) {
+unsafe extern "C" fn set_role<E: Ice>(instance: *mut sys::ast_rtp_instance, role: sys::ast_rtp_ice_role) {
     let role = if role == sys::AST_RTP_ICE_ROLE_CONTROLLING { Role::Controlling } else { Role::Controlled };
     // SAFETY: the host lends its instance for the call.
     unsafe { with("ice set_role", (), instance, |held: &Held<E>, instance| held.session.set_role(instance, role)) }

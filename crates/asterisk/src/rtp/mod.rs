@@ -10,6 +10,7 @@ mod engine;
 pub(crate) mod held;
 mod ice;
 mod instance;
+mod property;
 mod report;
 mod srtp;
 mod stats;
@@ -19,9 +20,10 @@ mod tests;
 
 pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
-pub use engine::{Component, DtmfMode, Engine, Property, RTCP_ON_ONE_PORT};
+pub use engine::{Component, DtmfMode, Engine};
 pub use ice::{Candidate, CandidateKind, Ice, Role};
 pub use instance::{Instance, InstancePtr, Payload, rtp_code};
+pub use property::{Property, RTCP_ON_ONE_PORT};
 pub use report::{Block, Direction, Report, Sender};
 pub use srtp::{
     AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, PolicySsrc, Refused, Srtp, SrtpPolicy, SrtpRegistration, Suite,

@@ -6,8 +6,9 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use super::held::{Held, guarded, with};
+use super::held::{Held, with};
 use super::{Component, DtmfMode, Engine, Instance, Property, ice};
+use crate::fence::fence_crypto;
 use crate::{Failed, FrameRef, answer, check, host, module, sockaddr, sys};
 
 /// A registered engine; dropping it unregisters the engine.
@@ -109,7 +110,7 @@ unsafe extern "C" fn new<E: Engine>(
     address: *mut sys::ast_sockaddr,
     _data: *mut c_void,
 ) -> c_int {
-    guarded::<E, _>("rtp new", -1, || {
+    fence_crypto("rtp new", -1, || {
         let Some(instance) = NonNull::new(instance) else { return -1 };
         // SAFETY: the host lends both for the call.
         let (instance, local) = unsafe { (Instance::lend(instance), sockaddr::from_ptr(address)) };
@@ -118,7 +119,7 @@ unsafe extern "C" fn new<E: Engine>(
 }
 
 unsafe extern "C" fn destroy<E: Engine>(instance: *mut sys::ast_rtp_instance) -> c_int {
-    guarded::<E, _>("rtp destroy", (), || {
+    fence_crypto("rtp destroy", (), || {
         let Some(instance) = NonNull::new(instance) else { return };
         // SAFETY: the host calls this when the last reference is gone, so nobody else uses the instance.
         unsafe {
