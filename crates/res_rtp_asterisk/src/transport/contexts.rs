@@ -1,5 +1,5 @@
-//! Certificates and TLS contexts: one for each DTLS configuration, shared by its calls, and made anew
-//! when a file of it changes.
+//! Caches one TLS context per DTLS configuration. Calls with the same configuration share it. It is created again when one of
+//! its files changes.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,28 +10,29 @@ use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
 use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
 
-/// All configurations that calls have begun with.
+/// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
-    /// The latest last.
+    /// In the order of creation, oldest first.
     entries: Mutex<Vec<Entry>>,
-    /// For configurations that name no certificate.
+    /// The self-signed certificate, for configurations that name none.
     own: Mutex<Own>,
 }
 
 struct Own {
-    /// Or why there is none.
+    /// The certificate, or the reason why it could not be created.
     certificate: Result<Certificate, String>,
     made: Instant,
 }
 
 impl Own {
     fn make(now: Instant) -> Self {
-        let certificate = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
+        let certificate = Certificate::self_signed()
+            .map_err(|error| format!("the self-signed certificate could not be created: {error}"));
         Self { certificate, made: now }
     }
 }
 
-/// Well before a certificate of our own ends, for an Asterisk that runs for years.
+/// Age at which the self-signed certificate is renewed, well before it expires.
 const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
@@ -40,26 +41,27 @@ struct Entry {
     context: Arc<Context>,
 }
 
-/// When and what a file was: a rewrite shows in at least one of these.
+/// Modification time in seconds and nanoseconds, inode and size of a file; `None` if it cannot be read. A rewritten file differs
+/// in at least one of them.
 type Stamp = Option<(i64, i64, u64, u64)>;
 
-/// sip.conf has a few configurations; a changed file leaves its old one behind.
+/// Most contexts that are cached. `sip.conf` rarely has more than a few different configurations.
 const MOST: usize = 64;
 
 impl Contexts {
-    /// With a certificate of our own, made now: nobody is waiting. It is another one each time the module is loaded, and
-    /// browsers ask for no more: what they compare is the fingerprint in the description (RFC 8827 §6.5).
+    /// Creates an empty cache and a self-signed certificate, while no call waits for it. Each load of the module creates a new
+    /// certificate: browsers only compare it with the fingerprint in the session description (RFC 8827 §6.5).
     pub fn new(now: Instant) -> Self {
         Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)) }
     }
 
-    /// Why there is no certificate of our own, for the log.
+    /// Returns the reason, for the log, if the self-signed certificate could not be created.
     pub fn problem(&self) -> Option<String> {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// The configuration, made now unless it is there. An error names what is wrong, and is for the
-    /// log.
+    /// Returns the context of the configuration `wanted`, creating it if needed. The error is a text for the log that names the
+    /// option or file at fault.
     pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
@@ -76,7 +78,7 @@ impl Contexts {
         Ok(context)
     }
 
-    /// Calls that are up keep the certificate that they began with.
+    /// Renews the self-signed certificate if it is old. Calls keep the certificate that they began with.
     fn renew(&self, now: Instant) {
         let mut own = lock(&self.own);
         if now.duration_since(own.made) < RENEWED_AFTER {
@@ -84,11 +86,11 @@ impl Contexts {
         }
         let renewed = Own::make(now);
         if renewed.certificate.is_err() {
-            // The one that there is serves for long yet, and the next call tries again.
+            // The present certificate is still valid, and the next call tries again.
             return;
         }
         *own = renewed;
-        // Whoever makes an entry has the entries locked first.
+        // `get` locks `entries` before `own`.
         drop(own);
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
@@ -97,9 +99,11 @@ impl Contexts {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
-            // A host may leave out a certificate that it cannot find, and keep the key.
+            // Some hosts drop a certificate file that they cannot find, but keep the key.
             (None, Some(key)) => {
-                return Err(format!("{key} is the key of a certificate that is not configured or not there"));
+                return Err(format!(
+                    "private key {key} is configured, but its certificate is not configured or its file is missing"
+                ));
             }
             (None, None) => lock(&self.own).certificate.clone()?,
         };

@@ -1,49 +1,48 @@
-//! Who receives: the channel's thread as long as it reads, else the engine thread.
+//! Decides which thread reads a session's sockets: the channel's thread as long as it reads, otherwise the worker thread.
 //!
-//! Pure bookkeeping, so that it can be tested; the caller does to the sockets what [`Change`] says.
+//! This module only keeps the state; the caller changes the epoll set and reads the sockets as [`Change`] says.
 
 use std::time::{Duration, Instant};
 
-/// A datagram waits this long for the channel's thread before the engine thread takes it.
+/// Time that a datagram waits for the channel's thread before the worker thread reads it.
 pub const PATIENCE: Duration = Duration::from_millis(20);
 
-/// A channel that did not read for this long, with nothing to read, is no longer looked at by the
-/// clock: its sockets are.
+/// Time without a read and without a datagram after which the sockets are watched with epoll, instead of being polled by timer.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// Deadlines of all sessions fall on this grid, so that one awakening serves many.
+/// Timers of all sessions are aligned to this grid, so that the worker thread wakes up once for many sessions.
 const GRID: Duration = Duration::from_millis(10);
 
-/// How a session's sockets are looked after.
+/// How a session's sockets are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// By the channel's thread alone: no ICE, no DTLS.
+    /// Only the channel's thread reads: the session uses neither ICE nor DTLS.
     Off,
-    /// The channel's thread reads, last at this moment.
+    /// The channel's thread reads; it did so last at this time. The sockets are polled by timer.
     Reading(Instant),
-    /// Nothing comes. The sockets are watched; whoever is there first may have it.
+    /// Nothing arrives. The sockets are in the epoll set; the channel's thread may read at any time.
     Waiting,
-    /// Something came at this moment, and the channel's thread has [`PATIENCE`] to take it.
+    /// A datagram arrived at this time. The channel's thread has [`PATIENCE`] to read it.
     Suspecting(Instant),
-    /// The channel's thread does not read, the engine thread does.
+    /// The channel's thread does not read, so the worker thread does.
     Taking,
 }
 
-/// What has to be done to the sockets.
+/// The change that the caller has to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Nothing.
+    /// No change.
     None,
-    /// Watch them.
+    /// Add the sockets to the epoll set.
     Watch,
-    /// Watch them no more.
+    /// Remove the sockets from the epoll set.
     Unwatch,
-    /// Watch them, and receive what is there.
+    /// Add the sockets to the epoll set, and read them.
     Take,
 }
 
 impl Watch {
-    /// ICE or DTLS begins: from now on datagrams want an answer.
+    /// Starts watching: ICE or DTLS begins, and datagrams need an answer from now on.
     pub fn begin(&mut self) -> Change {
         if *self != Self::Off {
             return Change::None;
@@ -52,14 +51,14 @@ impl Watch {
         Change::Take
     }
 
-    /// Datagrams want no answer any more.
+    /// Stops watching: datagrams need no answer any more.
     pub fn end(&mut self) -> Change {
         let change = if self.is_watched() { Change::Unwatch } else { Change::None };
         *self = Self::Off;
         change
     }
 
-    /// The channel's thread reads.
+    /// Records that the channel's thread reads.
     pub fn handle_read(&mut self, now: Instant) -> Change {
         let change = if self.is_watched() { Change::Unwatch } else { Change::None };
         if *self != Self::Off {
@@ -68,7 +67,7 @@ impl Watch {
         change
     }
 
-    /// A watched socket has something.
+    /// Handles a socket of the epoll set that is readable.
     pub fn handle_readable(&mut self, now: Instant) -> Change {
         match self {
             Self::Waiting => {
@@ -76,19 +75,19 @@ impl Watch {
                 Change::Unwatch
             }
             Self::Taking => Change::Take,
-            // Told before the channel read.
+            // The event is older than the channel's last read.
             Self::Off | Self::Reading(_) | Self::Suspecting(_) => Change::None,
         }
     }
 
-    /// Time has passed. `waits` says whether a socket has something to read.
+    /// Handles a deadline. `waits` returns whether a socket is readable.
     pub fn handle_timeout(&mut self, now: Instant, waits: impl FnOnce() -> bool) -> Change {
         if self.poll_timeout().is_none_or(|deadline| now < deadline) {
             return Change::None;
         }
         match *self {
             Self::Reading(last) if waits() => {
-                // It came since we looked last, and that is not long ago.
+                // The datagram arrived after the last read, and at most one grid step ago.
                 *self = Self::Suspecting(last.max(now - GRID));
                 Change::None
             }
@@ -104,7 +103,7 @@ impl Watch {
         }
     }
 
-    /// When [`Self::handle_timeout`] has something to do, given the last look `now`.
+    /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Reading(last) => Some(*last + PATIENCE),
@@ -113,15 +112,15 @@ impl Watch {
         }
     }
 
-    /// Whether the sockets are in the engine thread's epoll.
+    /// Returns whether the sockets are in the worker thread's epoll set.
     pub fn is_watched(&self) -> bool {
         matches!(self, Self::Waiting | Self::Taking)
     }
 }
 
-/// The next deadline on the grid that is not before `deadline` and not in the past.
+/// Returns the first time on the grid from `origin` that is not before `deadline` and is later than `now`.
 pub fn on_grid(origin: Instant, now: Instant, deadline: Instant) -> Instant {
-    // Strictly later: a deadline of this very moment would be served for ever.
+    // Later than `now`: a deadline of `now` would make the worker thread run it again and again.
     let since = deadline.max(now + Duration::from_micros(1)).saturating_duration_since(origin);
     let steps = since.as_micros().div_ceil(GRID.as_micros());
     origin + Duration::from_micros(u64::try_from(steps * GRID.as_micros()).unwrap_or(u64::MAX))
