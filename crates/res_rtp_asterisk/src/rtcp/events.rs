@@ -1,5 +1,4 @@
-//! Reports as the host's operators see them: the manager events `RTCPSent` and `RTCPReceived`, and the lines of
-//! `rtcp set debug`.
+//! Shows RTCP packets to operators: the manager events `RTCPSent` and `RTCPReceived`, and the lines of `rtcp set debug`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -10,7 +9,7 @@ use rtp::rtcp::{Packet, Report, ReportBlock, SenderInfo};
 
 use crate::notes::Note;
 
-/// The lines about a report that we sent.
+/// Makes the debug lines about a report that we sent. `jitter` is that of the received stream.
 pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     let kind = if report.sender.is_some() { "SR" } else { "RR" };
     let mut text = format!("* Sent RTCP {kind} to {to}\n  Our SSRC: {}\n", report.ssrc);
@@ -29,12 +28,12 @@ pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Verbose(text)
 }
 
-/// The lines about a FIR that we sent.
+/// Makes the debug lines about a Full Intra Request that we sent (RFC 5104 §4.3.1).
 pub fn picture_request(to: SocketAddr, ssrc: u32, media_ssrc: u32) -> Note {
     Note::Verbose(format!("* Sent RTCP FIR to {to}\n  Our SSRC: {ssrc}\n  Their SSRC: {media_ssrc}\n"))
 }
 
-/// The event about a report that we sent.
+/// Makes the event `RTCPSent` for a report that we sent. `jitter` is that of the received stream.
 pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Report(host::Report {
         direction: Direction::Sent { jitter },
@@ -46,7 +45,7 @@ pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Not
     })
 }
 
-/// The lines about a packet of RTCP from the peer.
+/// Makes the debug lines about a received RTCP packet.
 pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
     let (packet_type, name) = kind(packet);
     let mut text = format!("* Got RTCP from {from}: PT {packet_type}({name})\n");
@@ -72,7 +71,8 @@ pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
     Note::Verbose(text)
 }
 
-/// The event about one block of the peer's report.
+/// Makes the event `RTCPReceived` for the block `about_us` of the peer's report. `ssrc` is the sender of the report, `block_count`
+/// the number of its blocks.
 pub fn received_report(
     from: SocketAddr,
     ssrc: u32,
@@ -132,7 +132,8 @@ fn kind(packet: &Packet<'_>) -> (u8, &'static str) {
     }
 }
 
-/// The middle of an NTP timestamp, as seconds modulo 65536 and a binary fraction.
+/// Formats the block's LSR field, the middle 32 bits of an NTP timestamp (RFC 3550 §6.4.1): seconds modulo 65536, then the
+/// fraction in units of 2^-32 s.
 fn last_sr(block: &ReportBlock) -> String {
     format!("{}.{:010}", block.last_sr >> 16, block.last_sr << 16)
 }
