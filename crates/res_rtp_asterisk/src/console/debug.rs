@@ -1,5 +1,5 @@
-//! What `rtp set debug`, `rtcp set debug` and `rtcp set stats` switch on, asked for with every packet
-//! and therefore cheap while it is off.
+//! The switches behind `rtp set debug`, `rtcp set debug` and `rtcp set stats`, and the debug lines about RTP packets. Every packet
+//! reads a switch, so reading one that is off is cheap.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,36 +11,36 @@ use rtp::Header;
 use crate::diagnosis::counters::Refused;
 use crate::notes::Note;
 
-/// `rtp set debug`.
+/// The switch of `rtp set debug`.
 pub static RTP: Switch = Switch::new();
 
-/// `rtcp set debug`.
+/// The switch of `rtcp set debug`.
 pub static RTCP: Switch = Switch::new();
 
-/// `rtcp set stats`: a summary when a session ends.
+/// The switch of `rtcp set stats`, which shows statistics when a session ends.
 pub static STATISTICS: AtomicBool = AtomicBool::new(false);
 
-/// The line about a packet that was sent; ask [`Switch::wants`] first.
+/// Makes the line about a sent packet. Check [`Switch::wants`] first.
 pub fn sent(to: SocketAddr, header: &Header, payload_len: usize) -> Note {
     Note::Verbose(format!("Sent RTP packet to {to} {}", Shown(header, payload_len)))
 }
 
-/// The line about a packet that was to be sent to that address.
+/// Makes the line about a packet that could not be sent to `to`. Check [`Switch::wants`] first.
 pub fn not_sent(to: SocketAddr, reason: Refused) -> Note {
     Note::Verbose(format!("RTP packet not sent to {to}: {}", reason.name()))
 }
 
-/// The line about a packet that goes no further; ask [`Switch::wants`] first.
+/// Makes the line about a refused packet of `len` octets. Check [`Switch::wants`] first.
 pub fn dropped(from: SocketAddr, len: usize, reason: Refused) -> Note {
     Note::Verbose(format!("Dropped RTP packet from {from} ({len} octets): {}", reason.name()))
 }
 
-/// The line about a packet that was received; ask [`Switch::wants`] first.
+/// Makes the line about a received packet. Check [`Switch::wants`] first.
 pub fn received(from: SocketAddr, header: &Header, payload_len: usize) -> Note {
     Note::Verbose(format!("Got RTP packet from {from} {}", Shown(header, payload_len)))
 }
 
-/// In the columns that people know from the original.
+/// Formats header and payload length in the columns of Asterisk's own module.
 struct Shown<'a>(&'a Header, usize);
 
 impl fmt::Display for Shown<'_> {

@@ -1,39 +1,39 @@
-//! What was refused, and why: one count per reason, so that "no audio" has a name.
+//! Counts refused packets by reason, so that missing audio can be explained.
 
-/// Why a datagram went no further, or a frame was not sent.
+/// The reason why a received datagram was refused, or a packet was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Refused {
-    /// RFC 7983 knows no such first octet, or nobody asked for such a datagram.
+    /// The first octet belongs to no protocol of RFC 7983, or to TURN channels, which are not used.
     Unknown,
-    /// STUN without an ICE session, or one that the agent refused.
+    /// STUN without ICE, or STUN that the ICE agent refused.
     Stun,
-    /// DTLS where none is configured, or from elsewhere than ICE or the signalling say.
+    /// DTLS in a session without it, or from an address that neither ICE nor the signalling allows.
     Dtls,
-    /// Media or RTCP before the keys that are due.
+    /// Media or RTCP received before the SRTP keys were agreed.
     NoKeys,
-    /// SRTP or SRTCP that did not verify, or was a replay.
+    /// SRTP or SRTCP that failed authentication, or was a replay.
     Srtp,
-    /// Media from another source than the one that was learned or checked.
+    /// Media or RTCP from an address that was neither learned nor checked by ICE.
     Source,
-    /// Not RTP or RTCP after all.
+    /// Malformed RTP or RTCP.
     Malformed,
-    /// A duplicate or an unconfirmed jump.
+    /// A duplicate, or an unconfirmed jump of the sequence number (RFC 3550 appendix A.1).
     Sequence,
-    /// RTCP while RTCP is off.
+    /// RTCP while the host has RTCP turned off.
     RtcpOff,
     /// A payload type that was not negotiated.
     PayloadType,
-    /// The bounded ring let go of an older packet.
+    /// Media dropped because the channel did not read it in time.
     RingFull,
-    /// Not sent: no address, no consent, or the network refused it.
+    /// Not sent: no address, no selected pair with consent (RFC 7675), or an error of the socket.
     Unsendable,
-    /// Not sent: the keys that are due are not there yet.
+    /// Not sent: the SRTP keys are not agreed yet.
     KeysDue,
 }
 
 impl Refused {
-    /// In a word or two.
+    /// Returns the reason in a few words, for the log and `rtp show sessions`.
     pub fn name(self) -> &'static str {
         NAMES.get(self as usize).copied().unwrap_or_default()
     }
@@ -44,14 +44,14 @@ impl Refused {
 pub struct Counters([u64; 13]);
 
 impl Counters {
-    /// Counts one.
+    /// Counts one refused packet.
     pub fn add(&mut self, reason: Refused) {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += 1;
         }
     }
 
-    /// All that are not zero.
+    /// Returns the reasons with a count above zero.
     pub fn all(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
         REASONS.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
     }
