@@ -95,23 +95,38 @@ impl Outgoing {
         if kind == Kind::Audio {
             self.prepare_smoother(instance, &format);
         }
-        let sent = match &mut self.smoother {
-            Some(smoother) if kind == Kind::Audio => match feed(now, smoother, sink, &negotiated, frame) {
-                Ok(sent) => sent?,
-                Err(TooMuch) => {
-                    // Drop the frame: a failure would make the host hang up.
-                    (self.smoother, self.format) = (None, None);
-                    true
-                }
-            },
-            _ => self.send_whole(now, sink, &negotiated, frame)?,
-        };
-        self.had_route = sent;
-        if !sent {
-            // Discard the buffered rest of the frame; it would be sent late.
-            (self.smoother, self.format) = (None, None);
+        self.had_route = self.send_negotiated(now, sink, &negotiated, frame)?;
+        if !self.had_route {
+            // The buffered rest of the frame would be sent late.
+            self.reset_smoother();
         }
         Ok(())
+    }
+
+    /// Sends a frame through the smoother if its format has one, otherwise as one packet. Returns whether media has a route.
+    fn send_negotiated(
+        &mut self,
+        now: Instant,
+        sink: &mut impl Sink,
+        negotiated: &Negotiated<'_>,
+        frame: FrameRef<'_>,
+    ) -> Result<bool, Failed> {
+        match &mut self.smoother {
+            Some(smoother) if negotiated.kind == Kind::Audio => match feed(now, smoother, sink, negotiated, frame) {
+                Ok(sent) => sent,
+                Err(TooMuch) => {
+                    // Drop the frame: a failure would make the host hang up.
+                    self.reset_smoother();
+                    Ok(true)
+                }
+            },
+            _ => self.send_whole(now, sink, negotiated, frame),
+        }
+    }
+
+    /// Discards the smoother and what it holds. The next frame of voice creates a new one.
+    fn reset_smoother(&mut self) {
+        (self.smoother, self.format) = (None, None);
     }
 
     /// Logs a warning and fails, unless media has no route; then the frame is dropped silently, as every other would be.
