@@ -65,7 +65,7 @@ impl Transport {
             Event::ComponentFailed { component: Component::Rtcp } => "ICE: component 2 has no working pair".to_owned(),
             Event::ComponentFailed { component } => {
                 let text = format!("ICE: component {} has no working pair, every check failed", component.id());
-                // Some hosts start checks with the INVITE. Before the call is answered a failure is no news.
+                // Some hosts start checks with the INVITE. Before the call is answered, failed checks are normal.
                 if self.is_activated {
                     return self.warning(&text);
                 }

@@ -7,16 +7,16 @@
 pub mod arrived;
 pub mod certificates;
 pub mod contexts;
-pub mod drive;
+mod drive;
 pub mod dtls;
 pub mod ice;
-pub mod interfaces;
+mod interfaces;
 pub mod kept;
 pub mod keys;
 pub mod receive;
 pub mod remote;
 pub mod send;
-pub mod show;
+mod show;
 pub mod sockets;
 pub mod watch;
 
