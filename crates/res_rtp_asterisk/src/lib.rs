@@ -24,6 +24,14 @@
 //!   `goog-remb` and `nack`. Browsers fall back to RTCP reports and to requests for a whole picture (`ccm fir`), which are
 //!   supported. After packet loss a video stays damaged until the next whole picture.
 
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_macros,
+        reason = "`cost` counts per thread, in tests only, and its thread-local has no destructor"
+    )
+)]
+
 mod bundle;
 mod clock;
 mod config;
