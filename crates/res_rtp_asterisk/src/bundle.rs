@@ -1,16 +1,17 @@
-//! Several streams over one transport (RFC 9143).
+//! Lets several sessions share the transport of one of them (BUNDLE, RFC 9143).
 //!
-//! The host names a parent to each of the other sessions. The parent has the sockets, ICE and the keys. A child keeps count of
-//! its stream by itself, sends and reports through its parent, and is silent on sockets of its own. The parent takes what comes
-//! in off the socket and decrypts it; the SSRC that the peer's description names says whose it is, or else the payload type, if
-//! only one stream has it (section 9.2). Frames of a child come out of the parent's `read`, with the number of their stream.
-//! Payload types are looked up there as well, when a source appears that nobody named: what the host keeps of a child may be
-//! asked for only by a thread that holds none of our `state`s.
+//! The host names one session as the parent of the others. The parent owns the sockets, ICE and the SRTP keys. A child keeps its
+//! own statistics and sends media and reports through its parent; its own sockets stay unused.
 //!
-//! `session.rs` says in which order the two are locked. Neither keeps the host's instance of the other: the one that goes first
-//! tells the other, and a child without its parent sends nothing until the host has said what its transport is.
+//! The parent receives and decrypts every datagram. It finds the session of a media packet by the SSRC that the peer's
+//! description names, or else by the payload type, if only one stream has it (RFC 9143 §9.2). Frames of a child are returned by
+//! the parent's `read`, with their stream number. The payload types of an unknown source are also looked up in `read`, because
+//! the host may be asked about a child only by a thread that holds no `state` lock.
 //!
-//! With keys from SDP (`a=crypto`) a child does not send: those keys are for the parent's source alone.
+//! `session.rs` documents the lock order. Parent and child do not keep each other's host instance. When the parent ends first, it
+//! marks its children, and they send nothing until the host assigns them another transport.
+//!
+//! With SRTP keys from SDP (`a=crypto`) a child does not send: those keys cover the parent's SSRC only.
 
 use std::mem;
 use std::net::SocketAddr;
@@ -28,55 +29,55 @@ use crate::state::State;
 use crate::transport::Transport;
 use crate::transport::send::Stream;
 
-/// The relation of a session to others that share a transport with it.
+/// The relation of a session to the sessions that share a transport with it.
 #[derive(Default)]
 pub struct Bundle {
     carrier: Carrier,
     children: Vec<Child>,
-    /// The marks of our own stream.
+    /// Identification of our own stream.
     marks: Marks,
 }
 
 /// The session whose transport carries the stream.
 #[derive(Default)]
 enum Carrier {
-    /// This one.
+    /// This session.
     #[default]
     Own,
     /// The parent.
     Of(Arc<Session>),
-    /// A parent that is no more.
+    /// The parent has ended.
     Gone,
 }
 
-/// Another session whose stream this one, its parent, carries.
+/// A session whose stream this session, its parent, carries.
 struct Child {
     session: Arc<Session>,
     ssrc: u32,
     marks: Marks,
-    /// The source that its packets were last told by, when it is not the one that was described.
+    /// An SSRC that was assigned to this child by its payload type. The peer's description does not name it.
     learned_ssrc: Option<u32>,
     pictures: Pictures,
 }
 
-/// The host's knowledge of a stream: what tells its packets from those of others, and its frames from others'.
+/// Identifies a stream within a bundle: its packets by SSRC, its frames by stream number. The host supplies both.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// The source that the peer's description names (RFC 5576).
+    /// The SSRC that the peer's description names (RFC 5576).
     pub described_ssrc: Option<u32>,
-    /// The number of the stream within its channel.
+    /// The number of the stream within its channel (Asterisk 16 and later).
     pub number: Option<i32>,
 }
 
-/// A request of the peer for a whole picture.
+/// A request by the peer for a whole picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PictureRequest {
-    /// The number of the stream within its channel, where the host tells.
+    /// The number of the stream within its channel, if the host supplied one.
     pub stream: Option<i32>,
 }
 
 impl Marks {
-    /// Makes a request for a picture of this stream.
+    /// Creates a request for a picture of this stream.
     pub fn picture_request(self) -> PictureRequest {
         PictureRequest { stream: self.number }
     }
@@ -84,11 +85,11 @@ impl Marks {
 
 /// The session that a packet of media is for.
 pub enum Whose {
-    /// The one that received it.
+    /// The session that received the packet.
     Own,
-    /// A child of it.
+    /// A child of the session that received the packet.
     Child(Arc<Session>),
-    /// Nobody has named its source: the payload type decides.
+    /// Unknown SSRC: the payload type decides (RFC 9143 §9.2).
     Unknown,
 }
 
@@ -99,7 +100,7 @@ impl Child {
 }
 
 impl Bundle {
-    /// Returns the session whose transport carries ours.
+    /// Returns the parent, if another session's transport carries our stream.
     pub fn parent(&self) -> Option<&Arc<Session>> {
         match &self.carrier {
             Carrier::Of(parent) => Some(parent),
@@ -107,13 +108,13 @@ impl Bundle {
         }
     }
 
-    /// Returns whether the session sends and receives by its own transport.
+    /// Returns whether the session sends and receives over its own transport.
     pub fn has_own_transport(&self) -> bool {
         matches!(self.carrier, Carrier::Own)
     }
 
-    /// Runs with the transport that carries the stream: `own`, or the parent's, whose log lines go to `notes`. `None` when there
-    /// is none any more.
+    /// Runs `run` with the transport that carries the stream: `own`, or the parent's. Log lines of the parent go to `notes`.
+    /// Returns `None` when the parent has ended.
     pub fn over<R>(
         &self,
         own: &mut Transport,
@@ -127,12 +128,12 @@ impl Bundle {
         }
     }
 
-    /// Looks at the transport that carries the stream; `None` when there is none any more.
+    /// Reads the transport that carries the stream. Returns `None` when the parent has ended.
     pub fn look<R>(&self, own: &Transport, look: impl FnOnce(&Transport) -> R) -> Option<R> {
         self.look_as(own, |transport, _| look(transport))
     }
 
-    /// Looks at the transport that carries the stream, as the stream of that kind; `None` when there is none any more.
+    /// Reads the transport that carries the stream; `look` also gets our relation to it. Returns `None` when the parent has ended.
     pub fn look_as<R>(&self, own: &Transport, look: impl FnOnce(&Transport, Stream) -> R) -> Option<R> {
         match &self.carrier {
             Carrier::Own => Some(look(own, Stream::Own)),
@@ -141,27 +142,27 @@ impl Bundle {
         }
     }
 
-    /// Returns the marks of our own stream.
+    /// Returns the SSRC and stream number of our own stream, as the host set them.
     pub fn marks(&self) -> Marks {
         self.marks
     }
 
-    /// Returns how many streams are carried beside our own.
+    /// Returns the number of child sessions.
     pub fn children(&self) -> usize {
         self.children.len()
     }
 
-    /// Returns the sources of the streams that are carried beside our own.
+    /// Returns the SSRCs that the child sessions send with.
     pub fn ssrcs(&self) -> Vec<u32> {
         self.children.iter().map(|child| child.ssrc).collect()
     }
 
-    /// Returns the sessions whose streams are carried beside our own.
+    /// Returns the child sessions.
     pub fn sessions(&self) -> Vec<Arc<Session>> {
         self.children.iter().map(|child| Arc::clone(&child.session)).collect()
     }
 
-    /// Returns the session that carries the stream, as people want to know it.
+    /// Returns which session carries the stream, for `rtp show sessions`.
     pub fn shown(&self) -> ShownCarrier {
         match &self.carrier {
             Carrier::Own => ShownCarrier::Own,
@@ -172,8 +173,8 @@ impl Bundle {
         }
     }
 
-    /// Returns the session that packets of a source are for; `own_ssrc` is the source that our own stream was last seen to come
-    /// from.
+    /// Returns the session that packets from `ssrc` belong to (RFC 9143 §9.2). `own_ssrc` is the SSRC that our own stream was last
+    /// received from.
     pub fn whose(&self, ssrc: u32, own_ssrc: Option<u32>) -> Whose {
         if self.children.is_empty() {
             return Whose::Own;
@@ -185,26 +186,26 @@ impl Bundle {
         }
     }
 
-    /// Notes that a source is that child's, by its payload type.
+    /// Assigns `ssrc` to the child `id`, because its payload type belongs to that child alone.
     pub fn learn(&mut self, id: Id, ssrc: u32) {
         if let Some(child) = self.child(id) {
             child.learned_ssrc = Some(ssrc);
         }
     }
 
-    /// Takes a request of the peer for a picture of this source. Returns whether it is a child's.
+    /// Records the peer's request for a picture of the stream that we send as `media_ssrc`. Returns whether a child sends it.
     pub fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) -> bool {
         let child = self.children.iter_mut().find(|child| child.ssrc == media_ssrc);
         child.map(|child| child.pictures.handle_request(now)).is_some()
     }
 
-    /// Returns a request of the peer for a picture of a child's stream; one at a time.
+    /// Returns the next of the peer's picture requests for a child's stream, once per request.
     pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
         let marks = self.children.iter_mut().find_map(|child| child.pictures.take_request().then_some(child.marks));
         marks.map(Marks::picture_request)
     }
 
-    /// Notes reports for the children, of which each finds those about its stream.
+    /// Queues a compound packet for every child. Each child uses the reports about its own stream.
     pub fn hand_down(&self, from: SocketAddr, compound: &[u8], notes: &mut Vec<Note>) {
         notes.extend(self.children.iter().map(|child| Note::Reports {
             about: child.session.id(),
@@ -213,7 +214,7 @@ impl Bundle {
         }));
     }
 
-    /// Lets the session's own transport carry the stream again. Returns whether it did not.
+    /// Makes the session's own transport carry the stream. Returns whether that is a change.
     pub fn take_up_transport(&mut self) -> bool {
         !matches!(mem::replace(&mut self.carrier, Carrier::Own), Carrier::Own)
     }
@@ -224,24 +225,25 @@ impl Bundle {
 }
 
 impl Session {
-    /// Lets the transport of `parent` carry the stream from now on.
+    /// Makes the transport of `parent` carry the stream. Fails when either session has ended or panicked, when `parent` is itself a
+    /// child, or when this session has children.
     pub fn join(self: &Arc<Self>, parent: &Arc<Self>) -> Result<(), Failed> {
         let known = self.with(|state| state.bundle().parent().cloned()).ok_or(Failed)?;
         if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, parent)) {
-            // The host says it with each description; one that ends a hold names no address for a child.
+            // The host repeats this with each description. It never sets an address for a child, so this is what ends a hold.
             return self.with(|state| state.transport_mut().remote_mut().resume()).ok_or(Failed);
         }
         self.leave_parent();
         self.begin_to_share(parent)
     }
 
-    /// Lets the session's own transport carry the stream from now on.
+    /// Makes the session's own transport carry the stream.
     pub fn go_alone(&self) {
         self.leave_parent();
         self.with(State::take_up_transport);
     }
 
-    /// Notes what the host says of this session's stream, for the parent as well.
+    /// Changes the SSRC or stream number that the host set for this session's stream, here and in the parent.
     pub fn set_marks(&self, set: impl FnOnce(&mut Marks)) {
         self.with(|state| {
             set(&mut state.bundle_mut().marks);
@@ -250,7 +252,7 @@ impl Session {
         });
     }
 
-    /// Takes a new SSRC, which SRTP has to be told of: the source of the stream is another one.
+    /// Changes the SSRC of our stream, and moves its SRTP policy to the new one.
     pub fn change_ssrc(&self) {
         self.with(|state| {
             let Some((old, new)) = state.source_mut().change_ssrc() else { return };
@@ -267,7 +269,7 @@ impl Session {
         });
     }
 
-    /// Parts from parent and children: the session ends, and nobody is to look for it or for its transport.
+    /// Removes the session from its bundle, because it ends. Its children lose their transport.
     pub fn part(&self) {
         let Some(bundle) = self.with(|state| mem::take(state.bundle_mut())) else { return };
         if let Some(parent) = bundle.parent() {
@@ -301,8 +303,8 @@ impl Session {
         let cname = parent.carry(&mut notes, |state| take_in(state, child)).unwrap_or(Err(Failed));
         self.tell(notes);
         let cname = cname?;
-        // One that has children is nobody's child. It was not checked first: two that name each other as parents at the same
-        // moment shall not both be taken.
+        // A session with children cannot become a child. This is checked after entering the parent: if it were checked before,
+        // two sessions that name each other as parent at the same time could both succeed.
         let shared = self.with(|state| {
             if state.bundle().children() > 0 {
                 return Err(Failed);
@@ -330,14 +332,15 @@ impl Session {
         self.through_parent(state, |parent| parent.bundle_mut().child(self.id()).map(tell));
     }
 
-    /// Runs with the parent's state locked, if the session is a child.
+    /// Runs `run` with the parent's state locked. Returns `None` when the session is no child or the parent has ended.
     fn through_parent<R>(&self, state: &mut State, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         let parent = Arc::clone(state.bundle().parent()?);
         parent.carry(state.notes_mut(), run)
     }
 }
 
-/// Takes one more child; returns the name for it in reports.
+/// Adds `child` to the parent; returns the CNAME that the child has to use. Fails when `parent` has no transport of its own or
+/// already has this child.
 fn take_in(parent: &mut State, child: Child) -> Result<String, Failed> {
     let bundle = parent.bundle_mut();
     if !bundle.has_own_transport() || bundle.child(child.session.id()).is_some() {
@@ -348,6 +351,6 @@ fn take_in(parent: &mut State, child: Child) -> Result<String, Failed> {
     if parent.transport().has_agreed_keys() {
         parent.key_bundled(ssrc);
     }
-    // RFC 8834 §4.9: one name for all sources of an endpoint.
+    // All sources of an endpoint use one CNAME (RFC 8834 §4.9).
     Ok(parent.rtcp().cname().to_owned())
 }

@@ -1,5 +1,7 @@
-//! Reads `rtp.conf`: every key of the original module, and `rtcpmux`. A bad value is logged as an error that names file, line and
-//! key; the key keeps its default, and all other keys are in force.
+//! Reads `rtp.conf`: every key of Asterisk's own module, and `rtcpmux`.
+//!
+//! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
+//! affected.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,25 +9,26 @@ use std::time::Duration;
 use asterisk::config::{Config, Entry, Load, Reload};
 use rtp::rtcp::mux::Policy;
 
-/// The settings of `rtp.conf`. A session keeps those that were in force when it began.
+/// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// First and last UDP port for sessions.
+    /// First and last UDP port for media (`rtpstart`, `rtpend`).
     pub ports: (u16, u16),
-    /// Whether the kernel computes UDP checksums.
+    /// Whether the kernel computes UDP checksums (`rtpchecksums`).
     pub checksums: bool,
-    /// The longest duration of a digit whose end was lost, in samples at 8000 Hz.
+    /// Longest duration of a received digit whose end packet was lost, in samples at 8000 Hz (`dtmftimeout`).
     pub dtmf_timeout: u32,
-    /// The interval between two RTCP reports.
+    /// Time between two RTCP reports (`rtcpinterval`).
     pub rtcp_interval: Duration,
-    /// Whether media is accepted from one learned address only.
+    /// Whether media is accepted from one learned source address only (`strictrtp`).
     pub strict_rtp: bool,
-    /// The number of packets in sequence after which a new source is accepted.
+    /// Consecutive packets that make strict RTP switch to a new source address (`probation`).
     pub probation: u32,
-    /// Whether ICE is offered where the peer's configuration in chan_sip allows it.
+    /// Whether sessions offer ICE (`icesupport`). The channel driver may still turn it off for a peer.
     pub ice: bool,
-    /// Whether RTCP shares the port of RTP (RFC 5761), with ICE and DTLS. `Auto`: `a=rtcp-mux` is printed along with candidates of
-    /// both components, and reports go where the peer's own come from. `No`: it is never printed.
+    /// Whether RTCP shares the RTP port (RFC 5761) in sessions with ICE and DTLS (`rtcpmux`). `Auto` offers `a=rtcp-mux` together
+    /// with candidates of both components, and sends reports over the component that the peer's reports arrive on. `No` never
+    /// offers it.
     pub rtcp_mux: Policy,
 }
 
@@ -45,12 +48,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the file; `None` when it has not changed since the last time, or cannot be parsed.
+    /// Reads `rtp.conf`. A missing file gives the defaults. Returns `None` when the file is unchanged or cannot be parsed.
     pub fn load(reload: Reload) -> Option<Self> {
         let config = match Config::load(c"rtp.conf", reload) {
             Load::Loaded(config) => config,
             Load::Missing => {
-                asterisk::notice!("rtp.conf is not there, using defaults");
+                asterisk::notice!("rtp.conf was not found, using defaults");
                 return Some(Self::default());
             }
             Load::Unchanged | Load::Invalid => return None,
@@ -61,7 +64,7 @@ impl Settings {
         for entry in lines.left_for_later() {
             let Entry { name, value, file, line } = entry;
             asterisk::warning!(
-                "{file}, line {line}: {name} = '{value}' is ignored: candidates are gathered from interfaces only"
+                "{file}, line {line}: {name} = '{value}' is ignored: only host candidates are supported, not STUN or TURN"
             );
         }
         Some(settings)
@@ -84,13 +87,13 @@ impl Settings {
     }
 }
 
-/// The lines of `[general]`, and the problems found in them.
+/// The lines of section `[general]`, and the errors found in them.
 struct Lines<'a> {
     entries: Vec<Entry<'a>>,
     problems: Vec<String>,
 }
 
-/// The value used in place of a number out of range, as the original module does it.
+/// The value used for a number that is out of range, per key as in Asterisk's own module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outside {
     Nearest,
@@ -98,7 +101,7 @@ enum Outside {
 }
 
 impl<'a> Lines<'a> {
-    /// Finds the line of a key. If there are two, the first one counts, as with the original module.
+    /// Returns the first entry of `key`: Asterisk's own module ignores repetitions.
     fn find(&self, key: &str) -> Option<Entry<'a>> {
         self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(key)).copied()
     }
@@ -125,14 +128,14 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// Reads the port range as a whole: one without room for a pair of ports is an error.
+    /// Reads first and last port. A range without room for two ports is an error and gives `default`.
     fn ports(&mut self, default: (u16, u16)) -> (u16, u16) {
         let first = self.port("rtpstart", default.0);
         let last = self.port("rtpend", default.1);
         if first < last {
             return (first, last);
         }
-        // At least one of the two keys is there; otherwise the range would be the default one.
+        // At least one of the keys is set, or the range would be the default one.
         if let Some(entry) = self.find("rtpend").or_else(|| self.find("rtpstart")) {
             let bad = entry.bad(format!("the end of a range that begins at {first} and ends at {last}"));
             self.problems.push(format!("{bad}; using {} to {}", default.0, default.1));
@@ -141,7 +144,7 @@ impl<'a> Lines<'a> {
     }
 
     fn port(&mut self, key: &str, default: u16) -> u16 {
-        // Ports below 1024 are privileged, so the range leaves them out.
+        // Every unprivileged port is allowed.
         u16::try_from(self.number(key, 1024..=65_535, Outside::Nearest, default.into())).unwrap_or(default)
     }
 
@@ -158,7 +161,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// Finds keys of the original module that are known here and have no effect yet.
+    /// Returns the keys of Asterisk's own module that have no effect here.
     fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
         let keys = ["stunaddr", "turnaddr"].into_iter();
         keys.filter_map(|key| self.find(key)).filter(|entry| !entry.value.trim().is_empty())

@@ -1,8 +1,8 @@
-//! Counts, in tests, the deeds that a packet is to cost once only. In the built module nothing is left of it.
+//! Counts, in tests, the operations that each packet may cost only once. Compiles to nothing in the built module.
 
-/// A deed that is counted.
+/// An operation that tests count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(not(test), allow(dead_code, reason = "the variants are only told apart in tests"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "only tests distinguish the variants"))]
 pub enum Deed {
     /// The monotonic clock was read.
     ReadClock,
@@ -12,7 +12,7 @@ pub enum Deed {
     ParsedPacket,
 }
 
-/// Counts one, for this thread.
+/// Counts one operation of this thread.
 #[inline]
 pub fn note(deed: Deed) {
     #[cfg(test)]
@@ -21,7 +21,7 @@ pub fn note(deed: Deed) {
     let _ = deed;
 }
 
-/// The counts of this thread.
+/// The counters of the current thread.
 #[cfg(test)]
 pub mod counted {
     use std::cell::Cell;
@@ -38,7 +38,7 @@ pub mod counted {
         DEEDS.set(deeds);
     }
 
-    /// Returns readings of the clock, locks of a state and packets parsed since the last call.
+    /// Returns the clock readings, state locks and parsed packets since the last call, in this order.
     pub fn take() -> [u32; 3] {
         DEEDS.take()
     }

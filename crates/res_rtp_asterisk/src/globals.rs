@@ -1,4 +1,4 @@
-//! The belongings of the module that all sessions share, from load to unload.
+//! The objects that all sessions share, from load to unload of the module.
 
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -11,31 +11,31 @@ use crate::config::Settings;
 use crate::session::Session;
 use crate::transport::contexts::Contexts;
 
-/// Settings, certificates and the worker thread.
+/// The settings, the certificates and the worker thread of the loaded module.
 pub struct Globals {
     settings: Mutex<Arc<Settings>>,
     contexts: Contexts,
     worker: Worker<Session>,
     always: Arc<AlwaysReadable>,
-    /// The moment that the module was loaded. Deadlines of all sessions fall on a grid that begins there.
+    /// When the module was loaded. The timers of all sessions are aligned to a grid that starts here.
     loaded: Instant,
 }
 
 static GLOBALS: Mutex<Option<Arc<Globals>>> = Mutex::new(None);
 
-/// Returns the belongings while the module is loaded.
+/// Returns the shared objects; `None` unless the module is loaded.
 pub fn globals() -> Option<Arc<Globals>> {
     lock(&GLOBALS).clone()
 }
 
-/// Makes the belongings those that [`globals`] returns; `None` when the module is unloaded.
+/// Sets the value that [`globals`] returns. `None` unloads.
 pub fn set_globals(globals: Option<Arc<Globals>>) {
     let before = std::mem::replace(&mut *lock(&GLOBALS), globals);
     drop(before);
 }
 
 impl Globals {
-    /// Puts the belongings together; the module is loaded `now`.
+    /// Creates the shared objects; `now` becomes the load time.
     pub fn new(
         settings: Settings,
         contexts: Contexts,
@@ -47,17 +47,17 @@ impl Globals {
         Arc::new(Self { settings, contexts, worker, always, loaded: now })
     }
 
-    /// Returns `rtp.conf` as it was read last.
+    /// Returns the settings of the last successful read of `rtp.conf`.
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&lock(&self.settings))
     }
 
-    /// Takes `rtp.conf` as it is now, for sessions to come.
+    /// Replaces the settings. Existing sessions keep theirs.
     pub fn set_settings(&self, settings: Settings) {
         *lock(&self.settings) = Arc::new(settings);
     }
 
-    /// Returns the certificates and TLS contexts.
+    /// Returns the cache of certificates and TLS contexts.
     pub fn contexts(&self) -> &Contexts {
         &self.contexts
     }
@@ -67,12 +67,12 @@ impl Globals {
         &self.worker
     }
 
-    /// Returns the descriptor that is always readable.
+    /// Returns the shared descriptor that is always readable.
     pub fn always(&self) -> Arc<AlwaysReadable> {
         Arc::clone(&self.always)
     }
 
-    /// Returns the moment that the module was loaded.
+    /// Returns when the module was loaded.
     pub fn loaded(&self) -> Instant {
         self.loaded
     }

@@ -1,29 +1,36 @@
-//! Asterisk RTP Stack, in place of the host's res_rtp_asterisk.so: the engine of every call.
+//! The RTP engine of Asterisk: replaces the host's res_rtp_asterisk.so.
 //!
-//! Glue. What RTP, ICE and DTLS-SRTP are is in the crates of those names; here are sockets, threads and locks.
+//! This crate connects the host to the protocol crates `rtp`, `ice` and `dtls-srtp`. It owns the sockets, threads and locks; the
+//! protocol rules are in those crates.
 //!
 //! | | |
 //! |---|---|
-//! | `host/` | the calls that the host makes |
-//! | `session.rs` | one call's media, and who may hold which lock of it |
-//! | `state.rs` | what is under the lock, put together |
-//! | `transport/` | a datagram in, a packet out: sockets, ICE, DTLS, keys, and who reads |
-//! | `media/` | packets become frames, frames become packets |
-//! | `rtcp/` | reports, requests for pictures, manager events |
-//! | `bundle.rs` | several sessions over one transport |
-//! | `diagnosis/` | why there is no audio; counters and statistics |
-//! | `console/` | commands |
-//! | `worker.rs` | the thread |
+//! | `host/` | implements the functions that the host calls |
+//! | `session.rs` | one media session, its locks and their order |
+//! | `state/` | the part of a session behind its `state` lock |
+//! | `transport/` | receives datagrams and sends packets: sockets, ICE, DTLS, SRTP keys |
+//! | `media/` | converts RTP packets to host frames and host frames to RTP packets |
+//! | `rtcp/` | RTCP reports, picture requests and manager events |
+//! | `bundle.rs` | lets several sessions share one transport (RFC 9143) |
+//! | `diagnosis/` | explains missing audio; counters and statistics |
+//! | `console/` | the CLI commands |
+//! | `worker.rs` | the worker thread |
 //!
-//! A packet comes in by `host/media.rs`, `state.rs`, `transport/receive.rs` and `media/incoming.rs`. It goes out by `host/media.rs`,
-//! `media/outgoing.rs`, `state.rs`, `media/source.rs` and `transport/send.rs`.
+//! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
+//! packet passes through `host/media.rs`, `media/outgoing.rs`, `state/send.rs`, `media/source.rs` and `transport/send.rs`.
 //!
-//! Left out:
-//! - feedback that chan_pjsip names in SDP by itself, for an endpoint with `webrtc=yes`, and that we do not serve:
-//!   `transport-cc`, and for video `goog-remb` and `nack`. A browser goes on with reports and with pictures asked for anew
-//!   (`ccm fir`, which we do serve): what a packet that was lost leaves broken stays so until the next whole picture.
-// Clippy looks for this one at the root of a crate only; `cost.rs` counts for each thread of the tests.
-#![cfg_attr(test, allow(clippy::disallowed_macros, reason = "the tests are a process of their own"))]
+//! Not supported:
+//! - RTCP feedback that chan_pjsip offers in SDP by itself for an endpoint with `webrtc=yes`: `transport-cc`, and for video
+//!   `goog-remb` and `nack`. Browsers fall back to RTCP reports and to requests for a whole picture (`ccm fir`), which are
+//!   supported. After packet loss a video stays damaged until the next whole picture.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::disallowed_macros,
+        reason = "`cost` counts per thread, in tests only, and its thread-local has no destructor"
+    )
+)]
 
 mod bundle;
 mod clock;
@@ -64,10 +71,10 @@ asterisk::module! {
     module: RtpModule,
 }
 
-/// The module, to the loader.
+/// The module as the host's loader sees it.
 struct RtpModule;
 
-/// The module's registrations with the host. They are taken back in this order.
+/// The module's registrations with the host. `unload` drops them in this order.
 struct Loaded {
     registration: Registration<Session>,
     commands: asterisk::cli::Commands,
@@ -87,17 +94,17 @@ impl Module for RtpModule {
     }
 
     fn unload() -> Result<(), Failed> {
-        // When it is forced to, the host asks in spite of its use count; the calls' threads would return to code that is gone.
+        // A forced unload ignores the host's use count. Threads of running calls would then return to unmapped code.
         let sessions = globals().map_or(0, |globals| globals.worker().tasks().count());
         if sessions > 0 {
-            asterisk::error!("RTP: {sessions} sessions are in use, res_rtp_asterisk stays");
+            asterisk::error!("RTP: res_rtp_asterisk cannot be unloaded, {sessions} sessions are in use");
             return Err(Failed);
         }
         let Some(Loaded { registration, commands, globals }) = lock(&LOADED).take() else { return Ok(()) };
         drop(registration);
         drop(commands);
         set_globals(None);
-        // Another thread may hold a count of the globals for a moment longer.
+        // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
         globals.worker().stop();
         Ok(())
     }
@@ -106,17 +113,17 @@ impl Module for RtpModule {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             globals.set_settings(settings);
         }
-        certificates::look_at();
+        certificates::check_all();
         Ok(())
     }
 
     fn closing() {
         if lock(&LOADED).is_some() {
-            // The process ends with calls up, and their threads may still be in there.
+            // The process exits while calls are up. Their threads may still be inside OpenSSL.
             return;
         }
-        // SAFETY: the object goes: no session, no thread of ours and no host thread is in it, and each
-        // host thread that was has let go of OpenSSL since (`fence::set_after`).
+        // SAFETY: the shared object is about to be unmapped. No session and no worker thread is left, and each host
+        // thread that called into it has released its OpenSSL state (`fence::set_after`).
         unsafe { dtls_srtp::cleanup() };
     }
 }
@@ -127,7 +134,7 @@ fn load() -> Result<(), Failed> {
     let (first, last) = settings.ports;
     let started = AlwaysReadable::new().and_then(|always| Ok((always, worker::start()?)));
     let (always, worker) = started.map_err(|error| {
-        asterisk::error!("the RTP engine's thread could not be started: {error}");
+        asterisk::error!("RTP: the worker thread could not be started: {error}");
         Failed
     })?;
     let now = clock::now();
@@ -144,7 +151,7 @@ fn load() -> Result<(), Failed> {
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
-    certificates::look_at();
-    asterisk::verbose!(2, "RTP: calls take ports from {first} to {last}");
+    certificates::check_all();
+    asterisk::verbose!(2, "RTP: calls use ports {first} to {last}");
     Ok(())
 }

@@ -1,48 +1,49 @@
-//! Log lines and events that are noted under a session's lock and told to the host once it is open again.
+//! Log lines and manager events that are collected under a session's lock and passed to the host after it is unlocked.
 
 use std::net::SocketAddr;
 
 use asterisk::rtp::{InstancePtr, Report};
 use asterisk::worker::Id;
 
-/// One thing to tell.
+/// One log line or event.
 #[derive(Debug)]
 pub enum Note {
-    /// Text for the console (`rtp set debug on`); one line or several.
+    /// Console text of one or several lines (`rtp set debug on`).
     Verbose(String),
-    /// A line for the debug log, at this level.
+    /// A line for the debug log, with its level.
     Debug(u32, String),
     /// A warning for the log.
     Warning(String),
     /// An event for the manager interface.
     Report(Report),
-    /// A compound packet of RTCP for a child, which may be about its stream.
+    /// A compound RTCP packet to hand to a bundled session, whose stream it may report on.
     Reports {
-        /// The child.
+        /// The bundled session.
         about: Id,
         /// The sender.
         from: SocketAddr,
-        /// The decrypted packet.
+        /// The decrypted compound packet.
         compound: Vec<u8>,
     },
 }
 
 impl Note {
-    /// Makes a line for the debug log.
+    /// Creates a line for the debug log.
     pub fn debug(level: u32, text: impl Into<String>) -> Self {
         Self::Debug(level, text.into())
     }
 
-    /// Tells the host. No lock of ours is held. [`Note::Reports`] are the session's to pass on, and are no news to the host.
+    /// Passes the note to the host. The caller must not hold a lock of a session. Does nothing for [`Note::Reports`], which the
+    /// session delivers itself.
     ///
     /// # Safety
-    /// For a [`Note::Report`] the caller keeps the promise of [`Report::publish`].
+    /// If this is [`Note::Report`], the conditions of [`Report::publish`] must hold for `instance`.
     pub unsafe fn tell(self, instance: InstancePtr) {
         match self {
             Self::Verbose(text) => text.lines().for_each(|line| asterisk::verbose!(0, "{line}")),
             Self::Debug(level, text) => asterisk::debug!(level, "{text}"),
             Self::Warning(text) => asterisk::warning!("{text}"),
-            // SAFETY: the caller's word.
+            // SAFETY: our caller promises the conditions of `publish`.
             Self::Report(report) => unsafe { report.publish(instance) },
             Self::Reports { .. } => {}
         }

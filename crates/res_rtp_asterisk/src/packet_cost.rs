@@ -1,5 +1,5 @@
-//! A packet in and a packet out cost one lock, one reading of the clock and one parse. Driven by a small host, through the calls
-//! that the real one makes.
+//! Tests that a received packet costs one lock, one clock reading and one parse, and a sent packet one lock and one clock
+//! reading. The test host calls the module through the same functions as the real host.
 
 #[expect(dead_code, reason = "the tests of the built module use the rest")]
 #[path = "../../../tests/host/tests/common/rtp.rs"]
@@ -10,7 +10,7 @@ use host_tests::{Host, Kind};
 use self::rtp::{FRAME_LEN, Frame, Instance, Phone, RTP};
 use crate::cost::counted;
 
-/// Packets that are counted, after one each way that finds out what stays as it is for the rest of the call.
+/// Packets counted in each direction. One more packet each way goes first, because it looks up payload types and routes.
 const PACKETS: u32 = 20;
 
 #[test]

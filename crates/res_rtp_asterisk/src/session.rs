@@ -1,22 +1,25 @@
-//! One media session: what an `ast_rtp_instance` is to the host, and the locks around it.
+//! One media session, which the host knows as an `ast_rtp_instance`, and its locks.
 //!
-//! | lock | who takes it | for how long | is the host called meanwhile? |
+//! | lock | taken by | held for | host functions called meanwhile |
 //! |---|---|---|---|
-//! | the host's own, of the instance (16 and later) | the host around its calls; the worker thread by the `door` | a call | yes |
-//! | `reading` | the channel's thread that reads a frame; others for a moment | a frame | yes |
-//! | `writing` | the channel's thread that writes a frame | a frame | yes |
-//! | `state` | every thread | one packet or one timer | no, except the functions behind `res_srtp` |
-//! | `state` of the parent (`bundle.rs`) | whoever has the child's | one packet | no, with the same exception |
-//! | the worker's table | every thread | a look-up | no |
+//! | the host's lock of the instance (Asterisk 16 and later) | the host around its calls; the worker thread through `door` | one call | yes |
+//! | `reading` | the channel thread that reads a frame; other threads briefly | one frame | yes |
+//! | `writing` | the channel thread that writes a frame | one frame | yes |
+//! | `state` | every thread | one packet or one timer | only those that `res_srtp` provides |
+//! | `state` of the parent (`bundle.rs`) | a thread that holds the child's `state` | one packet | only those that `res_srtp` provides |
+//! | the worker's table | every thread | one look-up | no |
 //!
-//! They are taken in the order of the table, if at all together; nobody ever takes `reading` and `writing` of one session. What is
-//! to be told to the host is noted down under `state` and told after unlocking ([`Session::with`]). The worker thread comes in
-//! by the `door` before it takes any lock of ours, and does not wait there.
+//! Rules for one session:
+//! - A thread that takes several locks takes them in the order of the table. No thread holds `reading` and `writing` together.
+//! - Log lines and events are collected under `state` and passed to the host after unlocking ([`Session::with`]).
+//! - The worker thread enters through `door` before it takes any other lock, and never waits there.
 //!
-//! Two sessions that share a transport are locked in this order: `reading` of the parent, then of the child; the child's `state`, then the parent's. A
-//! thread that has the parent's `state` alone lets go of it before it turns to a child. Nobody ever waits for the host's lock of
-//! a second instance: functions of the host that take it are called for the instance of the call alone, and a child is in its
-//! parent's `read` without its own ([`Session::lend`]).
+//! Rules for two sessions that share a transport:
+//! - `reading` of the parent is taken before that of the child; `state` of the child before that of the parent.
+//! - A thread that holds only the parent's `state` releases it before it locks a child.
+//! - No thread waits for the host's lock of a second instance. Host functions that take that lock are called only for the
+//!   instance that the host's call is about; a child is used within its parent's `read` without its instance being locked
+//!   ([`Session::lend`]).
 
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,32 +39,32 @@ use crate::notes::Note;
 use crate::state::State;
 use crate::transport::watch::Change;
 
-/// A session, shared by the host's instance and the worker thread.
+/// A media session. The host's instance and the worker thread each hold a reference.
 pub struct Session {
     id: Id,
     worker: Arc<Tasks<Self>>,
     sockets: [RawFd; 2],
     instance: InstancePtr,
     door: Door,
-    /// The worker thread's: a socket had something while the door was shut.
+    /// A socket became readable while the door was shut. Only the worker thread uses this flag.
     put_off: AtomicBool,
     state: Mutex<State>,
     reading: Mutex<Reading>,
     writing: Mutex<Outgoing>,
 }
 
-/// The belongings of the thread that reads.
+/// The part of a session that only the reading thread needs.
 pub struct Reading {
-    /// Frames for the host and the buffer that is received into.
+    /// Frames for the host, and the receive buffer.
     pub frames: Frames,
-    /// The memory of the stream.
+    /// The receiving side of the stream, kept from packet to packet.
     pub incoming: Incoming,
     has_ended: bool,
 }
 
 impl Session {
-    /// Puts the locks around a state that is complete. The worker thread knows the session from now on. `dtmf_timeout` is that of
-    /// `rtp.conf`.
+    /// Creates a session and adds it to the worker thread's table. `dtmf_timeout` is the value of `rtp.conf`, in samples at
+    /// 8000 Hz.
     pub fn new(id: Id, worker: Arc<Tasks<Self>>, instance: Instance<'_>, state: State, dtmf_timeout: u32) -> Arc<Self> {
         let sockets = Component::ALL.map(|component| state.transport().socket(component).fd());
         let reading = Reading { frames: Frames::new(), incoming: Incoming::new(dtmf_timeout), has_ended: false };
@@ -80,23 +83,23 @@ impl Session {
         session
     }
 
-    /// Returns the session's name in the worker's table.
+    /// Returns the session's key in the worker thread's table.
     pub fn id(&self) -> Id {
         self.id
     }
 
-    /// Runs with the state locked, then tells the host what is to be told. `None` when an earlier panic left the state in pieces:
-    /// the session answers "failed" until the host destroys it.
+    /// Runs `run` with the state locked, then unlocks it and passes the collected log lines and events to the host. Returns `None`
+    /// after a panic poisoned the lock; every call of the session then fails until the host destroys it.
     pub fn with<R>(&self, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         self.with_at(clock::now(), run)
     }
 
-    /// Does as [`Self::with`] for a caller that has read the clock already.
+    /// Like [`Self::with`], for a caller that has already read the clock.
     pub fn with_at<R>(&self, now: Instant, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         self.with_for(self.instance, now, run)
     }
 
-    /// Does as [`Self::with_at`] in a call of the host that is about another instance: that of the parent.
+    /// Like [`Self::with_at`], within a host call about another `instance`: the parent's. Events are published for that instance.
     pub fn with_for<R>(&self, instance: InstancePtr, now: Instant, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         let (result, notes) = {
             let mut state = self.lock_state()?;
@@ -110,8 +113,8 @@ impl Session {
         Some(result)
     }
 
-    /// Runs with the state of this session, a parent, locked for a child whose own state is locked. What is to be told to the host
-    /// goes to `notes`, for the child to tell. `None` when this session has ended or an earlier panic left it in pieces.
+    /// Runs `run` with this session's state locked, for a child that holds its own state lock. Log lines and events go to
+    /// `notes`, which the child passes to the host. Returns `None` when this session has ended or its lock is poisoned.
     pub fn carry<R>(&self, notes: &mut Vec<Note>, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         let mut state = self.lock_state().filter(|state| state.is_live())?;
         let result = run(&mut state);
@@ -119,19 +122,20 @@ impl Session {
         Some(result)
     }
 
-    /// Looks at the state of this session, a parent, for a child whose own state is locked. `None` as in [`Self::carry`].
+    /// Reads this session's state, for a child that holds its own state lock. Returns `None` when this session has ended or its
+    /// lock is poisoned.
     pub fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> Option<R> {
         let state = self.lock_state().filter(|state| state.is_live())?;
         Some(look(&state))
     }
 
-    /// Tells what [`Self::carry`] left to be told, in a call of the host about this session.
+    /// Passes the `notes` that [`Self::carry`] collected to the host, within a host call about this session.
     pub fn tell(&self, notes: Vec<Note>) {
         self.tell_about(self.instance, notes);
     }
 
-    /// Runs with the memory of this session, a child, for the parent's thread, which reads. `None` once the session has ended. The
-    /// host has not locked the instance: functions that take that lock are not to be called.
+    /// Lets the parent's reading thread use the receiving side of this session, a child. Returns `None` once the session has
+    /// ended. The host has not locked the instance, so `run` must not call host functions that take its lock.
     pub fn lend<R>(&self, run: impl FnOnce(&mut Incoming, Instance<'_>) -> R) -> Option<R> {
         let mut reading = self.reading()?;
         if reading.has_ended {
@@ -142,20 +146,20 @@ impl Session {
         Some(run(&mut reading.incoming, instance))
     }
 
-    /// Locks the belongings of the thread that reads. `None` after a panic.
+    /// Locks the reading side. Returns `None` after a panic poisoned the lock.
     pub fn reading(&self) -> Option<MutexGuard<'_, Reading>> {
         self.reading.lock().ok()
     }
 
-    /// Locks the belongings of the thread that writes. `None` after a panic.
+    /// Locks the writing side. Returns `None` after a panic poisoned the lock.
     pub fn writing(&self) -> Option<MutexGuard<'_, Outgoing>> {
         self.writing.lock().ok()
     }
 
-    /// Serves a socket that has something: the worker thread's part.
+    /// Handles a readable socket. Called by the worker thread.
     fn handle_readable(&self, now: Instant, component: Component) {
         let Some(_inside) = self.enter(now) else {
-            // The datagram stays in the socket; the deadline looks at it again.
+            // The datagram stays in the socket. `handle_deadline` watches the socket again.
             self.watch(false);
             self.put_off.store(true, Ordering::Relaxed);
             return;
@@ -165,12 +169,12 @@ impl Session {
             self.apply(change, state, now, Some(component));
         });
         if whole.is_none() {
-            // Nobody will read what makes the socket readable for ever.
+            // The state lock is poisoned, so no thread will ever read this socket; epoll would report it forever.
             self.watch(false);
         }
     }
 
-    /// Serves a deadline that has come: the worker thread's part.
+    /// Runs the timers that are due. Called by the worker thread.
     fn handle_deadline(&self, now: Instant) {
         let Some(_inside) = self.enter(now) else { return };
         self.with_at(now, |state| {
@@ -184,7 +188,8 @@ impl Session {
         });
     }
 
-    /// Goes in by the door; `None` when there is nothing to be done, or not now.
+    /// Enters through the door. Returns `None` when the session has ended, or when a host thread is inside; the latter schedules
+    /// another try.
     fn enter(&self, now: Instant) -> Option<Inside<'_>> {
         self.door
             .enter()
@@ -196,25 +201,25 @@ impl Session {
             .ok()
     }
 
-    /// Begins to watch the sockets: ICE or DTLS begins.
+    /// Starts watching the sockets, because ICE or DTLS begins.
     pub fn begin_watching(&self, state: &mut State, now: Instant) {
         let change = state.transport_mut().watch_mut().begin();
         self.apply(change, state, now, None);
     }
 
-    /// Ends watching the sockets: nothing that comes to them wants an answer any more.
+    /// Stops watching the sockets, because their datagrams need no answer any more.
     pub fn end_watching(&self, state: &mut State) {
         let change = state.transport_mut().watch_mut().end();
         self.apply(change, state, clock::now(), None);
     }
 
-    /// Notes that the channel's thread reads.
+    /// Records that the channel's thread reads.
     pub fn note_read(&self, state: &mut State, now: Instant) {
         let change = state.transport_mut().watch_mut().handle_read(now);
         self.apply(change, state, now, None);
     }
 
-    /// Ends the session: the instance is going. The worker thread is at this session no more, nor ever will be, once this returns.
+    /// Ends the session, before the host frees the instance. After this returns the worker thread never uses the session again.
     pub fn end(&self) {
         self.watch(false);
         self.worker.remove(self.id);
@@ -246,11 +251,11 @@ impl Session {
         }
     }
 
-    /// Lets the worker thread wait for both sockets, or no longer.
+    /// Adds both sockets to the worker thread's epoll set, or removes them.
     fn watch(&self, watched: bool) {
         for (socket, component) in self.sockets.into_iter().zip(Component::ALL) {
             if watched {
-                // Fails only without memory; the next deadline tries again.
+                // Fails only when memory is exhausted; the next deadline tries again.
                 let _ = self.worker.watch(self.id, component.id(), socket);
             } else {
                 self.worker.forget(socket);
@@ -266,7 +271,7 @@ impl Session {
                     let now = clock::now();
                     child.with_for(instance, now, |state| state.handle_reports_from_parent(now, from, &compound));
                 }
-                // SAFETY: a thread with notes is in a call of the host or came in by the door; both keep the instance.
+                // SAFETY: this thread is in a host call or came in through the door; both keep the instance alive.
                 note => unsafe { note.tell(instance) },
             }
         }
@@ -290,12 +295,13 @@ impl Task for Session {
     }
 }
 
-/// A thread of the host is at a session for the length of a packet, as a rule: when the worker thread comes back.
+/// Delay before the worker thread tries again to enter a session that a host thread is using. Host threads rarely stay longer
+/// than one packet takes.
 const HOST_IS_INSIDE: Duration = Duration::from_millis(1);
 
 /// Returns whether one of the sockets has something to read.
 fn anything_waits(sockets: [RawFd; 2]) -> bool {
     let mut polled = sockets.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
-    // SAFETY: two pollfd, no waiting.
+    // SAFETY: `polled` holds two entries that outlive the call, which does not wait.
     unsafe { libc::poll(polled.as_mut_ptr(), 2, 0) > 0 }
 }

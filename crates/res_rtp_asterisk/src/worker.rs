@@ -1,11 +1,12 @@
-//! The worker thread: timers of ICE, DTLS, RTCP and digits, and the sockets that nobody reads.
+//! The worker thread: runs the timers of ICE, DTLS, RTCP and digits, and reads sockets that no channel thread reads.
 //!
-//! A channel whose dialplan waits (an unanswered INVITE, AGI, a database) reads nothing, but the peer's checks and handshakes want
-//! answers. So this thread watches the sockets of every ICE or DTLS session from the moment it starts: silently while the channel
-//! reads, with `epoll` as soon as it has not read for [`crate::transport::watch::PATIENCE`].
+//! A channel whose dialplan waits (an unanswered INVITE, AGI, a database) does not read its sockets, but the peer's connectivity
+//! checks and handshakes need answers. So this thread looks after the sockets of every session with ICE or DTLS. It polls them by
+//! timer while the channel reads, and waits for them with `epoll` while nothing arrives. It reads them itself once a datagram has
+//! stayed unread for [`crate::transport::watch::PATIENCE`].
 //!
-//! The thread itself is [`asterisk::worker`]. It holds its own `Arc<Session>`, never a reference to the host's instance: the last
-//! of those would run `destroy` on this thread.
+//! The thread is implemented in [`asterisk::worker`]. It holds an `Arc<Session>` and never a reference to the host's instance:
+//! dropping the last such reference would run `destroy` on this thread.
 
 use std::io;
 use std::time::Duration;
@@ -14,20 +15,20 @@ use asterisk::worker::{WhenIdle, Worker};
 
 use crate::session::Session;
 
-/// Starts the thread.
+/// Starts the worker thread. Fails when the system refuses a thread or a descriptor.
 pub fn start() -> io::Result<Worker<Session>> {
     Worker::start(c"rtp-engine", Some(WhenIdle { after: TIDY_AFTER, call: give_memory_back }))
 }
 
-/// Hands free pages of the whole heap back to the system. Each call has threads of the host's own, each of them a part of the heap
-/// of its own, and the allocator keeps what they freed: a host that had a busy hour would stay that large for ever.
+/// Returns free heap pages to the system. glibc gives each thread of each call an arena and keeps the memory they freed, so
+/// without this the process would keep the size of its busiest hour.
 fn give_memory_back() {
-    // SAFETY: takes no pointers, and locks each part of the heap for as long as it looks at it.
+    // SAFETY: malloc_trim takes no pointers and locks each arena while it works on it.
     #[cfg(target_env = "gnu")]
     unsafe {
         libc::malloc_trim(0)
     };
 }
 
-/// Long enough without a call not to fall between two calls of a busy host.
+/// Time without sessions before memory is returned. Longer than the pauses between calls on a busy host.
 const TIDY_AFTER: Duration = Duration::from_secs(2);

@@ -1,4 +1,4 @@
-//! `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions`.
+//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings` and `rtp show sessions`.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -11,35 +11,35 @@ use super::debug;
 use crate::globals::globals;
 use rtp::rtcp::mux::Policy;
 
-/// All commands of the module.
+/// The CLI commands that the module registers.
 pub static COMMANDS: [Command; 5] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
-        summary: c"Show RTP packets, or stop it",
-        usage: c"Usage: rtp set debug {on|off|ip host[:port]}\n       Shows every RTP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
+        summary: c"Turn the display of RTP packets on or off",
+        usage: c"Usage: rtp set debug {on|off|ip host[:port]}\n       Shows every RTP packet. With 'ip' shows only packets to and from\n       that host, and that port if one is given.\n",
         run: |invocation| set_debug(invocation, &debug::RTP, "RTP"),
     },
     Command {
         words: c"rtcp set debug {on|off|ip}",
-        summary: c"Show RTCP packets, or stop it",
-        usage: c"Usage: rtcp set debug {on|off|ip host[:port]}\n       Shows every RTCP packet, or with 'ip' those to and from\n       one host, and one port if it is given.\n",
+        summary: c"Turn the display of RTCP packets on or off",
+        usage: c"Usage: rtcp set debug {on|off|ip host[:port]}\n       Shows every RTCP packet. With 'ip' shows only packets to and from\n       that host, and that port if one is given.\n",
         run: |invocation| set_debug(invocation, &debug::RTCP, "RTCP"),
     },
     Command {
         words: c"rtcp set stats {on|off}",
-        summary: c"Show the statistics of calls, or stop it",
+        summary: c"Turn the display of call statistics on or off",
         usage: c"Usage: rtcp set stats {on|off}\n       Shows the statistics of a call when it ends.\n",
         run: set_stats,
     },
     Command {
         words: c"rtp show settings",
-        summary: c"Show what rtp.conf says",
-        usage: c"Usage: rtp show settings\n       Shows the settings that new calls begin with.\n",
+        summary: c"Show the settings of rtp.conf",
+        usage: c"Usage: rtp show settings\n       Shows the settings that new calls will use.\n",
         run: show_settings,
     },
     Command {
         words: c"rtp show sessions",
-        summary: c"Show why there is no audio",
+        summary: c"Show whether media flows, and why not",
         usage: c"Usage: rtp show sessions\n       Shows for each media session whether media flows, and if not, what it\n       waits for: ICE, DTLS, keys, the peer, or the channel.\n",
         run: show_sessions,
     },
@@ -58,7 +58,7 @@ fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcom
         }
         Some(["ip", peer]) => {
             let Some(only) = Only::parse(peer) else {
-                cli_print!(invocation, "'{peer}' is no IP address");
+                cli_print!(invocation, "'{peer}' is not an IP address");
                 return Outcome::Failure;
             };
             switch.turn_on(Some(only));
@@ -110,7 +110,10 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     for session in &sessions {
         match session.with(|state| state.shown(Instant::now())) {
             Some(shown) => cli_print!(invocation, "{shown}"),
-            None => cli_print!(invocation, "A session that failed, until the host lets go of it\n"),
+            None => cli_print!(
+                invocation,
+                "A session has failed after an internal error. It disappears when its call ends.\n"
+            ),
         }
     }
     cli_print!(invocation, "{} RTP sessions", sessions.len());

@@ -1,5 +1,5 @@
-//! The switches of `rtp set debug`, `rtcp set debug` and `rtcp set stats`, and the lines for packets. Each packet asks them, so
-//! they are cheap while they are off.
+//! The switches behind `rtp set debug`, `rtcp set debug` and `rtcp set stats`, and the debug lines about RTP packets. Every packet
+//! reads a switch, so reading one that is off is cheap.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,30 +17,30 @@ pub static RTP: Switch = Switch::new();
 /// The switch of `rtcp set debug`.
 pub static RTCP: Switch = Switch::new();
 
-/// The switch of `rtcp set stats`, which prints a summary when a session ends.
+/// The switch of `rtcp set stats`, which shows statistics when a session ends.
 pub static STATISTICS: AtomicBool = AtomicBool::new(false);
 
-/// Makes the line about a packet that was sent. Ask [`Switch::wants`] first.
+/// Makes the line about a sent packet. Check [`Switch::wants`] first.
 pub fn sent(to: SocketAddr, header: &Header, payload_len: usize) -> Note {
     Note::Verbose(format!("Sent RTP packet to {to} {}", Shown(header, payload_len)))
 }
 
-/// Makes the line about a packet that could not be sent.
+/// Makes the line about a packet that could not be sent to `to`. Check [`Switch::wants`] first.
 pub fn not_sent(to: SocketAddr, reason: Refused) -> Note {
     Note::Verbose(format!("RTP packet not sent to {to}: {}", reason.name()))
 }
 
-/// Makes the line about a packet that was received and dropped. Ask [`Switch::wants`] first.
+/// Makes the line about a refused packet of `len` octets. Check [`Switch::wants`] first.
 pub fn dropped(from: SocketAddr, len: usize, reason: Refused) -> Note {
     Note::Verbose(format!("Dropped RTP packet from {from} ({len} octets): {}", reason.name()))
 }
 
-/// Makes the line about a packet that was received. Ask [`Switch::wants`] first.
+/// Makes the line about a received packet. Check [`Switch::wants`] first.
 pub fn received(from: SocketAddr, header: &Header, payload_len: usize) -> Note {
     Note::Verbose(format!("Got RTP packet from {from} {}", Shown(header, payload_len)))
 }
 
-/// A header and its payload's length, printed in the columns of the original module.
+/// Formats header and payload length in the columns of Asterisk's own module.
 struct Shown<'a>(&'a Header, usize);
 
 impl fmt::Display for Shown<'_> {

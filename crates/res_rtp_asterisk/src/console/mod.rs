@@ -1,4 +1,4 @@
-//! The module's console commands.
+//! The module's CLI commands.
 
 pub mod commands;
 pub mod debug;

@@ -1,57 +1,57 @@
-//! Counts refused packets by reason, so that "no audio" has a name.
+//! Counts refused packets by reason, so that missing audio can be explained.
 
-/// The reason why a datagram was dropped or a frame was not sent.
+/// The reason why a received datagram was refused, or a packet was not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Refused {
-    /// The first octet is that of no protocol we speak here (RFC 7983).
+    /// The first octet belongs to no protocol of RFC 7983, or to TURN channels, which are not used.
     Unknown,
-    /// A STUN message without an ICE session, or one that the ICE agent refused.
+    /// STUN without ICE, or STUN that the ICE agent refused.
     Stun,
-    /// A DTLS datagram where DTLS is not configured, or from an address that neither ICE nor the signalling vouches for.
+    /// DTLS in a session without it, or from an address that neither ICE nor the signalling allows.
     Dtls,
-    /// Media or RTCP that arrived before the SRTP keys.
+    /// Media or RTCP received before the SRTP keys were agreed.
     NoKeys,
-    /// An SRTP or SRTCP packet that failed authentication or was a replay.
+    /// SRTP or SRTCP that failed authentication, or was a replay.
     Srtp,
-    /// A packet from an address other than the one that strict RTP learned or ICE checked.
+    /// Media or RTCP from an address that was neither learned nor checked by ICE.
     Source,
-    /// A packet that does not parse as RTP or RTCP.
+    /// Malformed RTP or RTCP.
     Malformed,
-    /// A duplicate, or a jump of the sequence number that the next packet did not confirm yet (RFC 3550 A.1).
+    /// A duplicate, or an unconfirmed jump of the sequence number (RFC 3550 appendix A.1).
     Sequence,
-    /// An RTCP packet while the host has RTCP switched off.
+    /// RTCP while the host has RTCP turned off.
     RtcpOff,
-    /// A packet whose payload type was not negotiated.
+    /// A payload type that was not negotiated.
     PayloadType,
-    /// A packet that was dropped because too many wait for a channel that does not read.
+    /// Media dropped because the channel did not read it in time.
     RingFull,
-    /// A packet that was not sent: no address, no consent, or the system refused it.
+    /// Not sent: no address, no selected pair with consent (RFC 7675), or an error of the socket.
     Unsendable,
-    /// A packet that was not sent because the SRTP keys are not there yet.
+    /// Not sent: the SRTP keys are not agreed yet.
     KeysDue,
 }
 
 impl Refused {
-    /// Returns a name of one to three words for logs and the console.
+    /// Returns the reason in a few words, for the log and `rtp show sessions`.
     pub fn name(self) -> &'static str {
         NAMES.get(self as usize).copied().unwrap_or_default()
     }
 }
 
-/// One counter for each [`Refused`].
+/// One count per [`Refused`].
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Counters([u64; 13]);
 
 impl Counters {
-    /// Adds one to the counter of `reason`.
+    /// Counts one refused packet.
     pub fn add(&mut self, reason: Refused) {
         if let Some(count) = self.0.get_mut(reason as usize) {
             *count += 1;
         }
     }
 
-    /// Iterates over the counters that are not zero.
+    /// Returns the reasons with a count above zero.
     pub fn all(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
         REASONS.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
     }

@@ -1,4 +1,4 @@
-//! Why a call has no audio, and how well it goes.
+//! Explains missing audio, and keeps counters and statistics of calls.
 
 pub mod counters;
 pub mod overdue;

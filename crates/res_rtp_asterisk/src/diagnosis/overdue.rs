@@ -1,9 +1,9 @@
-//! Warns when DTLS keys are overdue. A peer that never begins its handshake leaves no trace but silence, so after a while the log
-//! says what the call waits for.
+//! Decides when to warn that the DTLS keys of a call are overdue. If the peer never begins its handshake, the only symptom is
+//! silence; the warning says what the call waits for.
 
 use std::time::{Duration, Instant};
 
-/// Measures the time between a way to the peer and keys for it.
+/// Measures how long a session that has a route to the peer waits for DTLS keys.
 #[derive(Debug, Default)]
 pub struct Overdue {
     since: Option<Instant>,
@@ -11,17 +11,17 @@ pub struct Overdue {
 }
 
 impl Overdue {
-    /// Notes whether the session waits for keys at this moment.
+    /// Records whether the session currently waits for keys.
     pub fn watch(&mut self, now: Instant, waiting: bool) {
         self.since = self.since.filter(|_| waiting).or(waiting.then_some(now));
     }
 
-    /// Returns when the keys are overdue.
+    /// Returns when the keys become overdue; `None` while the session does not wait, and after the warning.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.since.filter(|_| !self.told).map(|since| since + PATIENCE)
     }
 
-    /// Returns whether the keys are overdue now, once in a session.
+    /// Returns true, once, when the keys are overdue.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let ends = self.poll_timeout().is_some_and(|end| end <= now);
         self.told |= ends;
@@ -29,7 +29,7 @@ impl Overdue {
     }
 }
 
-/// How long a call may wait for keys. Handshakes take less, lost packets included.
+/// Time after which the keys of a call are overdue. Handshakes take less, even with some lost packets.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Statistics for the host: `CHANNEL(rtpqos)`, the `RTPAUDIOQOS` variables, `sip show channelstats`.
 //!
-//! "Received" means received by us, as in chan_sip's column headings, and all jitter is in seconds. The original module exchanges
-//! sent and received, and divides the peer's jitter down to zero.
+//! "Received" means received by us, as in chan_sip's column headings. Jitter is in seconds. Asterisk's own module exchanges sent
+//! and received here, and reports the peer's jitter as practically zero.
 
 use asterisk::rtp::Statistics;
 
 use crate::state::State;
 
-/// Collects all statistics that the host can ask for.
+/// Returns the current statistics of a session.
 pub fn statistics(state: &State) -> Statistics {
     let (receiver, sender) = (state.receiver(), state.source().statistics());
     let remote = sender.remote();
@@ -54,21 +54,21 @@ pub fn statistics(state: &State) -> Statistics {
         local_normdevmes: here.mean(),
         local_stdevmes: here.standard_deviation(),
         local_ssrc: state.source().ssrc(),
-        // The host compares it to see whether another description names another source.
+        // The host compares this value to notice that a new description names another SSRC.
         remote_ssrc: state.bundle().marks().described_ssrc.or(receiver.ssrc()).unwrap_or(0),
     }
 }
 
-/// Says in words what `rtcp set stats on` shows when a session ends.
-pub fn in_words(state: &State) -> String {
+/// Returns the line that `rtcp set stats on` shows when a session ends.
+pub fn summary(state: &State) -> String {
     let known = statistics(state);
     format!(
-        "RTP statistics: sent {}, received {}, lost {} of ours and {} of theirs, jitter {:.4} s here and {:.4} s there, round trip {:.4} s",
-        known.txcount, known.rxcount, known.txploss, known.rxploss, known.rxjitter, known.txjitter, known.rtt
+        "RTP statistics: sent {} packets (lost {}, jitter {:.4} s), received {} packets (lost {}, jitter {:.4} s), round trip {:.4} s",
+        known.txcount, known.txploss, known.txjitter, known.rxcount, known.rxploss, known.rxjitter, known.rtt
     )
 }
 
-/// Converts a counter to the 32 bits of the host's; it stops at the largest.
-fn count(so_many: u64) -> u32 {
-    u32::try_from(so_many).unwrap_or(u32::MAX)
+/// Converts a count to the 32 bits of the host's statistics; larger counts become the maximum.
+fn count(packets_or_octets: u64) -> u32 {
+    u32::try_from(packets_or_octets).unwrap_or(u32::MAX)
 }

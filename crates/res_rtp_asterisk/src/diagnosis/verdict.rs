@@ -1,5 +1,5 @@
-//! Answers why a call has no audio: `rtp show sessions` prints one sentence for each session, and below it the facts that the
-//! sentence is drawn from.
+//! Explains why a session has no audio. `rtp show sessions` prints for each session one sentence with the reason, and below it the
+//! facts that it is based on.
 
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
@@ -10,31 +10,31 @@ use super::counters::Refused;
 /// The facts about a session that `rtp show sessions` prints.
 #[derive(Debug, Clone, Default)]
 pub struct Shown {
-    /// Our port for media.
+    /// Our UDP port for media.
     pub port: u16,
-    /// The peer's address for media, as far as it is known.
+    /// The address that media is sent to, or the signalled address while it cannot be sent.
     pub peer: Option<SocketAddr>,
-    /// Whether the host has stopped media, for a hold or at the end of the call.
+    /// Whether the host has stopped media.
     pub stopped: bool,
     /// The session whose sockets and keys carry the stream.
     pub carrier: ShownCarrier,
-    /// The number of other sessions whose streams this one's transport carries.
+    /// Number of other sessions whose streams this session carries.
     pub children: usize,
-    /// The state of ICE; `None` when the host has stopped it.
+    /// The state of ICE; `None` without ICE.
     pub ice: Option<ShownIce>,
-    /// The state of DTLS; `None` when it is not configured.
+    /// The state of DTLS; `None` if it is not configured.
     pub dtls: Option<ShownDtls>,
-    /// Whether the session waits for SRTP keys.
+    /// Whether media waits for SRTP keys.
     pub keys_due: bool,
     /// Whether media is, or will be, encrypted.
     pub encrypted: bool,
-    /// Media that was received.
+    /// The stream that we receive.
     pub received: Flow,
-    /// Media that was sent.
+    /// The stream that we send.
     pub sent: Flow,
-    /// A sentence on where RTCP reports go.
+    /// The state of RTCP in words.
     pub rtcp: String,
-    /// Packets refused so far, by reason.
+    /// Counts of refused packets by reason; only those above zero.
     pub refused: Vec<(Refused, u64)>,
 }
 
@@ -46,90 +46,97 @@ pub enum ShownCarrier {
     Own,
     /// The session on this port.
     Port(u16),
-    /// A session that is gone.
+    /// A parent that has ended.
     Gone,
 }
 
 /// The state of ICE in a session.
 #[derive(Debug, Clone, Default)]
 pub struct ShownIce {
-    /// Whether checks have begun.
+    /// Whether the peer uses ICE.
     pub active: bool,
-    /// Our role: controlling or controlled.
+    /// "controlling" or "controlled".
     pub role: String,
-    /// The pair that was selected for media.
+    /// The selected pair of component 1.
     pub selected: Option<String>,
-    /// All pairs with their states.
+    /// Candidate pairs with their states, one line each.
     pub pairs: Vec<String>,
-    /// The number of pairs that have failed.
+    /// Number of failed pairs.
     pub failed: usize,
-    /// The number of candidates that the peer has.
+    /// Number of candidates of the peer.
     pub remote_candidates: usize,
-    /// The number of checks of the peer that were authentic.
+    /// Number of authenticated connectivity checks received.
     pub requests: u64,
-    /// The number of responses of the peer to our checks.
+    /// Number of authenticated responses to our checks.
     pub responses: u64,
-    /// The number of checks whose MESSAGE-INTEGRITY did not match our password.
+    /// Number of received checks with a wrong password (MESSAGE-INTEGRITY, RFC 8489 §14.5).
     pub bad_integrity: u64,
 }
 
 /// The state of DTLS in a session.
 #[derive(Debug, Clone, Default)]
 pub struct ShownDtls {
-    /// Our role, in words.
+    /// Our role in words (RFC 5763 §5).
     pub role: &'static str,
-    /// The progress of the handshake, in words.
+    /// The progress of the handshake in words.
     pub progress: &'static str,
     /// Whether the handshake failed.
     pub failed: bool,
 }
 
-/// One direction of media.
+/// The statistics of one direction of media.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Flow {
     /// Packets so far.
     pub packets: u64,
     /// Octets of payload so far.
     pub octets: u64,
-    /// The time since the last packet; `None` when there was none.
+    /// Time since the last packet; `None` before the first.
     pub silence: Option<Duration>,
-    /// Packets that were lost (RFC 3550 §6.4.1).
+    /// Cumulative number of packets lost (RFC 3550 §6.4.1); negative with duplicates.
     pub lost: i64,
     /// Interarrival jitter in seconds.
     pub jitter: f64,
 }
 
 impl Shown {
-    /// Returns the sentence that says why there is no audio, or that media flows.
+    /// Returns one sentence that says whether media flows, and if not, the first obstacle: stopped media, no route, no keys, or
+    /// no packets.
     pub fn verdict(&self) -> String {
         let obstacle = self.stopped_verdict().or_else(|| self.path_verdict()).or_else(|| self.keys_verdict());
         obstacle.unwrap_or_else(|| self.flow_verdict())
     }
 
-    /// Lists the refusals in words; empty when nothing was refused.
+    /// Returns the counts of refused packets in words; empty if there are none.
     pub fn refusals(&self) -> String {
         let told: Vec<String> = self.refused.iter().map(|(why, count)| format!("{} {count}", why.name())).collect();
         told.join(", ")
     }
 
     fn stopped_verdict(&self) -> Option<String> {
-        self.stopped.then(|| "the host has stopped media: the call is on hold, or over".to_owned())
+        self.stopped.then(|| "the host has stopped media: the call is on hold or has ended".to_owned())
     }
 
     fn path_verdict(&self) -> Option<String> {
         let ice = self.ice.as_ref().filter(|ice| ice.active && ice.selected.is_none());
         let text = match ice {
             Some(ice) if ice.requests == 0 && ice.bad_integrity > 0 => {
-                "ICE: the peer's checks do not verify, its password is not the one that it signalled".to_owned()
+                "ICE: the peer's checks fail authentication, because they do not use the password that we signalled"
+                    .to_owned()
             }
             Some(ice) if ice.requests + ice.responses == 0 => {
-                format!("ICE: nothing of the peer has arrived ({} candidates signalled)", ice.remote_candidates)
+                format!(
+                    "ICE: no check or answer of the peer has arrived ({} candidates signalled)",
+                    ice.remote_candidates
+                )
             }
-            Some(ice) if ice.failed > 0 && ice.failed == ice.pairs.len() => "ICE: every pair has failed".to_owned(),
+            Some(ice) if ice.failed > 0 && ice.failed == ice.pairs.len() => {
+                "ICE: every candidate pair has failed".to_owned()
+            }
             Some(_) => "ICE: checks are under way".to_owned(),
-            None if self.carrier == ShownCarrier::Gone => "the session that it was bundled with is gone".to_owned(),
+            None if self.carrier == ShownCarrier::Gone => "the session that it was bundled with has ended".to_owned(),
             None if self.carrier != ShownCarrier::Own && self.peer.is_none() => {
-                "the session that it is bundled with has no way to the peer yet".to_owned()
+                "the session that it is bundled with has no route to the peer yet".to_owned()
             }
             None if self.peer.is_none() => "the peer's address is not known yet".to_owned(),
             None => return None,
@@ -139,10 +146,10 @@ impl Shown {
 
     fn keys_verdict(&self) -> Option<String> {
         if self.keys_due && self.carrier != ShownCarrier::Own {
-            return Some("the session that it is bundled with has no keys for it yet".to_owned());
+            return Some("the session that it is bundled with has no SRTP keys for it yet".to_owned());
         }
         let dtls = self.dtls.as_ref().filter(|_| self.keys_due)?;
-        let why = if dtls.failed { "the handshake failed, the log says why" } else { dtls.progress };
+        let why = if dtls.failed { "the handshake failed, see the log for the reason" } else { dtls.progress };
         Some(format!("DTLS: {why} (we are {})", dtls.role))
     }
 
@@ -151,7 +158,7 @@ impl Shown {
         match (silent(&self.received), silent(&self.sent)) {
             (false, false) => "media flows both ways".to_owned(),
             (true, false) => self.silence_verdict(),
-            (false, true) => "the peer is heard, but the channel has nothing to send".to_owned(),
+            (false, true) => "media is received, but the channel has nothing to send".to_owned(),
             (true, true) => format!("{}, and the channel has nothing to send", self.silence_verdict()),
         }
     }
@@ -163,10 +170,12 @@ impl Shown {
             None if refused(Refused::Source) => {
                 "media arrives from another address than expected (strictrtp)".to_owned()
             }
-            None if refused(Refused::Srtp) => "what arrives does not verify as SRTP".to_owned(),
-            None if refused(Refused::NoKeys) => "what arrived was not encrypted, or came before the keys".to_owned(),
+            None if refused(Refused::Srtp) => "received packets fail SRTP authentication".to_owned(),
+            None if refused(Refused::NoKeys) => {
+                "received packets were not encrypted, or arrived before the SRTP keys were agreed".to_owned()
+            }
             None if refused(Refused::PayloadType) => {
-                "what arrives has a payload type that was not negotiated".to_owned()
+                "received packets have a payload type that was not negotiated".to_owned()
             }
             None => "nothing was received yet".to_owned(),
         }
@@ -175,7 +184,7 @@ impl Shown {
 
 impl Display for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let peer = self.peer.map_or_else(|| "nobody yet".to_owned(), |peer| peer.to_string());
+        let peer = self.peer.map_or_else(|| "unknown".to_owned(), |peer| peer.to_string());
         writeln!(f, "Port {}, peer {peer}: {}", self.port, self.verdict())?;
         if let Some(ice) = &self.ice {
             writeln!(f, "  ICE:      {ice}")?;
@@ -185,8 +194,10 @@ impl Display for Shown {
             writeln!(f, "  DTLS:     {}, {}", dtls.role, dtls.progress)?;
         }
         match (self.carrier, self.children) {
-            (ShownCarrier::Port(port), _) => writeln!(f, "  Bundle:   over the transport of port {port}")?,
-            (_, children @ 1..) => writeln!(f, "  Bundle:   carries {children} more")?,
+            (ShownCarrier::Port(port), _) => {
+                writeln!(f, "  Bundle:   uses the transport of the session on port {port}")?
+            }
+            (_, children @ 1..) => writeln!(f, "  Bundle:   carries {children} more sessions")?,
             _ => {}
         }
         writeln!(f, "  Media:    {}", if self.encrypted { "SRTP" } else { "not encrypted" })?;
@@ -203,7 +214,7 @@ impl Display for Shown {
 impl Display for ShownIce {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.active {
-            return f.write_str("offered, the peer has not begun");
+            return f.write_str("offered, but the peer has not used it");
         }
         let selected = self.selected.as_deref().unwrap_or("no pair selected");
         let Self { role, requests, responses, bad_integrity, .. } = self;
@@ -223,7 +234,7 @@ impl Display for Flow {
     }
 }
 
-/// A direction without a packet for this long counts as silent. Only comfort noise pauses for longer.
+/// Time without a packet after which a direction counts as silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
 #[cfg(test)]
@@ -263,9 +274,9 @@ mod tests {
         call.keys_due = true;
         assert_eq!(call.verdict(), "DTLS: waiting for the peer's ClientHello (we are passive)");
         call.ice = Some(ShownIce { active: true, remote_candidates: 2, ..ShownIce::default() });
-        assert_eq!(call.verdict(), "ICE: nothing of the peer has arrived (2 candidates signalled)");
+        assert_eq!(call.verdict(), "ICE: no check or answer of the peer has arrived (2 candidates signalled)");
         call.stopped = true;
-        assert_eq!(call.verdict(), "the host has stopped media: the call is on hold, or over");
+        assert_eq!(call.verdict(), "the host has stopped media: the call is on hold or has ended");
     }
 
     #[test]
@@ -275,7 +286,7 @@ mod tests {
         assert!(call.verdict().contains("password"));
         let pairs = vec![String::new(); 2];
         call.ice = Some(ShownIce { active: true, requests: 1, failed: 2, pairs, ..Default::default() });
-        assert_eq!(call.verdict(), "ICE: every pair has failed");
+        assert_eq!(call.verdict(), "ICE: every candidate pair has failed");
     }
 
     #[test]

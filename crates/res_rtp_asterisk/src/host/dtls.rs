@@ -1,4 +1,4 @@
-//! Implements the host's DTLS table for a session.
+//! Implements the host's DTLS table (`ast_rtp_engine_dtls`) for a session.
 
 use asterisk::Failed;
 use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};
@@ -11,11 +11,11 @@ use crate::transport::dtls::Dtls;
 
 impl host::Dtls for Session {
     fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed> {
-        // chan_pjsip says it again with every description; a session that has begun goes on.
+        // chan_pjsip sets the configuration again with every description. A session that has DTLS keeps it.
         if !configuration.enabled || host::Dtls::active(self, instance) {
             return Ok(());
         }
-        // Only what carries packets by itself gets one: the stream that did so for this one goes.
+        // The host configures DTLS only for a session with its own transport, so the session leaves its bundle.
         self.go_alone();
         if !host::srtp_registered() {
             asterisk::error!("DTLS needs SRTP, and no SRTP module is loaded: load res_srtp.so");
@@ -27,7 +27,7 @@ impl host::Dtls for Session {
             Failed
         })?;
         if configuration.rekey_seconds > 0 {
-            asterisk::debug!(1, "dtlsrekey is not used: peers of today do not renegotiate DTLS");
+            asterisk::debug!(1, "DTLS: dtlsrekey is ignored, because peers no longer support DTLS renegotiation");
         }
         let dtls = Dtls::new(context, to_protocol(configuration.setup), configuration.hash);
         self.with(|state| state.transport_mut().set_dtls(dtls)).ok_or(Failed)
@@ -72,7 +72,7 @@ impl host::Dtls for Session {
         let fingerprint = match Fingerprint::parse(function(hash), fingerprint) {
             Ok(fingerprint) => fingerprint,
             Err(error) => {
-                asterisk::warning!("DTLS: the peer's a=fingerprint is of no use: {error}");
+                asterisk::warning!("DTLS: the peer's a=fingerprint cannot be used: {error}");
                 return;
             }
         };
@@ -98,7 +98,7 @@ impl host::Dtls for Session {
 }
 
 impl Session {
-    /// Runs with the DTLS side locked; `None` when DTLS is not configured.
+    /// Runs `run` with the DTLS side locked. Returns `None` when DTLS is not configured.
     fn with_dtls<R>(&self, run: impl FnOnce(&mut Dtls) -> R) -> Option<R> {
         self.with(|state| state.transport_mut().dtls_mut().map(run)).flatten()
     }

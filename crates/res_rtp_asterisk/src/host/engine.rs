@@ -1,4 +1,4 @@
-//! Implements the host's RTP engine table for a session.
+//! Implements the host's RTP engine table (`ast_rtp_engine`) for a session.
 
 use std::ffi::CStr;
 use std::net::SocketAddr;
@@ -21,7 +21,7 @@ use crate::session::Session;
 use crate::state::State;
 use crate::transport::sockets::Pair;
 
-/// A digit that begins within this time after a digit or noise of ours is taken for its echo.
+/// A digit received this soon after we sent a digit or comfort noise counts as its echo and is ignored.
 const ECHO: Duration = Duration::from_millis(500);
 
 impl Engine for Session {
@@ -34,7 +34,7 @@ impl Engine for Session {
         let ports = instance.ports().unwrap_or(settings.ports);
         let sockets = Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums).map_err(|error| {
             let (first, last) = ports;
-            asterisk::error!("no RTP port from {first} to {last} on {} could be had: {error}", local.ip());
+            asterisk::error!("RTP: no free port from {first} to {last} on {}: {error}", local.ip());
             Failed
         })?;
         instance.set_local_address(sockets.rtp.local());
@@ -46,7 +46,7 @@ impl Engine for Session {
 
     fn destroy(self: &Arc<Self>, _instance: Instance<'_>) {
         if debug::STATISTICS.load(Ordering::Relaxed)
-            && let Some(text) = self.with(|state| statistics::in_words(state))
+            && let Some(text) = self.with(|state| statistics::summary(state))
         {
             asterisk::verbose!(0, "{text}");
         }
@@ -149,7 +149,7 @@ impl Engine for Session {
             Component::ALL.into_iter().try_for_each(|component| transport.socket(component).set_quality(tos, cos))
         });
         set.ok_or(Failed)?.map_err(|error| {
-            asterisk::warning!("{description:?}: TOS {tos}, CoS {cos} could not be set: {error}");
+            asterisk::warning!("RTP: TOS {tos} and CoS {cos} of {description:?} could not be set: {error}");
             Failed
         })
     }
@@ -204,7 +204,7 @@ impl Engine for Session {
 
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {
         let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
-        // The host gives the level above silence, RFC 3389 wants it in -dBov.
+        // The host passes the loudness; the packet carries the level below overload in -dBov (RFC 3389 §3).
         let level = 127 - (level & 0x7F) as u8;
         self.expect_echo();
         let sent = self.with(|state| state.send_comfort_noise(clock::now(), payload_type, level));
@@ -221,7 +221,7 @@ impl Session {
     }
 }
 
-/// Converts the host's name of a component to ours.
+/// Converts the host's component to that of the `ice` crate.
 fn component_of(component: host::Component) -> Component {
     match component {
         host::Component::Rtp => Component::Rtp,
@@ -231,7 +231,7 @@ fn component_of(component: host::Component) -> Component {
 
 fn key_of(digit: u8) -> Result<Key, Failed> {
     Key::from_char(digit.into()).ok_or_else(|| {
-        asterisk::warning!("'{}' cannot be sent as a telephone-event", char::from(digit).escape_default());
+        asterisk::warning!("RTP: digit '{}' cannot be sent as a telephone-event", char::from(digit).escape_default());
         Failed
     })
 }

@@ -1,4 +1,4 @@
-//! Implements the host's ICE table for a session.
+//! Implements the host's ICE table (`ast_rtp_engine_ice`) for a session.
 
 use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
 use ice::Component;
@@ -38,9 +38,9 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// Returns the password. If the host cannot negotiate `a=rtcp-mux` (RFC 5761 §5.1.1), that attribute follows on a line of its
-    /// own, because such a host prints the password as the rest of an SDP line. Only DTLS peers get the attribute: they are the
-    /// ones that want it, and chan_motif prints the password in XML.
+    /// Returns our ICE password. For a host that does not negotiate rtcp-mux, `a=rtcp-mux` (RFC 5761, RFC 8035) is appended on a
+    /// line of its own: such a host prints the password at the end of an SDP line. Only in DTLS sessions, whose peers use
+    /// rtcp-mux; chan_motif, which has no DTLS, prints the password in XML.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
         let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
         let muxes = self.with(|state| state.transport().offers_mux());
@@ -71,12 +71,12 @@ impl Ice for Session {
 }
 
 impl Session {
-    /// Runs with the ICE side locked; `None` when the host has stopped ICE.
+    /// Runs `run` with the ICE side locked. Returns `None` when the session does not use ICE.
     fn with_ice<R>(&self, run: impl FnOnce(&mut IceSide) -> R) -> Option<R> {
         self.with(|state| state.transport_mut().ice_mut().map(run)).flatten()
     }
 
-    /// Reads a part of our description, which the host is printing.
+    /// Reads part of our description for the SDP that the host is printing. Joins a restart by the peer first.
     fn describe<R>(&self, of: impl FnOnce(&ice::Agent) -> R) -> Option<R> {
         self.with_ice(|ice| {
             ice.describe(clock::now());

@@ -1,6 +1,6 @@
-//! A frame read and a frame written: the host's two calls that come for each packet.
+//! Reads and writes frames: the two host calls that happen for each packet.
 //!
-//! Each locks the session's state once: the way of a packet in is [`Session::read_frame`], the way out [`Session::write_frame`].
+//! Each locks the session's state once. [`Session::read_frame`] receives, [`Session::write_frame`] sends.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,7 +22,8 @@ use crate::state::receive::Taken;
 use crate::transport::arrived::Arrived;
 
 impl Session {
-    /// Reads one datagram, if there is one, and makes what frames of it there are to make. `None` after a panic.
+    /// Receives one datagram, if there is one, and returns the frames made from it; without any, the null frame. Returns `None`
+    /// after a panic poisoned a lock of the session.
     pub fn read_frame(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame> {
         let (frame, learned) = self.read_datagram(instance, component)?;
         if let Some(address) = learned {
@@ -31,7 +32,7 @@ impl Session {
         Some(frame)
     }
 
-    /// Returns the frames, and an address that the host has to be told.
+    /// Returns the frames, and the address of the peer if it has changed and the host has to be told.
     fn read_datagram(&self, instance: Instance<'_>, component: Component) -> Option<(HostFrame, Option<SocketAddr>)> {
         let now = clock::now();
         let mut reading = self.reading()?;
@@ -52,7 +53,8 @@ impl Session {
         Some((all, learned))
     }
 
-    /// Sends a frame, cut into the packets that were negotiated.
+    /// Sends a frame, split into packets of the negotiated length. Fails for a frame type that RTP
+    /// does not carry and for a format that was not negotiated.
     pub fn write_frame(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
         let now = clock::now();
         let mut sender = Sender { session: self, now, learned: None };
@@ -66,9 +68,10 @@ impl Session {
     }
 }
 
-/// The thread that reads, with the frames of the session that it was asked to read.
+/// Converts a media packet to frames. The frames belong to the session that the host asked to read, the packet possibly to one of
+/// its children.
 struct Reader<'a> {
-    /// The instance that the host's call is about.
+    /// The instance of the session that the host asked to read.
     called: InstancePtr,
     now: Instant,
     frames: &'a mut Frames,
@@ -104,7 +107,7 @@ impl Reader<'_> {
             return None;
         };
         if let Some(learned) = read.learned {
-            // Once for each payload type of a call.
+            // Locks the state a second time, once per payload type of a call.
             session.with_for(self.called, self.now, |state| state.learn(learned));
         }
         read.frames
@@ -118,8 +121,8 @@ impl Reader<'_> {
         frames.flatten()
     }
 
-    /// Finds the session that a packet of an unknown source is for: the child whose description alone has its payload type (RFC
-    /// 9143 §9.2), or else the session itself. `None` when the packet is of no use.
+    /// Finds the session of a packet with an unknown SSRC: the one child whose description alone has its payload type
+    /// (RFC 9143 §9.2), or else the session itself. Returns `None` when the packet is refused.
     fn settle(&self, session: &Session, instance: Instance<'_>, arrived: &Arrived) -> Option<Settled> {
         let payload_type = arrived.header.payload_type;
         let children = session.with_at(self.now, |state| state.bundle().sessions())?;
@@ -135,17 +138,17 @@ impl Reader<'_> {
     }
 }
 
-/// The session that a packet turned out to be for.
+/// The session that a packet with an unknown SSRC was assigned to.
 enum Settled {
     Own,
     Child(Arc<Session>),
 }
 
-/// The thread that writes.
+/// Sends the packets of one frame.
 struct Sender<'a> {
     session: &'a Session,
     now: Instant,
-    /// An address that the host has to be told.
+    /// The peer's new address, if the host has to be told.
     learned: Option<SocketAddr>,
 }
 

@@ -1,6 +1,6 @@
-//! Clock rates of payload types, which jitter is measured with.
+//! RTP clock rates of payload types, needed to measure jitter (RFC 3550 §6.4.1).
 
-/// Clock rates by payload type. The host knows them and may be asked by the channel's thread alone, so they are noted here.
+/// RTP clock rates by payload type. Only the channel's thread may ask the host for them, so they are stored here for others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockRates([Option<u32>; 128]);
 
@@ -11,18 +11,19 @@ impl Default for ClockRates {
 }
 
 impl ClockRates {
-    /// Notes the rate in Hz of a payload type; 0 for one whose timestamps say nothing of jitter. Returns whether that is news.
+    /// Stores the clock rate of a payload type in Hz; 0 if its timestamps cannot be used for jitter. Returns whether the entry
+    /// changed.
     pub fn learn(&mut self, payload_type: u8, rate: u32) -> bool {
         let known = self.0.get_mut(usize::from(payload_type));
         known.is_some_and(|known| known.replace(rate) != Some(rate))
     }
 
-    /// Returns whether it is a payload type of the call.
+    /// Returns whether a rate is stored for the payload type.
     pub fn knows(&self, payload_type: u8) -> bool {
         self.0.get(usize::from(payload_type)).is_some_and(Option::is_some)
     }
 
-    /// Returns the rate in Hz, if it is known and of use.
+    /// Returns the clock rate in Hz, if it is known and not 0.
     pub fn of(&self, payload_type: u8) -> Option<u32> {
         self.0.get(usize::from(payload_type)).copied().flatten().filter(|rate| *rate > 0)
     }

@@ -1,11 +1,11 @@
-//! Digits that we send as telephone-events (RFC 4733).
+//! Sends digits as telephone-events (RFC 4733).
 
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::rtp_code;
 use rtp::telephone_event::{Key, Outgoing, Sender};
 
-/// The key that is being sent, with the payload type that was negotiated for it.
+/// The digit that is being sent, with the payload type negotiated for telephone-events.
 pub struct Digits {
     sender: Sender,
     payload_type: u8,
@@ -13,43 +13,43 @@ pub struct Digits {
 }
 
 impl Digits {
-    /// Makes the state of a session that has sent no digit.
+    /// Creates the state of a session that has sent no digit.
     pub fn new() -> Self {
         Self { sender: Sender::new(), payload_type: 101, clock_rate: rtp_code::CLOCK }
     }
 
-    /// Presses a key at `timestamp` of the stream; `clock_rate` in Hz is that of the payload type.
+    /// Starts a digit at the RTP `timestamp`. `clock_rate` is that of `payload_type` in Hz.
     pub fn begin(&mut self, now: Instant, key: Key, timestamp: u32, payload_type: u8, clock_rate: u32) {
         (self.payload_type, self.clock_rate) = (payload_type, clock_rate);
         self.sender.begin(now, key, timestamp, clock_rate);
     }
 
-    /// Releases the key, which was held for so long if the host says it.
+    /// Ends the digit. `held` is its duration, if the host supplies one.
     pub fn end(&mut self, now: Instant, held: Option<Duration>) {
         self.sender.end(now, held);
     }
 
-    /// Ends the digit at once: there is no way to the peer any more.
+    /// Drops the digit without sending its end, because media has been stopped.
     pub fn cancel(&mut self) {
         self.sender.cancel();
     }
 
-    /// Lets time pass for a key that is down.
+    /// Runs the timer of the digit that is being sent.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.sender.handle_timeout(now);
     }
 
-    /// Returns when the digit wants its next packet.
+    /// Returns when the next packet of the digit is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.sender.poll_timeout()
     }
 
-    /// Returns the next packet, to be sent at once.
+    /// Returns the next packet that is due, to be sent at once.
     pub fn poll_transmit(&mut self) -> Option<Outgoing> {
         self.sender.poll_transmit()
     }
 
-    /// Returns whether a digit is being sent, which media waits for.
+    /// Returns whether a digit is being sent. Media is not sent meanwhile.
     pub fn is_active(&self) -> bool {
         self.sender.active().is_some()
     }

@@ -1,4 +1,4 @@
-//! Frames for the host and the buffer that packets are received into: reading a packet allocates nothing.
+//! The frames that the host gets, and the receive buffer. Both are reused, so reading a packet allocates no memory.
 
 use std::ops::Range;
 
@@ -8,27 +8,27 @@ use rtp::telephone_event::{Signal, Signals};
 
 use crate::transport::LARGEST_DATAGRAM;
 
-/// The frames that are handed to the host. They belong to the session that is asked for a frame, also when the frame is of a
-/// stream that another session keeps count of.
+/// The frames that are returned to the host. The session that the host reads owns them, also for packets that belong to a bundled
+/// session.
 pub struct Frames {
-    /// Sound, pictures, text and noise; its buffer is the one that datagrams are received into.
+    /// Voice, video, text and comfort noise. Datagrams are received into its buffer.
     media: FrameSlot,
-    /// Frames that come along with one of media, or instead of it.
+    /// The control frame for a changed source.
     control: FrameSlot,
     picture_request: FrameSlot,
-    /// Two for the events of one packet, one for a digit that another source left behind: they may all be in one list, where no
-    /// frame can be twice.
+    /// Two frames for the signals of one packet, and one for a digit of the previous source. All three may be in one list, in
+    /// which each frame can appear only once.
     digits: [FrameSlot; 3],
 }
 
-/// The frame of [`Frames`] for a digit that ends because media goes on.
+/// Index in `Frames::digits` for a digit that ends because media continues.
 pub const DIGIT_BEFORE_MEDIA: usize = 1;
 
-/// The frame of [`Frames`] for a digit that another source left behind.
+/// Index in `Frames::digits` for a digit that the previous source did not end.
 const DIGIT_OF_OLD_SOURCE: usize = 2;
 
 impl Frames {
-    /// Allocates frames and buffer.
+    /// Allocates the frames and the receive buffer of [`LARGEST_DATAGRAM`] octets.
     pub fn new() -> Self {
         Self {
             media: FrameSlot::new(LARGEST_DATAGRAM),
@@ -38,28 +38,28 @@ impl Frames {
         }
     }
 
-    /// Returns the buffer to receive into. What frames of media point to is overwritten; the host is done with them.
+    /// Returns the receive buffer. Writing to it overwrites the payload of the last media frame, which the host no longer uses.
     pub fn buffer(&mut self) -> &mut [u8] {
         self.media.payload_buffer()
     }
 
-    /// Returns that part of the buffer, as much of it as there is.
+    /// Returns the octets of the buffer in `range`; none if `range` exceeds the buffer.
     pub fn payload(&mut self, range: Range<usize>) -> &[u8] {
         self.buffer().get(range).unwrap_or_default()
     }
 
-    /// Returns the frame for media.
+    /// Returns the frame for voice, video, text and comfort noise.
     pub fn media(&mut self) -> &mut FrameSlot {
         &mut self.media
     }
 
-    /// Makes the frame that asks the channel for a whole picture; `number` is that of its stream, where the host tells.
+    /// Makes the frame that asks the channel for a whole picture. `number` is the stream number, if the host supplied one.
     pub fn picture_request(&mut self, number: Option<i32>) -> HostFrame {
         let request = self.picture_request.control(sys::AST_CONTROL_VIDUPDATE as i32);
         number.into_iter().fold(request, HostFrame::in_stream)
     }
 
-    /// Makes the frames that say that the source has changed, and that a digit of the old one has ended.
+    /// Makes the frame for a changed source, followed by the end of the old source's digit if there was one.
     pub fn source_changed(&mut self, ended: Option<Signal>) -> HostFrame {
         let changed = self.control.control(sys::AST_CONTROL_SRCCHANGE as i32);
         match ended.and_then(|signal| self.digit(DIGIT_OF_OLD_SOURCE, signal)) {
@@ -68,7 +68,7 @@ impl Frames {
         }
     }
 
-    /// Makes the frame of one signal in that slot; `None` when the host has no frame for it.
+    /// Makes the frame of a digit signal in `slot`, an index in `Frames::digits`. Returns `None` when the host has no frame for it.
     pub fn digit(&mut self, slot: usize, signal: Signal) -> Option<HostFrame> {
         let (key, end) = match signal {
             Signal::Begin(key) => (key, Digit::Begin),
@@ -80,12 +80,12 @@ impl Frames {
         let slot = self.digits.get_mut(slot)?;
         match key.to_char() {
             Some(letter) => Some(slot.digit(letter as u8, end)),
-            // A hook flash is a control of the host, once.
+            // A hook flash is one control frame, without begin and end.
             None => matches!(end, Digit::End { .. }).then(|| slot.control(sys::AST_CONTROL_FLASH as i32)),
         }
     }
 
-    /// Makes the frames of the signals of one packet.
+    /// Makes the frames of the digit signals of one packet.
     pub fn signals(&mut self, signals: Signals) -> Option<HostFrame> {
         let mut frames = [None, None];
         for (slot, signal) in signals.into_iter().enumerate() {
@@ -99,7 +99,7 @@ impl Frames {
         }
     }
 
-    /// Writes U+FFFD in front of a payload of T.140 when a few packets are missing before it (RFC 4103 §5.3).
+    /// Marks lost text: writes U+FFFD before a T.140 payload when 1 to 9 packets are missing before it (RFC 4103 §5.3).
     pub fn mark_missing(&mut self, payload: &mut Range<usize>, missing: i16) {
         if (1..10).contains(&missing)
             && let Some(start) = payload.start.checked_sub(MISSING.len())
@@ -111,5 +111,5 @@ impl Frames {
     }
 }
 
-/// U+FFFD, the replacement character.
+/// The replacement character U+FFFD in UTF-8.
 const MISSING: [u8; 3] = [0xEF, 0xBF, 0xBD];

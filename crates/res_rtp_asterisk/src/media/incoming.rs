@@ -1,4 +1,4 @@
-//! Packets of a stream become frames of the host.
+//! Converts received media packets to frames of the host.
 
 use std::time::{Duration, Instant};
 
@@ -16,31 +16,31 @@ use super::clock_rates::ClockRates;
 use super::frames::{DIGIT_BEFORE_MEDIA, Frames};
 use crate::transport::arrived::Arrived;
 
-/// The memory of a stream from packet to packet. It belongs to the channel's thread that reads.
+/// The state of the received stream between packets. Only the channel's reading thread uses it.
 pub struct Incoming {
     events: Receiver,
     cisco_events: cisco::Receiver,
-    /// How long a digit may last whose end was lost (`dtmftimeout`).
+    /// Longest duration of a digit whose end packet was lost (`dtmftimeout`).
     digit_timeout: Duration,
     delivery: DeliveryClock,
     ssrc: Option<u32>,
     sequence_number: Option<SequenceNumber>,
     picture_timestamp: Option<u32>,
-    /// The clock rates that [`Learned`] has told of.
+    /// The clock rates that have been reported as [`Learned`].
     clock_rates: ClockRates,
-    /// The number of the stream within its channel, where the host tells.
+    /// The number of the stream within its channel, if the host supplied one.
     number: Option<i32>,
 }
 
-/// A packet has a payload type that was not negotiated, or that no frame is made of.
+/// The packet's payload type was not negotiated, or the host has no frame for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownPayload;
 
-/// The frames of a packet.
+/// The result of reading a packet.
 pub struct Read {
-    /// The frames; `None` when the packet says nothing new.
+    /// The frames; `None` when the packet contains nothing new for the host.
     pub frames: Option<HostFrame>,
-    /// A clock rate that was not known before.
+    /// The clock rate of the packet's payload type, if it was not known before.
     pub learned: Option<Learned>,
 }
 
@@ -49,12 +49,12 @@ pub struct Read {
 pub struct Learned {
     /// The payload type.
     pub payload_type: u8,
-    /// The rate in Hz; 0 for one whose timestamps say nothing of jitter.
+    /// The RTP clock rate in Hz; 0 if the timestamps cannot be used for jitter.
     pub clock_rate: u32,
 }
 
 impl Incoming {
-    /// Makes the memory of a stream that has not begun. `dtmf_timeout` is that of `rtp.conf`, in samples at 8000 Hz.
+    /// Creates the state of a stream that has not begun. `dtmf_timeout` is the value of `rtp.conf`, in samples at 8000 Hz.
     pub fn new(dtmf_timeout: u32) -> Self {
         Self {
             events: Receiver::new(),
@@ -74,17 +74,17 @@ impl Incoming {
         self.number = Some(number);
     }
 
-    /// Ignores digits that begin before `until`: they are the echo of a digit of ours.
+    /// Ignores digits that begin before `until`, because they are echoes of a digit that we sent.
     pub fn mute_digits(&mut self, until: Instant) {
         self.events.mute_until(until);
     }
 
-    /// Sets how digits are reported (`rfc2833compensate`).
+    /// Sets how digits are reported to the host (`rfc2833compensate`).
     pub fn set_reporting(&mut self, reporting: Reporting) {
         self.events.set_reporting(reporting);
     }
 
-    /// Makes frames of the packet `arrived`, which lies in the buffer of `frames`.
+    /// Makes the frames of the packet `arrived`, whose octets are in the buffer of `frames`.
     pub fn read(
         &mut self,
         frames: &mut Frames,
@@ -163,14 +163,14 @@ impl Incoming {
         frames.media().video(format, arrived.payload.clone(), timing, since, header.marker)
     }
 
-    /// Makes a frame of T.140. Where packets are missing, the reader sees that.
+    /// Makes a T.140 text frame (RFC 4103). Lost packets are marked with U+FFFD.
     fn text(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived) -> HostFrame {
         let number = arrived.header.sequence_number;
         let missing = self.sequence_number.map_or(0, |last| SequenceNumber(number).distance_from(last) - 1);
         let mut payload = arrived.payload.clone();
         let timing = Timing { sequence_number: number, ..Timing::default() };
         if format.codec() == Some(Codec::T140Red) {
-            // Older generations are not used yet.
+            // The redundant generations of RFC 2198 are not used yet.
             let Ok(redundant) = Redundant::parse(frames.payload(payload.clone())) else { return HostFrame::null() };
             payload.start += redundant.primary_offset();
             frames.mark_missing(&mut payload, missing);
@@ -210,7 +210,7 @@ fn comfort_noise(frames: &mut Frames, arrived: &Arrived) -> Option<HostFrame> {
     Some(frames.media().comfort_noise(level, arrived.payload.start + 1..arrived.payload.end))
 }
 
-/// Whether frames are made of that payload.
+/// Returns whether the host has a frame for the payload.
 fn is_readable(payload: &Payload) -> bool {
     match payload {
         Payload::Media(_) => true,
@@ -223,8 +223,8 @@ pub fn reporting_of(instance: Instance<'_>) -> Reporting {
     if instance.property(Property::DtmfCompensate) != 0 { Reporting::EndOnly } else { Reporting::BeginAndEnd }
 }
 
-/// Returns the rate in Hz that a format's timestamps count: its sampling rate, except for G.722 (RFC 3551 §4.5.2),
-/// pictures (90 kHz) and text (RFC 4103 §3: milliseconds).
+/// Returns the RTP clock rate of a format in Hz: its sampling rate for audio, but 8000 for G.722 (RFC 3551 §4.5.2), 90000 for
+/// video, and 1000 for text (RFC 4103 §3).
 pub fn clock_rate(format: &Format) -> u32 {
     match format.kind() {
         Some(Kind::Audio) if format.codec() == Some(Codec::G722) => 8000,

@@ -1,4 +1,4 @@
-//! Packets of media become frames of the host, and frames become packets.
+//! Converts received media packets to frames of the host, and frames to packets.
 
 pub mod clock_rates;
 pub mod digits;

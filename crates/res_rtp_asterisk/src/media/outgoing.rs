@@ -1,4 +1,4 @@
-//! Frames of the host become packets.
+//! Converts frames of the host to media packets.
 
 use std::time::{Duration, Instant};
 
@@ -12,25 +12,25 @@ use rtp::timestamp::{Span, Timing};
 use super::incoming::clock_rate;
 use super::source::Media;
 
-/// The session, as far as writing a frame needs it.
+/// The functions of the session that [`Outgoing`] calls.
 pub trait Sink {
-    /// Returns whether media goes anywhere at this moment.
+    /// Returns whether media has a route. Fails after a panic poisoned the session.
     fn has_route(&mut self) -> Result<bool, Failed>;
 
-    /// Sends a packet. Returns whether media goes anywhere at this moment.
+    /// Sends a packet. Returns whether media has a route. Fails after a panic poisoned the session.
     fn send(&mut self, media: &Media<'_>) -> Result<bool, Failed>;
 
-    /// Asks the peer for a whole picture.
+    /// Asks the peer for a whole picture (RFC 5104 §4.3.1). Fails after a panic poisoned the session.
     fn ask_for_picture(&mut self) -> Result<(), Failed>;
 }
 
-/// The memory of a stream from frame to frame. It belongs to the channel's thread that writes.
+/// The state of the sent stream between frames. Only the channel's writing thread uses it.
 pub struct Outgoing {
     format: Option<Format>,
     smoother: Option<Smoother>,
-    /// Linear samples in network order.
+    /// Buffer for linear samples in network byte order.
     swapped: Vec<u8>,
-    /// Whether the last packet had somewhere to go: then the next one is not asked about ahead.
+    /// Whether the last packet had a route. If so, the next frame is sent without asking for the route first.
     had_route: bool,
 }
 
@@ -42,12 +42,13 @@ struct Negotiated<'a> {
 }
 
 impl Outgoing {
-    /// Makes the memory of a stream that has not begun.
+    /// Creates the state of a stream that has not begun.
     pub fn new() -> Self {
         Self { format: None, smoother: None, swapped: Vec::new(), had_route: false }
     }
 
-    /// Sends a frame, cut into the packets that were negotiated. Frames are dropped while media goes nowhere.
+    /// Sends a frame, split into packets of the negotiated length. Drops the frame while media has no route. Fails for a frame type
+    /// that RTP does not carry, and for a format that was not negotiated.
     pub fn write(
         &mut self,
         now: Instant,
@@ -59,14 +60,14 @@ impl Outgoing {
             FrameType::Voice => Kind::Audio,
             FrameType::Video => Kind::Video,
             FrameType::Text => Kind::Text,
-            // In a control frame nothing but its number is filled in.
+            // The only field that is set in a control frame is its number.
             FrameType::Control if frame.integer() == sys::AST_CONTROL_VIDUPDATE as i32 => {
                 return sink.ask_for_picture();
             }
-            // An estimate of the bandwidth (REMB), which is not ours to make.
+            // A bandwidth estimate (REMB), which this module does not send.
             FrameType::Feedback => return Ok(()),
             other => {
-                asterisk::warning!("RTP carries voice, video and text, not {other:?}");
+                asterisk::warning!("RTP: a frame of type {other:?} cannot be sent, only voice, video and text");
                 return Err(Failed);
             }
         };
@@ -84,33 +85,51 @@ impl Outgoing {
         };
         let Some(payload_type) = instance.payload_type_of(&format) else {
             return self.unsendable(sink, || {
-                asterisk::warning!("no payload type was negotiated for format {:?}", format.name());
+                asterisk::warning!(
+                    "RTP: a frame was not sent, no payload type was negotiated for format {:?}",
+                    format.name()
+                );
             });
         };
         let negotiated = Negotiated { format: &format, payload_type, kind };
         if kind == Kind::Audio {
             self.prepare_smoother(instance, &format);
         }
-        let sent = match &mut self.smoother {
-            Some(smoother) if kind == Kind::Audio => match feed(now, smoother, sink, &negotiated, frame) {
-                Ok(sent) => sent?,
-                Err(TooMuch) => {
-                    // A frame is lost; to fail would hang up.
-                    (self.smoother, self.format) = (None, None);
-                    true
-                }
-            },
-            _ => self.send_whole(now, sink, &negotiated, frame)?,
-        };
-        self.had_route = sent;
-        if !sent {
-            // The rest of the frame would be sent late.
-            (self.smoother, self.format) = (None, None);
+        self.had_route = self.send_negotiated(now, sink, &negotiated, frame)?;
+        if !self.had_route {
+            // The buffered rest of the frame would be sent late.
+            self.reset_smoother();
         }
         Ok(())
     }
 
-    /// Fails with a line in the log, unless media goes nowhere: then the frame is dropped like every other.
+    /// Sends a frame through the smoother if its format has one, otherwise as one packet. Returns whether media has a route.
+    fn send_negotiated(
+        &mut self,
+        now: Instant,
+        sink: &mut impl Sink,
+        negotiated: &Negotiated<'_>,
+        frame: FrameRef<'_>,
+    ) -> Result<bool, Failed> {
+        match &mut self.smoother {
+            Some(smoother) if negotiated.kind == Kind::Audio => match feed(now, smoother, sink, negotiated, frame) {
+                Ok(sent) => sent,
+                Err(TooMuch) => {
+                    // Drop the frame: a failure would make the host hang up.
+                    self.reset_smoother();
+                    Ok(true)
+                }
+            },
+            _ => self.send_whole(now, sink, negotiated, frame),
+        }
+    }
+
+    /// Discards the smoother and what it holds. The next frame of voice creates a new one.
+    fn reset_smoother(&mut self) {
+        (self.smoother, self.format) = (None, None);
+    }
+
+    /// Logs a warning and fails, unless media has no route; then the frame is dropped silently, as every other would be.
     fn unsendable(&mut self, sink: &mut impl Sink, warn: impl FnOnce()) -> Result<(), Failed> {
         self.had_route = sink.has_route()?;
         if !self.had_route {
@@ -134,7 +153,7 @@ impl Outgoing {
         }
     }
 
-    /// Sends a frame as it is: a packet.
+    /// Sends a frame as one packet. Returns whether media has a route.
     fn send_whole(
         &mut self,
         now: Instant,
@@ -153,9 +172,11 @@ impl Outgoing {
     }
 }
 
-/// The smoother did not take the frame.
+/// The host's smoother refused the frame.
 struct TooMuch;
 
+/// Sends a frame through the smoother, which splits and joins frames to packets of the negotiated length. Returns whether media has
+/// a route.
 fn feed(
     now: Instant,
     smoother: &mut Smoother,
@@ -180,7 +201,7 @@ fn feed(
 
 fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, payload: &'a [u8]) -> Media<'a> {
     let Negotiated { format, payload_type, kind } = *negotiated;
-    // Half of G.722's samples are one tick of its clock (RFC 3551 §4.5.2).
+    // Two samples of G.722 are one tick of its 8000 Hz RTP clock (RFC 3551 §4.5.2).
     let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
     let timing = match (frame.timestamp_ms(), frame.delivery()) {
         (Some(milliseconds), _) => Timing::Source { milliseconds },
@@ -197,7 +218,7 @@ fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, pay
     }
 }
 
-/// Converts a time of day of the host, since 1970, to our clock.
+/// Converts a wall clock time of the host, since 1970, to the monotonic clock. Returns `now` for an implausible time.
 fn at_time_of_day(now: Instant, due: Duration) -> Instant {
     let wall = asterisk::time::wall();
     let (earlier, later) = (wall.saturating_sub(due), due.saturating_sub(wall));
@@ -207,5 +228,5 @@ fn at_time_of_day(now: Instant, due: Duration) -> Instant {
     now.checked_sub(earlier).unwrap_or(now) + later
 }
 
-/// No frame is due further from the moment that it is written.
+/// Largest plausible distance between a frame's delivery time and the time it is written.
 const PLAUSIBLE: Duration = Duration::from_secs(10);

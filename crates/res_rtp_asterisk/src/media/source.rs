@@ -1,4 +1,4 @@
-//! Our source (RFC 3550 §3): media, comfort noise and digits under one SSRC and one count of sequence numbers.
+//! Our synchronization source (RFC 3550 §3): writes media, comfort noise and digits with one SSRC and one sequence of numbers.
 
 use std::time::Instant;
 
@@ -9,51 +9,51 @@ use rtp::{Header, telephone_event};
 
 use super::digits::Digits;
 
-/// The sending side of a session.
+/// Our synchronization source: the RTP state of the stream that we send, and its statistics.
 pub struct Source {
     ssrc: u32,
     sequence_number: u16,
     timeline: Timeline,
     pictures: PictureTimeline,
     digits: Digits,
-    /// Clock rate in Hz of the media that was sent last.
+    /// RTP clock rate of the media that was sent last, in Hz.
     clock_rate: Option<u32>,
     marker_due: bool,
     statistics: SenderStatistics,
-    /// The packet that was written last.
+    /// The last written packet.
     packet: Vec<u8>,
 }
 
-/// A frame of media, before it has a header.
+/// The payload of a media packet, and what its header is made from.
 pub struct Media<'a> {
-    /// The payload type that was negotiated.
+    /// The negotiated payload type.
     pub payload_type: u8,
-    /// Whether the frame asks for the marker.
+    /// Whether the frame requests the marker bit.
     pub marker: bool,
-    /// Whether the marker is set after a pause: for audio.
+    /// Whether the marker bit is set after a pause, as for audio (RFC 3551 §4.1).
     pub marks_pauses: bool,
-    /// The place in time.
+    /// The duration and time of the frame.
     pub span: Span,
-    /// Whether `span.ticks` have passed before the frame (video) rather than during it.
+    /// Whether `span.ticks` is the time before the frame (video, text) rather than its duration (audio).
     pub ticks_before: bool,
     /// The payload.
     pub payload: &'a [u8],
 }
 
-/// A packet that lies in [`Source::packet`], as it is to be counted.
+/// Describes the packet in [`Source::packet`], for [`Source::count`].
 #[derive(Debug, Clone, Copy)]
 pub struct Written {
     /// The packet's header.
     pub header: Header,
-    /// Octets of payload.
+    /// Length of the payload in octets.
     pub payload_len: usize,
-    /// The stream's timestamp and clock rate in Hz at this moment (RFC 3550 §6.4.1).
+    /// The stream's current RTP timestamp and clock rate in Hz, for sender reports (RFC 3550 §6.4.1).
     at: (u32, u32),
 }
 
 impl Source {
-    /// Makes a source with random numbers where RFC 3550 §5.1 wants them random. The first sequence number leaves room
-    /// before the first wrap, which SRTP's rollover counter cannot see when packets are lost (RFC 3711 §3.3.1).
+    /// Creates a source with random SSRC, sequence number and timestamps (RFC 3550 §5.1). The first sequence number is below 32768:
+    /// if packets around an early wrap were lost, the receiver's SRTP rollover counter would be wrong (RFC 3711 §3.3.1).
     pub fn new() -> Self {
         let ssrc = asterisk::random::u32();
         Self {
@@ -74,37 +74,37 @@ impl Source {
         self.ssrc
     }
 
-    /// Returns the clock rate in Hz of the media that was sent, once some was.
+    /// Returns the RTP clock rate of the media sent last, in Hz; `None` before the first media packet.
     pub fn clock_rate(&self) -> Option<u32> {
         self.clock_rate
     }
 
-    /// Returns the digit that is being sent.
+    /// Returns the state of the digit that is being sent.
     pub fn digits(&self) -> &Digits {
         &self.digits
     }
 
-    /// Returns the digit that is being sent, to change it.
+    /// Returns the state of the digit that is being sent, to change it.
     pub fn digits_mut(&mut self) -> &mut Digits {
         &mut self.digits
     }
 
-    /// Returns what was sent, and what the peer's reports say of it.
+    /// Returns the statistics of the sent stream, including the peer's reports about it.
     pub fn statistics(&self) -> &SenderStatistics {
         &self.statistics
     }
 
-    /// Returns the statistics, to count in them.
+    /// Returns the statistics of the sent stream, to change them.
     pub fn statistics_mut(&mut self) -> &mut SenderStatistics {
         &mut self.statistics
     }
 
-    /// Sets the marker of the next packet of media, which begins something new.
+    /// Sets the marker bit of the next media packet.
     pub fn mark_next(&mut self) {
         self.marker_due = true;
     }
 
-    /// Takes another SSRC. Returns the old and the new one; `None` when nothing was sent under it, which needs no change.
+    /// Changes to a new random SSRC. Returns the old and the new one; `None` if nothing was sent yet, and the SSRC stays.
     pub fn change_ssrc(&mut self) -> Option<(u32, u32)> {
         if self.statistics.packets() == 0 {
             return None;
@@ -116,7 +116,7 @@ impl Source {
         Some((old, new))
     }
 
-    /// Writes a packet of media.
+    /// Writes a media packet to [`Self::packet`].
     pub fn write_media(&mut self, now: Instant, media: &Media<'_>) -> Written {
         let Span { ticks, clock_rate, .. } = media.span;
         self.clock_rate = Some(clock_rate);
@@ -131,21 +131,21 @@ impl Source {
         self.write(header, media.payload, (timestamp, clock_rate))
     }
 
-    /// Writes comfort noise at `level` (RFC 3389).
+    /// Writes a comfort noise packet to [`Self::packet`]. `level` is in -dBov (RFC 3389).
     pub fn write_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> Written {
         let at = self.now_in_stream(now, rtp_code::CLOCK);
         let header = self.header(payload_type, false, at.0);
         self.write(header, &rtp::comfort_noise::payload(level), at)
     }
 
-    /// Presses a key; `clock_rate` in Hz is that of the payload type.
+    /// Starts a digit (RFC 4733). `clock_rate` is that of `payload_type` in Hz.
     pub fn begin_digit(&mut self, now: Instant, key: telephone_event::Key, payload_type: u8, clock_rate: u32) {
-        // Where the two differ, the stream's timestamps go on by the clock of its media.
+        // If its clock rate differs from the media's, the timestamp still follows the media's clock.
         let (timestamp, _) = self.now_in_stream(now, clock_rate);
         self.digits.begin(now, key, timestamp, payload_type, clock_rate);
     }
 
-    /// Writes a packet of the digit that is being sent.
+    /// Writes a packet of the digit that is being sent to [`Self::packet`].
     pub fn write_digit(&mut self, now: Instant, event: &telephone_event::Outgoing) -> Written {
         let clock_rate = self.digits.clock_rate();
         let at = self.now_in_stream(now, clock_rate);
@@ -153,18 +153,18 @@ impl Source {
         self.write(header, &event.payload, at)
     }
 
-    /// Returns the packet that was written last.
+    /// Returns the last written packet, header included.
     pub fn packet(&mut self) -> &mut [u8] {
         &mut self.packet
     }
 
-    /// Counts a packet that went out. Digits and noise are packets of the stream too (RFC 3550 §6.4.1).
+    /// Counts a sent packet. Digits and comfort noise count as well (RFC 3550 §6.4.1).
     pub fn count(&mut self, now: Instant, written: &Written) {
         let (timestamp, clock_rate) = written.at;
         self.statistics.sent(now, written.payload_len, timestamp, clock_rate);
     }
 
-    /// Returns timestamp and clock rate of the stream at this moment; `otherwise` is the rate if no media was sent yet.
+    /// Returns the stream's current RTP timestamp and clock rate in Hz. `otherwise` is the rate before the first media packet.
     fn now_in_stream(&mut self, now: Instant, otherwise: u32) -> (u32, u32) {
         let clock_rate = self.clock_rate.unwrap_or(otherwise);
         (self.timeline.at(now, clock_rate), clock_rate)
@@ -177,7 +177,7 @@ impl Source {
     }
 
     fn write(&mut self, header: Header, payload: &[u8], at: (u32, u32)) -> Written {
-        // Takes memory for the first packet, and for one that is larger than any before.
+        // Allocates only for the first packet, and for one that is larger than all before.
         self.packet.clear();
         self.packet.extend_from_slice(&header.to_bytes());
         self.packet.extend_from_slice(payload);

@@ -1,4 +1,4 @@
-//! Reports for operators: the manager events `RTCPSent` and `RTCPReceived`, and the lines of `rtcp set debug`.
+//! Shows RTCP packets to operators: the manager events `RTCPSent` and `RTCPReceived`, and the lines of `rtcp set debug`.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use rtp::rtcp::{Packet, Report, ReportBlock, SenderInfo};
 
 use crate::notes::Note;
 
-/// Makes the lines about a report that we sent.
+/// Makes the debug lines about a report that we sent. `jitter` is that of the received stream.
 pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     let kind = if report.sender.is_some() { "SR" } else { "RR" };
     let mut text = format!("* Sent RTCP {kind} to {to}\n  Our SSRC: {}\n", report.ssrc);
@@ -28,12 +28,12 @@ pub fn sent(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Verbose(text)
 }
 
-/// Makes the lines about a Full Intra Request that we sent (RFC 5104 §4.3.1).
+/// Makes the debug lines about a Full Intra Request that we sent (RFC 5104 §4.3.1).
 pub fn picture_request(to: SocketAddr, ssrc: u32, media_ssrc: u32) -> Note {
     Note::Verbose(format!("* Sent RTCP FIR to {to}\n  Our SSRC: {ssrc}\n  Their SSRC: {media_ssrc}\n"))
 }
 
-/// Makes the event about a report that we sent.
+/// Makes the event `RTCPSent` for a report that we sent. `jitter` is that of the received stream.
 pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Note {
     Note::Report(host::Report {
         direction: Direction::Sent { jitter },
@@ -45,7 +45,7 @@ pub fn sent_report(to: SocketAddr, report: &Report<'_>, jitter: Duration) -> Not
     })
 }
 
-/// Makes the lines about an RTCP packet from the peer.
+/// Makes the debug lines about a received RTCP packet.
 pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
     let (packet_type, name) = kind(packet);
     let mut text = format!("* Got RTCP from {from}: PT {packet_type}({name})\n");
@@ -71,7 +71,8 @@ pub fn received(from: SocketAddr, packet: &Packet<'_>) -> Note {
     Note::Verbose(text)
 }
 
-/// Makes the event about one block of the peer's report.
+/// Makes the event `RTCPReceived` for the block `about_us` of the peer's report. `ssrc` is the sender of the report, `block_count`
+/// the number of its blocks.
 pub fn received_report(
     from: SocketAddr,
     ssrc: u32,
@@ -131,7 +132,8 @@ fn kind(packet: &Packet<'_>) -> (u8, &'static str) {
     }
 }
 
-/// Formats the middle 32 bits of an NTP timestamp: seconds modulo 65536 and a binary fraction (RFC 3550 §4).
+/// Formats the block's LSR field, the middle 32 bits of an NTP timestamp (RFC 3550 §6.4.1): seconds modulo 65536, then the
+/// fraction in units of 2^-32 s.
 fn last_sr(block: &ReportBlock) -> String {
     format!("{}.{:010}", block.last_sr >> 16, block.last_sr << 16)
 }

@@ -1,4 +1,4 @@
-//! Requests for whole pictures, from the peer and to it (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
+//! Requests for whole pictures, received from the peer and sent to it (RFC 4585 §6.3.1, RFC 5104 §4.3.1).
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -10,21 +10,21 @@ use super::reports::LARGEST_REPORT;
 use crate::console::debug;
 use crate::notes::Note;
 
-/// A stream whose pictures the peer may ask for.
+/// The peer's requests for pictures of one stream that we send.
 #[derive(Debug, Default)]
 pub struct Pictures {
-    /// The peer asked; the channel's thread passes it on.
+    /// A request that the channel's thread has not passed to the host yet.
     is_wanted: bool,
     pace: Pace,
 }
 
 impl Pictures {
-    /// Takes a request of the peer.
+    /// Records a request by the peer, unless one was recorded a moment ago.
     pub fn handle_request(&mut self, now: Instant) {
         self.is_wanted |= self.pace.allows(now, PICTURE_PACE);
     }
 
-    /// Returns whether the channel is to be told of a request, once for each.
+    /// Returns true, once per recorded request, when the host has to be told.
     pub fn take_request(&mut self) -> bool {
         std::mem::take(&mut self.is_wanted)
     }
@@ -38,18 +38,19 @@ pub struct Requests {
     pace: Pace,
 }
 
-/// A request that is to be sent.
+/// The contents of a Full Intra Request.
 pub struct Request<'a> {
-    /// Our source.
+    /// Our SSRC.
     pub ssrc: u32,
-    /// The source whose picture is wanted.
+    /// The SSRC of the stream that is to send a whole picture.
     pub media_ssrc: u32,
-    /// Our name (RFC 3550 §6.5.1).
+    /// Our CNAME (RFC 3550 §6.5.1).
     pub cname: &'a str,
 }
 
 impl Requests {
-    /// Sends a Full Intra Request, unless one was sent a moment ago. `send` gets the compound packet; returns what it does.
+    /// Sends a Full Intra Request to `to`, unless one was sent a moment ago. `send` sends the compound packet and returns whether it
+    /// was sent; this method returns the same, or `None` if it did not call `send`.
     pub fn send(
         &mut self,
         now: Instant,

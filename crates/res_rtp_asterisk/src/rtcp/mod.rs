@@ -1,4 +1,4 @@
-//! The RTCP side of a session (RFC 3550 §6): reports at their interval, the goodbye at the end, and requests for pictures.
+//! The RTCP side of a session (RFC 3550 §6): regular reports, the BYE at the end, and picture requests.
 
 pub mod events;
 pub mod feedback;

@@ -1,6 +1,6 @@
-//! Sender and receiver reports (RFC 3550 §6.4): ours at their interval, and what the peer's say.
+//! Sender and receiver reports (RFC 3550 §6.4): sends ours at regular intervals and evaluates the peer's.
 //!
-//! Where they go is the transport's to know.
+//! The transport knows their route (`transport/send.rs`).
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use super::feedback::{Pictures, Requests};
 use crate::console::debug;
 use crate::notes::Note;
 
-/// Reports of a session.
+/// The RTCP state of a session: report timer, CNAME, BYE, picture requests and scores.
 pub struct Rtcp {
     schedule: ReportTimer,
     goodbye: Goodbye,
@@ -26,34 +26,35 @@ pub struct Rtcp {
     cname: String,
 }
 
-/// Media experience scores, which the host's statistics have.
+/// Media experience scores, for the host's statistics.
 #[derive(Debug, Default)]
 pub struct Scores {
-    /// Scores of the received stream, one for each report of ours.
+    /// Scores of the stream that we receive, one per report that we send.
     pub here: Accumulator,
-    /// Scores of the sent stream, one for each report of the peer.
+    /// Scores of the stream that the peer receives, one per report of the peer.
     pub there: Accumulator,
 }
 
 /// The two streams that reports are about.
 pub struct Streams<'a> {
-    /// Statistics of what we receive.
+    /// Statistics of the stream that we receive.
     pub receiver: &'a mut ReceiverStatistics,
-    /// Statistics of what we send.
+    /// Statistics of the stream that we send.
     pub sender: &'a mut SenderStatistics,
 }
 
-/// The place of a report in its session.
+/// Whether a report ends the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A report at its interval.
+    /// A report at the regular interval.
     Regular,
-    /// The last, with a BYE.
+    /// The last report, with a BYE (RFC 3550 §6.6).
     Last,
 }
 
 impl Rtcp {
-    /// Makes the reports of a session; none is due before [`Self::start`].
+    /// Creates the RTCP state with a random CNAME. `interval` is the time between two reports; none is due before
+    /// [`Self::start`].
     pub fn new(interval: Duration) -> Self {
         let mut name = [0; 8];
         asterisk::random::fill(&mut name);
@@ -64,47 +65,47 @@ impl Rtcp {
             requests: Requests::default(),
             events: Pace::default(),
             scores: Scores::default(),
-            // RFC 7022 §4.2: short-term persistent, random, no more than that about us.
+            // A random, short-term persistent CNAME tells nothing about this machine (RFC 7022 §4.2).
             cname: format!("{:016x}", u64::from_be_bytes(name)),
         }
     }
 
-    /// Takes the name of the session whose transport carries this one (RFC 8834 §4.9).
+    /// Sets the CNAME to that of the session whose transport carries this one (RFC 8834 §4.9).
     pub fn set_cname(&mut self, cname: String) {
         self.cname = cname;
     }
 
-    /// Returns our name in reports (CNAME).
+    /// Returns our CNAME (RFC 3550 §6.5.1).
     pub fn cname(&self) -> &str {
         &self.cname
     }
 
-    /// Returns the scores so far.
+    /// Returns the media experience scores so far.
     pub fn scores(&self) -> &Scores {
         &self.scores
     }
 
-    /// Returns requests of the peer for pictures of our stream, to take them.
+    /// Returns the peer's picture requests for our stream, to change them.
     pub fn pictures_mut(&mut self) -> &mut Pictures {
         &mut self.pictures
     }
 
-    /// Returns our own requests and our name.
+    /// Returns the state of our own picture requests, and our CNAME.
     pub fn requests_mut(&mut self) -> (&mut Requests, &str) {
         (&mut self.requests, &self.cname)
     }
 
-    /// Begins to report.
+    /// Starts the report timer.
     pub fn start(&mut self, now: Instant) {
         self.schedule.start(now, asterisk::random::u32());
     }
 
-    /// Ends reporting.
+    /// Stops the report timer.
     pub fn stop(&mut self) {
         self.schedule.stop();
     }
 
-    /// Returns whether reports are made.
+    /// Returns whether the report timer runs.
     pub fn is_running(&self) -> bool {
         self.schedule.is_running()
     }
@@ -114,19 +115,19 @@ impl Rtcp {
         self.schedule.poll_timeout()
     }
 
-    /// Returns whether a report is due.
+    /// Returns whether a report is due, and restarts the timer if so.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         self.schedule.poll_timeout().is_some_and(|due| due <= now)
             && self.schedule.handle_timeout(now, asterisk::random::u32())
     }
 
-    /// Returns whether the peer is to be told that our stream ends, once.
+    /// Returns true, once, when the end of our stream needs a BYE. `has_sent`: we have sent media.
     pub fn say_goodbye(&mut self, has_sent: bool) -> bool {
         self.goodbye.take(has_sent)
     }
 
-    /// Writes a report and hands the compound packet to `send`; returns what that returns. Log lines and manager events go to
-    /// `notes`.
+    /// Writes a report and passes the compound packet to `send`, which returns whether it was sent. Returns the same, or `None` if
+    /// the report could not be written. Debug lines and manager events go to `notes`.
     pub fn send(
         &mut self,
         now: Instant,
@@ -164,7 +165,8 @@ impl Rtcp {
         Some(sent)
     }
 
-    /// Takes what a packet says of the stream that we receive, and of ours. Returns whether it is from the source of the one.
+    /// Evaluates a sender or receiver report of the peer. Returns whether its sender is the SSRC that we receive media from.
+    /// Manager events go to `notes`.
     pub fn handle(
         &mut self,
         now: Instant,
@@ -213,8 +215,8 @@ impl Rtcp {
     }
 }
 
-/// A report is an event on the manager interface; nobody reports more often in earnest.
+/// Shortest time between two manager events about the peer's reports, so that a flood of reports cannot flood the manager.
 const EVENT_PACE: Duration = Duration::from_millis(100);
 
-/// Room for a report of one block, its name and a goodbye, and what SRTCP adds.
+/// Buffer size in octets for a compound packet: a report with one block, the CNAME and a BYE, and what SRTCP adds.
 pub const LARGEST_REPORT: usize = 1500;

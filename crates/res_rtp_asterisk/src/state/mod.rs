@@ -1,7 +1,7 @@
-//! A session under its one lock: the parts, put together. Each part decides for itself; here packets, time and the host's wishes
-//! are passed from one to another.
+//! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
+//! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! The way in is [`receive`], the way out [`send`]; [`show`] is for people.
+//! [`receive`] handles received datagrams, [`send`] sends packets, and [`show`] collects the facts for `rtp show sessions`.
 
 pub mod receive;
 mod send;
@@ -26,32 +26,32 @@ use crate::transport::Transport;
 use crate::transport::sockets::Pair;
 use crate::transport::watch;
 
-/// Everything about a session except what belongs to the reading and the writing thread alone.
+/// Everything about a session, except the parts that only the reading or the writing thread needs.
 pub struct State {
-    /// As `rtp.conf` was when the session began.
+    /// The settings of `rtp.conf` at the time the session began.
     settings: Arc<Settings>,
     transport: Transport,
     bundle: Bundle,
-    /// Our stream.
+    /// The stream that we send.
     source: Source,
     /// Statistics of the stream that we receive.
     receiver: ReceiverStatistics,
-    /// Clock rates of payload types, as far as the reading thread has looked them up.
+    /// Clock rates of the payload types that the reading thread has looked up so far.
     clock_rates: ClockRates,
     rtcp: Rtcp,
     counters: Counters,
-    /// Lines and events for the host, to be told when the lock is open again.
+    /// Log lines and events that the host gets after the state is unlocked.
     notes: Vec<Note>,
-    /// How digits travel, as the host says.
+    /// How the host wants digits to be sent.
     dtmf_mode: DtmfMode,
-    /// The earliest deadline that the worker thread knows of.
+    /// The earliest deadline that the worker thread has been given.
     armed: Option<Instant>,
-    /// The origin of the grid that deadlines of all sessions fall on.
+    /// Origin of the grid that timers of all sessions are aligned to.
     grid: Instant,
 }
 
 impl State {
-    /// Makes the state of a session whose peer is not known yet. `grid` is the same moment for all sessions.
+    /// Creates the state of a session whose peer is not known yet. `grid` must be the same for all sessions.
     pub fn new(
         instance: InstancePtr,
         settings: Arc<Settings>,
@@ -75,12 +75,12 @@ impl State {
         }
     }
 
-    /// Returns the transport of this session. It is silent while another session's carries the stream.
+    /// Returns this session's own transport. It is unused while a parent's transport carries the stream.
     pub fn transport(&self) -> &Transport {
         &self.transport
     }
 
-    /// Returns the transport of this session, to change it.
+    /// Returns this session's own transport, to change it.
     pub fn transport_mut(&mut self) -> &mut Transport {
         &mut self.transport
     }
@@ -95,12 +95,12 @@ impl State {
         &mut self.bundle
     }
 
-    /// Returns our stream.
+    /// Returns the stream that we send.
     pub fn source(&self) -> &Source {
         &self.source
     }
 
-    /// Returns our stream, to change it.
+    /// Returns the stream that we send, to change it.
     pub fn source_mut(&mut self) -> &mut Source {
         &mut self.source
     }
@@ -110,42 +110,42 @@ impl State {
         &self.receiver
     }
 
-    /// Returns the reports.
+    /// Returns the RTCP side of the session.
     pub fn rtcp(&self) -> &Rtcp {
         &self.rtcp
     }
 
-    /// Returns how digits travel, as the host says.
+    /// Returns how the host wants digits to be sent.
     pub fn dtmf_mode(&self) -> DtmfMode {
         self.dtmf_mode
     }
 
-    /// Sets how digits travel.
+    /// Sets how digits are sent.
     pub fn set_dtmf_mode(&mut self, mode: DtmfMode) {
         self.dtmf_mode = mode;
     }
 
-    /// Returns whether the host's instance lives: `end` has not been called.
+    /// Returns whether the host's instance is alive: [`Self::end`] has not been called.
     pub fn is_live(&self) -> bool {
         self.transport.instance().is_some()
     }
 
-    /// Counts a refusal.
+    /// Counts a refused packet.
     pub fn refuse(&mut self, reason: Refused) {
         self.counters.add(reason);
     }
 
-    /// Returns lines and events for the host, to add to them.
+    /// Returns the collected log lines and events, to add to them.
     pub fn notes_mut(&mut self) -> &mut Vec<Note> {
         &mut self.notes
     }
 
-    /// Returns what is to be told to the host, once.
+    /// Takes the collected log lines and events out, for the host.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
     }
 
-    /// Drives ICE and DTLS after any input, and keys bundled sources as well when there are new keys.
+    /// Drives ICE and DTLS after any input. New DTLS keys are also installed for the bundled sessions' sources.
     pub fn drive(&mut self, now: Instant) {
         if self.transport.drive(now, self.source.ssrc(), &mut self.notes) {
             let ssrcs = self.bundle.ssrcs();
@@ -153,17 +153,17 @@ impl State {
         }
     }
 
-    /// Keys a source of a session that is bundled with this one.
+    /// Installs SRTP keys for the SSRC of a bundled session. Logs a warning when the SRTP module refuses them.
     pub fn key_bundled(&mut self, ssrc: u32) {
         if !self.transport.key_source(ssrc) {
-            let text = format!("the SRTP module does not take keys for source {ssrc}, which is bundled with this one");
+            let text = format!("the SRTP module refuses keys for SSRC {ssrc}, which is bundled with this session");
             self.notes.push(self.transport.warning(&text));
         }
     }
 
-    /// Lets time pass for everything that has a clock: the worker thread's part.
+    /// Runs every timer that is due. Called by the worker thread.
     pub fn handle_timeout(&mut self, now: Instant) {
-        // The worker thread knows of no deadline now.
+        // The worker thread has used up its deadline.
         self.armed = None;
         if !self.is_live() {
             return;
@@ -179,7 +179,7 @@ impl State {
         }
     }
 
-    /// Lets time pass for what is sent under the keys of media: reports and digits.
+    /// Runs the timers of RTCP reports and digits, which are sent with the media's SRTP keys.
     fn handle_media_timeout(&mut self, now: Instant) {
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
@@ -188,14 +188,15 @@ impl State {
         self.flush_digits(now);
     }
 
-    /// Does for the channel's thread, which is here, what the worker thread may not do.
+    /// Runs media timers on the channel's thread if the worker thread must not use the SRTP keys
+    /// (see [`Transport::is_keyed_by_host`]).
     fn handle_visit(&mut self, now: Instant) {
         if self.transport.is_keyed_by_host() {
             self.handle_media_timeout(now);
         }
     }
 
-    /// Returns the next deadline, if the worker thread does not know one as early.
+    /// Returns the next deadline, unless the worker thread already has one that is as early.
     pub fn rearm(&mut self, now: Instant) -> Option<Instant> {
         let watch = self.transport.watch_mut().poll_timeout();
         let watch = watch.map(|deadline| watch::on_grid(self.grid, now, deadline));
@@ -205,7 +206,7 @@ impl State {
             false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout()],
         };
         let next = [self.transport.poll_timeout(), watch].into_iter().chain(media);
-        // A deadline that has passed is served at once, but not at this very moment for ever.
+        // A deadline in the past becomes `now`.
         let next = next.flatten().min()?.max(now);
         if !self.is_live() || self.armed.is_some_and(|armed| armed <= next) {
             return None;
@@ -214,20 +215,20 @@ impl State {
         Some(next)
     }
 
-    /// Falls silent: the parent's transport carries the stream from now on, under its name.
+    /// Stops using the session's own transport, because the parent's carries the stream now. `cname` is the parent's CNAME.
     pub fn give_up_transport(&mut self, cname: String) {
         self.transport.give_up();
         self.rtcp.set_cname(cname);
     }
 
-    /// Carries the stream over the session's own transport again.
+    /// Uses the session's own transport again.
     pub fn take_up_transport(&mut self) {
         if self.bundle.take_up_transport() {
             self.transport.take_up(&self.settings);
         }
     }
 
-    /// The instance is going: the peer is told as far as it can be, and nothing reaches for the instance any more.
+    /// Ends the session: sends a BYE if the peer has received anything, and drops the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
         if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
@@ -235,7 +236,7 @@ impl State {
         }
         let refusals = self.shown(now).refusals();
         if !refusals.is_empty() {
-            self.notes.push(Note::debug(1, format!("RTP session refused: {refusals}")));
+            self.notes.push(Note::debug(1, format!("RTP session ended, refused packets: {refusals}")));
         }
         self.transport.end();
     }

@@ -1,4 +1,4 @@
-//! A datagram in: the transport decrypts it, and the session that it is for counts it.
+//! Handles received datagrams: the transport decrypts them, and the session that they belong to counts them.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -20,20 +20,21 @@ use crate::transport::arrived::Arrived;
 use crate::transport::receive::Incoming;
 use crate::transport::sockets::Received;
 
-/// A packet of media for the channel. Its octets lie in the buffer that was handed in.
+/// A media packet for the channel. Its octets are in the caller's buffer.
 pub struct Taken {
     /// The packet.
     pub arrived: Arrived,
-    /// The session that it is for. A packet of our own has been judged by its source and counted, others have not.
+    /// The session that the packet belongs to. Only a packet of [`Whose::Own`] has passed the source and sequence checks and
+    /// has been counted.
     pub whose: Whose,
 }
 
-/// The most datagrams that the worker thread takes from one session before it looks after others.
+/// Most datagrams that the worker thread reads from one session before it turns to others.
 const BURST: usize = 64;
 
 impl State {
-    /// Receives one datagram for the channel: what was kept for it first. Returns a packet of media in `buffer`; `None` when
-    /// there was none, or the datagram was something else.
+    /// Receives one datagram for the channel, kept packets first. Returns a media packet in `buffer`; `None` when there was no
+    /// datagram, or it was not media, or it was refused.
     pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
         self.handle_visit(now);
         if component == Component::Rtp
@@ -46,7 +47,7 @@ impl State {
         self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
     }
 
-    /// Reads for a channel that does not: the worker thread's part.
+    /// Reads a socket in place of a channel that does not read. Called by the worker thread. Media is kept for the channel.
     pub fn take_from_socket(&mut self, now: Instant, component: Component) {
         let mut scratch = self.transport.take_scratch();
         let only_for_host = self.transport.is_keyed_by_host();
@@ -88,7 +89,7 @@ impl State {
                 self.handle_rtcp(now, component, received.from, compound, is_from_peer);
             }
             Ok(Incoming::Nothing) => self.drive(now),
-            // A refused datagram may have an answer, too.
+            // ICE and DTLS may also answer a datagram that they refused.
             Err(reason @ (Refused::Stun | Refused::Dtls)) => {
                 self.refuse(reason);
                 self.drive(now);
@@ -121,12 +122,12 @@ impl State {
         }
     }
 
-    /// Judges a packet of our own stream by its source and its sequence number, and counts it.
+    /// Checks the source address and the sequence number of a packet of our own stream, and counts the packet.
     fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
         self.transport.judge_source(now, arrived.from, header.sequence_number)?;
-        // A second stream on the port that nobody negotiated (repair packets, somebody else's noise) is not a change of source.
-        // The reading thread knows; here it may not be asked.
+        // A second SSRC with a payload type that was not negotiated (repair packets, foreign traffic) is not a change of
+        // source. Only payload types that the reading thread has looked up are known here; the host must not be asked.
         let is_stray = !self.clock_rates.knows(header.payload_type)
             && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
         if !is_stray && !self.count_received(now, arrived) {
@@ -136,18 +137,18 @@ impl State {
         Ok(())
     }
 
-    /// Counts a packet of our own stream. Returns whether it is of use.
+    /// Counts a packet of our own stream. Returns false for a duplicate or an unconfirmed jump of the sequence number.
     fn count_received(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let clock_rate = self.clock_rates.of(arrived.header.payload_type);
         self.receiver.update(now, &arrived.header, arrived.payload.len(), clock_rate).is_usable()
     }
 
-    /// Takes a packet whose source nobody had named and that turned out to be our own. Returns whether it is of use.
+    /// Checks and counts a packet of an unknown SSRC that turned out to be of our own stream. Returns whether it is accepted.
     pub fn take_as_own(&mut self, now: Instant, arrived: &Arrived) -> bool {
         self.judge_own(now, arrived).map_err(|reason| self.refuse(reason)).is_ok()
     }
 
-    /// Takes a packet that the parent took off its socket, judged and decrypted. Returns whether it is of use.
+    /// Counts a packet that the parent received, decrypted and checked. Returns whether it is accepted.
     pub fn handle_from_parent(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let usable = self.count_received(now, arrived);
         if usable {
@@ -158,13 +159,13 @@ impl State {
         usable
     }
 
-    /// Takes what the reading thread found out about a payload type.
+    /// Stores the clock rate of a payload type that the reading thread has looked up.
     pub fn learn(&mut self, learned: Learned) {
         self.clock_rates.learn(learned.payload_type, learned.clock_rate);
     }
 
-    /// Returns the session that a kept packet of another session is for. Its source may be our own by now; that is news, so it
-    /// was not counted when it came.
+    /// Returns the session of a kept packet that did not belong to us when it arrived. If its SSRC has become our own since, the
+    /// packet counts as unknown, because it has not been checked and counted yet.
     fn whose_now(&self, ssrc: u32) -> Whose {
         match self.bundle.whose(ssrc, self.receiver.ssrc()) {
             Whose::Own => Whose::Unknown,
@@ -188,7 +189,7 @@ impl State {
         let wants_debug = debug::RTCP.wants(from);
         let mut is_peer = self.transport.remote().is_open() || is_from_peer && self.receiver.ssrc().is_none();
         for packet in compound {
-            // The other packets of a compound are worth as much as before: some phones only fail at SDES.
+            // The other packets of the compound are still used: some phones send a malformed SDES packet only.
             let Ok(packet) = packet else {
                 self.refuse(Refused::Malformed);
                 continue;
@@ -204,7 +205,7 @@ impl State {
         }
     }
 
-    /// Returns whether the packet is from the source that we receive.
+    /// Handles one packet of a compound. Returns whether its sender is the SSRC that we receive media from.
     fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> bool {
         match packet {
             rtcp::Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
@@ -220,7 +221,7 @@ impl State {
         self.rtcp.handle(now, from, packet, streams, &mut self.notes)
     }
 
-    /// Takes reports that the parent took off its socket. The parent has counted what is malformed.
+    /// Handles a compound packet that the parent received. The parent has already counted malformed packets.
     pub fn handle_reports_from_parent(&mut self, now: Instant, from: SocketAddr, compound: &[u8]) {
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
@@ -233,7 +234,7 @@ impl State {
         }
     }
 
-    /// Returns whether the channel is to be told that the peer wants a picture, and the number of its stream.
+    /// Returns a picture request that the channel has to be told of, once per request.
     pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
         if self.rtcp.pictures_mut().take_request() {
             return Some(self.bundle.marks().picture_request());

@@ -1,4 +1,4 @@
-//! A packet out: our source writes it, and the transport that carries the stream sends it.
+//! Sends packets: our source writes them, and the transport that carries the stream sends them.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::transport::Transport;
 use crate::transport::send::{Obstacle, Route, Way};
 
 impl State {
-    /// Returns the route of media; `None` while it goes nowhere.
+    /// Returns the route of media; `None` while media is stopped or has no destination.
     pub fn media_route(&self) -> Option<Route> {
         if self.transport.remote().is_stopped() {
             return None;
@@ -26,7 +26,8 @@ impl State {
         self.bundle.look(&self.transport, Transport::media_route).flatten()
     }
 
-    /// Sends a packet of media, or counts why not. While a digit is being sent, media waits. Returns whether media goes anywhere.
+    /// Sends a media packet, or counts why it cannot be sent. Drops it while a digit is being sent. Returns whether media has a
+    /// route.
     pub fn send_media(&mut self, now: Instant, media: &Media<'_>) -> bool {
         self.handle_visit(now);
         if self.source.digits().is_active() {
@@ -42,12 +43,13 @@ impl State {
         }
     }
 
-    /// Sends comfort noise at `level` (RFC 3389), also to keep NAT bindings open. Returns whether it went out.
+    /// Sends comfort noise (RFC 3389); the host also uses it to keep NAT bindings open. `level` is in -dBov. Returns whether it was
+    /// sent.
     pub fn send_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> bool {
         self.send_packet(now, |source| source.write_comfort_noise(now, payload_type, level)) == Ok(true)
     }
 
-    /// Presses a key; `clock_rate` in Hz is that of the payload type. Returns whether there is a way to tell the peer.
+    /// Starts to send a digit (RFC 4733). `clock_rate` is that of `payload_type` in Hz. Returns false without a route or keys.
     pub fn begin_digit(&mut self, now: Instant, key: Key, payload_type: u8, clock_rate: u32) -> bool {
         if let Err(obstacle) = self.way_of_media() {
             self.note_obstacle(obstacle);
@@ -58,7 +60,7 @@ impl State {
         true
     }
 
-    /// Releases the key, which was held for so long if the host says it.
+    /// Ends the digit. `held` is its duration, if the host supplies one.
     pub fn end_digit(&mut self, now: Instant, held: Option<Duration>) {
         self.source.digits_mut().end(now, held);
         self.flush_digits(now);
@@ -66,7 +68,7 @@ impl State {
 
     pub(super) fn flush_digits(&mut self, now: Instant) {
         while let Some(event) = self.source.digits_mut().poll_transmit() {
-            // One that cannot be sent is counted, and the next may have its way again.
+            // `send_packet` counts an event that cannot be sent; the next one may succeed.
             let _ = self.send_packet(now, |source| source.write_digit(now, &event));
         }
     }
@@ -80,7 +82,7 @@ impl State {
         way.unwrap_or(Err(Obstacle::NoRoute))
     }
 
-    /// Asks for the way, writes a packet and sends it. Returns whether it went out.
+    /// Finds the route and protection, then writes a packet and sends it. Returns whether it was sent.
     fn send_packet(&mut self, now: Instant, write: impl FnOnce(&mut Source) -> Written) -> Result<bool, Obstacle> {
         let source = &mut self.source;
         let sent = match self.transport.remote().is_stopped() {
@@ -126,7 +128,7 @@ impl State {
         }
     }
 
-    /// Switches RTCP on or off; `on_one_port` says that the host has negotiated `a=rtcp-mux`.
+    /// Turns RTCP on or off. `on_one_port`: the host has negotiated `a=rtcp-mux` (RFC 5761).
     pub fn set_rtcp(&mut self, on: bool, on_one_port: bool) {
         self.transport.set_rtcp(on, on_one_port);
         if !on {
@@ -134,15 +136,15 @@ impl State {
         }
     }
 
-    /// Begins to report, unless that has begun: media flows.
+    /// Starts RTCP reports once media flows, unless they have started already.
     pub(super) fn start_reports(&mut self, now: Instant) {
         if self.transport.uses_rtcp() && !self.rtcp.is_running() && self.reports_route().is_some() {
             self.rtcp.start(now);
         }
     }
 
-    /// The host has stopped media. With ICE the peer stays where it is, and reports go on while a call is on hold (RFC 3550
-    /// §6.2; RFC 3264 §5.1); without, there is no address to send them to.
+    /// Stops media at the host's request. With ICE the selected pair remains, and reports continue during a hold (RFC 3550 §6.2,
+    /// RFC 3264 §5.1). Without ICE reports stop too, because they have no destination.
     pub fn stop_media(&mut self) {
         self.source.digits_mut().cancel();
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
@@ -166,7 +168,7 @@ impl State {
         self.note_report_sent(sent.flatten(), told);
     }
 
-    /// Asks the peer for a whole picture of the stream that we receive (RFC 5104 §4.3.1).
+    /// Sends the peer a Full Intra Request for the stream that we receive (RFC 5104 §4.3.1).
     pub fn ask_for_picture(&mut self, now: Instant) {
         let described = self.bundle.marks().described_ssrc;
         let Some(media_ssrc) = self.receiver.ssrc().or(described).filter(|_| self.transport.uses_rtcp()) else {

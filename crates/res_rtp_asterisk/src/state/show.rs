@@ -1,4 +1,4 @@
-//! The session as people want to know it.
+//! Collects the facts about a session for `rtp show sessions` and for warnings.
 
 use std::time::Instant;
 
@@ -16,13 +16,13 @@ impl State {
         let shown = self.shown(now);
         let refusals = match shown.refusals() {
             nothing if nothing.is_empty() => nothing,
-            refusals => format!("; refused so far: {refusals}"),
+            refusals => format!("; refused packets: {refusals}"),
         };
         let seconds = overdue::PATIENCE.as_secs();
         self.transport.warning(&format!("no keys after {seconds} s. {}{refusals}", shown.verdict()))
     }
 
-    /// Returns the session as far as people want to know it.
+    /// Returns the facts about the session that `rtp show sessions` prints.
     pub fn shown(&self, now: Instant) -> Shown {
         let (receiver, sender) = (&self.receiver, self.source.statistics());
         let since = |last: Option<Instant>| last.map(|last| now.saturating_duration_since(last));
@@ -63,7 +63,7 @@ impl State {
 
     fn shown_rtcp(&self) -> String {
         let Some((component, (to, _))) = self.reports_route() else {
-            return if self.transport.uses_rtcp() { "on, but there is no way for reports" } else { "off" }.to_owned();
+            return if self.transport.uses_rtcp() { "on, but reports have no route yet" } else { "off" }.to_owned();
         };
         let round_trip = &self.source.statistics().remote().round_trip;
         let trip = if round_trip.count() > 0 { format!("{:.4} s", round_trip.last()) } else { "unknown".to_owned() };

@@ -1,16 +1,16 @@
-//! A packet of media that was received, by its header.
+//! The header and position of a received media packet.
 
 use std::net::SocketAddr;
 use std::ops::Range;
 
 use rtp::{Header, Packet};
 
-/// A decrypted packet of media. Its octets lie at the start of the buffer that it was received into.
+/// A decrypted media packet. Its octets are at the start of the buffer that it was received into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Arrived {
     /// The sender's address.
     pub from: SocketAddr,
-    /// Octets of the whole packet.
+    /// Length of the whole packet in octets.
     pub len: usize,
     /// Marker, payload type, sequence number, timestamp and SSRC.
     pub header: Header,
@@ -19,7 +19,7 @@ pub struct Arrived {
 }
 
 impl Arrived {
-    /// Notes what was parsed, so that it is parsed once.
+    /// Keeps the header and payload range of `packet`, so that it is parsed only once.
     pub fn new(from: SocketAddr, len: usize, packet: &Packet<'_>) -> Self {
         Self { from, len, header: packet.header(), payload: packet.payload_range() }
     }

@@ -1,4 +1,5 @@
-//! Keeps one certificate and TLS context for each DTLS configuration. Calls share them; they are made again when a file changes.
+//! Caches one TLS context per DTLS configuration. Calls with the same configuration share it. It is created again when one of
+//! its files changes.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -9,28 +10,29 @@ use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
 use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
 
-/// The contexts of all configurations that calls have begun with.
+/// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
-    /// In the order in which they were made.
+    /// In the order of creation, oldest first.
     entries: Mutex<Vec<Entry>>,
-    /// Our own certificate, for configurations that name none.
+    /// The self-signed certificate, for configurations that name none.
     own: Mutex<Own>,
 }
 
 struct Own {
-    /// The certificate, or the reason why none could be made.
+    /// The certificate, or the reason why it could not be created.
     certificate: Result<Certificate, String>,
     made: Instant,
 }
 
 impl Own {
     fn make(now: Instant) -> Self {
-        let certificate = Certificate::self_signed().map_err(|error| format!("no certificate could be made: {error}"));
+        let certificate = Certificate::self_signed()
+            .map_err(|error| format!("the self-signed certificate could not be created: {error}"));
         Self { certificate, made: now }
     }
 }
 
-/// Our own certificate is made again after this time, well before it expires: an Asterisk may run for years.
+/// Age at which the self-signed certificate is renewed, well before it expires.
 const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
@@ -39,25 +41,27 @@ struct Entry {
     context: Arc<Context>,
 }
 
-/// Modification time (seconds and nanoseconds), inode and size of a file. A rewrite changes at least one of them.
+/// Modification time in seconds and nanoseconds, inode and size of a file; `None` if it cannot be read. A rewritten file differs
+/// in at least one of them.
 type Stamp = Option<(i64, i64, u64, u64)>;
 
-/// The most contexts that are kept. sip.conf has a few configurations, and each changed file adds one.
+/// Most contexts that are cached. `sip.conf` rarely has more than a few different configurations.
 const MOST: usize = 64;
 
 impl Contexts {
-    /// Makes our own certificate now, while nobody waits for it. It differs each time the module is loaded, which browsers accept:
-    /// they compare the fingerprint in the session description (RFC 8827 §6.5).
+    /// Creates an empty cache and a self-signed certificate, while no call waits for it. Each load of the module creates a new
+    /// certificate: browsers only compare it with the fingerprint in the session description (RFC 8827 §6.5).
     pub fn new(now: Instant) -> Self {
         Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)) }
     }
 
-    /// Returns the reason, for the log, why there is no certificate of our own.
+    /// Returns the reason, for the log, if the self-signed certificate could not be created.
     pub fn problem(&self) -> Option<String> {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// Returns the context of a configuration, and makes it if it is not there. An error is a sentence for the log.
+    /// Returns the context of the configuration `wanted`, creating it if needed. The error is a text for the log that names the
+    /// option or file at fault.
     pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
@@ -74,7 +78,7 @@ impl Contexts {
         Ok(context)
     }
 
-    /// Replaces our own certificate once it is old. Calls that are up keep the one that they began with.
+    /// Renews the self-signed certificate if it is old. Calls keep the certificate that they began with.
     fn renew(&self, now: Instant) {
         let mut own = lock(&self.own);
         if now.duration_since(own.made) < RENEWED_AFTER {
@@ -82,11 +86,11 @@ impl Contexts {
         }
         let renewed = Own::make(now);
         if renewed.certificate.is_err() {
-            // The present certificate is valid for a long time yet, and the next call tries again.
+            // The present certificate is still valid, and the next call tries again.
             return;
         }
         *own = renewed;
-        // Unlocked first: a thread that makes an entry locks the entries before `own`.
+        // `get` locks `entries` before `own`.
         drop(own);
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
@@ -95,9 +99,11 @@ impl Contexts {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
-            // Some hosts drop a certificate that they cannot find, and keep the key.
+            // Some hosts drop a certificate file that they cannot find, but keep the key.
             (None, Some(key)) => {
-                return Err(format!("{key} is the key of a certificate that is not configured or not there"));
+                return Err(format!(
+                    "private key {key} is configured, but its certificate is not configured or its file is missing"
+                ));
             }
             (None, None) => lock(&self.own).certificate.clone()?,
         };

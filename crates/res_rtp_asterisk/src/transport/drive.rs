@@ -1,4 +1,4 @@
-//! ICE and DTLS after any input: sends what they have to send and acts upon what happened, until neither brings anything new.
+//! Drives ICE and DTLS after any input: sends their datagrams and handles their events until neither has more.
 
 use std::time::{Duration, Instant};
 
@@ -9,18 +9,19 @@ use dtls_srtp::{AssociationEvent, Failure, Keys, Phase};
 use super::Transport;
 use crate::notes::Note;
 
-/// Handshake failures that strangers may cause, in the log.
+/// Limits log lines about handshake failures that anyone on the network can cause.
 static STRANGERS: RateLimit = RateLimit::new(Duration::from_secs(10), 3);
 
-/// Rounds of one call. Each brings something new or is the last; this many never happen.
+/// Limit of rounds in one call of [`Transport::drive`]. Each round but the last handles at least one event, so the
+/// limit is never reached in practice.
 const MOST_ROUNDS: usize = 8;
 
-/// A flight's datagram stays below the MTU of any path.
+/// Buffer size for a DTLS datagram; the `dtls-srtp` crate keeps its datagrams below the path MTU.
 const LARGEST_DTLS: usize = 1500;
 
 impl Transport {
-    /// Sends what ICE and DTLS have to send and acts upon what has happened. `ssrc` is our source, for new keys; log lines go to
-    /// `notes`. Returns whether there are new keys for media, which bundled sources need as well.
+    /// Sends the datagrams of ICE and DTLS and handles their events. New SRTP keys are installed for our `ssrc`; log lines go to
+    /// `notes`. Returns whether there are new keys, which the caller must install for bundled sources as well.
     pub fn drive(&mut self, now: Instant, ssrc: u32, notes: &mut Vec<Note>) -> bool {
         let mut is_rekeyed = false;
         for _ in 0..MOST_ROUNDS {
@@ -34,7 +35,7 @@ impl Transport {
         is_rekeyed
     }
 
-    /// Returns whether a pair was selected.
+    /// Sends the agent's datagrams and handles its events. Returns whether a pair was selected.
     fn drive_ice(&mut self, notes: &mut Vec<Note>) -> bool {
         let mut buffer = [0; ::ice::MAX_DATAGRAM];
         while let Some(transmit) = self.ice.as_mut().and_then(|ice| ice.poll_transmit(&mut buffer)) {
@@ -59,32 +60,35 @@ impl Transport {
                     Component::Rtp => self.remote.handle_selected(path.remote),
                     Component::Rtcp => self.mux.handle_pair_selected(),
                 }
-                format!("ICE: component {} goes from {} to {}", component.id(), path.local, path.remote)
+                format!("ICE: component {} selected the pair {} to {}", component.id(), path.local, path.remote)
             }
-            Event::ComponentFailed { component: Component::Rtcp } => "ICE: no pair for component 2".to_owned(),
+            Event::ComponentFailed { component: Component::Rtcp } => "ICE: component 2 has no working pair".to_owned(),
             Event::ComponentFailed { component } => {
-                let text = format!("ICE: no way to the peer was found for component {}", component.id());
-                // Some hosts start checks with the INVITE, and nobody may have answered yet.
+                let text = format!("ICE: component {} has no working pair, every check failed", component.id());
+                // Some hosts start checks with the INVITE. Before the call is answered, failed checks are normal.
                 if self.is_activated {
                     return self.warning(&text);
                 }
                 text
             }
             Event::ConsentLost { component } => {
-                let text = format!("ICE: the peer stopped answering on component {}, sending pauses", component.id());
-                // After the call nobody answers any more; chan_sip keeps the instance for a while.
+                let text = format!(
+                    "ICE: the peer stopped answering checks on component {}, sending is paused",
+                    component.id()
+                );
+                // After a hangup the peer stops answering, while chan_sip keeps the instance for some time.
                 if component == Component::Rtp && !self.remote.is_stopped() {
                     return self.warning(&text);
                 }
                 text
             }
-            Event::RoleChanged(role) => format!("ICE: role conflict, we are {role:?} now"),
+            Event::RoleChanged(role) => format!("ICE: our role changed to {role:?} in a role conflict"),
             other => format!("ICE: {other:?}"),
         };
         Note::debug(1, text)
     }
 
-    /// Begins handshakes that are ours to begin and for which there is a way by now.
+    /// Begins handshakes in which we are the DTLS client (RFC 5763 §5), once there is a route.
     fn begin_handshakes(&mut self, now: Instant) {
         for component in Component::ALL {
             let is_wanted = component == Component::Rtp || self.uses_rtcp && self.mux.may_use_own_component();
@@ -95,7 +99,7 @@ impl Transport {
         }
     }
 
-    /// Returns whether anything happened to an association.
+    /// Sends the associations' datagrams and handles their events. Returns whether there was an event.
     fn drive_dtls(&mut self, ssrc: u32, notes: &mut Vec<Note>, is_rekeyed: &mut bool) -> bool {
         let mut happened = false;
         for component in Component::ALL {
@@ -124,7 +128,7 @@ impl Transport {
     }
 
     fn install_keys(&mut self, component: Component, keys: &Keys, ssrc: u32, is_rekeyed: &mut bool) -> Note {
-        // SAFETY: as `Transport::instance` explains; written out because `keys` is borrowed beside it.
+        // SAFETY: see `Transport::instance`, which cannot be called here because `keys` is borrowed mutably.
         let instance = self.instance.map(|instance| unsafe { asterisk::rtp::Instance::from_ptr(instance) });
         let installed = instance.is_some_and(|instance| match component {
             Component::Rtp => self.keys.install(instance, keys, ssrc),
@@ -134,7 +138,7 @@ impl Transport {
         let Some(dtls) = self.dtls.as_mut() else { return Note::debug(1, text) };
         if !installed {
             dtls.reject_keys(component);
-            return self.warning(&format!("{text}, but the SRTP module does not take the keys"));
+            return self.warning(&format!("{text}, but the SRTP module refuses the keys"));
         }
         if component == Component::Rtp {
             dtls.set_keyed();
@@ -167,13 +171,13 @@ impl Transport {
     fn peers_failure(&mut self, component: Component, failure: &Failure) -> Note {
         let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
         if component == Component::Rtcp {
-            // The peer may not know a handshake of component 2 at all.
+            // A peer that multiplexes RTCP does not handshake on component 2.
             return Note::debug(1, text);
         }
         if let Some(dtls) = &mut self.dtls {
             dtls.drop_disowned_keys();
         }
-        // After the call nobody answers any more.
+        // After a hangup the peer stops answering.
         if self.remote.is_stopped() { Note::debug(1, text) } else { self.warning(&text) }
     }
 
@@ -181,11 +185,11 @@ impl Transport {
         STRANGERS.allow().map(|_| self.warning(&text))
     }
 
-    /// Makes a warning that says which call it is about.
+    /// Creates a warning that starts with our port and the peer's address, to identify the call.
     pub fn warning(&self, text: &str) -> Note {
         let peer = self.media_route().filter(|_| !self.remote.is_stopped()).map(|(to, _)| to);
         let peer = peer.or(self.remote.signalled(Component::Rtp));
-        let peer = peer.map_or_else(|| "an unknown peer".to_owned(), |peer| peer.to_string());
+        let peer = peer.map_or_else(|| "unknown peer".to_owned(), |peer| peer.to_string());
         Note::Warning(format!("RTP port {}, {peer}: {text}", self.port()))
     }
 }

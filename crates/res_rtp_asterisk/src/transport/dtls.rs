@@ -1,4 +1,5 @@
-//! DTLS-SRTP of a session: one association for each component, under what the two descriptions settle (RFC 5763, RFC 5764).
+//! The DTLS-SRTP state of a session: one association per component, with the roles and fingerprints of the two session
+//! descriptions (RFC 5763, RFC 5764).
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,27 +11,28 @@ use dtls_srtp::{
     PeerAddress, Phase, Setup,
 };
 
-/// The DTLS side of a session that is configured for it.
+/// The DTLS state of a session for which the host has configured DTLS.
 pub struct Dtls {
     endpoint: Endpoint,
-    /// Component 2 has one only where RTCP is not multiplexed.
+    /// One association per component. Component 2 is used only if RTCP is not multiplexed.
     associations: PerComponent<Association>,
-    /// The hash that our fingerprint is printed in.
+    /// The hash function of the `a=fingerprint` that we send.
     hash: Hash,
 }
 
 impl Dtls {
-    /// Makes the state of a session whose peer is not known yet. `setup` is what our first description says.
+    /// Creates the state of a session whose peer is not known yet. `setup` is the `a=setup` value of our first description, `hash`
+    /// the hash function of our `a=fingerprint`.
     pub fn new(context: Arc<Context>, setup: Setup, hash: Hash) -> Self {
         Self { endpoint: Endpoint::new(context, setup), associations: PerComponent::default(), hash }
     }
 
-    /// Returns the hash that our fingerprint is printed in.
+    /// Returns the hash function of the `a=fingerprint` that we send.
     pub fn hash(&self) -> Hash {
         self.hash
     }
 
-    /// Returns what our description says of the roles.
+    /// Returns the `a=setup` value for our description (RFC 5763 §5).
     pub fn setup(&self) -> Setup {
         self.endpoint.setup()
     }
@@ -40,29 +42,29 @@ impl Dtls {
         self.endpoint.certificate()
     }
 
-    /// Takes the role from the peer's description.
+    /// Sets the `a=setup` value of the peer's description (RFC 5763 §5). A changed role starts both associations over.
     pub fn set_setup(&mut self, theirs: Setup) {
         let associations = self.endpoint.set_setup(theirs);
         self.apply(associations);
     }
 
-    /// Takes the fingerprint from the peer's description.
+    /// Sets the `a=fingerprint` of the peer's description. A new fingerprint can start both associations over (RFC 8122 §6.2).
     pub fn set_fingerprint(&mut self, theirs: Fingerprint) {
         let associations = self.endpoint.set_fingerprint(theirs);
         self.apply(associations);
     }
 
-    /// Lets handshakes begin.
+    /// Allows handshakes to begin.
     pub fn activate(&mut self) {
         self.endpoint.activate();
     }
 
-    /// Forgets both associations. Keys stay in use until there are newer ones.
+    /// Discards both associations and waits for new handshakes. The SRTP keys stay in use until new ones are agreed.
     pub fn start_over(&mut self) {
         self.associations.iter_mut().for_each(|(_, association)| association.start_over());
     }
 
-    /// Notes that the keys of component 1's handshake are in force.
+    /// Records that the SRTP keys of component 1's handshake are installed.
     pub fn set_keyed(&mut self) {
         self.endpoint.set_keyed();
     }
@@ -72,42 +74,42 @@ impl Dtls {
         self.endpoint.drop_disowned_keys();
     }
 
-    /// Returns whether there are keys for media.
+    /// Returns whether SRTP keys for media are installed.
     pub fn is_keyed(&self) -> bool {
         self.endpoint.is_keyed()
     }
 
-    /// Returns whether the keys are those of a certificate that the peer's description no longer names.
+    /// Returns whether the SRTP keys belong to a certificate that the peer's description no longer names.
     pub fn is_disowned(&self) -> bool {
         self.endpoint.is_disowned()
     }
 
-    /// Returns whether media's association is complete.
+    /// Returns whether the handshake of component 1 is complete.
     pub fn is_connected(&self) -> bool {
         self.phase() == Phase::Connected
     }
 
-    /// Returns the progress of media's association.
+    /// Returns the phase of component 1's association.
     pub fn phase(&self) -> Phase {
         self.associations[Component::Rtp].phase()
     }
 
-    /// Says in words how far media's association is.
+    /// Describes the progress of component 1's handshake for the log and for `rtp show sessions`.
     pub fn progress(&self) -> &'static str {
         self.associations[Component::Rtp].progress(&self.endpoint)
     }
 
-    /// Returns the addresses of the peer's last datagram that the association of that component took.
+    /// Returns source and destination of the last datagram that the association of `component` accepted.
     pub fn path(&self, component: Component) -> Option<Path> {
         self.associations[component].path()
     }
 
-    /// Begins the handshake of that component if that is our role and nothing is missing.
+    /// Begins the handshake of `component` if we are the client and everything needed for it is known.
     pub fn begin_if_active(&mut self, now: Instant, component: Component) {
         self.associations[component].begin_if_active(now, &self.endpoint);
     }
 
-    /// Hands a datagram to the association of that component.
+    /// Passes a received datagram to the association of `component`.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -119,7 +121,7 @@ impl Dtls {
         self.associations[component].handle_datagram(now, &mut self.endpoint, peer, path, datagram)
     }
 
-    /// Lets time pass for both associations. Returns whether that was due.
+    /// Runs the retransmission timers of both associations. Returns whether one was due.
     pub fn handle_timeout(&mut self, now: Instant, peers: PerComponent<PeerAddress>) -> bool {
         if self.poll_timeout().is_none_or(|at| at > now) {
             return false;
@@ -130,22 +132,22 @@ impl Dtls {
         true
     }
 
-    /// Returns when [`Self::handle_timeout`] has something to do.
+    /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.associations.iter().filter_map(|(_, association)| association.poll_timeout()).min()
     }
 
-    /// Writes the next datagram of that component; returns its length.
+    /// Writes the next datagram to send for `component` into `buffer`; returns its length.
     pub fn poll_transmit(&mut self, component: Component, buffer: &mut [u8]) -> Option<usize> {
         self.associations[component].poll_transmit(buffer)
     }
 
-    /// Returns the next fact about the association of that component. Datagrams have to be sent first.
+    /// Returns the next event of the association of `component`. The caller must send all datagrams first.
     pub fn poll_event(&mut self, component: Component, peer: PeerAddress) -> Option<AssociationEvent> {
         self.associations[component].poll_event(peer)
     }
 
-    /// Notes that the keys of that component's handshake cannot be used.
+    /// Records that the SRTP module refused the keys of `component`'s handshake.
     pub fn reject_keys(&mut self, component: Component) {
         self.associations[component].reject_keys();
     }

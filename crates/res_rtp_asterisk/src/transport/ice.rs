@@ -1,8 +1,8 @@
-//! Adapts the ICE agent to the way the host drives it: chan_sip hands over the credentials in two halves and the candidates before
-//! them, calls `start` with every answer, and old hosts never tell the role.
+//! Adapts the ICE agent to the order of the channel drivers' calls. chan_sip sets ufrag and password separately, adds candidates
+//! before the credentials, and calls `start` with every answer. Asterisk 11 never sets the role.
 //!
-//! A changed ufrag or password is a restart by the peer (RFC 8445 §9). We join it with new credentials of our own when our next
-//! description is printed, which some hosts do before `start` and some after.
+//! A changed ufrag or password is an ICE restart by the peer (RFC 8445 §9). We join it with new credentials of our own when the
+//! host prints our next description, which some hosts do before `start` and some after.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -14,7 +14,7 @@ use ::ice::{
 use super::interfaces;
 use super::sockets::{Pair, Received};
 
-/// The agent, and the peer's description as far as the host has handed it over without calling `start`.
+/// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
 pub struct IceSide {
     agent: Agent,
     ufrag: Option<String>,
@@ -27,7 +27,7 @@ pub struct IceSide {
 }
 
 impl IceSide {
-    /// Makes an agent with the host candidates of both sockets.
+    /// Creates the agent with host candidates for both sockets.
     pub fn new(sockets: &Pair) -> Self {
         let config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
@@ -49,7 +49,7 @@ impl IceSide {
         }
     }
 
-    /// Takes half of the peer's credentials, or both.
+    /// Sets the peer's ufrag, password or both; `None` keeps the known value.
     pub fn set_authentication(&mut self, ufrag: Option<&str>, password: Option<&str>) {
         if let Some(ufrag) = ufrag {
             self.ufrag = Some(ufrag.to_owned());
@@ -59,14 +59,16 @@ impl IceSide {
         }
     }
 
-    /// Takes a candidate of the peer, which is used from `start` on.
+    /// Adds a candidate of the peer, which is used from the next [`Self::start`] on. Ignores duplicates and candidates beyond
+    /// [`MAX_REMOTE_CANDIDATES`].
     pub fn add_remote_candidate(&mut self, candidate: Candidate) {
         if self.candidates.len() < MAX_REMOTE_CANDIDATES && !self.candidates.contains(&candidate) {
             self.candidates.push(candidate);
         }
     }
 
-    /// Takes the role from the host. It is settled when checks begin and does not change with later offers (RFC 8445 §6.1.1).
+    /// Sets our role. Ignored once checks have begun: later offers do not change the roles (RFC 8445 §6.1.1). Also ignored with a
+    /// lite peer.
     pub fn set_role(&mut self, role: Role) {
         self.role_told = true;
         if !self.started && !self.peer_is_lite {
@@ -74,13 +76,14 @@ impl IceSide {
         }
     }
 
-    /// Notes that the peer is an ICE lite agent: then we control, whatever the host says (RFC 8445 §6.1.1).
+    /// Marks the peer as ICE lite. We then take the controlling role, whatever the host sets (RFC 8445 §6.1.1).
     pub fn set_remote_lite(&mut self) {
         self.peer_is_lite = true;
         self.agent.set_remote_lite(true);
     }
 
-    /// Prepares our description for printing: with new credentials if the peer has restarted.
+    /// Prepares our description before the host prints it. Changes our credentials if the peer has restarted ICE. Without a
+    /// description of the peer this is an offer, and the offerer is controlling (RFC 8445 §6.1.1).
     pub fn describe(&mut self, now: Instant) {
         match self.told() {
             Some(told) => {
@@ -89,13 +92,12 @@ impl IceSide {
                     self.agent.restart(now, Credentials::from_random(&random()));
                 }
             }
-            // Without a description of the peer this is an offer, and the offerer controls.
             None if !self.role_told && !self.started => self.agent.set_role(Role::Controlling),
             None => {}
         }
     }
 
-    /// Hands the peer's description to the agent and starts checks. Does nothing if the description has no ICE credentials.
+    /// Starts checks with the credentials and candidates of the peer's description. Does nothing without credentials.
     pub fn start(&mut self, now: Instant) {
         let Some(told) = self.told() else { return };
         self.take_over(now, told);
@@ -106,32 +108,32 @@ impl IceSide {
         self.started = true;
     }
 
-    /// Stops the agent for good.
+    /// Stops the agent.
     pub fn stop(&mut self) {
         self.agent.stop();
     }
 
-    /// Returns whether the peer does ICE: then only checked pairs say where packets go and may come from.
+    /// Returns whether the peer uses ICE. Then only checked pairs decide where packets go and where they may come from.
     pub fn is_active(&self) -> bool {
         self.started || self.ufrag.is_some() && self.password.is_some()
     }
 
-    /// Returns whether a datagram between these addresses is the peer's, because ICE has checked the pair.
+    /// Returns whether the address pair has been checked, so that datagrams on it come from the peer.
     pub fn is_valid(&self, component: Component, local: SocketAddr, remote: SocketAddr) -> bool {
         self.agent.is_valid_path(&Path { component, local, remote })
     }
 
-    /// Returns the destination of packets of that component, and the address of ours to send from; `None` without a pair.
+    /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
     }
 
-    /// Returns the agent, to look at it.
+    /// Returns the ICE agent.
     pub fn agent(&self) -> &Agent {
         &self.agent
     }
 
-    /// Takes in a datagram of STUN. It may have to be answered, also when it is refused.
+    /// Handles a received STUN message. Call [`Self::poll_transmit`] afterwards, also after an error, which may need an answer too.
     pub fn handle_stun(
         &mut self,
         now: Instant,
@@ -143,22 +145,22 @@ impl IceSide {
         self.agent.handle_stun(now, path, datagram)
     }
 
-    /// Writes the next datagram to send into `buffer`.
+    /// Writes the next datagram to send into `buffer`; returns its length and path.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         self.agent.poll_transmit(buffer)
     }
 
-    /// Returns the next fact about the session.
+    /// Returns the next event of the agent.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.agent.poll_event()
     }
 
-    /// Returns when the agent wants time.
+    /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.agent.poll_timeout()
     }
 
-    /// Lets time pass for the agent. Returns whether that was due.
+    /// Runs the agent's timers. Returns whether one was due.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let is_due = self.agent.poll_timeout().is_some_and(|at| at <= now);
         if is_due {
@@ -167,7 +169,7 @@ impl IceSide {
         is_due
     }
 
-    /// Hands the peer's credentials to the agent. A change is a restart by the peer, which we have to join.
+    /// Passes the peer's credentials to the agent. A change is an ICE restart, which [`Self::describe`] joins.
     fn take_over(&mut self, now: Instant, told: Credentials) {
         let known = self.agent.remote_credentials();
         self.owes_restart |= known.is_some_and(|known| *known != told);

@@ -1,13 +1,13 @@
-//! Finds the addresses of this machine that a peer might reach: our host candidates (RFC 8445 §5.1.1.1).
+//! Finds the addresses of this machine for host candidates (RFC 8445 §5.1.1.1).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
 
-/// The most addresses that are offered. More would make the SDP too long for a datagram of SIP.
+/// Most host addresses that are used. More would make the SDP too long for SIP over UDP.
 const MOST: usize = 16;
 
-/// Returns the host addresses of a socket that is bound to `bound`: loopback addresses only if there are no others, and no
-/// link-local ones, which browsers do not offer either.
+/// Returns the addresses that a socket bound to `bound` can be reached at. Link-local addresses are left out, as in browsers;
+/// loopback addresses are returned only if there are no others.
 pub fn host_addresses(bound: IpAddr) -> Vec<IpAddr> {
     if !bound.is_unspecified() {
         return vec![bound];
@@ -29,11 +29,11 @@ fn is_reachable(ip: IpAddr) -> bool {
     }
 }
 
-/// Lists the addresses of all interfaces that are up.
+/// Returns the addresses of all interfaces that are up.
 fn addresses() -> Vec<IpAddr> {
     let mut list: *mut libc::ifaddrs = ptr::null_mut();
     let mut found = Vec::new();
-    // SAFETY: getifaddrs either fails or hands us a linked list that is ours until freeifaddrs; an
+    // SAFETY: getifaddrs either fails or returns a linked list that stays valid until freeifaddrs; an
     // address has the type that its family says.
     unsafe {
         if libc::getifaddrs(&raw mut list) != 0 {
@@ -54,9 +54,9 @@ fn addresses() -> Vec<IpAddr> {
 }
 
 /// # Safety
-/// `address` is as large as its family says.
+/// `address` must have the size of the structure for its family.
 unsafe fn ip_of(address: &libc::sockaddr) -> Option<IpAddr> {
-    // SAFETY: as promised by the caller.
+    // SAFETY: the caller promises the size, so the family tells the type.
     unsafe {
         match i32::from(address.sa_family) {
             libc::AF_INET => {

@@ -1,8 +1,8 @@
-//! Packets of media that the worker thread took off a socket that nobody was reading: the newest, in order, and the descriptor
-//! that tells the host of them.
+//! Keeps the newest media packets that the worker thread has read while the channel was not reading, and signals them to the host
+//! through a descriptor.
 //!
-//! The memory is taken when the first packet comes and given back when the channel has read the last, so that a dialplan that
-//! waits for a minute costs nothing per packet, and a call that goes on costs nothing at all.
+//! Memory is allocated with the first kept packet and freed when the channel has read the last one. So no packet allocates by
+//! itself, and a call whose channel reads uses no memory here.
 
 use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, RawFd};
@@ -12,35 +12,35 @@ use asterisk::pollable::{AlwaysReadable, Pollable};
 
 use super::arrived::Arrived;
 
-/// Packets kept: the newest 640 ms of a 20 ms stream.
+/// Packets kept per ring: 640 ms of a stream with 20 ms per packet.
 const PACKETS: usize = 32;
 
-/// The largest packet that is kept. A peer that minds the path's MTU sends no larger media.
+/// Largest packet that is kept, in octets. Media packets within any common path MTU are smaller.
 const LARGEST: usize = 2048;
 
-/// Packets that wait for the channel's thread, and the descriptor that the channel polls.
+/// Media packets that wait for the channel's thread, and the descriptor that the channel polls.
 pub struct Kept {
     own: Ring,
-    /// Packets of bundled sessions. They have a ring of their own, as pictures would push the sound out.
+    /// Packets of bundled sessions, in a ring of their own: video packets would otherwise displace the audio.
     bundled: Ring,
-    /// The descriptor that the host polls in place of the socket, if it was needed and could be had.
+    /// The descriptor that the host polls in place of the socket, if it was needed and could be created.
     pollable: Option<Pollable>,
     always: Arc<AlwaysReadable>,
-    /// Whether the host has a descriptor to poll.
+    /// Whether the host has asked for a descriptor.
     is_handed_out: bool,
 }
 
 impl Kept {
-    /// Makes an empty store. `always` serves all sessions of the module.
+    /// Creates an empty store. All sessions share `always`.
     pub fn new(always: Arc<AlwaysReadable>) -> Self {
         let (own, bundled) = Default::default();
         Self { own, bundled, pollable: None, always, is_handed_out: false }
     }
 
-    /// Returns the descriptor to poll for media; `socket` is that of component 1, `is_watched` says that the worker thread may
-    /// read it. The answer never changes.
+    /// Returns the descriptor that the host polls for media. `socket` is that of component 1; `is_watched`: the worker thread may
+    /// read it. The first result is final.
     ///
-    /// Without descriptors to spare it is the socket, and nothing is kept then.
+    /// Returns the socket itself if the process has no descriptor left; then nothing is kept.
     pub fn descriptor(&mut self, socket: RawFd, is_watched: bool) -> RawFd {
         if !std::mem::replace(&mut self.is_handed_out, true) && is_watched {
             self.pollable = Pollable::new(socket, Arc::clone(&self.always)).ok();
@@ -50,9 +50,9 @@ impl Kept {
         self.pollable.as_ref().map_or(socket, Pollable::as_raw_fd)
     }
 
-    /// Keeps a packet. Returns whether it or an older one is lost.
+    /// Keeps a packet. Returns whether this or an older packet was dropped.
     pub fn keep(&mut self, packet: &[u8], arrived: Arrived, is_own: bool) -> bool {
-        // Nobody would be woken for it: it would come out late, behind what is on the socket by then.
+        // The host polls the socket and would not be woken for a kept packet. It would be read late and out of order.
         if self.is_handed_out && self.pollable.is_none() {
             return true;
         }
@@ -65,8 +65,8 @@ impl Kept {
         lost
     }
 
-    /// Copies the oldest packet into `buffer`, those of the session itself first. Returns its header, and whether it is the
-    /// session's own.
+    /// Moves the oldest packet into `buffer`; the session's own packets go before those of bundled sessions. Returns the packet's
+    /// header, and whether it is the session's own.
     pub fn take(&mut self, buffer: &mut [u8]) -> Option<(Arrived, bool)> {
         if self.is_empty() {
             return None;
@@ -79,7 +79,7 @@ impl Kept {
         taken
     }
 
-    /// Drops all packets: nobody will read them.
+    /// Drops all packets.
     pub fn clear(&mut self) {
         (self.own, self.bundled) = (Ring::default(), Ring::default());
         self.signal(false);
@@ -91,7 +91,7 @@ impl Kept {
 
     fn signal(&mut self, waiting: bool) {
         if let Some(pollable) = &mut self.pollable {
-            // Fails for no descriptor that is in the set, and this one is from the start.
+            // Fails only for a descriptor outside the epoll set, and this one was added at creation.
             let _ = pollable.set_ready(waiting);
         }
     }
@@ -111,7 +111,7 @@ struct Place {
 }
 
 impl Ring {
-    /// Keeps a packet. Returns whether an older one had to go, or this one was too large.
+    /// Keeps a packet. Returns whether the oldest packet was dropped, or this one because it is too large.
     fn keep(&mut self, packet: &[u8], arrived: Arrived) -> bool {
         if packet.len() > LARGEST {
             return true;
@@ -135,7 +135,7 @@ impl Ring {
         lost
     }
 
-    /// Copies the oldest packet into `buffer`.
+    /// Moves the oldest packet into `buffer`.
     fn take(&mut self, buffer: &mut [u8]) -> Option<Arrived> {
         let Place { slot, arrived } = self.order.pop_front()?;
         self.free.push(slot);

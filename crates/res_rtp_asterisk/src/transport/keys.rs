@@ -1,37 +1,39 @@
-//! SRTP keys of a session: policies made of what a DTLS handshake agreed, and the object for SRTCP with keys of its own.
+//! The SRTP keys of a session: converts the keys of a DTLS handshake to policies for the SRTP module, and owns a second SRTP
+//! object for SRTCP on component 2.
 
 use asterisk::rtp::{Instance, OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
 use dtls_srtp::{Keys, MasterKey, Profile};
 
 use crate::diagnosis::counters::Refused;
 
-/// The longest SRTCP datagram that is tried with more than one key.
+/// Longest SRTCP datagram, in octets, that is tried with both sets of keys.
 const LONGEST_SRTCP: usize = 1500;
 
-/// Required protection of media and reports.
+/// The protection that media and RTCP packets must have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protection {
-    /// None.
+    /// No protection: plain RTP and RTCP.
     Plain,
-    /// SRTP with the keys of the host's instance.
+    /// SRTP, with the keys of the host's instance.
     Srtp,
-    /// SRTP with keys that are not there yet: packets are neither sent nor accepted.
+    /// SRTP, but the keys are not agreed yet: packets are neither sent nor accepted.
     Due,
 }
 
-/// Keys that the host's instance has no room for.
+/// SRTP keys that the host's instance cannot store.
 #[derive(Default)]
 pub struct SessionKeys {
-    /// The keys that the handshake of component 1 agreed, for sources that are bundled later.
+    /// The keys of component 1's handshake, needed again for sources that are bundled later.
     agreed: Option<Keys>,
-    /// Keys of component 2's own handshake. They are for SRTCP alone.
+    /// The keys of component 2's own handshake, for SRTCP only.
     rtcp: Option<OwnedSrtp>,
-    /// Whether the peer's SRTCP verifies with `rtcp`, and ours is protected with it.
+    /// Whether the peer protects its SRTCP with the keys of `rtcp`. We then do so too.
     answers_with_own: bool,
 }
 
 impl SessionKeys {
-    /// Puts the keys of component 1's handshake in force. Returns whether the SRTP module took them.
+    /// Installs the keys of component 1's handshake, for the peer's streams and for our `ssrc`. Returns whether the SRTP module
+    /// accepted them.
     pub fn install(&mut self, instance: Instance<'_>, keys: &Keys, ssrc: u32) -> bool {
         let Some((remote, local)) = policies(keys, ssrc) else { return false };
         let installed = instance.add_srtp_policy(&remote, &local).is_ok();
@@ -41,16 +43,16 @@ impl SessionKeys {
         installed
     }
 
-    /// Puts the keys of component 2's handshake in force. They are for SRTCP alone and live in an object of our own: the host
-    /// has room for one, and that is for media. Returns whether the SRTP module took them.
+    /// Installs the keys of component 2's handshake, for SRTCP only. They get an SRTP object of our own, because the host's
+    /// instance stores only one, which is for media. Returns whether the SRTP module accepted them.
     pub fn install_rtcp(&mut self, instance: Instance<'_>, keys: &Keys, ssrc: u32) -> bool {
         let Some((remote, local)) = policies(keys, ssrc) else { return false };
-        // SAFETY: it is kept in `rtcp` alone, which `forget_rtcp` clears before the host frees the instance; after a panic that
-        // keeps the session's end from running nobody gets at it any more but to drop it.
+        // SAFETY: the object is stored in `rtcp` only, and `forget_rtcp` drops it before the host frees the instance. If a panic
+        // prevents that, the poisoned lock keeps every thread from using the object again, except to drop it.
         let own = unsafe { OwnedSrtp::create(instance, &local) }.and_then(|own| own.add_stream(&remote).map(|()| own));
         match own {
             Ok(own) => {
-                // Until a report of the peer says otherwise.
+                // Assumed until a report of the peer verifies with the other keys.
                 (self.rtcp, self.answers_with_own) = (Some(own), true);
                 true
             }
@@ -63,21 +65,21 @@ impl SessionKeys {
         self.rtcp = None;
     }
 
-    /// Whether component 1's handshake has agreed keys.
+    /// Returns whether component 1's handshake has agreed keys.
     pub fn has_agreed(&self) -> bool {
         self.agreed.is_some()
     }
 
-    /// Keys one more source of ours. Returns whether the SRTP module took the keys.
+    /// Installs the agreed keys for another SSRC of ours. Returns false without agreed keys, or when the SRTP module refuses them.
     pub fn add_source(&self, instance: Instance<'_>, ssrc: u32) -> bool {
         let policy = self.agreed.as_ref().and_then(|keys| outbound_policy(keys, ssrc));
         policy.zip(instance.srtp()).is_some_and(|(policy, srtp)| srtp.add_stream(&policy).is_ok())
     }
 
-    /// Tells SRTP that a source of ours has another SSRC.
+    /// Moves the SRTP policy of our SSRC `old` to `new`.
     pub fn change_source(&self, instance: Option<Instance<'_>>, old: u32, new: u32) {
         if let Some(srtp) = instance.and_then(|instance| instance.srtp()) {
-            // Fails where the policy is for any SSRC, which then needs no change.
+            // Fails if the policy covers any SSRC; no change is needed then.
             let _ = srtp.change_source(old, new);
         }
         if let Some(own) = &self.rtcp {
@@ -85,8 +87,8 @@ impl SessionKeys {
         }
     }
 
-    /// Protects a packet and hands the result to `send`. `on_own_component` says that it is a report for component 2. Returns
-    /// whether it was sent.
+    /// Protects a packet and passes the result to `send`. `on_own_component`: the packet is RTCP for component 2. Returns whether
+    /// it was sent.
     pub fn protect(
         &self,
         instance: Option<Instance<'_>>,
@@ -106,15 +108,15 @@ impl SessionKeys {
         protected.unwrap_or(false)
     }
 
-    /// Decrypts a packet of media in place. Returns its new length.
+    /// Authenticates and decrypts a media packet in place. Returns its new length in octets.
     pub fn unprotect_media(&self, instance: Option<Instance<'_>>, datagram: &mut [u8]) -> Result<usize, Refused> {
         unprotect(instance, datagram, Which::Rtp)
     }
 
-    /// Decrypts a report in place. Returns its new length.
+    /// Authenticates and decrypts an RTCP packet in place. Returns its new length in octets.
     ///
-    /// Chrome keys SRTCP of component 2 from the RTP component's handshake, Firefox from its own: the keys that verify are also
-    /// the ones that we answer with. On component 1 there is nothing to choose.
+    /// Without rtcp-mux, Chrome protects SRTCP on component 2 with the keys of component 1's handshake, and Firefox with those of
+    /// component 2's. Both are tried, and the keys that verify are used for our own reports as well. Component 1 has one set.
     pub fn unprotect_report(
         &mut self,
         instance: Option<Instance<'_>>,
@@ -148,7 +150,7 @@ fn unprotect(instance: Option<Instance<'_>>, datagram: &mut [u8], which: Which) 
     srtp.unprotect(datagram, which).map_err(|_| Refused::Srtp)
 }
 
-/// Makes the policies of both directions: the peer's first, then ours for the source `ssrc`.
+/// Creates the policies of both directions: the inbound one for any SSRC, then the outbound one for our `ssrc`.
 fn policies(keys: &Keys, ssrc: u32) -> Option<(SrtpPolicy, SrtpPolicy)> {
     Some((policy(keys.profile, &keys.remote, PolicySsrc::AnyInbound)?, outbound_policy(keys, ssrc)?))
 }

@@ -1,22 +1,22 @@
-//! The transport of a session: its sockets, ICE, DTLS and keys. It decides where packets go, how they are protected, and which
-//! datagrams are the peer's.
+//! The transport of a session: its sockets, ICE, DTLS and SRTP keys. It decides where packets go, how they are protected, and
+//! which datagrams come from the peer.
 //!
-//! The way in is [`receive`], the way out [`send`]; [`drive`] sends what ICE and DTLS have to say and acts upon what they found.
-//! A session that is bundled with another (`bundle.rs`) has a transport of its own as well, which is silent meanwhile.
+//! [`receive`] handles received datagrams, [`send`] sends packets, and [`drive`] sends the datagrams of ICE and DTLS and handles
+//! their events. A bundled session (`bundle.rs`) keeps its own transport, which stays unused while the parent's carries the stream.
 
 pub mod arrived;
 pub mod certificates;
 pub mod contexts;
-pub mod drive;
+mod drive;
 pub mod dtls;
 pub mod ice;
-pub mod interfaces;
+mod interfaces;
 pub mod kept;
 pub mod keys;
 pub mod receive;
 pub mod remote;
 pub mod send;
-pub mod show;
+mod show;
 pub mod sockets;
 pub mod watch;
 
@@ -41,38 +41,38 @@ use remote::Remote;
 use sockets::{MediaSocket, Pair};
 use watch::Watch;
 
-/// The largest datagram that is received; longer ones are cut off.
+/// Largest datagram that is received, in octets. Longer ones are truncated.
 pub const LARGEST_DATAGRAM: usize = 8192;
 
-/// Sockets, ICE, DTLS and keys of one session, and what is known of the peer's addresses.
+/// The sockets, ICE, DTLS and SRTP keys of one session, and the peer's addresses.
 pub struct Transport {
-    /// The host's instance, for what lies behind `res_srtp`. `None` once it is going.
+    /// The host's instance, through which the SRTP module is called. `None` once the session has ended.
     instance: Option<InstancePtr>,
-    /// Both sockets, for the life of the session.
+    /// The RTP and RTCP sockets, open as long as the session exists.
     sockets: Pair,
-    /// The ICE agent, unless the host stopped it.
+    /// The ICE side; `None` if ICE is off or the host stopped it.
     ice: Option<IceSide>,
-    /// DTLS, if the host configured it.
+    /// The DTLS side; `None` if the host has not configured DTLS.
     dtls: Option<Dtls>,
     keys: SessionKeys,
     remote: Remote,
-    /// Decides whether reports share the port of media (RFC 5761).
+    /// Decides whether RTCP shares the RTP port (RFC 5761).
     mux: Mux,
     /// Whether the host uses RTCP in this session.
     uses_rtcp: bool,
-    /// The host has said that media may start.
+    /// The host has activated the session: media may start.
     is_activated: bool,
-    /// The thread that reads the sockets.
+    /// Tracks which thread reads the sockets.
     watch: Watch,
-    /// Packets for a channel that does not read.
+    /// Media packets that the channel has not read yet.
     kept: Kept,
     overdue: Overdue,
-    /// Buffer for datagrams that the worker thread takes; empty until it does.
+    /// Receive buffer of the worker thread; empty until it reads for this session.
     scratch: Vec<u8>,
 }
 
 impl Transport {
-    /// Makes the transport of a session whose peer is not known yet.
+    /// Creates the transport of a session whose peer is not known yet.
     pub fn new(
         now: Instant,
         instance: InstancePtr,
@@ -97,13 +97,13 @@ impl Transport {
         }
     }
 
-    /// Returns the host's instance while it lives.
+    /// Returns the host's instance until the session ends.
     pub fn instance(&self) -> Option<Instance<'_>> {
         // SAFETY: `end` clears it under the lock that `self` is borrowed under, before the host frees the instance.
         self.instance.map(|instance| unsafe { Instance::from_ptr(instance) })
     }
 
-    /// Returns the socket of that component.
+    /// Returns the socket of `component`.
     pub fn socket(&self, component: Component) -> &MediaSocket {
         match component {
             Component::Rtp => &self.sockets.rtp,
@@ -111,32 +111,32 @@ impl Transport {
         }
     }
 
-    /// Returns our port for media.
+    /// Returns our UDP port for media.
     pub fn port(&self) -> u16 {
         self.sockets.rtp.local().port()
     }
 
-    /// Returns what is known of the peer's addresses.
+    /// Returns the peer's addresses.
     pub fn remote(&self) -> &Remote {
         &self.remote
     }
 
-    /// Returns what is known of the peer's addresses, to change it.
+    /// Returns the peer's addresses, to change them.
     pub fn remote_mut(&mut self) -> &mut Remote {
         &mut self.remote
     }
 
-    /// Returns the ICE side, unless the host stopped it.
+    /// Returns the ICE side; `None` if ICE is off or the host stopped it.
     pub fn ice(&self) -> Option<&IceSide> {
         self.ice.as_ref()
     }
 
-    /// Returns the ICE side, to change it.
+    /// Returns the ICE side, to change it; `None` if ICE is off or the host stopped it.
     pub fn ice_mut(&mut self) -> Option<&mut IceSide> {
         self.ice.as_mut()
     }
 
-    /// Returns the DTLS side, to change it.
+    /// Returns the DTLS side, to change it; `None` if DTLS is not configured.
     pub fn dtls_mut(&mut self) -> Option<&mut Dtls> {
         self.dtls.as_mut()
     }
@@ -146,23 +146,23 @@ impl Transport {
         &mut self.watch
     }
 
-    /// Returns the packets for a channel that does not read.
+    /// Returns the media packets that the channel has not read yet.
     pub fn kept_mut(&mut self) -> &mut Kept {
         &mut self.kept
     }
 
-    /// Configures DTLS.
+    /// Configures DTLS: from now on media needs keys.
     pub fn set_dtls(&mut self, dtls: Dtls) {
         self.dtls = Some(dtls);
     }
 
-    /// Ends DTLS together with the keys for SRTCP that it agreed.
+    /// Removes DTLS, and the SRTCP keys of component 2's handshake.
     pub fn stop_dtls(&mut self) {
         self.dtls = None;
         self.keys.forget_rtcp();
     }
 
-    /// Ends ICE: packets go to the signalled address from now on.
+    /// Removes ICE: packets go to the signalled address from now on.
     pub fn stop_ice(&mut self) {
         if let Some(ice) = &mut self.ice {
             ice.stop();
@@ -170,13 +170,13 @@ impl Transport {
         self.ice = None;
     }
 
-    /// The host says that media may start. Returns whether handshakes may begin with that.
+    /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
     pub fn activate(&mut self) -> bool {
         self.is_activated = true;
         self.dtls.as_mut().map(Dtls::activate).is_some()
     }
 
-    /// Puts in force what the peer's description says of ICE. Returns whether checks are under way.
+    /// Starts ICE checks with the credentials and candidates of the peer's description. Returns whether the peer uses ICE.
     pub fn start_ice(&mut self, now: Instant) -> bool {
         let Some(ice) = &mut self.ice else { return false };
         ice.start(now);
@@ -187,16 +187,17 @@ impl Transport {
         is_active
     }
 
-    /// Whether the peer does ICE: then it alone says where packets go and may come from.
+    /// Returns whether the peer uses ICE. Then only checked pairs decide where packets go and where they may come from.
     pub fn is_ice_active(&self) -> bool {
         self.ice.as_ref().is_some_and(IceSide::is_active)
     }
 
-    /// Switches RTCP on or off. The socket stays; reports that came while RTCP was off are no news.
+    /// Turns RTCP on or off. Turning it on discards datagrams that arrived while it was off. `on_one_port`: the host has
+    /// negotiated `a=rtcp-mux` (RFC 5761).
     pub fn set_rtcp(&mut self, on: bool, on_one_port: bool) {
         if on && !self.uses_rtcp && self.ice.is_none() && self.dtls.is_none() {
             let mut stale = [0; 16];
-            // As much as a socket's buffer holds of small packets is old news; a flood is not waited for.
+            // The limit keeps a flood of datagrams from holding up the call.
             for _ in 0..MOST_STALE {
                 if self.sockets.rtcp.receive(&mut stale).is_none() {
                     break;
@@ -212,26 +213,27 @@ impl Transport {
         self.uses_rtcp
     }
 
-    /// Notes that the peer's own reports came in over that component (RFC 5761).
+    /// Records that the peer sends its RTCP over `component`, which decides whether ours is multiplexed too (RFC 5761).
     pub fn handle_report_from(&mut self, component: Component) {
         if self.is_ice_active() {
             self.mux.handle_report(mux_path(component));
         }
     }
 
-    /// Returns whether our description offers one component alone. Without DTLS the peer cannot be told what `rtp.conf` wants.
+    /// Returns whether our description contains candidates of component 1 only, because RTCP is multiplexed. Without DTLS we never
+    /// offer `a=rtcp-mux` by ourselves, so `rtcpmux=yes` needs DTLS.
     pub fn offers_one_component(&self) -> bool {
         self.mux.is_negotiated() || self.dtls.is_some() && self.mux.policy() == mux::Policy::Yes
     }
 
-    /// Whether our description says `a=rtcp-mux`: to DTLS peers, which are those that want it.
+    /// Returns whether our description should offer `a=rtcp-mux` (RFC 5761): in DTLS sessions, unless `rtcpmux=no`.
     pub fn offers_mux(&self) -> bool {
         self.dtls.is_some() && self.mux.policy() != mux::Policy::No
     }
 
-    /// Returns the descriptor for the host to poll for that component. The answer never changes.
+    /// Returns the descriptor that the host polls for `component`. The first result is final.
     ///
-    /// Only packets of media are kept for the channel, so RTCP is polled at its socket.
+    /// Only media packets are kept for the channel, so for RTCP this is the socket.
     pub fn descriptor(&mut self, component: Component) -> RawFd {
         if component == Component::Rtcp {
             return self.sockets.rtcp.fd();
@@ -240,26 +242,26 @@ impl Transport {
         self.kept.descriptor(self.sockets.rtp.fd(), is_watched)
     }
 
-    /// Takes the buffer for datagrams out, to be put back with [`Self::put_scratch`].
+    /// Takes the worker thread's receive buffer out, [`LARGEST_DATAGRAM`] octets long. [`Self::put_scratch`] returns it.
     pub fn take_scratch(&mut self) -> Vec<u8> {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.resize(LARGEST_DATAGRAM, 0);
         scratch
     }
 
-    /// Puts the buffer back; an empty one frees its memory.
+    /// Returns the buffer of [`Self::take_scratch`]. An empty vector frees the memory instead.
     pub fn put_scratch(&mut self, scratch: Vec<u8>) {
         self.scratch = scratch;
     }
 
-    /// Returns when ICE or DTLS want time, or keys are overdue.
+    /// Returns the next deadline of ICE, DTLS and the warning about overdue keys.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
         [ice, dtls, self.overdue.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// Lets time pass for ICE and DTLS. Returns whether [`Self::drive`] has to be called.
+    /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
@@ -267,7 +269,7 @@ impl Transport {
         checked || shaken
     }
 
-    /// Notes whether keys are due and could come.
+    /// Records whether the session waits for DTLS keys: it has a route, and a handshake that has not failed.
     pub fn watch_keys(&mut self, now: Instant) {
         let is_due = |dtls: &Dtls| !dtls.is_keyed() || dtls.is_disowned();
         let handshake = self.dtls.as_ref().is_some_and(|dtls| is_due(dtls) && dtls.phase() != Phase::Failed);
@@ -275,7 +277,7 @@ impl Transport {
         self.overdue.watch(now, waiting);
     }
 
-    /// Returns whether the call has waited for keys for too long, once in a session.
+    /// Returns true, once per session, when the DTLS keys are overdue. Keys of a disowned certificate are then dropped.
     pub fn handle_keys_timeout(&mut self, now: Instant) -> bool {
         let overdue = self.overdue.handle_timeout(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| overdue) {
@@ -284,22 +286,23 @@ impl Transport {
         overdue
     }
 
-    /// Returns whether a DTLS handshake has agreed keys, which sources that are bundled later need as well.
+    /// Returns whether a DTLS handshake has agreed keys. Sources that are bundled later need them as well.
     pub fn has_agreed_keys(&self) -> bool {
         self.keys.has_agreed()
     }
 
-    /// Keys one more source that leaves by this transport. Returns whether the SRTP module took the keys.
+    /// Installs the agreed SRTP keys for another `ssrc` that is sent over this transport. Returns whether the SRTP module accepted
+    /// them.
     pub fn key_source(&self, ssrc: u32) -> bool {
         self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
     }
 
-    /// Begins anew to count the time that the call waits for keys.
+    /// Restarts the timer of the warning about overdue keys.
     pub fn forget_overdue(&mut self) {
         self.overdue = Overdue::default();
     }
 
-    /// Falls silent: another session's transport carries the stream from now on.
+    /// Stops using this transport, because a parent's carries the stream now.
     pub fn give_up(&mut self) {
         self.stop_ice();
         self.stop_dtls();
@@ -308,12 +311,12 @@ impl Transport {
         self.kept.clear();
     }
 
-    /// Carries the stream of its session again.
+    /// Prepares this transport to carry its session's stream again, with a new ICE agent.
     pub fn take_up(&mut self, settings: &Settings) {
         self.ice = settings.ice.then(|| IceSide::new(&self.sockets));
     }
 
-    /// Lets go of the host's instance, which is going.
+    /// Drops everything that depends on the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         if let Some(ice) = &mut self.ice {
             ice.stop();
@@ -323,7 +326,7 @@ impl Transport {
         self.watch = Watch::Off;
     }
 
-    /// Returns what is known of the peer's address at that component before DTLS has proved who the peer is.
+    /// Returns how far the peer's address at `component` is known before the DTLS handshake has authenticated the peer.
     fn peer_address(&self, component: Component) -> PeerAddress {
         match self.is_ice_active() {
             true => PeerAddress::CheckedByIce,
@@ -332,7 +335,7 @@ impl Transport {
     }
 }
 
-/// Names the component in the words of RFC 5761: with media's, or apart.
+/// Converts the component to the RTCP path of RFC 5761: multiplexed with RTP, or separate.
 fn mux_path(component: Component) -> mux::Path {
     match component {
         Component::Rtp => mux::Path::WithRtp,
@@ -340,5 +343,5 @@ fn mux_path(component: Component) -> mux::Path {
     }
 }
 
-/// The most datagrams that are thrown away when RTCP is switched on.
+/// Most stale datagrams that are discarded when RTCP is turned on.
 const MOST_STALE: usize = 64;

@@ -1,4 +1,5 @@
-//! One datagram in: told apart (RFC 7983), authenticated and decrypted. STUN and DTLS end here; media and reports go on.
+//! Handles one received datagram: classifies it (RFC 7983), authenticates and decrypts it. STUN and DTLS are handled here; media
+//! and RTCP are returned to the caller.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -12,24 +13,24 @@ use super::keys::Protection;
 use super::sockets::Received;
 use crate::diagnosis::counters::Refused;
 
-/// A datagram after the transport has dealt with it.
+/// The result of handling a datagram.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// Decrypted media: the first octets of the datagram, so many.
+    /// Decrypted media, with the packet's length in octets. It starts at the beginning of the datagram.
     Media(usize),
-    /// Decrypted RTCP.
+    /// A decrypted compound RTCP packet at the beginning of the datagram.
     Rtcp {
-        /// The first octets of the datagram, so many.
+        /// Length in octets.
         len: usize,
-        /// Whether it is known to be the peer's: by its keys, by the pair that ICE checked, or by its address.
+        /// Whether it is known to come from the peer: by its SRTCP keys, by its checked pair, or by its address.
         is_from_peer: bool,
     },
-    /// A datagram of STUN or DTLS, which has been dealt with. [`Transport::drive`] is to be called.
+    /// STUN or DTLS, already handled. The caller must call [`Transport::drive`].
     Nothing,
 }
 
 impl Transport {
-    /// Takes in a datagram, which is decrypted in place.
+    /// Handles a received datagram. Media and RTCP are decrypted in place. The error is the reason why it was refused.
     pub fn handle_datagram(
         &mut self,
         now: Instant,
@@ -37,7 +38,7 @@ impl Transport {
         received: &Received,
         datagram: &mut [u8],
     ) -> Result<Incoming, Refused> {
-        // A datagram from our own address is one that came back: the peer signalled our address, or somebody forged it.
+        // A datagram from our own address: the peer signalled our address as its own, or the source is forged.
         if received.from == received.to {
             return Err(Refused::Source);
         }
@@ -75,7 +76,7 @@ impl Transport {
         let peer = self.peer_address(component);
         let may_come = match peer {
             PeerAddress::CheckedByIce => self.is_checked(component, received),
-            // Behind a NAT nobody knows the peer's address before its first datagram.
+            // The address of a peer behind a NAT is unknown before its first datagram.
             PeerAddress::Signalled(signalled) => signalled == Some(received.from) || self.remote.follows(),
         };
         let dtls = self.dtls.as_mut().filter(|_| may_come).ok_or(Refused::Dtls)?;
@@ -115,7 +116,7 @@ impl Transport {
         match self.protection() {
             Protection::Due => Err(Refused::NoKeys),
             Protection::Srtp => {
-                // SAFETY: as `Transport::instance` explains; written out because `keys` is borrowed beside it.
+                // SAFETY: see `Transport::instance`, which cannot be called here because `keys` is borrowed mutably.
                 let instance = self.instance.map(|instance| unsafe { asterisk::rtp::Instance::from_ptr(instance) });
                 let on_own_component = component == Component::Rtcp;
                 Ok((self.keys.unprotect_report(instance, on_own_component, datagram)?, true))
@@ -131,11 +132,11 @@ impl Transport {
         }
     }
 
-    /// Judges an unencrypted datagram: with ICE only a checked pair says who the peer is.
+    /// Checks the addresses of an unencrypted datagram. With ICE it must have arrived on a checked pair.
     fn judge_path(&self, component: Component, received: &Received) -> Result<(), Refused> {
         let Some(ice) = self.ice.as_ref().filter(|ice| ice.is_active()) else { return Ok(()) };
         let is_left = ice.route(component).is_none() && self.remote.signalled(Component::Rtp) == Some(received.from);
-        // After checks that failed the signalled address is what is left.
+        // After failed checks the signalled address is used.
         if self.is_checked(component, received) || is_left { Ok(()) } else { Err(Refused::Source) }
     }
 
@@ -143,7 +144,8 @@ impl Transport {
         self.ice.as_ref().is_some_and(|ice| ice.is_valid(component, received.to, received.from))
     }
 
-    /// Judges the source of a packet of media. Without ICE, strict RTP says whom we listen to, and symmetric RTP whom we send to.
+    /// Checks the source address of a media packet. Without ICE, strict RTP decides which source is accepted, and symmetric RTP may
+    /// send our media there (RFC 4961).
     pub fn judge_source(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> Result<(), Refused> {
         if self.is_ice_active() || self.remote.accepts_media(now, from, sequence_number) {
             return Ok(());
@@ -151,8 +153,8 @@ impl Transport {
         Err(Refused::Source)
     }
 
-    /// Judges the source of a packet for a bundled session: without ICE and SRTP nothing but its address says that it is the
-    /// peer's.
+    /// Checks the source address of a media packet for a bundled session. Without ICE it must be the address that strict RTP has
+    /// learned, if there is one.
     pub fn judge_bundled_source(&self, from: SocketAddr) -> Result<(), Refused> {
         match self.remote.source() {
             Some(source) if !self.is_ice_active() && source != from => Err(Refused::Source),

@@ -1,4 +1,4 @@
-//! The peer's addresses: those that the signalling names, those that packets come from, and the one that the host was told.
+//! The peer's addresses: signalled by the host, learned from received packets, and reported back to the host.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -8,47 +8,47 @@ use rtp::source::{StrictRtp, SymmetricRtp};
 
 use crate::config::Settings;
 
-/// Where media and reports may come from and go to without ICE, and whether the host has stopped media.
+/// The addresses that media and RTCP are accepted from and sent to without ICE, and whether the host has stopped media.
 pub struct Remote {
     /// The address that media is accepted from (`strictrtp`).
     strict: StrictRtp,
-    /// The addresses that media and reports are sent to.
+    /// The addresses that media and RTCP are sent to.
     symmetric: SymmetricRtp,
-    /// Whether packets are sent to the address that packets come from (`nat=comedia`).
+    /// Whether packets are sent to the address that the peer's packets come from (`nat=comedia`).
     follows: bool,
-    /// The host has stopped media, for a hold or at the end, until it names an address again.
+    /// The host has stopped media, for a hold or at the end of the call, until it sets an address again.
     is_stopped: bool,
-    /// The address that media really goes to, until the host has been told.
+    /// The address that media is really sent to, until the host has been told.
     learned: Option<SocketAddr>,
-    /// The address that the host was told last. It hands it back to us, which is no news then.
+    /// The address that the host was told last. When the host sets this address again, nothing has changed.
     told: Option<SocketAddr>,
 }
 
 impl Remote {
-    /// Makes the state of a session whose peer is not known yet.
+    /// Creates the state of a session whose peer is not known yet.
     pub fn new(now: Instant, settings: &Settings) -> Self {
         let strict = if settings.strict_rtp { StrictRtp::learning(now, settings.probation) } else { StrictRtp::open() };
         let (learned, told) = (None, None);
         Self { strict, symmetric: SymmetricRtp::new(), follows: false, is_stopped: false, learned, told }
     }
 
-    /// Sets whether packets are sent to the address that packets come from (`nat=comedia`).
+    /// Sets whether packets are sent to the address that the peer's packets come from (`nat=comedia`).
     pub fn set_follows(&mut self, follows: bool) {
         self.follows = follows;
         self.symmetric.set_follow(follows);
     }
 
-    /// Returns whether packets are sent to the address that packets come from.
+    /// Returns whether packets are sent to the address that the peer's packets come from (`nat=comedia`).
     pub fn follows(&self) -> bool {
         self.follows
     }
 
-    /// Returns whether an address that the host hands over is other than the one that we told it.
+    /// Returns whether an address that the host sets changes anything: it is not the one that we told the host, or it ends a stop.
     pub fn is_news(&self, address: Option<SocketAddr>) -> bool {
         address.is_none() || address != self.told || self.is_stopped
     }
 
-    /// Takes the peer's address from the session description; `None` takes it back.
+    /// Sets the peer's address from the session description; `None` removes it. An address also ends a stop.
     pub fn set_signalled(&mut self, now: Instant, address: Option<SocketAddr>) {
         (self.told, self.learned) = (None, None);
         self.is_stopped &= address.is_none();
@@ -56,19 +56,19 @@ impl Remote {
         self.strict.set_signalled(now, address);
     }
 
-    /// Takes a second address that media may come from.
+    /// Sets a second address that media is accepted from.
     pub fn set_alternative(&mut self, now: Instant, address: Option<SocketAddr>) {
         self.strict.set_alternative(now, address);
     }
 
-    /// Stops media until the host names an address again or [`Self::resume`] is called.
+    /// Stops media until the host sets an address again or [`Self::resume`] is called.
     pub fn stop(&mut self) {
         self.is_stopped = true;
         self.symmetric.set_signalled(None);
         (self.told, self.learned) = (None, None);
     }
 
-    /// Ends a stop for a stream whose address the host never names: one that is bundled with another.
+    /// Ends a stop of a bundled stream, for which the host never sets an address.
     pub fn resume(&mut self) {
         self.is_stopped = false;
     }
@@ -78,27 +78,27 @@ impl Remote {
         self.is_stopped
     }
 
-    /// Notes the address of a pair that ICE selected for media. During a stop it is no news: the host would take it for the
-    /// end of the hold.
+    /// Records the remote address of the pair that ICE selected for media, to tell the host. Ignored during a stop, because the
+    /// host would take a new address for the end of the hold.
     pub fn handle_selected(&mut self, address: SocketAddr) {
         if !self.is_stopped {
             self.learned = Some(address);
         }
     }
 
-    /// Returns an address that the host has to be told, once.
+    /// Returns the new address of the peer that the host has to be told, once.
     pub fn take_learned(&mut self) -> Option<SocketAddr> {
         let learned = self.learned.take();
         self.told = learned.or(self.told);
         learned
     }
 
-    /// Notes an address that the host is being told by other means.
+    /// Records that the caller tells the host this address.
     pub fn note_told(&mut self, address: Option<SocketAddr>) {
         self.told = address.or(self.told);
     }
 
-    /// Judges a packet of media by its source. With `nat=comedia` media goes there from now on.
+    /// Returns whether strict RTP accepts a media packet from this source. With `nat=comedia` our media is sent there from now on.
     pub fn accepts_media(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> bool {
         if !self.strict.handle_packet(now, from, sequence_number).is_accepted() {
             return false;
@@ -109,12 +109,12 @@ impl Remote {
         true
     }
 
-    /// Takes the source of a report that is the peer's. With `nat=comedia` reports go there from now on.
+    /// Records the source address of the peer's RTCP. With `nat=comedia` our RTCP is sent there from now on.
     pub fn handle_reports(&mut self, from: SocketAddr) {
         self.symmetric.handle_rtcp(from);
     }
 
-    /// Returns whether media is accepted from anywhere (`strictrtp=no`).
+    /// Returns whether media is accepted from every source (`strictrtp=no`).
     pub fn is_open(&self) -> bool {
         self.strict.is_open()
     }
@@ -124,8 +124,8 @@ impl Remote {
         self.strict.source()
     }
 
-    /// Returns the address that the peer sends from, or is to send from. Its reports come from the same address, if not from
-    /// the same port; without SRTP nothing else tells whose they are.
+    /// Returns the IP address that the peer sends media from, or is expected to. Its RTCP comes from the same address, possibly from
+    /// another port. Without SRTP and ICE only this address identifies the peer's RTCP.
     pub fn ip(&self) -> Option<IpAddr> {
         self.strict.source().or(self.media()).map(|source| source.ip())
     }
@@ -135,12 +135,12 @@ impl Remote {
         self.symmetric.rtp().filter(is_usable)
     }
 
-    /// Returns the address that reports are sent to.
+    /// Returns the address that RTCP is sent to.
     pub fn reports(&self) -> Option<SocketAddr> {
         self.symmetric.rtcp().filter(is_usable)
     }
 
-    /// Returns the address of that component as it was signalled or learned, usable or not.
+    /// Returns the signalled or learned address of `component`, even if packets cannot be sent there.
     pub fn signalled(&self, component: Component) -> Option<SocketAddr> {
         match component {
             Component::Rtp => self.symmetric.rtp(),
@@ -149,7 +149,7 @@ impl Remote {
     }
 }
 
-/// Returns whether packets can be sent there. An unspecified address is a hold in the way of RFC 2543.
+/// Returns whether packets can be sent to `address`. An unspecified address means a hold (RFC 3264 §8.4).
 fn is_usable(address: &SocketAddr) -> bool {
     !address.ip().is_unspecified() && address.port() != 0
 }

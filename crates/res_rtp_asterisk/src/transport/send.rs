@@ -1,4 +1,4 @@
-//! One packet out: where it goes, how it is protected, and the sending.
+//! Sends one packet: finds its route and protection, protects it and writes it to the socket.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -10,7 +10,7 @@ use super::Transport;
 use super::keys::Protection;
 use crate::diagnosis::counters::Refused;
 
-/// A destination, and the address of ours to send from if it is a certain one.
+/// A destination, and our address to send from; `None` lets the kernel choose.
 pub type Route = (SocketAddr, Option<IpAddr>);
 
 /// The stream that a packet belongs to, as seen by the transport that sends it.
@@ -18,11 +18,11 @@ pub type Route = (SocketAddr, Option<IpAddr>);
 pub enum Stream {
     /// The stream of the session that owns the transport.
     Own,
-    /// The stream of a session that is bundled with it (RFC 9143).
+    /// The stream of a bundled session, a child.
     Bundled,
 }
 
-/// The answer to where a packet goes at this moment, and how it is protected. It holds as long as the session is locked.
+/// The route and protection of a packet. Valid as long as the session stays locked.
 #[derive(Debug, Clone, Copy)]
 pub struct Way {
     component: Component,
@@ -40,14 +40,14 @@ impl Way {
 /// The reason why a packet cannot be sent at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Obstacle {
-    /// There is no address, or no pair that ICE found usable.
+    /// The peer's address is not known, or ICE has not selected a pair.
     NoRoute,
-    /// The keys are not there yet, for a packet to this address.
+    /// The SRTP keys are not agreed yet. Carries the destination of the packet.
     KeysDue(SocketAddr),
 }
 
 impl Obstacle {
-    /// Returns the reason under which it is counted.
+    /// Returns the counter for this obstacle.
     pub fn reason(self) -> Refused {
         match self {
             Self::NoRoute => Refused::Unsendable,
@@ -57,14 +57,14 @@ impl Obstacle {
 }
 
 impl Transport {
-    /// Finds the way for a packet of media. It is asked for before the packet takes a sequence number: the first packet that the
-    /// peer gets is to be the first of its count, and to have the marker.
+    /// Returns route and protection for a media packet. Call this before the packet takes a sequence number, so that the first
+    /// packet that the peer receives has the first sequence number and the marker.
     pub fn way_of_media(&self, stream: Stream) -> Result<Way, Obstacle> {
         let route = self.media_route().ok_or(Obstacle::NoRoute)?;
         self.way(Component::Rtp, route, stream).ok_or(Obstacle::KeysDue(route.0))
     }
 
-    /// Finds the way for a report.
+    /// Returns route and protection for an RTCP packet; `None` while it cannot be sent.
     pub fn way_of_reports(&self, stream: Stream) -> Option<Way> {
         let (component, route) = self.reports_route()?;
         self.way(component, route, stream)
@@ -77,7 +77,7 @@ impl Transport {
         }
     }
 
-    /// Protects a packet as its way says, and sends it. Returns whether it went out.
+    /// Protects a packet as `way` requires, and sends it. Returns whether it was sent.
     pub fn send(&self, way: &Way, which: Which, packet: &mut [u8]) -> bool {
         let Way { component, route: (to, source), is_encrypted } = *way;
         if !is_encrypted {
@@ -89,12 +89,12 @@ impl Transport {
         })
     }
 
-    /// Sends one datagram as it is. Returns whether it went out.
+    /// Sends one datagram unprotected. Returns whether it was sent.
     pub fn send_plain(&self, component: Component, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> bool {
         self.socket(component).send(datagram, to, source).is_ok()
     }
 
-    /// Returns the route of media, whether or not the host has stopped it.
+    /// Returns the route of media, even while the host has stopped media.
     pub fn media_route(&self) -> Option<Route> {
         match self.ice.as_ref().filter(|ice| ice.is_active()) {
             Some(ice) => ice.route(Component::Rtp).or_else(|| self.route_without_pair()),
@@ -102,14 +102,14 @@ impl Transport {
         }
     }
 
-    /// Returns the component and route of reports.
+    /// Returns the component and route of RTCP; `None` while RTCP is off or has no route.
     pub fn reports_route(&self) -> Option<(Component, Route)> {
         if !self.uses_rtcp {
             return None;
         }
         match self.ice.as_ref().filter(|ice| ice.is_active()) {
             Some(ice) if ice.route(Component::Rtp).is_some() => {
-                // A peer without DTLS never saw our a=rtcp-mux: it expects two components.
+                // Without DTLS we never offer a=rtcp-mux, so the peer expects two components.
                 let on_own_component = self.dtls.is_none() || self.mux.path() == mux::Path::OwnComponent;
                 let component = if on_own_component { Component::Rtcp } else { Component::Rtp };
                 ice.route(component).map(|route| (component, route))
@@ -118,14 +118,14 @@ impl Transport {
             _ if self.mux.is_negotiated() => Some((Component::Rtp, (self.remote.media()?, None))),
             _ => {
                 let to = self.remote.reports()?;
-                // While media goes nowhere, reports go nowhere.
+                // Without a destination for media, RTCP is not sent either.
                 self.remote.media()?;
                 Some((Component::Rtcp, (to, None)))
             }
         }
     }
 
-    /// Returns the protection that packets of our own stream have to have at this moment.
+    /// Returns the protection that packets of our own stream currently need.
     pub fn protection(&self) -> Protection {
         match &self.dtls {
             Some(dtls) if !dtls.is_keyed() => Protection::Due,
@@ -135,7 +135,7 @@ impl Transport {
         }
     }
 
-    /// Returns the protection that packets of that stream have to have. Keys from SDP (`a=crypto`) are for our own source alone.
+    /// Returns the protection that packets of `stream` currently need. Keys from SDP (`a=crypto`) cover our own SSRC only.
     pub fn protection_of(&self, stream: Stream) -> Protection {
         match self.protection() {
             Protection::Srtp if stream == Stream::Bundled && self.dtls.is_none() => Protection::Due,
@@ -143,18 +143,18 @@ impl Transport {
         }
     }
 
-    /// Whether the keys came by SDP (`a=crypto`). chan_sip exchanges them under the channel's lock, and the original res_srtp
-    /// frees the old ones then: only a thread of the host may protect or unprotect.
+    /// Returns whether the SRTP keys came from SDP (`a=crypto`, RFC 4568). chan_sip replaces these under the channel's lock, and
+    /// Asterisk's own res_srtp then frees the old ones. So only host threads may protect and unprotect, not the worker thread.
     pub fn is_keyed_by_host(&self) -> bool {
         self.dtls.is_none() && self.has_srtp()
     }
 
-    /// Tells SRTP that a source that leaves by this transport has another SSRC.
+    /// Moves the SRTP policy of an SSRC that is sent over this transport from `old` to `new`.
     pub fn change_source(&self, old: u32, new: u32) {
         self.keys.change_source(self.instance(), old, new);
     }
 
-    /// Returns the route of DTLS at that component: the selected pair, before that the address that the peer's datagrams come from.
+    /// Returns the route of DTLS for `component`: the selected pair, or else the address that the peer's DTLS datagrams come from.
     pub fn dtls_route(&self, component: Component) -> Option<Route> {
         let last = || {
             let path = self.dtls.as_ref()?.path(component)?;
@@ -167,7 +167,8 @@ impl Transport {
         }
     }
 
-    /// Returns the route of media while ICE has no pair: the signalled address, unless DTLS wants a pair that was checked.
+    /// Returns the route of media while ICE has no selected pair: the signalled address, but none with DTLS, which needs a checked
+    /// pair.
     fn route_without_pair(&self) -> Option<Route> {
         if self.dtls.is_some() { None } else { self.signalled_route() }
     }

@@ -1,4 +1,4 @@
-//! ICE and DTLS as people want to know them.
+//! Collects the state of ICE and DTLS for `rtp show sessions`.
 
 use ::ice::Component;
 use dtls_srtp::Phase;
@@ -6,11 +6,11 @@ use dtls_srtp::Phase;
 use super::Transport;
 use crate::diagnosis::verdict::{ShownDtls, ShownIce};
 
-/// The most pairs that are shown. More are of no help to the eye.
+/// Most candidate pairs that are shown per session.
 const MOST_PAIRS: usize = 16;
 
 impl Transport {
-    /// Returns the state of ICE, unless the host stopped it.
+    /// Returns the state of ICE; `None` if ICE is off or the host stopped it.
     pub fn shown_ice(&self) -> Option<ShownIce> {
         let ice = self.ice.as_ref()?;
         let agent = ice.agent();
@@ -29,7 +29,7 @@ impl Transport {
         })
     }
 
-    /// Returns the state of DTLS, if the host configured it.
+    /// Returns the state of DTLS; `None` if DTLS is not configured.
     pub fn shown_dtls(&self) -> Option<ShownDtls> {
         let dtls = self.dtls.as_ref()?;
         let (role, progress) = (dtls.setup().description(), dtls.progress());

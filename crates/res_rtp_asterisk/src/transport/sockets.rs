@@ -1,8 +1,8 @@
 //! The two sockets of a media session: an even port for RTP, the next one for RTCP (RFC 3550 §11).
 //!
-//! One system call per packet. On a socket bound to the wildcard address the kernel tells with each
-//! datagram which of our addresses it came to, and an answer leaves from that one: on a multihomed
-//! machine the kernel might choose another, and an ICE peer would drop it (RFC 8445 §7.3.1.2).
+//! Each packet costs one system call. On a socket bound to the wildcard address the kernel reports the destination address of
+//! each datagram, and the answer is sent from that address. On a multihomed machine the kernel might choose another one, and an
+//! ICE peer would drop the answer (RFC 8445 §7.3.1.2).
 
 use std::io;
 use std::mem::{size_of, zeroed};
@@ -11,14 +11,14 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, socklen_t};
 
-/// Length and addresses of a datagram that was received.
+/// The length and addresses of a received datagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
-    /// Octets written to the buffer.
+    /// Length of the datagram in octets, at most that of the buffer.
     pub len: usize,
-    /// The sender's address. IPv4-mapped IPv6 addresses are converted to IPv4.
+    /// Source address. IPv4-mapped IPv6 addresses are converted to IPv4.
     pub from: SocketAddr,
-    /// The address that it was sent to, if the kernel tells; otherwise the address that the socket is bound to.
+    /// Destination address as the kernel reported it, or else the address that the socket is bound to.
     pub to: SocketAddr,
 }
 
@@ -39,15 +39,15 @@ pub struct Pair {
 }
 
 impl Pair {
-    /// Binds two neighbouring free ports. The search starts at a place that `random` chooses and wraps once; if all ports are
-    /// taken, the error is `EADDRINUSE`.
+    /// Binds two adjacent free ports of `ip`. The search starts at a place in the range that `random` selects, and wraps once.
+    /// `checksums`: the kernel computes UDP checksums. Fails with `EADDRINUSE` when no pair is free.
     pub fn bind(ip: IpAddr, ports: (u16, u16), random: u32, checksums: bool) -> io::Result<Self> {
         let first = ports.0.next_multiple_of(2);
-        // The last pair ends with the range. A range too small for a pair is searched as one pair.
+        // The last pair ends within the range. A range too small for a pair still gets one.
         let pairs = (u32::from(ports.1) + 1).saturating_sub(first.into()).max(2) / 2;
         for offset in 0..pairs {
             let pair = (random % pairs + offset) % pairs;
-            // No overflow: `pair` counts the even ports between two `u16`.
+            // `pair` counts the even ports between two u16.
             let port = first + (pair * 2) as u16;
             match Self::bind_at(ip, port, checksums) {
                 Ok(sockets) => return Ok(sockets),
@@ -73,7 +73,7 @@ impl MediaSocket {
     fn bind(local: SocketAddr, checksums: bool) -> io::Result<Self> {
         let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        // SAFETY: no pointers are passed; a descriptor that is not negative is ours alone.
+        // SAFETY: no pointers are passed; a descriptor that is not negative is new and owned by us.
         let fd = unsafe {
             let fd = libc::socket(family, kind, 0);
             if fd < 0 {
@@ -107,7 +107,8 @@ impl MediaSocket {
         self.local
     }
 
-    /// Receives the next datagram; `None` when there is none. So are errors that the peer's machine causes, such as a closed port.
+    /// Receives the next datagram into `buffer`. Returns `None` when there is none, and also on an error, such as the ICMP error
+    /// of a closed port at the peer.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
         // SAFETY: all-zero is a valid value of these plain C structures.
         let (mut name, mut message): (libc::sockaddr_storage, libc::msghdr) = unsafe { zeroed() };
@@ -127,7 +128,7 @@ impl MediaSocket {
         Some(Received { len, from, to })
     }
 
-    /// Sends one datagram, from the address `source` of this machine if there is one. Returns the octets sent.
+    /// Sends one datagram. `source` is our address to send from; `None` lets the kernel choose. Returns the octets sent.
     pub fn send(&self, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> io::Result<usize> {
         let family = if self.local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
         if family == libc::AF_INET && to.is_ipv6() {
@@ -143,18 +144,18 @@ impl MediaSocket {
         message.msg_iov = &raw mut vector;
         message.msg_iovlen = 1;
         if let Some(source) = source.filter(|source| !source.is_unspecified() && self.local.ip().is_unspecified()) {
-            leave_from(&mut message, &mut control, source, family);
+            set_source(&mut message, &mut control, source, family);
         }
         // SAFETY: every pointer in `message` points to a local, or to `datagram`, which is only read.
         let sent = unsafe { libc::sendmsg(self.fd(), &raw const message, libc::MSG_NOSIGNAL) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
     }
 
-    /// Marks packets that are sent: `tos` is the octet of the IP header, `cos` the priority in VLANs.
+    /// Marks sent datagrams: `tos` is the IP header's TOS or traffic class octet, `cos` the VLAN priority; 0 sets no priority.
     pub fn set_quality(&self, tos: c_int, cos: c_int) -> io::Result<()> {
         if self.local.is_ipv6() {
             self.set_option(libc::IPPROTO_IPV6, libc::IPV6_TCLASS, tos)?;
-            // For IPv4 through a dual-stack socket. Not every kernel allows it.
+            // For IPv4 over a dual-stack socket, which not every kernel supports.
             let _ = self.set_option(libc::IPPROTO_IP, libc::IP_TOS, tos);
         } else {
             self.set_option(libc::IPPROTO_IP, libc::IP_TOS, tos)?;
@@ -163,7 +164,7 @@ impl MediaSocket {
     }
 
     fn ask_for_destination(&self) {
-        // If it fails, the kernel chooses the source address, which is right on most machines.
+        // If this fails, the kernel chooses the source address of answers, which is right on most machines.
         if self.local.is_ipv4() {
             let _ = self.set_option(libc::IPPROTO_IP, libc::IP_PKTINFO, 1);
         } else {
@@ -178,17 +179,17 @@ impl MediaSocket {
     }
 }
 
-/// A buffer for control messages, aligned as `cmsghdr` has to be.
+/// Buffer for control messages, aligned as `cmsghdr` requires.
 #[repr(align(8))]
 struct Control([u8; CONTROL]);
 
-/// Room for one `in6_pktinfo` with its header (CMSG_SPACE is 40).
+/// Size of the control buffer in octets: room for one `in6_pktinfo` with its header (CMSG_SPACE is 40).
 const CONTROL: usize = 64;
 
-/// Returns the address of ours that the datagram was sent to.
+/// Returns the destination address of a received datagram, if the kernel reported it.
 fn destination(message: &libc::msghdr) -> Option<IpAddr> {
     // SAFETY: the kernel filled in `message`; the macros stay within its control buffer, and the
-    // data of the two kinds that are read has the type that ip(7) and ipv6(7) give.
+    // data of the two message types has the layout that ip(7) and ipv6(7) document.
     unsafe {
         let header = libc::CMSG_FIRSTHDR(message);
         let header = header.as_ref()?;
@@ -207,7 +208,8 @@ fn destination(message: &libc::msghdr) -> Option<IpAddr> {
     }
 }
 
-fn leave_from(message: &mut libc::msghdr, control: &mut Control, source: IpAddr, family: c_int) {
+/// Adds a control message that makes the datagram leave from the address `source`.
+fn set_source(message: &mut libc::msghdr, control: &mut Control, source: IpAddr, family: c_int) {
     message.msg_control = control.0.as_mut_ptr().cast();
     message.msg_controllen = CONTROL as _;
     // SAFETY: the control buffer is zeroed, aligned and larger than the one header and its data;
@@ -224,7 +226,7 @@ fn leave_from(message: &mut libc::msghdr, control: &mut Control, source: IpAddr,
             }
             (_, source) => {
                 let mut info: libc::in6_pktinfo = zeroed();
-                info.ipi6_addr.s6_addr = dressed(source).octets();
+                info.ipi6_addr.s6_addr = to_ipv6(source).octets();
                 data.cast::<libc::in6_pktinfo>().write_unaligned(info);
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, size_of::<libc::in6_pktinfo>())
             }
@@ -236,14 +238,15 @@ fn leave_from(message: &mut libc::msghdr, control: &mut Control, source: IpAddr,
     }
 }
 
-fn dressed(ip: IpAddr) -> Ipv6Addr {
+/// Returns the address as IPv6; an IPv4 address becomes IPv4-mapped.
+fn to_ipv6(ip: IpAddr) -> Ipv6Addr {
     match ip {
         IpAddr::V4(ip) => ip.to_ipv6_mapped(),
         IpAddr::V6(ip) => ip,
     }
 }
 
-/// Converts an address to the kernel's form for a socket of that family. Returns the form and its length.
+/// Converts an address to the kernel's format for a socket of that family; returns it with its length in octets.
 fn to_kernel(address: SocketAddr, family: c_int) -> (libc::sockaddr_storage, socklen_t) {
     // SAFETY: all-zero is a valid value; each of the two types fits into the storage, which is
     // aligned for both.
@@ -259,7 +262,7 @@ fn to_kernel(address: SocketAddr, family: c_int) -> (libc::sockaddr_storage, soc
         let sin6 = &mut *(&raw mut storage).cast::<libc::sockaddr_in6>();
         sin6.sin6_family = libc::AF_INET6 as _;
         sin6.sin6_port = address.port().to_be();
-        sin6.sin6_addr.s6_addr = dressed(address.ip()).octets();
+        sin6.sin6_addr.s6_addr = to_ipv6(address.ip()).octets();
         if let SocketAddr::V6(v6) = address {
             sin6.sin6_scope_id = v6.scope_id();
         }

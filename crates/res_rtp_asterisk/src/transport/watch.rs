@@ -1,48 +1,48 @@
 //! Decides which thread reads a session's sockets: the channel's thread as long as it reads, otherwise the worker thread.
 //!
-//! This is bookkeeping without I/O, so that it can be tested; the caller applies each [`Change`] to the sockets.
+//! This module only keeps the state; the caller changes the epoll set and reads the sockets as [`Change`] says.
 
 use std::time::{Duration, Instant};
 
-/// A datagram waits this long for the channel's thread before the worker thread takes it.
+/// Time that a datagram waits for the channel's thread before the worker thread reads it.
 pub const PATIENCE: Duration = Duration::from_millis(20);
 
-/// Once a channel has not read for this long, and nothing is there to read, its sockets are watched in place of a timer.
+/// Time without a read and without a datagram after which the sockets are watched with epoll, instead of being polled by timer.
 const QUIET: Duration = Duration::from_millis(100);
 
-/// The grid that the deadlines of all sessions fall on, so that one wake-up serves many.
+/// Timers of all sessions are aligned to this grid, so that the worker thread wakes up once for many sessions.
 const GRID: Duration = Duration::from_millis(10);
 
-/// The state of the sockets of a session.
+/// How a session's sockets are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// Without ICE and DTLS: only the channel's thread reads.
+    /// Only the channel's thread reads: the session uses neither ICE nor DTLS.
     Off,
-    /// The channel's thread reads. It last did at this moment.
+    /// The channel's thread reads; it did so last at this time. The sockets are polled by timer.
     Reading(Instant),
-    /// Nothing arrives. Both threads wait for the sockets, and the first one reads.
+    /// Nothing arrives. The sockets are in the epoll set; the channel's thread may read at any time.
     Waiting,
-    /// A datagram arrived at this moment, and the channel's thread has [`PATIENCE`] to read it.
+    /// A datagram arrived at this time. The channel's thread has [`PATIENCE`] to read it.
     Suspecting(Instant),
     /// The channel's thread does not read, so the worker thread does.
     Taking,
 }
 
-/// The action that the caller has to take.
+/// The change that the caller has to make.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// No action.
+    /// No change.
     None,
-    /// Let the worker thread wait for the sockets.
+    /// Add the sockets to the epoll set.
     Watch,
-    /// Stop waiting for the sockets.
+    /// Remove the sockets from the epoll set.
     Unwatch,
-    /// Let the worker thread wait for the sockets, and receive the datagrams that are there.
+    /// Add the sockets to the epoll set, and read them.
     Take,
 }
 
 impl Watch {
-    /// Notes that ICE or DTLS begins: from now on datagrams may have to be answered.
+    /// Starts watching: ICE or DTLS begins, and datagrams need an answer from now on.
     pub fn begin(&mut self) -> Change {
         if *self != Self::Off {
             return Change::None;
@@ -51,14 +51,14 @@ impl Watch {
         Change::Take
     }
 
-    /// Notes that datagrams need no answer any more.
+    /// Stops watching: datagrams need no answer any more.
     pub fn end(&mut self) -> Change {
         let change = if self.is_watched() { Change::Unwatch } else { Change::None };
         *self = Self::Off;
         change
     }
 
-    /// Notes that the channel's thread reads.
+    /// Records that the channel's thread reads.
     pub fn handle_read(&mut self, now: Instant) -> Change {
         let change = if self.is_watched() { Change::Unwatch } else { Change::None };
         if *self != Self::Off {
@@ -67,7 +67,7 @@ impl Watch {
         change
     }
 
-    /// Notes that a watched socket is readable.
+    /// Handles a socket of the epoll set that is readable.
     pub fn handle_readable(&mut self, now: Instant) -> Change {
         match self {
             Self::Waiting => {
@@ -80,14 +80,14 @@ impl Watch {
         }
     }
 
-    /// Lets time pass. `waits` returns whether a socket has something to read.
+    /// Handles a deadline. `waits` returns whether a socket is readable.
     pub fn handle_timeout(&mut self, now: Instant, waits: impl FnOnce() -> bool) -> Change {
         if self.poll_timeout().is_none_or(|deadline| now < deadline) {
             return Change::None;
         }
         match *self {
             Self::Reading(last) if waits() => {
-                // It arrived after the last look, which was one step of the grid ago at most.
+                // The datagram arrived after the last read, and at most one grid step ago.
                 *self = Self::Suspecting(last.max(now - GRID));
                 Change::None
             }
@@ -103,7 +103,7 @@ impl Watch {
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] has something to do.
+    /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Reading(last) => Some(*last + PATIENCE),
@@ -112,15 +112,15 @@ impl Watch {
         }
     }
 
-    /// Returns whether the worker thread waits for the sockets.
+    /// Returns whether the sockets are in the worker thread's epoll set.
     pub fn is_watched(&self) -> bool {
         matches!(self, Self::Waiting | Self::Taking)
     }
 }
 
-/// Returns the first moment on the grid that is not before `deadline` and later than `now`.
+/// Returns the first time on the grid from `origin` that is not before `deadline` and is later than `now`.
 pub fn on_grid(origin: Instant, now: Instant, deadline: Instant) -> Instant {
-    // Strictly later: a deadline of `now` would be served again and again.
+    // Later than `now`: a deadline of `now` would make the worker thread run it again and again.
     let since = deadline.max(now + Duration::from_micros(1)).saturating_duration_since(origin);
     let steps = since.as_micros().div_ceil(GRID.as_micros());
     origin + Duration::from_micros(u64::try_from(steps * GRID.as_micros()).unwrap_or(u64::MAX))
