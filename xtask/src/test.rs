@@ -106,7 +106,7 @@ fn wants_the_machine(program: &Path) -> bool {
 }
 
 /// Whether the program is that of test `name`; cargo appends a hash to the name.
-fn is_called(program: &Path, name: &str) -> bool {
+pub fn is_called(program: &Path, name: &str) -> bool {
     let stem = program.file_stem().unwrap_or_default().to_string_lossy();
     stem.rsplit_once('-').is_some_and(|(program, _)| program == name)
 }

@@ -5,14 +5,15 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use e2e::prefix::Version;
 
 use crate::Failure;
 use crate::modules;
 use crate::packages;
-use crate::run::{on_all_cores, run, workspace};
-use crate::test::built_for_the_tests;
+use crate::run::{on_all_cores, workspace};
+use crate::test::{built_for_the_tests, is_called};
 
 /// Runs the test programs of `tests/host`, one per core at a time.
 pub fn all() -> Result<(), Failure> {
@@ -28,15 +29,19 @@ fn programs() -> Result<Vec<PathBuf>, Failure> {
         let package = message["package_id"].as_str().unwrap_or_default();
         package.contains("tests/host#") && message["target"]["kind"][0] == "test"
     });
-    let programs: Vec<_> =
-        of_the_host.filter_map(|message| message["executable"].as_str().map(PathBuf::from)).collect();
+    let programs = of_the_host.filter_map(|message| message["executable"].as_str().map(PathBuf::from));
+    let mut programs: Vec<_> = programs.collect();
+    // The one that takes longest starts first.
+    programs.sort_by_key(|program| !is_called(program, "webrtc"));
     if programs.is_empty() { Err("tests/host has no test programs.".to_owned()) } else { Ok(programs) }
 }
 
-/// Runs one test program under memcheck.
+/// Runs one test program under memcheck, and prints its output when it has ended.
 fn watch(program: &Path, modules: &Path) -> Result<(), Failure> {
     let suppressions = workspace().join("tests/host/valgrind.supp");
-    run(Command::new("valgrind")
+    let name = program.file_stem().unwrap_or_default().display();
+    let began = Instant::now();
+    let output = Command::new("valgrind")
         .args(["--quiet", "--error-exitcode=9", "--num-callers=30"])
         // Memory that is still reachable at the end belongs to the process rather than to a module: it is no leak.
         .args(["--leak-check=full", "--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"])
@@ -47,5 +52,10 @@ fn watch(program: &Path, modules: &Path) -> Result<(), Failure> {
         .arg(format!("--suppressions={}", suppressions.display()))
         .arg(program)
         .args(["--test-threads", "1"])
-        .env("MODULES_DIR", modules))
+        .env("MODULES_DIR", modules)
+        .output()
+        .map_err(|error| format!("`valgrind` could not be started: {error}"))?;
+    let [told, errors] = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    println!("valgrind {name}, {} s:\n{told}{errors}", began.elapsed().as_secs());
+    if output.status.success() { Ok(()) } else { Err(format!("{name} failed under valgrind: {}", output.status)) }
 }

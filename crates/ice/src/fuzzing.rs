@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use stun_types::attribute::{AttributeType, RawAttribute};
+use stun_types::attribute::{AttributeType, AttributeWrite, Fingerprint, RawAttribute};
 use stun_types::message::{IntegrityAlgorithm, IntegrityKey, MessageClass, MessageWriteExt};
 
 use crate::agent::MAX_LOCAL_CANDIDATES;
@@ -139,10 +139,12 @@ impl World {
         let mut damaged = datagram.clone();
         let len = damaged.bytes.len();
         damaged.bytes[usize::from(*position) % len] ^= bits;
+        renew_fingerprint(&mut damaged.bytes);
         self.receive(at, &damaged);
     }
 
-    /// A peer that knows the passwords sends any attributes: in a request, or in an answer to the last request of `at`.
+    /// A peer that knows the passwords, or a stranger that does not, sends any attributes: in a request, or in an answer to
+    /// the last request of `at`.
     fn deliver_forged(&mut self, at: usize, is_answer: bool, bytes: &[u8]) {
         let Some((class, attributes)) = bytes.split_first() else { return };
         let [to, from] = [at, 1 - at].map(|at| Keyed::from(self.ends[at].agent.local_credentials().clone()));
@@ -152,6 +154,8 @@ impl World {
             (true, _) => (MessageClass::Error, self.ends[at].asked, &from.key),
             (false, _) => (MessageClass::Request, u128::from(class >> 2), &to.key),
         };
+        let of_a_stranger = Keyed::from(credentials(2, 0)).key;
+        let key = if bytes[0] & 0x80 == 0 { key } else { &of_a_stranger };
         let algorithm = if class == MessageClass::Request && bytes[0] & 2 == 2 {
             IntegrityAlgorithm::Sha256
         } else {
@@ -437,6 +441,13 @@ fn any_candidate(choice: u8, bytes: &[u8]) -> Candidate {
     }
 }
 
+/// Corrects the FINGERPRINT (RFC 8489 §14.7) with which a datagram ends. It keeps no attacker out: with it, a damaged datagram
+/// gets as far as the comparison of MESSAGE-INTEGRITY.
+fn renew_fingerprint(bytes: &mut [u8]) {
+    let (message, fingerprint) = bytes.split_at_mut(bytes.len() - FINGERPRINT_LEN);
+    Fingerprint::new(Fingerprint::compute(&[message])).write_into_unchecked(fingerprint);
+}
+
 fn take(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
     bytes.split_at(len.min(bytes.len()))
 }
@@ -450,6 +461,8 @@ const FOR_A_DATAGRAM: usize = 4;
 /// Every pair again, the next check, and a nomination and a consent check of each component.
 const FOR_A_TIMEOUT: usize = MAX_PAIRS + 5;
 
+/// Header and value.
+const FINGERPRINT_LEN: usize = 8;
 const USERNAME: u16 = 0x0006;
 /// USERNAME, ERROR-CODE, UNKNOWN-ATTRIBUTES, XOR-MAPPED-ADDRESS, PRIORITY, USE-CANDIDATE, SOFTWARE, ALTERNATE-SERVER,
 /// ICE-CONTROLLED, ICE-CONTROLLING, and two that nobody knows. Signature and fingerprint are added by [`message::write`].
