@@ -40,7 +40,7 @@ const MUSTS: &[(&str, &str, &str)] = &[
     (
         "4.4",
         "and so it is on the wire",
-        "section_4_2_2_and_4_4_and_7_2_2_a_handshake_that_is_none_is_refused_over_http_and_hung_up_on",
+        "section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and_the_connection_closed",
     ),
     ("5.1", "an unmasked frame of a client closes the connection", "section_5_1_a_client_masks"),
     (
@@ -100,7 +100,7 @@ const MUSTS: &[(&str, &str, &str)] = &[
     (
         "7.2.2",
         "a refused handshake ends with the connection closed",
-        "section_4_2_2_and_4_4_and_7_2_2_a_handshake_that_is_none_is_refused_over_http_and_hung_up_on",
+        "section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and_the_connection_closed",
     ),
     ("7.4.1", "1004, 1005, 1006 and 1015 are never on the wire", "section_7_4_1_and_7_4_2_codes_that_may_be_sent"),
     ("7.4.1", "whatever a caller asks for", "section_7_4_1_a_code_that_must_not_be_sent_never_is"),
