@@ -78,7 +78,11 @@ const MUSTS: &[(&str, &str, &str)] = &[
     ("5.5.3", "a PONG carries what its PING did", "section_5_5_3_a_pong_is_the_same_as_its_ping_and_is_not_answered"),
     ("5.6", "a text message is UTF-8 as a whole", "section_5_6_and_8_1_text_is_utf8_as_a_whole"),
     ("5.6", "and text that we send is", "section_5_5_and_5_6_what_we_send_is_checked"),
-    ("5.8", "extensions are agreed to, or have no meaning", "section_5_8_and_9_1_what_nobody_agreed_to_ends_with_1002"),
+    (
+        "5.8",
+        "extensions are agreed to, or have no meaning",
+        "section_5_8_and_9_1_a_feature_that_was_not_negotiated_ends_with_1002",
+    ),
     ("6.1", "data is sent in the state OPEN only", "section_5_5_1_and_6_1_nothing_is_sent_after_our_own_close_frame"),
     (
         "6.1",
