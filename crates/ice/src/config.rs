@@ -62,7 +62,7 @@ impl std::fmt::Debug for Seed {
     }
 }
 
-/// The most remote candidates that an agent keeps; it counts further ones in [`Counters::over_limit`].
+/// The most remote candidates that an agent keeps; it counts further ones in [`Counters::over_limit`](crate::Counters::over_limit).
 ///
 /// 16 of them are reserved for peer-reflexive candidates (RFC 8445 §7.3.1.3), so that a long list of useless
 /// signalled candidates does not keep out the address that the peer's checks come from.
