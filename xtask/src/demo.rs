@@ -51,7 +51,8 @@ fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
     if TcpStream::connect(HTTP).is_ok() {
         return Err(format!("Another program listens on {HTTP} already: end it first."));
     }
-    let home = furnish(&host, &modules).map_err(|error| format!("The demo's directory: {error}"))?;
+    let home =
+        furnish(&host, &modules).map_err(|error| format!("The directory of the demo could not be filled: {error}"))?;
     install_libraries(&page::sources())?;
     page::bundle(&home.served()).and_then(|_| Asterisk::start(&host, home)).map_err(|error| error.to_string())
 }

@@ -1,9 +1,8 @@
 //! The project's commands.
 //!
-//! `cargo xtask demo` starts a real Asterisk with our modules and a page to call it from; `cargo xtask
-//! test` runs all tests that this machine can run; `fuzz`, `asan` and `valgrind` look for errors that tests
-//! do not show. As root, each command installs the Debian packages that
-//! it needs; otherwise it names them.
+//! `cargo xtask demo` starts a real Asterisk with our modules and a page to call it from; `cargo xtask test` runs all tests
+//! that this machine can run; `fuzz`, `asan` and `valgrind` look for errors that tests do not show. As root, each command
+//! installs the Debian packages that it needs; otherwise it names them.
 
 mod debian;
 mod demo;
@@ -113,7 +112,7 @@ impl Options {
                 }
                 ["--host", number, rest @ ..] => {
                     let version = Version::from_number(number);
-                    options.host = Some(version.ok_or_else(|| format!("--host {number}: there is 11, 16 and 22."))?);
+                    options.host = Some(version.ok_or_else(|| format!("--host {number}: use 11, 16 or 22."))?);
                     rest
                 }
                 _ => return Err(USAGE.to_owned()),
@@ -145,7 +144,7 @@ mod tests {
         for line in ["--host", "--check=yes", "16", "--host 16 16"] {
             assert_eq!(parse(line).err().as_deref(), Some(USAGE), "{line}");
         }
-        assert_eq!(parse("--host 13").err().as_deref(), Some("--host 13: there is 11, 16 and 22."));
+        assert_eq!(parse("--host 13").err().as_deref(), Some("--host 13: use 11, 16 or 22."));
     }
 
     #[test]

@@ -50,7 +50,9 @@ fn choose_host(build: &mut Command, version: Version) -> Result<(), Failure> {
         return Ok(());
     }
     let host = host::of(version)?;
-    let headers = host.headers().ok_or_else(|| format!("{} holds no asterisk.h.", host.root().display()))?;
+    let headers = host.headers().ok_or_else(|| {
+        format!("There is no asterisk.h in {}. Install the headers of this Asterisk.", host.root().display())
+    })?;
     let features = MODULES.map(|module| format!("{module}/host-{}", version.number()));
     build.args(["--features", &features.join(",")]).env("ASTERISK_INCLUDE", headers);
     Ok(())

@@ -16,7 +16,11 @@ pub fn put(served: &str) -> Result<(), Failure> {
     packages::ensure(&[packages::TO_BUNDLE])?;
     install_libraries(&page::sources())?;
     let page = page::bundle(Path::new(served)).map_err(failed)?;
-    println!("The page is in {}, and its path {}. Removing that directory removes it.", page.display(), page::PATH);
+    println!(
+        "The page is in {}; Asterisk serves it at {}. To uninstall it, remove that directory.",
+        page.display(),
+        page::PATH
+    );
     Ok(())
 }
 
