@@ -11,7 +11,7 @@ page.js contains these libraries:
 
 const { metafile } = await build({
   entryPoints: ['page.js'], outdir: OUT, bundle: true, minify: true, format: 'esm', logLevel: 'warning', metafile: true,
-  banner: { js: '/* The licences of what is in here: licences.txt */' },
+  banner: { js: '/* The licences of the libraries in this file: licences.txt */' },
 });
 const directories = Object.keys(metafile.inputs).map((file) => file.match(/^.*node_modules\/(@[^/]+\/)?[^/]+/)?.[0]);
 const libraries = [...new Set(directories)].filter(Boolean).sort();

@@ -17,7 +17,7 @@ export function makeKeypad(element, { press, keyboard, takesKeys }) {
     if (!key || !takesKeys() || event.repeat || !isAlone(event)) return;
     event.preventDefault();
     key.click();
-    key.animate([{ scale: 0.92 }, { scale: 1 }], 150); // as a finger would see it
+    key.animate([{ scale: 0.92 }, { scale: 1 }], 150); // shows the press
   });
 }
 
