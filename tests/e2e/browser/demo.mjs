@@ -1,6 +1,6 @@
 // `cargo xtask demo --check`: a headless Chromium opens the demo page, registers, calls `echo` and hears itself.
 //
-// node demo.mjs <address of the page>; exits 0 when it was heard, 1 with one sentence when not.
+// node demo.mjs <address of the page>; exits with 0 if it hears itself, otherwise with 1 and a sentence that says why.
 
 import { launch } from './launch.mjs';
 

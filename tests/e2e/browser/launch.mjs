@@ -9,7 +9,7 @@ import puppeteer from 'puppeteer-core';
 /** A name of this machine that is not a secure origin, unlike `localhost`. */
 const INSECURE = 'phone.example';
 
-/** Starts either with the same interface; `log` gets the page's console. */
+/** Starts the browser `kind`; both kinds have the same interface. `log` is called with each line of the page's console. */
 export async function launch(kind, { microphone, scheme = 'light' }, log) {
   const browser = await (kind === 'firefox' ? launchFirefox(microphone, scheme) : launchChromium(microphone, scheme));
   const { page } = browser;

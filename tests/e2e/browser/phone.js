@@ -43,9 +43,9 @@ class Phone {
   }
 
   /**
-   * Calls; resolves when the INVITE is under way. `pc` goes to RTCPeerConnection, `colours` are those of the picture to send,
-   * `unnamed` takes the sources out of what the other side is told (RFC 5576), `without` names a format that the browser is not
-   * told of (`telephone-event/8000`) when the answer has it.
+   * Calls; resolves when the INVITE is under way. `pc` is the configuration of RTCPeerConnection, `colours` are those of the
+   * picture to send, `unnamed` removes the SSRCs from our offer (RFC 5576), `without` names a format that is removed from the
+   * answer before the browser sees it (`telephone-event/8000`).
    */
   async dial(number, { pc = {}, colours, unnamed = false, without } = {}) {
     this.#forget();

@@ -7,7 +7,7 @@
 import { launch } from './launch.mjs';
 import { log, obey, print } from './lines.mjs';
 
-const STOPS = 60; // more than a page that one likes has
+const STOPS = 60; // more key presses than any control of the page needs
 
 class User {
   #browser;
@@ -37,15 +37,15 @@ class User {
   }
 
   /**
-   * Presses Tab, or Shift and Tab, until the focus is on the control of this name, and sees on the way where it is. Never
-   * around the page's end: there the focus is the browser's own.
+   * Presses Tab, or Shift and Tab, until the control with this name has the focus. Fails if the focus is not visible on the
+   * way. Never wraps around the end of the page, where the focus moves to the browser's own controls.
    */
   async goTo(control) {
     const key = (await this.#isBehind(control)) ? 'Shift+Tab' : 'Tab';
     const passed = [];
     while (passed.length < STOPS) {
       const { name, shown } = await this.focus();
-      if (!shown && passed.length > 0) throw new Error(`on the way to ${control} nobody sees that ${name} has the focus`);
+      if (!shown && passed.length > 0) throw new Error(`on the way to ${control} the focus on ${name} is not visible`);
       if (name === control) return;
       passed.push(name);
       await this.press(key);
@@ -63,7 +63,7 @@ class User {
     });
   }
 
-  /** Waits until the text of an element has `part` in it, or another attribute than the text; returns the whole. */
+  /** Waits until the text of an element, or its attribute `attribute`, contains `part`; returns the whole text. */
   async read(selector, part, seconds, attribute = null) {
     const read = ([selector, attribute]) => {
       const element = document.querySelector(selector);

@@ -82,7 +82,7 @@ impl Lab {
         self.until_logged_more(text, 0, patience)
     }
 
-    /// Waits until the log contains `text` more than `count` times.
+    /// Waits until the log contains `text` more than `times` times.
     pub fn until_logged_more(&self, text: &str, times: usize, patience: Duration) -> Result {
         let end = Instant::now() + patience;
         while Instant::now() < end {
@@ -91,7 +91,7 @@ impl Lab {
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Err(Failure::new(format!("the log never said {text:?}: {}", self.asterisk.home().log().display())))
+        Err(Failure::new(format!("the log does not contain {text:?}: {}", self.asterisk.home().log().display())))
     }
 
     /// Makes Asterisk call `account` and connect it to `number`, by a call file, because the console command would

@@ -42,6 +42,6 @@ impl Manager {
             }
             line.clear();
         }
-        Err(Failure::new(format!("the manager interface told of no {name}")))
+        Err(Failure::new(format!("the manager interface sent no event {name}")))
     }
 }

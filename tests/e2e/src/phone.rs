@@ -42,7 +42,7 @@ pub enum RtcpMux {
 impl RtcpMux {
     fn configuration(self) -> Value {
         match self {
-            // Allows to measure the original modules by the same calls, which fail with browsers' current defaults.
+            // With E2E_BASELINE the same calls measure the original modules, which fail with the browsers' defaults.
             Self::Require if std::env::var_os("E2E_BASELINE").is_none() => json!({}),
             _ => json!({ "pc": { "rtcpMuxPolicy": "negotiate" } }),
         }

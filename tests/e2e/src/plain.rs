@@ -113,7 +113,7 @@ impl PlainPhone {
             status = self.sipp.try_wait()?;
         }
         self.ended.store(true, Ordering::Relaxed);
-        let received = self.media.join().map_err(|_| Failure::new("the plain phone's media thread ended badly"))?;
+        let received = self.media.join().map_err(|_| Failure::new("the plain phone's media thread panicked"))?;
         match status {
             Some(status) => ensure(status.success(), || format!("the plain phone's call failed ({status})"))?,
             None => {

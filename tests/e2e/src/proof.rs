@@ -93,5 +93,5 @@ fn nothing_amiss(thrown_away: &RangeInclusive<f64>, statistics: &Value) -> Resul
         && number("packetsLost").is_some_and(|lost| thrown_away.contains(&lost))
         && number("remotePacketsLost") == Some(0.0)
         && number("roundTripTime").is_some();
-    ensure(holds, || format!("something is amiss: {statistics}"))
+    ensure(holds, || format!("the statistics are not those of a good call: {statistics}"))
 }

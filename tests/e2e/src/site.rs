@@ -147,10 +147,10 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Playback({announcement})\n\
          \x20same => n,Echo()\n\
-         \n; pictures are nothing that can be recorded or announced\n\
+         \n; video, which is neither recorded nor announced\n\
          exten => mirror,1,Answer()\n\
          \x20same => n,Echo()\n\
-         \n; reads nothing for a minute: a database that hangs, an AGI script\n\
+         \n; reads no media for a minute, like a dialplan that waits for a database or an AGI script\n\
          exten => deaf,1,Answer()\n\
          \x20same => n,System(sleep ${{IF($[\"${{DEAF}}\" = \"\"]?60:${{DEAF}})}})\n\
          \x20same => n,Goto(echo,2)\n\
@@ -171,7 +171,7 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
-         \n; answers and sends nothing, or nothing after a while; sends silence; has no time\n\
+         \n; mute sends no media, falters stops after the announcement, hush sends silence, busy rejects\n\
          exten => mute,1,Answer()\n\
          \x20same => n,Wait(60)\n\
          exten => falters,1,Answer()\n\

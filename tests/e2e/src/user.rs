@@ -198,7 +198,7 @@ impl User {
     pub fn has_the_focus_on(&mut self, control: &str) -> Result {
         let focus = self.puppet.ask("focus", json!([]))?;
         ensure(focus["name"] == control && focus["shown"] == true, || {
-            format!("the focus is not on {control}, or nobody sees it: {focus}")
+            format!("the focus is not on {control}, or it is not visible: {focus}")
         })
     }
 

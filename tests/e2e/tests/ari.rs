@@ -37,7 +37,7 @@ fn a_client_that_asks_for_something_else_is_refused_and_hung_up_on() -> Result {
     let pbx = Pbx::start_with_ari("ari-refused", Whose::Ours)?;
     let (mut client, answer) = Client::send_request(pbx.ports.ws, &events(Some("sip")))?;
     ensure(answer.starts_with("HTTP/1.1 400 "), || answer.clone())?;
-    ensure(client.is_at_the_end()?, || "the connection stays".to_owned())
+    ensure(client.is_at_the_end()?, || "the server did not close the connection".to_owned())
 }
 
 /// The body of the request is not taken for frames.

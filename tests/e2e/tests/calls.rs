@@ -223,7 +223,7 @@ fn goodbye(browser: Browser, name: &str) -> Result {
     phone.call("goodbye", RtcpMux::Require)?;
     let ended = phone.until(&["ended"], Duration::from_secs(10))?;
     ensure(ended["detail"].as_str().is_some_and(|who| who.starts_with("remote")), || {
-        format!("not by Asterisk: {ended}")
+        format!("Asterisk did not end the call: {ended}")
     })?;
     lab.until_idle(Duration::from_secs(5))
 }

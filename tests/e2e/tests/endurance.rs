@@ -81,7 +81,7 @@ fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
     let hundred = Footprint::of(&lab)?;
     println!("before {before:?}, after 100 calls {hundred:?}");
     ensure((hundred.descriptors, hundred.threads) == (before.descriptors, before.threads), || {
-        format!("100 calls left something behind: {before:?}, {hundred:?}")
+        format!("100 calls did not release all resources: {before:?}, {hundred:?}")
     })?;
     for _ in 0..4 {
         some_calls(&lab, 100)?;
@@ -124,7 +124,7 @@ fn some_calls(lab: &Lab, count: usize) -> Result {
         std::thread::sleep(Duration::from_millis(500));
         let statistics = phone.statistics()?;
         phone.hangup()?;
-        ensure(statistics["packetsReceived"].as_f64() > Some(5.0), || format!("nothing came: {statistics}"))?;
+        ensure(statistics["packetsReceived"].as_f64() > Some(5.0), || format!("no media arrived: {statistics}"))?;
         lab.until_idle(Duration::from_secs(5))?;
     }
     // Recordings are not counted here.

@@ -76,7 +76,7 @@ fn echo(browser: Browser, name: &str) -> Result {
     let (id, told) = statistics(&lab)?;
     let seen = phone.statistics()?;
     println!("{name}: {told}, {seen}\n{}", lab.asterisk().cli("rtp show sessions")?);
-    ensure(told["channel_uniqueid"] == *id, || format!("not of {id}: {told}"))?;
+    ensure(told["channel_uniqueid"] == *id, || format!("the statistics are of another channel than {id}: {told}"))?;
     let number = |name: &str| told[name].as_f64().unwrap_or(f64::NAN);
     // Packets of Opus have at least three octets: a header and something else than silence.
     let counts = |packets: f64, octets: f64| packets > 400.0 && octets > 3.0 * packets && octets < 1000.0 * packets;
@@ -86,10 +86,10 @@ fn echo(browser: Browser, name: &str) -> Result {
         && (0.0..0.1).contains(&number("txjitter"))
         && number("txploss") == 0.0
         && number("rxploss") == 0.0;
-    ensure(holds, || format!("something is amiss: {told}"))?;
+    ensure(holds, || format!("the statistics are not those of a good call: {told}"))?;
     if lab.driver() == Driver::ChanPjsip {
         let good = (80.0..=90.0).contains(&number("txmes")) && (80.0..=90.0).contains(&number("rxmes"));
-        ensure(good, || format!("the call was good: {told}"))?;
+        ensure(good, || format!("the quality is not that of a good call: {told}"))?;
     }
     phone.hangup()?;
     lab.until_idle(Duration::from_secs(5))

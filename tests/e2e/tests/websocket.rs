@@ -65,7 +65,7 @@ fn fifty_active_clients_are_not_slowed_down_by_150_slow_ones() -> Result {
         if p99 < Duration::from_millis(20) && slowest < Duration::from_millis(50) {
             return Ok(());
         }
-        rounds.push(format!("p99 of those who talk {p99:?}, an OPTIONS over UDP {slowest:?}"));
+        rounds.push(format!("99th percentile of the clients' latency {p99:?}, slowest answer over UDP {slowest:?}"));
     }
     Err(Failure::new(rounds.join("; ")))
 }
@@ -202,7 +202,7 @@ fn ten_thousand_connections_that_end_in_every_way_leave_nothing() -> Result {
     ensure(pbx.asterisk.is_running(), || "Asterisk crashed".to_owned())?;
     let (before, after) = (footprints[1], footprints[3]);
     ensure(after.descriptors <= before.descriptors && after.threads <= before.threads, || {
-        format!("something stays: {before:?}, {after:?}")
+        format!("descriptors or threads were not released: {before:?}, {after:?}")
     })?;
     // A leak per client shows in every round; another heap of malloc for many threads (2 MiB) shows once.
     let growths = footprints[1..].windows(2).map(|pair| pair[1].resident_kib.saturating_sub(pair[0].resident_kib));
@@ -263,7 +263,7 @@ fn a_client_that_stops_answering_is_dropped_in_time() -> Result {
             until_it_shows(&pbx, "sip show peer p7", |peer| status(peer) == "UNREACHABLE")?;
             let log = std::fs::read_to_string(pbx.asterisk.home().log())?;
             let failed = log.lines().any(|line| line.contains("sip_xmit of ") && line.ends_with(": Broken pipe"));
-            ensure(failed, || "SIP is not told that what it sends is lost".to_owned())
+            ensure(failed, || "SIP got no error for the lost message".to_owned())
         }
         Driver::ChanPjsip => until_it_shows(&pbx, "pjsip show contacts", |contacts| !contacts.contains("p7")),
     }
@@ -336,7 +336,7 @@ fn until_silent(pbx: &Pbx) -> Result {
     let began = Instant::now();
     let sessions = || pbx.asterisk.cli("websocket show sessions");
     while sessions()?.contains("\n1 sessions;") {
-        ensure(began.elapsed() < Duration::from_secs(10), || "still there".to_owned())?;
+        ensure(began.elapsed() < Duration::from_secs(10), || "the session was not given up".to_owned())?;
         thread::sleep(Duration::from_millis(50));
     }
     println!("noticed after {:?} (2 s until the PING, 2 s for the PONG)", began.elapsed());
@@ -365,10 +365,10 @@ fn before_descriptors_run_out_a_request_is_answered_with_503() -> Result {
         let (_, answer) = Client::ask(pbx.ports.ws, "sip", "")?;
         ensure(answer.starts_with("HTTP/1.1 503 "), || answer.clone())?;
     }
-    ensure(still_echoes(&mut clients[0])?, || "a session suffers".to_owned())?;
+    ensure(still_echoes(&mut clients[0])?, || "an existing session does not echo any more".to_owned())?;
     drop(clients);
     thread::sleep(Duration::from_secs(1));
-    ensure(still_echoes(&mut pbx.connect("echo")?)?, || "nobody comes in afterwards".to_owned())
+    ensure(still_echoes(&mut pbx.connect("echo")?)?, || "a new session does not echo".to_owned())
 }
 
 /// The host reads lines of up to 4095 octets, and takes the rest of a longer one for the next line.

@@ -254,7 +254,7 @@ fn the_module_stays_while_a_call_is_up_and_nothing_is_left_afterwards() {
         let (instance, phone) = call();
         send_and_receive(&instance, &phone, 1);
         assert!(!host.unload(MODULE));
-        assert!(!host.unload_forced(MODULE), "the call's thread would return to code that is no more");
+        assert!(!host.unload_forced(MODULE), "it was unloaded, though a thread of a call runs its code");
         send_and_receive(&instance, &phone, 1);
     }
     assert!(

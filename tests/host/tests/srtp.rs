@@ -190,7 +190,7 @@ fn a_refused_packet_answers_eagain_and_the_call_goes_on() {
     assert_eq!(b.unprotect(&forged[..11], RTP), Err(libc::EAGAIN), "shorter than a header");
     assert_eq!(b.unprotect(&packets[1], RTP), Ok(rtp(2)));
     assert_eq!(b.unprotect(&packets[3], RTP), Ok(rtp(4)));
-    assert_eq!(b.unprotect(&packets[2], RTP), Ok(rtp(3)), "late, but for the first time");
+    assert_eq!(b.unprotect(&packets[2], RTP), Ok(rtp(3)), "a late packet that was not received before");
     // None of this has reset the session.
     assert_eq!(b.unprotect(&packets[0], RTP), Err(libc::EAGAIN));
 }

@@ -122,7 +122,7 @@ fn a_stranger_does_not_keep_a_phone_without_ice_from_its_handshake() {
         stranger.send_to(&said, instance.local()).expect("loopback");
         let mut buffer = [0; 2048];
         let answers = std::iter::from_fn(|| stranger.recv(&mut buffer).ok());
-        assert!(answers.sum::<usize>() < said.len(), "more than he sent");
+        assert!(answers.sum::<usize>() < said.len(), "the answers are longer than the request");
         assert!(phone.shakes_hands(instance.local()), "after {:02x?}: {}", &said[..13], host.log());
         assert!(stranger.recv(&mut buffer).is_err());
     }

@@ -134,7 +134,7 @@ impl Pbx {
     }
 }
 
-/// Those of the modules that the host has.
+/// Adds those of `modules` to `modules.conf` that the host has.
 fn load_also(home: &Home, modules: &[&'static str]) -> io::Result<()> {
     let lines = fs::read_to_string(home.etc().join("modules.conf"))?;
     let here = home.root().join("modules");
@@ -354,7 +354,7 @@ pub fn sip(method: &str, user: &str, number: usize, transport: &str) -> String {
     )
 }
 
-/// The percentile of a sorted list.
+/// The value at this share (0 to 1) of a sorted list; zero if the list is empty.
 pub fn percentile(sorted: &[Duration], share: f64) -> Duration {
     let index = ((sorted.len() as f64 * share) as usize).min(sorted.len().saturating_sub(1));
     sorted.get(index).copied().unwrap_or_default()
