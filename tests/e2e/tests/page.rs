@@ -241,7 +241,7 @@ fn changes_the_account(user: &mut User, server: &str) -> Result {
     user.goes_to("change")?;
     user.presses("Enter")?;
     for (field, nonsense, sentence, right) in [
-        ("server", "localhost", "“localhost” is no address of a WebSocket", server),
+        ("server", "localhost", "“localhost” is not the address of a WebSocket", server),
         ("account", "10 01", "“10 01” cannot be an account", "1001"),
     ] {
         user.fills_in(field, nonsense)?;
