@@ -67,6 +67,7 @@
 
 mod agent;
 mod candidate;
+pub mod carried;
 mod checklist;
 mod config;
 mod consent;
