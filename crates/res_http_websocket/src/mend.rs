@@ -37,14 +37,14 @@ impl Mender {
     }
 
     /// Takes a message from the client.
-    pub fn from_client(&mut self, message: &[u8]) -> Mended {
-        let outcome = self.dialect.from_client(message);
+    pub fn handle_client(&mut self, message: &[u8]) -> Mended {
+        let outcome = self.dialect.handle_client(message);
         self.judge(outcome)
     }
 
     /// Takes a message from the host.
-    pub fn from_host(&mut self, message: &[u8]) -> Mended {
-        let outcome = self.dialect.from_host(message);
+    pub fn handle_host(&mut self, message: &[u8]) -> Mended {
+        let outcome = self.dialect.handle_host(message);
         self.judge(outcome)
     }
 

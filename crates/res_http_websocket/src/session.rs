@@ -430,7 +430,7 @@ impl State {
         let Some(Event::Message(message)) = event else { return Mended::Not };
         let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
         let Some(mender) = self.mender.as_mut().filter(|_| is_whole) else { return Mended::Not };
-        let mended = mender.from_client(&message.payload);
+        let mended = mender.handle_client(&message.payload);
         self.told.extend(mender.facts());
         match &mended {
             Mended::Changed(mended, _) => message.payload.clone_from(mended),
@@ -451,7 +451,7 @@ impl State {
     fn mend_outgoing(&mut self, opcode: Opcode, payload: &[u8]) -> Mended {
         let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
         let Some(mender) = self.mender.as_mut().filter(|_| is_message) else { return Mended::Not };
-        let mended = mender.from_host(payload);
+        let mended = mender.handle_host(payload);
         self.told.extend(mender.facts());
         mended
     }

@@ -8,7 +8,7 @@ use crate::{Dialect, Outcome, Rules, memory};
 pub fn dialogue(input: &[u8]) {
     let (mut dialect, mut idle) = (Dialect::new(Rules::ALL), Dialect::new(Rules::NONE));
     for (index, message) in input.split(|byte| *byte == 0).enumerate() {
-        let take = if index % 2 == 0 { Dialect::from_client } else { Dialect::from_host };
+        let take = if index % 2 == 0 { Dialect::handle_client } else { Dialect::handle_host };
         assert!(matches!(take(&mut idle, message), Outcome::Unchanged | Outcome::Unreadable));
         check(&mut dialect, take, message);
         assert!(dialect.memory() <= memory::MAX_BYTES);

@@ -10,7 +10,7 @@
 //! let mut dialect = Dialect::new(Rules::ALL);
 //! let offer = "INVITE sip:echo@pbx SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n\
 //!     v=0\r\na=sendrecv\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n";
-//! let Outcome::Changed { message, .. } = dialect.from_client(offer.as_bytes()) else { panic!() };
+//! let Outcome::Changed { message, .. } = dialect.handle_client(offer.as_bytes()) else { panic!() };
 //! assert!(!String::from_utf8_lossy(&message).contains("a=sendrecv"));
 //! ```
 //!
@@ -110,7 +110,7 @@ impl Dialect {
     }
 
     /// Takes a message from the client to the host.
-    pub fn from_client(&mut self, bytes: &[u8]) -> Outcome {
+    pub fn handle_client(&mut self, bytes: &[u8]) -> Outcome {
         let Some(message) = Message::parse(bytes) else { return unreadable(bytes) };
         match message.start {
             Start::Request(b"BYE") => self.end(&message),
@@ -126,7 +126,7 @@ impl Dialect {
     }
 
     /// Takes a message from the host to the client.
-    pub fn from_host(&mut self, bytes: &[u8]) -> Outcome {
+    pub fn handle_host(&mut self, bytes: &[u8]) -> Outcome {
         let Some(message) = Message::parse(bytes) else { return unreadable(bytes) };
         match message.start {
             Start::Request(b"BYE") => self.end(&message),

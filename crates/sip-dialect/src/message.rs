@@ -84,7 +84,7 @@ impl<'a> Message<'a> {
             body: bytes.len()..bytes.len(),
         };
         let mut headers = Headers { bytes, at: first + 1 };
-        while let Some(header) = headers.next() {
+        for header in headers.by_ref() {
             message.take(&header)?;
         }
         message.body = headers.body()?..bytes.len();

@@ -21,7 +21,7 @@ fn rfc8866_section_6_7_the_direction_of_a_section_is_its_own() {
     assert_eq!((removed.as_str(), added.as_str()), ("a=sendrecv", ""));
     let without = FIREFOX_HOLD.replace("a=sendonly\r\n", "");
     let invite = call.request("INVITE", "Content-Type: application/sdp\r\n", &without);
-    let Outcome::Changed { message, .. } = call.dialect.from_client(invite.as_bytes()) else { panic!("unchanged") };
+    let Outcome::Changed { message, .. } = call.dialect.handle_client(invite.as_bytes()) else { panic!("unchanged") };
     assert!(message.ends_with(b"a=setup:actpass\r\na=sendrecv\r\n"), "it moves to where it counts");
 }
 
@@ -121,13 +121,13 @@ fn rfc4028_section_7_4_a_client_refreshes_by_update() {
     let mut call = Call::new(Rules::ALL);
     call.host_offers(ANSWER);
     let accepted = call.response("Session-Expires: 90;refresher=uas\r\nAllow: INVITE,ACK,UPDATE\r\n", LISTEN_ONLY);
-    let Outcome::Changed { message, rules } = call.dialect.from_client(accepted.as_bytes()) else {
+    let Outcome::Changed { message, rules } = call.dialect.handle_client(accepted.as_bytes()) else {
         panic!("unchanged")
     };
     assert_eq!(rules, Rule::SessionTimer.into());
     assert_eq!(difference(&accepted, &message).0, "Session-Expires: 90;refresher=uas");
     let update = call.request("UPDATE", "Session-Expires: 90;refresher=uac\r\n", "");
-    let Outcome::Answered { response, rule: Rule::SessionTimer } = call.dialect.from_client(update.as_bytes()) else {
+    let Outcome::Answered { response, rule: Rule::SessionTimer } = call.dialect.handle_client(update.as_bytes()) else {
         panic!("not answered")
     };
     let response = String::from_utf8(response).expect("text");
@@ -143,11 +143,11 @@ fn an_update_that_is_no_refresh_is_the_hosts_to_answer() {
     let mut call = Call::new(Rules::ALL);
     call.host_offers(ANSWER);
     let accepted = call.response("Session-Expires: 90;refresher=uac\r\nAllow: UPDATE\r\n", LISTEN_ONLY);
-    assert_eq!(call.dialect.from_client(accepted.as_bytes()), Outcome::Unchanged, "the host refreshes");
+    assert_eq!(call.dialect.handle_client(accepted.as_bytes()), Outcome::Unchanged, "the host refreshes");
     let accepted = call.response("Session-Expires: 90;refresher=uas\r\nAllow: INVITE\r\n", LISTEN_ONLY);
-    assert_eq!(call.dialect.from_client(accepted.as_bytes()), Outcome::Unchanged, "the client refreshes by INVITE");
+    assert_eq!(call.dialect.handle_client(accepted.as_bytes()), Outcome::Unchanged, "the client refreshes by INVITE");
     let update = call.request("UPDATE", "Session-Expires: 90\r\n", "");
-    assert_eq!(call.dialect.from_client(update.as_bytes()), Outcome::Unchanged);
+    assert_eq!(call.dialect.handle_client(update.as_bytes()), Outcome::Unchanged);
 }
 
 #[test]
@@ -164,21 +164,21 @@ fn rfc8840_candidates_in_info_reach_their_call() {
         "Content-Type: application/trickle-ice-sdpfrag\r\nInfo-Package: trickle-ice\r\n",
         fragment,
     );
-    assert!(matches!(call.dialect.from_client(info.as_bytes()), Outcome::Answered { rule: Rule::Trickle, .. }));
+    assert!(matches!(call.dialect.handle_client(info.as_bytes()), Outcome::Answered { rule: Rule::Trickle, .. }));
     assert_eq!(call.dialect.poll_event(), None, "the host has not described itself");
     assert!(call.host_answers(ANSWER).1.ends_with("a=ice-options:trickle|a=end-of-candidates"));
     let candidate = "candidate:1 1 udp 2122260223 192.0.2.10 40000 typ host".to_owned();
     assert_eq!(call.dialect.poll_event(), Some(Event::Candidate { ufrag: "3cf5a9a1".to_owned(), candidate }));
     let end =
         call.request("INFO", "Content-Type: application/trickle-ice-sdpfrag\r\n", "a=mid:0\r\na=end-of-candidates\r\n");
-    call.dialect.from_client(end.as_bytes());
+    call.dialect.handle_client(end.as_bytes());
     assert_eq!(call.dialect.poll_event(), Some(Event::EndOfCandidates { ufrag: "3cf5a9a1".to_owned() }));
     let other = call.request(
         "INFO",
         "Content-Type: application/trickle-ice-sdpfrag\r\n",
         &fragment.replace("abcd1234", "older"),
     );
-    call.dialect.from_client(other.as_bytes());
+    call.dialect.handle_client(other.as_bytes());
     assert_eq!(call.dialect.poll_event(), None, "candidates of another generation (RFC 8840 section 4.4)");
 }
 
@@ -187,10 +187,10 @@ fn an_info_without_candidates_or_dialog_is_the_hosts_to_answer() {
     let mut call = Call::new(Rules::ALL);
     let fragment = "a=mid:0\r\na=end-of-candidates\r\n";
     let info = call.request("INFO", "Content-Type: application/trickle-ice-sdpfrag\r\n", fragment);
-    assert_eq!(call.dialect.from_client(info.as_bytes()), Outcome::Unchanged, "no dialog");
+    assert_eq!(call.dialect.handle_client(info.as_bytes()), Outcome::Unchanged, "no dialog");
     call.client_offers(LISTEN_ONLY);
     let digit = call.request("INFO", "Content-Type: application/dtmf-relay\r\n", "Signal=1\r\n");
-    assert_eq!(call.dialect.from_client(digit.as_bytes()), Outcome::Unchanged);
+    assert_eq!(call.dialect.handle_client(digit.as_bytes()), Outcome::Unchanged);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn a_description_in_a_multipart_body_is_read_too() {
     );
     let mut call = Call::new(Rules::ALL);
     let invite = call.request("INVITE", "Content-Type: multipart/mixed;boundary=b\r\n", &part);
-    let Outcome::Changed { message, .. } = call.dialect.from_client(invite.as_bytes()) else { panic!("unchanged") };
+    let Outcome::Changed { message, .. } = call.dialect.handle_client(invite.as_bytes()) else { panic!("unchanged") };
     let changed = String::from_utf8(message).expect("text");
     assert!(
         changed.contains(&format!("\r\nContent-Length: {}\r\n\r\nv=0", FIREFOX_HOLD.len() - "a=sendrecv\r\n".len()))
@@ -243,14 +243,14 @@ fn a_rule_that_is_switched_off_changes_nothing() {
 #[test]
 fn what_cannot_be_read_passes_and_is_told() {
     let mut dialect = Dialect::new(Rules::ALL);
-    assert_eq!(dialect.from_client(b"\r\n\r\n"), Outcome::Unchanged);
-    assert_eq!(dialect.from_client(b"GET / HTTP/1.1\r\n\r\n"), Outcome::Unreadable);
+    assert_eq!(dialect.handle_client(b"\r\n\r\n"), Outcome::Unchanged);
+    assert_eq!(dialect.handle_client(b"GET / HTTP/1.1\r\n\r\n"), Outcome::Unreadable);
     let call = Call::new(Rules::ALL);
     let invite = call.request("INVITE", "Content-Type: application/sdp\r\n", "v=0\r\nm=audio\r\n");
-    assert_eq!(dialect.from_client(invite.as_bytes()), Outcome::Unreadable);
+    assert_eq!(dialect.handle_client(invite.as_bytes()), Outcome::Unreadable);
     let lies = invite.replace("Content-Length: 14", "Content-Length: 15");
     assert_ne!(lies, invite);
-    assert_eq!(dialect.from_client(lies.as_bytes()), Outcome::Unreadable);
+    assert_eq!(dialect.handle_client(lies.as_bytes()), Outcome::Unreadable);
 }
 
 #[test]
@@ -260,13 +260,13 @@ fn the_calls_of_a_session_are_known_until_they_end() {
     call.host_answers(ANSWER);
     assert_eq!(call.dialect.calls().collect::<Vec<_>>(), [b"3cf5a9a1"]);
     let refused = call.answer("SIP/2.0 491 Request Pending", "", "");
-    call.dialect.from_host(refused.as_bytes());
+    call.dialect.handle_host(refused.as_bytes());
     assert_eq!(call.dialect.calls().count(), 1, "a refused re-INVITE leaves the dialog");
     let bye = call.request("BYE", "", "");
-    call.dialect.from_client(bye.as_bytes());
+    call.dialect.handle_client(bye.as_bytes());
     assert_eq!((call.dialect.calls().count(), call.dialect.memory()), (0, 0));
     call.client_offers(LISTEN_ONLY);
     let busy = call.answer("SIP/2.0 486 Busy Here", "", "");
-    call.dialect.from_host(busy.as_bytes());
+    call.dialect.handle_host(busy.as_bytes());
     assert_eq!(call.dialect.memory(), 0);
 }

@@ -24,14 +24,14 @@ impl Call {
     pub fn client_offers(&mut self, description: &str) -> Difference {
         self.sequence += 1;
         let message = self.request("INVITE", SDP, description);
-        let outcome = self.dialect.from_client(message.as_bytes());
+        let outcome = self.dialect.handle_client(message.as_bytes());
         changed(&message, outcome)
     }
 
     /// The host's response to the client's last INVITE.
     pub fn host_answers(&mut self, description: &str) -> Difference {
         let message = self.answer("SIP/2.0 200 OK", &format!("{HOST_CONTACT}{SDP}"), description);
-        let outcome = self.dialect.from_host(message.as_bytes());
+        let outcome = self.dialect.handle_host(message.as_bytes());
         changed(&message, outcome)
     }
 
@@ -39,14 +39,14 @@ impl Call {
     pub fn host_offers(&mut self, description: &str) -> Difference {
         self.sequence += 1;
         let message = self.request("INVITE", &format!("{HOST_CONTACT}{SDP}"), description);
-        let outcome = self.dialect.from_host(message.as_bytes());
+        let outcome = self.dialect.handle_host(message.as_bytes());
         changed(&message, outcome)
     }
 
     /// The client's response to the host's last INVITE.
     pub fn client_answers(&mut self, description: &str) -> Difference {
         let message = self.response("", description);
-        let outcome = self.dialect.from_client(message.as_bytes());
+        let outcome = self.dialect.handle_client(message.as_bytes());
         changed(&message, outcome)
     }
 
