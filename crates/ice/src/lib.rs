@@ -66,6 +66,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod attribute;
 mod candidate;
 pub mod carried;
 mod checklist;
