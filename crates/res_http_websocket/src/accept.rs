@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use asterisk::http::{Handler, Method, Request, Variables};
 use websocket::forwarded::{Unbelievable, client_address};
-use websocket::handshake::{self, Accepted, Refusal};
+use websocket::handshake::{self, Accepted, ConnectionHeader, Refusal};
 use websocket::{CloseCode, Config};
 
 use crate::exports::Handle;
@@ -181,6 +181,9 @@ fn begin<'a>(
     let started = Session::start(running, protocol, stream, (client, place), config, greeting.as_bytes());
     let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;
     report::accepted(&running.counters, &session, accepted.version);
+    if accepted.connection == ConnectionHeader::DoesNotUpgrade {
+        report::proxy_lacks_connection(&running.counters, &session);
+    }
     if call.protocol().is_closed() {
         // Ending the protocol's sessions may have missed this one, which was not in the table yet.
         session.close(CloseCode::GOING_AWAY);

@@ -14,6 +14,8 @@ use websocket::handshake::Refusal;
 #[derive(Default)]
 pub struct Counters {
     accepted: AtomicU64,
+    /// Those among them whose `Connection` header did not ask for the upgrade.
+    without_connection: AtomicU64,
     /// Sessions that C holds references to, open or not.
     referred: AtomicUsize,
     /// By reason.
@@ -26,6 +28,11 @@ impl Counters {
     /// Counts a session that has begun.
     pub fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an accepted request whose `Connection` header did not ask for the upgrade.
+    pub fn lacked_connection(&self) {
+        self.without_connection.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a session that C holds references to from now on.
@@ -62,6 +69,10 @@ impl Counters {
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} accepted", self.accepted.load(Ordering::Relaxed))?;
+        match self.without_connection.load(Ordering::Relaxed) {
+            0 => {}
+            some => write!(f, " ({some} without Connection: Upgrade)")?,
+        }
         write_reasons(f, "refused", &lock(&self.refused))?;
         write_reasons(f, "ended", &lock(&self.ended))
     }
@@ -123,6 +134,10 @@ mod tests {
         counters.refused(Refusal::Key);
         counters.not_begun();
         counters.ended(&Ended::PeerSilent);
-        assert_eq!(counters.to_string(), "1 accepted; 4 refused (hung up: 1, key: 1, origin: 2); 1 ended (silent: 1)");
+        counters.lacked_connection();
+        assert_eq!(
+            counters.to_string(),
+            "1 accepted (1 without Connection: Upgrade); 4 refused (hung up: 1, key: 1, origin: 2); 1 ended (silent: 1)"
+        );
     }
 }

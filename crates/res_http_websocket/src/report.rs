@@ -93,6 +93,24 @@ pub fn accepted(counters: &Counters, session: &Session, version: u8) {
     about(c"WebSocketAccept", session).header("Origin", client.origin.as_deref().unwrap_or_default()).send();
 }
 
+/// Limits lines about proxies that need another line in their configuration: one an hour of each.
+static LACKING: SharedLimit<Option<IpAddr>, 20> = SharedLimit::new(Duration::from_secs(3600), 1);
+
+/// Reports that a session's request came without the token `Upgrade` in its `Connection` header, which browsers always
+/// send: a proxy replaced it. The line names the proxy, not the client behind it, and is none that `contrib/fail2ban`
+/// reads.
+pub fn proxy_lacks_connection(counters: &Counters, session: &Session) {
+    counters.lacked_connection();
+    let proxy = session.client().connection;
+    if LACKING.allow(proxy.map(household_of)).is_some() {
+        asterisk::warning!(
+            "WebSocket: the proxy at {} passes the header Upgrade and not Connection. Accepted all the same; the line \
+             to add is, in nginx: proxy_http_version 1.1; proxy_set_header Connection \"upgrade\";",
+            Peer(proxy)
+        );
+    }
+}
+
 /// Reports that the stream of a session is closed, and why.
 pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &Traffic) {
     counters.ended(ended);

@@ -34,7 +34,10 @@
 //!
 //! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted besides 13, because the host's own module
 //! accepts them and their frames are the same; a request without a subprotocol is refused unless an application is
-//! registered for it.
+//! registered for it; a request without the token `Upgrade` in `Connection` (§4.2.1 item 4) is accepted if everything
+//! else is right, because the host's own module accepts it, and proxies of a common configuration (nginx told to pass
+//! `Upgrade` and nothing about `Connection`) serve browsers that way. [`handshake::Accepted::connection`] tells, for a
+//! log line.
 #![forbid(unsafe_code)]
 
 pub mod close;

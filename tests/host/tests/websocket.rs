@@ -53,7 +53,6 @@ fn section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and
     wrong_version[4].1 = "99";
     for (headers, status) in [
         (without("Sec-WebSocket-Key"), "HTTP/1.1 400 "),
-        (without("Connection"), "HTTP/1.1 400 "),
         (without("Host"), "HTTP/1.1 400 "),
         (without("Upgrade"), "HTTP/1.1 426 "),
         (wrong_version.to_vec(), "HTTP/1.1 426 "),
@@ -70,6 +69,28 @@ fn section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and
         assert!(browser.is_closed_by_server(), "{answer:?}");
         browser.hang_up();
     }
+    assert!(eventually(|| host.objects_alive() == 0));
+}
+
+/// nginx sends `Connection: close` unless it is told otherwise, and HTTP/1.0 with it.
+#[test]
+fn a_proxy_that_passes_upgrade_and_not_connection_is_served_and_told_once_what_it_lacks() {
+    let host = host();
+    host.log();
+    for connection in [None, Some("close"), Some("keep-alive")] {
+        let mut headers = handshake("echo").to_vec();
+        headers.retain(|(name, _)| *name != "Connection");
+        headers.extend(connection.map(|value| ("Connection", value)));
+        let mut browser = Browser::request("ws", false, &headers).shaken_hands().expect("a session");
+        browser.send(TEXT, b"through a proxy");
+        assert_eq!(browser.receive(), (TEXT, b"through a proxy".to_vec()), "{connection:?}");
+        browser.close();
+    }
+    let log = host.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("proxy_set_header Connection")).collect();
+    assert!(matches!(lines[..], [line] if line.contains("the proxy at '127.0.0.1:")), "{log}");
+    let (_, sessions) = host.command("websocket show sessions");
+    assert!(sessions.contains("3 accepted (3 without Connection: Upgrade); 0 refused"), "{sessions}");
     assert!(eventually(|| host.objects_alive() == 0));
 }
 
