@@ -3,6 +3,7 @@
 
 use std::ffi::CString;
 use std::net::SocketAddr;
+use std::ptr;
 use std::sync::Arc;
 
 use asterisk::http::{Handler, Method, Request, Variables};
@@ -11,11 +12,12 @@ use websocket::handshake::{self, Accepted, ConnectionHeader, Refusal};
 use websocket::{CloseCode, Config};
 
 use crate::exports::Handle;
+use crate::host::SPEAKS_FOR_CLIENTS;
 use crate::limits::{Place, check_descriptors};
 use crate::protocols::{Call, Protocols};
 use crate::report::{self, Peer};
 use crate::running::{Running, running};
-use crate::session::{Client, Session};
+use crate::session::{Client, Left, Session};
 use crate::settings::Settings;
 
 /// `/ws` in the host's HTTP server.
@@ -110,10 +112,27 @@ impl Begun<'_> {
     fn attend(self) {
         // The call is dropped last: without it the module may be unloaded.
         let Self { call, session, handle, parameters, headers } = self;
+        // For the responses that come up while the callback returns.
+        let again = SPEAKS_FOR_CLIENTS.then(|| handle.again());
         // SAFETY: `call` keeps the callback's module loaded until it returns. The callback takes over the reference; both lists
         // belong to the host, which keeps them until the request is over.
         unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
-        session.leave();
+        if let (Left::Unread, Some(again)) = (session.leave(), again) {
+            attend_again(&call, again);
+        }
+    }
+}
+
+/// Calls the protocol's callback for a session that has ended, until it has read everything that is left.
+pub fn attend_again(call: &Call, handle: Handle) {
+    loop {
+        let again = handle.again().into_raw();
+        // SAFETY: `call` keeps the callback's module loaded until it returns. The callback takes over the reference, and
+        // chan_sip, the only one that this is for, looks at neither of the lists.
+        unsafe { call.protocol().callback()(again, ptr::null_mut(), ptr::null_mut()) };
+        if handle.session().leave() == Left::Nothing {
+            return;
+        }
     }
 }
 

@@ -22,11 +22,13 @@
 //! | subprotocols, `echo` among them | `protocols`, `echo` |
 //! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
 //! | the functions that C calls | `exports`; those that differ between hosts: `host` |
+//! | INVITEs that a client can no longer answer | `call_backs` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
 
 mod buffers;
+mod call_backs;
 mod cli;
 mod counters;
 mod echo;

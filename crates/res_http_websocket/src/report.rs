@@ -11,11 +11,12 @@ use asterisk::limit::SharedLimit;
 use asterisk::log::Level;
 use asterisk::manager::{Category, Event};
 use websocket::handshake::{Refusal, Request};
+use websocket::sip::PONG;
 use websocket::{Ended, Opcode};
 
 use crate::counters::{Counters, Traffic};
 use crate::limits::household;
-use crate::session::Session;
+use crate::session::{Session, Spoken};
 
 /// The switch of `websocket set debug`.
 pub static SHOWN: Switch = Switch::new();
@@ -147,12 +148,32 @@ impl std::fmt::Display for Plain {
     }
 }
 
+/// Reports a message that we wrote in the client's place; `wants_show` is the answer of [`Switch::wants`].
+pub fn spoken(session: &Session, spoken: &Spoken, wants_show: bool) {
+    let peer = Peer(session.client().address);
+    match spoken {
+        Spoken::Pong => session.counters().kept_alive(),
+        Spoken::Response(_) => {
+            session.counters().answered();
+            asterisk::verbose!(2, "WebSocket: connection from {peer} has ended, so an INVITE for it fails with 408");
+        }
+    }
+    if wants_show {
+        match spoken {
+            Spoken::Pong => show(Way::To, session, Opcode::Text, PONG),
+            Spoken::Response(response) => show(Way::InPlaceOf, session, Opcode::Text, response),
+        }
+    }
+}
+
 /// The direction of a message.
 pub enum Way {
     /// From the client.
     From,
     /// To the client.
     To,
+    /// To the consumer, in the client's place.
+    InPlaceOf,
 }
 
 /// Limits the messages shown in a second, in all and of one session: the host queues the lines that its disk is too slow for,
@@ -169,6 +190,7 @@ pub fn show(way: Way, session: &Session, opcode: Opcode, payload: &[u8]) {
     let way = match way {
         Way::From => "from",
         Way::To => "to",
+        Way::InPlaceOf => "in place of",
     };
     let peer = Peer(session.client().address);
     write("");

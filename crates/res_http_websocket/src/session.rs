@@ -4,6 +4,8 @@
 //! while something is waited for. A method that changes the state ends with [`State::settle`]: output that the stream takes is
 //! written, the worker knows what to wait for, and the descriptor is readable if there is something to read.
 
+mod speak;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,14 +18,18 @@ use asterisk::lock;
 use asterisk::pollable::Pollable;
 use asterisk::sockaddr::SockAddr;
 use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks, Timer};
+use websocket::sip::Sip;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
+use crate::host::SPEAKS_FOR_CLIENTS;
 use crate::limits::Place;
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
+
+pub use speak::{Left, Spoken};
 
 /// One WebSocket connection. C holds references to it ([`crate::exports::Handle`]), and so does the worker until the stream is
 /// closed.
@@ -94,6 +100,8 @@ struct State {
     stopped_sending: bool,
     /// The payload lent by the last [`Session::read`].
     delivered: Vec<u8>,
+    /// For the protocol `sip`, on hosts where we speak for clients.
+    sip: Option<Sip>,
     traffic: Traffic,
     /// Counts the session, until the stream is closed.
     place: Option<Place>,
@@ -136,6 +144,7 @@ impl Session {
         if stream.write(greeting)? < greeting.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        let is_sip = SPEAKS_FOR_CLIENTS && protocol.name().eq_ignore_ascii_case("sip");
         let id = tasks.next_id();
         let session = Arc::new(Self {
             id,
@@ -160,6 +169,7 @@ impl Session {
                 stuck: false,
                 stopped_sending: false,
                 delivered: Vec::new(),
+                sip: is_sip.then(Sip::default),
                 traffic: Traffic::new(now),
                 place: Some(place),
                 farewell: None,
@@ -183,13 +193,17 @@ impl Session {
                 Some(Event::Message(message)) if wants_show => Some((message.opcode, message.payload.clone())),
                 _ => None,
             };
+            let (event, spoken) = state.speak(now, event);
             let read = state.deliver(event);
             state.settle(self);
-            (read, shown)
+            (read, shown, spoken)
         });
-        let (read, shown) = read.unwrap_or((Read::Ended, None));
+        let (read, shown, spoken) = read.unwrap_or((Read::Ended, None, None));
         if let Some((opcode, payload)) = shown {
             report::show(Way::From, self, opcode, &payload);
+        }
+        if let Some(spoken) = spoken {
+            report::spoken(self, &spoken, wants_show);
         }
         read
     }
@@ -200,12 +214,18 @@ impl Session {
             report::show(Way::To, self, opcode, payload);
         }
         self.locked(|state, now| {
+            if !state.is_open() && state.sip.is_some() && Sip::is_for_us(payload) {
+                return Ok(());
+            }
             let sent = match opcode {
                 Opcode::Text => state.connection.send_text_or_binary(now, payload),
                 opcode => state.connection.send(now, opcode, payload),
             };
             if sent.is_ok() {
                 state.traffic.count_out(payload.len());
+            }
+            if let Some(sip) = &mut state.sip {
+                sip.handle_outgoing(payload);
             }
             state.settle(self);
             if state.is_open() { sent } else { Err(SendError::Closed) }
@@ -223,12 +243,26 @@ impl Session {
 
     /// Notes that the protocol's callback has returned. If the session has ended, nobody polls it any more, however long C keeps
     /// references to it: its own descriptor is closed. If it is open, the callback has handed it to another thread, as
-    /// chan_websocket of Asterisk 22 does.
-    pub fn leave(&self) {
+    /// chan_websocket of Asterisk 22 does. If it has ended and there is something left to read, the caller has to call the
+    /// callback once more.
+    pub fn leave(&self) -> Left {
         let mut state = lock(&self.state);
-        state.attended = state.is_open();
+        let left = if state.has_unread_response() { Left::Unread } else { Left::Nothing };
+        state.attended = state.is_open() || left == Left::Unread;
         state.give_back_descriptor();
         self.unlock(state);
+        left
+    }
+
+    /// Whether the session has ended with something left to read, and the protocol's callback has returned: then the caller
+    /// has to call the callback once more, or to call [`Self::leave`].
+    pub fn wants_to_be_attended(&self) -> bool {
+        let attend = self.locked(|state, _| {
+            let wants = state.has_unread_response() && !state.attended;
+            state.attended |= wants;
+            wants
+        });
+        attend.unwrap_or(false)
     }
 
     /// Ends the session, because C has released its last reference and nobody is left to read.

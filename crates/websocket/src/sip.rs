@@ -29,6 +29,9 @@ pub const PONG: &[u8] = b"\r\n";
 /// The most INVITEs that are remembered. The oldest is forgotten for one more: then its timer ends it.
 const MAX_UNANSWERED: usize = 64;
 
+/// The tag of our responses.
+const TAG: &[u8] = b";tag=unreachable";
+
 #[derive(Debug)]
 struct Invite {
     call_id: Vec<u8>,
@@ -37,6 +40,12 @@ struct Invite {
 }
 
 impl Sip {
+    /// Whether a message to the client is for us: the ACK of a response of [`Self::poll_response`] goes no further than the
+    /// response came from (RFC 3261 §17.1.1.3).
+    pub fn is_for_us(message: &[u8]) -> bool {
+        message.starts_with(b"ACK ") && header(message, "To", "t").is_some_and(|to| to.ends_with(TAG))
+    }
+
     /// Takes in a message from the client. CRLFs in front of a SIP message are removed (RFC 3261 §7.5); a client whose
     /// keepalive and message are sent together may put them there.
     pub fn handle_incoming(&mut self, message: &mut Vec<u8>) -> Incoming {
@@ -103,14 +112,14 @@ impl Invite {
             response.extend([name, b": ", value, b"\r\n"].concat());
         }
         for (name, value, more) in [
-            ("From", from, ""),
-            ("To", to, ";tag=unreachable"),
-            ("Call-ID", call_id, ""),
-            ("CSeq", cseq, ""),
-            ("Warning", br#"399 localhost "the WebSocket has ended""#.as_slice(), ""),
-            ("Content-Length", b"0", "\r\n"),
+            ("From", from, b"".as_slice()),
+            ("To", to, TAG),
+            ("Call-ID", call_id, b""),
+            ("CSeq", cseq, b""),
+            ("Warning", br#"399 localhost "the WebSocket has ended""#.as_slice(), b""),
+            ("Content-Length", b"0", b"\r\n"),
         ] {
-            response.extend([name.as_bytes(), b": ", value, more.as_bytes(), b"\r\n"].concat());
+            response.extend([name.as_bytes(), b": ", value, more, b"\r\n"].concat());
         }
         Some(Self { call_id: call_id.to_vec(), cseq: cseq.to_vec(), response })
     }
@@ -194,6 +203,10 @@ mod tests {
              Warning: 399 localhost \"the WebSocket has ended\"\r\nContent-Length: 0\r\n\r\n"
         );
         assert_eq!(sip.poll_response(), None);
+        let ack = response.replace("SIP/2.0 408 Request Timeout", "ACK sip:1001@192.0.2.1:4711 SIP/2.0");
+        assert!(Sip::is_for_us(ack.as_bytes()));
+        assert!(!Sip::is_for_us(ack.replace("tag=unreachable", "tag=x").as_bytes()));
+        assert!(!Sip::is_for_us(ack.replace("ACK ", "BYE ").as_bytes()));
         let compact =
             INVITE.replace("Via:", "v:").replace("From:", "f:").replace("\r\nTo:", "\r\nt:").replace("Call-ID", "i");
         sip.handle_outgoing(compact.as_bytes());
