@@ -39,8 +39,9 @@ fn calls_to_a_client_that_is_gone_fail_at_once_and_leave_nothing_behind() -> Res
     println!("failed after {:?}, at most {:?}", percentile(&took, 0.5), percentile(&took, 1.0));
     ensure(percentile(&took, 0.5) < AS_A_RULE, || format!("{took:?}"))?;
     dial_said(&pbx, "p1: CHANUNAVAIL", 20)?;
-    let sessions = pbx.asterisk.cli("websocket show sessions")?;
-    ensure(sessions.contains("\n1 sessions; ") && sessions.contains("; 20 INVITEs failed"), || sessions.clone())?;
+    until(&pbx, AT_ONCE, "websocket show sessions", |sessions| {
+        sessions.contains("\n1 sessions; ") && sessions.contains("; 20 INVITEs failed")
+    })?;
     let channels = pbx.asterisk.cli("core show channels count")?;
     ensure(channels.contains("0 active channels"), || channels.clone())?;
     // chan_sip forgets a dialog after 32 s, and so it does after a call that was answered.
