@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use common::{Client, Footprint, Pbx, TEXT, percentile, sip};
 use e2e::failure::{Failure, Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone};
+use e2e::site::Site;
 
 /// A call that cannot ring fails within a millisecond or two, and this soon on a machine that is busy. chan_sip itself lets
 /// it ring until the dialplan gives up, here after 20 s.
@@ -106,6 +109,23 @@ fn a_call_that_rings_fails_when_its_client_goes() -> Result {
         ensure(began.elapsed() < AT_ONCE, || format!("it went on ringing for {:?}", began.elapsed()))?;
     }
     dial_said(&pbx, "p1: CHANUNAVAIL", 2)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_browser_that_is_closed_while_it_rings_ends_that_call_and_the_next_at_once() -> Result {
+    const FAILED: &str = "so an INVITE for it fails with 408";
+    let lab = Lab::start("contacts-browser", &Site::default())?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    lab.originate("1001", "echo")?;
+    phone.until(&["ringing"], Duration::from_secs(15))?;
+    drop(phone);
+    lab.until_logged(FAILED, AT_ONCE)?;
+    lab.until_idle(AT_ONCE)?;
+    lab.originate("1001", "echo")?;
+    // Asterisk looks for call files once a second.
+    lab.until_logged_more(FAILED, 1, Duration::from_secs(10))?;
+    lab.until_idle(AT_ONCE)
 }
 
 /// Its network is gone: the INVITE is sent, and what shows that nobody got it is the PING.
