@@ -8,7 +8,7 @@ use websocket::{Event, Message, Opcode};
 
 use super::State;
 
-/// The answer of [`Session::leave`].
+/// The answer of [`super::Session::leave`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     Nothing,
