@@ -23,6 +23,7 @@
 //! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
 //! | the functions that C calls | `exports`; those that differ between hosts: `host` |
 //! | INVITEs that a client can no longer answer | `call_backs` |
+//! | SIP messages mended on their way (`sip-dialect`) | `mend` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
@@ -36,6 +37,7 @@ mod exports;
 mod host;
 mod lifecycle;
 mod limits;
+mod mend;
 mod protocols;
 mod report;
 mod running;

@@ -4,6 +4,7 @@
 //! while something is waited for. A method that changes the state ends with [`State::settle`]: output that the stream takes is
 //! written, the worker knows what to wait for, and the descriptor is readable if there is something to read.
 
+mod mending;
 mod speak;
 
 use std::io;
@@ -25,6 +26,7 @@ use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
 use crate::host::SPEAKS_FOR_CLIENTS;
 use crate::limits::Place;
+use crate::mend::{self, Mended, Mender, Told};
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
@@ -102,6 +104,10 @@ struct State {
     delivered: Vec<u8>,
     /// For the protocol `sip`, on hosts where we speak for clients.
     sip: Option<Sip>,
+    /// Mends messages of the subprotocol `sip`.
+    mender: Option<Mender>,
+    /// Facts for the RTP engine, to be told once the lock is released.
+    told: Vec<Told>,
     traffic: Traffic,
     /// Counts the session, until the stream is closed.
     place: Option<Place>,
@@ -132,6 +138,7 @@ impl Session {
         stream: http::Connection,
         (client, place): (Client, Place),
         config: Config,
+        mender: Option<Mender>,
         greeting: &[u8],
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
@@ -170,6 +177,8 @@ impl Session {
                 stopped_sending: false,
                 delivered: Vec::new(),
                 sip: is_sip.then(Sip::default),
+                mender,
+                told: Vec::new(),
                 traffic: Traffic::new(now),
                 place: Some(place),
                 farewell: None,
@@ -193,30 +202,35 @@ impl Session {
                 Some(Event::Message(message)) if wants_show => Some((message.opcode, message.payload.clone())),
                 _ => None,
             };
-            let (event, spoken) = state.speak(now, event);
+            let (mut event, spoken) = state.speak(now, event);
+            let mended = state.mend_incoming(now, &mut event);
             let read = state.deliver(event);
             state.settle(self);
-            (read, shown, spoken)
+            (read, shown, spoken, mended)
         });
-        let (read, shown, spoken) = read.unwrap_or((Read::Ended, None, None));
-        if let Some((opcode, payload)) = shown {
-            report::show(Way::From, self, opcode, &payload);
+        let (read, shown, spoken, mended) = read.unwrap_or((Read::Ended, None, None, Mended::Not));
+        if let Some((opcode, payload)) = &shown {
+            report::show(Way::From, self, *opcode, payload);
         }
         if let Some(spoken) = spoken {
             report::spoken(self, &spoken, wants_show);
         }
+        report::mended(Way::From, self, &mended, shown.is_some());
         read
     }
 
     /// Sends one message. Never waits: output that the stream does not take is queued, up to `maxqueuedoutput`.
     pub fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
-        if self.client.address.is_some_and(|address| SHOWN.wants(address)) {
+        let wants_show = self.client.address.is_some_and(|address| SHOWN.wants(address));
+        if wants_show {
             report::show(Way::To, self, opcode, payload);
         }
-        self.locked(|state, now| {
+        let sent = self.locked(|state, now| {
             if !state.is_open() && state.sip.is_some() && Sip::is_for_us(payload) {
-                return Ok(());
+                return (Ok(()), Mended::Not);
             }
+            let mended = state.mend_outgoing(opcode, payload);
+            let payload = if let Mended::Changed(message, _) = &mended { message } else { payload };
             let sent = match opcode {
                 Opcode::Text => state.connection.send_text_or_binary(now, payload),
                 opcode => state.connection.send(now, opcode, payload),
@@ -228,9 +242,11 @@ impl Session {
                 sip.handle_outgoing(payload);
             }
             state.settle(self);
-            if state.is_open() { sent } else { Err(SendError::Closed) }
-        })
-        .unwrap_or(Err(SendError::Closed))
+            (if state.is_open() { sent } else { Err(SendError::Closed) }, mended)
+        });
+        let (sent, mended) = sent.unwrap_or((Err(SendError::Closed), Mended::Not));
+        report::mended(Way::To, self, &mended, wants_show);
+        sent
     }
 
     /// Starts the closing handshake (RFC 6455 §7.1.2); the worker finishes it.
@@ -355,11 +371,13 @@ impl Session {
         Some(answer)
     }
 
-    /// Releases the lock, then reports the end of the session, which calls into the host.
+    /// Releases the lock, then tells the RTP engine what it has to know, and reports the end of the session; both call into the
+    /// host.
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        let (farewell, traffic) = (state.farewell.take(), state.traffic);
+        let (farewell, traffic, told) = (state.farewell.take(), state.traffic, std::mem::take(&mut state.told));
         self.descriptor.store(state.descriptor.as_raw_fd(), Ordering::Relaxed);
         drop(state);
+        mend::tell(told);
         if let Some(ended) = farewell {
             report::closed(&self.counters, self, &ended, &traffic);
         }
@@ -526,6 +544,10 @@ impl State {
         let Some(stream) = self.stream.take() else { return };
         self.connection.handle_end();
         self.farewell = self.connection.ended().cloned();
+        if let Some(mender) = self.mender.take() {
+            let why = self.farewell.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.told.extend(mender.farewell(&why));
+        }
         self.place = None;
         // Closing a socket that holds unread input sends a reset (RFC 9293 §3.10.4), by which the peer may lose our Close frame.
         let mut discarded = session.buffers.take();

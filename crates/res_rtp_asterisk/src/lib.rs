@@ -48,6 +48,7 @@ mod rtcp;
 mod session;
 mod state;
 mod transport;
+mod trickle;
 mod worker;
 
 use std::sync::{Arc, Mutex};
