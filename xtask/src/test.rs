@@ -116,8 +116,9 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 4] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 5] = [
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
+    ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
@@ -227,6 +228,7 @@ mod tests {
         let on = |program: &str| Version::ALL.map(|host| runs(program, host));
         assert_eq!(on("deps/websocket-0123456789abcdef"), [true, true, true]);
         assert_eq!(on("deps/ari-0123456789abcdef"), [false, true, true]);
+        assert_eq!(on("deps/contacts-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/gone-0123456789abcdef"), [true, true, false]);
         assert_eq!(on("deps/video-0123456789abcdef"), [false, false, true]);
         assert_eq!(on("deps/video_cost-0123456789abcdef"), [true, true, true]);
