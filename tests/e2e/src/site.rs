@@ -20,6 +20,9 @@ mod chan_sip;
 /// The frequency of the tone that Asterisk plays at the start of a call to `echo`.
 pub const ANNOUNCEMENT: f64 = 600.0;
 
+/// The frequency of the music on hold, which `music` plays as well.
+pub const MUSIC: f64 = 440.0;
+
 /// The frequency of the tone that a browser sends.
 pub const VOICE: f64 = 1000.0;
 
@@ -66,7 +69,7 @@ impl Site {
         home.configure("manager.conf", &manager_conf(ports))?;
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
         std::fs::create_dir_all(moh(home))?;
-        Audio::tone(440.0, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
+        Audio::tone(MUSIC, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
         Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))?;
         Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
     }
@@ -168,6 +171,10 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => goodbye,1,Answer()\n\
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\
+         \n; a tone that does not end\n\
+         exten => music,1,Answer()\n\
+         \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
+         \x20same => n,MusicOnHold()\n\
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
