@@ -58,6 +58,8 @@ async function launchFirefox({ frequency, permission }, scheme) {
       'permissions.default.microphone': { unasked: 0, given: 1, refused: 2 }[permission],
       'media.navigator.audio.fake_frequency': frequency,
       'media.autoplay.default': 0,
+      // The codec is a download: a Firefox offers H.264 once it has it.
+      'media.gmp-gmpopenh264.enabled': false,
       'network.dns.localDomains': INSECURE,
       'layout.css.prefers-color-scheme.content-override': scheme === 'dark' ? 0 : 1,
     },

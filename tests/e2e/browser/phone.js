@@ -8,9 +8,10 @@ import { Ear } from './ear.js';
 import { JsSipLine } from './jssip.js';
 import { Microphone } from './microphone.js';
 import { SipJsLine } from './sipjs.js';
+import { SimpleUserLine } from './simpleuser.js';
 import { pictures, summary } from './statistics.js';
 
-const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine };
+const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine };
 
 class Phone {
   #line = null;
@@ -36,6 +37,7 @@ class Phone {
     this.#microphone.use(source);
     const told = {
       note: (name, detail) => this.#note(name, detail),
+      next: (names, seconds) => this.#next(names, seconds),
       begin: (originator) => originator === 'remote' && this.#forget(),
       description: (description) => this.#described(description),
       offer: (connection, direction) => this.#offer(connection, direction),
@@ -73,15 +75,7 @@ class Phone {
   /** Resolves with the first event of these names since the call began, or `null` after `seconds`. */
   until(names, seconds) {
     const seen = this.#events.find(({ name }) => names.includes(name));
-    if (seen) return Promise.resolve(seen);
-    return new Promise((resolve) => {
-      const waiting = { names, resolve };
-      this.#waiting.push(waiting);
-      setTimeout(() => {
-        this.#waiting = this.#waiting.filter((one) => one !== waiting);
-        resolve(null);
-      }, seconds * 1000);
-    });
+    return seen ? Promise.resolve(seen) : this.#next(names, seconds);
   }
 
   async hold() {
@@ -145,6 +139,18 @@ class Phone {
   /** Every SIP message so far. */
   messages() {
     return messages;
+  }
+
+  /** Resolves with the next event of these names, or `null` after `seconds`. */
+  #next(names, seconds) {
+    return new Promise((resolve) => {
+      const waiting = { names, resolve };
+      this.#waiting.push(waiting);
+      setTimeout(() => {
+        this.#waiting = this.#waiting.filter((one) => one !== waiting);
+        resolve(null);
+      }, seconds * 1000);
+    });
   }
 
   #paint(colours) {

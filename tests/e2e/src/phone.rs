@@ -58,6 +58,8 @@ pub enum Library {
     JsSip,
     /// SIP.js, by its `UserAgent` and sessions.
     SipJs,
+    /// SIP.js, by its `SimpleUser` on its defaults.
+    SimpleUser,
 }
 
 impl Library {
@@ -66,6 +68,7 @@ impl Library {
         match self {
             Self::JsSip => "jssip",
             Self::SipJs => "sipjs",
+            Self::SimpleUser => "simpleuser",
         }
     }
 }
@@ -407,6 +410,13 @@ impl Phone {
             Some(end) => Err(Failure::new(format!("{}: the call is over: {end}", self.account))),
             None => Ok(()),
         }
+    }
+
+    /// Every SIP message of the page so far, sent and received.
+    pub fn messages(&mut self) -> Result<Vec<String>> {
+        let messages = self.ask("messages", json!([]))?;
+        let texts = messages.as_array().into_iter().flatten().filter_map(|message| message["text"].as_str());
+        Ok(texts.map(str::to_owned).collect())
     }
 
     /// Writes every SIP message of the page into the directory that `E2E_MESSAGES` names, byte for byte.

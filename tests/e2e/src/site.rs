@@ -31,7 +31,7 @@ pub const VOICE: f64 = 1000.0;
 pub struct Site {
     /// Turns off rtcp-mux for the accounts of browsers and in `rtp.conf` (which only our modules read).
     pub without_rtcp_mux: bool,
-    /// Turns on video (VP8) for the accounts of browsers.
+    /// Turns on video for the accounts of browsers: H.264 with `chan_sip`, VP8 with `chan_pjsip`.
     pub video: bool,
     /// Makes all accounts prefer Opus, which the host passes on without transcoding.
     pub opus: bool,
