@@ -10,6 +10,7 @@ import { Microphone } from './microphone.js';
 import { SipJsLine } from './sipjs.js';
 import { SimpleUserLine } from './simpleuser.js';
 import { pictures, summary } from './statistics.js';
+import { CONTENT_TYPE, HEADERS, Trickle, untilAudio, withoutCandidates } from './trickle.js';
 
 const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine };
 
@@ -22,6 +23,8 @@ class Phone {
   #waiting = [];
   #unnamed = false;
   #without;
+  #trickles = null;
+  #trickle = null;
 
   constructor() {
     this.#microphone.install();
@@ -55,10 +58,12 @@ class Phone {
   /**
    * Calls; resolves when the INVITE is under way. `pc` is the configuration of RTCPeerConnection, `colours` are those of the
    * picture to send, `unnamed` removes the SSRCs from our offer (RFC 5576), `without` names a format that is removed from the
-   * answer before the browser sees it (`telephone-event/8000`), `direction` is that of the offered audio.
+   * answer before the browser sees it (`telephone-event/8000`), `direction` is that of the offered audio. With `trickles` the
+   * offer has no candidates, which `trickle` sends later; if it is `waits`, the page hears of no candidates of the other end.
    */
-  async dial(number, { pc = {}, colours, unnamed = false, without, direction } = {}) {
+  async dial(number, { pc = {}, colours, unnamed = false, without, direction, trickles = null } = {}) {
     this.#forget();
+    this.#trickles = trickles;
     this.#unnamed = unnamed;
     this.#without = without;
     this.#paint(colours);
@@ -76,6 +81,16 @@ class Phone {
   until(names, seconds) {
     const seen = this.#events.find(({ name }) => names.includes(name));
     return seen ? Promise.resolve(seen) : this.#next(names, seconds);
+  }
+
+  /** Sends the candidates in INFO. Resolves with the milliseconds from there to the first audio packet, or `null`. */
+  async trickle() {
+    const [first, all] = this.#trickle.fragments();
+    this.#line.info(CONTENT_TYPE, first, HEADERS);
+    const audio = untilAudio(this.#connection, 10);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    this.#line.info(CONTENT_TYPE, all, HEADERS);
+    return audio;
   }
 
   async hold() {
@@ -177,6 +192,8 @@ class Phone {
 
   #watch(connection) {
     this.#connection = connection;
+    if (this.#trickles) this.#trickle = new Trickle(connection);
+    if (this.#trickles === 'waits') hideRemoteCandidates(connection);
     const { picture } = this.#microphone;
     connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? picture.see(track) : this.#ear.hear(track)));
     for (const name of ['connectionState', 'iceConnectionState']) {
@@ -196,6 +213,11 @@ class Phone {
     this.#waiting = this.#waiting.filter((one) => !heard.includes(one));
     for (const { resolve } of heard) resolve(event);
   }
+}
+
+function hideRemoteCandidates(connection) {
+  const set = connection.setRemoteDescription.bind(connection);
+  connection.setRemoteDescription = ({ type, sdp }) => set({ type, sdp: withoutCandidates(sdp) });
 }
 
 function withoutFormat(name, sdp) {

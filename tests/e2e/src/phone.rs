@@ -95,6 +95,15 @@ impl Direction {
     }
 }
 
+/// Who sends the connectivity checks that can find a path (RFC 8445 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// Page and host.
+    OfBoth,
+    /// The host alone: the page does not know the host's candidates.
+    OfTheHost,
+}
+
 /// The colours, in CSS notation, of the left and right half of the picture that a phone sends.
 pub type Colours = [&'static str; 2];
 
@@ -218,6 +227,22 @@ impl Phone {
     pub fn call_in_direction(&mut self, number: &str, direction: Direction) -> Result {
         self.ask("dial", json!([number, { "direction": direction.name() }]))?;
         self.connected(Duration::from_secs(15))
+    }
+
+    /// Calls with an offer that has no candidates, and waits until the call is accepted. With [`Checks::OfTheHost`] the page
+    /// hears of no candidates of the host, so that only the host's checks can find a path.
+    pub fn call_without_candidates(&mut self, number: &str, checks: Checks) -> Result {
+        let trickles = if checks == Checks::OfTheHost { "waits" } else { "calls" };
+        self.ask("dial", json!([number, { "trickles": trickles }]))?;
+        let confirmed = self.until(&["confirmed", "failed", "ended"], Duration::from_secs(15))?;
+        ensure(confirmed["name"] == "confirmed", || format!("the call was not accepted: {confirmed}"))
+    }
+
+    /// Sends the candidates in INFO (RFC 8840). Returns the time from there to the first audio packet.
+    pub fn trickle(&mut self) -> Result<Duration> {
+        let took = self.ask("trickle", json!([]))?;
+        let took = took.as_f64().ok_or_else(|| Failure::new(format!("{}: no audio after trickling", self.account)))?;
+        Ok(Duration::from_secs_f64(took / 1000.0))
     }
 
     /// Offers this direction of the audio in a re-INVITE and waits for the answer.
