@@ -8,11 +8,12 @@ import { Ear } from './ear.js';
 import { JsSipLine } from './jssip.js';
 import { Microphone } from './microphone.js';
 import { SipJsLine } from './sipjs.js';
+import { SipMlLine } from './sipml.js';
 import { SimpleUserLine } from './simpleuser.js';
 import { pictures, summary } from './statistics.js';
 import { CONTENT_TYPE, HEADERS, Trickle, untilAudio, withoutCandidates } from './trickle.js';
 
-const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine };
+const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine, sipml: SipMlLine };
 
 class Phone {
   #line = null;

@@ -60,6 +60,8 @@ pub enum Library {
     SipJs,
     /// SIP.js, by its `SimpleUser` on its defaults.
     SimpleUser,
+    /// sipML5, in Chromium.
+    SipMl,
 }
 
 impl Library {
@@ -69,6 +71,7 @@ impl Library {
             Self::JsSip => "jssip",
             Self::SipJs => "sipjs",
             Self::SimpleUser => "simpleuser",
+            Self::SipMl => "sipml",
         }
     }
 }
@@ -413,18 +416,22 @@ impl Phone {
         self.ask("descriptions", json!([]))
     }
 
-    /// Checks that the audio's negotiated direction is this one, as the page sees it.
-    pub fn is_in_direction(&mut self, direction: Direction) -> Result {
-        let state = self.descriptions()?;
-        ensure(state["direction"] == direction.name(), || {
-            format!(
-                "{}: the audio's direction is {}, not {}; Asterisk's description: {}",
-                self.account,
-                state["direction"],
-                direction.name(),
-                state["remote"]
-            )
-        })
+    /// Waits up to five seconds until the audio's negotiated direction is this one, as the page sees it. Some libraries
+    /// report a re-INVITE as done before they apply its answer.
+    pub fn reaches_direction(&mut self, direction: Direction) -> Result {
+        let mut state = json!(null);
+        for _ in 0..50 {
+            state = self.descriptions()?;
+            if state["direction"] == direction.name() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        let (account, now, wanted) = (&self.account, &state["direction"], direction.name());
+        Err(Failure::new(format!(
+            "{account}: the audio is {now}, not {wanted}; Asterisk described {}",
+            state["remote"]
+        )))
     }
 
     /// Checks that the call is still up.

@@ -114,10 +114,10 @@ fn holds_and_hangs_up(lab: &Lab, phone: &mut Phone) -> Result {
     is_heard_by_asterisk(lab)?;
     for _ in 0..2 {
         phone.hold()?;
-        phone.is_in_direction(Direction::SendOnly)?;
+        phone.reaches_direction(Direction::SendOnly)?;
         phone.hears_nothing()?;
         phone.unhold()?;
-        phone.is_in_direction(Direction::SendRecv)?;
+        phone.reaches_direction(Direction::SendRecv)?;
         phone.hears(MUSIC)?;
         is_heard_by_asterisk(lab)?;
         phone.lives()?;

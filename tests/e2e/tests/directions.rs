@@ -97,7 +97,7 @@ fn begins(direction: Direction, library: Library, browser: Browser, name: &str) 
 
 /// Checks that audio flows in this direction, as the page sees it, and in no other.
 fn flows(lab: &Lab, phone: &mut Phone, direction: Direction) -> Result {
-    phone.is_in_direction(direction)?;
+    phone.reaches_direction(direction)?;
     match direction {
         Direction::SendRecv | Direction::RecvOnly => phone.hears(MUSIC)?,
         Direction::SendOnly | Direction::Inactive => phone.hears_nothing()?,
