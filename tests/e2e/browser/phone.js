@@ -140,10 +140,11 @@ class Phone {
     return summary(await this.#connection.getStats());
   }
 
-  /** The descriptions as the browser holds them, and the audio's negotiated direction. */
+  /** The descriptions as the browser holds them, and the audio's negotiated direction: sipML5 adds one at each resume. */
   descriptions() {
     const { localDescription, remoteDescription, connectionState, iceConnectionState } = this.#connection;
-    const direction = this.#connection.getTransceivers()[0]?.currentDirection;
+    const audio = this.#connection.getTransceivers().filter(({ receiver }) => receiver.track.kind === 'audio');
+    const direction = audio.at(-1)?.currentDirection;
     return { connectionState, iceConnectionState, direction, local: localDescription?.sdp, remote: remoteDescription?.sdp };
   }
 
