@@ -71,6 +71,7 @@ impl Site {
         std::fs::create_dir_all(moh(home))?;
         Audio::tone(MUSIC, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
         Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))?;
+        Audio::tone(MUSIC, Duration::from_secs(60)).write_wav(&home.root().join("data/music.wav"))?;
         Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
     }
 
@@ -142,6 +143,8 @@ fn moh(home: &Home) -> String {
 fn extensions_conf(home: &Home) -> String {
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();
+    let music = home.root().join("data/music");
+    let music = music.display();
     let silence = home.root().join("data/silence");
     let silence = silence.display();
     format!(
@@ -171,10 +174,11 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => goodbye,1,Answer()\n\
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\
-         \n; a tone that does not end\n\
+         \n; a tone that does not end, from a file: the music on hold of 11.0.0 plays only while packets come in\n\
          exten => music,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
-         \x20same => n,MusicOnHold()\n\
+         \x20same => n(again),Playback({music})\n\
+         \x20same => n,Goto(again)\n\
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\
