@@ -2,6 +2,7 @@
 //! ignored rather than passed:
 //!
 //! - `cfg(asterisk)`: there is an Asterisk to test;
+//! - `cfg(eleven)`: that is an Asterisk 11, whose `chan_sip` our modules translate for;
 //! - `cfg(ari)`: it has Asterisk's REST Interface;
 //! - `cfg(opus)`: it supports Opus;
 //! - `cfg(bundles)`: its SIP supports several streams on one transport;
@@ -15,7 +16,7 @@ mod prefix;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
-    println!("cargo::rustc-check-cfg=cfg(asterisk, ari, opus, bundles, proxies)");
+    println!("cargo::rustc-check-cfg=cfg(asterisk, eleven, ari, opus, bundles, proxies)");
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
     let prefix = prefix.ok();
@@ -30,6 +31,9 @@ fn main() {
         if can_have(first) {
             println!("cargo::rustc-cfg={name}");
         }
+    }
+    if version.is_none_or(|version| version == Version::Eleven) {
+        println!("cargo::rustc-cfg=eleven");
     }
     if prefix.is_none_or(|prefix| prefix.has_proxies()) {
         println!("cargo::rustc-cfg=proxies");

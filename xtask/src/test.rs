@@ -116,13 +116,21 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 5] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 10] = [
+    ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("defaults", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("directions", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
+
+/// What browsers and `chan_sip` say to each other is changed for Asterisk 11 alone.
+const NOT_TRANSLATED: &str = "its SIP is passed on as it is";
 
 /// Why `program` has nothing to test on a host; `None` if it has.
 fn nothing_for(program: &Path, host: Version) -> Option<&'static str> {
@@ -231,6 +239,7 @@ mod tests {
         assert_eq!(on("deps/contacts-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/gone-0123456789abcdef"), [true, true, false]);
         assert_eq!(on("deps/video-0123456789abcdef"), [false, false, true]);
+        assert_eq!(on("deps/clients-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/video_cost-0123456789abcdef"), [true, true, true]);
     }
 }

@@ -20,6 +20,9 @@ mod chan_sip;
 /// The frequency of the tone that Asterisk plays at the start of a call to `echo`.
 pub const ANNOUNCEMENT: f64 = 600.0;
 
+/// The frequency of the music on hold, which `music` plays as well.
+pub const MUSIC: f64 = 440.0;
+
 /// The frequency of the tone that a browser sends.
 pub const VOICE: f64 = 1000.0;
 
@@ -28,7 +31,7 @@ pub const VOICE: f64 = 1000.0;
 pub struct Site {
     /// Turns off rtcp-mux for the accounts of browsers and in `rtp.conf` (which only our modules read).
     pub without_rtcp_mux: bool,
-    /// Turns on video (VP8) for the accounts of browsers.
+    /// Turns on video for the accounts of browsers: H.264 with `chan_sip`, VP8 with `chan_pjsip`.
     pub video: bool,
     /// Makes all accounts prefer Opus, which the host passes on without transcoding.
     pub opus: bool,
@@ -66,8 +69,9 @@ impl Site {
         home.configure("manager.conf", &manager_conf(ports))?;
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
         std::fs::create_dir_all(moh(home))?;
-        Audio::tone(440.0, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
+        Audio::tone(MUSIC, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
         Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))?;
+        Audio::tone(MUSIC, Duration::from_secs(60)).write_wav(&home.root().join("data/music.wav"))?;
         Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
     }
 
@@ -139,6 +143,8 @@ fn moh(home: &Home) -> String {
 fn extensions_conf(home: &Home) -> String {
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();
+    let music = home.root().join("data/music");
+    let music = music.display();
     let silence = home.root().join("data/silence");
     let silence = silence.display();
     format!(
@@ -168,6 +174,11 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => goodbye,1,Answer()\n\
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\
+         \n; a tone that does not end, from a file: the music on hold of 11.0.0 plays only while packets come in\n\
+         exten => music,1,Answer()\n\
+         \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
+         \x20same => n(again),Playback({music})\n\
+         \x20same => n,Goto(again)\n\
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\

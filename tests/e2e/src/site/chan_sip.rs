@@ -10,16 +10,18 @@ use crate::ports::Ports;
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
     format!(
         "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
-         nat = force_rport,comedia\n\n\
+         nat = force_rport,comedia\n{videosupport}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
-         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = {codecs}\n\n\
+         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
          allow = {codecs}\n",
         sip = ports.sip,
         plain = ports.plain,
         codecs = site.codecs(),
+        videosupport = if site.video { "videosupport = yes\n" } else { "" },
+        video = if site.video { ",h264" } else { "" },
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
         certificate = certificate.display(),
         key = key.display(),
