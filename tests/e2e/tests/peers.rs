@@ -1,0 +1,76 @@
+//! WebRTC stacks without a browser call Asterisk and are called, with the descriptions that they write themselves.
+
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::peer::{ACCOUNT, Peer, Stack};
+use e2e::site::{ANNOUNCEMENT, Site, VOICE};
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn aiortc_calls() -> Result {
+    calls(Stack::Aiortc)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn aiortc_is_called() -> Result {
+    is_called(Stack::Aiortc)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn aiortc_holds_and_comes_back() -> Result {
+    holds(Stack::Aiortc)
+}
+
+fn calls(stack: Stack) -> Result {
+    let lab = Lab::start(&format!("{}-calls", stack.name()), &site())?;
+    let mut peer = Peer::registered(&lab, stack)?;
+    peer.call("echo")?;
+    talks(&peer)?;
+    peer.hangup()?;
+    is_over(&lab)
+}
+
+fn is_called(stack: Stack) -> Result {
+    let lab = Lab::start(&format!("{}-called", stack.name()), &site())?;
+    let mut peer = Peer::registered(&lab, stack)?;
+    lab.originate(ACCOUNT, "echo")?;
+    peer.answer()?;
+    talks(&peer)?;
+    lab.asterisk().cli("channel request hangup all")?;
+    peer.ended()?;
+    is_over(&lab)
+}
+
+fn holds(stack: Stack) -> Result {
+    let lab = Lab::start(&format!("{}-hold", stack.name()), &site())?;
+    let mut peer = Peer::registered(&lab, stack)?;
+    peer.call("echo")?;
+    talks(&peer)?;
+    peer.hold()?;
+    peer.hears_none_of(&[VOICE])?;
+    peer.unhold()?;
+    peer.hears(VOICE)?;
+    peer.hangup()?;
+    is_over(&lab)
+}
+
+/// It hears the announcement, and then its own tone from the echo.
+fn talks(peer: &Peer) -> Result {
+    peer.hears(ANNOUNCEMENT)?;
+    peer.hears(VOICE)
+}
+
+/// The call is gone, and Asterisk has recorded the peer's tone.
+fn is_over(lab: &Lab) -> Result {
+    lab.until_idle(Duration::from_secs(5))?;
+    let recorded = lab.recorded()?.time_of_tone(VOICE);
+    ensure(recorded > Duration::from_secs(2), || format!("Asterisk recorded {recorded:?} of the peer"))
+}
+
+fn site() -> Site {
+    Site::default()
+}
