@@ -1,0 +1,116 @@
+// libdatachannel as a phone: peer.mjs URL ACCOUNT PASSWORD FREQUENCY HEARD [SAVE].
+//
+// It sends a tone of FREQUENCY Hz, and writes what it hears to HEARD, as 16-bit samples at 8000 Hz.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import libdatachannel from 'node-datachannel';
+
+import { log, obey, print } from '../../browser/lines.mjs';
+import { listener, payloadOf, speak } from '../audio.mjs';
+import { Phone } from '../sip.mjs';
+
+const [url, account, password, frequency, heard, save] = process.argv.slice(2);
+const phone = new Phone({ url, account, password, save }, answerOffer);
+const hear = listener(heard);
+const SSRC = 0x64617461;
+
+let connection, track, hush;
+
+const methods = {
+  register: () => phone.register(),
+
+  async call(number) {
+    connect();
+    use(connection.addTrack(audio('SendRecv')));
+    await negotiate((sdp) => phone.invite(number, sdp));
+    await opened();
+  },
+
+  async answer() {
+    const invite = await phone.nextInvite();
+    connect();
+    connection.onTrack((offered) => use(offered));
+    await phone.accept(invite, await answerOffer(invite.body));
+    await opened();
+  },
+
+  hold: () => redirect('SendOnly'),
+  unhold: () => redirect('SendRecv'),
+
+  async hangup() {
+    await phone.bye();
+    close();
+  },
+
+  async ended() {
+    await phone.ended();
+    close();
+  },
+};
+
+function connect() {
+  connection = new libdatachannel.PeerConnection(account, { iceServers: [], disableAutoNegotiation: true });
+  connection.onStateChange((state) => log(`it is ${state}`));
+}
+
+function audio(direction) {
+  const media = new libdatachannel.Audio('audio', direction);
+  media.addAudioCodec(0, 'PCMU/8000');
+  media.addSSRC(SSRC, 'peer');
+  return media;
+}
+
+function use(given) {
+  track = given;
+  track.onMessage((packet) => {
+    const payload = payloadOf(packet);
+    if (payload) hear(payload);
+  });
+  hush = speak(Number(frequency), SSRC, (packet) => track.isOpen() && track.sendMessageBinary(packet));
+}
+
+/** A track of the same mid replaces the description of the first. */
+async function redirect(direction) {
+  connection.addTrack(audio(direction));
+  await negotiate((sdp) => phone.offer(sdp));
+  const fitting = direction === 'SendOnly' ? 'a=recvonly' : 'a=sendrecv';
+  if (!connection.remoteDescription().sdp.includes(fitting)) throw new Error(`the answer is not ${fitting}`);
+}
+
+async function negotiate(send) {
+  connection.setLocalDescription('offer');
+  const answer = await send(await gathered());
+  connection.setRemoteDescription(answer, 'answer');
+}
+
+async function answerOffer(sdp) {
+  connection.setRemoteDescription(sdp, 'offer');
+  connection.setLocalDescription('answer');
+  return gathered();
+}
+
+async function gathered() {
+  await until(() => connection.gatheringState() === 'complete' && connection.localDescription(), 'candidates');
+  return connection.localDescription().sdp;
+}
+
+async function opened() {
+  await until(() => connection.state() === 'connected', 'connection');
+  await until(() => track?.isOpen(), 'open track');
+}
+
+async function until(holds, what) {
+  for (const end = Date.now() + 15_000; !holds(); await sleep(20)) {
+    if (Date.now() > end) throw new Error(`no ${what} after 15 s; it is ${connection.state()}`);
+  }
+}
+
+function close() {
+  hush?.();
+  connection.close();
+}
+
+print({ ready: true });
+await obey((method, given) => methods[method](...given));
+process.exit();
