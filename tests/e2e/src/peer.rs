@@ -26,11 +26,18 @@ pub const ACCOUNT: &str = "1001";
 /// The password of [`ACCOUNT`].
 pub const PASSWORD: &str = "demo-1001";
 
-/// The variable that names the interpreter with aiortc, otherwise `target/peers/bin/python3` of `cargo xtask test`.
-const PYTHON: &str = "PEERS_PYTHON";
-
 /// A directory that receives each SIP message of every peer, byte for byte.
 const MESSAGES: &str = "PEERS_MESSAGES";
+
+/// The directory of the programs, with the lists of what they need.
+pub fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+/// The directory of installed Python packages, as `requirements.txt` lists them.
+pub fn packages() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers")
+}
 
 /// A stack in a process of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,12 +64,11 @@ impl Stack {
     }
 
     fn command(self) -> Command {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(self.name());
         let (mut command, script) = match self {
-            Self::Aiortc | Self::Webrtcbin => (Command::new(python()), "peer.py"),
+            Self::Aiortc | Self::Webrtcbin => (python(), "peer.py"),
             Self::Werift | Self::Libdatachannel => (Command::new("node"), "peer.mjs"),
         };
-        command.arg(directory.join(script));
+        command.arg(directory().join(self.name()).join(script));
         command
     }
 }
@@ -189,9 +195,12 @@ impl Heard {
     }
 }
 
-fn python() -> PathBuf {
-    let installed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/peers/bin/python3");
-    std::env::var_os(PYTHON).map_or_else(installed, PathBuf::from)
+/// Python with the packages of [`packages`]; Debian's own, such as those of GStreamer, come after them.
+fn python() -> Command {
+    let mut python = Command::new("python3");
+    let both = std::env::join_paths([packages(), PathBuf::from("/usr/lib/python3/dist-packages")]);
+    python.env("PYTHONPATH", both.unwrap_or_default());
+    python
 }
 
 fn messages(lab: &Lab) -> Result<Option<PathBuf>> {

@@ -110,8 +110,4 @@ class Peer:
             self.heard.write(bytes(frame.planes[0])[: frame.samples * 2])
 
 
-async def main():
-    await obey(Peer(*sys.argv[1:]))
-
-
-asyncio.run(main())
+asyncio.run(obey(Peer(*sys.argv[1:])))
