@@ -50,6 +50,8 @@ pub enum Stack {
     Libdatachannel,
     /// GStreamer with libnice, by its Python binding.
     Webrtcbin,
+    /// Rust, of its own code throughout.
+    Str0m,
 }
 
 impl Stack {
@@ -60,17 +62,27 @@ impl Stack {
             Self::Werift => "werift",
             Self::Libdatachannel => "libdatachannel",
             Self::Webrtcbin => "webrtcbin",
+            Self::Str0m => "str0m",
         }
     }
 
-    fn command(self) -> Command {
+    fn command(self) -> Result<Command> {
+        let directory = directory().join(self.name());
         let (mut command, script) = match self {
             Self::Aiortc | Self::Webrtcbin => (python(), "peer.py"),
             Self::Werift | Self::Libdatachannel => (Command::new("node"), "peer.mjs"),
+            Self::Str0m => return Ok(Command::new(example("str0m_peer")?)),
         };
-        command.arg(directory().join(self.name()).join(script));
-        command
+        command.arg(directory.join(script));
+        Ok(command)
     }
+}
+
+/// An example of `tests/host`, which has str0m with OpenSSL; it is built with the tests there.
+fn example(name: &str) -> Result<PathBuf> {
+    let test = std::env::current_exe()?;
+    let target = test.ancestors().nth(2).ok_or_else(|| Failure::new("the test has no directory"))?;
+    Ok(target.join("examples").join(name))
 }
 
 /// A registered stack.
@@ -86,7 +98,7 @@ impl Peer {
     pub fn registered(lab: &Lab, stack: Stack) -> Result<Self> {
         let log = lab.directory().join("log").join(stack.name()).with_extension("log");
         let heard = Heard::at(&log.with_extension("s16"));
-        let mut command = stack.command();
+        let mut command = stack.command()?;
         command
             .arg(format!("ws://127.0.0.1:{}/ws", lab.ports().ws))
             .args([ACCOUNT, PASSWORD, &VOICE.to_string()])

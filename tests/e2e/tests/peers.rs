@@ -79,6 +79,24 @@ fn webrtcbin_holds_and_comes_back() -> Result {
     holds(Stack::Webrtcbin)
 }
 
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn str0m_calls() -> Result {
+    calls(Stack::Str0m)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn str0m_is_called() -> Result {
+    is_called(Stack::Str0m)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn str0m_holds_and_comes_back() -> Result {
+    holds(Stack::Str0m)
+}
+
 fn calls(stack: Stack) -> Result {
     let lab = Lab::start(&format!("{}-calls", stack.name()), &site())?;
     let mut peer = Peer::registered(&lab, stack)?;

@@ -15,7 +15,7 @@ const phone = new Phone({ url, account, password, save }, answerOffer);
 const hear = listener(heard);
 const SSRC = 0x64617461;
 
-let connection, track, hush;
+let connection, described, track, hush;
 
 const methods = {
   register: () => phone.register(),
@@ -51,6 +51,7 @@ const methods = {
 
 function connect() {
   connection = new libdatachannel.PeerConnection(account, { iceServers: [], disableAutoNegotiation: true });
+  connection.onLocalDescription(() => (described = true));
   connection.onStateChange((state) => log(`it is ${state}`));
 }
 
@@ -79,19 +80,19 @@ async function redirect(direction) {
 }
 
 async function negotiate(send) {
-  connection.setLocalDescription('offer');
-  const answer = await send(await gathered());
+  const answer = await send(await describe('offer'));
   connection.setRemoteDescription(answer, 'answer');
 }
 
 async function answerOffer(sdp) {
   connection.setRemoteDescription(sdp, 'offer');
-  connection.setLocalDescription('answer');
-  return gathered();
+  return describe('answer');
 }
 
-async function gathered() {
-  await until(() => connection.gatheringState() === 'complete' && connection.localDescription(), 'candidates');
+async function describe(type) {
+  described = false;
+  connection.setLocalDescription(type);
+  await until(() => described && connection.gatheringState() === 'complete', 'candidates');
   return connection.localDescription().sdp;
 }
 
