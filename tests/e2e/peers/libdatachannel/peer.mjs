@@ -15,6 +15,7 @@ const phone = new Phone({ url, account, password, save }, answerOffer);
 const hear = listener(heard);
 const SSRC = 0x64617461;
 
+const kept = [];
 let connection, described, track, hush;
 
 const methods = {
@@ -71,9 +72,9 @@ function use(given) {
   hush = speak(Number(frequency), SSRC, (packet) => track.isOpen() && track.sendMessageBinary(packet));
 }
 
-/** A track of the same mid replaces the description of the first. */
+/** A track of the same mid replaces the description of the first; if it were collected as garbage, it would close it. */
 async function redirect(direction) {
-  connection.addTrack(audio(direction));
+  kept.push(connection.addTrack(audio(direction)));
   await negotiate((sdp) => phone.offer(sdp));
   const fitting = direction === 'SendOnly' ? 'a=recvonly' : 'a=sendrecv';
   if (!connection.remoteDescription().sdp.includes(fitting)) throw new Error(`the answer is not ${fitting}`);
