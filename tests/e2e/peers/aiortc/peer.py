@@ -27,12 +27,13 @@ class Tone(AudioStreamTrack):
 
     def __init__(self, frequency):
         super().__init__()
-        self.step, self.sent, self.began = math.tau * frequency / 8000, 0, None
+        self.step, self.loudness = math.tau * frequency / 8000, 8000
+        self.sent, self.began = 0, None
 
     async def recv(self):
         self.began = self.began or time.monotonic()
         await asyncio.sleep(self.began + self.sent / 8000 - time.monotonic())
-        samples = [int(8000 * math.sin(self.step * (self.sent + at))) for at in range(PACKET)]
+        samples = [int(self.loudness * math.sin(self.step * (self.sent + at))) for at in range(PACKET)]
         frame = AudioFrame(format="s16", layout="mono", samples=PACKET)
         frame.planes[0].update(struct.pack(f"<{PACKET}h", *samples))
         frame.pts, frame.sample_rate, frame.time_base = self.sent, 8000, Fraction(1, 8000)
@@ -83,6 +84,7 @@ class Peer:
 
     async def redirect(self, direction):
         self.transceiver.direction = direction
+        self.tone.loudness = 0 if direction == "sendonly" else 8000
         await self.negotiate(self.phone.offer)
         if self.transceiver.currentDirection != direction:
             raise ValueError(f"the answer makes it {self.transceiver.currentDirection}")

@@ -16,7 +16,7 @@ const hear = listener(heard);
 const SSRC = 0x64617461;
 
 const kept = [];
-let connection, described, track, hush;
+let connection, described, track, hush, held;
 
 const methods = {
   register: () => phone.register(),
@@ -69,14 +69,16 @@ function use(given) {
     const payload = payloadOf(packet);
     if (payload) hear(payload);
   });
-  hush = speak(Number(frequency), SSRC, (packet) => track.isOpen() && track.sendMessageBinary(packet));
+  const send = (packet) => track.isOpen() && track.sendMessageBinary(packet);
+  hush = speak(Number(frequency), SSRC, (packet) => held || send(packet));
 }
 
 /** A track of the same mid replaces the description of the first; if it were collected as garbage, it would close it. */
 async function redirect(direction) {
   kept.push(connection.addTrack(audio(direction)));
   await negotiate((sdp) => phone.offer(sdp));
-  const fitting = direction === 'SendOnly' ? 'a=recvonly' : 'a=sendrecv';
+  held = direction === 'SendOnly';
+  const fitting = held ? 'a=recvonly' : 'a=sendrecv';
   if (!connection.remoteDescription().sdp.includes(fitting)) throw new Error(`the answer is not ${fitting}`);
 }
 

@@ -1,6 +1,7 @@
 """GStreamer's webrtcbin as a phone: peer.py URL ACCOUNT PASSWORD FREQUENCY HEARD [SAVE].
 
-It sends a tone of FREQUENCY Hz, and writes what it hears to HEARD, as 16-bit samples at 8000 Hz.
+It sends a tone of FREQUENCY Hz, and writes what it hears to HEARD, as 16-bit samples at 8000 Hz. It cannot hold:
+GStreamer 1.22 refuses an answer that changes a direction.
 """
 
 import asyncio
@@ -27,11 +28,6 @@ TONE = (
 )
 EAR = "rtppcmudepay ! mulawdec ! filesink location={heard} buffer-mode=unbuffered sync=false async=false"
 
-DIRECTIONS = {
-    "sendonly": GstWebRTC.WebRTCRTPTransceiverDirection.SENDONLY,
-    "sendrecv": GstWebRTC.WebRTCRTPTransceiverDirection.SENDRECV,
-}
-
 
 class Peer:
     def __init__(self, url, account, password, frequency, heard, save=None):
@@ -51,12 +47,6 @@ class Peer:
         self.connect()
         await self.phone.accept(invite, await self.answer_offer(invite.body))
         await self.connected()
-
-    async def hold(self):
-        await self.redirect("sendonly")
-
-    async def unhold(self):
-        await self.redirect("sendrecv")
 
     async def hangup(self):
         await self.phone.bye()
@@ -78,14 +68,6 @@ class Peer:
             self.pipeline.add(ear)
             ear.sync_state_with_parent()
             pad.link(ear.get_static_pad("sink"))
-
-    async def redirect(self, direction):
-        transceiver = self.rtc.emit("get-transceiver", 0)
-        transceiver.set_property("direction", DIRECTIONS[direction])
-        await self.negotiate(self.phone.offer)
-        current = transceiver.get_property("current-direction")
-        if current != DIRECTIONS[direction]:
-            raise ValueError(f"the answer makes it {current.value_nick}")
 
     async def negotiate(self, send):
         offer = await self.ask("create-offer", Gst.Structure.new_empty("options"))

@@ -13,7 +13,7 @@ const phone = new Phone({ url, account, password, save }, answerOffer);
 const hear = listener(heard);
 const PCMU = new RTCRtpCodecParameters({ mimeType: 'audio/PCMU', clockRate: 8000, channels: 1, payloadType: 0 });
 
-let connection, transceiver, hush;
+let connection, transceiver, hush, held;
 
 const methods = {
   register: () => phone.register(),
@@ -55,7 +55,7 @@ function connect() {
 
 function tone() {
   const track = new MediaStreamTrack({ kind: 'audio' });
-  hush = speak(Number(frequency), 0x77657269, (packet) => track.writeRtp(packet));
+  hush = speak(Number(frequency), 0x77657269, (packet) => held || track.writeRtp(packet));
   return track;
 }
 
@@ -63,6 +63,7 @@ async function redirect(direction) {
   transceiver.setDirection(direction);
   await negotiate((sdp) => phone.offer(sdp));
   const current = transceiver.currentDirection;
+  held = direction === 'sendonly';
   if (current !== direction) throw new Error(`the answer makes it ${current}`);
 }
 

@@ -26,6 +26,8 @@ pub struct Media {
     mid: Option<Mid>,
     pending: Option<SdpPendingOffer>,
     connected: bool,
+    /// Whether it sends nothing although it may.
+    pub on_hold: bool,
     /// Its direction as the two descriptions make it.
     pub direction: Option<Direction>,
     heard: File,
@@ -49,6 +51,7 @@ impl Media {
             mid,
             pending,
             connected: false,
+            on_hold: false,
             direction: None,
             heard,
             voice,
@@ -150,8 +153,8 @@ impl Media {
     }
 
     fn write(&mut self, mid: Mid, time: MediaTime, payload: Vec<u8>) -> Result {
-        // On hold it may not send.
-        let Some(writer) = self.rtc.writer(mid) else { return Ok(()) };
+        // On hold it is silent.
+        let Some(writer) = self.rtc.writer(mid).filter(|_| !self.on_hold) else { return Ok(()) };
         let pcmu = writer.payload_params().find(|params| params.spec().codec == Codec::PCMU).map(|params| params.pt());
         let Some(pcmu) = pcmu else { return Ok(()) };
         Ok(writer.write(pcmu, Instant::now(), time, payload)?)

@@ -84,6 +84,7 @@ impl Peer {
 
     fn redirect(&mut self, direction: Direction) -> Result {
         self.negotiate(direction)?;
+        self.media.on_hold = direction == Direction::SendOnly;
         let current = self.media.direction;
         ensure(current == Some(direction), || format!("the answer makes it {current:?}"))
     }
