@@ -105,7 +105,8 @@ impl Peer {
             .arg(&heard.file)
             .args(messages(lab)?);
         let puppet = Puppet::run(&mut command, stack.name(), &log)?;
-        let puppet = puppet.ok_or_else(|| Failure::new(format!("{} did not start: {}", stack.name(), log.display())))?;
+        let puppet =
+            puppet.ok_or_else(|| Failure::new(format!("{} did not start: {}", stack.name(), log.display())))?;
         let mut peer = Self { puppet, name: stack.name().to_owned(), heard };
         peer.ask("register")?;
         Ok(peer)

@@ -8,85 +8,85 @@ use e2e::peer::{ACCOUNT, Peer, Stack};
 use e2e::site::{ANNOUNCEMENT, Site, VOICE};
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn aiortc_calls() -> Result {
     calls(Stack::Aiortc)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn aiortc_is_called() -> Result {
     is_called(Stack::Aiortc)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn aiortc_holds_and_comes_back() -> Result {
     holds(Stack::Aiortc)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn werift_calls() -> Result {
     calls(Stack::Werift)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn werift_is_called() -> Result {
     is_called(Stack::Werift)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn werift_holds_and_comes_back() -> Result {
     holds(Stack::Werift)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn libdatachannel_calls() -> Result {
     calls(Stack::Libdatachannel)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn libdatachannel_is_called() -> Result {
     is_called(Stack::Libdatachannel)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn libdatachannel_holds_and_comes_back() -> Result {
     holds(Stack::Libdatachannel)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn webrtcbin_calls() -> Result {
     calls(Stack::Webrtcbin)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
 fn webrtcbin_is_called() -> Result {
     is_called(Stack::Webrtcbin)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
 fn str0m_calls() -> Result {
     calls(Stack::Str0m)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
 fn str0m_is_called() -> Result {
     is_called(Stack::Str0m)
 }
 
 #[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
 fn str0m_holds_and_comes_back() -> Result {
     holds(Stack::Str0m)
 }

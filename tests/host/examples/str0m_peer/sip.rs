@@ -25,7 +25,8 @@ impl Message {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let mut lines = head.split("\r\n").map(str::to_owned);
         let start = lines.next().unwrap_or_default();
-        let header = |line: String| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
+        let header =
+            |line: String| line.split_once(':').map(|(name, value)| (name.to_owned(), value.trim().to_owned()));
         Self { start, headers: lines.filter_map(header).collect(), body: body.to_owned() }
     }
 
