@@ -15,6 +15,7 @@ pub mod g711;
 pub mod lab;
 pub mod manager;
 pub mod page;
+pub mod peer;
 pub mod phone;
 pub mod plain;
 pub mod ports;

@@ -55,9 +55,15 @@ pub struct Puppet {
 impl Puppet {
     /// Starts this driver. Failures call it `name`; the page's console is logged to `log`.
     pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
-        let mut child = Command::new("node")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver))
-            .args(arguments)
+        let mut node = Command::new("node");
+        node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver)).args(arguments);
+        let started = Self::run(&mut node, name, log)?;
+        started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
+    }
+
+    /// Runs any program that reads commands and writes answers; `None` if it does not come up.
+    pub fn run(program: &mut Command, name: &str, log: &Path) -> Result<Option<Self>> {
+        let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log.with_extension("err"))?)
@@ -67,10 +73,8 @@ impl Puppet {
         let (output, log) = (output.ok_or_else(|| Failure::new("the driver has no output"))?, File::create(log)?);
         thread::spawn(move || relay(output, log, &sender));
         let puppet = Self { name: name.to_owned(), child, commands, answers, asked: 0 };
-        match puppet.answers.recv_timeout(LAUNCH) {
-            Ok(first) if first.get("ready").is_some() => Ok(puppet),
-            _ => Err(Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver)))),
-        }
+        let first = puppet.answers.recv_timeout(LAUNCH);
+        Ok(first.is_ok_and(|first| first.get("ready").is_some()).then_some(puppet))
     }
 
     /// Makes it call a method and returns the result.

@@ -45,6 +45,8 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
+    /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one. Only `chan_sip`.
+    pub without_certificate: bool,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }

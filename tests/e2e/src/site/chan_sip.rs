@@ -13,7 +13,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          nat = force_rport,comedia\n{videosupport}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
-         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
+         {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
          allow = {codecs}\n",
@@ -23,7 +23,10 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
         video = if site.video { ",h264" } else { "" },
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
-        certificate = certificate.display(),
-        key = key.display(),
+        certificate = if site.without_certificate { String::new() } else { named(certificate, key) },
     )
+}
+
+fn named(certificate: &Path, key: &Path) -> String {
+    format!("dtlscertfile = {}\ndtlsprivatekey = {}\n", certificate.display(), key.display())
 }
