@@ -55,6 +55,75 @@ fn a_dialplan_that_reads_nothing_does_not_keep_the_call_from_coming_up() {
     is_a_conversation(&mut call);
 }
 
+/// Longer than the time between two reports, and than that between two checks of consent.
+const LONG_ENOUGH: Duration = Duration::from_secs(7);
+
+fn host_with_frequent_reports() -> Host {
+    let host = Host::start(Kind::Newest);
+    host.configure("rtp.conf", "[general]\nrtpstart=32000\nrtpend=32999\nrtcpinterval=500\n");
+    host.load_all(&[SRTP, RTP]);
+    host
+}
+
+/// chan_sip keeps the instance for 32 s after the BYE. By then the port of a phone may serve its next call.
+#[test]
+fn after_the_end_of_a_call_nothing_is_sent_to_the_port_of_the_peer() {
+    let host = host_with_frequent_reports();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    call.instance.set_property(asterisk_sys::AST_RTP_PROPERTY_RTCP, 1);
+    is_a_conversation(&mut call);
+    assert!(!call.arriving_within(Duration::from_secs(1)).is_empty(), "a report while the call is up");
+    call.instance.stop();
+    call.arriving_within(Duration::from_millis(10));
+    let strays = call.arriving_within(LONG_ENOUGH);
+    assert_eq!(strays, Vec::<Vec<u8>>::new());
+    let Call { instance, .. } = &call;
+    instance.write(0x11);
+    assert_eq!(call.arriving_within(Duration::from_millis(100)), Vec::<Vec<u8>>::new(), "media after the end");
+}
+
+#[test]
+fn a_call_that_ends_before_anybody_answered_sends_no_more_checks() {
+    let host = host_with_frequent_reports();
+    let call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    assert!(!call.arriving_within(Duration::from_secs(1)).is_empty(), "checks while the call is set up");
+    call.instance.stop();
+    call.arriving_within(Duration::from_millis(10));
+    assert_eq!(call.arriving_within(Duration::from_secs(4)), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_held_call_goes_on_with_reports_and_checks_and_comes_back() {
+    let host = host_with_frequent_reports();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    call.instance.set_property(asterisk_sys::AST_RTP_PROPERTY_RTCP, 1);
+    is_a_conversation(&mut call);
+    call.hold();
+    call.arriving_within(Duration::from_millis(10));
+    let arrived = call.arriving_within(LONG_ENOUGH);
+    let (checks, reports): (Vec<_>, Vec<_>) = arrived.iter().partition(|datagram| datagram[0] < 4);
+    assert!(!checks.is_empty() && reports.len() > 5, "{} checks, {} reports", checks.len(), reports.len());
+    call.resume();
+    is_a_conversation_again(&mut call);
+}
+
+#[test]
+fn a_stopped_session_that_is_used_again_comes_alive() {
+    let host = host_with_frequent_reports();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    call.instance.stop();
+    call.arriving_within(Duration::from_secs(1));
+    call.resume();
+    is_a_conversation_again(&mut call);
+}
+
+fn is_a_conversation_again(call: &mut Call) {
+    call.heard.clear();
+    call.frames.clear();
+    is_a_conversation(call);
+}
+
 #[test]
 fn nothing_is_said_in_clear_before_the_handshake() {
     let host = host();

@@ -35,3 +35,6 @@ pub use table::{Registration, register};
 
 /// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) itself and tells the engine by [`RTCP_ON_ONE_PORT`].
 pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;
+
+/// Whether a hold activates an instance again after it has stopped it. If so, an instance that stays stopped has ended.
+pub const HOLD_ACTIVATES_AFTER_STOP: bool = crate::host::instance::HOLD_ACTIVATES_AFTER_STOP;

@@ -181,6 +181,9 @@ impl State {
 
     /// Runs the timers of RTCP reports and digits, which are sent with the media's SRTP keys.
     fn handle_media_timeout(&mut self, now: Instant) {
+        if self.transport.is_silent() {
+            return;
+        }
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
         }
@@ -201,7 +204,7 @@ impl State {
         let watch = self.transport.watch_mut().poll_timeout();
         let watch = watch.map(|deadline| watch::on_grid(self.grid, now, deadline));
         self.transport.watch_keys(now);
-        let media = match self.transport.is_keyed_by_host() {
+        let media = match self.transport.is_keyed_by_host() || self.transport.is_silent() {
             true => [None; 2],
             false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout()],
         };
@@ -228,7 +231,8 @@ impl State {
         }
     }
 
-    /// Ends the session: sends a BYE if the peer has received anything, and drops the host's instance, which is about to be freed.
+    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session before, and drops the
+    /// host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
         if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {

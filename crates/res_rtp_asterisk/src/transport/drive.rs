@@ -40,9 +40,11 @@ impl Transport {
         let mut buffer = [0; ::ice::MAX_DATAGRAM];
         while let Some(transmit) = self.ice.as_mut().and_then(|ice| ice.poll_transmit(&mut buffer)) {
             let path = transmit.path;
-            if let Some(datagram) = buffer.get(..transmit.len) {
-                self.send_plain(path.component, datagram, path.remote, Some(path.local.ip()));
-            }
+            let Some(datagram) = buffer.get(..transmit.len) else { continue };
+            match transmit.is_response {
+                true => self.send_response(path.component, datagram, path.remote, Some(path.local.ip())),
+                false => self.send_plain(path.component, datagram, path.remote, Some(path.local.ip())),
+            };
         }
         let mut selected = false;
         while let Some(event) = self.ice.as_mut().and_then(|ice| ice.poll_event()) {
@@ -90,6 +92,9 @@ impl Transport {
 
     /// Begins handshakes in which we are the DTLS client (RFC 5763 §5), once there is a route.
     fn begin_handshakes(&mut self, now: Instant) {
+        if self.is_silent() {
+            return;
+        }
         for component in Component::ALL {
             let is_wanted = component == Component::Rtp || self.uses_rtcp && self.mux.may_use_own_component();
             let has_way = is_wanted && self.dtls_route(component).is_some();

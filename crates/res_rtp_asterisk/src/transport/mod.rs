@@ -17,6 +17,7 @@ pub mod receive;
 pub mod remote;
 pub mod send;
 mod show;
+mod silence;
 pub mod sockets;
 pub mod watch;
 
@@ -27,7 +28,7 @@ use ::ice::{Component, PerComponent};
 use std::sync::Arc;
 
 use asterisk::pollable::AlwaysReadable;
-use asterisk::rtp::{Instance, InstancePtr};
+use asterisk::rtp::{HOLD_ACTIVATES_AFTER_STOP, Instance, InstancePtr};
 use dtls_srtp::{PeerAddress, Phase};
 use rtp::rtcp::mux::{self, Mux};
 
@@ -38,6 +39,7 @@ use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
 use remote::Remote;
+use silence::Silence;
 use sockets::{MediaSocket, Pair};
 use watch::Watch;
 
@@ -62,6 +64,7 @@ pub struct Transport {
     uses_rtcp: bool,
     /// The host has activated the session: media may start.
     is_activated: bool,
+    silence: Silence,
     /// Tracks which thread reads the sockets.
     watch: Watch,
     /// Media packets that the channel has not read yet.
@@ -90,6 +93,7 @@ impl Transport {
             mux: Mux::new(settings.rtcp_mux),
             uses_rtcp: false,
             is_activated: false,
+            silence: Silence::default(),
             watch: Watch::Off,
             kept: Kept::new(always),
             overdue: Overdue::default(),
@@ -173,6 +177,7 @@ impl Transport {
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
     pub fn activate(&mut self) -> bool {
         self.is_activated = true;
+        self.silence.handle_activation();
         self.dtls.as_mut().map(Dtls::activate).is_some()
     }
 
@@ -181,10 +186,30 @@ impl Transport {
         let Some(ice) = &mut self.ice else { return false };
         ice.start(now);
         let is_active = ice.is_active();
+        self.handle_description();
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
         is_active
+    }
+
+    /// Records that the host passes a description of the peer: the session is in use.
+    pub fn handle_description(&mut self) {
+        self.silence.handle_description();
+    }
+
+    /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
+    /// until then.
+    pub fn stop_media(&mut self) {
+        self.remote.stop();
+        if HOLD_ACTIVATES_AFTER_STOP {
+            self.silence.handle_stop();
+        }
+    }
+
+    /// Returns whether nothing is sent, except for answers to the peer's checks, because the host has stopped the session.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_silent()
     }
 
     /// Returns whether the peer uses ICE. Then only checked pairs decide where packets go and where they may come from.
@@ -254,8 +279,11 @@ impl Transport {
         self.scratch = scratch;
     }
 
-    /// Returns the next deadline of ICE, DTLS and the warning about overdue keys.
+    /// Returns the next deadline of ICE, DTLS and the warning about overdue keys; `None` while the session is silent.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_silent() {
+            return None;
+        }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
         [ice, dtls, self.overdue.poll_timeout()].into_iter().flatten().min()
@@ -263,6 +291,9 @@ impl Transport {
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.is_silent() {
+            return false;
+        }
         let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
         let shaken = self.dtls.as_mut().is_some_and(|dtls| dtls.handle_timeout(now, peers));

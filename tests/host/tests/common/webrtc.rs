@@ -403,6 +403,39 @@ impl Call {
         }
     }
 
+    /// Passes the browser's SDP to Asterisk once more, as it arrives with a hold or its end.
+    fn describe_again(&self) {
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        self.instance.set_remote(self.socket.local_addr().expect("bound"));
+    }
+
+    /// The browser holds: chan_sip stops the instance within the description, and then activates it.
+    pub fn hold(&self) {
+        self.describe_again();
+        self.instance.stop();
+        self.instance.activate();
+    }
+
+    /// The browser ends the hold.
+    pub fn resume(&self) {
+        self.describe_again();
+        self.instance.activate();
+    }
+
+    /// The datagrams that arrive at the browser's socket in this time, while nobody is behind it.
+    pub fn arriving_within(&self, time: Duration) -> Vec<Vec<u8>> {
+        let end = Instant::now() + time;
+        let mut arrived = Vec::new();
+        let mut buffer = [0; 2048];
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.socket.set_read_timeout(Some(left)).expect("a timeout");
+            if let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
+                arrived.push(buffer[..length].to_vec());
+            }
+        }
+        arrived
+    }
+
     fn ufrag(&self) -> String {
         // SAFETY: the instance is ours.
         string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
