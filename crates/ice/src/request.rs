@@ -31,6 +31,7 @@ impl Agent {
         let algorithm = authenticate(message, key)?;
         let local = self.base_of(&path).ok_or(Error::UnknownLocalAddress)?;
         self.counters.requests += 1;
+        self.last_heard = Some(now);
 
         let attributes = CheckAttributes::of(message);
         let answer = self.answer_to(message, &attributes, generation, &path);

@@ -6,7 +6,7 @@ use common::{
     HostThread, descriptors, eventually,
     rtp::{FRAME_LEN, Frame, Instance},
     threads,
-    webrtc::{Call, DtlsPhone, Identity, Offer, configure_dtls, fingerprint},
+    webrtc::{Call, Channel, DtlsPhone, Identity, Offer, configure_dtls, fingerprint},
 };
 use host_tests::{Host, Kind};
 use std::path::Path;
@@ -122,6 +122,38 @@ fn is_a_conversation_again(call: &mut Call) {
     call.heard.clear();
     call.frames.clear();
     is_a_conversation(call);
+}
+
+/// Consent is lost 30 s after the last answer (RFC 7675 §5.1).
+const CONSENT_LASTS: Duration = Duration::from_secs(30);
+
+/// Nobody reads the channel, as with an AGI script. While a thread of the host is busy with it, nobody waits for that thread.
+#[test]
+fn a_call_whose_browser_is_gone_ends_and_no_other() {
+    let host = host();
+    let other = Channel::without_rtp();
+    let mut held = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    let (held_channel, channel) = (held.channel(), call.channel());
+    is_a_conversation(&mut held);
+    held.hold();
+    is_a_conversation(&mut call);
+    let gone = Instant::now();
+    held.browser_alone_for(CONSENT_LASTS - Duration::from_secs(7));
+    assert_eq!(channel.cause(), None, "{}", host.log());
+    channel.while_locked(|| held.browser_alone_for(Duration::from_secs(8)));
+    let sessions = host.command("rtp show sessions").1;
+    assert!(sessions.contains("the peer is gone: consent lost"), "{sessions}");
+    while channel.cause().is_none() && gone.elapsed() < CONSENT_LASTS + Duration::from_secs(5) {
+        held.browser_alone_for(Duration::from_millis(100));
+    }
+    let log = host.log();
+    assert_eq!(channel.cause(), Some(asterisk_sys::AST_CAUSE_REQUESTED_CHAN_UNAVAIL), "{log}");
+    assert!(log.contains("consenttimeout") && log.contains("hanging up SIP/test-00000001"), "{log}");
+    assert_eq!((held_channel.cause(), other.cause()), (None, None), "{log}");
+    assert!(host.command("rtp show sessions").1.contains("1 calls were ended"), "{log}");
+    drop((held, call, held_channel, channel, other));
+    assert!(host.unload(RTP), "{log}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! SRTP is reached through the two tables that an SRTP module registers with the core. They come and go, so [`Srtp`]
 //! and [`SrtpPolicy`] read them at each use.
 
+mod channel;
 mod door;
 pub(crate) mod dtls;
 mod engine;
@@ -18,6 +19,7 @@ mod table;
 #[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests;
 
+pub use channel::{HangUp, hang_up};
 pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
 pub use engine::{Component, DtmfMode, Engine};

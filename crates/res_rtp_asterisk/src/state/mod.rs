@@ -18,6 +18,7 @@ use crate::bundle::Bundle;
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnosis::counters::{Counters, Refused};
+use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
 use crate::notes::Note;
@@ -174,8 +175,24 @@ impl State {
         if self.transport.handle_keys_timeout(now) {
             self.notes.push(self.overdue_warning(now));
         }
+        self.handle_gone_timeout(now);
         if !self.transport.is_keyed_by_host() {
             self.handle_media_timeout(now);
+        }
+    }
+
+    /// Tells that the peer is gone, and has the call ended, if either is due.
+    fn handle_gone_timeout(&mut self, now: Instant) {
+        let patience = self.patience();
+        if self.transport.gone().is_none() {
+            return;
+        }
+        let Due { tell, end } = self.transport.gone_mut().handle_timeout(now, patience);
+        if tell && let Some(shown) = self.shown_gone(now) {
+            self.notes.push(self.transport.warning(&shown.to_string()));
+        }
+        if end {
+            self.notes.push(Note::PeerGone);
         }
     }
 
@@ -208,7 +225,8 @@ impl State {
             true => [None; 2],
             false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout()],
         };
-        let next = [self.transport.poll_timeout(), watch].into_iter().chain(media);
+        let gone = self.transport.gone().and_then(|gone| gone.poll_timeout(self.patience()));
+        let next = [self.transport.poll_timeout(), watch, gone].into_iter().chain(media);
         // A deadline in the past becomes `now`.
         let next = next.flatten().min()?.max(now);
         if !self.is_live() || self.armed.is_some_and(|armed| armed <= next) {

@@ -33,6 +33,7 @@ use dtls_srtp::{PeerAddress, Phase};
 use rtp::rtcp::mux::{self, Mux};
 
 use crate::config::Settings;
+use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
 use dtls::Dtls;
 use ice::IceSide;
@@ -70,6 +71,8 @@ pub struct Transport {
     /// Media packets that the channel has not read yet.
     kept: Kept,
     overdue: Overdue,
+    /// The signs that the peer is gone.
+    gone: Gone,
     /// Receive buffer of the worker thread; empty until it reads for this session.
     scratch: Vec<u8>,
 }
@@ -97,6 +100,7 @@ impl Transport {
             watch: Watch::Off,
             kept: Kept::new(always),
             overdue: Overdue::default(),
+            gone: Gone::default(),
             scratch: Vec::new(),
         }
     }
@@ -187,6 +191,7 @@ impl Transport {
         ice.start(now);
         let is_active = ice.is_active();
         self.handle_description();
+        self.gone.handle_description();
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
@@ -315,6 +320,21 @@ impl Transport {
             dtls.drop_disowned_keys();
         }
         overdue
+    }
+
+    /// Returns the signs that the peer is gone. Without ICE, and while the host has stopped the session, they mean nothing.
+    pub fn gone(&self) -> Option<&Gone> {
+        Some(&self.gone).filter(|_| self.is_ice_active() && !self.is_silent())
+    }
+
+    /// Returns the signs that the peer is gone, to change them.
+    pub fn gone_mut(&mut self) -> &mut Gone {
+        &mut self.gone
+    }
+
+    /// Returns whether our ICE username fragment is `ufrag`.
+    pub fn has_local_ufrag(&self, ufrag: &str) -> bool {
+        self.ice.as_ref().is_some_and(|ice| ice.agent().local_credentials().ufrag == ufrag)
     }
 
     /// Returns whether a DTLS handshake has agreed keys. Sources that are bundled later need them as well.

@@ -262,6 +262,40 @@ impl Write for Hello {
     }
 }
 
+/// A channel of the host.
+pub struct Channel(*mut sys::ast_channel);
+
+impl Channel {
+    /// A channel without RTP.
+    pub fn without_rtp() -> Self {
+        // SAFETY: no instance is a valid argument.
+        Self(unsafe { raw::host_channel_new(std::ptr::null_mut()) })
+    }
+
+    /// The cause of the hangup that it was asked for.
+    pub fn cause(&self) -> Option<i32> {
+        // SAFETY: the channel is ours.
+        Some(unsafe { raw::host_channel_cause(self.0) }).filter(|cause| *cause != 0)
+    }
+
+    /// Runs `run` while the channel is locked, as by a thread of the host that is in the middle of something.
+    pub fn while_locked<R>(&self, run: impl FnOnce() -> R) -> R {
+        // SAFETY: the channel is ours, and this thread unlocks it.
+        unsafe { raw::host_channel_set_locked(self.0, 1) };
+        let result = run();
+        // SAFETY: as above.
+        unsafe { raw::host_channel_set_locked(self.0, 0) };
+        result
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // SAFETY: made by `host_channel_new`, destroyed once.
+        unsafe { raw::host_channel_destroy(self.0) };
+    }
+}
+
 impl Call {
     /// Exchanges the descriptions in the order of chan_sip's calls.
     pub fn new(kind: Kind, offer: Offer, directory: &Path) -> Self {
@@ -436,6 +470,12 @@ impl Call {
         arrived
     }
 
+    /// The channel of the call. Nobody reads it.
+    pub fn channel(&self) -> Channel {
+        // SAFETY: the instance is ours; the channel takes a reference of its own.
+        Channel(unsafe { raw::host_channel_new(self.instance.as_ptr()) })
+    }
+
     fn ufrag(&self) -> String {
         // SAFETY: the instance is ours.
         string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
@@ -497,6 +537,14 @@ impl Call {
             }
         }
         false
+    }
+
+    /// Runs the browser for this time; nobody reads the instance.
+    pub fn browser_alone_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.drive_browser();
+        }
     }
 
     /// Runs the browser only; nobody reads the instance, as while a dialplan waits.
