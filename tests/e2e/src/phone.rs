@@ -10,7 +10,7 @@ use crate::lab::Lab;
 use crate::puppet::Puppet;
 use crate::site::VOICE;
 
-pub use crate::puppet::Browser;
+pub use crate::puppet::{Browser, Vanish};
 
 /// The transport of SIP.
 #[derive(Clone, Copy, Debug)]
@@ -249,6 +249,11 @@ impl Phone {
     /// Transfers the far end to another number.
     pub fn transfer(&mut self, number: &str) -> Result {
         self.ask("transfer", json!([number])).map(drop)
+    }
+
+    /// Makes the browser leave without a word.
+    pub fn vanish(&mut self, vanish: Vanish) -> Result {
+        self.puppet.vanish(vanish)
     }
 
     /// Ends the call.
