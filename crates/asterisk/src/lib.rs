@@ -26,6 +26,7 @@ pub mod module;
 pub mod pollable;
 pub mod random;
 pub mod rtp;
+pub mod signalling;
 pub mod slot;
 pub mod smoother;
 pub mod sockaddr;

@@ -66,7 +66,9 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod attribute;
 mod candidate;
+pub mod carried;
 mod checklist;
 mod config;
 mod consent;

@@ -11,7 +11,9 @@ use websocket::handshake::{self, Accepted, Refusal};
 use websocket::{CloseCode, Config};
 
 use crate::exports::Handle;
+use crate::host::MENDS_SIP;
 use crate::limits::{Place, check_descriptors};
+use crate::mend::Mender;
 use crate::protocols::{Call, Protocols};
 use crate::report::{self, Peer};
 use crate::running::{Running, running};
@@ -177,8 +179,11 @@ fn begin<'a>(
         max_messages_per_second: settings.max_messages_per_second,
         ..Config::default()
     };
+    let mender = (MENDS_SIP && call.protocol().name().eq_ignore_ascii_case("sip"))
+        .then(|| Mender::new(settings.sip_rules, max_message_len))
+        .flatten();
     let (protocol, greeting) = (call.protocol().clone(), accepted.response());
-    let started = Session::start(running, protocol, stream, (client, place), config, greeting.as_bytes());
+    let started = Session::start(running, protocol, stream, (client, place), config, mender, greeting.as_bytes());
     let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;
     report::accepted(&running.counters, &session, accepted.version);
     if call.protocol().is_closed() {

@@ -9,6 +9,7 @@ use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
 use asterisk::debug::Only;
 use asterisk::log::OneLine;
+use sip_dialect::Rules;
 use websocket::CloseCode;
 
 use crate::report::{Peer, SHOWN};
@@ -82,6 +83,15 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     if remembered > 0 {
         cli_print!(invocation, "{remembered} more have ended, and their protocols still hold references to them");
     }
+    let mended: Vec<String> = running
+        .counters
+        .sip()
+        .filter(|(_, count)| *count > 0)
+        .map(|(rule, count)| format!("{rule}: {count}"))
+        .collect();
+    if !mended.is_empty() {
+        cli_print!(invocation, "SIP messages mended: {}", mended.join(", "));
+    }
     Outcome::Success
 }
 
@@ -125,7 +135,7 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
     let origins = settings.allowed_origins.as_ref().map_or("all".to_owned(), |origins| list(origins));
     cli_print!(
         invocation,
-        "Message size:         {} octets ({} for echo)\nQueued output:        {} octets\nPING after:           {}\nPONG within:          {} s\nCompression:          {}\nAllowed origins:      {origins}\nSessions:             {}\nSessions per address: {}\nFirst message within: {}\nMessages per second:  {}\nTrusted proxies:      {}\nDescriptor reserve:   {}",
+        "Message size:         {} octets ({} for echo)\nQueued output:        {} octets\nPING after:           {}\nPONG within:          {} s\nCompression:          {}\nAllowed origins:      {origins}\nSessions:             {}\nSessions per address: {}\nFirst message within: {}\nMessages per second:  {}\nTrusted proxies:      {}\nDescriptor reserve:   {}\nSIP rules:            {}",
         settings.max_message_len,
         settings.echo_max_message_len,
         settings.max_queued_output,
@@ -137,7 +147,8 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         time(settings.first_message_timeout),
         count(settings.max_messages_per_second),
         list(&settings.trusted_proxies),
-        settings.descriptor_reserve
+        settings.descriptor_reserve,
+        if settings.sip_rules == Rules::NONE { "none".to_owned() } else { settings.sip_rules.to_string() }
     );
     Outcome::Success
 }

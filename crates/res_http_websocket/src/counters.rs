@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use asterisk::lock;
+use sip_dialect::{Rule, Rules};
 use websocket::Ended;
 use websocket::handshake::Refusal;
 
@@ -20,6 +21,10 @@ pub struct Counters {
     refused: Mutex<BTreeMap<&'static str, u64>>,
     /// By reason.
     ended: Mutex<BTreeMap<&'static str, u64>>,
+    /// SIP messages that a rule has changed or answered, by rule.
+    mended: [AtomicU64; Rule::ALL.len()],
+    /// SIP messages that could not be read, and passed unchanged.
+    unreadable: AtomicU64,
 }
 
 impl Counters {
@@ -51,6 +56,26 @@ impl Counters {
     /// Counts a client that hung up before the answer to its request got through.
     pub fn not_begun(&self) {
         *lock(&self.refused).entry("hung up").or_default() += 1;
+    }
+
+    /// Counts a SIP message that these rules have changed or answered.
+    pub fn mended(&self, rules: Rules) {
+        let counts = Rule::ALL.iter().zip(&self.mended);
+        counts.filter(|(rule, _)| rules.has(**rule)).for_each(|(_, count)| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Counts a SIP message that could not be read.
+    pub fn unreadable(&self) {
+        self.unreadable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// SIP messages that were mended, by the name of the rule, and those that could not be read.
+    pub fn sip(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let mended = Rule::ALL.iter().zip(&self.mended).map(|(rule, count)| (rule.name(), count));
+        let all = mended.chain([("unreadable", &self.unreadable)]);
+        all.map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
     /// Counts a session that has ended.

@@ -22,6 +22,7 @@
 //! | subprotocols, `echo` among them | `protocols`, `echo` |
 //! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
 //! | the functions that C calls | `exports`; those that differ between hosts: `host` |
+//! | SIP messages mended on their way (`sip-dialect`) | `mend` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
@@ -34,6 +35,7 @@ mod exports;
 mod host;
 mod lifecycle;
 mod limits;
+mod mend;
 mod protocols;
 mod report;
 mod running;

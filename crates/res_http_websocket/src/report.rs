@@ -10,11 +10,13 @@ use asterisk::debug::Switch;
 use asterisk::limit::SharedLimit;
 use asterisk::log::Level;
 use asterisk::manager::{Category, Event};
+use sip_dialect::Rules;
 use websocket::handshake::{Refusal, Request};
 use websocket::{Ended, Opcode};
 
 use crate::counters::{Counters, Traffic};
 use crate::limits::household;
+use crate::mend::Mended;
 use crate::session::Session;
 
 /// The switch of `websocket set debug`.
@@ -137,6 +139,15 @@ pub enum Way {
     To,
 }
 
+impl Way {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::From => "from",
+            Self::To => "to",
+        }
+    }
+}
+
 /// Limits the messages shown in a second, in all and of one session: the host queues the lines that its disk is too slow for,
 /// and a client may send messages faster than any disk takes them.
 static MESSAGES: SharedLimit<u64, 50> = SharedLimit::new(Duration::from_secs(1), 25);
@@ -144,21 +155,40 @@ static MESSAGES: SharedLimit<u64, 50> = SharedLimit::new(Duration::from_secs(1),
 /// Shows a message line by line, as SIP messages are written. The caller asks [`Switch::wants`] first.
 pub fn show(way: Way, session: &Session, opcode: Opcode, payload: &[u8]) {
     let Some(left_out) = MESSAGES.allow(session.id()) else { return };
-    let write = |line: &str| asterisk::log::write(Level::Verbose(0), format_args!("{line}"));
     if left_out != 0 {
         write(&format!("WebSocket: {left_out} more messages not shown"));
     }
-    let way = match way {
-        Way::From => "from",
-        Way::To => "to",
-    };
-    let peer = Peer(session.client().address);
+    show_lines(&format!("{opcode:?} {} {}", way.name(), Peer(session.client().address)), session, payload);
+}
+
+/// Shows a payload line by line, below a line that says what it is.
+fn show_lines(what: &str, session: &Session, payload: &[u8]) {
     write("");
-    write(&format!("<--- WebSocket {opcode:?} {way} {peer}, session {}, {} octets --->", session.id(), payload.len()));
+    write(&format!("<--- WebSocket {what}, session {}, {} octets --->", session.id(), payload.len()));
     let (lines, left_out) = lines(payload);
     lines.iter().for_each(|line| write(line));
     if left_out != 0 {
         write(&format!("({left_out} more octets)"));
+    }
+}
+
+fn write(line: &str) {
+    asterisk::log::write(Level::Verbose(0), format_args!("{line}"));
+}
+
+/// Counts a message that was mended, and shows its other form to whoever sees messages. `Way` is that of the message; a response
+/// goes the other way.
+pub fn mended(way: Way, session: &Session, mended: &Mended, is_shown: bool) {
+    let (rules, form, payload) = match mended {
+        Mended::Not => return,
+        Mended::Unreadable => return session.counters().unreadable(),
+        Mended::Changed(payload, rules) => (*rules, "passes as", payload),
+        Mended::Answered(payload, rule) => (Rules::from(*rule), "is answered with", payload),
+    };
+    session.counters().mended(rules);
+    if is_shown {
+        let way = way.name();
+        show_lines(&format!("the message {way} {} {form} ({rules})", Peer(session.client().address)), session, payload);
     }
 }
 

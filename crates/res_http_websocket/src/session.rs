@@ -21,6 +21,7 @@ use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Re
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
 use crate::limits::Place;
+use crate::mend::{self, Mended, Mender, Told};
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
@@ -94,6 +95,10 @@ struct State {
     stopped_sending: bool,
     /// The payload lent by the last [`Session::read`].
     delivered: Vec<u8>,
+    /// Mends messages of the subprotocol `sip`.
+    mender: Option<Mender>,
+    /// Facts for the RTP engine, to be told once the lock is released.
+    told: Vec<Told>,
     traffic: Traffic,
     /// Counts the session, until the stream is closed.
     place: Option<Place>,
@@ -124,6 +129,7 @@ impl Session {
         stream: http::Connection,
         (client, place): (Client, Place),
         config: Config,
+        mender: Option<Mender>,
         greeting: &[u8],
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
@@ -160,6 +166,8 @@ impl Session {
                 stuck: false,
                 stopped_sending: false,
                 delivered: Vec::new(),
+                mender,
+                told: Vec::new(),
                 traffic: Traffic::new(now),
                 place: Some(place),
                 farewell: None,
@@ -183,23 +191,28 @@ impl Session {
                 Some(Event::Message(message)) if wants_show => Some((message.opcode, message.payload.clone())),
                 _ => None,
             };
+            let mended = state.mend_incoming(now, &mut event);
             let read = state.deliver(event);
             state.settle(self);
-            (read, shown)
+            (read, shown, mended)
         });
-        let (read, shown) = read.unwrap_or((Read::Ended, None));
-        if let Some((opcode, payload)) = shown {
-            report::show(Way::From, self, opcode, &payload);
+        let (read, shown, mended) = read.unwrap_or((Read::Ended, None, Mended::Not));
+        if let Some((opcode, payload)) = &shown {
+            report::show(Way::From, self, *opcode, payload);
         }
+        report::mended(Way::From, self, &mended, shown.is_some());
         read
     }
 
     /// Sends one message. Never waits: output that the stream does not take is queued, up to `maxqueuedoutput`.
     pub fn write(&self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
-        if self.client.address.is_some_and(|address| SHOWN.wants(address)) {
+        let wants_show = self.client.address.is_some_and(|address| SHOWN.wants(address));
+        if wants_show {
             report::show(Way::To, self, opcode, payload);
         }
-        self.locked(|state, now| {
+        let sent = self.locked(|state, now| {
+            let mended = state.mend_outgoing(opcode, payload);
+            let payload = if let Mended::Changed(message, _) = &mended { message } else { payload };
             let sent = match opcode {
                 Opcode::Text => state.connection.send_text_or_binary(now, payload),
                 opcode => state.connection.send(now, opcode, payload),
@@ -208,9 +221,11 @@ impl Session {
                 state.traffic.count_out(payload.len());
             }
             state.settle(self);
-            if state.is_open() { sent } else { Err(SendError::Closed) }
-        })
-        .unwrap_or(Err(SendError::Closed))
+            (if state.is_open() { sent } else { Err(SendError::Closed) }, mended)
+        });
+        let (sent, mended) = sent.unwrap_or((Err(SendError::Closed), Mended::Not));
+        report::mended(Way::To, self, &mended, wants_show);
+        sent
     }
 
     /// Starts the closing handshake (RFC 6455 §7.1.2); the worker finishes it.
@@ -321,11 +336,13 @@ impl Session {
         Some(answer)
     }
 
-    /// Releases the lock, then reports the end of the session, which calls into the host.
+    /// Releases the lock, then tells the RTP engine what it has to know, and reports the end of the session; both call into the
+    /// host.
     fn unlock(&self, mut state: MutexGuard<'_, State>) {
-        let (farewell, traffic) = (state.farewell.take(), state.traffic);
+        let (farewell, traffic, told) = (state.farewell.take(), state.traffic, std::mem::take(&mut state.told));
         self.descriptor.store(state.descriptor.as_raw_fd(), Ordering::Relaxed);
         drop(state);
+        mend::tell(told);
         if let Some(ended) = farewell {
             report::closed(&self.counters, self, &ended, &traffic);
         }
@@ -406,6 +423,37 @@ impl State {
                 Err(_) => return self.connection.handle_end(),
             }
         }
+    }
+
+    /// Mends a message from the client, or answers it: then there is no event left.
+    fn mend_incoming(&mut self, now: Instant, event: &mut Option<Event>) -> Mended {
+        let Some(Event::Message(message)) = event else { return Mended::Not };
+        let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
+        let Some(mender) = self.mender.as_mut().filter(|_| is_whole) else { return Mended::Not };
+        let mended = mender.handle_client(&message.payload);
+        self.told.extend(mender.facts());
+        match &mended {
+            Mended::Changed(mended, _) => message.payload.clone_from(mended),
+            Mended::Answered(response, _) => {
+                self.traffic.count_in(message.payload.len());
+                // A session that takes no more output has ended, and needs no answer.
+                if self.connection.send_text_or_binary(now, response).is_ok() {
+                    self.traffic.count_out(response.len());
+                }
+                *event = None;
+            }
+            Mended::Not | Mended::Unreadable => {}
+        }
+        mended
+    }
+
+    /// Mends a message from the host.
+    fn mend_outgoing(&mut self, opcode: Opcode, payload: &[u8]) -> Mended {
+        let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let Some(mender) = self.mender.as_mut().filter(|_| is_message) else { return Mended::Not };
+        let mended = mender.handle_host(payload);
+        self.told.extend(mender.facts());
+        mended
     }
 
     /// Turns an event of the connection into an answer for the consumer.
@@ -492,6 +540,10 @@ impl State {
         let Some(stream) = self.stream.take() else { return };
         self.connection.handle_end();
         self.farewell = self.connection.ended().cloned();
+        if let Some(mender) = self.mender.take() {
+            let why = self.farewell.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.told.extend(mender.farewell(&why));
+        }
         self.place = None;
         // Closing a socket that holds unread input sends a reset (RFC 9293 §3.10.4), by which the peer may lose our Close frame.
         let mut discarded = session.buffers.take();

@@ -5,8 +5,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use asterisk::config::{Config, Load, Reload};
+use sip_dialect::{Rule, Rules};
 use websocket::forwarded::Network;
 use websocket::origin::AllowedOrigin;
+
+use crate::host::MENDS_SIP;
 
 /// The settings of `websocket.conf`. A session keeps those that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// The number of file descriptors that sessions leave to calls and to the host.
     pub descriptor_reserve: u32,
+    /// What is mended in messages of the subprotocol `sip`.
+    pub sip_rules: Rules,
 }
 
 impl Default for Settings {
@@ -57,6 +62,7 @@ impl Default for Settings {
             max_messages_per_second: None,
             trusted_proxies: Vec::new(),
             descriptor_reserve: 64,
+            sip_rules: if MENDS_SIP { Rules::ALL } else { Rules::NONE },
         }
     }
 }
@@ -123,8 +129,16 @@ impl Settings {
             trusted_proxies: list(config, "trustedproxies", "addresses or networks", |text| text.parse().ok())
                 .unwrap_or_default(),
             descriptor_reserve: config.number(c"general", "descriptorreserve", 0..=65_536, default.descriptor_reserve),
+            sip_rules: sip_rules(config),
         }
     }
+}
+
+/// Reads the section `[sip]`: a key for each rule, and all are on unless the file says otherwise. A host whose messages stay as
+/// they are has none of these keys.
+fn sip_rules(config: &Config) -> Rules {
+    let is_on = |rule: &Rule| MENDS_SIP && config.boolean(c"sip", rule.name(), true);
+    Rule::ALL.into_iter().filter(is_on).fold(Rules::NONE, Rules::with)
 }
 
 /// Reads a list of entries between commas from all lines with this key; `None` without such a line. A line that cannot be

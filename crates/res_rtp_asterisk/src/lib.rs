@@ -52,6 +52,7 @@ mod session;
 pub mod signalling;
 mod state;
 mod transport;
+mod trickle;
 mod worker;
 
 use std::sync::{Arc, Mutex};

@@ -2,6 +2,7 @@
 
 use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
 use ice::Component;
+use ice::attribute::{self, Signalled};
 
 use crate::clock;
 use crate::session::Session;
@@ -13,8 +14,9 @@ impl Ice for Session {
     }
 
     fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
-        let Some(candidate) = from_host(candidate) else { return };
-        self.with_ice(|ice| ice.add_remote_candidate(candidate));
+        if let Some(Signalled::Candidate(candidate)) = from_host(candidate).map(attribute::carry) {
+            self.with_ice(|ice| ice.add_remote_candidate(candidate));
+        }
     }
 
     fn start(&self, _instance: Instance<'_>) {
@@ -38,15 +40,17 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// Returns our ICE password. For a host that does not negotiate rtcp-mux, `a=rtcp-mux` (RFC 5761, RFC 8035) is appended on a
-    /// line of its own: such a host prints the password at the end of an SDP line. Only in DTLS sessions, whose peers use
-    /// rtcp-mux; chan_motif, which has no DTLS, prints the password in XML.
+    /// Returns our ICE password. A host that does not negotiate rtcp-mux prints it at the end of an SDP line, so `a=rtcp-mux`
+    /// (RFC 5761, RFC 8035) and `a=ssrc` (RFC 5576 §4.1) are appended on lines of their own. Only in DTLS sessions, whose peers
+    /// use rtcp-mux; chan_motif, which has no DTLS, prints the password in XML. Without `a=ssrc` werift and str0m drop all RTP.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
         let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
-        let muxes = self.with(|state| state.transport().offers_mux());
-        if muxes == Some(true) && !HOST_NEGOTIATES_MUX {
-            password.push_str("\r\na=rtcp-mux");
-        }
+        self.with(|state| {
+            if state.transport().offers_mux() && !HOST_NEGOTIATES_MUX {
+                let (ssrc, cname) = state.announce();
+                password.push_str(&format!("\r\na=rtcp-mux\r\na=ssrc:{ssrc} cname:{cname}"));
+            }
+        });
         Some(password)
     }
 

@@ -19,6 +19,8 @@ pub struct Source {
     /// RTP clock rate of the media that was sent last, in Hz.
     clock_rate: Option<u32>,
     marker_due: bool,
+    /// Our description names the SSRC.
+    is_announced: bool,
     statistics: SenderStatistics,
     /// The last written packet.
     packet: Vec<u8>,
@@ -64,6 +66,7 @@ impl Source {
             digits: Digits::new(),
             clock_rate: None,
             marker_due: false,
+            is_announced: false,
             statistics: SenderStatistics::new(ssrc),
             packet: Vec::new(),
         }
@@ -104,9 +107,20 @@ impl Source {
         self.marker_due = true;
     }
 
-    /// Changes to a new random SSRC. Returns the old and the new one; `None` if nothing was sent yet, and the SSRC stays.
+    /// Returns our SSRC for our description, and keeps it from now on: a peer may drop what has another (RFC 5576 §6.1).
+    pub fn announce(&mut self) -> u32 {
+        self.is_announced = true;
+        self.ssrc
+    }
+
+    /// Changes to a new random SSRC. Returns the old and the new one; `None` if the SSRC stays, because nothing was sent yet or
+    /// because our description names it. Then a marker bit says that the media begins anew (RFC 3551 §4.1).
     pub fn change_ssrc(&mut self) -> Option<(u32, u32)> {
         if self.statistics.packets() == 0 {
+            return None;
+        }
+        if self.is_announced {
+            self.marker_due = true;
             return None;
         }
         let (old, new) = (self.ssrc, asterisk::random::u32());

@@ -67,6 +67,14 @@ impl IceSide {
         }
     }
 
+    /// Adds a candidate that the peer has sent after its description, which is used at once (RFC 8838 §11).
+    pub fn add_late_candidate(&mut self, now: Instant, candidate: Candidate) {
+        match self.started {
+            true => self.agent.add_remote_candidate(now, candidate),
+            false => self.add_remote_candidate(candidate),
+        }
+    }
+
     /// Sets our role. Ignored once checks have begun: later offers do not change the roles (RFC 8445 §6.1.1). Also ignored with a
     /// lite peer.
     pub fn set_role(&mut self, role: Role) {

@@ -102,6 +102,12 @@ impl Instance {
         unsafe { sys::ast_rtp_instance_stop(self.as_ptr()) };
     }
 
+    /// Says that other media follows, as the core does when a call is transferred.
+    pub fn change_source(&self) {
+        // SAFETY: as above.
+        unsafe { sys::ast_rtp_instance_change_source(self.as_ptr()) };
+    }
+
     pub fn activate(&self) {
         // SAFETY: as above.
         assert_eq!(unsafe { sys::ast_rtp_instance_activate(self.as_ptr()) }, 0);

@@ -3,7 +3,7 @@
 
 use super::rtp::{FRAME_LEN, Frame, Instance, RTCP, RTP, to_host};
 use asterisk_sys as sys;
-use host_tests::{Kind, raw};
+use host_tests::{Kind, modules, raw};
 use openssl::{
     asn1::Asn1Time,
     ec::{EcGroup, EcKey},
@@ -14,7 +14,7 @@ use openssl::{
     x509::{X509, X509Builder, X509NameBuilder},
 };
 use std::{
-    ffi::{CStr, CString, c_char},
+    ffi::{CStr, CString, c_char, c_int},
     fs,
     io::{self, Read, Write},
     net::{SocketAddr, UdpSocket},
@@ -90,6 +90,14 @@ impl Identity {
 pub enum Offer {
     Browser,
     Asterisk,
+}
+
+/// Whether the descriptions name candidates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Candidates {
+    Described,
+    /// Neither side knows where the other is.
+    Untold,
 }
 
 /// A call between chan_sip's instance and a browser.
@@ -304,6 +312,21 @@ impl Call {
 
     /// As above, but `change` modifies the fingerprint in the browser's SDP on its way.
     pub fn with_fingerprint(kind: Kind, offer: Offer, directory: &Path, on_the_way: fn(String) -> String) -> Self {
+        Self::begin(kind, offer, directory, on_the_way, Candidates::Described)
+    }
+
+    /// The browser offers, and no description has a candidate.
+    pub fn without_candidates(kind: Kind, directory: &Path) -> Self {
+        Self::begin(kind, Offer::Browser, directory, |fingerprint| fingerprint, Candidates::Untold)
+    }
+
+    fn begin(
+        kind: Kind,
+        offer: Offer,
+        directory: &Path,
+        on_the_way: fn(String) -> String,
+        candidates: Candidates,
+    ) -> Self {
         let instance = Instance::new();
         let (ours, theirs) = (Identity::new(), Identity::new());
         let file = directory.join("asterisk.pem");
@@ -330,13 +353,13 @@ impl Call {
         call.declare_media();
         match offer {
             Offer::Browser => {
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
+                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way, candidates);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
-                call.tell_browser(offer);
+                call.tell_browser(offer, candidates);
             }
             Offer::Asterisk => {
-                call.tell_browser(offer);
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
+                call.tell_browser(offer, candidates);
+                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way, candidates);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLING);
             }
         }
@@ -353,12 +376,14 @@ impl Call {
     }
 
     /// Passes Asterisk's SDP to the browser.
-    fn tell_browser(&mut self, offer: Offer) {
+    fn tell_browser(&mut self, offer: Offer, candidates: Candidates) {
         let password = self.password();
         let (password, rest) = password.split_once("\r\n").expect("the next line rides behind the password");
-        assert_eq!(rest, "a=rtcp-mux");
+        let source = self.instance.stats().local_ssrc;
+        assert!(rest.starts_with(&format!("a=rtcp-mux\r\na=ssrc:{source} cname:")), "{rest}");
         let pass = password.to_owned();
-        for candidate in self.candidates() {
+        let described = if candidates == Candidates::Described { self.candidates() } else { Vec::new() };
+        for candidate in described {
             self.rtc.add_remote_candidate(Candidate::host(candidate, "udp").expect("a candidate"));
         }
         let ufrag = self.ufrag();
@@ -387,6 +412,7 @@ impl Call {
         identity: &Identity,
         setup: sys::ast_rtp_dtls_setup,
         on_the_way: fn(String) -> String,
+        candidates: Candidates,
     ) {
         let credentials = self.rtc.direct_api().local_ice_credentials();
         let (ufrag, password) = (c_string(&credentials.ufrag), c_string(&credentials.pass));
@@ -409,12 +435,38 @@ impl Call {
         unsafe {
             // chan_sip sets them one at a time, before or after the candidates.
             ice.set_authentication.expect("there")(instance, ufrag.as_ptr(), std::ptr::null());
-            ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
+            if candidates == Candidates::Described {
+                ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
+            }
             ice.set_authentication.expect("there")(instance, std::ptr::null(), password.as_ptr());
             dtls.set_setup.expect("there")(instance, setup);
             dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
         }
         self.instance.set_remote(address);
+    }
+
+    /// Tells the engine a fact from the call's signalling, as our WebSocket module does; returns its answer. `ufrag` names the
+    /// call.
+    pub fn signal(&self, kind: c_int, ufrag: &str, value: &str) -> c_int {
+        let (path, ufrag, value) =
+            (c_string(&modules::path("res_rtp_asterisk").to_string_lossy()), c_string(ufrag), c_string(value));
+        // SAFETY: strings; the module is loaded, and the symbol is a function of this type.
+        unsafe {
+            let module = libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
+            let function = libc::dlsym(module, c"asterisk_webrtc_signal".as_ptr());
+            assert!(!function.is_null());
+            let function: unsafe extern "C" fn(c_int, *const c_char, *const c_char) -> c_int =
+                std::mem::transmute(function);
+            let answer = function(kind, ufrag.as_ptr(), value.as_ptr());
+            libc::dlclose(module);
+            answer
+        }
+    }
+
+    /// The browser's candidate as an attribute of its description.
+    pub fn candidate(&self) -> String {
+        let address = self.socket.local_addr().expect("bound");
+        format!("candidate:1 1 udp 2130706431 {} {} typ host", address.ip(), address.port())
     }
 
     /// Passes a later SDP of the browser with another certificate.
@@ -476,7 +528,7 @@ impl Call {
         Channel(unsafe { raw::host_channel_new(self.instance.as_ptr()) })
     }
 
-    fn ufrag(&self) -> String {
+    pub fn ufrag(&self) -> String {
         // SAFETY: the instance is ours.
         string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
     }

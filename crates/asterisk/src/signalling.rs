@@ -1,0 +1,92 @@
+//! Facts about a call that one of our modules reads in its signalling and the RTP engine wants to know.
+//!
+//! `res_http_websocket` sees a browser's candidates in INFO, and the end of its connection; the host passes on neither. The
+//! engine's module exports one function for them, and a call is named by the engine's own ICE user fragment, which is
+//! random and is in the description that the host printed.
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::path::{Path, PathBuf};
+
+/// A kind of fact. The numbers are those of the C function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i32)]
+pub enum Fact {
+    /// The peer has another candidate; the value is the attribute `candidate:…` (RFC 8839 §5.1).
+    Candidate = 1,
+    /// The peer has told all its candidates (RFC 8838 §13).
+    EndOfCandidates = 2,
+    /// The connection that carried the call's signalling is closed; the value says why.
+    SignallingClosed = 3,
+}
+
+/// The exported function: the kind of fact, the engine's ICE user fragment and the value, both of them strings that are lent
+/// for the call. It answers 0, or -1 if no call has the fragment.
+pub type Receive = unsafe extern "C" fn(c_int, *const c_char, *const c_char) -> c_int;
+
+/// The name of the exported function.
+pub const SYMBOL: &CStr = c"asterisk_webrtc_signal";
+
+/// The file of the module that exports it, beside the caller's.
+const MODULE: &str = "res_rtp_asterisk.so";
+
+impl Fact {
+    /// The kind with this number.
+    pub fn from_number(number: c_int) -> Option<Self> {
+        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed]
+            .into_iter()
+            .find(|fact| *fact as c_int == number)
+    }
+}
+
+/// Tells the engine a fact; `false` if our engine is not loaded or no call of it has this ICE user fragment. Takes locks of
+/// the engine.
+pub fn tell(fact: Fact, ufrag: &str, value: &str) -> bool {
+    let (Ok(ufrag), Ok(value)) = (CString::new(ufrag), CString::new(value)) else { return false };
+    let Some(engine) = own_path().and_then(|own| Mapped::find(&own.with_file_name(MODULE))) else { return false };
+    // SAFETY: the function has this type, and is mapped as long as `engine`.
+    engine.receive().is_some_and(|receive| unsafe { receive(fact as c_int, ufrag.as_ptr(), value.as_ptr()) } == 0)
+}
+
+/// A module's file that the process has mapped, and that stays mapped for as long as this value.
+struct Mapped(*mut libc::c_void);
+
+impl Mapped {
+    /// Finds the file without loading it.
+    fn find(path: &Path) -> Option<Self> {
+        let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
+        // SAFETY: a string. With RTLD_NOLOAD no code of the file runs.
+        let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
+        (!handle.is_null()).then_some(Self(handle))
+    }
+
+    /// The exported function; `None` in a module that is not ours.
+    fn receive(&self) -> Option<Receive> {
+        // SAFETY: a handle of dlopen and a string.
+        let address = unsafe { libc::dlsym(self.0, SYMBOL.as_ptr()) };
+        // SAFETY: no other module has a symbol of this name, and ours has this type.
+        (!address.is_null()).then(|| unsafe { std::mem::transmute::<*mut libc::c_void, Receive>(address) })
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from dlopen.
+        unsafe { libc::dlclose(self.0) };
+    }
+}
+
+/// The path of the file that this code is in: the module that was linked with it.
+fn own_path() -> Option<PathBuf> {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    let own: fn(Fact, &str, &str) -> bool = tell;
+    // SAFETY: the address of a function of this file, and room for the answer.
+    let known = unsafe { libc::dladdr(own as *const libc::c_void, info.as_mut_ptr()) } != 0;
+    // SAFETY: zeroed is a value of this type, and dladdr has filled it in.
+    let info = unsafe { info.assume_init() };
+    if !known || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: a string of the loader's, which it keeps as long as the file is mapped.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    name.to_str().ok().map(PathBuf::from)
+}

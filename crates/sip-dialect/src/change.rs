@@ -1,0 +1,226 @@
+//! One change at a time: the edits of a description, and the rules that made them.
+
+use crate::edit::Edits;
+use crate::memory::Dialog;
+use crate::message::{Message, trimmed};
+use crate::payload_types;
+use crate::rules::{Rule, Rules};
+use crate::sdp::{Description, Direction, Level, Line, Section};
+
+/// The changes to one message, and why.
+pub struct Changes {
+    /// The rules that are switched on.
+    allowed: Rules,
+    /// The rules that have changed something.
+    pub made: Rules,
+    /// The changes.
+    pub edits: Edits,
+    /// A line was added behind the last one.
+    is_longer: bool,
+}
+
+impl Changes {
+    /// No change yet.
+    pub fn new(allowed: Rules) -> Self {
+        Self { allowed, made: Rules::NONE, edits: Edits::default(), is_longer: false }
+    }
+
+    /// Whether a rule is switched on.
+    pub fn may(&self, rule: Rule) -> bool {
+        self.allowed.has(rule)
+    }
+
+    fn insert(&mut self, rule: Rule, at: usize, line: &str, description: &Description<'_>) {
+        // The last line of a body may lack its end.
+        let is_last = at == description.span.end;
+        let has_end = self.is_longer || description.bytes.get(..at).is_some_and(|all| all.ends_with(b"\n"));
+        self.is_longer |= is_last;
+        let before = if is_last && !has_end { description.line_end } else { "" };
+        self.edits.insert(at, format!("{before}{line}{}", description.line_end));
+        self.made = self.made.with(rule);
+    }
+
+    fn replace(&mut self, rule: Rule, range: std::ops::Range<usize>, text: impl Into<Vec<u8>>) {
+        self.edits.replace(range, text);
+        self.made = self.made.with(rule);
+    }
+
+    /// [`Rule::SessionDirection`].
+    pub fn move_direction(&mut self, description: &Description<'_>) {
+        let Some((direction, _)) = description.session.direction() else { return };
+        for (_, line) in &description.session.directions {
+            self.edits.cut(line.whole.clone());
+            self.made = self.made.with(Rule::SessionDirection);
+        }
+        for section in description.sections.iter().filter(|section| section.level.directions.is_empty()) {
+            self.insert(Rule::SessionDirection, section.end(), &format!("a={}", direction.name()), description);
+        }
+    }
+
+    /// [`Rule::PayloadTypes`].
+    pub fn cut_misread_payload_types(&mut self, description: &Description<'_>) {
+        let sections = description.sections.iter().filter(|section| !section.is_refused);
+        for section in sections.filter(|section| matches!(section.media, b"video" | b"text")) {
+            let Some(left) = payload_types::understood(description, section) else { continue };
+            match left.is_empty() {
+                true => self.replace(Rule::PayloadTypes, section.port.clone(), "0"),
+                false => self.replace(Rule::PayloadTypes, section.formats.clone(), left),
+            }
+        }
+    }
+
+    /// [`Rule::Trickle`], for a description of the client's: the address 0.0.0.0 or `::` says that candidates will follow
+    /// (RFC 8840 §4.1.2). It becomes the dummy address of RFC 7600, to which nobody sends.
+    pub fn name_an_address(&mut self, description: &Description<'_>) {
+        let sections = description.sections.iter().map(|section| &section.level);
+        let uses_ice = |level: &Level| level.ufrag.is_some() || description.session.ufrag.is_some();
+        let mut lines: Vec<&Line> =
+            sections.clone().filter(|level| uses_ice(level)).filter_map(|level| level.connection.as_ref()).collect();
+        if sections.clone().all(uses_ice) {
+            lines.extend(&description.session.connection);
+        }
+        for line in lines {
+            let text = description.text(&line.value);
+            if text == b"IN IP4 0.0.0.0" || text == b"IN IP6 ::" {
+                self.replace(Rule::Trickle, line.value.clone(), format!("IN IP4 {NO_ADDRESS}"));
+            }
+        }
+    }
+
+    /// [`Rule::LongCandidates`].
+    pub fn carry_long_addresses(&mut self, description: &Description<'_>) {
+        for candidate in description.sections.iter().flat_map(|section| &section.level.candidates) {
+            let Some((foundation, address)) = candidate_parts(description, candidate) else { continue };
+            if address.len() <= LONGEST_ADDRESS {
+                continue;
+            }
+            let text = |range: &std::ops::Range<usize>| std::str::from_utf8(description.text(range)).ok();
+            let carried = text(&address)
+                .zip(text(&foundation))
+                .and_then(|(address, foundation)| ice::carried::encode(address, foundation));
+            if let Some(carried) = carried {
+                self.replace(Rule::LongCandidates, foundation, carried);
+                self.replace(Rule::LongCandidates, address, NO_ADDRESS);
+            }
+        }
+    }
+
+    /// [`Rule::AnswerDirection`], [`Rule::Mid`], [`Rule::Group`], [`Rule::Profile`] and [`Rule::Trickle`], for an answer of
+    /// the host's to an offer of the client's.
+    pub fn fit_answer(&mut self, answer: &Description<'_>, dialog: &Dialog) {
+        for (section, offered) in answer.sections.iter().zip(&dialog.client) {
+            if let Some(mid) = offered.mid.as_deref().filter(|_| section.level.mid.is_none()) {
+                self.add_mid(answer, section, &String::from_utf8_lossy(mid));
+            }
+            if !section.is_refused {
+                self.fit_direction(answer, section, offered.direction);
+                self.fit_profile(answer, section, &offered.protocol);
+                self.end_candidates(answer, section, dialog);
+            }
+        }
+        let first = answer.sections.iter().zip(&dialog.client).find(|(section, _)| !section.is_refused);
+        if let Some((section, offered)) = first.filter(|(_, offered)| offered.is_bundled) {
+            let mid = offered.mid.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            self.group(answer, section, &mid);
+        }
+    }
+
+    /// [`Rule::Mid`] and [`Rule::Group`], for an offer of the host's with DTLS. A section keeps the mid that it has had in
+    /// the dialog (RFC 8829 §5.2.2).
+    pub fn name_sections(&mut self, offer: &Description<'_>, dialog: Option<&Dialog>) {
+        let is_secure = |section: &&Section<'_>| section.level.has_fingerprint || offer.session.has_fingerprint;
+        let mut grouped = None;
+        for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| is_secure(section)) {
+            let before = dialog.and_then(|dialog| dialog.client.get(index)).and_then(|section| section.mid.as_deref());
+            let mid = before.map_or_else(|| index.to_string(), |mid| String::from_utf8_lossy(mid).into_owned());
+            if section.level.mid.is_none() {
+                self.add_mid(offer, section, &mid);
+                grouped = grouped.or(Some((section, mid)).filter(|_| !section.is_refused));
+            }
+        }
+        if let Some((section, mid)) = grouped {
+            self.group(offer, section, &mid);
+        }
+    }
+
+    fn add_mid(&mut self, description: &Description<'_>, section: &Section<'_>, mid: &str) {
+        if self.may(Rule::Mid) {
+            self.insert(Rule::Mid, section.end(), &format!("a=mid:{mid}"), description);
+        }
+    }
+
+    /// Groups one section. The host has a transport for each, so no two can share one; and a section in a group has
+    /// rtcp-mux (RFC 9143 §9.3).
+    fn group(&mut self, description: &Description<'_>, section: &Section<'_>, mid: &str) {
+        let has_mid = section.level.mid.is_some() || self.may(Rule::Mid);
+        if self.may(Rule::Group) && has_mid && description.bundle.is_none() && section.level.has_mux {
+            let line = format!("a=group:BUNDLE {mid}");
+            self.insert(Rule::Group, description.session.span.end, &line, description);
+        }
+    }
+
+    fn fit_direction(&mut self, answer: &Description<'_>, section: &Section<'_>, offered: Direction) {
+        let own = section.level.direction();
+        let said = own.or(answer.session.direction()).map_or(Direction::BOTH, |(direction, _)| *direction);
+        let fitting = offered.answered_with(said);
+        if !self.may(Rule::AnswerDirection) || fitting == said {
+            return;
+        }
+        let line = format!("a={}", fitting.name());
+        match own {
+            Some((_, own)) => self.replace(Rule::AnswerDirection, trimmed(answer.bytes, own.whole.clone()), line),
+            None => self.insert(Rule::AnswerDirection, section.end(), &line, answer),
+        }
+    }
+
+    fn fit_profile(&mut self, answer: &Description<'_>, section: &Section<'_>, offered: &[u8]) {
+        let said = answer.text(&section.protocol);
+        let is_secure = section.level.has_fingerprint || answer.session.has_fingerprint;
+        if self.may(Rule::Profile) && is_secure && offered.strip_prefix(b"UDP/TLS/") == Some(said) {
+            self.replace(Rule::Profile, section.protocol.clone(), offered);
+        }
+    }
+
+    /// Says that all candidates are there (RFC 8840 §8.2), to a client that trickles.
+    fn end_candidates(&mut self, answer: &Description<'_>, section: &Section<'_>, dialog: &Dialog) {
+        let level = &section.level;
+        if !self.may(Rule::Trickle) || !dialog.trickles || level.candidates.is_empty() || level.is_complete {
+            return;
+        }
+        if !level.trickles && !answer.session.trickles {
+            self.insert(Rule::Trickle, section.end(), "a=ice-options:trickle", answer);
+        }
+        self.insert(Rule::Trickle, section.end(), "a=end-of-candidates", answer);
+    }
+
+    /// The changed message; `None` if nothing is changed.
+    pub fn apply(
+        self,
+        message: &Message<'_>,
+        part: Option<(std::ops::Range<usize>, usize)>,
+    ) -> Option<(Vec<u8>, Rules)> {
+        (!self.edits.is_empty()).then(|| (self.edits.apply(message, part), self.made))
+    }
+}
+
+/// The foundation and the connection address of a candidate (RFC 8839 §5.1).
+fn candidate_parts(
+    description: &Description<'_>,
+    candidate: &Line,
+) -> Option<(std::ops::Range<usize>, std::ops::Range<usize>)> {
+    let text = description.text(&candidate.value);
+    let mut at = candidate.value.start;
+    let mut words = text.split(|byte| *byte == b' ').map(|word| {
+        let range = at..at + word.len();
+        at = range.end + 1;
+        range
+    });
+    let foundation = words.next()?;
+    Some((foundation, words.nth(3)?))
+}
+
+/// The longest candidate address that the host reads, in characters.
+const LONGEST_ADDRESS: usize = 23;
+
+/// The IPv4 dummy address of RFC 7600 §4.8.
+const NO_ADDRESS: &str = "192.0.0.8";

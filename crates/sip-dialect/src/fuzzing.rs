@@ -1,0 +1,33 @@
+//! The bodies of the fuzz targets, which `tests/fuzz` calls. They panic when a promise of the crate is broken.
+
+use crate::message::Message;
+use crate::{Dialect, Outcome, Rules, memory};
+
+/// Takes messages, between NULs, in turns from the client and the host. A message without rules is the same; a changed one is
+/// not changed again and has the right length; an answer is SIP; memory stays bounded.
+pub fn dialogue(input: &[u8]) {
+    let (mut dialect, mut idle) = (Dialect::new(Rules::ALL), Dialect::new(Rules::NONE));
+    for (index, message) in input.split(|byte| *byte == 0).enumerate() {
+        let take = if index % 2 == 0 { Dialect::handle_client } else { Dialect::handle_host };
+        assert!(matches!(take(&mut idle, message), Outcome::Unchanged | Outcome::Unreadable));
+        check(&mut dialect, take, message);
+        assert!(dialect.memory() <= memory::MAX_BYTES);
+        while dialect.poll_event().is_some() {}
+    }
+}
+
+fn check(dialect: &mut Dialect, take: fn(&mut Dialect, &[u8]) -> Outcome, message: &[u8]) {
+    match take(dialect, message) {
+        Outcome::Unchanged | Outcome::Unreadable => {}
+        Outcome::Changed { message: changed, rules } => {
+            assert!(rules != Rules::NONE && changed != message);
+            assert!(Message::parse(&changed).is_some(), "Content-Length is right");
+            assert_eq!(take(dialect, &changed), Outcome::Unchanged);
+        }
+        Outcome::Answered { response, .. } => {
+            let (asked, answer) = (Message::parse(message), Message::parse(&response));
+            let (Some(asked), Some(answer)) = (asked, answer) else { panic!("an answer is SIP") };
+            assert_eq!((asked.call_id, asked.sequence), (answer.call_id, answer.sequence));
+        }
+    }
+}

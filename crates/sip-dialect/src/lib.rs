@@ -1,0 +1,293 @@
+//! Makes the SIP messages of today's WebRTC clients and those of chan_sip in Asterisk 11 understandable to each other.
+//!
+//! chan_sip reads and prints session descriptions as of 2012. A [`Dialect`] stands between it and one client, sees every
+//! message in both directions, and changes what one of the [rules](Rule) is about. It reads messages that carry
+//! `application/sdp` (alone or in a multipart body), responses to INVITE, UPDATE, and INFO with candidates, and no other.
+//!
+//! ```
+//! use sip_dialect::{Dialect, Outcome, Rules};
+//!
+//! let mut dialect = Dialect::new(Rules::ALL);
+//! let offer = "INVITE sip:echo@pbx SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n\
+//!     v=0\r\na=sendrecv\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n";
+//! let Outcome::Changed { message, .. } = dialect.handle_client(offer.as_bytes()) else { panic!() };
+//! assert!(!String::from_utf8_lossy(&message).contains("a=sendrecv"));
+//! ```
+//!
+//! Promises: bytes that no rule is about are the same on both sides, `Content-Length` included if the length stays; a
+//! message that cannot be read passes unchanged, and the caller is told; a changed message is not changed again; the
+//! memory of dialogs is bounded, and a message costs what its bytes cost.
+//!
+//! | file | content |
+//! |---|---|
+//! | `rules` | the rules, with client and RFC |
+//! | `change` | what the rules do to a description |
+//! | `payload_types`, `trickle`, `session_timer` | rules that need more than that |
+//! | `message`, `body`, `sdp` | where the parts of a message are |
+//! | `edit` | changes by position; everything else is copied |
+//! | `memory` | dialogs |
+//!
+//! The parser of descriptions is our own, since those that were looked at give back a description that they have printed
+//! anew. Left out: SIP over streams (a WebSocket message is one SIP message, RFC 7118 §5), descriptions in UPDATE, PRACK
+//! and responses to them (chan_sip sends and answers none), compressed bodies.
+#![forbid(unsafe_code)]
+
+mod body;
+mod change;
+mod edit;
+#[doc(hidden)]
+pub mod fuzzing;
+mod memory;
+mod message;
+mod payload_types;
+mod respond;
+mod rules;
+mod sdp;
+mod session_timer;
+mod trickle;
+
+pub use rules::{Rule, Rules};
+
+use std::collections::VecDeque;
+
+use crate::change::Changes;
+use crate::memory::{Dialog, Dialogs};
+use crate::message::{Message, Start};
+use crate::sdp::Description;
+
+/// The translation for one client.
+#[derive(Debug)]
+pub struct Dialect {
+    rules: Rules,
+    dialogs: Dialogs,
+    events: VecDeque<Event>,
+}
+
+/// The outcome of one message.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The message passes as it is.
+    Unchanged,
+    /// The message passes as it is, because it cannot be read.
+    Unreadable,
+    /// This message passes instead.
+    Changed {
+        /// The message.
+        message: Vec<u8>,
+        /// The rules that changed it.
+        rules: Rules,
+    },
+    /// The message does not pass: this is the answer to it.
+    Answered {
+        /// The response.
+        response: Vec<u8>,
+        /// The rule that answers.
+        rule: Rule,
+    },
+}
+
+/// A fact that the engine of a call wants to know. `ufrag` is the host's ICE user fragment, which names the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The client has another candidate: `candidate:` and its fields (RFC 8839 §5.1).
+    Candidate {
+        /// The host's ICE user fragment.
+        ufrag: String,
+        /// The attribute.
+        candidate: String,
+    },
+    /// The client has told all its candidates (RFC 8838 §13).
+    EndOfCandidates {
+        /// The host's ICE user fragment.
+        ufrag: String,
+    },
+}
+
+impl Dialect {
+    /// Makes a translation by these rules.
+    pub fn new(rules: Rules) -> Self {
+        Self { rules, dialogs: Dialogs::default(), events: VecDeque::new() }
+    }
+
+    /// Takes a message from the client to the host.
+    pub fn handle_client(&mut self, bytes: &[u8]) -> Outcome {
+        let Some(message) = Message::parse(bytes) else { return unreadable(bytes) };
+        match message.start {
+            Start::Request(b"BYE") => self.end(&message),
+            Start::Request(b"UPDATE") => self.update(&message),
+            Start::Request(b"INFO") => self.info(&message),
+            Start::Request(b"INVITE") => self.describe(&message, Side::Client, Role::Offer),
+            Start::Request(b"ACK") => self.describe(&message, Side::Client, Role::Answer),
+            Start::Response(101..=299) if message.answers(b"INVITE") => {
+                self.describe(&message, Side::Client, Role::Answer)
+            }
+            _ => Outcome::Unchanged,
+        }
+    }
+
+    /// Takes a message from the host to the client.
+    pub fn handle_host(&mut self, bytes: &[u8]) -> Outcome {
+        let Some(message) = Message::parse(bytes) else { return unreadable(bytes) };
+        match message.start {
+            Start::Request(b"BYE") => self.end(&message),
+            Start::Request(b"INVITE") => self.describe(&message, Side::Host, Role::Offer),
+            Start::Response(101..=299) if message.answers(b"INVITE") => {
+                self.describe(&message, Side::Host, Role::Answer)
+            }
+            Start::Response(300..=699) if message.answers(b"INVITE") => self.refused(&message),
+            _ => Outcome::Unchanged,
+        }
+    }
+
+    /// Returns the next fact for the engine.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// The host's ICE user fragments of all dialogs: the calls that lose their client when the connection is lost.
+    pub fn calls(&self) -> impl Iterator<Item = &[u8]> {
+        self.dialogs.host_ufrags()
+    }
+
+    /// The memory of dialogs, in bytes.
+    pub fn memory(&self) -> usize {
+        self.dialogs.bytes()
+    }
+
+    fn end(&mut self, bye: &Message<'_>) -> Outcome {
+        self.dialogs.forget(bye.call_id);
+        Outcome::Unchanged
+    }
+
+    /// The host refuses an INVITE. A dialog that was established goes on.
+    fn refused(&mut self, response: &Message<'_>) -> Outcome {
+        let comes_again = matches!(response.start, Start::Response(401 | 407 | 422));
+        if !comes_again && self.dialogs.get(response.call_id).is_some_and(|dialog| !dialog.is_confirmed) {
+            self.dialogs.forget(response.call_id);
+        }
+        Outcome::Unchanged
+    }
+
+    fn update(&mut self, update: &Message<'_>) -> Outcome {
+        let dialog = self.dialogs.get(update.call_id).filter(|_| self.rules.has(Rule::SessionTimer));
+        match dialog.and_then(|dialog| session_timer::refresh(update, dialog)) {
+            Some(response) => Outcome::Answered { response, rule: Rule::SessionTimer },
+            None => Outcome::Unchanged,
+        }
+    }
+
+    fn info(&mut self, info: &Message<'_>) -> Outcome {
+        let is_ours = self.rules.has(Rule::Trickle) && info.has_to_tag && trickle::carries_candidates(info);
+        if !is_ours || self.dialogs.get(info.call_id).is_none() {
+            return Outcome::Unchanged;
+        }
+        let events = &mut self.events;
+        self.dialogs.change(info.call_id, |dialog| trickle::take(info, dialog, events));
+        Outcome::Answered { response: respond::ok(info, b""), rule: Rule::Trickle }
+    }
+
+    /// An INVITE or a response to one.
+    fn describe(&mut self, message: &Message<'_>, side: Side, role: Role) -> Outcome {
+        let mut changes = Changes::new(self.rules);
+        self.note(message, side, &mut changes);
+        let part = body::find(message, "application/sdp");
+        let description = part.as_ref().and_then(|part| Description::parse(message.bytes, part.content.clone()));
+        match (&description, side) {
+            (Some(description), Side::Client) => self.client_describes(message, description, role, &mut changes),
+            (Some(description), Side::Host) => self.host_describes(message, description, role, &mut changes),
+            (None, _) if part.is_some() => return Outcome::Unreadable,
+            (None, _) => {}
+        }
+        let part = part.and_then(|part| part.content_length.map(|value| (value, part.content.len())));
+        match changes.apply(message, part) {
+            Some((message, rules)) => Outcome::Changed { message, rules },
+            None => Outcome::Unchanged,
+        }
+    }
+
+    /// Notes in the dialog what the headers say, and hides the session timer that the host does not understand.
+    fn note(&mut self, message: &Message<'_>, side: Side, changes: &mut Changes) {
+        let is_accepted = matches!(message.start, Start::Response(200..=299));
+        let hides = side == Side::Client
+            && is_accepted
+            && changes.may(Rule::SessionTimer)
+            && session_timer::hide(message, &mut changes.edits);
+        if hides {
+            changes.made = changes.made.with(Rule::SessionTimer);
+        }
+        let contact = (side == Side::Host).then(|| message.value("contact")).flatten().and_then(memory::bounded);
+        if !is_accepted && contact.is_none() {
+            return;
+        }
+        self.dialogs.change(message.call_id, |dialog| {
+            dialog.is_confirmed |= is_accepted;
+            dialog.hides_refresh |= hides;
+            dialog.contact = contact.or(dialog.contact.take());
+        });
+    }
+
+    fn client_describes(
+        &mut self,
+        message: &Message<'_>,
+        description: &Description<'_>,
+        role: Role,
+        changes: &mut Changes,
+    ) {
+        if changes.may(Rule::SessionDirection) {
+            changes.move_direction(description);
+        }
+        if changes.may(Rule::PayloadTypes) {
+            changes.cut_misread_payload_types(description);
+        }
+        if changes.may(Rule::Trickle) {
+            changes.name_an_address(description);
+        }
+        if changes.may(Rule::LongCandidates) {
+            changes.carry_long_addresses(description);
+        }
+        let offer = (role == Role::Offer).then_some(message.sequence.number);
+        self.dialogs.change(message.call_id, |dialog| dialog.describe_client(description, offer));
+    }
+
+    fn host_describes(
+        &mut self,
+        message: &Message<'_>,
+        description: &Description<'_>,
+        role: Role,
+        changes: &mut Changes,
+    ) {
+        let dialog: Option<&Dialog> = self.dialogs.get(message.call_id).map(|dialog| &*dialog);
+        match (role, dialog) {
+            (Role::Offer, dialog) => changes.name_sections(description, dialog),
+            (Role::Answer, Some(dialog)) if dialog.offer == Some(message.sequence.number) => {
+                changes.fit_answer(description, dialog);
+            }
+            // An answer to an INVITE without a description is an offer (RFC 3264 §5).
+            (Role::Answer, dialog) => changes.name_sections(description, dialog),
+        }
+        let events = &mut self.events;
+        self.dialogs.change(message.call_id, |dialog| {
+            dialog.describe_host(description);
+            trickle::release(dialog, events);
+        });
+    }
+}
+
+/// The sender of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Client,
+    Host,
+}
+
+/// The role of a description in offer and answer (RFC 3264), as the message that carries it suggests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Offer,
+    Answer,
+}
+
+/// Line ends alone are a keep-alive (RFC 5626 §3.5.1).
+fn unreadable(bytes: &[u8]) -> Outcome {
+    if bytes.trim_ascii().is_empty() { Outcome::Unchanged } else { Outcome::Unreadable }
+}

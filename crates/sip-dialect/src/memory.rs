@@ -1,0 +1,201 @@
+//! Memory of dialogs: what an answer has to be fitted to. All of it together stays below [`MAX_BYTES`]; the dialog that
+//! was quiet for longest is forgotten first, and its later messages pass unchanged.
+
+use std::collections::HashMap;
+
+use crate::sdp::{Description, Direction};
+
+/// The dialogs of one WebSocket session, by their `Call-ID`.
+#[derive(Debug, Default)]
+pub struct Dialogs {
+    all: HashMap<Box<[u8]>, Dialog>,
+    /// Counts uses, to find the dialog that was quiet for longest.
+    uses: u64,
+    bytes: usize,
+}
+
+/// One dialog (RFC 3261 §12) that carries media.
+#[derive(Debug, Default)]
+pub struct Dialog {
+    /// The `CSeq` number of the client's offer, until the client describes itself in another way.
+    pub offer: Option<u32>,
+    /// The media sections of the client's last description.
+    pub client: Vec<Section>,
+    /// The ICE user fragments of the host's last description, by section.
+    pub host: Vec<Option<Text>>,
+    /// The client's last description said that candidates may follow (RFC 8840 §4.1).
+    pub trickles: bool,
+    /// The host has accepted an INVITE, or the client one of the host's.
+    pub is_confirmed: bool,
+    /// The host's `Contact`.
+    pub contact: Option<Text>,
+    /// The host does not know that the client refreshes the session (RFC 4028).
+    pub hides_refresh: bool,
+    /// Candidates for a section that the host has not described yet.
+    pub early: Vec<(usize, Text)>,
+    used: u64,
+}
+
+/// A text that a peer chose, bounded where it is kept.
+pub type Text = Box<[u8]>;
+
+/// One media section of a client's description.
+#[derive(Debug)]
+pub struct Section {
+    /// `a=mid:` (RFC 5888).
+    pub mid: Option<Text>,
+    /// Whether the description's BUNDLE group names that mid (RFC 9143).
+    pub is_bundled: bool,
+    /// The direction of media, also when the description did not name it.
+    pub direction: Direction,
+    /// The transport, such as `UDP/TLS/RTP/SAVPF`.
+    pub protocol: Text,
+    /// `a=ice-ufrag:`, also of the session.
+    pub ufrag: Option<Text>,
+}
+
+impl Dialogs {
+    /// Finds a dialog.
+    pub fn get(&mut self, call_id: &[u8]) -> Option<&mut Dialog> {
+        self.uses += 1;
+        let dialog = self.all.get_mut(call_id)?;
+        dialog.used = self.uses;
+        Some(dialog)
+    }
+
+    /// Changes a dialog, which begins with this if it is not known. `None` if it takes too much memory.
+    pub fn change<T>(&mut self, call_id: &[u8], change: impl FnOnce(&mut Dialog) -> T) -> Option<T> {
+        if call_id.len() > MAX_TEXT {
+            return None;
+        }
+        self.uses += 1;
+        let mut dialog = self.take(call_id).unwrap_or_default();
+        dialog.used = self.uses;
+        let answer = change(&mut dialog);
+        self.keep(call_id, dialog).then_some(answer)
+    }
+
+    /// Forgets a dialog.
+    pub fn forget(&mut self, call_id: &[u8]) {
+        self.take(call_id);
+    }
+
+    /// All ICE user fragments that the host has described itself with.
+    pub fn host_ufrags(&self) -> impl Iterator<Item = &[u8]> {
+        self.all.values().flat_map(|dialog| dialog.host.iter().flatten()).map(|text| &**text)
+    }
+
+    /// The memory in use, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn take(&mut self, call_id: &[u8]) -> Option<Dialog> {
+        let dialog = self.all.remove(call_id)?;
+        self.bytes -= dialog.bytes(call_id);
+        Some(dialog)
+    }
+
+    fn keep(&mut self, call_id: &[u8], dialog: Dialog) -> bool {
+        let bytes = dialog.bytes(call_id);
+        if bytes > MAX_BYTES {
+            return false;
+        }
+        while self.bytes + bytes > MAX_BYTES {
+            let oldest = self.all.iter().min_by_key(|(_, dialog)| dialog.used).map(|(call_id, _)| call_id.clone());
+            let Some(oldest) = oldest else { break };
+            self.take(&oldest);
+        }
+        self.bytes += bytes;
+        self.all.insert(call_id.into(), dialog);
+        true
+    }
+}
+
+impl Dialog {
+    /// Remembers a client's description; `offer` is its `CSeq` number if it is an offer.
+    pub fn describe_client(&mut self, description: &Description<'_>, offer: Option<u32>) {
+        let kept = |range: &std::ops::Range<usize>| bounded(description.text(range));
+        let session = &description.session;
+        self.offer = offer;
+        self.trickles = session.trickles || description.sections.iter().any(|section| section.level.trickles);
+        self.client = description
+            .sections
+            .iter()
+            .map(|section| {
+                let direction = section.level.direction().or(session.direction());
+                let mid = section.level.mid.as_ref().and_then(kept);
+                Section {
+                    is_bundled: mid.as_deref().is_some_and(|mid| description.bundles(mid)),
+                    mid,
+                    direction: direction.map_or(Direction::BOTH, |(direction, _)| *direction),
+                    protocol: kept(&section.protocol).unwrap_or_default(),
+                    ufrag: section.level.ufrag.as_ref().or(session.ufrag.as_ref()).and_then(kept),
+                }
+            })
+            .collect();
+    }
+
+    /// Remembers a description of the host's.
+    pub fn describe_host(&mut self, description: &Description<'_>) {
+        let session = &description.session;
+        let ufrags = description.sections.iter().map(|section| section.level.ufrag.as_ref().or(session.ufrag.as_ref()));
+        self.host = ufrags.map(|ufrag| ufrag.and_then(|range| bounded(description.text(range)))).collect();
+    }
+
+    /// The size of the dialog, in bytes, roughly as the allocator sees it.
+    fn bytes(&self, call_id: &[u8]) -> usize {
+        let text = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
+        let sections: usize = self
+            .client
+            .iter()
+            .map(|section| size_of::<Section>() + text(&section.mid) + section.protocol.len() + text(&section.ufrag))
+            .sum();
+        let host: usize = self.host.iter().map(|ufrag| size_of::<Option<Text>>() + text(ufrag)).sum();
+        let early: usize = self.early.iter().map(|(_, candidate)| size_of::<(usize, Text)>() + candidate.len()).sum();
+        size_of::<Self>() + call_id.len() + sections + host + early + text(&self.contact)
+    }
+}
+
+/// Copies a text that is not too long to be kept.
+pub fn bounded(text: &[u8]) -> Option<Text> {
+    (text.len() <= MAX_TEXT).then(|| text.into())
+}
+
+/// The memory that the dialogs of one session may take, in bytes: some hundred of a browser's.
+pub const MAX_BYTES: usize = 64 * 1024;
+
+/// The longest text that is kept, in bytes: ICE user fragments have at most 256 (RFC 8839 §5.4).
+const MAX_TEXT: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_dialog_that_was_quiet_for_longest_is_forgotten_first() {
+        let mut dialogs = Dialogs::default();
+        let long = |dialog: &mut Dialog| dialog.early.push((0, vec![0; 1000].into()));
+        for call in 0..200u8 {
+            assert!(dialogs.change(&[call], long).is_some());
+            assert!(dialogs.get(&[0]).is_some(), "it is in use");
+            assert!(dialogs.bytes() <= MAX_BYTES);
+        }
+        assert!(dialogs.get(&[1]).is_none() && dialogs.get(&[199]).is_some());
+        assert!((40..64).contains(&dialogs.all.len()));
+        for call in 0..200u8 {
+            dialogs.forget(&[call]);
+        }
+        assert_eq!((dialogs.bytes(), dialogs.all.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_dialog_that_is_too_large_is_not_kept() {
+        let mut dialogs = Dialogs::default();
+        let huge = |dialog: &mut Dialog| dialog.early.push((0, vec![0; MAX_BYTES].into()));
+        assert!(dialogs.change(b"1", |_| ()).is_some());
+        assert!(dialogs.change(b"1", huge).is_none() && dialogs.get(b"1").is_none());
+        assert!(dialogs.change(&[0; 257], |_| ()).is_none());
+        assert_eq!(dialogs.bytes(), 0);
+    }
+}

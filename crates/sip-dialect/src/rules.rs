@@ -1,0 +1,133 @@
+//! The rules: what is changed, for which client, and the section of the RFC that makes it right. Each has a switch.
+
+use std::fmt;
+
+/// One rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Rule {
+    /// A direction at session level is moved to the media sections that have none of their own (RFC 8866 §6.7: a section's
+    /// own direction counts). Firefox 153 prints `a=sendrecv` there, also when it holds; the host takes the first that it
+    /// meets.
+    SessionDirection,
+    /// The direction of an answer fits the offer's (RFC 3264 §6.1). The host answers sendrecv to every first offer, and
+    /// does not know recvonly; browsers refuse that ("Incompatible send direction").
+    AnswerDirection,
+    /// Payload types that the host would take for another format leave the `m=` line; without any left the section is
+    /// refused with port 0 (RFC 3264 §6). Firefox 153 calls AV1 99, which means H.264 to the host whatever `a=rtpmap` says.
+    PayloadTypes,
+    /// Answers have the offer's `a=mid`, and offers have one (RFC 5888 §9.1, RFC 8829 §5.2.1). aiortc 1.14, werift 0.22,
+    /// GStreamer's webrtcbin and str0m refuse a description without, libdatachannel opens no track.
+    Mid,
+    /// A description groups its first media section, if the offer groups it or there is none (RFC 9143 §7.3). str0m takes
+    /// no answer without a group.
+    Group,
+    /// An answer has the offer's transport (RFC 3264 §6, RFC 8829 §5.1.2): with `force_avp` the host answers RTP/SAVPF to
+    /// UDP/TLS/RTP/SAVPF, which str0m refuses.
+    Profile,
+    /// A client that may refresh the session by UPDATE (RFC 4028 §7.4) does so with this module, and the host does not know
+    /// of it: it answers UPDATE with 501 and ends the call. JsSIP 3.13 refreshes so by default when it is called.
+    SessionTimer,
+    /// Candidates in INFO (RFC 8840) reach the agent of their call, and offers without candidates are not taken for a hold:
+    /// the host takes the address 0.0.0.0 for one, as RFC 2543 had it.
+    Trickle,
+    /// Candidate addresses (RFC 8839 §5.1) that are longer than the 23 characters that the host reads, of IPv6 and of
+    /// multicast DNS, are carried in the foundation.
+    LongCandidates,
+}
+
+impl Rule {
+    /// All rules.
+    pub const ALL: [Self; 9] = [
+        Self::SessionDirection,
+        Self::AnswerDirection,
+        Self::PayloadTypes,
+        Self::Mid,
+        Self::Group,
+        Self::Profile,
+        Self::SessionTimer,
+        Self::Trickle,
+        Self::LongCandidates,
+    ];
+
+    /// The rule's name: its key in the configuration, and its counter's.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SessionDirection => "sessiondirection",
+            Self::AnswerDirection => "answerdirection",
+            Self::PayloadTypes => "payloadtypes",
+            Self::Mid => "mid",
+            Self::Group => "group",
+            Self::Profile => "profile",
+            Self::SessionTimer => "sessiontimer",
+            Self::Trickle => "trickle",
+            Self::LongCandidates => "longcandidates",
+        }
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u8
+    }
+}
+
+/// A set of rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules(u16);
+
+impl Rules {
+    /// No rule.
+    pub const NONE: Self = Self(0);
+    /// All rules.
+    pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
+
+    /// Whether the rule is in the set.
+    pub fn has(self, rule: Rule) -> bool {
+        self.0 & rule.bit() != 0
+    }
+
+    /// The set with the rule.
+    #[must_use]
+    pub fn with(self, rule: Rule) -> Self {
+        Self(self.0 | rule.bit())
+    }
+
+    /// The set without the rule.
+    #[must_use]
+    pub fn without(self, rule: Rule) -> Self {
+        Self(self.0 & !rule.bit())
+    }
+
+    /// The rules of the set, in the order of [`Rule::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Rule> {
+        Rule::ALL.into_iter().filter(move |rule| self.has(*rule))
+    }
+}
+
+impl From<Rule> for Rules {
+    fn from(rule: Rule) -> Self {
+        Self::NONE.with(rule)
+    }
+}
+
+impl fmt::Display for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, rule) in self.iter().enumerate() {
+            write!(f, "{}{}", if index == 0 { "" } else { ", " }, rule.name())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_what_was_put_in() {
+        let set = Rules::from(Rule::Mid).with(Rule::Trickle).with(Rule::Mid);
+        assert_eq!(set.to_string(), "mid, trickle");
+        assert_eq!(set.without(Rule::Mid), Rule::Trickle.into());
+        assert_eq!(Rules::ALL.iter().collect::<Vec<_>>(), Rule::ALL);
+        assert_eq!(Rules::NONE.to_string(), "");
+    }
+}

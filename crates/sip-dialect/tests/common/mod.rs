@@ -1,0 +1,106 @@
+//! A call through a [`Dialect`], and what changes on its way.
+
+use sip_dialect::{Dialect, Outcome, Rules};
+
+/// One dialog between a client and the host.
+pub struct Call {
+    pub dialect: Dialect,
+    sequence: u32,
+}
+
+/// The lines that a message lost and got, with `|` between them.
+pub type Difference = (String, String);
+
+pub const NO_CHANGE: Difference = (String::new(), String::new());
+
+const HOST_CONTACT: &str = "Contact: <sip:asterisk@192.0.2.1:5060;transport=WS>\r\n";
+
+impl Call {
+    pub fn new(rules: Rules) -> Self {
+        Self { dialect: Dialect::new(rules), sequence: 1 }
+    }
+
+    /// An INVITE of the client.
+    pub fn client_offers(&mut self, description: &str) -> Difference {
+        self.sequence += 1;
+        let message = self.request("INVITE", SDP, description);
+        let outcome = self.dialect.handle_client(message.as_bytes());
+        changed(&message, outcome)
+    }
+
+    /// The host's response to the client's last INVITE.
+    pub fn host_answers(&mut self, description: &str) -> Difference {
+        let message = self.answer("SIP/2.0 200 OK", &format!("{HOST_CONTACT}{SDP}"), description);
+        let outcome = self.dialect.handle_host(message.as_bytes());
+        changed(&message, outcome)
+    }
+
+    /// An INVITE of the host.
+    pub fn host_offers(&mut self, description: &str) -> Difference {
+        self.sequence += 1;
+        let message = self.request("INVITE", &format!("{HOST_CONTACT}{SDP}"), description);
+        let outcome = self.dialect.handle_host(message.as_bytes());
+        changed(&message, outcome)
+    }
+
+    /// The client's response to the host's last INVITE.
+    pub fn client_answers(&mut self, description: &str) -> Difference {
+        let message = self.response("", description);
+        let outcome = self.dialect.handle_client(message.as_bytes());
+        changed(&message, outcome)
+    }
+
+    /// A request in the dialog.
+    pub fn request(&self, method: &str, headers: &str, body: &str) -> String {
+        self.message(&format!("{method} sip:echo@192.0.2.1 SIP/2.0"), method, headers, body)
+    }
+
+    /// A client's 200 (OK) to an INVITE.
+    pub fn response(&self, headers: &str, body: &str) -> String {
+        self.answer("SIP/2.0 200 OK", &format!("{headers}{SDP}"), body)
+    }
+
+    /// A response to an INVITE.
+    pub fn answer(&self, status: &str, headers: &str, body: &str) -> String {
+        self.message(status, "INVITE", headers, body)
+    }
+
+    fn message(&self, start: &str, method: &str, headers: &str, body: &str) -> String {
+        format!(
+            "{start}\r\nVia: SIP/2.0/WS client.invalid;branch=z9hG4bK{0}\r\nFrom: <sip:1001@192.0.2.1>;tag=a\r\n\
+             To: <sip:echo@192.0.2.1>;tag=b\r\nCall-ID: call@client.invalid\r\nCSeq: {0} {method}\r\n{headers}\
+             Content-Length: {1}\r\n\r\n{body}",
+            self.sequence,
+            body.len()
+        )
+    }
+}
+
+const SDP: &str = "Content-Type: application/sdp\r\n";
+
+fn changed(before: &str, outcome: Outcome) -> Difference {
+    match outcome {
+        Outcome::Unchanged => NO_CHANGE,
+        Outcome::Changed { message, .. } => difference(before, &message),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The lines that are in one message only. `Content-Length` is checked and left out.
+pub fn difference(before: &str, after: &[u8]) -> Difference {
+    let after = std::str::from_utf8(after).expect("text");
+    let (head, body) = after.split_once("\r\n\r\n").expect("a body");
+    assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{after}");
+    let only_in = |text: &str, other: &str| {
+        let mut others: Vec<&str> = other.lines().collect();
+        let left = text.lines().filter(|line| match others.iter().position(|other| other == line) {
+            Some(found) => {
+                others.remove(found);
+                false
+            }
+            None => !line.starts_with("Content-Length"),
+        });
+        left.collect::<Vec<_>>().join("|")
+    };
+    (only_in(before, after), only_in(after, before))
+}
