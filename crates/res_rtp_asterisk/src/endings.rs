@@ -91,7 +91,7 @@ impl Endings {
         // Waits for the end of the thread before, which has left its loop.
         drop(thread.take());
         let shared = Arc::clone(&self.shared);
-        *thread = Some(thread::spawn(c"rtp-endings", move || shared.run())?);
+        *thread = Some(thread::spawn(c"rtp-endings", move || fence_crypto("ending calls", (), || shared.run()))?);
         Ok(())
     }
 }

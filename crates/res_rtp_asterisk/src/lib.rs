@@ -16,7 +16,6 @@
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
 //! | `endings.rs` | ends the calls of peers that are gone |
-//! | `signalling.rs` | connects the end of the signalling with the session of the call |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
 //! packet passes through `host/media.rs`, `media/outgoing.rs`, `state/send.rs`, `media/source.rs` and `transport/send.rs`.
@@ -49,7 +48,6 @@ mod notes;
 mod packet_cost;
 mod rtcp;
 mod session;
-pub mod signalling;
 mod state;
 mod transport;
 mod trickle;

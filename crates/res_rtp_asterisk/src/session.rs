@@ -135,10 +135,9 @@ impl Session {
         self.peek(|state| state.story_of_the_end(clock::now())).flatten()
     }
 
-    /// Records that the peer's signalling has closed. Returns whether the session is still alive.
-    pub fn note_signalling_closed(&self, now: Instant) -> bool {
-        let noted = self.lock_state().filter(|state| state.is_live());
-        noted.map(|mut state| state.transport_mut().gone_mut().handle_signalling_closed(now)).is_some()
+    /// Records that the peer's signalling has closed. The call goes on, because the page may connect again.
+    pub fn note_signalling_closed(&self, now: Instant) {
+        self.with_at(now, |state| state.transport_mut().gone_mut().handle_signalling_closed(now));
     }
 
     /// Passes the `notes` that [`Self::carry`] collected to the host, within a host call about this session.

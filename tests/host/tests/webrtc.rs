@@ -185,6 +185,22 @@ fn the_source_that_the_description_names_stays() {
     assert_eq!(call.instance.stats().local_ssrc, before);
 }
 
+/// The page may connect again, so this alone ends nothing. A description of the peer shows that it has.
+#[test]
+fn a_closed_websocket_is_told_until_the_peer_is_heard_of_again() {
+    const SIGNALLING_CLOSED: i32 = 3;
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    assert_eq!(call.signal(SIGNALLING_CLOSED, "nobody", ""), -1);
+    let told = || host.command("rtp show sessions").1.contains("media flows both ways; its WebSocket closed 0 s ago");
+    assert!(!told());
+    assert_eq!(call.signal(SIGNALLING_CLOSED, &call.ufrag(), ""), 0);
+    assert!(told(), "{}", host.command("rtp show sessions").1);
+    call.resume();
+    assert!(!host.command("rtp show sessions").1.contains("WebSocket"));
+}
+
 #[test]
 fn nothing_is_said_in_clear_before_the_handshake() {
     let host = host();

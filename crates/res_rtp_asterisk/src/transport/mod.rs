@@ -332,11 +332,6 @@ impl Transport {
         &mut self.gone
     }
 
-    /// Returns whether our ICE username fragment is `ufrag`.
-    pub fn has_local_ufrag(&self, ufrag: &str) -> bool {
-        self.ice.as_ref().is_some_and(|ice| ice.agent().local_credentials().ufrag == ufrag)
-    }
-
     /// Returns whether a DTLS handshake has agreed keys. Sources that are bundled later need them as well.
     pub fn has_agreed_keys(&self) -> bool {
         self.keys.has_agreed()
