@@ -15,6 +15,8 @@ pub struct Gone {
     /// When the peer ended DTLS with a close_notify.
     dtls_closed: Option<Instant>,
     signalling_closed: Option<Instant>,
+    /// When the peer's last description arrived, a sign of life too. It may restart ICE, or bring back a stream that was refused.
+    described: Option<Instant>,
     is_told: bool,
     /// The deadline at which the call was to be ended, so that it is not ended twice.
     acted_upon: Option<Instant>,
@@ -67,7 +69,8 @@ impl Gone {
     }
 
     /// Records that a description of the peer has arrived, so that its signalling is there.
-    pub fn handle_description(&mut self) {
+    pub fn handle_description(&mut self, now: Instant) {
+        self.described = Some(now);
         self.signalling_closed = None;
     }
 
@@ -121,7 +124,7 @@ impl Gone {
     fn deadline(&self, patience: Patience) -> Option<Instant> {
         let suspected = self.suspected()?;
         // A close_notify is authenticated, so the peer lived when it sent it.
-        let heard = patience.last_heard.max(self.dtls_closed).unwrap_or(suspected);
+        let heard = patience.last_heard.max(self.dtls_closed).max(self.described).unwrap_or(suspected);
         Some(suspected.max(heard + patience.timeout?))
     }
 
@@ -248,6 +251,15 @@ mod tests {
     }
 
     #[test]
+    fn a_peer_that_restarts_ice_has_the_whole_time_to_connect() {
+        let (mut gone, at) = (Gone::default(), clock());
+        gone.handle_description(at(100));
+        gone.handle_consent_lost(at(101));
+        assert_eq!(gone.handle_timeout(at(101), patience(at(40))), Due { tell: true, end: false });
+        assert_eq!(gone.poll_timeout(patience(at(40))), Some(at(130)));
+    }
+
+    #[test]
     fn a_timeout_of_zero_tells_and_does_not_end() {
         let (mut gone, at) = (Gone::default(), clock());
         let never = Patience { timeout: None, last_heard: Some(at(0)) };
@@ -263,7 +275,7 @@ mod tests {
         gone.handle_signalling_closed(at(7));
         assert_eq!(gone.poll_timeout(patience(at(10))), None);
         assert_eq!(gone.shown(at(10), patience(at(10))).unwrap().to_string(), "its WebSocket closed 3 s ago");
-        gone.handle_description();
+        gone.handle_description(at(10));
         assert_eq!(gone.shown(at(10), patience(at(10))), None);
     }
 

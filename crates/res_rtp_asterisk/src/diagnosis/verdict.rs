@@ -17,6 +17,8 @@ pub struct Shown {
     pub peer: Option<SocketAddr>,
     /// Whether the host has stopped media.
     pub stopped: bool,
+    /// Whether nothing is sent until the host uses the session again.
+    pub silent: bool,
     /// The session whose sockets and keys carry the stream.
     pub carrier: ShownCarrier,
     /// Number of other sessions whose streams this session carries.
@@ -121,7 +123,11 @@ impl Shown {
     }
 
     fn stopped_verdict(&self) -> Option<String> {
-        self.stopped.then(|| "the host has stopped media: the call is on hold or has ended".to_owned())
+        let text = match self.silent {
+            true => "the host has stopped the session: the call has ended, or the peer refuses the stream",
+            false => "the host has stopped media: the call is on hold or has ended",
+        };
+        self.stopped.then(|| text.to_owned())
     }
 
     fn path_verdict(&self) -> Option<String> {
@@ -284,6 +290,8 @@ mod tests {
         assert_eq!(call.verdict(), "ICE: no check or answer of the peer has arrived (2 candidates signalled)");
         call.stopped = true;
         assert_eq!(call.verdict(), "the host has stopped media: the call is on hold or has ended");
+        call.silent = true;
+        assert!(call.verdict().starts_with("the host has stopped the session: "));
     }
 
     #[test]

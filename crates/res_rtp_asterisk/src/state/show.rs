@@ -50,6 +50,7 @@ impl State {
             port: self.transport.port(),
             peer: self.media_route().map(|(to, _)| to).or(self.transport.remote().signalled(Component::Rtp)),
             stopped: self.transport.remote().is_stopped(),
+            silent: self.transport.is_silent(),
             carrier: self.bundle.shown(),
             children: self.bundle.children(),
             ice: self.transport.shown_ice(),

@@ -191,7 +191,7 @@ impl Transport {
         ice.start(now);
         let is_active = ice.is_active();
         self.handle_description();
-        self.gone.handle_description();
+        self.gone.handle_description(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
