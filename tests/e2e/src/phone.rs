@@ -256,6 +256,11 @@ impl Phone {
         self.puppet.vanish(vanish)
     }
 
+    /// Ends [`Vanish::Network`].
+    pub fn come_back(&mut self) -> Result {
+        self.puppet.come_back()
+    }
+
     /// Ends the call.
     pub fn hangup(&mut self) -> Result {
         self.ask("hangup", json!([])).map(drop)

@@ -103,6 +103,11 @@ impl Puppet {
         Ok(())
     }
 
+    /// Ends [`Vanish::Network`].
+    pub fn come_back(&mut self) -> Result {
+        send("CONT", &std::mem::take(&mut self.stopped))
+    }
+
     /// Makes it call a method and returns the result.
     pub fn ask(&mut self, method: &str, arguments: Value) -> Result<Value> {
         self.asked += 1;

@@ -12,7 +12,7 @@ use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux, Vanish};
 use e2e::plain::{PLAIN_VOICE, PlainPhone};
-use e2e::site::Site;
+use e2e::site::{Site, VOICE};
 
 /// SIP gives up a response that is not acknowledged for 32 s (RFC 3261 §13.3.1.4), and forgets the call 32 s later.
 const PATIENCE: Duration = Duration::from_secs(100);
@@ -90,6 +90,25 @@ fn a_dialplan_that_reads_nothing_does_not_keep_the_call_of_a_browser_that_is_gon
     phone.vanish(Vanish::Network)?;
     lab.until_idle(GONE_WITHIN)?;
     tells_the_story(&lab)
+}
+
+/// Consent is lost meanwhile, and comes back before the time is over.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_laptop_that_wakes_up_in_time_keeps_its_call() -> Result {
+    let lab = Lab::start("gone-and-back", &Site { rtp: "consenttimeout = 90\n".to_owned(), ..Site::default() })?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    phone.vanish(Vanish::Network)?;
+    lab.until_logged("the peer is gone: consent lost", GONE_WITHIN)?;
+    phone.come_back()?;
+    phone.hears(VOICE)?;
+    // Longer than the time that was left when it came back.
+    thread::sleep(Duration::from_secs(70));
+    phone.hears(VOICE)?;
+    let log = lab.log()?;
+    ensure(!log.contains("hanging up"), || format!("it was hung up: {}", lab.directory().display()))
 }
 
 /// The browser calls a plain phone and vanishes.
