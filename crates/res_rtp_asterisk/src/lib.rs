@@ -15,6 +15,7 @@
 //! | `diagnosis/` | explains missing audio; counters and statistics |
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
+//! | `endings.rs` | ends the calls of peers that are gone |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
 //! packet passes through `host/media.rs`, `media/outgoing.rs`, `state/send.rs`, `media/source.rs` and `transport/send.rs`.
@@ -38,6 +39,7 @@ mod config;
 mod console;
 mod cost;
 mod diagnosis;
+mod endings;
 mod globals;
 mod host;
 mod media;
@@ -106,6 +108,7 @@ impl Module for RtpModule {
         drop(commands);
         set_globals(None);
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
+        globals.endings().stop();
         globals.worker().stop();
         Ok(())
     }

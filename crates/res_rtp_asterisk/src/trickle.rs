@@ -39,7 +39,7 @@ fn receive(fact: Fact, ufrag: &str, value: &str) -> bool {
     match fact {
         Fact::Candidate => session.take_candidate(value),
         Fact::EndOfCandidates => {}
-        Fact::SignallingClosed => {}
+        Fact::SignallingClosed => session.note_signalling_closed(clock::now()),
     }
     true
 }

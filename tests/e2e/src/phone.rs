@@ -12,7 +12,7 @@ use crate::lab::Lab;
 use crate::puppet::Puppet;
 use crate::site::VOICE;
 
-pub use crate::puppet::Browser;
+pub use crate::puppet::{Browser, Vanish};
 
 /// The transport of SIP.
 #[derive(Clone, Copy, Debug)]
@@ -361,6 +361,16 @@ impl Phone {
     /// Transfers the far end to another number.
     pub fn transfer(&mut self, number: &str) -> Result {
         self.ask("transfer", json!([number])).map(drop)
+    }
+
+    /// Makes the browser leave without a word.
+    pub fn vanish(&mut self, vanish: Vanish) -> Result {
+        self.puppet.vanish(vanish)
+    }
+
+    /// Ends [`Vanish::Network`].
+    pub fn come_back(&mut self) -> Result {
+        self.puppet.come_back()
     }
 
     /// Ends the call.

@@ -4,6 +4,7 @@
 //! Hosts differ in their SIP channel driver and in its configuration: see [`Driver`].
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ impl Site {
         home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
         home.configure(driver.configuration(), &self.accounts(driver, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
+        std::fs::write(script(home), "#!/bin/sh\nexec sleep 300\n")?;
+        std::fs::set_permissions(script(home), std::fs::Permissions::from_mode(0o755))?;
         home.configure("features.conf", "[general]\n")?;
         home.configure("manager.conf", &manager_conf(ports))?;
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
@@ -136,6 +139,10 @@ fn manager_conf(ports: &Ports) -> String {
     )
 }
 
+fn script(home: &Home) -> PathBuf {
+    home.root().join("data/sleeper")
+}
+
 fn moh(home: &Home) -> String {
     home.root().join("data/moh").display().to_string()
 }
@@ -149,6 +156,8 @@ fn extensions_conf(home: &Home) -> String {
     let music = music.display();
     let silence = home.root().join("data/silence");
     let silence = silence.display();
+    let script = script(home);
+    let script = script.display();
     format!(
         "[calls]\n\
          exten => echo,1,Answer()\n\
@@ -162,6 +171,9 @@ fn extensions_conf(home: &Home) -> String {
          exten => deaf,1,Answer()\n\
          \x20same => n,System(sleep ${{IF($[\"${{DEAF}}\" = \"\"]?60:${{DEAF}})}})\n\
          \x20same => n,Goto(echo,2)\n\
+         \n; an AGI script that asks nothing of Asterisk\n\
+         exten => script,1,Answer()\n\
+         \x20same => n,AGI({script})\n\
          \nexten => ringing,1,Ringing()\n\
          \x20same => n,Wait(40)\n\
          \x20same => n,Goto(echo,1)\n\

@@ -270,6 +270,40 @@ impl Write for Hello {
     }
 }
 
+/// A channel of the host.
+pub struct Channel(*mut sys::ast_channel);
+
+impl Channel {
+    /// A channel without RTP.
+    pub fn without_rtp() -> Self {
+        // SAFETY: no instance is a valid argument.
+        Self(unsafe { raw::host_channel_new(std::ptr::null_mut()) })
+    }
+
+    /// The cause of the hangup that it was asked for.
+    pub fn cause(&self) -> Option<i32> {
+        // SAFETY: the channel is ours.
+        Some(unsafe { raw::host_channel_cause(self.0) }).filter(|cause| *cause != 0)
+    }
+
+    /// Runs `run` while the channel is locked, as by a thread of the host that is in the middle of something.
+    pub fn while_locked<R>(&self, run: impl FnOnce() -> R) -> R {
+        // SAFETY: the channel is ours, and this thread unlocks it.
+        unsafe { raw::host_channel_set_locked(self.0, 1) };
+        let result = run();
+        // SAFETY: as above.
+        unsafe { raw::host_channel_set_locked(self.0, 0) };
+        result
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        // SAFETY: made by `host_channel_new`, destroyed once.
+        unsafe { raw::host_channel_destroy(self.0) };
+    }
+}
+
 impl Call {
     /// Exchanges the descriptions in the order of chan_sip's calls.
     pub fn new(kind: Kind, offer: Offer, directory: &Path) -> Self {
@@ -455,6 +489,45 @@ impl Call {
         }
     }
 
+    /// Passes the browser's SDP to Asterisk once more, as it arrives with a hold or its end.
+    fn describe_again(&self) {
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        self.instance.set_remote(self.socket.local_addr().expect("bound"));
+    }
+
+    /// The browser holds: chan_sip stops the instance within the description, and then activates it.
+    pub fn hold(&self) {
+        self.describe_again();
+        self.instance.stop();
+        self.instance.activate();
+    }
+
+    /// The browser ends the hold.
+    pub fn resume(&self) {
+        self.describe_again();
+        self.instance.activate();
+    }
+
+    /// The datagrams that arrive at the browser's socket in this time, while nobody is behind it.
+    pub fn arriving_within(&self, time: Duration) -> Vec<Vec<u8>> {
+        let end = Instant::now() + time;
+        let mut arrived = Vec::new();
+        let mut buffer = [0; 2048];
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.socket.set_read_timeout(Some(left)).expect("a timeout");
+            if let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
+                arrived.push(buffer[..length].to_vec());
+            }
+        }
+        arrived
+    }
+
+    /// The channel of the call. Nobody reads it.
+    pub fn channel(&self) -> Channel {
+        // SAFETY: the instance is ours; the channel takes a reference of its own.
+        Channel(unsafe { raw::host_channel_new(self.instance.as_ptr()) })
+    }
+
     pub fn ufrag(&self) -> String {
         // SAFETY: the instance is ours.
         string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
@@ -516,6 +589,14 @@ impl Call {
             }
         }
         false
+    }
+
+    /// Runs the browser for this time; nobody reads the instance.
+    pub fn browser_alone_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.drive_browser();
+        }
     }
 
     /// Runs the browser only; nobody reads the instance, as while a dialplan waits.
