@@ -27,6 +27,7 @@
 //! | file | RFC 8445 |
 //! |---|---|
 //! | `candidate.rs` | §5.1 candidates: foundations, priorities |
+//! | `attribute.rs`, `carried.rs` | RFC 8839 §5.1: candidates as signalling names them |
 //! | `checklist.rs`, `pair.rs` | §6.1.2 forming, ordering, freezing; §6.1.4 choosing the next check |
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
 //! | `response.rs` | §7.2.5 handling the response to a check |
@@ -66,6 +67,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+mod attribute;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -93,6 +95,7 @@ mod testing;
 mod timer;
 
 pub use agent::{Agent, Event};
+pub use attribute::{AttributeError, Signalled};
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;
