@@ -15,6 +15,7 @@
 //! | `diagnosis/` | explains missing audio; counters and statistics |
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
+//! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
 //! packet passes through `host/media.rs`, `media/outgoing.rs`, `state/send.rs`, `media/source.rs` and `transport/send.rs`.
@@ -48,6 +49,7 @@ mod rtcp;
 mod session;
 mod state;
 mod transport;
+mod trickle;
 mod worker;
 
 use std::sync::{Arc, Mutex};
@@ -104,6 +106,7 @@ impl Module for RtpModule {
         drop(registration);
         drop(commands);
         set_globals(None);
+        trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
         globals.worker().stop();
         Ok(())

@@ -1,7 +1,7 @@
 //! Implements the host's ICE table (`ast_rtp_engine_ice`) for a session.
 
 use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
-use ice::Component;
+use ice::{Component, Signalled};
 
 use crate::clock;
 use crate::session::Session;
@@ -14,7 +14,7 @@ impl Ice for Session {
 
     fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
         let Some(candidate) = from_host(candidate) else { return };
-        self.with_ice(|ice| ice.add_remote_candidate(candidate));
+        self.with_ice(|ice| ice.add_remote_candidate(Signalled::uncarried(candidate)));
     }
 
     fn start(&self, _instance: Instance<'_>) {

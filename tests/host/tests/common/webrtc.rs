@@ -92,10 +92,20 @@ pub enum Offer {
     Asterisk,
 }
 
+/// How Asterisk learns the browser's candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Candidates {
+    /// By the description.
+    Described,
+    /// Not by the description: the test tells it.
+    Later,
+}
+
 /// A call between chan_sip's instance and a browser.
 pub struct Call {
     pub instance: Instance,
     kind: Kind,
+    candidates: Candidates,
     rtc: Rtc,
     socket: UdpSocket,
     mid: Mid,
@@ -268,8 +278,23 @@ impl Call {
         Self::with_fingerprint(kind, offer, directory, |fingerprint| fingerprint)
     }
 
+    /// The browser's offer names no candidate: they follow by themselves (RFC 8838).
+    pub fn without_candidates(directory: &Path) -> Self {
+        Self::describe(Kind::Newest, Offer::Browser, directory, |fingerprint| fingerprint, Candidates::Later)
+    }
+
     /// As above, but `change` modifies the fingerprint in the browser's SDP on its way.
     pub fn with_fingerprint(kind: Kind, offer: Offer, directory: &Path, on_the_way: fn(String) -> String) -> Self {
+        Self::describe(kind, offer, directory, on_the_way, Candidates::Described)
+    }
+
+    fn describe(
+        kind: Kind,
+        offer: Offer,
+        directory: &Path,
+        on_the_way: fn(String) -> String,
+        candidates: Candidates,
+    ) -> Self {
         let instance = Instance::new();
         let (ours, theirs) = (Identity::new(), Identity::new());
         let file = directory.join("asterisk.pem");
@@ -283,6 +308,7 @@ impl Call {
         let mut call = Self {
             instance,
             kind,
+            candidates,
             rtc,
             socket,
             mid: "aud".into(),
@@ -375,12 +401,27 @@ impl Call {
         unsafe {
             // chan_sip sets them one at a time, before or after the candidates.
             ice.set_authentication.expect("there")(instance, ufrag.as_ptr(), std::ptr::null());
-            ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
+            if self.candidates == Candidates::Described {
+                ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
+            }
             ice.set_authentication.expect("there")(instance, std::ptr::null(), password.as_ptr());
             dtls.set_setup.expect("there")(instance, setup);
             dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
         }
-        self.instance.set_remote(address);
+        // The dummy address of RFC 7600 stands where candidates follow.
+        let later = SocketAddr::from(([192, 0, 0, 8], 9));
+        self.instance.set_remote(if self.candidates == Candidates::Described { address } else { later });
+    }
+
+    /// The browser's address.
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("bound")
+    }
+
+    /// Whether a datagram is at the browser's socket within this time. It stays there.
+    pub fn hears_within(&self, time: Duration) -> bool {
+        self.socket.set_read_timeout(Some(time)).expect("a timeout");
+        self.socket.peek(&mut [0; 16]).is_ok()
     }
 
     /// Passes a later SDP of the browser with another certificate.
@@ -403,7 +444,7 @@ impl Call {
         }
     }
 
-    fn ufrag(&self) -> String {
+    pub fn ufrag(&self) -> String {
         // SAFETY: the instance is ours.
         string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
     }
