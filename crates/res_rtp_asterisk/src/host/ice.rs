@@ -5,6 +5,7 @@ use ice::{Component, Signalled};
 
 use crate::clock;
 use crate::session::Session;
+use crate::state::State;
 use crate::transport::ice::IceSide;
 
 impl Ice for Session {
@@ -38,16 +39,14 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// Returns our ICE password. For a host that does not negotiate rtcp-mux, `a=rtcp-mux` (RFC 5761, RFC 8035) is appended on a
-    /// line of its own: such a host prints the password at the end of an SDP line. Only in DTLS sessions, whose peers use
-    /// rtcp-mux; chan_motif, which has no DTLS, prints the password in XML.
+    /// Returns our ICE password. A host that prints it at the end of an SDP line, and knows neither rtcp-mux nor `a=ssrc`, gets the
+    /// lines of [`State::lines_behind_password`] with it.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
-        let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
-        let muxes = self.with(|state| state.transport().offers_mux());
-        if muxes == Some(true) && !HOST_NEGOTIATES_MUX {
-            password.push_str("\r\na=rtcp-mux");
+        let password = self.describe(|agent| agent.local_credentials().password.clone())?;
+        if HOST_NEGOTIATES_MUX {
+            return Some(password);
         }
-        Some(password)
+        Some(password + &self.with(State::lines_behind_password)?)
     }
 
     fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {

@@ -347,8 +347,11 @@ impl Call {
     /// Passes Asterisk's SDP to the browser.
     fn tell_browser(&mut self, offer: Offer) {
         let password = self.password();
-        let (password, rest) = password.split_once("\r\n").expect("the next line rides behind the password");
-        assert_eq!(rest, "a=rtcp-mux");
+        let (password, rest) = password.split_once("\r\n").expect("the next lines ride behind the password");
+        let (mux, ssrc) = rest.split_once("\r\n").expect("two lines");
+        let (ssrc, cname) = ssrc.split_once(" cname:").expect("RFC 5576 §4.1");
+        assert_eq!((mux, ssrc), ("a=rtcp-mux", &*format!("a=ssrc:{}", self.instance.stats().local_ssrc)));
+        assert!(!cname.is_empty() && cname.bytes().all(|c| c.is_ascii_alphanumeric()), "{cname}");
         let pass = password.to_owned();
         for candidate in self.candidates() {
             self.rtc.add_remote_candidate(Candidate::host(candidate, "udp").expect("a candidate"));
