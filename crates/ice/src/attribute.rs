@@ -1,136 +1,240 @@
-//! The candidate attribute of a description (RFC 8839 §5.1), read from text.
+//! Candidate attributes (RFC 8839 §5.1), as they come one at a time with trickle ICE (RFC 8840).
+//!
+//! ```text
+//! candidate:842163049 1 udp 1677729535 192.0.2.3 4000 typ srflx raddr 10.0.1.1 rport 8998 generation 0 ufrag h6vY
+//! ```
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 
 use crate::carried::{self, Carried};
 use crate::{Candidate, CandidateKind, Component};
 
-/// A candidate as it was signalled.
+/// A candidate of the peer as its signalling names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Signalled {
-    /// A candidate with an address.
-    Candidate(Candidate),
-    /// A candidate with a name of multicast DNS (RFC 6762) in place of its address, which is unspecified.
-    Named(Candidate, String),
+pub struct Signalled {
+    /// The candidate. Its address is 0.0.0.0 while only `name` is known.
+    pub candidate: Candidate,
+    /// The name of multicast DNS (RFC 6762) that the signalling has in place of the address.
+    pub name: Option<String>,
+    /// The peer's username fragment, if the attribute has it. Browsers add it to tell generations apart.
+    pub ufrag: Option<String>,
 }
 
-/// Reads `candidate:` and its fields. `None` for another transport than UDP, an unknown type, or text that is no candidate.
-pub fn parse(attribute: &str) -> Option<Signalled> {
-    let mut words = attribute.strip_prefix("candidate:")?.split(' ').filter(|word| !word.is_empty());
-    let (foundation, component, transport) = (words.next()?, words.next()?, words.next()?);
-    let (priority, address, port) = (words.next()?, words.next()?, words.next()?);
-    let (typ, kind) = (words.next()?, words.next()?);
-    if !transport.eq_ignore_ascii_case("udp") || typ != "typ" || foundation.len() > MAX_FOUNDATION {
-        return None;
-    }
-    let ip = ip(address);
-    let port = port.parse().ok()?;
-    let candidate = Candidate {
-        foundation: foundation.to_owned(),
-        component: Component::from_id(component.parse().ok()?)?,
-        priority: priority.parse().ok()?,
-        addr: SocketAddr::new(ip.unwrap_or(NO_ADDRESS), port),
-        kind: CandidateKind::from_signalled(kind)?,
-        related: None,
-    };
-    match ip {
-        Some(_) => Some(carry(candidate)),
-        None => is_mdns_name(address).then(|| Signalled::Named(candidate, address.to_owned())),
+/// Why a candidate attribute cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AttributeError {
+    /// It does not follow the grammar.
+    #[error("not a candidate attribute")]
+    Malformed,
+    /// Its transport is not UDP. ICE-TCP (RFC 6544) is not supported.
+    #[error("its transport is not UDP")]
+    NotUdp,
+    /// Its component is neither 1 nor 2.
+    #[error("its component is neither 1 nor 2")]
+    UnknownComponent,
+    /// Its type is none of RFC 8839's.
+    #[error("its type is unknown")]
+    UnknownKind,
+    /// Its address is a name that is not one of multicast DNS.
+    #[error("its address is a name outside .local")]
+    UnknownName,
+}
+
+impl Signalled {
+    /// Adds what is carried in the candidate's foundation in place of its address.
+    pub fn uncarried(mut candidate: Candidate) -> Self {
+        let (address, name) = match carried::decode(&candidate.foundation).map(|(carried, _)| carried) {
+            None => (candidate.addr.ip(), None),
+            Some(Carried::V6(address)) => (address.into(), None),
+            Some(Carried::Mdns(name)) => (Ipv4Addr::UNSPECIFIED.into(), Some(name)),
+        };
+        candidate.addr.set_ip(address);
+        Self { candidate, name, ufrag: None }
     }
 }
 
-/// Puts the address that the foundation carries into its place, if it carries one.
-pub fn carry(mut candidate: Candidate) -> Signalled {
-    let Some((carried, own)) = carried::decode(&candidate.foundation) else { return Signalled::Candidate(candidate) };
-    let (own, port) = (own.to_owned(), candidate.addr.port());
-    candidate.foundation = own;
-    match carried {
-        Carried::V6(ip) => {
-            candidate.addr = SocketAddr::new(ip.into(), port);
-            Signalled::Candidate(candidate)
+impl FromStr for Signalled {
+    type Err = AttributeError;
+
+    /// Parses an attribute, with or without the `a=` before it. Ignores extensions that it does not know.
+    fn from_str(attribute: &str) -> Result<Self, AttributeError> {
+        use AttributeError::{Malformed, NotUdp, UnknownComponent, UnknownKind};
+        let attribute = attribute.trim();
+        let attribute = attribute.strip_prefix("a=").unwrap_or(attribute);
+        let mut words = attribute.strip_prefix("candidate:").ok_or(Malformed)?.split_ascii_whitespace();
+        let mut next = || words.next().ok_or(Malformed);
+        let (foundation, component, transport, priority) = (next()?, next()?, next()?, next()?);
+        let (address, port, typ, kind) = (next()?, next()?, next()?, next()?);
+        if typ != "typ" || !is_foundation(foundation) {
+            return Err(Malformed);
         }
-        Carried::Mdns(name) => {
-            candidate.addr = SocketAddr::new(NO_ADDRESS, port);
-            Signalled::Named(candidate, name)
+        if !transport.eq_ignore_ascii_case("udp") {
+            return Err(NotUdp);
         }
+        let (ip, name) = address_of(address)?;
+        let extensions = Extensions::of(words);
+        let candidate = Candidate {
+            foundation: foundation.to_owned(),
+            component: component.parse().ok().and_then(Component::from_id).ok_or(UnknownComponent)?,
+            priority: priority.parse().map_err(|_| Malformed)?,
+            addr: SocketAddr::new(ip, port.parse().map_err(|_| Malformed)?),
+            kind: CandidateKind::from_signalled(kind).ok_or(UnknownKind)?,
+            related: extensions.related(),
+        };
+        let carried = Self::uncarried(candidate);
+        Ok(Self { name: name.or(carried.name), ufrag: extensions.ufrag.map(str::to_owned), ..carried })
     }
 }
 
-/// IPv6 addresses have no brackets here (RFC 8839 §5.1), but some agents print them.
-fn ip(text: &str) -> Option<IpAddr> {
-    text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text).parse().ok()
+/// The extensions at the end of an attribute that we know.
+#[derive(Default)]
+struct Extensions<'a> {
+    related_address: Option<&'a str>,
+    related_port: Option<&'a str>,
+    ufrag: Option<&'a str>,
 }
 
-fn is_mdns_name(name: &str) -> bool {
-    let is_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let label = name.strip_suffix(".local").unwrap_or_default();
-    (1..=63).contains(&label.len()) && label.bytes().all(is_label)
+impl<'a> Extensions<'a> {
+    fn of(mut words: impl Iterator<Item = &'a str>) -> Self {
+        let mut found = Self::default();
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            match name {
+                "raddr" => found.related_address = Some(value),
+                "rport" => found.related_port = Some(value),
+                "ufrag" => found.ufrag = Some(value),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// Returns the related address. Browsers hide it as 0.0.0.0 and port 0, or as port 9.
+    fn related(&self) -> Option<SocketAddr> {
+        let ip = ip_of(self.related_address?)?;
+        Some(SocketAddr::new(ip, self.related_port?.parse().ok()?))
+    }
 }
 
-/// The longest foundation (RFC 8839 §5.1).
-const MAX_FOUNDATION: usize = 32;
+fn address_of(text: &str) -> Result<(IpAddr, Option<String>), AttributeError> {
+    if let Some(ip) = ip_of(text) {
+        return Ok((ip, None));
+    }
+    let name = text.to_ascii_lowercase();
+    let host = name.strip_suffix(".local").ok_or(AttributeError::UnknownName)?;
+    let is_label = |c: u8| c.is_ascii_alphanumeric() || c == b'-';
+    let is_name = (1..=MAX_LABEL).contains(&host.len()) && host.bytes().all(is_label);
+    if is_name { Ok((Ipv4Addr::UNSPECIFIED.into(), Some(name))) } else { Err(AttributeError::UnknownName) }
+}
 
-const NO_ADDRESS: IpAddr = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+/// Parses an address; IPv6 may stand in brackets.
+fn ip_of(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok()
+}
+
+fn is_foundation(text: &str) -> bool {
+    text.len() <= 32 && text.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'+' || c == b'/')
+}
+
+/// The most octets of a label in DNS (RFC 1035 §2.3.4).
+const MAX_LABEL: usize = 63;
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn address(attribute: &str) -> Option<String> {
-        Some(match parse(attribute)? {
-            Signalled::Candidate(candidate) => candidate.addr.to_string(),
-            Signalled::Named(candidate, name) => format!("{name}:{}", candidate.addr.port()),
-        })
+    fn parse(text: &str) -> Result<Signalled, AttributeError> {
+        text.parse()
     }
 
     #[test]
-    fn rfc8839_section_5_1_a_candidate_is_read() {
-        let read = parse(
-            "candidate:842163049 1 udp 1677729535 203.0.113.9 43210 typ srflx raddr 10.0.0.2 rport 5 generation 0",
-        );
-        let Some(Signalled::Candidate(read)) = read else { panic!("no candidate") };
-        assert_eq!(
-            (read.foundation.as_str(), read.component, read.priority),
-            ("842163049", Component::Rtp, 1_677_729_535)
-        );
-        assert_eq!(
-            (read.addr, read.kind),
-            ("203.0.113.9:43210".parse().expect("address"), CandidateKind::ServerReflexive)
-        );
-        assert_eq!(address("candidate:1 2 UDP 1 fd00::2 9 typ host").as_deref(), Some("[fd00::2]:9"));
-        assert_eq!(address("candidate:1 2 UDP 1 [fd00::2] 9 typ host").as_deref(), Some("[fd00::2]:9"));
+    fn rfc8839_section_5_1_the_example_is_read() {
+        let line = "candidate:2 1 UDP 1694498815 192.0.2.3 45664 typ srflx raddr 203.0.113.141 rport 8998";
+        let signalled = parse(line).unwrap();
+        let expected = Candidate {
+            foundation: "2".to_owned(),
+            component: Component::Rtp,
+            priority: 1_694_498_815,
+            addr: "192.0.2.3:45664".parse().unwrap(),
+            kind: CandidateKind::ServerReflexive,
+            related: Some("203.0.113.141:8998".parse().unwrap()),
+        };
+        assert_eq!(signalled, Signalled { candidate: expected, name: None, ufrag: None });
     }
 
     #[test]
-    fn an_address_in_the_foundation_takes_its_place() {
-        let foundation = carried::encode("fd00::2", "1").expect("carried");
-        assert_eq!(
-            address(&format!("candidate:{foundation} 1 udp 1 192.0.0.8 9 typ host")).as_deref(),
-            Some("[fd00::2]:9")
-        );
-        let name = "0e2a7b1c-9d3f-4c5e-8a6b-7f0d1e2c3b4a.local";
-        let foundation = carried::encode(name, "1").expect("carried");
-        let read = address(&format!("candidate:{foundation} 1 udp 1 192.0.0.8 9 typ host"));
-        assert_eq!(read, Some(format!("{name}:9")));
-        assert_eq!(address(&format!("candidate:1 1 udp 1 {name} 9 typ host")), Some(format!("{name}:9")));
-    }
-
-    #[test]
-    fn what_is_no_candidate_over_udp_is_not_read() {
-        for text in [
-            "",
-            "candidate:",
-            "candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active",
-            "candidate:1 3 udp 1 192.0.2.1 9 typ host",
-            "candidate:1 1 udp 1 192.0.2.1 99999 typ host",
-            "candidate:1 1 udp 1 192.0.2.1 9 typ odd",
-            "candidate:1 1 udp 1 pbx.example 9 typ host",
-            "candidate:1 1 udp 1 a.b.local 9 typ host",
-            "candidate:1 1 udp x 192.0.2.1 9 typ host",
-            "1 1 udp 1 192.0.2.1 9 typ host",
-            "candidate:123456789012345678901234567890123 1 udp 1 192.0.2.1 9 typ host",
+    fn addresses_of_every_kind_are_read() {
+        let with =
+            |address: &str| parse(&format!("a=candidate:1 1 udp 2122260223 {address} 40000 typ host generation 0"));
+        for (text, address) in [
+            ("192.0.2.1", "192.0.2.1:40000"),
+            ("2001:db8::1", "[2001:db8::1]:40000"),
+            ("[2001:db8::1]", "[2001:db8::1]:40000"),
         ] {
-            assert_eq!(address(text), None, "{text}");
+            let signalled = with(text).unwrap();
+            assert_eq!((signalled.candidate.addr, signalled.name), (address.parse().unwrap(), None));
+        }
+        let name = "0e2a7b1c-9d3f-4c5e-8a6b-7f0d1e2c3b4a.local";
+        assert_eq!(with(name).unwrap().name.as_deref(), Some(name));
+        for bad in ["pbx.example", ".local", "a.b.local", "[::1", &format!("{}.local", "a".repeat(64))] {
+            assert_eq!(with(bad), Err(AttributeError::UnknownName), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_address_that_is_carried_in_the_foundation_is_found_there() {
+        let foundation = carried::encode("fd00::1", "842163049").unwrap();
+        let line = format!("candidate:{foundation} 1 udp 1 192.0.0.8 40000 typ host");
+        assert_eq!(parse(&line).unwrap().candidate.addr, "[fd00::1]:40000".parse().unwrap());
+        let name = "0e2a7b1c-9d3f-4c5e-8a6b-7f0d1e2c3b4a.local";
+        let line = format!("candidate:{} 1 udp 1 192.0.0.8 40000 typ host", carried::encode(name, "1").unwrap());
+        assert_eq!(parse(&line).unwrap().name.as_deref(), Some(name));
+    }
+
+    #[test]
+    fn extensions_are_skipped_and_the_generation_is_kept() {
+        let line = "candidate:0 2 UDP 2122252543 192.0.2.1 9 typ host generation 0 ufrag h6vY network-cost 999";
+        assert_eq!(parse(line).unwrap().ufrag.as_deref(), Some("h6vY"));
+    }
+
+    #[test]
+    fn what_cannot_be_used_says_why() {
+        use AttributeError::{Malformed, NotUdp, UnknownComponent, UnknownKind};
+        for (line, error) in [
+            ("", Malformed),
+            ("candidate:", Malformed),
+            ("candidate:1 1 udp 1 192.0.2.1 9 typ", Malformed),
+            ("candidate:1 1 udp 1 192.0.2.1 9 type host", Malformed),
+            ("candidate:1 1 udp 4294967296 192.0.2.1 9 typ host", Malformed),
+            ("candidate:1 1 udp 1 192.0.2.1 65536 typ host", Malformed),
+            ("candidate:1=2 1 udp 1 192.0.2.1 9 typ host", Malformed),
+            ("candidate:1 1 tcp 1 192.0.2.1 9 typ host tcptype active", NotUdp),
+            ("candidate:1 3 udp 1 192.0.2.1 9 typ host", UnknownComponent),
+            ("candidate:1 1 udp 1 192.0.2.1 9 typ odd", UnknownKind),
+        ] {
+            assert_eq!(parse(line), Err(error), "{line}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in "(candidate:)?[ -~é]{0,120}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn an_attribute_is_read_as_it_was_written(
+            foundation in "[a-z0-9/]{1,20}", component in 1u16..=2, priority: u32, ip: IpAddr, port: u16,
+        ) {
+            let line = format!("candidate:{foundation} {component} udp {priority} {ip} {port} typ host");
+            let candidate = parse(&line).unwrap().candidate;
+            prop_assert_eq!(candidate.addr, SocketAddr::new(ip, port));
+            prop_assert_eq!((candidate.foundation, candidate.priority), (foundation, priority));
+            prop_assert_eq!(candidate.component.id(), component as u8);
         }
     }
 }

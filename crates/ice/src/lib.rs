@@ -27,6 +27,8 @@
 //! | file | RFC 8445 |
 //! |---|---|
 //! | `candidate.rs` | §5.1 candidates: foundations, priorities |
+//! | `attribute.rs`, `carried.rs` | RFC 8839 §5.1: candidates as signalling names them |
+//! | `mdns.rs` | RFC 6762: the names that stand in place of addresses; beside the agent, which takes addresses |
 //! | `checklist.rs`, `pair.rs` | §6.1.2 forming, ordering, freezing; §6.1.4 choosing the next check |
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
 //! | `response.rs` | §7.2.5 handling the response to a check |
@@ -40,8 +42,6 @@
 //! # Left out, with reasons
 //!
 //! - ICE-TCP (RFC 6544): the host has no way to signal it.
-//! - mDNS names: the host never passes them on. A peer that offers only mDNS names is discovered from its
-//!   checks, as a peer-reflexive candidate.
 //! - Scopes of link-local IPv6 addresses: candidates do not carry them.
 //! - Acting as a lite agent: we are always a full agent. A lite *peer* is supported ([`Agent::set_remote_lite`]).
 //! - Gathering from STUN and TURN servers: the caller does it and adds the results with
@@ -66,7 +66,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
-pub mod attribute;
+mod attribute;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -77,6 +77,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod lifecycle;
+pub mod mdns;
 mod message;
 mod nominate;
 mod outgoing;
@@ -94,6 +95,7 @@ mod testing;
 mod timer;
 
 pub use agent::{Agent, Event};
+pub use attribute::{AttributeError, Signalled};
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;

@@ -229,6 +229,56 @@ fn candidates_may_trickle_in_on_both_sides() {
     assert!(pair.agree(Component::Rtp));
 }
 
+/// RFC 8838 §11: a candidate that arrives while checks run is paired and checked at once.
+#[test]
+fn rfc8838_section_11_a_late_candidate_connects_within_a_few_round_trips() {
+    let mut pair = Pair::new(18).hosts();
+    pair.signal_credentials(0, 1);
+    pair.signal_credentials(1, 0);
+    pair.begin();
+    pair.pass(Duration::from_secs(20));
+    assert!(!first_connected(&pair));
+    let arrives = pair.now;
+    let late = pair.sides[1].agent.local_candidates()[0].clone();
+    pair.sides[0].agent.add_remote_candidate(pair.now, late);
+    assert!(pair.run(first_connected));
+    assert!(pair.now - arrives < Duration::from_millis(300), "{:?}", pair.now - arrives);
+}
+
+/// RFC 8445 §8.1.2: once a pair is selected, its component forms no new ones.
+#[test]
+fn a_candidate_after_the_selection_changes_nothing() {
+    let mut pair = Pair::new(19).hosts().start().run_until(connected);
+    let selected = pair.sides[0].selected(Component::Rtp);
+    let mut late = pair.sides[1].agent.local_candidates()[0].clone();
+    (late.addr, late.priority) = ("10.2.0.9:10000".parse().unwrap(), u32::MAX);
+    let pairs = pair.sides[0].agent.pairs().count();
+    pair.sides[0].agent.add_remote_candidate(pair.now, late);
+    pair.pass(Duration::from_secs(5));
+    assert_eq!(pair.sides[0].selected(Component::Rtp), selected);
+    assert_eq!(pair.sides[0].agent.pairs().count(), pairs);
+}
+
+/// RFC 8838 §11, after §9 of RFC 8445: candidates of the generation before are forgotten, new ones are paired.
+#[test]
+fn candidates_trickle_in_after_a_restart() {
+    let mut pair = Pair::new(20).hosts().start().run_until(connected);
+    pair.sides[0].agent.restart(pair.now, credentials(1, 1));
+    pair.sides[1].agent.restart(pair.now, credentials(2, 1));
+    pair.signal_credentials(0, 1);
+    pair.signal_credentials(1, 0);
+    pair.pass(Duration::from_secs(1));
+    assert!(pair.sides.iter().all(|side| side.agent.remote_candidates().is_empty()));
+    for side in &mut pair.sides {
+        side.events.clear();
+    }
+    let late = pair.sides[1].agent.local_candidates()[0].clone();
+    pair.sides[0].agent.add_remote_candidate(pair.now, late);
+    let selects = |pair: &Pair| pair.sides[0].events.iter().any(|event| matches!(event, Event::Selected { .. }));
+    assert!(pair.run(selects));
+    assert!(pair.agree(Component::Rtp));
+}
+
 #[test]
 fn one_component_is_enough_when_that_was_agreed() {
     let mut pair = Pair::new(17).single().hosts().start();

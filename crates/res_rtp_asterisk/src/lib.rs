@@ -16,6 +16,7 @@
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
 //! | `endings.rs` | ends the calls of peers that are gone |
+//! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
 //! packet passes through `host/media.rs`, `media/outgoing.rs`, `state/send.rs`, `media/source.rs` and `transport/send.rs`.
@@ -107,6 +108,7 @@ impl Module for RtpModule {
         drop(registration);
         drop(commands);
         set_globals(None);
+        trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
         globals.endings().stop();
         globals.worker().stop();

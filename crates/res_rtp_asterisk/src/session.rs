@@ -135,9 +135,16 @@ impl Session {
         self.peek(|state| state.story_of_the_end(clock::now())).flatten()
     }
 
-    /// Records that the peer's signalling has closed. The call goes on, because the page may connect again.
-    pub fn note_signalling_closed(&self, now: Instant) {
-        self.with_at(now, |state| state.transport_mut().gone_mut().handle_signalling_closed(now));
+    /// Changes the state on a thread that is in no call of the host's about this session, such as that of a WebSocket. Nothing is sent
+    /// and nothing told to the host: the worker thread does what follows. Returns `None` when this session has ended or its lock is
+    /// poisoned.
+    pub fn inform<R>(&self, run: impl FnOnce(&mut State) -> R) -> Option<R> {
+        let mut state = self.lock_state().filter(|state| state.is_live())?;
+        let result = run(&mut state);
+        if let Some(deadline) = state.rearm(clock::now()) {
+            self.worker.schedule(self.id, deadline);
+        }
+        Some(result)
     }
 
     /// Passes the `notes` that [`Self::carry`] collected to the host, within a host call about this session.

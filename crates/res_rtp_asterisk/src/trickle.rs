@@ -1,65 +1,133 @@
-//! Facts from the signalling of a call that the host does not pass on (`asterisk::signalling`).
+//! Facts about a call that another module of ours reads in its signalling ([`asterisk::signalling`]): the peer's candidates, one at
+//! a time (RFC 8838), their end, and the end of the connection that carries the signalling.
+//!
+//! The caller is a thread of a WebSocket, in no call of the host's about the session, so the host keeps nothing alive for it. It
+//! holds one lock of ours, the `state` of a session, for as long as it takes to note the fact. The worker thread does the rest.
+//!
+//! The caller keeps this file mapped by a handle of its own. Loaders before Asterisk 11.11 close a module until it is gone,
+//! handles of others included, so unloading waits for callers as well.
 
 use std::ffi::{CStr, c_char, c_int};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use asterisk::fence::fence_crypto;
-use asterisk::signalling::Fact;
-use ice::attribute::{self, Signalled};
+use asterisk::signalling::{Fact, Receive};
+use ice::Signalled;
 
 use crate::clock;
 use crate::globals::globals;
 use crate::session::Session;
+use crate::state::State;
+use crate::transport::ice::{IceSide, Trickled};
 
-/// Takes a fact about the call that has our ICE user fragment `ufrag`; answers 0, or -1 if there is no such call. See
-/// [`asterisk::signalling::Receive`].
+/// The threads that are inside [`asterisk_webrtc_signal`].
+static CALLERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Takes a fact about the call in whose description of ours `local_ufrag` is the ICE username fragment. Returns 0, or -1 if there is
+/// no such call.
 ///
 /// # Safety
-/// Both strings are null or lent for the call.
+/// Both strings are null or end with a NUL, and live during the call.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn asterisk_webrtc_signal(kind: c_int, ufrag: *const c_char, value: *const c_char) -> c_int {
+pub unsafe extern "C" fn asterisk_webrtc_signal(
+    kind: c_int,
+    local_ufrag: *const c_char,
+    value: *const c_char,
+) -> c_int {
+    let _inside = Inside::enter();
+    if globals().is_none() {
+        return -1;
+    }
+    // Dropping the last reference to a session frees what OpenSSL holds for it.
     fence_crypto("asterisk_webrtc_signal", -1, || {
-        // SAFETY: the caller's word.
-        let (ufrag, value) = unsafe { (text(ufrag), text(value)) };
+        // SAFETY: our caller promises it.
+        let (ufrag, value) = unsafe { (text(local_ufrag), text(value)) };
         let (Some(fact), Some(ufrag), Some(value)) = (Fact::from_number(kind), ufrag, value) else { return -1 };
-        if receive(fact, ufrag, value) { 0 } else { -1 }
+        if handle(fact, ufrag, value) { 0 } else { -1 }
     })
 }
 
-/// # Safety
-/// `text` is null or a string that outlives the answer.
-unsafe fn text<'a>(text: *const c_char) -> Option<&'a str> {
-    // SAFETY: the caller's word.
-    (!text.is_null()).then(|| unsafe { CStr::from_ptr(text) })?.to_str().ok()
+const _: Receive = asterisk_webrtc_signal;
+
+/// Waits until no thread is inside [`asterisk_webrtc_signal`]. For unloading, after [`globals`] are gone.
+pub fn wait_for_callers() {
+    while CALLERS.load(Ordering::SeqCst) > 0 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // The last one may have its return before it, and the next, which finds nothing loaded, its first step.
+    std::thread::sleep(LAST_STEPS);
 }
 
-fn receive(fact: Fact, ufrag: &str, value: &str) -> bool {
-    let Some(globals) = globals() else { return false };
-    let sessions = globals.worker().tasks().all();
-    let Some(session) = sessions.iter().find(|session| session.is_called(ufrag)) else { return false };
+/// Counts the calling thread while it is inside.
+struct Inside;
+
+impl Inside {
+    fn enter() -> Self {
+        CALLERS.fetch_add(1, Ordering::SeqCst);
+        Self
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        CALLERS.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// # Safety
+/// The pointer is null, or a string that ends with a NUL and lives as long as the result.
+unsafe fn text<'a>(raw: *const c_char) -> Option<&'a str> {
+    // SAFETY: our caller promises it.
+    (!raw.is_null()).then(|| unsafe { CStr::from_ptr(raw) }).and_then(|text| text.to_str().ok())
+}
+
+/// Returns whether there is a session with this username fragment of ours.
+fn handle(fact: Fact, ufrag: &str, value: &str) -> bool {
+    let Some(session) = find(ufrag) else { return false };
     match fact {
-        Fact::Candidate => session.take_candidate(value),
-        Fact::EndOfCandidates => {}
-        Fact::SignallingClosed => session.note_signalling_closed(clock::now()),
+        Fact::Candidate => handle_candidate(&session, value),
+        Fact::EndOfCandidates => {
+            inform(&session, IceSide::handle_end_of_candidates);
+        }
+        Fact::SignallingClosed => {
+            asterisk::debug!(1, "RTP port {}: the connection of the peer's signalling closed: {value}", port(&session));
+            session.inform(|state| state.transport_mut().gone_mut().handle_signalling_closed(clock::now()));
+        }
     }
     true
 }
 
-impl Session {
-    /// Whether our ICE user fragment is this one.
-    fn is_called(&self, ufrag: &str) -> bool {
-        let is_ours = |ice: &ice::Agent| ice.local_credentials().ufrag == ufrag;
-        self.peek(|state| state.transport().ice().is_some_and(|ice| is_ours(ice.agent()))) == Some(true)
-    }
-
-    /// Adds a candidate that the peer has sent after its description (RFC 8838 §11).
-    fn take_candidate(&self, attribute: &str) {
-        let now = clock::now();
-        let Some(Signalled::Candidate(candidate)) = attribute::parse(attribute) else { return };
-        self.with_at(now, |state| {
-            if let Some(ice) = state.transport_mut().ice_mut() {
-                ice.add_late_candidate(now, candidate);
-                state.drive(now);
-            }
-        });
-    }
+fn handle_candidate(session: &Session, value: &str) {
+    let outcome = match value.parse::<Signalled>() {
+        Ok(signalled) => match inform(session, |ice| ice.handle_trickled(clock::now(), signalled)) {
+            Some(Trickled::Taken) | None => return,
+            Some(Trickled::OtherGeneration) => "it belongs to another generation (ufrag)".to_owned(),
+            Some(Trickled::OverLimit) => "there are too many".to_owned(),
+        },
+        Err(error) => {
+            inform(session, IceSide::ignore_candidate);
+            error.to_string()
+        }
+    };
+    asterisk::debug!(1, "ICE: port {}: a candidate is not used: {outcome}", port(session));
 }
+
+/// Finds the session whose ICE username fragment is `ufrag` (RFC 8839 §5.4). Locks the `state` of one session after the other.
+fn find(ufrag: &str) -> Option<Arc<Session>> {
+    let has_it =
+        |state: &State| state.transport().ice().is_some_and(|ice| ice.agent().local_credentials().ufrag == ufrag);
+    globals()?.worker().tasks().all().into_iter().find(|session| session.peek(has_it) == Some(true))
+}
+
+fn inform<R>(session: &Session, run: impl FnOnce(&mut IceSide) -> R) -> Option<R> {
+    session.inform(|state| state.transport_mut().ice_mut().map(run)).flatten()
+}
+
+fn port(session: &Session) -> u16 {
+    session.peek(|state| state.transport().port()).unwrap_or_default()
+}
+
+/// Time for the few instructions of a caller that [`CALLERS`] does not count.
+const LAST_STEPS: Duration = Duration::from_millis(10);

@@ -47,6 +47,19 @@ fn a_browser_is_called() {
     is_a_conversation(&mut Call::new(Kind::Newest, Offer::Asterisk, host.directory()));
 }
 
+/// Werift and str0m drop packets whose SSRC no `a=ssrc` names (RFC 5576), so a described one stays.
+#[test]
+fn the_described_ssrc_stays_when_another_source_is_heard() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    let described = call.instance.stats().local_ssrc;
+    call.instance.change_source();
+    call.heard.clear();
+    assert!(call.talk_until(|call| call.heard.len() >= 25), "heard {}", call.heard.len());
+    assert_eq!(call.instance.stats().local_ssrc, described);
+}
+
 #[test]
 fn a_dialplan_that_reads_nothing_does_not_keep_the_call_from_coming_up() {
     let host = host();

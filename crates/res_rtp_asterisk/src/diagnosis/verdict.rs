@@ -70,6 +70,10 @@ pub struct ShownIce {
     pub failed: usize,
     /// Number of candidates of the peer.
     pub remote_candidates: usize,
+    /// Whether the peer has said that no more candidates follow (RFC 8838 §13).
+    pub has_all_candidates: bool,
+    /// Number of candidates that came after the description and could not be used.
+    pub ignored_candidates: u64,
     /// Number of authenticated connectivity checks received.
     pub requests: u64,
     /// Number of authenticated responses to our checks.
@@ -139,9 +143,14 @@ impl Shown {
             }
             Some(ice) if ice.requests + ice.responses == 0 => {
                 format!(
-                    "ICE: no check or answer of the peer has arrived ({} candidates signalled)",
-                    ice.remote_candidates
+                    "ICE: no check or answer of the peer has arrived ({} candidates signalled{})",
+                    ice.remote_candidates,
+                    if ice.has_all_candidates { ", no more follow" } else { "" }
                 )
+            }
+            Some(ice) if ice.failed > 0 && ice.failed == ice.pairs.len() && ice.has_all_candidates => {
+                "ICE: every candidate pair has failed and the peer has no more candidates, we wait for its own checks"
+                    .to_owned()
             }
             Some(ice) if ice.failed > 0 && ice.failed == ice.pairs.len() => {
                 "ICE: every candidate pair has failed".to_owned()
@@ -234,7 +243,11 @@ impl Display for ShownIce {
         write!(
             f,
             "{role}, {selected}; checks received {requests}, answered {responses}, wrong password {bad_integrity}"
-        )
+        )?;
+        match self.ignored_candidates {
+            0 => Ok(()),
+            ignored => write!(f, ", candidates ignored {ignored}"),
+        }
     }
 }
 
@@ -311,8 +324,11 @@ mod tests {
             Shown { ice: Some(ShownIce { active: true, bad_integrity: 3, ..Default::default() }), ..flowing() };
         assert!(call.verdict().contains("password"));
         let pairs = vec![String::new(); 2];
-        call.ice = Some(ShownIce { active: true, requests: 1, failed: 2, pairs, ..Default::default() });
+        let failed = ShownIce { active: true, requests: 1, failed: 2, pairs, ..Default::default() };
+        call.ice = Some(failed.clone());
         assert_eq!(call.verdict(), "ICE: every candidate pair has failed");
+        call.ice = Some(ShownIce { has_all_candidates: true, ..failed });
+        assert!(call.verdict().contains("the peer has no more candidates"));
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Implements the host's ICE table (`ast_rtp_engine_ice`) for a session.
 
 use asterisk::rtp::{Candidate, CandidateKind, HOST_NEGOTIATES_MUX, Ice, Instance, Role};
-use ice::Component;
-use ice::attribute::{self, Signalled};
+use ice::{Component, Signalled};
 
 use crate::clock;
 use crate::session::Session;
+use crate::state::State;
 use crate::transport::ice::IceSide;
 
 impl Ice for Session {
@@ -14,9 +14,8 @@ impl Ice for Session {
     }
 
     fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
-        if let Some(Signalled::Candidate(candidate)) = from_host(candidate).map(attribute::carry) {
-            self.with_ice(|ice| ice.add_remote_candidate(candidate));
-        }
+        let Some(candidate) = from_host(candidate) else { return };
+        self.with_ice(|ice| ice.add_remote_candidate(Signalled::uncarried(candidate)));
     }
 
     fn start(&self, _instance: Instance<'_>) {
@@ -40,18 +39,14 @@ impl Ice for Session {
         self.describe(|agent| agent.local_credentials().ufrag.clone())
     }
 
-    /// Returns our ICE password. A host that does not negotiate rtcp-mux prints it at the end of an SDP line, so `a=rtcp-mux`
-    /// (RFC 5761, RFC 8035) and `a=ssrc` (RFC 5576 §4.1) are appended on lines of their own. Only in DTLS sessions, whose peers
-    /// use rtcp-mux; chan_motif, which has no DTLS, prints the password in XML. Without `a=ssrc` werift and str0m drop all RTP.
+    /// Returns our ICE password. A host that prints it at the end of an SDP line, and knows neither rtcp-mux nor `a=ssrc`, gets the
+    /// lines of [`State::lines_behind_password`] with it.
     fn password(&self, _instance: Instance<'_>) -> Option<String> {
-        let mut password = self.describe(|agent| agent.local_credentials().password.clone())?;
-        self.with(|state| {
-            if state.transport().offers_mux() && !HOST_NEGOTIATES_MUX {
-                let (ssrc, cname) = state.announce();
-                password.push_str(&format!("\r\na=rtcp-mux\r\na=ssrc:{ssrc} cname:{cname}"));
-            }
-        });
-        Some(password)
+        let password = self.describe(|agent| agent.local_credentials().password.clone())?;
+        if HOST_NEGOTIATES_MUX {
+            return Some(password);
+        }
+        Some(password + &self.with(State::lines_behind_password)?)
     }
 
     fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {

@@ -19,7 +19,7 @@ pub struct Source {
     /// RTP clock rate of the media that was sent last, in Hz.
     clock_rate: Option<u32>,
     marker_due: bool,
-    /// Our description names the SSRC.
+    /// Our description names the SSRC (RFC 5576), so it stays.
     is_announced: bool,
     statistics: SenderStatistics,
     /// The last written packet.
@@ -107,14 +107,15 @@ impl Source {
         self.marker_due = true;
     }
 
-    /// Returns our SSRC for our description, and keeps it from now on: a peer may drop what has another (RFC 5576 §6.1).
-    pub fn announce(&mut self) -> u32 {
+    /// Returns our SSRC for a description (RFC 5576 §4.1). From now on it does not change: some peers drop packets of any other
+    /// (werift, str0m).
+    pub fn announce_ssrc(&mut self) -> u32 {
         self.is_announced = true;
         self.ssrc
     }
 
-    /// Changes to a new random SSRC. Returns the old and the new one; `None` if the SSRC stays, because nothing was sent yet or
-    /// because our description names it. Then a marker bit says that the media begins anew (RFC 3551 §4.1).
+    /// Changes to a new random SSRC. Returns the old and the new one; `None` if the SSRC stays, because nothing was sent yet or a
+    /// description names it. A described source goes on with its timestamps and sequence numbers, and marks the next packet.
     pub fn change_ssrc(&mut self) -> Option<(u32, u32)> {
         if self.statistics.packets() == 0 {
             return None;
@@ -196,5 +197,39 @@ impl Source {
         self.packet.extend_from_slice(&header.to_bytes());
         self.packet.extend_from_slice(payload);
         Written { header, payload_len: payload.len(), at }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rtp::timestamp::Timing;
+
+    use super::*;
+
+    fn send(source: &mut Source, now: Instant) -> Header {
+        let span = Span { ticks: 160, clock_rate: 8000, timing: Timing::Unknown };
+        let media =
+            Media { payload_type: 0, marker: false, marks_pauses: true, span, ticks_before: false, payload: &[0; 160] };
+        let written = source.write_media(now, &media);
+        source.count(now, &written);
+        written.header
+    }
+
+    #[test]
+    fn a_new_source_has_a_new_ssrc_unless_a_description_names_it() {
+        let (mut source, now) = (Source::new(), Instant::now());
+        send(&mut source, now);
+        let (old, new) = source.change_ssrc().unwrap();
+        assert_ne!(old, new);
+        assert_eq!(send(&mut source, now + Duration::from_millis(20)).ssrc, new);
+        assert_eq!(source.announce_ssrc(), new);
+        let before = send(&mut source, now + Duration::from_millis(40));
+        assert_eq!(source.change_ssrc(), None);
+        let after = send(&mut source, now + Duration::from_millis(60));
+        assert_eq!((after.ssrc, after.marker, before.marker), (new, true, false));
+        assert_eq!(after.sequence_number, before.sequence_number.wrapping_add(1));
+        assert_eq!(after.timestamp, before.timestamp.wrapping_add(160));
     }
 }

@@ -128,6 +128,21 @@ impl State {
         }
     }
 
+    /// Returns SDP lines to print behind our ICE password, each with its line break before it: `a=rtcp-mux` (RFC 5761, RFC 8035), and
+    /// `a=ssrc` (RFC 5576), without which some peers drop our RTP (werift, str0m). Only in DTLS sessions, whose peers know both:
+    /// chan_motif, which has no DTLS, prints the password in XML.
+    pub fn lines_behind_password(&mut self) -> String {
+        let mut lines = String::new();
+        if self.transport.offers_mux() {
+            lines.push_str("\r\na=rtcp-mux");
+        }
+        if self.transport.has_dtls() {
+            let (ssrc, cname) = (self.source.announce_ssrc(), self.rtcp.cname());
+            lines.push_str(&format!("\r\na=ssrc:{ssrc} cname:{cname}"));
+        }
+        lines
+    }
+
     /// Turns RTCP on or off. `on_one_port`: the host has negotiated `a=rtcp-mux` (RFC 5761).
     pub fn set_rtcp(&mut self, on: bool, on_one_port: bool) {
         self.transport.set_rtcp(on, on_one_port);

@@ -3,12 +3,16 @@
 //!
 //! A changed ufrag or password is an ICE restart by the peer (RFC 8445 §9). We join it with new credentials of our own when the
 //! host prints our next description, which some hosts do before `start` and some after.
+//!
+//! Candidates also come one at a time after the description (RFC 8838), on a thread that is in no call of the host's about this
+//! session. They wait until the worker thread runs the timers, and reach the agent then.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Transmit,
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Signalled,
+    Transmit,
 };
 
 use super::interfaces;
@@ -20,10 +24,29 @@ pub struct IceSide {
     ufrag: Option<String>,
     password: Option<String>,
     candidates: Vec<Candidate>,
+    /// Candidates that came after `start`, for [`Self::handle_timeout`].
+    trickled: Vec<Candidate>,
+    /// When the oldest of `trickled` came.
+    trickled_at: Option<Instant>,
+    /// The peer has told all its candidates (RFC 8838 §13).
+    has_all_candidates: bool,
+    /// Number of candidates that came one at a time and were not used.
+    ignored: u64,
     role_told: bool,
     peer_is_lite: bool,
     owes_restart: bool,
     started: bool,
+}
+
+/// The outcome of a candidate that came by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trickled {
+    /// It reaches the agent.
+    Taken,
+    /// It belongs to another generation than the one that is current (RFC 8838 §12, RFC 8840 §4.4).
+    OtherGeneration,
+    /// The peer has too many candidates.
+    OverLimit,
 }
 
 impl IceSide {
@@ -42,6 +65,10 @@ impl IceSide {
             ufrag,
             password,
             candidates: Vec::new(),
+            trickled: Vec::new(),
+            trickled_at: None,
+            has_all_candidates: false,
+            ignored: 0,
             role_told: false,
             peer_is_lite: false,
             owes_restart: false,
@@ -61,18 +88,56 @@ impl IceSide {
 
     /// Adds a candidate of the peer, which is used from the next [`Self::start`] on. Ignores duplicates and candidates beyond
     /// [`MAX_REMOTE_CANDIDATES`].
-    pub fn add_remote_candidate(&mut self, candidate: Candidate) {
+    pub fn add_remote_candidate(&mut self, signalled: Signalled) {
+        let Signalled { candidate, .. } = signalled;
         if self.candidates.len() < MAX_REMOTE_CANDIDATES && !self.candidates.contains(&candidate) {
             self.candidates.push(candidate);
         }
     }
 
-    /// Adds a candidate that the peer has sent after its description, which is used at once (RFC 8838 §11).
-    pub fn add_late_candidate(&mut self, now: Instant, candidate: Candidate) {
-        match self.started {
-            true => self.agent.add_remote_candidate(now, candidate),
-            false => self.add_remote_candidate(candidate),
+    /// Adds a candidate that came after the peer's description (RFC 8838 §11). The worker thread passes it to the agent.
+    pub fn handle_trickled(&mut self, now: Instant, signalled: Signalled) -> Trickled {
+        let outcome = self.take_trickled(now, signalled);
+        self.ignored += u64::from(outcome != Trickled::Taken);
+        outcome
+    }
+
+    fn take_trickled(&mut self, now: Instant, signalled: Signalled) -> Trickled {
+        let is_of_another = |ufrag: &String| self.ufrag.as_ref().is_some_and(|known| known != ufrag);
+        if signalled.ufrag.as_ref().is_some_and(is_of_another) {
+            return Trickled::OtherGeneration;
         }
+        if self.trickled.len() + self.candidates.len() >= MAX_REMOTE_CANDIDATES {
+            return Trickled::OverLimit;
+        }
+        if self.is_checking_told() {
+            self.trickled.push(signalled.candidate);
+            self.trickled_at.get_or_insert(now);
+        } else {
+            self.add_remote_candidate(signalled);
+        }
+        Trickled::Taken
+    }
+
+    /// Records that the peer has told all its candidates of this generation (RFC 8838 §13). The checks go on, because the peer's own
+    /// may still show us an address (RFC 8863).
+    pub fn handle_end_of_candidates(&mut self) {
+        self.has_all_candidates = true;
+    }
+
+    /// Returns whether the peer has told all its candidates.
+    pub fn has_all_candidates(&self) -> bool {
+        self.has_all_candidates
+    }
+
+    /// Counts a candidate that came by itself and cannot be used.
+    pub fn ignore_candidate(&mut self) {
+        self.ignored += 1;
+    }
+
+    /// Returns the number of candidates that came by themselves and were not used.
+    pub fn ignored_candidates(&self) -> u64 {
+        self.ignored
     }
 
     /// Sets our role. Ignored once checks have begun: later offers do not change the roles (RFC 8445 §6.1.1). Also ignored with a
@@ -165,23 +230,40 @@ impl IceSide {
 
     /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.agent.poll_timeout()
+        [self.agent.poll_timeout(), self.trickled_at].into_iter().flatten().min()
     }
 
-    /// Runs the agent's timers. Returns whether one was due.
+    /// Passes candidates that came by themselves to the agent, and runs its timers. Returns whether there was something to do.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let has_news = self.trickled_at.take().is_some();
+        for candidate in self.trickled.drain(..) {
+            self.agent.add_remote_candidate(now, candidate);
+        }
         let is_due = self.agent.poll_timeout().is_some_and(|at| at <= now);
         if is_due {
             self.agent.handle_timeout(now);
         }
-        is_due
+        has_news || is_due
     }
 
     /// Passes the peer's credentials to the agent. A change is an ICE restart, which [`Self::describe`] joins.
     fn take_over(&mut self, now: Instant, told: Credentials) {
-        let known = self.agent.remote_credentials();
-        self.owes_restart |= known.is_some_and(|known| *known != told);
+        let is_restart = self.agent.remote_credentials().is_some_and(|known| *known != told);
+        if is_restart {
+            self.owes_restart = true;
+            self.has_all_candidates = false;
+            self.trickled.clear();
+        }
         self.agent.set_remote_credentials(now, told);
+    }
+
+    /// Returns whether the agent checks with the credentials of the peer's last description.
+    fn is_checking_told(&self) -> bool {
+        let known = self.agent.remote_credentials();
+        self.started
+            && known.is_some_and(|known| {
+                self.ufrag.as_ref() == Some(&known.ufrag) && self.password.as_ref() == Some(&known.password)
+            })
     }
 
     fn told(&self) -> Option<Credentials> {
@@ -262,6 +344,75 @@ mod tests {
         side.set_remote_lite();
         side.set_role(Role::Controlled);
         assert_eq!(side.agent.role(), Role::Controlling);
+    }
+
+    fn signalled(address: &str, ufrag: Option<&str>) -> Signalled {
+        let ufrag = ufrag.map(|ufrag| format!(" ufrag {ufrag}")).unwrap_or_default();
+        format!("candidate:1 1 udp 2122260223 {address} 40000 typ host{ufrag}").parse().unwrap()
+    }
+
+    #[test]
+    fn rfc8838_section_11_a_candidate_after_the_start_reaches_the_agent_at_the_next_timeout() {
+        let (mut side, now) = (side(), Instant::now());
+        hears(&mut side, "peer");
+        side.start(now);
+        assert_eq!(side.handle_trickled(now, signalled("127.0.0.1", Some("peer"))), Trickled::Taken);
+        assert_eq!(side.poll_timeout(), Some(now));
+        assert!(side.handle_timeout(now));
+        assert_eq!(side.agent.remote_candidates().len(), 1);
+        assert!(side.poll_transmit(&mut [0; ::ice::MAX_DATAGRAM]).is_some(), "a check of the new pair");
+    }
+
+    #[test]
+    fn a_candidate_before_the_start_waits_for_it() {
+        let (mut side, now) = (side(), Instant::now());
+        assert_eq!(side.handle_trickled(now, signalled("127.0.0.1", None)), Trickled::Taken);
+        assert_eq!(side.poll_timeout(), None);
+        hears(&mut side, "peer");
+        side.start(now);
+        assert_eq!(side.agent.remote_candidates().len(), 1);
+    }
+
+    #[test]
+    fn rfc8838_section_12_candidates_of_another_generation_are_not_used() {
+        let (mut side, now) = (side(), Instant::now());
+        hears(&mut side, "peer");
+        side.start(now);
+        side.handle_trickled(now, signalled("127.0.0.1", Some("peer")));
+        side.handle_end_of_candidates();
+        hears(&mut side, "anew");
+        ufrag(&mut side);
+        assert_eq!(side.handle_trickled(now, signalled("127.0.0.2", Some("peer"))), Trickled::OtherGeneration);
+        side.start(now);
+        side.handle_timeout(now);
+        assert_eq!(side.agent.remote_candidates(), []);
+        assert!(!side.has_all_candidates());
+        assert_eq!(side.handle_trickled(now, signalled("127.0.0.3", Some("anew"))), Trickled::Taken);
+        side.handle_timeout(now);
+        assert_eq!(side.agent.remote_candidates().len(), 1);
+        assert_eq!(side.ignored_candidates(), 1);
+    }
+
+    #[test]
+    fn a_flood_of_candidates_is_bounded() {
+        let (mut side, now) = (side(), Instant::now());
+        hears(&mut side, "peer");
+        side.start(now);
+        let flood = (0..200).map(|last| side.handle_trickled(now, signalled(&format!("192.0.2.{last}"), None)));
+        assert_eq!(flood.filter(|outcome| *outcome == Trickled::Taken).count(), MAX_REMOTE_CANDIDATES);
+        assert_eq!(side.ignored_candidates(), 200 - MAX_REMOTE_CANDIDATES as u64);
+    }
+
+    #[test]
+    fn an_ipv6_address_that_chan_sip_could_not_read_is_taken_from_the_foundation() {
+        let mut side = side();
+        let foundation = ::ice::carried::encode("2001:db8::1", "1").unwrap();
+        let mut candidate = signalled("192.0.0.8", None).candidate;
+        candidate.foundation = foundation;
+        side.add_remote_candidate(Signalled::uncarried(candidate));
+        hears(&mut side, "peer");
+        side.start(Instant::now());
+        assert_eq!(side.agent.remote_candidates()[0].addr, "[2001:db8::1]:40000".parse().unwrap());
     }
 
     #[test]

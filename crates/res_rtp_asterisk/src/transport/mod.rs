@@ -159,6 +159,11 @@ impl Transport {
         &mut self.kept
     }
 
+    /// Returns whether DTLS is configured.
+    pub fn has_dtls(&self) -> bool {
+        self.dtls.is_some()
+    }
+
     /// Configures DTLS: from now on media needs keys.
     pub fn set_dtls(&mut self, dtls: Dtls) {
         self.dtls = Some(dtls);

@@ -23,6 +23,8 @@ impl Transport {
             failed: pairs.iter().filter(|(_, state)| matches!(state, ::ice::PairState::Failed)).count(),
             pairs: pairs.iter().take(MOST_PAIRS).map(|(path, state)| pair_line(path, *state)).collect(),
             remote_candidates: agent.remote_candidates().len(),
+            has_all_candidates: ice.has_all_candidates(),
+            ignored_candidates: ice.ignored_candidates(),
             requests: counters.requests,
             responses: counters.responses,
             bad_integrity: counters.bad_integrity,

@@ -65,6 +65,12 @@ impl Instance {
         self.0.as_ptr()
     }
 
+    /// Another source is heard from now on, as after a transfer.
+    pub fn change_source(&self) {
+        // SAFETY: the instance is ours.
+        unsafe { sys::ast_rtp_instance_change_source(self.as_ptr()) };
+    }
+
     pub fn set_property(&self, property: sys::ast_rtp_property, value: c_int) {
         // SAFETY: the reference is ours.
         unsafe { sys::ast_rtp_instance_set_prop(self.as_ptr(), property, value) };
@@ -100,12 +106,6 @@ impl Instance {
     pub fn stop(&self) {
         // SAFETY: as above.
         unsafe { sys::ast_rtp_instance_stop(self.as_ptr()) };
-    }
-
-    /// Says that other media follows, as the core does when a call is transferred.
-    pub fn change_source(&self) {
-        // SAFETY: as above.
-        unsafe { sys::ast_rtp_instance_change_source(self.as_ptr()) };
     }
 
     pub fn activate(&self) {

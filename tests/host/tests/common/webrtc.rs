@@ -3,7 +3,7 @@
 
 use super::rtp::{FRAME_LEN, Frame, Instance, RTCP, RTP, to_host};
 use asterisk_sys as sys;
-use host_tests::{Kind, modules, raw};
+use host_tests::{Kind, raw};
 use openssl::{
     asn1::Asn1Time,
     ec::{EcGroup, EcKey},
@@ -14,7 +14,7 @@ use openssl::{
     x509::{X509, X509Builder, X509NameBuilder},
 };
 use std::{
-    ffi::{CStr, CString, c_char, c_int},
+    ffi::{CStr, CString, c_char},
     fs,
     io::{self, Read, Write},
     net::{SocketAddr, UdpSocket},
@@ -92,18 +92,20 @@ pub enum Offer {
     Asterisk,
 }
 
-/// Whether the descriptions name candidates.
+/// How Asterisk learns the browser's candidate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Candidates {
+    /// By the description.
     Described,
-    /// Neither side knows where the other is.
-    Untold,
+    /// Not by the description: the test tells it.
+    Later,
 }
 
 /// A call between chan_sip's instance and a browser.
 pub struct Call {
     pub instance: Instance,
     kind: Kind,
+    candidates: Candidates,
     rtc: Rtc,
     socket: UdpSocket,
     mid: Mid,
@@ -310,17 +312,17 @@ impl Call {
         Self::with_fingerprint(kind, offer, directory, |fingerprint| fingerprint)
     }
 
+    /// The browser's offer names no candidate: they follow by themselves (RFC 8838).
+    pub fn without_candidates(directory: &Path) -> Self {
+        Self::describe(Kind::Newest, Offer::Browser, directory, |fingerprint| fingerprint, Candidates::Later)
+    }
+
     /// As above, but `change` modifies the fingerprint in the browser's SDP on its way.
     pub fn with_fingerprint(kind: Kind, offer: Offer, directory: &Path, on_the_way: fn(String) -> String) -> Self {
-        Self::begin(kind, offer, directory, on_the_way, Candidates::Described)
+        Self::describe(kind, offer, directory, on_the_way, Candidates::Described)
     }
 
-    /// The browser offers, and no description has a candidate.
-    pub fn without_candidates(kind: Kind, directory: &Path) -> Self {
-        Self::begin(kind, Offer::Browser, directory, |fingerprint| fingerprint, Candidates::Untold)
-    }
-
-    fn begin(
+    fn describe(
         kind: Kind,
         offer: Offer,
         directory: &Path,
@@ -340,6 +342,7 @@ impl Call {
         let mut call = Self {
             instance,
             kind,
+            candidates,
             rtc,
             socket,
             mid: "aud".into(),
@@ -353,13 +356,13 @@ impl Call {
         call.declare_media();
         match offer {
             Offer::Browser => {
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way, candidates);
+                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
-                call.tell_browser(offer, candidates);
+                call.tell_browser(offer);
             }
             Offer::Asterisk => {
-                call.tell_browser(offer, candidates);
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way, candidates);
+                call.tell_browser(offer);
+                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLING);
             }
         }
@@ -376,14 +379,15 @@ impl Call {
     }
 
     /// Passes Asterisk's SDP to the browser.
-    fn tell_browser(&mut self, offer: Offer, candidates: Candidates) {
+    fn tell_browser(&mut self, offer: Offer) {
         let password = self.password();
-        let (password, rest) = password.split_once("\r\n").expect("the next line rides behind the password");
-        let source = self.instance.stats().local_ssrc;
-        assert!(rest.starts_with(&format!("a=rtcp-mux\r\na=ssrc:{source} cname:")), "{rest}");
+        let (password, rest) = password.split_once("\r\n").expect("the next lines ride behind the password");
+        let (mux, ssrc) = rest.split_once("\r\n").expect("two lines");
+        let (ssrc, cname) = ssrc.split_once(" cname:").expect("RFC 5576 §4.1");
+        assert_eq!((mux, ssrc), ("a=rtcp-mux", &*format!("a=ssrc:{}", self.instance.stats().local_ssrc)));
+        assert!(!cname.is_empty() && cname.bytes().all(|c| c.is_ascii_alphanumeric()), "{cname}");
         let pass = password.to_owned();
-        let described = if candidates == Candidates::Described { self.candidates() } else { Vec::new() };
-        for candidate in described {
+        for candidate in self.candidates() {
             self.rtc.add_remote_candidate(Candidate::host(candidate, "udp").expect("a candidate"));
         }
         let ufrag = self.ufrag();
@@ -412,7 +416,6 @@ impl Call {
         identity: &Identity,
         setup: sys::ast_rtp_dtls_setup,
         on_the_way: fn(String) -> String,
-        candidates: Candidates,
     ) {
         let credentials = self.rtc.direct_api().local_ice_credentials();
         let (ufrag, password) = (c_string(&credentials.ufrag), c_string(&credentials.pass));
@@ -435,38 +438,27 @@ impl Call {
         unsafe {
             // chan_sip sets them one at a time, before or after the candidates.
             ice.set_authentication.expect("there")(instance, ufrag.as_ptr(), std::ptr::null());
-            if candidates == Candidates::Described {
+            if self.candidates == Candidates::Described {
                 ice.add_remote_candidate.expect("there")(instance, &raw const candidate);
             }
             ice.set_authentication.expect("there")(instance, std::ptr::null(), password.as_ptr());
             dtls.set_setup.expect("there")(instance, setup);
             dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
         }
-        self.instance.set_remote(address);
+        // The dummy address of RFC 7600 stands where candidates follow.
+        let later = SocketAddr::from(([192, 0, 0, 8], 9));
+        self.instance.set_remote(if self.candidates == Candidates::Described { address } else { later });
     }
 
-    /// Tells the engine a fact from the call's signalling, as our WebSocket module does; returns its answer. `ufrag` names the
-    /// call.
-    pub fn signal(&self, kind: c_int, ufrag: &str, value: &str) -> c_int {
-        let (path, ufrag, value) =
-            (c_string(&modules::path("res_rtp_asterisk").to_string_lossy()), c_string(ufrag), c_string(value));
-        // SAFETY: strings; the module is loaded, and the symbol is a function of this type.
-        unsafe {
-            let module = libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
-            let function = libc::dlsym(module, c"asterisk_webrtc_signal".as_ptr());
-            assert!(!function.is_null());
-            let function: unsafe extern "C" fn(c_int, *const c_char, *const c_char) -> c_int =
-                std::mem::transmute(function);
-            let answer = function(kind, ufrag.as_ptr(), value.as_ptr());
-            libc::dlclose(module);
-            answer
-        }
+    /// The browser's address.
+    pub fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("bound")
     }
 
-    /// The browser's candidate as an attribute of its description.
-    pub fn candidate(&self) -> String {
-        let address = self.socket.local_addr().expect("bound");
-        format!("candidate:1 1 udp 2130706431 {} {} typ host", address.ip(), address.port())
+    /// Whether a datagram is at the browser's socket within this time. It stays there.
+    pub fn hears_within(&self, time: Duration) -> bool {
+        self.socket.set_read_timeout(Some(time)).expect("a timeout");
+        self.socket.peek(&mut [0; 16]).is_ok()
     }
 
     /// Passes a later SDP of the browser with another certificate.

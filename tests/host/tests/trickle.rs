@@ -1,0 +1,164 @@
+//! Facts that the module of the WebSocket tells the engine by its exported function: candidates that come by themselves
+//! (RFC 8838), and the end of them.
+
+mod common;
+
+use common::{eventually, rtp::Frame, webrtc::Call};
+use host_tests::{Host, Kind, modules};
+use std::{
+    ffi::{CString, c_char, c_int, c_void},
+    os::unix::ffi::OsStrExt,
+    ptr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+const SRTP: &str = "res_srtp";
+const RTP: &str = "res_rtp_asterisk";
+
+const CANDIDATE: c_int = 1;
+const END_OF_CANDIDATES: c_int = 2;
+const SIGNALLING_CLOSED: c_int = 3;
+
+type Signal = unsafe extern "C" fn(c_int, *const c_char, *const c_char) -> c_int;
+
+/// The exported function, and a handle that keeps the module mapped.
+struct Engine {
+    handle: *mut c_void,
+    signal: Signal,
+}
+
+// SAFETY: handles of the dynamic linker may be used on any thread.
+unsafe impl Send for Engine {}
+
+impl Engine {
+    /// Finds the function in the module that the host has loaded, as the other module does.
+    fn find() -> Self {
+        let path = CString::new(modules::path(RTP).as_os_str().as_bytes()).expect("no NUL");
+        // SAFETY: strings; the function has this type.
+        unsafe {
+            let handle = libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY);
+            assert!(!handle.is_null(), "the module is loaded");
+            let symbol = libc::dlsym(handle, c"asterisk_webrtc_signal".as_ptr());
+            assert!(!symbol.is_null(), "the module exports it");
+            Self { handle, signal: std::mem::transmute::<*mut c_void, Signal>(symbol) }
+        }
+    }
+
+    fn tell(&self, kind: c_int, ufrag: &str, value: &str) -> bool {
+        let (ufrag, value) = (CString::new(ufrag).expect("no NUL"), CString::new(value).expect("no NUL"));
+        // SAFETY: two strings that live during the call, and the module is mapped.
+        unsafe { (self.signal)(kind, ufrag.as_ptr(), value.as_ptr()) == 0 }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // SAFETY: the handle is ours.
+        unsafe { libc::dlclose(self.handle) };
+    }
+}
+
+fn host() -> Host {
+    let host = Host::start(Kind::Newest);
+    host.configure("rtp.conf", "[general]\nrtpstart=33000\nrtpend=33999\n");
+    host.load_all(&[SRTP, RTP]);
+    host
+}
+
+fn candidate_of(call: &Call) -> String {
+    let address = call.address();
+    format!("candidate:1 1 udp 2122260223 {} {} typ host generation 0", address.ip(), address.port())
+}
+
+fn is_a_conversation(call: &mut Call) {
+    assert!(call.talk_until(|call| call.connected), "ICE and DTLS within ten seconds");
+    assert!(
+        call.talk_until(|call| call.heard.len() >= 25 && call.frames.iter().filter_map(Frame::voice).count() >= 25)
+    );
+}
+
+#[test]
+fn a_candidate_that_comes_by_itself_is_checked_and_carries_the_call() {
+    let host = host();
+    let mut call = Call::without_candidates(host.directory());
+    let engine = Engine::find();
+    assert!(!call.hears_within(Duration::from_millis(300)), "nobody knows the address");
+    assert!(engine.tell(CANDIDATE, &call.ufrag(), &candidate_of(&call)));
+    assert!(call.hears_within(Duration::from_secs(5)), "{}", host.log());
+    assert!(engine.tell(END_OF_CANDIDATES, &call.ufrag(), ""));
+    is_a_conversation(&mut call);
+}
+
+#[test]
+fn a_fact_about_nobody_and_one_that_makes_no_sense_are_refused() {
+    let host = host();
+    let mut call = Call::without_candidates(host.directory());
+    let (engine, ufrag) = (Engine::find(), call.ufrag());
+    for kind in [CANDIDATE, END_OF_CANDIDATES, SIGNALLING_CLOSED] {
+        assert!(!engine.tell(kind, "nobody", &candidate_of(&call)));
+        assert!(!engine.tell(kind, "", ""));
+        // SAFETY: null is allowed.
+        assert_eq!(unsafe { (engine.signal)(kind, ptr::null(), ptr::null()) }, -1);
+    }
+    for kind in [c_int::MIN, 0, 4, c_int::MAX] {
+        assert!(!engine.tell(kind, &ufrag, &candidate_of(&call)));
+    }
+    for odd in ["", "candidate:", "candidate:1 1 udp 1 192.0.2.1 9 typ", &"candidate:1 ".repeat(10_000)] {
+        assert!(engine.tell(CANDIDATE, &ufrag, odd), "the call is there");
+    }
+    assert!(!call.hears_within(Duration::from_millis(100)));
+    assert!(engine.tell(CANDIDATE, &ufrag, &candidate_of(&call)));
+    assert!(engine.tell(SIGNALLING_CLOSED, &ufrag, "the client has gone"));
+    is_a_conversation(&mut call);
+}
+
+#[test]
+fn an_engine_that_is_unloaded_knows_nobody() {
+    let host = host();
+    let engine = Engine::find();
+    let ufrag = Call::without_candidates(host.directory()).ufrag();
+    assert!(!engine.tell(CANDIDATE, &ufrag, ""), "the call has ended");
+    assert!(host.unload(RTP) && host.unload(SRTP), "{}", host.log());
+    assert!(!engine.tell(CANDIDATE, &ufrag, ""));
+    drop(engine);
+    assert!(eventually(|| !host.is_mapped(RTP)));
+    host.load_all(&[SRTP, RTP]);
+    let call = Call::without_candidates(host.directory());
+    assert!(Engine::find().tell(END_OF_CANDIDATES, &call.ufrag(), ""));
+}
+
+#[test]
+fn facts_arrive_while_calls_come_and_go_and_the_module_is_unloaded() {
+    let host = host();
+    let engine = Engine::find();
+    let calls: Vec<Call> = (0..3).map(|_| Call::without_candidates(host.directory())).collect();
+    let ufrags: Vec<String> = calls.iter().map(Call::ufrag).collect();
+    let ends = Arc::new(AtomicBool::new(false));
+    let ended = Arc::clone(&ends);
+    let teller = thread::spawn(move || {
+        let mut told = 0_u32;
+        while !ended.load(Ordering::Relaxed) {
+            for ufrag in &ufrags {
+                let line = format!("candidate:1 1 udp 1 127.0.0.1 {} typ host", 1024 + told % 60_000);
+                told += u32::from(engine.tell(CANDIDATE, ufrag, &line));
+                engine.tell(END_OF_CANDIDATES, ufrag, "");
+            }
+        }
+        told
+    });
+    thread::sleep(Duration::from_millis(200));
+    for call in calls {
+        drop(call);
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(host.unload(RTP) && host.unload(SRTP), "{}", host.log());
+    thread::sleep(Duration::from_millis(50));
+    ends.store(true, Ordering::Relaxed);
+    assert!(teller.join().expect("the thread did not panic") > 0);
+    assert!(eventually(|| !host.is_mapped(RTP)));
+}
