@@ -169,51 +169,6 @@ fn a_call_whose_browser_is_gone_ends_and_no_other() {
     assert!(host.unload(RTP), "{log}");
 }
 
-/// RFC 8838 §11. With no candidate on either side nobody can begin, so the late one is what connects them.
-#[test]
-fn a_candidate_that_comes_after_the_description_connects_the_call() {
-    const CANDIDATE: i32 = 1;
-    let host = host();
-    let mut call = Call::without_candidates(Kind::Newest, host.directory());
-    let begun = Instant::now();
-    call.talk_until(|_| begun.elapsed() > Duration::from_millis(500));
-    assert!(!call.connected);
-    assert_eq!(call.signal(CANDIDATE, "nobody", &call.candidate()), -1);
-    assert_eq!(call.signal(99, &call.ufrag(), &call.candidate()), -1, "a kind that nobody knows");
-    assert_eq!(call.signal(CANDIDATE, &call.ufrag(), "candidate:nonsense"), 0);
-    assert_eq!(call.signal(CANDIDATE, &call.ufrag(), &call.candidate()), 0);
-    is_a_conversation(&mut call);
-}
-
-/// A peer may drop media of an SSRC that its description does not name (RFC 5576 §6.1).
-#[test]
-fn the_source_that_the_description_names_stays() {
-    let host = host();
-    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
-    is_a_conversation(&mut call);
-    let before = call.instance.stats().local_ssrc;
-    call.instance.change_source();
-    call.heard.clear();
-    assert!(call.talk_until(|call| call.heard.len() >= 25));
-    assert_eq!(call.instance.stats().local_ssrc, before);
-}
-
-/// The page may connect again, so this alone ends nothing. A description of the peer shows that it has.
-#[test]
-fn a_closed_websocket_is_told_until_the_peer_is_heard_of_again() {
-    const SIGNALLING_CLOSED: i32 = 3;
-    let host = host();
-    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
-    is_a_conversation(&mut call);
-    assert_eq!(call.signal(SIGNALLING_CLOSED, "nobody", ""), -1);
-    let told = || host.command("rtp show sessions").1.contains("media flows both ways; its WebSocket closed 0 s ago");
-    assert!(!told());
-    assert_eq!(call.signal(SIGNALLING_CLOSED, &call.ufrag(), ""), 0);
-    assert!(told(), "{}", host.command("rtp show sessions").1);
-    call.resume();
-    assert!(!host.command("rtp show sessions").1.contains("WebSocket"));
-}
-
 #[test]
 fn nothing_is_said_in_clear_before_the_handshake() {
     let host = host();

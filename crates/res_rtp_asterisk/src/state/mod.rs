@@ -146,11 +146,6 @@ impl State {
         std::mem::take(&mut self.notes)
     }
 
-    /// Returns the SSRC and CNAME of our stream for our description, and keeps the SSRC from now on.
-    pub fn announce(&mut self) -> (u32, &str) {
-        (self.source.announce(), self.rtcp.cname())
-    }
-
     /// Drives ICE and DTLS after any input. New DTLS keys are also installed for the bundled sessions' sources.
     pub fn drive(&mut self, now: Instant) {
         if self.transport.drive(now, self.source.ssrc(), &mut self.notes) {
