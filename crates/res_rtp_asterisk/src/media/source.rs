@@ -209,7 +209,7 @@ mod tests {
     use super::*;
 
     fn send(source: &mut Source, now: Instant) -> Header {
-        let span = Span { ticks: 160, clock_rate: 8000, timing: Timing::Unknown };
+        let span = Span { ticks: 160, clock_rate: 8000, timing: Timing::Continuous };
         let media =
             Media { payload_type: 0, marker: false, marks_pauses: true, span, ticks_before: false, payload: &[0; 160] };
         let written = source.write_media(now, &media);
