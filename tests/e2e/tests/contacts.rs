@@ -228,11 +228,19 @@ fn log(pbx: &Pbx) -> Result<String> {
     Ok(String::from_utf8_lossy(&std::fs::read(pbx.asterisk.home().log())?).into_owned())
 }
 
-/// Checks that the log has this status of so many calls.
+/// Waits until the log, which Asterisk writes on a thread of its own, has this status of so many calls and no other.
 fn dial_said(pbx: &Pbx, status: &str, times: usize) -> Result {
-    let (log, line) = (log(pbx)?, format!("dialled {status}"));
-    let said = log.lines().filter(|said| said.ends_with(&line)).count();
-    ensure(said == times, || format!("{said} times {status}"))
+    let line = format!("dialled {status}");
+    let began = Instant::now();
+    loop {
+        let log = log(pbx)?;
+        let said: Vec<_> = log.lines().filter(|said| said.contains("  dialled ")).collect();
+        if said.len() >= times || began.elapsed() > AT_ONCE {
+            let is_said = said.len() == times && said.iter().all(|said| said.ends_with(&line));
+            return ensure(is_said, || format!("not {times} times {status}: {said:#?}"));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn until_there_are(pbx: &Pbx, sessions: usize) -> Result {

@@ -3,10 +3,14 @@
 mod common;
 
 use common::{
-    HostThread, descriptors, eventually,
+    HostThread,
+    channel::Channel,
+    descriptors,
+    dtls_phone::DtlsPhone,
+    eventually,
     rtp::{FRAME_LEN, Frame, Instance},
     threads,
-    webrtc::{Call, Channel, DtlsPhone, Identity, Offer, configure_dtls, fingerprint},
+    webrtc::{Call, Identity, Offer, configure_dtls, fingerprint},
 };
 use host_tests::{Host, Kind};
 use std::path::Path;
