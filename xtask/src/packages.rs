@@ -59,12 +59,13 @@ pub const TO_TEST: &[Package] = &[
     program("sip-tester", "sipp"),
 ];
 
-/// GStreamer's WebRTC stack and its Python binding.
+/// GStreamer's WebRTC stack with its Python binding, and linphone.
 pub const TO_MEET_PEERS: &[Package] = &[
     documented("gir1.2-gst-plugins-bad-1.0", "/usr/share/doc/gir1.2-gst-plugins-bad-1.0"),
     documented("gstreamer1.0-nice", "/usr/share/doc/gstreamer1.0-nice"),
     documented("gstreamer1.0-plugins-bad", "/usr/share/doc/gstreamer1.0-plugins-bad"),
     documented("gstreamer1.0-plugins-good", "/usr/share/doc/gstreamer1.0-plugins-good"),
+    program("linphone-cli", "linphonec"),
     documented("python3-gst-1.0", "/usr/share/doc/python3-gst-1.0"),
 ];
 

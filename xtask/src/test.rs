@@ -121,7 +121,7 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 11] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 12] = [
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -130,6 +130,7 @@ const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 11] = [
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
+    ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),

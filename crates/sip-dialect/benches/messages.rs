@@ -4,6 +4,8 @@
 //! cargo bench -p sip-dialect
 //! ```
 
+#![allow(clippy::disallowed_macros, reason = "a benchmark prints what it measured")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 

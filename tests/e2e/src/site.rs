@@ -48,6 +48,8 @@ pub struct Site {
     pub key: Option<PathBuf>,
     /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one. Only `chan_sip`.
     pub without_certificate: bool,
+    /// Makes the plain phone's account use DTLS-SRTP and ICE. Only `chan_sip`.
+    pub encrypts_plain: bool,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }
