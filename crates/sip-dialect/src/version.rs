@@ -29,12 +29,12 @@ impl Told {
 pub fn of(description: &Description<'_>) -> Option<(Range<usize>, u64)> {
     let origin = description.origin.as_ref()?;
     let mut at = origin.value.start;
-    let word = description.text(&origin.value).split(|byte| *byte == b' ').map(|word| {
+    let mut words = description.text(&origin.value).split(|byte| *byte == b' ').map(|word| {
         let range = at..at + word.len();
         at = range.end + 1;
         range
     });
-    let range = word.skip(2).next()?;
+    let range = words.nth(2)?;
     let digits = std::str::from_utf8(description.text(&range)).ok()?;
     // Longer numbers than the host reads: 63 bits.
     let version = digits.parse().ok().filter(|version| *version <= i64::MAX.unsigned_abs())?;
