@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod mdns;
 pub mod rtp;
 pub mod webrtc;
 pub mod websocket;
