@@ -174,3 +174,72 @@ const MOST_INTERFACES: usize = 8;
 
 /// Most datagrams that are read from one socket in a row without finding one from the link.
 const MOST_AT_ONCE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Sends a query from `address`, and hears it at the group.
+    fn a_query_arrives(address: IpAddr) {
+        let scope = interfaces::index_of(address).unwrap();
+        let group = match address {
+            IpAddr::V4(_) => SocketAddr::from((GROUP, PORT)),
+            IpAddr::V6(_) => std::net::SocketAddrV6::new(GROUP_V6, PORT, 0, scope).into(),
+        };
+        let heard = listen(group, address, scope).unwrap();
+        heard.set_nonblocking(false).unwrap();
+        heard.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        let names = Names::open([address].into_iter());
+        assert_eq!((names.asking.len(), names.open.len()), (1, 2));
+        let query = format!("query {}", std::process::id());
+        names.ask(query.as_bytes());
+        let mut buffer = [0; LARGEST];
+        loop {
+            let (len, from) = heard.recv_from(&mut buffer).unwrap();
+            // Other tests may talk to the group as well.
+            if &buffer[..len] == query.as_bytes() {
+                assert_eq!(from.ip(), address);
+                break;
+            }
+        }
+        // It does not come from the port of multicast DNS, so it is no answer.
+        while let Some(answer) = names.receive(&mut buffer) {
+            assert_ne!(answer, query.as_bytes());
+        }
+    }
+
+    #[test]
+    fn rfc6762_section_5_1_a_query_reaches_the_group_of_its_interface() {
+        a_query_arrives(Ipv4Addr::LOCALHOST.into());
+    }
+
+    mod as_root {
+        use std::process::Command;
+
+        use super::*;
+
+        /// Set by the test for itself in its namespace.
+        const INSIDE: &str = "NAMES_TEST_IN_A_NAMESPACE";
+
+        /// The loopback interface has no multicast for IPv6, and on others the query would leave the machine.
+        #[test]
+        #[ignore = "creates a network namespace"]
+        fn rfc6762_section_5_1_a_query_reaches_the_group_of_ipv6() {
+            if std::env::var_os(INSIDE).is_some() {
+                return a_query_arrives("fd00::1".parse().unwrap());
+            }
+            let link = "ip link add one type veth peer name two && ip address add fd00::1/64 dev one nodad && \
+                        ip link set two up && ip link set one up";
+            let itself = std::env::current_exe().unwrap();
+            let name = "transport::names::tests::as_root::rfc6762_section_5_1_a_query_reaches_the_group_of_ipv6";
+            let script = format!("{link} && exec \"$0\" --ignored --exact {name}");
+            let mut unshare = Command::new("unshare");
+            unshare.args(["--net", "sh", "-c", &script]).arg(itself).env(INSIDE, "yes");
+            let output = unshare.output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout);
+            assert!(said.contains("1 passed"), "{said}{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+}
