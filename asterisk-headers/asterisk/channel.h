@@ -1,10 +1,11 @@
 /*
- * Functions for engines, about the channels that they bridge.
+ * Functions for engines, about the channels that they bridge or end.
  */
 #ifndef ASTERISK_HEADERS_CHANNEL_H
 #define ASTERISK_HEADERS_CHANNEL_H
 
 #include "asterisk.h"
+#include "asterisk/causes.h"
 #include "asterisk/frame.h"
 #include "asterisk/format_cap.h"
 
@@ -14,6 +15,11 @@ enum ast_bridge_result {
 	AST_BRIDGE_FAILED = -1,
 	AST_BRIDGE_FAILED_NOWARN = -2,
 	AST_BRIDGE_RETRY = -3, /**< the core bridges by itself, and may try again */
+};
+
+/** Reasons for a hangup, as flags. */
+enum {
+	AST_SOFTHANGUP_DEV = 1, /**< the channel driver wants it */
 };
 
 typedef int (*ast_cc_callback_fn)(struct ast_channel *inbound, const char *monitored_device, void *cc_params);
@@ -57,5 +63,15 @@ struct ast_channel_tech {
 };
 
 const struct ast_channel_tech *ast_channel_tech(const struct ast_channel *chan);
+const char *ast_channel_name(const struct ast_channel *chan);
+void ast_channel_hangupcause_set(struct ast_channel *chan, int value);
+
+/** Asks the thread of a channel to hang up. The caller holds the channel's lock. */
+int ast_softhangup_nolock(struct ast_channel *chan, int reason);
+
+/* A walk over all channels, each returned with one reference. */
+struct ast_channel_iterator *ast_channel_iterator_all_new(void);
+struct ast_channel *ast_channel_iterator_next(struct ast_channel_iterator *i);
+struct ast_channel_iterator *ast_channel_iterator_destroy(struct ast_channel_iterator *i);
 
 #endif

@@ -336,6 +336,7 @@ void ast_rtp_engine_unregister_srtp(void);
 int ast_rtp_engine_srtp_is_registered(void);
 int ast_rtp_glue_register2(struct ast_rtp_glue *glue, struct ast_module *module);
 int ast_rtp_glue_unregister(struct ast_rtp_glue *glue);
+struct ast_rtp_glue *ast_rtp_instance_get_glue(const char *type);
 
 /* Functions for engines, about their instances. */
 void *ast_rtp_instance_get_data(struct ast_rtp_instance *instance);

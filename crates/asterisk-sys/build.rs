@@ -16,7 +16,7 @@ const HEADERS_OF_11: &str = "../../asterisk-headers";
 const INCLUDE: &str = "ASTERISK_INCLUDE";
 
 /// The headers of a later host from which declarations are bound; they include most of the others.
-const WANTED: &str = "astmm|astobj2|cli|codec|config|format|format_cache|frame|http|http_websocket|iostream|json|logger|module|\
+const WANTED: &str = "astmm|astobj2|causes|cli|codec|config|format|format_cache|frame|http|http_websocket|iostream|json|logger|module|\
     netsock2|optional_api|options|res_srtp|rtp_engine|sdp_srtp|smoother|strings|tcptls|utils|ast_version|manager|channel";
 
 /// The C types for which the `libc` crate has bindings already.

@@ -11,6 +11,7 @@
 
 #include "asterisk/ast_version.h"
 #include "asterisk/astobj2.h"
+#include "asterisk/causes.h"
 #include "asterisk/channel.h"
 #include "asterisk/cli.h"
 #include "asterisk/config.h"

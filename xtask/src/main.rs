@@ -12,6 +12,7 @@ mod install;
 mod modules;
 mod packages;
 mod page;
+mod peers;
 mod run;
 mod sanitizer;
 mod test;

@@ -26,6 +26,11 @@ const fn program(name: &'static str, program: &'static str) -> Package {
     Package { name, shown_by: Sign::Program(program) }
 }
 
+/// A package that has neither a program nor a library at a known place.
+const fn documented(name: &'static str, directory: &'static str) -> Package {
+    Package { name, shown_by: Sign::File(directory) }
+}
+
 /// Packages to build the modules: a C compiler for the shim and libsrtp, libclang for bindgen, perl and
 /// make for OpenSSL. Every Debian has the program perl, but not the modules for OpenSSL's Configure;
 /// `pod2man` comes with those.
@@ -52,6 +57,16 @@ pub const TO_TEST: &[Package] = &[
     program("npm", "npm"),
     program("openssl", "openssl"),
     program("sip-tester", "sipp"),
+];
+
+/// GStreamer's WebRTC stack with its Python binding, and linphone.
+pub const TO_MEET_PEERS: &[Package] = &[
+    documented("gir1.2-gst-plugins-bad-1.0", "/usr/share/doc/gir1.2-gst-plugins-bad-1.0"),
+    documented("gstreamer1.0-nice", "/usr/share/doc/gstreamer1.0-nice"),
+    documented("gstreamer1.0-plugins-bad", "/usr/share/doc/gstreamer1.0-plugins-bad"),
+    documented("gstreamer1.0-plugins-good", "/usr/share/doc/gstreamer1.0-plugins-good"),
+    program("linphone-cli", "linphonec"),
+    documented("python3-gst-1.0", "/usr/share/doc/python3-gst-1.0"),
 ];
 
 /// Compiles libFuzzer.

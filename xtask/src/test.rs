@@ -16,6 +16,7 @@ use crate::Failure;
 use crate::host;
 use crate::modules;
 use crate::packages;
+use crate::peers;
 use crate::run::{all_or_what_failed, cargo, compiler_messages, output, run, we_are_root, workspace};
 
 /// Runs the unit tests of all crates, the tests of the built modules in a small host, and those with real browsers and
@@ -33,7 +34,11 @@ pub fn all() -> Result<(), Failure> {
 
     install_libraries(&drivers())?;
     install_libraries(&page::sources())?;
-    let suites = hosts()?.into_iter().map(|host| Suite::prepare(host, as_root)).collect::<Result<Vec<_>, _>>()?;
+    let hosts = hosts()?;
+    if hosts.iter().any(|host| host.version() == Version::Eleven) {
+        peers::install()?;
+    }
+    let suites = hosts.into_iter().map(|host| Suite::prepare(host, as_root)).collect::<Result<Vec<_>, _>>()?;
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
     all_or_what_failed([side_by_side(&suites, &calls), one_by_one(&suites, &alone)])
 }
@@ -116,12 +121,23 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 4] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 12] = [
+    ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("defaults", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("directions", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
+    ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
+    ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
+    ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
+
+/// What browsers and `chan_sip` say to each other is changed for Asterisk 11 alone.
+const NOT_TRANSLATED: &str = "its SIP is passed on as it is";
 
 /// Why `program` has nothing to test on a host; `None` if it has.
 fn nothing_for(program: &Path, host: Version) -> Option<&'static str> {
@@ -227,8 +243,11 @@ mod tests {
         let on = |program: &str| Version::ALL.map(|host| runs(program, host));
         assert_eq!(on("deps/websocket-0123456789abcdef"), [true, true, true]);
         assert_eq!(on("deps/ari-0123456789abcdef"), [false, true, true]);
+        assert_eq!(on("deps/contacts-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/gone-0123456789abcdef"), [true, true, false]);
+        assert_eq!(on("deps/peers-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/video-0123456789abcdef"), [false, false, true]);
+        assert_eq!(on("deps/clients-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/video_cost-0123456789abcdef"), [true, true, true]);
     }
 }

@@ -63,6 +63,7 @@ pub struct Agent {
     pub(crate) old_paths: PerComponent<Option<OldPath>>,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
+    pub(crate) last_heard: Option<Instant>,
     pub(crate) outgoing: VecDeque<Outgoing>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) timers: Timers,
@@ -87,6 +88,7 @@ impl Agent {
             old_paths: PerComponent::default(),
             early: Vec::new(),
             last_check: None,
+            last_heard: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             timers: Timers::default(),
@@ -260,6 +262,11 @@ impl Agent {
     /// Our current role.
     pub fn role(&self) -> Role {
         self.role
+    }
+
+    /// When the peer's last authenticated check or response was received, on any pair; `None` before the first.
+    pub fn last_heard(&self) -> Option<Instant> {
+        self.last_heard
     }
 
     /// Counters of received messages, by result.

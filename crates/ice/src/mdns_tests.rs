@@ -34,7 +34,7 @@ fn rfc6762_section_5_1_a_query_has_one_question_and_asks_for_an_answer_to_its_po
     let queries = sent(&mut lookups);
     assert_eq!(queries.len(), 2);
     assert!(queries.iter().all(|query| query[..6] == [0, 7, 0, 0, 0, 1]));
-    let label = [&[36][..], NAME[..36].as_bytes(), b"\x05local\x00"].concat();
+    let label = [&[36][..], &NAME.as_bytes()[..36], b"\x05local\x00"].concat();
     assert_eq!(queries[0][12..], [&label[..], &[0, 1, 0x80, 1]].concat());
     assert_eq!(queries[1][12..], [&label[..], &[0, 28, 0x80, 1]].concat());
 }

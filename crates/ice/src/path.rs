@@ -64,6 +64,8 @@ pub struct Transmit {
     pub path: Path,
     /// The length of the datagram in bytes.
     pub len: usize,
+    /// Whether the datagram is the response to a check of the peer, not a check of ours.
+    pub is_response: bool,
 }
 
 /// Converts an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) to IPv4; clears the flow label and scope of others.

@@ -31,6 +31,7 @@ impl Agent {
         let algorithm = authenticate(message, key)?;
         let local = self.base_of(&path).ok_or(Error::UnknownLocalAddress)?;
         self.counters.requests += 1;
+        self.last_heard = Some(now);
 
         let attributes = CheckAttributes::of(message);
         let answer = self.answer_to(message, &attributes, generation, &path);
@@ -233,20 +234,20 @@ impl Agent {
             Outgoing::Answer { path, id, answer, algorithm, generation } => {
                 let key = &self.keyed(generation, path.component)?.key;
                 let len = answer.write(buf, id, (key, algorithm))?;
-                Some(Transmit { path, len })
+                Some(Transmit { path, len, is_response: true })
             }
             Outgoing::Check(pair) => {
                 let pair = self.checklist.get(pair)?;
                 let Transaction { id, role, tie_breaker, use_candidate, .. } = pair.transaction?;
                 let (path, priority) = (pair.path(), pair.reflexive_priority);
                 let len = self.write_request(buf, id, priority, (role, tie_breaker), use_candidate)?;
-                Some(Transmit { path, len })
+                Some(Transmit { path, len, is_response: false })
             }
             Outgoing::Consent { component, id } => {
                 let Phase::Selected(selected) = &self.phases[component] else { return None };
                 let (path, priority) = (selected.path, selected.reflexive_priority);
                 let len = self.write_request(buf, id, priority, (self.role, self.tie_breaker), false)?;
-                Some(Transmit { path, len })
+                Some(Transmit { path, len, is_response: false })
             }
         }
     }

@@ -17,11 +17,13 @@ impl Agent {
         let id = message.transaction_id().into();
         if let Some(asked) = self.consent_asked_by(id) {
             self.authenticate_answer(message)?;
+            self.last_heard = Some(now);
             return self.consent_answered(now, asked, path, message);
         }
         let pair = self.checklist.by_transaction(id).ok_or(Error::UnknownTransaction)?;
         let (pair, symmetric) = (pair.id, path.joins(pair.component, pair.local, pair.remote));
         self.authenticate_answer(message)?;
+        self.last_heard = Some(now);
         if !symmetric {
             return Err(Error::Asymmetric);
         }

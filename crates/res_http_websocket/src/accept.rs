@@ -3,21 +3,22 @@
 
 use std::ffi::CString;
 use std::net::SocketAddr;
+use std::ptr;
 use std::sync::Arc;
 
 use asterisk::http::{Handler, Method, Request, Variables};
 use websocket::forwarded::{Unbelievable, client_address};
-use websocket::handshake::{self, Accepted, Refusal};
+use websocket::handshake::{self, Accepted, ConnectionHeader, Refusal};
 use websocket::{CloseCode, Config};
 
 use crate::exports::Handle;
-use crate::host::MENDS_SIP;
+use crate::host::{MENDS_SIP, SPEAKS_FOR_CLIENTS};
 use crate::limits::{Place, check_descriptors};
 use crate::mend::Mender;
 use crate::protocols::{Call, Protocols};
 use crate::report::{self, Peer};
 use crate::running::{Running, running};
-use crate::session::{Client, Session};
+use crate::session::{Client, Left, Session};
 use crate::settings::Settings;
 
 /// `/ws` in the host's HTTP server.
@@ -112,10 +113,27 @@ impl Begun<'_> {
     fn attend(self) {
         // The call is dropped last: without it the module may be unloaded.
         let Self { call, session, handle, parameters, headers } = self;
+        // For the responses that come up while the callback returns.
+        let again = SPEAKS_FOR_CLIENTS.then(|| handle.again());
         // SAFETY: `call` keeps the callback's module loaded until it returns. The callback takes over the reference; both lists
         // belong to the host, which keeps them until the request is over.
         unsafe { call.protocol().callback()(handle.into_raw(), parameters.as_ptr(), headers.as_ptr()) };
-        session.leave();
+        if let (Left::Unread, Some(again)) = (session.leave(), again) {
+            attend_again(&call, again);
+        }
+    }
+}
+
+/// Calls the protocol's callback for a session that has ended, until it has read everything that is left.
+pub fn attend_again(call: &Call, handle: Handle) {
+    loop {
+        let again = handle.again().into_raw();
+        // SAFETY: `call` keeps the callback's module loaded until it returns. The callback takes over the reference, and
+        // chan_sip, the only one that this is for, looks at neither of the lists.
+        unsafe { call.protocol().callback()(again, ptr::null_mut(), ptr::null_mut()) };
+        if handle.session().leave() == Left::Nothing {
+            return;
+        }
     }
 }
 
@@ -186,6 +204,9 @@ fn begin<'a>(
     let started = Session::start(running, protocol, stream, (client, place), config, mender, greeting.as_bytes());
     let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;
     report::accepted(&running.counters, &session, accepted.version);
+    if accepted.connection == ConnectionHeader::DoesNotUpgrade {
+        report::proxy_lacks_connection(&running.counters, &session);
+    }
     if call.protocol().is_closed() {
         // Ending the protocol's sessions may have missed this one, which was not in the table yet.
         session.close(CloseCode::GOING_AWAY);

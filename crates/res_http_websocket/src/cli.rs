@@ -108,7 +108,7 @@ fn show_session(invocation: &Invocation<'_>) -> Outcome {
     let or_none = |text: &Option<String>| OneLine(text.as_deref().unwrap_or("none")).to_string();
     cli_print!(
         invocation,
-        "Session:     {}\nProtocol:    {} over {}\nClient:      {}\nConnection:  {}\nOrigin:      {}\nUser agent:  {}\nState:       {state}\nUp:          {}\nLast heard:  {} ago\nReceived:    {} messages, {} octets\nSent:        {} messages, {} octets\nQueued:      {queued} octets\nCompression: {}",
+        "Session:     {}\nProtocol:    {} over {}\nClient:      {}\nConnection:  {}\nOrigin:      {}\nUser agent:  {}\nState:       {state}\nUp:          {}\nLast heard:  {} ago\nReceived:    {} messages, {} octets, {} keepalives of CRLF\nSent:        {} messages, {} octets\nQueued:      {queued} octets\nCompression: {}",
         session.id(),
         session.protocol().name(),
         if session.is_secure() { "wss" } else { "ws" },
@@ -120,6 +120,7 @@ fn show_session(invocation: &Invocation<'_>) -> Outcome {
         Time(traffic.heard.elapsed()),
         traffic.messages_in,
         traffic.bytes_in,
+        traffic.keepalives,
         traffic.messages_out,
         traffic.bytes_out,
         if compressed { "permessage-deflate" } else { "none" }

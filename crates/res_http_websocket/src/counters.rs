@@ -15,6 +15,12 @@ use websocket::handshake::Refusal;
 #[derive(Default)]
 pub struct Counters {
     accepted: AtomicU64,
+    /// Those among them whose `Connection` header did not ask for the upgrade.
+    without_connection: AtomicU64,
+    /// Keepalives of CRLF that were answered.
+    keepalives: AtomicU64,
+    /// INVITEs that were answered for clients whose session had ended.
+    answered: AtomicU64,
     /// Sessions that C holds references to, open or not.
     referred: AtomicUsize,
     /// By reason.
@@ -31,6 +37,21 @@ impl Counters {
     /// Counts a session that has begun.
     pub fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an accepted request whose `Connection` header did not ask for the upgrade.
+    pub fn lacked_connection(&self) {
+        self.without_connection.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an answered keepalive.
+    pub fn kept_alive(&self) {
+        self.keepalives.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts an INVITE that was answered for a client whose session had ended.
+    pub fn answered(&self) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a session that C holds references to from now on.
@@ -87,8 +108,19 @@ impl Counters {
 impl fmt::Display for Counters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} accepted", self.accepted.load(Ordering::Relaxed))?;
+        match self.without_connection.load(Ordering::Relaxed) {
+            0 => {}
+            some => write!(f, " ({some} without Connection: Upgrade)")?,
+        }
         write_reasons(f, "refused", &lock(&self.refused))?;
-        write_reasons(f, "ended", &lock(&self.ended))
+        write_reasons(f, "ended", &lock(&self.ended))?;
+        for (count, what) in [(&self.keepalives, "keepalives answered"), (&self.answered, "INVITEs failed")] {
+            match count.load(Ordering::Relaxed) {
+                0 => {}
+                some => write!(f, "; {some} {what}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -110,6 +142,8 @@ pub struct Traffic {
     pub messages_in: u64,
     /// Bytes of their payload.
     pub bytes_in: u64,
+    /// Keepalives of CRLF among them, and answers to such.
+    pub keepalives: u64,
     /// Messages to the client.
     pub messages_out: u64,
     /// Bytes of their payload.
@@ -118,7 +152,7 @@ pub struct Traffic {
 
 impl Traffic {
     pub fn new(now: Instant) -> Self {
-        Self { began: now, heard: now, messages_in: 0, bytes_in: 0, messages_out: 0, bytes_out: 0 }
+        Self { began: now, heard: now, messages_in: 0, bytes_in: 0, keepalives: 0, messages_out: 0, bytes_out: 0 }
     }
 
     /// Counts a message from the client; `len` is its payload in bytes.
@@ -148,6 +182,13 @@ mod tests {
         counters.refused(Refusal::Key);
         counters.not_begun();
         counters.ended(&Ended::PeerSilent);
-        assert_eq!(counters.to_string(), "1 accepted; 4 refused (hung up: 1, key: 1, origin: 2); 1 ended (silent: 1)");
+        counters.lacked_connection();
+        (0..2).for_each(|_| counters.kept_alive());
+        counters.answered();
+        assert_eq!(
+            counters.to_string(),
+            "1 accepted (1 without Connection: Upgrade); 4 refused (hung up: 1, key: 1, origin: 2); 1 ended (silent: 1); \
+             2 keepalives answered; 1 INVITEs failed"
+        );
     }
 }

@@ -33,6 +33,20 @@ impl Handle {
         Ao2Box::new(Counted { session, id }).map(Self)
     }
 
+    /// Adds a reference to a session that C lends.
+    ///
+    /// # Safety
+    /// `session` came from [`Handle::into_raw`] and is live for the length of this call.
+    pub unsafe fn share(session: NonNull<sys::ast_websocket>) -> Self {
+        // SAFETY: the caller's word.
+        Self(unsafe { Ao2Box::share(session.cast()) })
+    }
+
+    /// Adds a reference to this session.
+    pub fn again(&self) -> Self {
+        Self(self.0.clone())
+    }
+
     /// Takes over a reference from C.
     ///
     /// # Safety
@@ -160,11 +174,28 @@ pub unsafe extern "C" fn __ast_websocket_write(
     if written {
         return 0;
     }
+    with("ast_websocket_write", session, (), |ended| {
+        if let Some(session) = NonNull::new(session).filter(|_| ended.wants_to_be_attended()) {
+            // SAFETY: the caller holds a reference.
+            call_back(unsafe { Handle::share(session) });
+        }
+    });
     // Not EBADF: for that, chan_sip forgets the packet, and with it the timer that ends a call whose answer is never
-    // acknowledged.
+    // acknowledged. It ignores the response to an INVITE that it has forgotten, too.
     // SAFETY: `errno` of this thread.
     unsafe { *libc::__errno_location() = libc::EPIPE };
     -1
+}
+
+/// Has the protocol of an ended session read the responses to its INVITEs, on another thread: this one holds locks of the
+/// protocol.
+fn call_back(handle: Handle) {
+    let call = handle.session().protocol().begin();
+    match (running(), call) {
+        (Some(running), Some(call)) => running.call_backs.add(call, handle),
+        // The protocol is being removed, and its calls with it.
+        _ => drop(handle.session().leave()),
+    }
 }
 
 #[unsafe(no_mangle)]

@@ -24,6 +24,10 @@ const LATER_FUNCTIONS: &[(&std::ffi::CStr, *const ())] = &[];
 /// this; Asterisk 11 refuses such clients.
 pub const ONLY_PROTOCOL_IS_DEFAULT: bool = cfg!(any(feature = "host-16", feature = "host-22"));
 
+/// Whether we speak for a client in what concerns the transport alone: answer its keepalives of CRLF, and the INVITEs that
+/// it can no longer answer. chan_pjsip does the first itself, and learns that a transport is gone.
+pub const SPEAKS_FOR_CLIENTS: bool = cfg!(not(any(feature = "host-16", feature = "host-22")));
+
 /// Whether SIP messages are made understandable to the host and to its clients: chan_sip of Asterisk 11 reads and prints
 /// descriptions as of 2012. Later hosts get, and send, the messages as they are.
 pub const MENDS_SIP: bool = !cfg!(any(feature = "host-16", feature = "host-22"));

@@ -22,12 +22,14 @@
 //! | subprotocols, `echo` among them | `protocols`, `echo` |
 //! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
 //! | the functions that C calls | `exports`; those that differ between hosts: `host` |
+//! | INVITEs that a client can no longer answer | `call_backs` |
 //! | SIP messages mended on their way (`sip-dialect`) | `mend` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
 
 mod buffers;
+mod call_backs;
 mod cli;
 mod counters;
 mod echo;

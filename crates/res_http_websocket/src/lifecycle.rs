@@ -121,6 +121,7 @@ pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
     let commands = lock(&REGISTERED).commands.take();
     drop(commands);
     SHOWN.turn_off();
+    running.call_backs.stop();
     running.worker.stop();
     set_running(None);
     // `/ws` and our code are about to go, and nothing tells when the last thread of the host has left them.

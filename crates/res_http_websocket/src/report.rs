@@ -12,12 +12,13 @@ use asterisk::log::Level;
 use asterisk::manager::{Category, Event};
 use sip_dialect::Rules;
 use websocket::handshake::{Refusal, Request};
+use websocket::sip::PONG;
 use websocket::{Ended, Opcode};
 
 use crate::counters::{Counters, Traffic};
 use crate::limits::household;
 use crate::mend::Mended;
-use crate::session::Session;
+use crate::session::{Session, Spoken};
 
 /// The switch of `websocket set debug`.
 pub static SHOWN: Switch = Switch::new();
@@ -95,6 +96,24 @@ pub fn accepted(counters: &Counters, session: &Session, version: u8) {
     about(c"WebSocketAccept", session).header("Origin", client.origin.as_deref().unwrap_or_default()).send();
 }
 
+/// Limits lines about proxies that need another line in their configuration: one an hour of each.
+static LACKING: SharedLimit<Option<IpAddr>, 20> = SharedLimit::new(Duration::from_secs(3600), 1);
+
+/// Reports that a session's request came without the token `Upgrade` in its `Connection` header, which browsers always
+/// send: a proxy replaced it. The line names the proxy, not the client behind it, and is none that `contrib/fail2ban`
+/// reads.
+pub fn proxy_lacks_connection(counters: &Counters, session: &Session) {
+    counters.lacked_connection();
+    let proxy = session.client().connection;
+    if LACKING.allow(proxy.map(household_of)).is_some() {
+        asterisk::warning!(
+            "WebSocket: the proxy at {} passes the header Upgrade and not Connection. Accepted all the same; the line \
+             to add is, in nginx: proxy_http_version 1.1; proxy_set_header Connection \"upgrade\";",
+            Peer(proxy)
+        );
+    }
+}
+
 /// Reports that the stream of a session is closed, and why.
 pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &Traffic) {
     counters.ended(ended);
@@ -131,12 +150,32 @@ impl std::fmt::Display for Plain {
     }
 }
 
+/// Reports a message that we wrote in the client's place; `wants_show` is the answer of [`Switch::wants`].
+pub fn spoken(session: &Session, spoken: &Spoken, wants_show: bool) {
+    let peer = Peer(session.client().address);
+    match spoken {
+        Spoken::Pong => session.counters().kept_alive(),
+        Spoken::Response(_) => {
+            session.counters().answered();
+            asterisk::verbose!(2, "WebSocket: connection from {peer} has ended, so an INVITE for it fails with 408");
+        }
+    }
+    if wants_show {
+        match spoken {
+            Spoken::Pong => show(Way::To, session, Opcode::Text, PONG),
+            Spoken::Response(response) => show(Way::InPlaceOf, session, Opcode::Text, response),
+        }
+    }
+}
+
 /// The direction of a message.
 pub enum Way {
     /// From the client.
     From,
     /// To the client.
     To,
+    /// To the consumer, in the client's place.
+    InPlaceOf,
 }
 
 impl Way {
@@ -144,6 +183,7 @@ impl Way {
         match self {
             Self::From => "from",
             Self::To => "to",
+            Self::InPlaceOf => "in place of",
         }
     }
 }

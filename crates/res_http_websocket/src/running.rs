@@ -11,6 +11,7 @@ use asterisk::worker::Worker;
 use websocket::CloseCode;
 
 use crate::buffers::Buffers;
+use crate::call_backs::CallBacks;
 use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
@@ -29,6 +30,7 @@ pub struct Running {
     pub buffers: Arc<Buffers>,
     pub limits: Arc<Limits>,
     pub counters: Arc<Counters>,
+    pub call_backs: CallBacks,
     settings: Mutex<Arc<Settings>>,
 }
 
@@ -59,6 +61,7 @@ impl Running {
             buffers: Arc::default(),
             limits: Arc::default(),
             counters: Arc::default(),
+            call_backs: CallBacks::default(),
             settings: Mutex::new(settings),
         }))
     }

@@ -4,6 +4,9 @@
 //! while something is waited for. A method that changes the state ends with [`State::settle`]: output that the stream takes is
 //! written, the worker knows what to wait for, and the descriptor is readable if there is something to read.
 
+mod mending;
+mod speak;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
@@ -16,15 +19,19 @@ use asterisk::lock;
 use asterisk::pollable::Pollable;
 use asterisk::sockaddr::SockAddr;
 use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks, Timer};
+use websocket::sip::Sip;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
 use crate::buffers::Buffers;
 use crate::counters::{Counters, Traffic};
+use crate::host::SPEAKS_FOR_CLIENTS;
 use crate::limits::Place;
 use crate::mend::{self, Mended, Mender, Told};
 use crate::protocols::Protocol;
 use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
+
+pub use speak::{Left, Spoken};
 
 /// One WebSocket connection. C holds references to it ([`crate::exports::Handle`]), and so does the worker until the stream is
 /// closed.
@@ -95,6 +102,8 @@ struct State {
     stopped_sending: bool,
     /// The payload lent by the last [`Session::read`].
     delivered: Vec<u8>,
+    /// For the protocol `sip`, on hosts where we speak for clients.
+    sip: Option<Sip>,
     /// Mends messages of the subprotocol `sip`.
     mender: Option<Mender>,
     /// Facts for the RTP engine, to be told once the lock is released.
@@ -142,6 +151,7 @@ impl Session {
         if stream.write(greeting)? < greeting.len() {
             return Err(io::ErrorKind::WriteZero.into());
         }
+        let is_sip = SPEAKS_FOR_CLIENTS && protocol.name().eq_ignore_ascii_case("sip");
         let id = tasks.next_id();
         let session = Arc::new(Self {
             id,
@@ -166,6 +176,7 @@ impl Session {
                 stuck: false,
                 stopped_sending: false,
                 delivered: Vec::new(),
+                sip: is_sip.then(Sip::default),
                 mender,
                 told: Vec::new(),
                 traffic: Traffic::new(now),
@@ -191,14 +202,18 @@ impl Session {
                 Some(Event::Message(message)) if wants_show => Some((message.opcode, message.payload.clone())),
                 _ => None,
             };
+            let (mut event, spoken) = state.speak(now, event);
             let mended = state.mend_incoming(now, &mut event);
             let read = state.deliver(event);
             state.settle(self);
-            (read, shown, mended)
+            (read, shown, spoken, mended)
         });
-        let (read, shown, mended) = read.unwrap_or((Read::Ended, None, Mended::Not));
+        let (read, shown, spoken, mended) = read.unwrap_or((Read::Ended, None, None, Mended::Not));
         if let Some((opcode, payload)) = &shown {
             report::show(Way::From, self, *opcode, payload);
+        }
+        if let Some(spoken) = spoken {
+            report::spoken(self, &spoken, wants_show);
         }
         report::mended(Way::From, self, &mended, shown.is_some());
         read
@@ -211,6 +226,9 @@ impl Session {
             report::show(Way::To, self, opcode, payload);
         }
         let sent = self.locked(|state, now| {
+            if !state.is_open() && state.sip.is_some() && Sip::is_for_us(payload) {
+                return (Ok(()), Mended::Not);
+            }
             let mended = state.mend_outgoing(opcode, payload);
             let payload = if let Mended::Changed(message, _) = &mended { message } else { payload };
             let sent = match opcode {
@@ -219,6 +237,9 @@ impl Session {
             };
             if sent.is_ok() {
                 state.traffic.count_out(payload.len());
+            }
+            if let Some(sip) = &mut state.sip {
+                sip.handle_outgoing(payload);
             }
             state.settle(self);
             (if state.is_open() { sent } else { Err(SendError::Closed) }, mended)
@@ -238,12 +259,26 @@ impl Session {
 
     /// Notes that the protocol's callback has returned. If the session has ended, nobody polls it any more, however long C keeps
     /// references to it: its own descriptor is closed. If it is open, the callback has handed it to another thread, as
-    /// chan_websocket of Asterisk 22 does.
-    pub fn leave(&self) {
+    /// chan_websocket of Asterisk 22 does. If it has ended and there is something left to read, the caller has to call the
+    /// callback once more.
+    pub fn leave(&self) -> Left {
         let mut state = lock(&self.state);
-        state.attended = state.is_open();
+        let left = if state.has_unread_response() { Left::Unread } else { Left::Nothing };
+        state.attended = state.is_open() || left == Left::Unread;
         state.give_back_descriptor();
         self.unlock(state);
+        left
+    }
+
+    /// Whether the session has ended with something left to read, and the protocol's callback has returned: then the caller
+    /// has to call the callback once more, or to call [`Self::leave`].
+    pub fn wants_to_be_attended(&self) -> bool {
+        let attend = self.locked(|state, _| {
+            let wants = state.has_unread_response() && !state.attended;
+            state.attended |= wants;
+            wants
+        });
+        attend.unwrap_or(false)
     }
 
     /// Ends the session, because C has released its last reference and nobody is left to read.
@@ -423,37 +458,6 @@ impl State {
                 Err(_) => return self.connection.handle_end(),
             }
         }
-    }
-
-    /// Mends a message from the client, or answers it: then there is no event left.
-    fn mend_incoming(&mut self, now: Instant, event: &mut Option<Event>) -> Mended {
-        let Some(Event::Message(message)) = event else { return Mended::Not };
-        let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
-        let Some(mender) = self.mender.as_mut().filter(|_| is_whole) else { return Mended::Not };
-        let mended = mender.handle_client(&message.payload);
-        self.told.extend(mender.facts());
-        match &mended {
-            Mended::Changed(mended, _) => message.payload.clone_from(mended),
-            Mended::Answered(response, _) => {
-                self.traffic.count_in(message.payload.len());
-                // A session that takes no more output has ended, and needs no answer.
-                if self.connection.send_text_or_binary(now, response).is_ok() {
-                    self.traffic.count_out(response.len());
-                }
-                *event = None;
-            }
-            Mended::Not | Mended::Unreadable => {}
-        }
-        mended
-    }
-
-    /// Mends a message from the host.
-    fn mend_outgoing(&mut self, opcode: Opcode, payload: &[u8]) -> Mended {
-        let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
-        let Some(mender) = self.mender.as_mut().filter(|_| is_message) else { return Mended::Not };
-        let mended = mender.handle_host(payload);
-        self.told.extend(mender.facts());
-        mended
     }
 
     /// Turns an event of the connection into an answer for the consumer.

@@ -1,4 +1,5 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, and `rtcpmux`.
+//! Reads `rtp.conf`: every key of Asterisk's own module, and `rtcpmux`
+//! and `consenttimeout`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
 //! affected.
@@ -30,6 +31,9 @@ pub struct Settings {
     /// with candidates of both components, and sends reports over the component that the peer's reports arrive on. `No` never
     /// offers it.
     pub rtcp_mux: Policy,
+    /// Time without a sign of the peer after which a call with ICE ends, once consent is lost (RFC 7675) or the peer has closed its
+    /// DTLS (`consenttimeout`). `None`, written as 0, means never.
+    pub consent_timeout: Option<Duration>,
 }
 
 impl Default for Settings {
@@ -43,6 +47,7 @@ impl Default for Settings {
             probation: 4,
             ice: true,
             rtcp_mux: Policy::Auto,
+            consent_timeout: Some(Duration::from_secs(DEFAULT_CONSENT_TIMEOUT.into())),
         }
     }
 }
@@ -74,6 +79,7 @@ impl Settings {
         let default = Self::default();
         let interval = u32::try_from(default.rtcp_interval.as_millis()).unwrap_or(u32::MAX);
         let interval = lines.number("rtcpinterval", 500..=60_000, Outside::Nearest, interval);
+        let consent = lines.number("consenttimeout", 0..=3600, Outside::Nearest, DEFAULT_CONSENT_TIMEOUT);
         Self {
             ports: lines.ports(default.ports),
             checksums: lines.boolean("rtpchecksums", default.checksums),
@@ -83,9 +89,13 @@ impl Settings {
             probation: lines.number("probation", 1..=1000, Outside::Default, default.probation),
             ice: lines.boolean("icesupport", default.ice),
             rtcp_mux: lines.mux(default.rtcp_mux),
+            consent_timeout: Some(Duration::from_secs(consent.into())).filter(|timeout| !timeout.is_zero()),
         }
     }
 }
+
+/// The default of `consenttimeout` in seconds: the lifetime of consent (RFC 7675 §5.1).
+const DEFAULT_CONSENT_TIMEOUT: u32 = 30;
 
 /// The lines of section `[general]`, and the errors found in them.
 struct Lines<'a> {
@@ -201,6 +211,7 @@ mod tests {
             ("probation", "8"),
             ("icesupport", "false"),
             ("rtcpmux", "no"),
+            ("consenttimeout", "45"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -211,11 +222,13 @@ mod tests {
             probation: 8,
             ice: false,
             rtcp_mux: Policy::No,
+            consent_timeout: Some(Duration::from_secs(45)),
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
         assert_eq!(read(&[("rtcpmux", "Auto")]).0.rtcp_mux, Policy::Auto);
         assert_eq!(read(&[("rtcpmux", "on")]).0.rtcp_mux, Policy::Yes);
+        assert_eq!(read(&[("consenttimeout", "0")]).0.consent_timeout, None);
     }
 
     #[test]
@@ -229,6 +242,7 @@ mod tests {
             ("probation", "0"),
             ("icesupport", ""),
             ("rtcpmux", "sometimes"),
+            ("consenttimeout", "never"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

@@ -8,6 +8,7 @@ use asterisk::pollable::AlwaysReadable;
 use asterisk::worker::Worker;
 
 use crate::config::Settings;
+use crate::endings::Endings;
 use crate::session::Session;
 use crate::transport::contexts::Contexts;
 
@@ -16,6 +17,7 @@ pub struct Globals {
     settings: Mutex<Arc<Settings>>,
     contexts: Contexts,
     worker: Worker<Session>,
+    endings: Endings,
     always: Arc<AlwaysReadable>,
     /// When the module was loaded. The timers of all sessions are aligned to a grid that starts here.
     loaded: Instant,
@@ -43,8 +45,9 @@ impl Globals {
         always: AlwaysReadable,
         now: Instant,
     ) -> Arc<Self> {
+        let endings = Endings::new(Arc::clone(worker.tasks()));
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
-        Arc::new(Self { settings, contexts, worker, always, loaded: now })
+        Arc::new(Self { settings, contexts, worker, endings, always, loaded: now })
     }
 
     /// Returns the settings of the last successful read of `rtp.conf`.
@@ -65,6 +68,11 @@ impl Globals {
     /// Returns the worker thread.
     pub fn worker(&self) -> &Worker<Session> {
         &self.worker
+    }
+
+    /// Returns the calls that are to be ended.
+    pub fn endings(&self) -> &Endings {
+        &self.endings
     }
 
     /// Returns the shared descriptor that is always readable.

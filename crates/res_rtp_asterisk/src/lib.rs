@@ -15,6 +15,7 @@
 //! | `diagnosis/` | explains missing audio; counters and statistics |
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
+//! | `endings.rs` | ends the calls of peers that are gone |
 //! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
@@ -39,6 +40,7 @@ mod config;
 mod console;
 mod cost;
 mod diagnosis;
+mod endings;
 mod globals;
 mod host;
 mod media;
@@ -108,6 +110,7 @@ impl Module for RtpModule {
         set_globals(None);
         trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
+        globals.endings().stop();
         globals.worker().stop();
         Ok(())
     }

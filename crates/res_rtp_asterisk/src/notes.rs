@@ -16,6 +16,8 @@ pub enum Note {
     Warning(String),
     /// An event for the manager interface.
     Report(Report),
+    /// The peer of the session is gone, and its call is to be ended.
+    PeerGone,
     /// A compound RTCP packet to hand to a bundled session, whose stream it may report on.
     Reports {
         /// The bundled session.
@@ -33,8 +35,8 @@ impl Note {
         Self::Debug(level, text.into())
     }
 
-    /// Passes the note to the host. The caller must not hold a lock of a session. Does nothing for [`Note::Reports`], which the
-    /// session delivers itself.
+    /// Passes the note to the host. The caller must not hold a lock of a session. Does nothing for [`Note::Reports`] and
+    /// [`Note::PeerGone`], which the session delivers itself.
     ///
     /// # Safety
     /// If this is [`Note::Report`], the conditions of [`Report::publish`] must hold for `instance`.
@@ -45,7 +47,7 @@ impl Note {
             Self::Warning(text) => asterisk::warning!("{text}"),
             // SAFETY: our caller promises the conditions of `publish`.
             Self::Report(report) => unsafe { report.publish(instance) },
-            Self::Reports { .. } => {}
+            Self::Reports { .. } | Self::PeerGone => {}
         }
     }
 }

@@ -32,6 +32,7 @@ use ice::Component;
 
 use crate::clock;
 use crate::cost::{self, Deed};
+use crate::globals::globals;
 use crate::media::frames::Frames;
 use crate::media::incoming::Incoming;
 use crate::media::outgoing::Outgoing;
@@ -127,6 +128,11 @@ impl Session {
     pub fn peek<R>(&self, look: impl FnOnce(&State) -> R) -> Option<R> {
         let state = self.lock_state().filter(|state| state.is_live())?;
         Some(look(&state))
+    }
+
+    /// Returns why the call has to end, if it still has to. Locks `state` alone, and calls no host function.
+    pub fn story_of_the_end(&self) -> Option<String> {
+        self.peek(|state| state.story_of_the_end(clock::now())).flatten()
     }
 
     /// Changes the state on a thread that is in no call of the host's about this session, such as that of a WebSocket. Nothing is sent
@@ -299,6 +305,11 @@ impl Session {
                     let Some(child) = self.worker.get(about) else { continue };
                     let now = clock::now();
                     child.with_for(instance, now, |state| state.handle_reports_from_parent(now, from, &compound));
+                }
+                Note::PeerGone => {
+                    if let Some(globals) = globals() {
+                        globals.endings().end(self.id, self.instance);
+                    }
                 }
                 // SAFETY: this thread is in a host call or came in through the door; both keep the instance alive.
                 note => unsafe { note.tell(instance) },

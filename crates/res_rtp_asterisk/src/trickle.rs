@@ -93,6 +93,7 @@ fn handle(fact: Fact, ufrag: &str, value: &str) -> bool {
         }
         Fact::SignallingClosed => {
             asterisk::debug!(1, "RTP port {}: the connection of the peer's signalling closed: {value}", port(&session));
+            session.inform(|state| state.transport_mut().gone_mut().handle_signalling_closed(clock::now()));
         }
     }
     true

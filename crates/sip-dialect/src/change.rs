@@ -87,11 +87,15 @@ impl Changes {
         }
     }
 
-    /// [`Rule::LongCandidates`].
+    /// [`Rule::LongCandidates`]. Of a foundation that is too long the end stays.
     pub fn carry_long_addresses(&mut self, description: &Description<'_>) {
         for candidate in description.sections.iter().flat_map(|section| &section.level.candidates) {
             let Some((foundation, address)) = candidate_parts(description, candidate) else { continue };
             if address.len() <= LONGEST_ADDRESS {
+                if foundation.len() > LONGEST_FOUNDATION {
+                    self.edits.cut(foundation.start..foundation.end - LONGEST_FOUNDATION);
+                    self.made = self.made.with(Rule::LongCandidates);
+                }
                 continue;
             }
             let text = |range: &std::ops::Range<usize>| std::str::from_utf8(description.text(range)).ok();
@@ -221,6 +225,9 @@ fn candidate_parts(
 
 /// The longest candidate address that the host reads, in characters.
 const LONGEST_ADDRESS: usize = 23;
+
+/// The longest foundation that the host reads, in characters; RFC 8839 §5.1 allows one more, and aiortc 1.16 uses it.
+const LONGEST_FOUNDATION: usize = 31;
 
 /// The IPv4 dummy address of RFC 7600 §4.8.
 const NO_ADDRESS: &str = "192.0.0.8";

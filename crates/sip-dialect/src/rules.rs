@@ -16,7 +16,7 @@ pub enum Rule {
     /// Payload types that the host would take for another format leave the `m=` line; without any left the section is
     /// refused with port 0 (RFC 3264 §6). Firefox 153 calls AV1 99, which means H.264 to the host whatever `a=rtpmap` says.
     PayloadTypes,
-    /// Answers have the offer's `a=mid`, and offers have one (RFC 5888 §9.1, RFC 8829 §5.2.1). aiortc 1.14, werift 0.22,
+    /// Answers have the offer's `a=mid`, and offers have one (RFC 5888 §9.1, RFC 8829 §5.2.1). aiortc 1.16, werift 0.24,
     /// GStreamer's webrtcbin and str0m refuse a description without, libdatachannel opens no track.
     Mid,
     /// A description groups its first media section, if the offer groups it or there is none (RFC 9143 §7.3). str0m takes
@@ -32,7 +32,8 @@ pub enum Rule {
     /// the host takes the address 0.0.0.0 for one, as RFC 2543 had it.
     Trickle,
     /// Candidate addresses (RFC 8839 §5.1) that are longer than the 23 characters that the host reads, of IPv6 and of
-    /// multicast DNS, are carried in the foundation.
+    /// multicast DNS, are carried in the foundation; and a foundation of 32 characters, as aiortc has, loses one. The host drops
+    /// such candidates.
     LongCandidates,
 }
 

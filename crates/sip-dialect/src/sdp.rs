@@ -237,9 +237,10 @@ impl Level {
             b"rtcp-mux" => self.has_mux = true,
             b"fingerprint" => self.has_fingerprint = true,
             b"end-of-candidates" => self.is_complete = true,
+            // libdatachannel (node-datachannel 0.33) prints commas where RFC 8839 §5.6 has spaces.
             b"ice-options" => {
                 let options = value.get(1..).unwrap_or_default();
-                self.trickles |= options.split(|byte| *byte == b' ').any(|option| option == b"trickle");
+                self.trickles |= options.split(|byte| matches!(byte, b' ' | b',')).any(|option| option == b"trickle");
             }
             _ if value.is_empty() => {
                 if let Some(direction) = Direction::parse(name) {

@@ -6,24 +6,28 @@ use crate::memory::Dialog;
 use crate::message::{Message, parameter};
 use crate::respond;
 
-/// Cuts `Session-Expires` from a client's 2xx to an INVITE of the host's, if it makes the client refresh and the client
-/// says that it knows UPDATE. To the host the client then has no session timer. Whether there was anything to cut.
+/// Cuts `Session-Expires` from a client's 2xx to an INVITE of the host's, if it makes the client refresh and the client does
+/// not say that it knows no UPDATE. (JsSIP 3.13 says nothing about it in its 2xx.) To the host the client then has no session timer. Whether there was anything to cut.
 pub fn hide(response: &Message<'_>, edits: &mut Edits) -> bool {
     let Some(timer) = response.header("session-expires") else { return false };
     let value = response.bytes.get(timer.value.clone()).unwrap_or_default();
     let refreshes = parameter(value, "refresher").is_some_and(|refresher| refresher.eq_ignore_ascii_case(b"uas"));
-    if !refreshes || !allows_update(response) {
+    if !refreshes || excludes_update(response) {
         return false;
     }
     edits.cut(timer.lines);
     true
 }
 
-fn allows_update(message: &Message<'_>) -> bool {
-    let allowed = message.headers().filter(|header| header.is("allow"));
-    allowed
+/// Whether there is `Allow`, and no UPDATE in it (RFC 3261 §20.5).
+fn excludes_update(message: &Message<'_>) -> bool {
+    let mut allowed = message
+        .headers()
+        .filter(|header| header.is("allow"))
         .filter_map(|header| message.bytes.get(header.value))
-        .any(|value| value.split(|byte| *byte == b',').any(|method| method.trim_ascii() == b"UPDATE"))
+        .flat_map(|methods| methods.split(|byte| *byte == b','))
+        .peekable();
+    allowed.peek().is_some() && !allowed.any(|method| method.trim_ascii() == b"UPDATE")
 }
 
 /// Answers a client's UPDATE that refreshes the session (RFC 4028 §7.4, §9); `None` for one that is the host's to answer.

@@ -1,8 +1,11 @@
 //! Each rule on a message of the client that needs it, and on one that it does not concern.
 
+#[path = "common/call.rs"]
+mod call;
 mod common;
 
-use common::{Call, NO_CHANGE, difference};
+use call::{Call, NO_CHANGE};
+use common::difference;
 use sip_dialect::{Dialect, Event, Outcome, Rule, Rules};
 
 /// An offer as Firefox 153 prints it when its page holds the call.

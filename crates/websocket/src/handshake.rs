@@ -27,8 +27,7 @@ pub struct Request<'a> {
     host: Option<&'a str>,
     /// `Upgrade` has the token `websocket`.
     asks_for_websocket: bool,
-    /// `Connection` has the token `Upgrade`.
-    asks_to_upgrade: bool,
+    connection: ConnectionHeader,
     key: Option<&'a str>,
     version: Option<&'a str>,
     protocols: Vec<&'a str>,
@@ -49,8 +48,21 @@ pub struct Accepted<'a> {
     pub version: u8,
     /// The parameters of permessage-deflate, if it was agreed on (RFC 7692).
     pub deflate: Option<Deflate>,
+    /// Whether `Connection` has the token `Upgrade`, as RFC 6455 §4.2.1 item 4 wants. A proxy that does not know how to
+    /// upgrade a connection takes it off.
+    pub connection: ConnectionHeader,
     key: &'a str,
     offered_deflate: Option<Deflate>,
+}
+
+/// The `Connection` header of a request.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ConnectionHeader {
+    /// It has the token `Upgrade`.
+    Upgrades,
+    /// It has other tokens, such as `close`, or is missing.
+    #[default]
+    DoesNotUpgrade,
 }
 
 /// Reasons why a request is refused.
@@ -63,9 +75,6 @@ pub enum Refusal {
     /// `Upgrade` does not ask for `websocket` (RFC 6455 §4.2.1 item 3).
     #[error("no Upgrade header that asks for websocket")]
     NoUpgrade,
-    /// `Connection` does not have the token `Upgrade` (RFC 6455 §4.2.1 item 4).
-    #[error("no Connection header with the token Upgrade")]
-    NoConnectionUpgrade,
     /// `Host` is missing (RFC 6455 §4.2.1 item 2).
     #[error("no Host header")]
     NoHost,
@@ -120,15 +129,16 @@ impl<'a> Request<'a> {
 
     /// Checks the request (RFC 6455 §4.2.1) and chooses the first of its subprotocols for which `supported` returns
     /// `true`. A client may ask for no subprotocol (§4.1 item 10); then `supported` is called with `None`.
+    ///
+    /// A request whose `Connection` does not ask for the upgrade is accepted, see the documentation of this crate. That
+    /// opens no door to pages of other sites: a script's `fetch` and a form can set neither `Upgrade` nor `Sec-` headers
+    /// (forbidden request-headers of the Fetch standard), and those are still required.
     pub fn accept(&self, supported: impl Fn(Option<&str>) -> bool) -> Result<Accepted<'a>, Refusal> {
         if !self.is_get {
             return Err(Refusal::Method);
         }
         if !self.asks_for_websocket {
             return Err(Refusal::NoUpgrade);
-        }
-        if !self.asks_to_upgrade {
-            return Err(Refusal::NoConnectionUpgrade);
         }
         if self.host.is_none() {
             return Err(Refusal::NoHost);
@@ -160,7 +170,14 @@ impl<'a> Request<'a> {
             let read = extension::parse(header, |offered| choice.handle(offered));
             read.map_err(|extension::Malformed| Refusal::Extensions)?;
         }
-        Ok(Accepted { protocol, version, deflate: None, key, offered_deflate: choice.made() })
+        Ok(Accepted {
+            protocol,
+            version,
+            deflate: None,
+            connection: self.connection,
+            key,
+            offered_deflate: choice.made(),
+        })
     }
 
     /// The origin of the page that asks; `None` if the client is not a browser (RFC 6455 §10.2).
@@ -185,7 +202,9 @@ impl<'a> Request<'a> {
         } else if is("Upgrade") {
             self.asks_for_websocket |= list(value).any(|token| token.eq_ignore_ascii_case("websocket"));
         } else if is("Connection") {
-            self.asks_to_upgrade |= list(value).any(|token| token.eq_ignore_ascii_case("upgrade"));
+            if list(value).any(|token| token.eq_ignore_ascii_case("upgrade")) {
+                self.connection = ConnectionHeader::Upgrades;
+            }
         } else if is("Sec-WebSocket-Key") {
             self.doubled |= self.key.replace(value).is_some();
         } else if is("Sec-WebSocket-Version") {
@@ -235,7 +254,7 @@ impl Refusal {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Method => "method",
-            Self::NoUpgrade | Self::NoConnectionUpgrade => "upgrade",
+            Self::NoUpgrade => "upgrade",
             Self::NoHost => "host",
             Self::Key => "key",
             Self::Doubled => "doubled header",
@@ -348,8 +367,28 @@ mod tests {
         assert_eq!(with("Upgrade", Some("WebSocket")), Ok(13));
         assert_eq!(with("Upgrade", Some("h2c")), Err(Refusal::NoUpgrade));
         assert_eq!(with("Upgrade", None), Err(Refusal::NoUpgrade));
-        assert_eq!(with("Connection", Some("close")), Err(Refusal::NoConnectionUpgrade));
         assert_eq!(with("Host", None), Err(Refusal::NoHost));
+    }
+
+    /// nginx sends `Connection: close` unless it is told otherwise.
+    #[test]
+    fn section_4_2_1_a_request_whose_connection_header_a_proxy_replaced_is_accepted_and_known() {
+        let without = SECTION_1_2.into_iter().filter(|(name, _)| *name != "Connection");
+        for (more, expected) in [
+            (vec![], ConnectionHeader::DoesNotUpgrade),
+            (vec![("Connection", "close")], ConnectionHeader::DoesNotUpgrade),
+            (vec![("Connection", "keep-alive")], ConnectionHeader::DoesNotUpgrade),
+            (vec![("Connection", "keep-alive"), ("connection", "upgrade")], ConnectionHeader::Upgrades),
+        ] {
+            let request = Request::new(true, without.clone().chain(more.clone()));
+            let accepted = request.accept(|_| true).unwrap();
+            assert_eq!(accepted.connection, expected, "{more:?}");
+            assert!(accepted.response().contains("\r\nConnection: Upgrade\r\n"), "{more:?}");
+            for needed in ["Host", "Upgrade", "Sec-WebSocket-Key", "Sec-WebSocket-Version"] {
+                let lacking = without.clone().filter(|(name, _)| *name != needed).chain(more.clone());
+                assert!(Request::new(true, lacking).accept(|_| true).is_err(), "{more:?} without {needed}");
+            }
+        }
     }
 
     #[test]

@@ -27,6 +27,7 @@
 //! | [`connection`] | 5.5: PING and PONG, deadlines |
 //! | `connection/closing` | 7: the closing handshake |
 //! | `rate` | 10.4: the limit on messages per second |
+//! | [`sip`] | of RFC 7118: keepalives of CRLF, and INVITEs that nobody can answer any more |
 //!
 //! Left out, with reasons: context takeover of permessage-deflate (an idle connection would keep up to 300 KiB for it);
 //! other extensions (none is registered that SIP has a use for); the client's side of the opening handshake, and random
@@ -34,7 +35,10 @@
 //!
 //! Departures from RFC 6455: versions 7 and 8 of the drafts are accepted besides 13, because the host's own module
 //! accepts them and their frames are the same; a request without a subprotocol is refused unless an application is
-//! registered for it.
+//! registered for it; a request without the token `Upgrade` in `Connection` (§4.2.1 item 4) is accepted if everything
+//! else is right, because the host's own module accepts it, and proxies of a common configuration (nginx told to pass
+//! `Upgrade` and nothing about `Connection`) serve browsers that way. [`handshake::Accepted::connection`] tells, for a
+//! log line.
 #![forbid(unsafe_code)]
 
 pub mod close;
@@ -52,6 +56,7 @@ pub mod origin;
 mod output;
 mod rate;
 mod receiver;
+pub mod sip;
 pub mod utf8;
 
 pub use close::CloseCode;

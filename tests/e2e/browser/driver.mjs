@@ -2,8 +2,7 @@
 //
 //   node driver.mjs chromium|firefox <frequency of Firefox's microphone> [hidden]
 //
-// A browser hides its addresses from pages without permission for a microphone (RFC 8828): with `hidden`, Firefox does.
-// Chromium does until the page asks, see phone.js.
+// A browser hides its addresses from pages without permission for a microphone (RFC 8828): with `hidden`, both do.
 //
 // The end of stdin closes the browser.
 

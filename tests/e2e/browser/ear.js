@@ -31,17 +31,24 @@ export class Ear {
   }
 }
 
+/** Records for `seconds`. A page that receives no audio has no track, and records nothing. */
 async function record(track, seconds) {
+  if (!track) {
+    await pause(seconds);
+    return new Blob();
+  }
   const recorder = new MediaRecorder(new MediaStream([track]));
   const parts = [];
   recorder.addEventListener('dataavailable', ({ data }) => parts.push(data));
   const stopped = new Promise((resolve) => recorder.addEventListener('stop', resolve));
   recorder.start();
-  await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+  await pause(seconds);
   if (recorder.state !== 'inactive') recorder.stop();
   await stopped;
   return new Blob(parts);
 }
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 
 /** A track that never had a packet has no recording: that counts as silence. */
 async function decode(recording) {

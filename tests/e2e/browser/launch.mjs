@@ -9,6 +9,11 @@ import puppeteer from 'puppeteer-core';
 /** A name of this machine that is not a secure origin, unlike `localhost`. */
 const INSECURE = 'phone.example';
 
+/** A page that may have the microphone without asking shows its addresses even before it asks. */
+const PERMISSION_IN_CHROMIUM = {
+  given: ['--use-fake-ui-for-media-stream'], unasked: [], refused: ['--deny-permission-prompts'],
+};
+
 /** Starts the browser `kind`; both kinds have the same interface. `log` is called with each line of the page's console. */
 export async function launch(kind, { microphone, scheme = 'light' }, log) {
   const browser = await (kind === 'firefox' ? launchFirefox(microphone, scheme) : launchChromium(microphone, scheme));
@@ -28,7 +33,7 @@ async function launchChromium({ permission }, scheme) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
-      '--no-sandbox', permission === 'refused' ? '--deny-permission-prompts' : '--use-fake-ui-for-media-stream',
+      '--no-sandbox', ...PERMISSION_IN_CHROMIUM[permission],
       '--use-fake-device-for-media-stream', '--autoplay-policy=no-user-gesture-required', '--ignore-certificate-errors',
       `--host-resolver-rules=MAP ${INSECURE} 127.0.0.1`,
       '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run', '--disable-quic',
@@ -58,6 +63,8 @@ async function launchFirefox({ frequency, permission }, scheme) {
       'permissions.default.microphone': { unasked: 0, given: 1, refused: 2 }[permission],
       'media.navigator.audio.fake_frequency': frequency,
       'media.autoplay.default': 0,
+      // The codec is a download: a Firefox offers H.264 once it has it.
+      'media.gmp-gmpopenh264.enabled': false,
       'network.dns.localDomains': INSECURE,
       'layout.css.prefers-color-scheme.content-override': scheme === 'dark' ? 0 : 1,
     },

@@ -1,70 +1,165 @@
 // The page under test: a SIP phone whose every method the driver may call as `phone.<method>(...)`.
 //
 // It sends a pure tone and measures by frequency what it hears: a call has audio if the right tone arrives,
-// not just packets.
+// not just packets. SIP is done by one of several libraries, behind the same methods.
 
-import JsSIP from 'jssip';
+import { messages, watchConnections, watchSockets } from './taps.js';
 import { Ear } from './ear.js';
-import { Picture } from './picture.js';
+import { JsSipLine } from './jssip.js';
+import { Microphone } from './microphone.js';
+import { SipJsLine } from './sipjs.js';
+import { SipMlLine } from './sipml.js';
+import { SimpleUserLine } from './simpleuser.js';
 import { pictures, summary } from './statistics.js';
-import { Voice } from './voice.js';
+import { CONTENT_TYPE, HEADERS, Trickle, untilAudio, withoutCandidates } from './trickle.js';
 
-const audio = { audio: true, video: false };
+const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine, sipml: SipMlLine };
 
 class Phone {
-  #agent = null;
-  #session = null;
+  #line = null;
+  #connection = null;
   #ear = new Ear();
-  #voice = new Voice();
-  #picture = new Picture();
+  #microphone = new Microphone();
   #events = [];
   #waiting = [];
-  #source = { kind: 'microphone' };
   #unnamed = false;
   #without;
+  #trickles = null;
+  #trickle = null;
 
-  /** Registers. `source` is the audio that calls send: `{kind: 'tone', frequency}`, or `{kind: 'microphone'}`. */
-  async register({ server, uri, password, source }) {
-    this.#source = source;
-    const agent = new JsSIP.UA({
-      sockets: [new JsSIP.WebSocketInterface(server)], uri, password, session_timers: false, register: true,
-    });
-    this.#agent = agent;
-    for (const name of ['connected', 'disconnected', 'registered', 'unregistered']) agent.on(name, () => this.#note(name));
-    agent.on('registrationFailed', ({ cause }) => this.#note('registrationFailed', cause));
-    agent.on('newRTCSession', ({ session, originator }) => this.#begin(session, originator));
-    agent.start();
+  constructor() {
+    this.#microphone.install();
+    watchConnections((connection) => this.#watch(connection));
+    watchSockets(() => {});
+  }
+
+  /**
+   * Registers with the library `library`. `source` is the audio that calls send: `{kind: 'tone', frequency}`, or
+   * `{kind: 'microphone'}`. `account` has the server, uri and password, and `options` for the library.
+   */
+  async register({ library = 'jssip', source, ...account }) {
+    this.#microphone.use(source);
+    const told = {
+      note: (name, detail) => this.#note(name, detail),
+      next: (names, seconds) => this.#next(names, seconds),
+      begin: (originator) => originator === 'remote' && this.#forget(),
+      description: (description) => this.#described(description),
+      offer: (connection, direction) => this.#offer(connection, direction),
+    };
+    this.#line = new LIBRARIES[library](told);
+    await this.#line.register(account);
     return this.until(['registered', 'registrationFailed'], 15);
   }
 
   async unregister() {
-    this.#agent.stop();
+    await this.#line.unregister();
     return this.until(['disconnected'], 10);
   }
 
   /**
    * Calls; resolves when the INVITE is under way. `pc` is the configuration of RTCPeerConnection, `colours` are those of the
    * picture to send, `unnamed` removes the SSRCs from our offer (RFC 5576), `without` names a format that is removed from the
-   * answer before the browser sees it (`telephone-event/8000`).
+   * answer before the browser sees it (`telephone-event/8000`), `direction` is that of the offered audio. With `trickles` the
+   * offer has no candidates, which `trickle` sends later; if it is `waits`, the page hears of no candidates of the other end.
    */
-  async dial(number, { pc = {}, colours, unnamed = false, without } = {}) {
+  async dial(number, { pc = {}, colours, unnamed = false, without, direction, trickles = null } = {}) {
     this.#forget();
+    this.#trickles = trickles;
     this.#unnamed = unnamed;
     this.#without = without;
-    const target = `sip:${number}@${this.#agent.configuration.uri.host}`;
-    this.#agent.call(target, { ...(await this.#media(colours)), pcConfig: pc });
+    this.#paint(colours);
+    await this.#line.dial(number, { pc, direction, video: colours !== undefined });
   }
 
   async answer({ pc = {}, colours } = {}) {
     // Do not return this call to code that waits for the next one.
     this.#events = this.#events.filter(({ name }) => name !== 'ringing');
-    this.#session.answer({ ...(await this.#media(colours)), pcConfig: pc });
+    this.#paint(colours);
+    await this.#line.answer({ pc, video: colours !== undefined });
   }
 
   /** Resolves with the first event of these names since the call began, or `null` after `seconds`. */
   until(names, seconds) {
     const seen = this.#events.find(({ name }) => names.includes(name));
-    if (seen) return Promise.resolve(seen);
+    return seen ? Promise.resolve(seen) : this.#next(names, seconds);
+  }
+
+  /** Sends the candidates in INFO. Resolves with the milliseconds from there to the first audio packet, or `null`. */
+  async trickle() {
+    const [first, all] = this.#trickle.fragments();
+    this.#line.info(CONTENT_TYPE, first, HEADERS);
+    const audio = untilAudio(this.#connection, 10);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    this.#line.info(CONTENT_TYPE, all, HEADERS);
+    return audio;
+  }
+
+  async hold() {
+    await this.#line.hold();
+  }
+
+  async unhold() {
+    await this.#line.unhold();
+  }
+
+  /** Offers another direction of the audio in a re-INVITE; sends the page's tone if it is one that sends. */
+  async renegotiate(direction) {
+    const [transceiver] = this.#connection.getTransceivers();
+    if (direction.startsWith('send') && !transceiver.sender.track) {
+      await transceiver.sender.replaceTrack(await this.#track());
+    }
+    transceiver.direction = direction;
+    await this.#line.renegotiate(direction);
+  }
+
+  /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */
+  dtmf(digits, duration) {
+    this.#line.dtmf(digits, duration);
+  }
+
+  async hangup() {
+    await this.#line.hangup();
+  }
+
+  /** Transfers the far end to another number (REFER, blind). */
+  transfer(number) {
+    this.#line.transfer(number);
+  }
+
+  /** The share of each of these tones in what is heard during `seconds`; see `Ear.listen`. */
+  listen(frequencies, seconds) {
+    return this.#ear.listen(frequencies, seconds);
+  }
+
+  /** The colours received at this moment, and the number of frames so far. */
+  async look() {
+    return { seen: this.#microphone.picture.look(), ...pictures(await this.#connection.getStats()) };
+  }
+
+  async statistics() {
+    return summary(await this.#connection.getStats());
+  }
+
+  /** The descriptions as the browser holds them, and the audio's negotiated direction: sipML5 adds one at each resume. */
+  descriptions() {
+    const { localDescription, remoteDescription, connectionState, iceConnectionState } = this.#connection;
+    const audio = this.#connection.getTransceivers().filter(({ receiver }) => receiver.track.kind === 'audio');
+    const direction = audio.at(-1)?.currentDirection;
+    return { connectionState, iceConnectionState, direction, local: localDescription?.sdp, remote: remoteDescription?.sdp };
+  }
+
+  /** Every event since the call began. */
+  events() {
+    return this.#events;
+  }
+
+  /** Every SIP message so far. */
+  messages() {
+    return messages;
+  }
+
+  /** Resolves with the next event of these names, or `null` after `seconds`. */
+  #next(names, seconds) {
     return new Promise((resolve) => {
       const waiting = { names, resolve };
       this.#waiting.push(waiting);
@@ -75,106 +170,37 @@ class Phone {
     });
   }
 
-  hold() {
-    return this.#renegotiate((done) => this.#session.hold({}, done));
+  #paint(colours) {
+    if (colours) this.#microphone.picture.paint(colours);
   }
 
-  unhold() {
-    return this.#renegotiate((done) => this.#session.unhold({}, done));
+  #described({ originator, type, sdp }) {
+    let described = sdp;
+    if (originator === 'local' && this.#unnamed) described = described.replace(/^a=ssrc.*\r\n/gm, '');
+    if (originator === 'remote' && this.#without) described = withoutFormat(this.#without, described);
+    console.log(`SDP ${originator} ${type}\n${described}`);
+    return described;
   }
 
-  /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */
-  dtmf(digits, duration) {
-    this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration, interToneGap: 120 });
+  /** Gives a new connection audio of this direction. */
+  async #offer(connection, direction) {
+    const { sender } = connection.addTransceiver('audio', { direction });
+    if (direction.startsWith('send')) await sender.replaceTrack(await this.#track());
   }
 
-  hangup() {
-    this.#session.terminate();
-  }
-
-  /** Transfers the far end to another number (REFER, blind). */
-  transfer(number) {
-    this.#session.refer(`sip:${number}@${this.#agent.configuration.uri.host}`);
-  }
-
-  /** The share of each of these tones in what is heard during `seconds`; see `Ear.listen`. */
-  listen(frequencies, seconds) {
-    return this.#ear.listen(frequencies, seconds);
-  }
-
-  /** The colours received at this moment, and the number of frames so far. */
-  async look() {
-    return { seen: this.#picture.look(), ...pictures(await this.#session.connection.getStats()) };
-  }
-
-  async statistics() {
-    return summary(await this.#session.connection.getStats());
-  }
-
-  /** The descriptions as the browser holds them, for the log. */
-  descriptions() {
-    const { localDescription, remoteDescription, connectionState, iceConnectionState } = this.#session.connection;
-    return { connectionState, iceConnectionState, local: localDescription?.sdp, remote: remoteDescription?.sdp };
-  }
-
-  /** Every event since the call began. */
-  events() {
-    return this.#events;
-  }
-
-  #begin(session, originator) {
-    if (originator === 'remote') this.#forget();
-    this.#session = session;
-    for (const name of ['progress', 'accepted', 'confirmed', 'hold', 'unhold']) {
-      session.on(name, ({ originator } = {}) => this.#note(name, originator));
-    }
-    for (const name of ['ended', 'failed']) {
-      session.on(name, ({ cause, originator }) => this.#note(name, `${originator}: ${cause}`));
-    }
-    session.on('peerconnection', ({ peerconnection }) => this.#watch(peerconnection));
-    if (session.connection) this.#watch(session.connection);
-    for (const kind of ['createofferfailed', 'createanswerfailed', 'setlocaldescriptionfailed', 'setremotedescriptionfailed']) {
-      session.on(`peerconnection:${kind}`, (error) => this.#note(kind, String(error)));
-    }
-    session.on('sdp', (description) => {
-      const { originator, type } = description;
-      if (originator === 'local' && this.#unnamed) description.sdp = description.sdp.replace(/^a=ssrc.*\r\n/gm, '');
-      if (originator === 'remote' && this.#without) description.sdp = withoutFormat(this.#without, description.sdp);
-      console.log(`SDP ${originator} ${type}\n${description.sdp}`);
-    });
-    if (originator === 'remote') this.#note('ringing', session.remote_identity.uri.user);
+  async #track() {
+    return (await navigator.mediaDevices.getUserMedia({ audio: true })).getAudioTracks()[0];
   }
 
   #watch(connection) {
-    connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? this.#picture.see(track) : this.#ear.hear(track)));
+    this.#connection = connection;
+    if (this.#trickles) this.#trickle = new Trickle(connection);
+    if (this.#trickles === 'waits') hideRemoteCandidates(connection);
+    const { picture } = this.#microphone;
+    connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? picture.see(track) : this.#ear.hear(track)));
     for (const name of ['connectionState', 'iceConnectionState']) {
       connection.addEventListener(name.toLowerCase() + 'change', () => this.#note(name, connection[name]));
     }
-  }
-
-  /** Asks for the microphone as a page does: before that a browser hides its addresses (RFC 8828). */
-  async #media(colours) {
-    if (colours) {
-      const mediaStream = (await this.#sound()).mediaStream ?? (await navigator.mediaDevices.getUserMedia(audio));
-      mediaStream.addTrack(this.#picture.show(colours));
-      return { mediaConstraints: { audio: true, video: true }, mediaStream };
-    }
-    return this.#sound();
-  }
-
-  async #sound() {
-    if (this.#source.kind === 'microphone') return { mediaConstraints: audio };
-    if (!this.#source.withoutPermission) {
-      this.microphone ??= await navigator.mediaDevices.getUserMedia(audio);
-    }
-    return { mediaConstraints: audio, mediaStream: this.#voice.tone(this.#source.frequency) };
-  }
-
-  #renegotiate(start) {
-    return new Promise((resolve, reject) => {
-      setTimeout(() => reject(new Error('the re-INVITE was not answered')), 10_000);
-      if (!start(() => resolve(true))) reject(new Error('the phone is not ready for a re-INVITE'));
-    });
   }
 
   #forget() {
@@ -191,6 +217,11 @@ class Phone {
   }
 }
 
+function hideRemoteCandidates(connection) {
+  const set = connection.setRemoteDescription.bind(connection);
+  connection.setRemoteDescription = ({ type, sdp }) => set({ type, sdp: withoutCandidates(sdp) });
+}
+
 function withoutFormat(name, sdp) {
   const payloadType = sdp.match(new RegExp(`^a=rtpmap:(\\d+) ${name}\\b`, 'm'))?.[1];
   if (!payloadType) return sdp;
@@ -199,5 +230,4 @@ function withoutFormat(name, sdp) {
     .replace(new RegExp(`^(m=audio .*) ${payloadType}\\b`, 'm'), '$1');
 }
 
-JsSIP.debug.enable('JsSIP:Transport JsSIP:RTCSession');
 window.phone = new Phone();

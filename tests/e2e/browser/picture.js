@@ -9,10 +9,16 @@ const RATE = 15;
 export class Picture {
   #painter = null;
   #video = null;
+  #colours = ['rgb(220, 0, 0)', 'rgb(0, 0, 220)'];
 
-  /** A track with this picture; `colours` are those of the left and right half in CSS. A bar moves, so that every frame differs. */
-  show(colours) {
-    this.#painter ??= new Painter(colours);
+  /** From now on the picture has these colours in CSS, of its left and right half. A bar moves, so that every frame differs. */
+  paint(colours) {
+    this.#colours = colours;
+  }
+
+  /** A track with this picture. */
+  show() {
+    this.#painter ??= new Painter(this.#colours);
     return this.#painter.track();
   }
 

@@ -1,4 +1,4 @@
-// Serves the page and its script on a free port of localhost: there, browsers allow a microphone without TLS.
+// Serves the page and its scripts on a free port of localhost: there, browsers allow a microphone without TLS.
 
 import { createServer } from 'node:http';
 import { readFile } from 'node:fs/promises';
@@ -11,6 +11,8 @@ export async function servePage() {
   const bundle = await build({ entryPoints: [here('phone.js')], bundle: true, format: 'esm', write: false, logLevel: 'error' });
   const files = {
     '/': ['text/html', await readFile(here('page.html'))],
+    // A script that sets globals, and loads only as such.
+    '/sipml.js': ['text/javascript', await readFile(here('node_modules/sipml/SIPml-api.js'))],
     '/phone.js': ['text/javascript', bundle.outputFiles[0].contents],
   };
   const server = createServer(({ url }, response) => {

@@ -5,15 +5,18 @@
 //! files for that host; without it the host's own are used. Every Asterisk runs in its own directory; the installation
 //! is not changed. Logs are below `target/e2e/<host>/<test>/`: `log/full` is Asterisk's, `log/<account>-<browser>.log`
 //! the page's with every SIP message and description, `call-<browser>-<width>.png` a picture of the demo page in a
-//! call. `E2E_PICTURES` names a directory whose pictures are to be replaced, from calls of a minute.
+//! call. `E2E_PICTURES` names a directory whose pictures are to be replaced, from calls of a minute, `E2E_MESSAGES` one for
+//! the SIP messages of all pages.
 
 pub mod asterisk;
 pub mod driver;
 pub mod failure;
 pub mod g711;
 pub mod lab;
+pub mod linphone;
 pub mod manager;
 pub mod page;
+pub mod peer;
 pub mod phone;
 pub mod plain;
 pub mod ports;

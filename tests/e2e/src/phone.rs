@@ -1,5 +1,7 @@
 //! A browser used as a phone, through `browser/driver.mjs`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use crate::lab::Lab;
 use crate::puppet::Puppet;
 use crate::site::VOICE;
 
-pub use crate::puppet::Browser;
+pub use crate::puppet::{Browser, Vanish};
 
 /// The transport of SIP.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +51,62 @@ impl RtcpMux {
     }
 }
 
+/// A SIP library that the page can use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Library {
+    /// JsSIP.
+    JsSip,
+    /// SIP.js, by its `UserAgent` and sessions.
+    SipJs,
+    /// SIP.js, by its `SimpleUser` on its defaults.
+    SimpleUser,
+    /// sipML5, in Chromium.
+    SipMl,
+}
+
+impl Library {
+    /// Its name for the page.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::JsSip => "jssip",
+            Self::SipJs => "sipjs",
+            Self::SimpleUser => "simpleuser",
+            Self::SipMl => "sipml",
+        }
+    }
+}
+
+/// The direction of a stream (RFC 8866 §6.7), as the page sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the words of the RFC")]
+pub enum Direction {
+    SendRecv,
+    SendOnly,
+    RecvOnly,
+    Inactive,
+}
+
+impl Direction {
+    /// Its name in SDP.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SendRecv => "sendrecv",
+            Self::SendOnly => "sendonly",
+            Self::RecvOnly => "recvonly",
+            Self::Inactive => "inactive",
+        }
+    }
+}
+
+/// Who sends the connectivity checks that can find a path (RFC 8445 §7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// Page and host.
+    OfBoth,
+    /// The host alone: the page does not know the host's candidates.
+    OfTheHost,
+}
+
 /// The colours, in CSS notation, of the left and right half of the picture that a phone sends.
 pub type Colours = [&'static str; 2];
 
@@ -66,6 +124,10 @@ pub struct Phone {
     puppet: Puppet,
     account: String,
     source: Value,
+    library: Library,
+    /// Options of the library for the registration.
+    options: Value,
+    record: Option<PathBuf>,
 }
 
 impl Phone {
@@ -98,12 +160,35 @@ impl Phone {
             }
             Browser::Firefox => json!({ "kind": "microphone" }),
         };
-        Ok(Self { puppet, account: account.to_owned(), source })
+        let test = lab.directory().file_name().unwrap_or_default().to_string_lossy();
+        let record = std::env::var_os("E2E_MESSAGES")
+            .map(|directory| Path::new(&directory).join(format!("{}-{test}-{account}", browser.name())));
+        let (account, library) = (account.to_owned(), Library::JsSip);
+        Ok(Self { puppet, account, source, library, options: json!({}), record })
+    }
+
+    /// Uses this library from the next registration on.
+    pub fn using(mut self, library: Library) -> Self {
+        self.library = library;
+        self
+    }
+
+    /// Registers with these further options of the page's line.
+    pub fn with_options(mut self, options: Value) -> Self {
+        self.options = options;
+        self
     }
 
     /// Opens a browser and registers it over ws.
     pub fn registered(lab: &Lab, browser: Browser, account: &str) -> Result<Self> {
         let mut phone = Self::open(lab, browser, account)?;
+        phone.register(lab, Transport::Plain)?;
+        Ok(phone)
+    }
+
+    /// Opens a browser and registers it over ws with this library.
+    pub fn of_library(lab: &Lab, library: Library, browser: Browser, account: &str) -> Result<Self> {
+        let mut phone = Self::open(lab, browser, account)?.using(library);
         phone.register(lab, Transport::Plain)?;
         Ok(phone)
     }
@@ -118,7 +203,7 @@ impl Phone {
         let account = &self.account;
         let arguments = json!({
             "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("demo-{account}"),
-            "source": self.source,
+            "source": self.source, "library": self.library.name(), "options": self.options,
         });
         let event = self.ask("register", json!([arguments]))?;
         ensure(event["name"] == "registered", || format!("{} was not registered: {event}", self.account))
@@ -139,6 +224,33 @@ impl Phone {
     pub fn call_without(&mut self, format: &str, number: &str) -> Result {
         self.ask("dial", json!([number, { "without": format }]))?;
         self.connected(Duration::from_secs(15))
+    }
+
+    /// Calls with an offer whose audio has this direction, and waits for the transport.
+    pub fn call_in_direction(&mut self, number: &str, direction: Direction) -> Result {
+        self.ask("dial", json!([number, { "direction": direction.name() }]))?;
+        self.connected(Duration::from_secs(15))
+    }
+
+    /// Calls with an offer that has no candidates, and waits until the call is accepted. With [`Checks::OfTheHost`] the page
+    /// hears of no candidates of the host, so that only the host's checks can find a path.
+    pub fn call_without_candidates(&mut self, number: &str, checks: Checks) -> Result {
+        let trickles = if checks == Checks::OfTheHost { "waits" } else { "calls" };
+        self.ask("dial", json!([number, { "trickles": trickles }]))?;
+        let confirmed = self.until(&["confirmed", "failed", "ended"], Duration::from_secs(15))?;
+        ensure(confirmed["name"] == "confirmed", || format!("the call was not accepted: {confirmed}"))
+    }
+
+    /// Sends the candidates in INFO (RFC 8840). Returns the time from there to the first audio packet.
+    pub fn trickle(&mut self) -> Result<Duration> {
+        let took = self.ask("trickle", json!([]))?;
+        let took = took.as_f64().ok_or_else(|| Failure::new(format!("{}: no audio after trickling", self.account)))?;
+        Ok(Duration::from_secs_f64(took / 1000.0))
+    }
+
+    /// Offers this direction of the audio in a re-INVITE and waits for the answer.
+    pub fn renegotiate(&mut self, direction: Direction) -> Result {
+        self.ask("renegotiate", json!([direction.name()])).map(drop)
     }
 
     /// Calls with audio and video and waits until media flows.
@@ -251,6 +363,16 @@ impl Phone {
         self.ask("transfer", json!([number])).map(drop)
     }
 
+    /// Makes the browser leave without a word.
+    pub fn vanish(&mut self, vanish: Vanish) -> Result {
+        self.puppet.vanish(vanish)
+    }
+
+    /// Ends [`Vanish::Network`].
+    pub fn come_back(&mut self) -> Result {
+        self.puppet.come_back()
+    }
+
     /// Ends the call.
     pub fn hangup(&mut self) -> Result {
         self.ask("hangup", json!([])).map(drop)
@@ -304,6 +426,58 @@ impl Phone {
         self.ask("descriptions", json!([]))
     }
 
+    /// Waits up to five seconds until the audio's negotiated direction is this one, as the page sees it. Some libraries
+    /// report a re-INVITE as done before they apply its answer.
+    pub fn reaches_direction(&mut self, direction: Direction) -> Result {
+        let mut state = json!(null);
+        for _ in 0..50 {
+            state = self.descriptions()?;
+            if state["direction"] == direction.name() {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        let (account, now, wanted) = (&self.account, &state["direction"], direction.name());
+        Err(Failure::new(format!(
+            "{account}: the audio is {now}, not {wanted}; Asterisk described {}",
+            state["remote"]
+        )))
+    }
+
+    /// Checks that the call is still up.
+    pub fn lives(&mut self) -> Result {
+        let events = self.ask("events", json!([]))?;
+        let over = |event: &&Value| event["name"] == "ended" || event["name"] == "failed";
+        match events.as_array().into_iter().flatten().find(over) {
+            Some(end) => Err(Failure::new(format!("{}: the call is over: {end}", self.account))),
+            None => Ok(()),
+        }
+    }
+
+    /// Every SIP message of the page so far, sent and received.
+    pub fn messages(&mut self) -> Result<Vec<String>> {
+        let messages = self.ask("messages", json!([]))?;
+        let texts = messages.as_array().into_iter().flatten().filter_map(|message| message["text"].as_str());
+        Ok(texts.map(str::to_owned).collect())
+    }
+
+    /// Writes every SIP message of the page into the directory that `E2E_MESSAGES` names, byte for byte.
+    fn write_messages(&mut self, record: &Path) -> Result {
+        let messages = self.ask("messages", json!([]))?;
+        for (number, message) in messages.as_array().into_iter().flatten().enumerate() {
+            let text = message["text"].as_str().unwrap_or_default();
+            let direction = if message["sent"] == true { "sent" } else { "received" };
+            let name = format!(
+                "{}-{}-{direction}-{}-{number:03}.sip",
+                self.library.name(),
+                record.file_name().unwrap_or_default().display(),
+                kind(text)
+            );
+            fs::write(record.with_file_name(name), text)?;
+        }
+        Ok(())
+    }
+
     fn first(&mut self, names: &[&str], patience: Duration) -> Result<Value> {
         self.ask("until", json!([names, patience.as_secs_f64()]))
     }
@@ -311,4 +485,29 @@ impl Phone {
     fn ask(&mut self, method: &str, arguments: Value) -> Result<Value> {
         self.puppet.ask(method, arguments)
     }
+}
+
+impl Drop for Phone {
+    fn drop(&mut self) {
+        if let Some(record) = self.record.take() {
+            // A page that is gone has nothing to record.
+            let _ = self.write_messages(&record);
+        }
+    }
+}
+
+/// A short name for a SIP message: `invite`, `invite-again-sendonly`, `200-invite`.
+fn kind(message: &str) -> String {
+    let first = message.lines().next().unwrap_or_default();
+    let header = |name: &str| message.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let method = header("CSeq:").split_whitespace().last().unwrap_or("keepalive").to_lowercase();
+    let status =
+        first.strip_prefix("SIP/2.0 ").and_then(|rest| rest.split(' ').next()).map(|status| format!("{status}-"));
+    let again = if status.is_none() && method == "invite" && header("To:").contains(";tag=") { "-again" } else { "" };
+    let direction = message.split("\r\nm=audio").nth(1).and_then(|media| {
+        let all = ["sendrecv", "sendonly", "recvonly", "inactive"];
+        all.into_iter().find(|direction| media.contains(&format!("\r\na={direction}\r\n")))
+    });
+    let direction = direction.map(|direction| format!("-{direction}")).unwrap_or_default();
+    format!("{}{method}{again}{direction}", status.unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::failure::{Result, ensure};
+use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
 use crate::phone::{Phone, RtcpMux};
 use crate::site::{ANNOUNCEMENT, VOICE};
@@ -74,6 +74,38 @@ pub fn heard_by_asterisk(lab: &Lab, least: Duration) -> Result {
     ensure(heard >= least, || {
         format!("Asterisk heard {VOICE} Hz for {heard:?} of {:?}: {}", recording.length(), lab.directory().display())
     })
+}
+
+/// Waits up to ten seconds until Asterisk hears the browser's tone in the call that is being recorded.
+pub fn is_heard_by_asterisk(lab: &Lab) -> Result {
+    let before = heard_so_far(lab);
+    let end = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < end {
+        if heard_so_far(lab) >= before + Duration::from_secs(1) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    Err(Failure::new(format!("Asterisk does not hear {VOICE} Hz: {}", lab.directory().display())))
+}
+
+/// Waits up to ten seconds until Asterisk hears the browser's tone no longer.
+pub fn is_not_heard_by_asterisk(lab: &Lab) -> Result {
+    let (mut before, end) = (heard_so_far(lab), Instant::now() + Duration::from_secs(10));
+    while Instant::now() < end {
+        thread::sleep(Duration::from_secs(2));
+        let now = heard_so_far(lab);
+        if now == before {
+            return Ok(());
+        }
+        before = now;
+    }
+    Err(Failure::new(format!("Asterisk still hears {VOICE} Hz: {}", lab.directory().display())))
+}
+
+/// The time of the browser's tone in the latest recording, which does not exist before the first packet.
+fn heard_so_far(lab: &Lab) -> Duration {
+    lab.recorded().map(|recording| recording.time_of_tone(VOICE)).unwrap_or_default()
 }
 
 /// The most packets that Firefox may count as lost per hold: it drops packets that arrive while it changes the

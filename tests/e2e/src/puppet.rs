@@ -1,6 +1,6 @@
 //! A browser controlled line by line, through a program of `browser/`.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, ensure};
 
 /// The longest time to wait for a browser: it starts in a second or two, but on a machine that compiles it
 /// may take this long.
@@ -50,14 +50,33 @@ pub struct Puppet {
     commands: Option<ChildStdin>,
     answers: Receiver<Value>,
     asked: u64,
+    /// Processes of the browser that were stopped, and have to be killed.
+    stopped: Vec<u32>,
+}
+
+/// The ways in which a browser leaves without a word of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vanish {
+    /// The tab crashes.
+    Tab,
+    /// The browser is killed. The system closes its sockets.
+    Browser,
+    /// Nothing is sent and nothing arrives any more, as when the network is gone or the laptop is closed.
+    Network,
 }
 
 impl Puppet {
     /// Starts this driver. Failures call it `name`; the page's console is logged to `log`.
     pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
-        let mut child = Command::new("node")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver))
-            .args(arguments)
+        let mut node = Command::new("node");
+        node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver)).args(arguments);
+        let started = Self::run(&mut node, name, log)?;
+        started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
+    }
+
+    /// Runs any program that reads commands and writes answers; `None` if it does not come up.
+    pub fn run(program: &mut Command, name: &str, log: &Path) -> Result<Option<Self>> {
+        let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(log.with_extension("err"))?)
@@ -66,11 +85,31 @@ impl Puppet {
         let (sender, answers) = mpsc::channel();
         let (output, log) = (output.ok_or_else(|| Failure::new("the driver has no output"))?, File::create(log)?);
         thread::spawn(move || relay(output, log, &sender));
-        let puppet = Self { name: name.to_owned(), child, commands, answers, asked: 0 };
-        match puppet.answers.recv_timeout(LAUNCH) {
-            Ok(first) if first.get("ready").is_some() => Ok(puppet),
-            _ => Err(Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver)))),
+        let puppet = Self { name: name.to_owned(), child, commands, answers, asked: 0, stopped: Vec::new() };
+        let first = puppet.answers.recv_timeout(LAUNCH);
+        Ok(first.is_ok_and(|first| first.get("ready").is_some()).then_some(puppet))
+    }
+
+    /// Makes the browser leave without a word. It answers nothing from then on.
+    pub fn vanish(&mut self, vanish: Vanish) -> Result {
+        let browser = descendants(self.child.id())?;
+        let tabs = || browser.iter().copied().filter(|pid| is_tab(*pid)).collect();
+        let (signal, processes): (_, Vec<u32>) = match vanish {
+            Vanish::Tab => ("KILL", tabs()),
+            Vanish::Browser => ("KILL", browser),
+            Vanish::Network => ("STOP", browser),
+        };
+        ensure(!processes.is_empty(), || format!("{} has no process for {vanish:?}", self.name))?;
+        send(signal, &processes)?;
+        if vanish == Vanish::Network {
+            self.stopped = processes;
         }
+        Ok(())
+    }
+
+    /// Ends [`Vanish::Network`].
+    pub fn come_back(&mut self) -> Result {
+        send("CONT", &std::mem::take(&mut self.stopped))
     }
 
     /// Makes it call a method and returns the result.
@@ -97,6 +136,7 @@ impl Puppet {
 
 impl Drop for Puppet {
     fn drop(&mut self) {
+        let _ = send("KILL", &self.stopped);
         drop(self.commands.take());
         // The driver ends when its input does, and closes the browser.
         for _ in 0..100 {
@@ -108,6 +148,42 @@ impl Drop for Puppet {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The children of a process, their children, and so on.
+fn descendants(parent: u32) -> Result<Vec<u32>> {
+    let mut all = vec![parent];
+    let mut next = 0;
+    while let Some(process) = all.get(next).copied() {
+        next += 1;
+        let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else { continue };
+        for thread in threads.flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            all.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+    }
+    all.remove(0);
+    ensure(!all.is_empty(), || format!("process {parent} has no children"))?;
+    Ok(all)
+}
+
+/// Whether this process runs the page of a tab. A process that Chromium forks has its arguments separated by spaces.
+fn is_tab(pid: u32) -> bool {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line);
+    let arguments: Vec<&str> = line.split(['\0', ' ']).collect();
+    arguments.contains(&"--type=renderer") || arguments.contains(&"-contentproc") && arguments.contains(&"tab")
+}
+
+/// Sends a signal to these processes.
+fn send(signal: &str, processes: &[u32]) -> Result {
+    if processes.is_empty() {
+        return Ok(());
+    }
+    let processes: Vec<String> = processes.iter().map(u32::to_string).collect();
+    // Fails for processes that have ended meanwhile, as the children of a killed one.
+    Command::new("kill").arg(format!("-{signal}")).args(processes).stderr(Stdio::null()).status()?;
+    Ok(())
 }
 
 /// Reads the driver's output: passes the page's console to the log, and answers to the caller.

@@ -4,6 +4,7 @@
 //! Hosts differ in their SIP channel driver and in its configuration: see [`Driver`].
 
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -20,6 +21,9 @@ mod chan_sip;
 /// The frequency of the tone that Asterisk plays at the start of a call to `echo`.
 pub const ANNOUNCEMENT: f64 = 600.0;
 
+/// The frequency of the music on hold, which `music` plays as well.
+pub const MUSIC: f64 = 440.0;
+
 /// The frequency of the tone that a browser sends.
 pub const VOICE: f64 = 1000.0;
 
@@ -28,7 +32,7 @@ pub const VOICE: f64 = 1000.0;
 pub struct Site {
     /// Turns off rtcp-mux for the accounts of browsers and in `rtp.conf` (which only our modules read).
     pub without_rtcp_mux: bool,
-    /// Turns on video (VP8) for the accounts of browsers.
+    /// Turns on video for the accounts of browsers: H.264 with `chan_sip`, VP8 with `chan_pjsip`.
     pub video: bool,
     /// Makes all accounts prefer Opus, which the host passes on without transcoding.
     pub opus: bool,
@@ -42,6 +46,10 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
+    /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one. Only `chan_sip`.
+    pub without_certificate: bool,
+    /// Makes the plain phone's account use DTLS-SRTP and ICE. Only `chan_sip`.
+    pub encrypts_plain: bool,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }
@@ -62,12 +70,15 @@ impl Site {
         home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
         home.configure(driver.configuration(), &self.accounts(driver, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
+        std::fs::write(script(home), "#!/bin/sh\nexec sleep 300\n")?;
+        std::fs::set_permissions(script(home), std::fs::Permissions::from_mode(0o755))?;
         home.configure("features.conf", "[general]\n")?;
         home.configure("manager.conf", &manager_conf(ports))?;
         home.configure("musiconhold.conf", &format!("[default]\nmode = files\ndirectory = {}\n", moh(home)))?;
         std::fs::create_dir_all(moh(home))?;
-        Audio::tone(440.0, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
+        Audio::tone(MUSIC, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
         Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))?;
+        Audio::tone(MUSIC, Duration::from_secs(60)).write_wav(&home.root().join("data/music.wav"))?;
         Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
     }
 
@@ -130,6 +141,10 @@ fn manager_conf(ports: &Ports) -> String {
     )
 }
 
+fn script(home: &Home) -> PathBuf {
+    home.root().join("data/sleeper")
+}
+
 fn moh(home: &Home) -> String {
     home.root().join("data/moh").display().to_string()
 }
@@ -139,8 +154,12 @@ fn moh(home: &Home) -> String {
 fn extensions_conf(home: &Home) -> String {
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();
+    let music = home.root().join("data/music");
+    let music = music.display();
     let silence = home.root().join("data/silence");
     let silence = silence.display();
+    let script = script(home);
+    let script = script.display();
     format!(
         "[calls]\n\
          exten => echo,1,Answer()\n\
@@ -154,6 +173,9 @@ fn extensions_conf(home: &Home) -> String {
          exten => deaf,1,Answer()\n\
          \x20same => n,System(sleep ${{IF($[\"${{DEAF}}\" = \"\"]?60:${{DEAF}})}})\n\
          \x20same => n,Goto(echo,2)\n\
+         \n; an AGI script that asks nothing of Asterisk\n\
+         exten => script,1,Answer()\n\
+         \x20same => n,AGI({script})\n\
          \nexten => ringing,1,Ringing()\n\
          \x20same => n,Wait(40)\n\
          \x20same => n,Goto(echo,1)\n\
@@ -168,6 +190,11 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => goodbye,1,Answer()\n\
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\
+         \n; a tone that does not end, from a file: the music on hold of 11.0.0 plays only while packets come in\n\
+         exten => music,1,Answer()\n\
+         \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
+         \x20same => n(again),Playback({music})\n\
+         \x20same => n,Goto(again)\n\
          \nexten => record,1,Answer()\n\
          \x20same => n,MixMonitor(${{UNIQUEID}}.wav,r(${{UNIQUEID}}-in.wav))\n\
          \x20same => n,Wait(3600)\n\

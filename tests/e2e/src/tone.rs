@@ -32,8 +32,12 @@ impl Audio {
     pub fn read_wav(path: &Path) -> io::Result<Self> {
         let bytes = fs::read(path)?;
         // Asterisk writes a simple header of 44 bytes, and the lengths in it only at the end of the recording.
-        let body = bytes.get(44..).unwrap_or_default();
-        Ok(Self { samples: body.as_chunks::<2>().0.iter().copied().map(i16::from_le_bytes).collect() })
+        Ok(Self::from_bytes(bytes.get(44..).unwrap_or_default()))
+    }
+
+    /// Reads samples of 16 bits, little-endian.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self::of(bytes.as_chunks::<2>().0.iter().copied().map(i16::from_le_bytes).collect())
     }
 
     /// Writes a WAV file with 16 bits per sample.

@@ -31,6 +31,24 @@ fn a_browser_hears_itself_through_haproxy_and_its_address_is_known() -> Result {
     through("haproxy", haproxy)
 }
 
+/// As in many an example: the header `Upgrade` is passed, and nginx sends `Connection: close` over HTTP/1.0.
+#[test]
+#[cfg_attr(not(proxies), ignore = "there are no nginx and HAProxy, or ASTERISK_PREFIX names no Asterisk")]
+fn a_browser_hears_itself_through_nginx_that_passes_no_connection_header() -> Result {
+    let lab = Lab::start("nginx-unconnected", &Site::default())?;
+    let directory = lab.directory().join("proxy");
+    fs::create_dir(&directory)?;
+    let command = nginx_with(&lab, &directory, &["proxy_http_version 1.1;", "proxy_set_header Connection upgrade;"])?;
+    let _proxy = Proxy::start(command, lab.ports().proxy)?;
+
+    let mut phone = Phone::open(&lab, Browser::Chromium, "1001")?;
+    phone.register(&lab, Transport::Proxied)?;
+    EchoCall::SHORT.place(&lab, &mut phone, "echo")?;
+    let sessions = lab.asterisk().cli("websocket show sessions")?;
+    ensure(sessions.contains(" without Connection: Upgrade); 0 refused"), || sessions.clone())?;
+    ensure(lab.log()?.contains("passes the header Upgrade and not Connection"), || "the log names nothing".to_owned())
+}
+
 fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Result {
     let site = Site { websocket: "trustedproxies = 127.0.0.1\npinginterval = 1\n".to_owned(), ..Site::default() };
     let lab = Lab::start(name, &site)?;
@@ -88,17 +106,21 @@ fn sample(file: &str, lab: &Lab, replaced: &[(&str, String)]) -> io::Result<Stri
 const PATIENCE: &str = "4s";
 
 fn nginx(lab: &Lab, directory: &Path) -> io::Result<Command> {
+    nginx_with(lab, directory, &[])
+}
+
+/// nginx with the sample without the lines `left_out`.
+fn nginx_with(lab: &Lab, directory: &Path, left_out: &[&str]) -> io::Result<Command> {
     let keys = lab.asterisk().home().etc().join("keys");
     let key = |file: &str| keys.join(file).display().to_string();
-    let server = sample(
-        "nginx/asterisk-websocket.conf",
-        lab,
-        &[
-            ("listen 443 ssl", format!("listen 127.0.0.1:{} ssl", lab.ports().proxy)),
-            ("/etc/ssl/phone.example.pem", key("asterisk.pem")),
-            ("/etc/ssl/private/phone.example.key", key("asterisk.key")),
-        ],
-    )?;
+    let changed = [
+        ("listen 443 ssl", format!("listen 127.0.0.1:{} ssl", lab.ports().proxy)),
+        ("/etc/ssl/phone.example.pem", key("asterisk.pem")),
+        ("/etc/ssl/private/phone.example.key", key("asterisk.key")),
+    ];
+    let left_out = left_out.iter().map(|line| (*line, String::new()));
+    let replaced: Vec<_> = changed.into_iter().chain(left_out).collect();
+    let server = sample("nginx/asterisk-websocket.conf", lab, &replaced)?;
     // nginx writes into this directory only, and runs as one process, which ends on request.
     let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
     let temporary: String = temporary.map(|what| format!("{what}_temp_path temporary/{what};\n")).concat();

@@ -71,6 +71,14 @@ long host_tls_reads(void);
 const char *host_dtls_fingerprint(struct ast_rtp_instance *instance);
 struct ast_rtp_engine *host_engine(void);
 
+/** A channel of chan_sip with this instance for its audio, or without one a channel that has none. */
+struct ast_channel *host_channel_new(struct ast_rtp_instance *instance);
+void host_channel_destroy(struct ast_channel *channel);
+/** Locks or unlocks it, as a thread of the host that is in the middle of something. */
+void host_channel_set_locked(struct ast_channel *channel, int locked);
+/** The cause of the hangup that it was asked for, or 0. */
+int host_channel_cause(struct ast_channel *channel);
+
 struct host_ao2_list {
 	size_t count;
 	void *objects[64];

@@ -25,18 +25,8 @@ struct ast_rtp_instance {
 	int timeout, hold_timeout, keepalive;
 };
 
-/** A channel here only has the name of its driver. */
-struct ast_channel {
-	const struct ast_channel_tech *tech;
-};
-
 static struct ast_rtp_engine *engine;
 static int before_11_11;
-
-const struct ast_channel_tech *ast_channel_tech(const struct ast_channel *chan)
-{
-	return chan->tech;
-}
 
 void host_set_before_11_11(int before)
 {

@@ -17,7 +17,6 @@ fn clients_that_are_refused_are_banned() {
     };
     for (client, headers) in [
         wrong("Upgrade", "h2c"),
-        wrong("Connection", "close"),
         wrong("Host", ""),
         wrong("Sec-WebSocket-Key", "short"),
         wrong("Sec-WebSocket-Version", "12"),

@@ -3,10 +3,14 @@
 mod common;
 
 use common::{
-    HostThread, descriptors, eventually,
+    HostThread,
+    channel::Channel,
+    descriptors,
+    dtls_phone::DtlsPhone,
+    eventually,
     rtp::{FRAME_LEN, Frame, Instance},
     threads,
-    webrtc::{Call, DtlsPhone, Identity, Offer, configure_dtls, fingerprint},
+    webrtc::{Call, Identity, Offer, configure_dtls, fingerprint},
 };
 use host_tests::{Host, Kind};
 use std::path::Path;
@@ -66,6 +70,107 @@ fn a_dialplan_that_reads_nothing_does_not_keep_the_call_from_coming_up() {
     let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
     assert!(call.browser_alone_until(|call| call.connected), "{}", host.log());
     is_a_conversation(&mut call);
+}
+
+/// Longer than the time between two reports, and than that between two checks of consent.
+const LONG_ENOUGH: Duration = Duration::from_secs(7);
+
+fn host_with_frequent_reports() -> Host {
+    let host = Host::start(Kind::Newest);
+    host.configure("rtp.conf", "[general]\nrtpstart=32000\nrtpend=32999\nrtcpinterval=500\n");
+    host.load_all(&[SRTP, RTP]);
+    host
+}
+
+/// chan_sip keeps the instance for 32 s after the BYE. By then the port of a phone may serve its next call.
+#[test]
+fn after_the_end_of_a_call_nothing_is_sent_to_the_port_of_the_peer() {
+    let host = host_with_frequent_reports();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    call.instance.set_property(asterisk_sys::AST_RTP_PROPERTY_RTCP, 1);
+    is_a_conversation(&mut call);
+    assert!(!call.arriving_within(Duration::from_secs(1)).is_empty(), "a report while the call is up");
+    call.instance.stop();
+    call.arriving_within(Duration::from_millis(10));
+    let strays = call.arriving_within(LONG_ENOUGH);
+    assert_eq!(strays, Vec::<Vec<u8>>::new());
+    let Call { instance, .. } = &call;
+    instance.write(0x11);
+    assert_eq!(call.arriving_within(Duration::from_millis(100)), Vec::<Vec<u8>>::new(), "media after the end");
+}
+
+#[test]
+fn a_call_that_ends_before_anybody_answered_sends_no_more_checks() {
+    let host = host_with_frequent_reports();
+    let call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    assert!(!call.arriving_within(Duration::from_secs(1)).is_empty(), "checks while the call is set up");
+    call.instance.stop();
+    call.arriving_within(Duration::from_millis(10));
+    assert_eq!(call.arriving_within(Duration::from_secs(4)), Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn a_held_call_goes_on_with_reports_and_checks_and_comes_back() {
+    let host = host_with_frequent_reports();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    call.instance.set_property(asterisk_sys::AST_RTP_PROPERTY_RTCP, 1);
+    is_a_conversation(&mut call);
+    call.hold();
+    call.arriving_within(Duration::from_millis(10));
+    let arrived = call.arriving_within(LONG_ENOUGH);
+    let (checks, reports): (Vec<_>, Vec<_>) = arrived.iter().partition(|datagram| datagram[0] < 4);
+    assert!(!checks.is_empty() && reports.len() > 5, "{} checks, {} reports", checks.len(), reports.len());
+    call.resume();
+    is_a_conversation_again(&mut call);
+}
+
+#[test]
+fn a_stopped_session_that_is_used_again_comes_alive() {
+    let host = host_with_frequent_reports();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    call.instance.stop();
+    call.arriving_within(Duration::from_secs(1));
+    call.resume();
+    is_a_conversation_again(&mut call);
+}
+
+fn is_a_conversation_again(call: &mut Call) {
+    call.heard.clear();
+    call.frames.clear();
+    is_a_conversation(call);
+}
+
+/// Consent is lost 30 s after the last answer (RFC 7675 §5.1).
+const CONSENT_LASTS: Duration = Duration::from_secs(30);
+
+/// Nobody reads the channel, as with an AGI script. While a thread of the host is busy with it, nobody waits for that thread.
+#[test]
+fn a_call_whose_browser_is_gone_ends_and_no_other() {
+    let host = host();
+    let other = Channel::without_rtp();
+    let mut held = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    let (held_channel, channel) = (held.channel(), call.channel());
+    is_a_conversation(&mut held);
+    held.hold();
+    is_a_conversation(&mut call);
+    let gone = Instant::now();
+    held.browser_alone_for(CONSENT_LASTS - Duration::from_secs(7));
+    assert_eq!(channel.cause(), None, "{}", host.log());
+    channel.while_locked(|| held.browser_alone_for(Duration::from_secs(8)));
+    let sessions = host.command("rtp show sessions").1;
+    assert!(sessions.contains("the peer is gone: consent lost"), "{sessions}");
+    while channel.cause().is_none() && gone.elapsed() < CONSENT_LASTS + Duration::from_secs(5) {
+        held.browser_alone_for(Duration::from_millis(100));
+    }
+    let log = host.log();
+    assert_eq!(channel.cause(), Some(asterisk_sys::AST_CAUSE_REQUESTED_CHAN_UNAVAIL), "{log}");
+    assert!(log.contains("consenttimeout") && log.contains("hanging up SIP/test-00000001"), "{log}");
+    assert_eq!((held_channel.cause(), other.cause()), (None, None), "{log}");
+    assert!(host.command("rtp show sessions").1.contains("1 calls were ended"), "{log}");
+    drop((held, call, held_channel, channel, other));
+    assert!(host.unload(RTP), "{log}");
 }
 
 #[test]

@@ -53,7 +53,6 @@ fn section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and
     wrong_version[4].1 = "99";
     for (headers, status) in [
         (without("Sec-WebSocket-Key"), "HTTP/1.1 400 "),
-        (without("Connection"), "HTTP/1.1 400 "),
         (without("Host"), "HTTP/1.1 400 "),
         (without("Upgrade"), "HTTP/1.1 426 "),
         (wrong_version.to_vec(), "HTTP/1.1 426 "),
@@ -70,6 +69,28 @@ fn section_4_2_2_and_4_4_and_7_2_2_an_invalid_handshake_is_refused_over_http_and
         assert!(browser.is_closed_by_server(), "{answer:?}");
         browser.hang_up();
     }
+    assert!(eventually(|| host.objects_alive() == 0));
+}
+
+/// nginx sends `Connection: close` unless it is told otherwise, and HTTP/1.0 with it.
+#[test]
+fn a_proxy_that_passes_upgrade_and_not_connection_is_served_and_told_once_what_it_lacks() {
+    let host = host();
+    host.log();
+    for connection in [None, Some("close"), Some("keep-alive")] {
+        let mut headers = handshake("echo").to_vec();
+        headers.retain(|(name, _)| *name != "Connection");
+        headers.extend(connection.map(|value| ("Connection", value)));
+        let mut browser = Browser::request("ws", false, &headers).shaken_hands().expect("a session");
+        browser.send(TEXT, b"through a proxy");
+        assert_eq!(browser.receive(), (TEXT, b"through a proxy".to_vec()), "{connection:?}");
+        browser.close();
+    }
+    let log = host.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("proxy_set_header Connection")).collect();
+    assert!(matches!(lines[..], [line] if line.contains("the proxy at '127.0.0.1:")), "{log}");
+    let (_, sessions) = host.command("websocket show sessions");
+    assert!(sessions.contains("3 accepted (3 without Connection: Upgrade); 0 refused"), "{sessions}");
     assert!(eventually(|| host.objects_alive() == 0));
 }
 
@@ -316,6 +337,64 @@ fn a_session_that_is_remembered_when_it_has_ended_costs_no_descriptor() {
     drop(sip);
 }
 
+/// chan_sip sends it while it holds locks that it needs to handle the response, so that has to come on another thread.
+#[test]
+fn an_invite_to_a_session_that_has_ended_is_answered_on_another_thread() {
+    let host = host();
+    for round in 0..2 {
+        let sip = Sip::register();
+        RESPONSES.lock().expect("no panic").clear();
+        let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+        browser.send(TEXT, REMEMBER);
+        browser.receive();
+        browser.close();
+        assert!(eventually(|| host.use_count(MODULE) == 1), "only sip itself uses it");
+        let session = REMEMBERED.lock().expect("no panic").pop().expect("one is remembered");
+        for number in 0..10 {
+            let invite = format!(
+                "INVITE sip:x SIP/2.0\r\nVia: SIP/2.0/WS x\r\nFrom: <sip:y>;tag=1\r\nTo: <sip:x>\r\nCall-ID: {number}\r\n\
+                 CSeq: 102 INVITE\r\n\r\n"
+            );
+            assert!(!sent(session, &invite) && !sent(session, &invite.replace("INVITE", "OPTIONS")));
+        }
+        assert!(eventually(|| RESPONSES.lock().expect("no panic").len() == 10));
+        assert!(eventually(|| host.use_count(MODULE) == 1), "the callback has returned");
+        let responses = std::mem::take(&mut *RESPONSES.lock().expect("no panic"));
+        for (number, (thread, response)) in responses.into_iter().enumerate() {
+            assert!(response.starts_with("SIP/2.0 408 ") && response.contains(&format!("\r\nCall-ID: {number}\r\n")));
+            assert_ne!(thread, std::thread::current().id());
+            assert!(sent(session, &response.replace("SIP/2.0 408 Request Timeout", "ACK sip:x SIP/2.0")), "for us");
+        }
+        forget(session);
+        drop(sip);
+        assert!(eventually(|| host.objects_alive() == 0), "{} objects stay, round {round}", host.objects_alive());
+        // The thread goes with the module, and comes with the next one.
+        assert!(host.unload(MODULE) && host.load(MODULE) == Loading::Loaded, "{}", host.log());
+    }
+}
+
+/// A page cannot send a PING.
+#[test]
+fn rfc_5626_section_4_4_1_two_crlfs_are_answered_with_one_and_go_no_further() {
+    let host = host();
+    let sip = Sip::register();
+    let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+    for opcode in [TEXT, BINARY] {
+        browser.send(opcode, b"\r\n\r\n");
+        assert_eq!(browser.receive(), (TEXT, b"\r\n".to_vec()));
+        browser.send(opcode, b"\r\n");
+        browser.send(opcode, b"\r\n\r\nBYE");
+        assert_eq!(browser.receive(), (opcode, b"got: BYE".to_vec()), "RFC 3261 section 7.5");
+    }
+    assert!(host.command("websocket show sessions").1.contains("; 2 keepalives answered"));
+    browser.close();
+    let mut echo = Browser::connect("ws", false, "echo").expect("a handshake");
+    echo.send(TEXT, b"\r\n\r\n");
+    assert_eq!(echo.receive(), (TEXT, b"\r\n\r\n".to_vec()), "echo is not SIP");
+    echo.close();
+    drop(sip);
+}
+
 /// TLS must answer them before it can read on; the data left in the socket must not keep any thread busy.
 #[test]
 fn rfc_8446_section_4_6_3_key_updates_with_unread_answers_keep_no_thread_busy() {
@@ -425,6 +504,9 @@ const REMEMBER: &[u8] = b"remember me";
 /// Kept references to sessions, as numbers, because pointers are not `Send`.
 static REMEMBERED: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
+/// Responses that the handler was brought, and the threads that brought them.
+static RESPONSES: Mutex<Vec<(std::thread::ThreadId, String)>> = Mutex::new(Vec::new());
+
 /// The message that makes the handler close the session with a code.
 const CLOSE_WITH: &str = "close with ";
 
@@ -479,10 +561,9 @@ impl Drop for Sip {
 }
 
 /// Runs on the connection's own thread until the session ends, and drops its reference.
-unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable, headers: *mut sys::ast_variable) {
+unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable, _headers: *mut sys::ast_variable) {
     // SAFETY: as the handler of a protocol, we hold a reference to the session.
     unsafe {
-        assert!(!headers.is_null(), "chan_sip looks at them");
         assert_eq!(function_of_the_module!(set_nonblock: fn(Session) -> c_int)(session), 0);
         assert_eq!(function_of_the_module!(set_timeout: fn(Session, c_int) -> c_int)(session, 100), 0);
         let address = function_of_the_module!(remote_address: fn(Session) -> *mut sys::ast_sockaddr)(session);
@@ -503,13 +584,23 @@ fn forget(session: usize) {
     // SAFETY: `answer_one` left us a reference, which is dropped last.
     unsafe {
         assert!(wait(session) && !answer_one(session));
-        let write = function_of_the_module!(write: fn(Session, sys::ast_websocket_opcode, *mut c_char, u64) -> c_int);
-        let mut late = *b"late";
-        assert_eq!(write(session, sys::AST_WEBSOCKET_OPCODE_TEXT, late.as_mut_ptr().cast(), 4), -1);
-        // For EBADF and similar errors chan_sip behaves differently and leaves calls behind.
-        assert_eq!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EPIPE));
+        assert!(!sent(session as usize, "late"));
         function_of_the_module!(unref: fn(Session))(session);
     }
+}
+
+/// Writes to a remembered session; whether that succeeds.
+fn sent(session: usize, message: &str) -> bool {
+    let mut message = message.as_bytes().to_vec();
+    let (bytes, len) = (message.as_mut_ptr().cast(), message.len() as u64);
+    // SAFETY: the session is remembered, and the bytes live during the call.
+    let written = unsafe {
+        let write = function_of_the_module!(write: fn(Session, sys::ast_websocket_opcode, *mut c_char, u64) -> c_int);
+        write(session as Session, sys::AST_WEBSOCKET_OPCODE_TEXT, bytes, len)
+    };
+    // For EBADF and similar errors chan_sip behaves differently and leaves calls behind.
+    assert!(written == 0 || std::io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE));
+    written == 0
 }
 
 /// # Safety
@@ -559,6 +650,11 @@ unsafe fn answer_one(session: Session) -> bool {
             // SAFETY: guaranteed by our caller.
             unsafe { function_of_the_module!(ref: fn(Session))(session) };
             REMEMBERED.lock().expect("no panic").push(session as usize);
+        }
+        if message.starts_with(b"SIP/2.0 ") {
+            let response = String::from_utf8_lossy(message).into_owned();
+            RESPONSES.lock().expect("no panic").push((std::thread::current().id(), response));
+            return true;
         }
         let mut answer = [b"got: ", message].concat();
         // SAFETY: as above.

@@ -4,6 +4,7 @@
 //! SRTP is reached through the two tables that an SRTP module registers with the core. They come and go, so [`Srtp`]
 //! and [`SrtpPolicy`] read them at each use.
 
+mod channel;
 mod door;
 pub(crate) mod dtls;
 mod engine;
@@ -18,6 +19,7 @@ mod table;
 #[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests;
 
+pub use channel::{HangUp, hang_up};
 pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
 pub use engine::{Component, DtmfMode, Engine};
@@ -35,3 +37,6 @@ pub use table::{Registration, register};
 
 /// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) itself and tells the engine by [`RTCP_ON_ONE_PORT`].
 pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;
+
+/// Whether a hold activates an instance again after it has stopped it. If so, an instance that stays stopped has ended.
+pub const HOLD_ACTIVATES_AFTER_STOP: bool = crate::host::instance::HOLD_ACTIVATES_AFTER_STOP;

@@ -89,9 +89,13 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         Policy::Yes => "yes",
         Policy::No => "no",
     };
+    let consent = settings.consent_timeout.map_or_else(
+        || "a call whose peer is gone stays up".to_owned(),
+        |timeout| format!("a call ends after {} s without its peer", timeout.as_secs()),
+    );
     cli_print!(
         invocation,
-        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}",
+        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),
@@ -117,5 +121,9 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
         }
     }
     cli_print!(invocation, "{} RTP sessions", sessions.len());
+    match globals.endings().ended() {
+        0 => {}
+        ended => cli_print!(invocation, "{ended} calls were ended because their peer was gone (consenttimeout)"),
+    }
     Outcome::Success
 }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::counters::Refused;
+use super::gone::ShownGone;
 
 /// The facts about a session that `rtp show sessions` prints.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +17,8 @@ pub struct Shown {
     pub peer: Option<SocketAddr>,
     /// Whether the host has stopped media.
     pub stopped: bool,
+    /// Whether nothing is sent until the host uses the session again.
+    pub silent: bool,
     /// The session whose sockets and keys carry the stream.
     pub carrier: ShownCarrier,
     /// Number of other sessions whose streams this session carries.
@@ -24,6 +27,8 @@ pub struct Shown {
     pub ice: Option<ShownIce>,
     /// The state of DTLS; `None` if it is not configured.
     pub dtls: Option<ShownDtls>,
+    /// The signs that the peer is gone; `None` if there are none.
+    pub gone: Option<ShownGone>,
     /// Whether media waits for SRTP keys.
     pub keys_due: bool,
     /// Whether media is, or will be, encrypted.
@@ -106,11 +111,15 @@ pub struct Flow {
 }
 
 impl Shown {
-    /// Returns one sentence that says whether media flows, and if not, the first obstacle: stopped media, no route, no keys, or
-    /// no packets.
+    /// Returns one sentence that says whether media flows, and if not, the first obstacle: a peer that is gone, stopped media, no
+    /// route, no keys, or no packets.
     pub fn verdict(&self) -> String {
+        if let Some(gone) = self.gone.as_ref().filter(|gone| gone.is_suspected) {
+            return gone.to_string();
+        }
+        let signalling = self.gone.as_ref().map(|gone| format!("; {gone}")).unwrap_or_default();
         let obstacle = self.stopped_verdict().or_else(|| self.path_verdict()).or_else(|| self.keys_verdict());
-        obstacle.unwrap_or_else(|| self.flow_verdict())
+        obstacle.unwrap_or_else(|| self.flow_verdict()) + &signalling
     }
 
     /// Returns the counts of refused packets in words; empty if there are none.
@@ -120,7 +129,11 @@ impl Shown {
     }
 
     fn stopped_verdict(&self) -> Option<String> {
-        self.stopped.then(|| "the host has stopped media: the call is on hold or has ended".to_owned())
+        let text = match self.silent {
+            true => "the host has stopped the session: the call has ended, or the peer refuses the stream",
+            false => "the host has stopped media: the call is on hold or has ended",
+        };
+        self.stopped.then(|| text.to_owned())
     }
 
     fn path_verdict(&self) -> Option<String> {
@@ -296,6 +309,19 @@ mod tests {
         assert_eq!(call.verdict(), "ICE: no check or answer of the peer has arrived (2 candidates signalled)");
         call.stopped = true;
         assert_eq!(call.verdict(), "the host has stopped media: the call is on hold or has ended");
+        call.silent = true;
+        assert!(call.verdict().starts_with("the host has stopped the session: "));
+    }
+
+    #[test]
+    fn a_peer_that_is_gone_is_the_first_thing_to_know_and_a_closed_websocket_the_last() {
+        let mut call = flowing();
+        let closed = Some(Duration::from_secs(3));
+        call.gone = Some(ShownGone { signalling_closed: closed, ..ShownGone::default() });
+        assert_eq!(call.verdict(), "media flows both ways; its WebSocket closed 3 s ago");
+        call.gone = Some(ShownGone { is_suspected: true, dtls_closed: closed, ..ShownGone::default() });
+        call.stopped = true;
+        assert!(call.verdict().starts_with("the peer is gone: its DTLS closed (close_notify) 3 s ago; "));
     }
 
     #[test]

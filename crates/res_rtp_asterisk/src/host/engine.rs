@@ -110,9 +110,11 @@ impl Engine for Session {
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
         let now = clock::now();
         self.with_at(now, |state| {
-            let remote = state.transport_mut().remote_mut();
-            if remote.is_news(address) {
-                remote.set_signalled(now, address);
+            if address.is_some() {
+                state.transport_mut().handle_description();
+            }
+            if state.transport().remote().is_news(address) {
+                state.transport_mut().remote_mut().set_signalled(now, address);
                 state.drive(now);
             }
         });
@@ -168,8 +170,8 @@ impl Engine for Session {
         self.with_at(now, |state| {
             if state.transport_mut().activate() {
                 self.begin_watching(state, now);
-                state.drive(now);
             }
+            state.drive(now);
         })
         .ok_or(Failed)
     }

@@ -18,6 +18,7 @@ use crate::bundle::Bundle;
 use crate::clock;
 use crate::config::Settings;
 use crate::diagnosis::counters::{Counters, Refused};
+use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
 use crate::notes::Note;
@@ -174,13 +175,32 @@ impl State {
         if self.transport.handle_keys_timeout(now) {
             self.notes.push(self.overdue_warning(now));
         }
+        self.handle_gone_timeout(now);
         if !self.transport.is_keyed_by_host() {
             self.handle_media_timeout(now);
         }
     }
 
+    /// Tells that the peer is gone, and has the call ended, if either is due.
+    fn handle_gone_timeout(&mut self, now: Instant) {
+        let patience = self.patience();
+        if self.transport.gone().is_none() {
+            return;
+        }
+        let Due { tell, end } = self.transport.gone_mut().handle_timeout(now, patience);
+        if tell && let Some(shown) = self.shown_gone(now) {
+            self.notes.push(self.transport.warning(&shown.to_string()));
+        }
+        if end {
+            self.notes.push(Note::PeerGone);
+        }
+    }
+
     /// Runs the timers of RTCP reports and digits, which are sent with the media's SRTP keys.
     fn handle_media_timeout(&mut self, now: Instant) {
+        if self.transport.is_silent() {
+            return;
+        }
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
         }
@@ -201,11 +221,12 @@ impl State {
         let watch = self.transport.watch_mut().poll_timeout();
         let watch = watch.map(|deadline| watch::on_grid(self.grid, now, deadline));
         self.transport.watch_keys(now);
-        let media = match self.transport.is_keyed_by_host() {
+        let media = match self.transport.is_keyed_by_host() || self.transport.is_silent() {
             true => [None; 2],
             false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout()],
         };
-        let next = [self.transport.poll_timeout(), watch].into_iter().chain(media);
+        let gone = self.transport.gone().and_then(|gone| gone.poll_timeout(self.patience()));
+        let next = [self.transport.poll_timeout(), watch, gone].into_iter().chain(media);
         // A deadline in the past becomes `now`.
         let next = next.flatten().min()?.max(now);
         if !self.is_live() || self.armed.is_some_and(|armed| armed <= next) {
@@ -228,7 +249,8 @@ impl State {
         }
     }
 
-    /// Ends the session: sends a BYE if the peer has received anything, and drops the host's instance, which is about to be freed.
+    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session before, and drops the
+    /// host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
         if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use ice::Component;
 
 use super::State;
+use crate::diagnosis::gone::{Patience, ShownGone};
 use crate::diagnosis::overdue;
 use crate::diagnosis::verdict::{Flow, Shown};
 use crate::notes::Note;
@@ -22,6 +23,24 @@ impl State {
         self.transport.warning(&format!("no keys after {seconds} s. {}{refusals}", shown.verdict()))
     }
 
+    /// Returns the time that the peer is given before its call ends, and its last sign of life.
+    pub(super) fn patience(&self) -> Patience {
+        let checked = self.transport.ice().and_then(|ice| ice.agent().last_heard());
+        Patience { timeout: self.settings.consent_timeout, last_heard: checked.max(self.receiver.last_packet()) }
+    }
+
+    /// Returns the story of a peer that is gone, if there are signs of it.
+    pub(super) fn shown_gone(&self, now: Instant) -> Option<ShownGone> {
+        self.transport.gone()?.shown(now, self.patience())
+    }
+
+    /// Returns why the call has to end because its peer is gone; `None` if it has not to.
+    pub fn story_of_the_end(&self, now: Instant) -> Option<String> {
+        let is_over = self.transport.gone()?.is_over(now, self.patience());
+        let text = self.shown_gone(now).filter(|_| is_over)?.to_string();
+        Some(self.transport.about_the_call(&text))
+    }
+
     /// Returns the facts about the session that `rtp show sessions` prints.
     pub fn shown(&self, now: Instant) -> Shown {
         let (receiver, sender) = (&self.receiver, self.source.statistics());
@@ -31,10 +50,12 @@ impl State {
             port: self.transport.port(),
             peer: self.media_route().map(|(to, _)| to).or(self.transport.remote().signalled(Component::Rtp)),
             stopped: self.transport.remote().is_stopped(),
+            silent: self.transport.is_silent(),
             carrier: self.bundle.shown(),
             children: self.bundle.children(),
             ice: self.transport.shown_ice(),
             dtls: self.transport.shown_dtls(),
+            gone: self.shown_gone(now),
             keys_due: protection == Protection::Due,
             encrypted: protection != Protection::Plain,
             received: Flow {

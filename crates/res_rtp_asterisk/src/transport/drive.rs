@@ -25,9 +25,9 @@ impl Transport {
     pub fn drive(&mut self, now: Instant, ssrc: u32, notes: &mut Vec<Note>) -> bool {
         let mut is_rekeyed = false;
         for _ in 0..MOST_ROUNDS {
-            let selected = self.drive_ice(notes);
+            let selected = self.drive_ice(now, notes);
             self.begin_handshakes(now);
-            let shaken = self.drive_dtls(ssrc, notes, &mut is_rekeyed);
+            let shaken = self.drive_dtls(now, ssrc, notes, &mut is_rekeyed);
             if !selected && !shaken {
                 break;
             }
@@ -36,28 +36,33 @@ impl Transport {
     }
 
     /// Sends the agent's datagrams and handles its events. Returns whether a pair was selected.
-    fn drive_ice(&mut self, notes: &mut Vec<Note>) -> bool {
+    fn drive_ice(&mut self, now: Instant, notes: &mut Vec<Note>) -> bool {
         let mut buffer = [0; ::ice::MAX_DATAGRAM];
         while let Some(transmit) = self.ice.as_mut().and_then(|ice| ice.poll_transmit(&mut buffer)) {
             let path = transmit.path;
-            if let Some(datagram) = buffer.get(..transmit.len) {
-                self.send_plain(path.component, datagram, path.remote, Some(path.local.ip()));
-            }
+            let Some(datagram) = buffer.get(..transmit.len) else { continue };
+            match transmit.is_response {
+                true => self.send_response(path.component, datagram, path.remote, Some(path.local.ip())),
+                false => self.send_plain(path.component, datagram, path.remote, Some(path.local.ip())),
+            };
         }
         let mut selected = false;
         while let Some(event) = self.ice.as_mut().and_then(|ice| ice.poll_event()) {
             selected |= matches!(event, ::ice::Event::Selected { .. });
-            notes.push(self.handle_ice_event(event));
+            notes.push(self.handle_ice_event(now, event));
         }
         selected
     }
 
-    fn handle_ice_event(&mut self, event: ::ice::Event) -> Note {
+    fn handle_ice_event(&mut self, now: Instant, event: ::ice::Event) -> Note {
         use ::ice::Event;
         let text = match event {
             Event::Selected { component, path } => {
                 match component {
-                    Component::Rtp => self.remote.handle_selected(path.remote),
+                    Component::Rtp => {
+                        self.gone.handle_pair_selected();
+                        self.remote.handle_selected(path.remote);
+                    }
                     Component::Rtcp => self.mux.handle_pair_selected(),
                 }
                 format!("ICE: component {} selected the pair {} to {}", component.id(), path.local, path.remote)
@@ -72,15 +77,11 @@ impl Transport {
                 text
             }
             Event::ConsentLost { component } => {
-                let text = format!(
-                    "ICE: the peer stopped answering checks on component {}, sending is paused",
-                    component.id()
-                );
-                // After a hangup the peer stops answering, while chan_sip keeps the instance for some time.
-                if component == Component::Rtp && !self.remote.is_stopped() {
-                    return self.warning(&text);
+                // `diagnosis/gone.rs` warns of it, together with what follows.
+                if component == Component::Rtp {
+                    self.gone.handle_consent_lost(now);
                 }
-                text
+                format!("ICE: the peer stopped answering checks on component {}, sending is paused", component.id())
             }
             Event::RoleChanged(role) => format!("ICE: our role changed to {role:?} in a role conflict"),
             other => format!("ICE: {other:?}"),
@@ -90,6 +91,9 @@ impl Transport {
 
     /// Begins handshakes in which we are the DTLS client (RFC 5763 §5), once there is a route.
     fn begin_handshakes(&mut self, now: Instant) {
+        if self.is_silent() {
+            return;
+        }
         for component in Component::ALL {
             let is_wanted = component == Component::Rtp || self.uses_rtcp && self.mux.may_use_own_component();
             let has_way = is_wanted && self.dtls_route(component).is_some();
@@ -100,7 +104,7 @@ impl Transport {
     }
 
     /// Sends the associations' datagrams and handles their events. Returns whether there was an event.
-    fn drive_dtls(&mut self, ssrc: u32, notes: &mut Vec<Note>, is_rekeyed: &mut bool) -> bool {
+    fn drive_dtls(&mut self, now: Instant, ssrc: u32, notes: &mut Vec<Note>, is_rekeyed: &mut bool) -> bool {
         let mut happened = false;
         for component in Component::ALL {
             self.flush_dtls(component);
@@ -110,7 +114,7 @@ impl Transport {
                 if let AssociationEvent::Connected(keys) = event {
                     notes.push(self.install_keys(component, &keys, ssrc, is_rekeyed));
                 } else {
-                    notes.extend(self.handle_failure(component, event));
+                    notes.extend(self.handle_failure(now, component, event));
                 }
                 self.flush_dtls(component);
             }
@@ -141,13 +145,14 @@ impl Transport {
             return self.warning(&format!("{text}, but the SRTP module refuses the keys"));
         }
         if component == Component::Rtp {
+            self.gone.handle_keys_agreed();
             dtls.set_keyed();
             *is_rekeyed = true;
         }
         Note::debug(1, text)
     }
 
-    fn handle_failure(&mut self, component: Component, event: AssociationEvent) -> Option<Note> {
+    fn handle_failure(&mut self, now: Instant, component: Component, event: AssociationEvent) -> Option<Note> {
         match event {
             AssociationEvent::Connected(_) => None,
             AssociationEvent::StrangerFailed(failure) => {
@@ -159,6 +164,9 @@ impl Transport {
             )),
             AssociationEvent::Failed(failure) => Some(self.peers_failure(component, &failure)),
             AssociationEvent::Closed => {
+                if component == Component::Rtp {
+                    self.gone.handle_dtls_closed(now);
+                }
                 let dtls = self.dtls.as_mut()?;
                 if component == Component::Rtp && dtls.phase() == Phase::Failed {
                     dtls.drop_disowned_keys();
@@ -187,9 +195,14 @@ impl Transport {
 
     /// Creates a warning that starts with our port and the peer's address, to identify the call.
     pub fn warning(&self, text: &str) -> Note {
+        Note::Warning(self.about_the_call(text))
+    }
+
+    /// Puts our port and the peer's address before `text`.
+    pub fn about_the_call(&self, text: &str) -> String {
         let peer = self.media_route().filter(|_| !self.remote.is_stopped()).map(|(to, _)| to);
         let peer = peer.or(self.remote.signalled(Component::Rtp));
         let peer = peer.map_or_else(|| "unknown peer".to_owned(), |peer| peer.to_string());
-        Note::Warning(format!("RTP port {}, {peer}: {text}", self.port()))
+        format!("RTP port {}, {peer}: {text}", self.port())
     }
 }

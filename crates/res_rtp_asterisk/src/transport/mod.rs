@@ -18,6 +18,7 @@ pub mod receive;
 pub mod remote;
 pub mod send;
 mod show;
+mod silence;
 pub mod sockets;
 pub mod watch;
 
@@ -28,11 +29,12 @@ use ::ice::{Component, PerComponent};
 use std::sync::Arc;
 
 use asterisk::pollable::AlwaysReadable;
-use asterisk::rtp::{Instance, InstancePtr};
+use asterisk::rtp::{HOLD_ACTIVATES_AFTER_STOP, Instance, InstancePtr};
 use dtls_srtp::{PeerAddress, Phase};
 use rtp::rtcp::mux::{self, Mux};
 
 use crate::config::Settings;
+use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
 use dtls::Dtls;
 use ice::IceSide;
@@ -40,6 +42,7 @@ use kept::Kept;
 use keys::SessionKeys;
 use names::Names;
 use remote::Remote;
+use silence::Silence;
 use sockets::{MediaSocket, Pair};
 use watch::Watch;
 
@@ -66,11 +69,14 @@ pub struct Transport {
     uses_rtcp: bool,
     /// The host has activated the session: media may start.
     is_activated: bool,
+    silence: Silence,
     /// Tracks which thread reads the sockets.
     watch: Watch,
     /// Media packets that the channel has not read yet.
     kept: Kept,
     overdue: Overdue,
+    /// The signs that the peer is gone.
+    gone: Gone,
     /// Receive buffer of the worker thread; empty until it reads for this session.
     scratch: Vec<u8>,
 }
@@ -95,9 +101,11 @@ impl Transport {
             mux: Mux::new(settings.rtcp_mux),
             uses_rtcp: false,
             is_activated: false,
+            silence: Silence::default(),
             watch: Watch::Off,
             kept: Kept::new(always),
             overdue: Overdue::default(),
+            gone: Gone::default(),
             scratch: Vec::new(),
         }
     }
@@ -184,6 +192,7 @@ impl Transport {
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
     pub fn activate(&mut self) -> bool {
         self.is_activated = true;
+        self.silence.handle_activation();
         self.dtls.as_mut().map(Dtls::activate).is_some()
     }
 
@@ -192,10 +201,31 @@ impl Transport {
         let Some(ice) = &mut self.ice else { return false };
         ice.start(now);
         let is_active = ice.is_active();
+        self.handle_description();
+        self.gone.handle_description(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
         is_active
+    }
+
+    /// Records that the host passes a description of the peer: the session is in use.
+    pub fn handle_description(&mut self) {
+        self.silence.handle_description();
+    }
+
+    /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
+    /// until then.
+    pub fn stop_media(&mut self) {
+        self.remote.stop();
+        if HOLD_ACTIVATES_AFTER_STOP {
+            self.silence.handle_stop();
+        }
+    }
+
+    /// Returns whether nothing is sent, except for answers to the peer's checks, because the host has stopped the session.
+    pub fn is_silent(&self) -> bool {
+        self.silence.is_silent()
     }
 
     /// Returns whether the peer uses ICE. Then only checked pairs decide where packets go and where they may come from.
@@ -265,8 +295,11 @@ impl Transport {
         self.scratch = scratch;
     }
 
-    /// Returns the next deadline of ICE, DTLS and the warning about overdue keys.
+    /// Returns the next deadline of ICE, DTLS and the warning about overdue keys; `None` while the session is silent.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_silent() {
+            return None;
+        }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
         [ice, dtls, self.overdue.poll_timeout()].into_iter().flatten().min()
@@ -274,6 +307,10 @@ impl Transport {
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.is_silent() {
+            self.names = None;
+            return false;
+        }
         let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
         self.ask_for_names();
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
@@ -325,6 +362,16 @@ impl Transport {
             dtls.drop_disowned_keys();
         }
         overdue
+    }
+
+    /// Returns the signs that the peer is gone. Without ICE, and while the host has stopped the session, they mean nothing.
+    pub fn gone(&self) -> Option<&Gone> {
+        Some(&self.gone).filter(|_| self.is_ice_active() && !self.is_silent())
+    }
+
+    /// Returns the signs that the peer is gone, to change them.
+    pub fn gone_mut(&mut self) -> &mut Gone {
+        &mut self.gone
     }
 
     /// Returns whether a DTLS handshake has agreed keys. Sources that are bundled later need them as well.

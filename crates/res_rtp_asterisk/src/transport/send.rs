@@ -73,6 +73,7 @@ impl Transport {
     fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
         match self.protection_of(stream) {
             Protection::Due => None,
+            _ if self.is_silent() => None,
             protection => Some(Way { component, route, is_encrypted: protection == Protection::Srtp }),
         }
     }
@@ -89,8 +90,13 @@ impl Transport {
         })
     }
 
-    /// Sends one datagram unprotected. Returns whether it was sent.
+    /// Sends one datagram unprotected. Returns whether it was sent; not while the session is silent.
     pub fn send_plain(&self, component: Component, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> bool {
+        !self.is_silent() && self.send_response(component, datagram, to, source)
+    }
+
+    /// Sends the answer to a datagram that the peer has just sent, also while the session is silent. Returns whether it was sent.
+    pub fn send_response(&self, component: Component, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> bool {
         self.socket(component).send(datagram, to, source).is_ok()
     }
 

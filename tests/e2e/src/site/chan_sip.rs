@@ -1,5 +1,6 @@
 //! `sip.conf`.
 
+use std::net::UdpSocket;
 use std::path::Path;
 
 use super::Site;
@@ -10,18 +11,40 @@ use crate::ports::Ports;
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
     format!(
         "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
-         nat = force_rport,comedia\n\n\
+         nat = force_rport,comedia\n{videosupport}{media_address}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
-         dtlscertfile = {certificate}\ndtlsprivatekey = {key}\ndtlssetup = actpass\ndisallow = all\nallow = {codecs}\n\n\
+         {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-         allow = {codecs}\n",
+         allow = {codecs}\n{encryption}",
         sip = ports.sip,
+        encryption = if site.encrypts_plain { ENCRYPTION } else { "" },
+        media_address = if site.encrypts_plain { media_address() } else { String::new() },
         plain = ports.plain,
         codecs = site.codecs(),
+        videosupport = if site.video { "videosupport = yes\n" } else { "" },
+        video = if site.video { ",h264" } else { "" },
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
-        certificate = certificate.display(),
-        key = key.display(),
+        certificate = if site.without_certificate { String::new() } else { named(certificate, key) },
     )
+}
+
+/// The address of candidates as that of the media too: otherwise linphone takes the difference for an ICE mismatch (RFC 8839
+/// §4.2.5).
+fn media_address() -> String {
+    let outside = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        // Nothing is sent.
+        socket.connect("192.0.2.1:9")?;
+        socket.local_addr()
+    });
+    outside.map(|address| format!("media_address = {}\n", address.ip())).unwrap_or_default()
+}
+
+/// What makes an account use DTLS-SRTP over ICE.
+const ENCRYPTION: &str = "encryption = yes\nicesupport = yes\ndtlsenable = yes\ndtlsverify = fingerprint\n\
+                          dtlssetup = actpass\n";
+
+fn named(certificate: &Path, key: &Path) -> String {
+    format!("dtlscertfile = {}\ndtlsprivatekey = {}\n", certificate.display(), key.display())
 }

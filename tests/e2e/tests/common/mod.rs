@@ -56,6 +56,14 @@ impl Pbx {
         Self::start_home(name, Whose::Ours, |home| load_also(home, CALL_MODULES))
     }
 
+    /// Starts one with the modules that a call of chan_sip needs, and another dialplan.
+    pub fn start_with_dialplan(name: &str, extensions: &str) -> Result<Self> {
+        Self::start_home(name, Whose::Ours, |home| {
+            home.configure("extensions.conf", extensions)?;
+            load_also(home, CALL_MODULES)
+        })
+    }
+
     /// Starts one with more lines in `asterisk.conf`.
     pub fn start_with(name: &str, whose: Whose, websocket_conf: &str, asterisk_conf: &str) -> Result<Self> {
         Self::start_home(name, whose, |home| {
@@ -199,7 +207,7 @@ const ARI_MODULES: &[&str] = &[
     "res_ari_events.so",
 ];
 
-const CALL_MODULES: &[&str] = &["res_rtp_asterisk.so", "codec_ulaw.so"];
+const CALL_MODULES: &[&str] = &["res_rtp_asterisk.so", "codec_ulaw.so", "app_dial.so", "app_verbose.so"];
 
 const ARI_CONF: &str = "[general]\nenabled = yes\n[watcher]\ntype = user\npassword = secret\n";
 

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub mod channel;
+pub mod dtls_phone;
 pub mod mdns;
 pub mod rtp;
 pub mod webrtc;

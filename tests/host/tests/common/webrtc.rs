@@ -1,6 +1,7 @@
 //! The browser's end of a call, by an independent implementation: str0m with its own ICE and SRTP, and DTLS on the
 //! tests' OpenSSL.
 
+use super::channel::Channel;
 use super::rtp::{FRAME_LEN, Frame, Instance, RTCP, RTP, to_host};
 use asterisk_sys as sys;
 use host_tests::{Kind, raw};
@@ -10,13 +11,11 @@ use openssl::{
     hash::MessageDigest,
     nid::Nid,
     pkey::{PKey, Private},
-    ssl::{Ssl, SslContextBuilder, SslMethod, SslOptions},
     x509::{X509, X509Builder, X509NameBuilder},
 };
 use std::{
     ffi::{CStr, CString, c_char},
     fs,
-    io::{self, Read, Write},
     net::{SocketAddr, UdpSocket},
     path::Path,
     sync::Arc,
@@ -36,8 +35,8 @@ const ULAW: u8 = 0;
 
 /// A certificate and its key, as `openssl req -x509` makes them.
 pub struct Identity {
-    certificate: X509,
-    key: PKey<Private>,
+    pub(super) certificate: X509,
+    pub(super) key: PKey<Private>,
 }
 
 impl Identity {
@@ -72,7 +71,7 @@ impl Identity {
         fs::write(file, pem).expect("a writable directory");
     }
 
-    fn fingerprint(&self, hash: MessageDigest) -> String {
+    pub(super) fn fingerprint(&self, hash: MessageDigest) -> String {
         let digest = self.certificate.digest(hash).expect("a digest");
         digest.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(":")
     }
@@ -122,12 +121,12 @@ pub struct Call {
 }
 
 /// The tables of functions, in the layout of the host.
-fn ice(instance: &Instance) -> &sys::ast_rtp_engine_ice {
+pub(super) fn ice(instance: &Instance) -> &sys::ast_rtp_engine_ice {
     // SAFETY: the table of the engine, which is registered as long as an instance lives.
     unsafe { sys::ast_rtp_instance_get_ice(instance.as_ptr()).as_ref() }.expect("the engine does ICE")
 }
 
-fn dtls(instance: &Instance) -> &sys::ast_rtp_engine_dtls {
+pub(super) fn dtls(instance: &Instance) -> &sys::ast_rtp_engine_dtls {
     // SAFETY: as above. The old table has the same functions before the fingerprint.
     unsafe { sys::ast_rtp_instance_get_dtls(instance.as_ptr()).as_ref() }.expect("the engine does DTLS")
 }
@@ -169,107 +168,6 @@ pub fn configure_dtls(instance: &Instance, kind: Kind, certificate: Option<&Path
 pub fn fingerprint(instance: &Instance) -> String {
     // SAFETY: the instance is ours.
     string(unsafe { raw::host_dtls_fingerprint(instance.as_ptr()) })
-}
-
-/// A phone with DTLS-SRTP as the client, without ICE.
-pub struct DtlsPhone {
-    pub socket: UdpSocket,
-    identity: Identity,
-}
-
-impl DtlsPhone {
-    pub fn new() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
-        Self { socket, identity: Identity::new() }
-    }
-
-    /// Creates the instance that it calls, with `nat=comedia`; its SDP names that address.
-    pub fn call(&self, directory: &Path, signalled: SocketAddr) -> Instance {
-        let instance = Instance::new();
-        let file = directory.join("asterisk.pem");
-        Identity::new().write(&file);
-        assert_eq!(configure_dtls(&instance, Kind::Newest, Some(&file)), 0);
-        instance.set_property(sys::AST_RTP_PROPERTY_NAT, 1);
-        let fingerprint = c_string(&self.identity.fingerprint(MessageDigest::sha256()));
-        let dtls = dtls(&instance);
-        // SAFETY: the instance is ours; the string lives during the call.
-        unsafe {
-            ice(&instance).stop.expect("there")(instance.as_ptr());
-            dtls.set_setup.expect("there")(instance.as_ptr(), sys::AST_RTP_DTLS_SETUP_ACTIVE);
-            let hash = sys::AST_RTP_DTLS_HASH_SHA256;
-            dtls.set_fingerprint.expect("there")(instance.as_ptr(), hash, fingerprint.as_ptr());
-        }
-        instance.set_remote(signalled);
-        instance.activate();
-        instance
-    }
-
-    /// Whether the handshake completes and agrees on SRTP within five seconds, without retransmission.
-    pub fn shakes_hands(&self, with: SocketAddr) -> bool {
-        self.socket.connect(with).expect("loopback");
-        self.socket.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
-        let stream = client(&self.identity).connect(Datagrams(self.socket.try_clone().expect("a descriptor")));
-        stream.is_ok_and(|stream| stream.ssl().selected_srtp_profile().is_some())
-    }
-
-    /// Sends a ClientHello and does not answer further.
-    pub fn hello(&self) -> Vec<u8> {
-        let mut hello = Hello::default();
-        assert!(client(&self.identity).connect(&mut hello).is_err());
-        hello.0
-    }
-}
-
-fn client(identity: &Identity) -> Ssl {
-    let mut context = SslContextBuilder::new(SslMethod::dtls()).expect("a context");
-    context.set_certificate(&identity.certificate).expect("ours");
-    context.set_private_key(&identity.key).expect("ours");
-    context.set_tlsext_use_srtp("SRTP_AES128_CM_SHA1_80").expect("known");
-    context.set_options(SslOptions::NO_QUERY_MTU);
-    let mut ssl = Ssl::new(&context.build()).expect("a session");
-    ssl.set_mtu(1200).expect("large enough");
-    ssl
-}
-
-/// A connected socket with the interface that OpenSSL needs.
-#[derive(Debug)]
-struct Datagrams(UdpSocket);
-
-impl Read for Datagrams {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(buffer)
-    }
-}
-
-impl Write for Datagrams {
-    fn write(&mut self, datagram: &[u8]) -> io::Result<usize> {
-        self.0.send(datagram)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// Keeps the first datagram that is sent.
-#[derive(Debug, Default)]
-struct Hello(Vec<u8>);
-
-impl Read for Hello {
-    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::WouldBlock.into())
-    }
-}
-
-impl Write for Hello {
-    fn write(&mut self, datagram: &[u8]) -> io::Result<usize> {
-        self.0 = datagram.to_vec();
-        Ok(datagram.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 impl Call {
@@ -447,6 +345,45 @@ impl Call {
         }
     }
 
+    /// Passes the browser's SDP to Asterisk once more, as it arrives with a hold or its end.
+    fn describe_again(&self) {
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        self.instance.set_remote(self.socket.local_addr().expect("bound"));
+    }
+
+    /// The browser holds: chan_sip stops the instance within the description, and then activates it.
+    pub fn hold(&self) {
+        self.describe_again();
+        self.instance.stop();
+        self.instance.activate();
+    }
+
+    /// The browser ends the hold.
+    pub fn resume(&self) {
+        self.describe_again();
+        self.instance.activate();
+    }
+
+    /// The datagrams that arrive at the browser's socket in this time, while nobody is behind it.
+    pub fn arriving_within(&self, time: Duration) -> Vec<Vec<u8>> {
+        let end = Instant::now() + time;
+        let mut arrived = Vec::new();
+        let mut buffer = [0; 2048];
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.socket.set_read_timeout(Some(left)).expect("a timeout");
+            if let Ok((length, _)) = self.socket.recv_from(&mut buffer) {
+                arrived.push(buffer[..length].to_vec());
+            }
+        }
+        arrived
+    }
+
+    /// The channel of the call. Nobody reads it.
+    pub fn channel(&self) -> Channel {
+        // SAFETY: the instance is ours; the channel takes a reference of its own.
+        unsafe { Channel::of(raw::host_channel_new(self.instance.as_ptr())) }
+    }
+
     pub fn ufrag(&self) -> String {
         // SAFETY: the instance is ours.
         string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
@@ -510,6 +447,14 @@ impl Call {
         false
     }
 
+    /// Runs the browser for this time; nobody reads the instance.
+    pub fn browser_alone_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while Instant::now() < end {
+            self.drive_browser();
+        }
+    }
+
     /// Runs the browser only; nobody reads the instance, as while a dialplan waits.
     pub fn browser_alone_until(&mut self, mut done: impl FnMut(&Self) -> bool) -> bool {
         let give_up = Instant::now() + Duration::from_secs(10);
@@ -559,7 +504,7 @@ impl Call {
     }
 }
 
-fn c_string(text: &str) -> CString {
+pub(super) fn c_string(text: &str) -> CString {
     CString::new(text).expect("no NUL")
 }
 

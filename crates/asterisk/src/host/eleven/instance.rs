@@ -7,6 +7,10 @@ use crate::{SockAddr, sys};
 /// Whether the host negotiates `a=rtcp-mux`. Asterisk 11 does not: the engine has to add it to offer and answer.
 pub const NEGOTIATES_MUX: bool = false;
 
+/// Whether a hold activates the instance again after it has stopped it. chan_sip 11 processes the peer's description, which
+/// stops the instance, and then activates it, whoever made the offer. At the end of a call it only stops it.
+pub const HOLD_ACTIVATES_AFTER_STOP: bool = true;
+
 /// The address to which we send. Wraps `ast_rtp_instance_get_remote_address`.
 ///
 /// # Safety

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_int, c_void};
 
-use crate::sys;
+use crate::{module, sys};
 
 /// The function that the host calls when the last reference is gone.
 pub type Destructor = unsafe extern "C" fn(*mut c_void);
@@ -38,4 +38,24 @@ pub fn list() -> *mut sys::ao2_container {
 pub unsafe fn link(container: *mut sys::ao2_container, object: *mut c_void) {
     // SAFETY: guaranteed by our caller.
     unsafe { sys::__ao2_link(container, object, 0) };
+}
+
+/// Locks an object, unless another thread holds its lock. Wraps `__ao2_trylock`.
+///
+/// # Safety
+/// A live object with a lock.
+pub unsafe fn try_lock(object: *mut c_void) -> bool {
+    let us = module::name().as_ptr();
+    // SAFETY: guaranteed by our caller; the strings are static.
+    unsafe { sys::__ao2_trylock(object, sys::AO2_LOCK_REQ_MUTEX, us, us, 0, us) == 0 }
+}
+
+/// Unlocks an object. Wraps `__ao2_unlock`.
+///
+/// # Safety
+/// The object is live, and this thread holds its lock.
+pub unsafe fn unlock(object: *mut c_void) {
+    let us = module::name().as_ptr();
+    // SAFETY: guaranteed by our caller; the strings are static.
+    unsafe { sys::__ao2_unlock(object, us, us, 0, us) };
 }

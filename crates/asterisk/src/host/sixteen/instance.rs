@@ -9,6 +9,10 @@ use crate::{SockAddr, sys, time};
 /// Whether the host negotiates `a=rtcp-mux`. chan_sip and chan_pjsip do, and tell the engine by a property.
 pub const NEGOTIATES_MUX: bool = true;
 
+/// Whether a hold activates the instance again after it has stopped it. chan_pjsip activates first, so a `stop` does not tell
+/// a hold from the end of the call. It destroys the instance soon after the BYE.
+pub const HOLD_ACTIVATES_AFTER_STOP: bool = false;
+
 /// Selects the SRTP session for RTP. The engine keeps that for RTCP to itself.
 const RTP: c_int = 0;
 

@@ -1,0 +1,9 @@
+/*
+ * Causes of a hangup (ITU-T Q.850).
+ */
+#ifndef ASTERISK_HEADERS_CAUSES_H
+#define ASTERISK_HEADERS_CAUSES_H
+
+#define AST_CAUSE_REQUESTED_CHAN_UNAVAIL 44
+
+#endif

@@ -1,0 +1,41 @@
+//! Mending the messages of a `sip` session ([`crate::mend`]).
+
+use std::time::Instant;
+
+use websocket::{Event, Opcode};
+
+use super::State;
+use crate::mend::Mended;
+
+impl State {
+    /// Mends a message from the client, or answers it: then there is no event left.
+    pub(super) fn mend_incoming(&mut self, now: Instant, event: &mut Option<Event>) -> Mended {
+        let Some(Event::Message(message)) = event else { return Mended::Not };
+        let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
+        let Some(mender) = self.mender.as_mut().filter(|_| is_whole) else { return Mended::Not };
+        let mended = mender.handle_client(&message.payload);
+        self.told.extend(mender.facts());
+        match &mended {
+            Mended::Changed(mended, _) => message.payload.clone_from(mended),
+            Mended::Answered(response, _) => {
+                self.traffic.count_in(message.payload.len());
+                // A session that takes no more output has ended, and needs no answer.
+                if self.connection.send_text_or_binary(now, response).is_ok() {
+                    self.traffic.count_out(response.len());
+                }
+                *event = None;
+            }
+            Mended::Not | Mended::Unreadable => {}
+        }
+        mended
+    }
+
+    /// Mends a message from the host.
+    pub(super) fn mend_outgoing(&mut self, opcode: Opcode, payload: &[u8]) -> Mended {
+        let is_message = matches!(opcode, Opcode::Text | Opcode::Binary);
+        let Some(mender) = self.mender.as_mut().filter(|_| is_message) else { return Mended::Not };
+        let mended = mender.handle_host(payload);
+        self.told.extend(mender.facts());
+        mended
+    }
+}

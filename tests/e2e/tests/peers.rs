@@ -1,0 +1,152 @@
+//! WebRTC stacks without a browser call Asterisk and are called, with the descriptions that they write themselves.
+
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::peer::{ACCOUNT, Peer, Stack};
+use e2e::site::{ANNOUNCEMENT, Site, VOICE};
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn aiortc_calls() -> Result {
+    calls(Stack::Aiortc)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn aiortc_is_called() -> Result {
+    is_called(Stack::Aiortc)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn aiortc_holds_and_comes_back() -> Result {
+    holds(Stack::Aiortc)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn werift_calls() -> Result {
+    calls(Stack::Werift)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn werift_is_called() -> Result {
+    is_called(Stack::Werift)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn werift_holds_and_comes_back() -> Result {
+    holds(Stack::Werift)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn libdatachannel_calls() -> Result {
+    calls(Stack::Libdatachannel)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn libdatachannel_is_called() -> Result {
+    is_called(Stack::Libdatachannel)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn libdatachannel_holds_and_comes_back() -> Result {
+    holds(Stack::Libdatachannel)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn webrtcbin_calls() -> Result {
+    calls(Stack::Webrtcbin)
+}
+
+#[test]
+#[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
+fn webrtcbin_is_called() -> Result {
+    is_called(Stack::Webrtcbin)
+}
+
+#[test]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
+fn str0m_calls() -> Result {
+    calls(Stack::Str0m)
+}
+
+#[test]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
+fn str0m_is_called() -> Result {
+    is_called(Stack::Str0m)
+}
+
+#[test]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
+fn str0m_holds_and_comes_back() -> Result {
+    holds(Stack::Str0m)
+}
+
+fn calls(stack: Stack) -> Result {
+    let lab = Lab::start(&format!("{}-calls", stack.name()), &site())?;
+    let mut peer = Peer::registered(&lab, stack)?;
+    peer.call("echo")?;
+    talks(&peer)?;
+    peer.hangup()?;
+    is_over(&lab)
+}
+
+fn is_called(stack: Stack) -> Result {
+    let lab = Lab::start(&format!("{}-called", stack.name()), &site())?;
+    let mut peer = Peer::registered(&lab, stack)?;
+    lab.originate(ACCOUNT, "echo")?;
+    peer.answer()?;
+    talks(&peer)?;
+    lab.asterisk().cli("channel request hangup all")?;
+    peer.ended()?;
+    is_over(&lab)
+}
+
+fn holds(stack: Stack) -> Result {
+    let lab = Lab::start(&format!("{}-hold", stack.name()), &site())?;
+    let mut peer = Peer::registered(&lab, stack)?;
+    peer.call("echo")?;
+    talks(&peer)?;
+    peer.hold()?;
+    peer.hears_none_of(&[VOICE])?;
+    ensure(is_on_hold(&lab)?, || "chan_sip does not hold the call".to_owned())?;
+    peer.unhold()?;
+    peer.hears(VOICE)?;
+    ensure(!is_on_hold(&lab)?, || "chan_sip still holds the call".to_owned())?;
+    peer.hangup()?;
+    is_over(&lab)
+}
+
+/// The word of `chan_sip` in the column "Hold".
+fn is_on_hold(lab: &Lab) -> Result<bool> {
+    let channels = lab.asterisk().cli("sip show channels")?;
+    let call = channels.lines().find(|line| line.contains(ACCOUNT)).unwrap_or_default();
+    Ok(call.split_whitespace().any(|word| word == "Yes"))
+}
+
+/// It hears the announcement, and then its own tone from the echo.
+fn talks(peer: &Peer) -> Result {
+    peer.hears(ANNOUNCEMENT)?;
+    peer.hears(VOICE)
+}
+
+/// The call is gone, and Asterisk has recorded the peer's tone.
+fn is_over(lab: &Lab) -> Result {
+    lab.until_idle(Duration::from_secs(5))?;
+    let recorded = lab.recorded()?.time_of_tone(VOICE);
+    ensure(recorded > Duration::from_secs(2), || format!("Asterisk recorded {recorded:?} of the peer"))
+}
+
+/// As in the samples, without a certificate of its own: aiortc supports no RSA certificates.
+fn site() -> Site {
+    Site { without_certificate: true, ..Site::default() }
+}
