@@ -11,13 +11,14 @@ use stun_types::message::{IntegrityAlgorithm, IntegrityKey, MessageClass, Messag
 use crate::agent::MAX_LOCAL_CANDIDATES;
 use crate::checklist::MAX_PAIRS;
 use crate::credentials::Keyed;
+use crate::mdns::Lookups;
 use crate::message;
 use crate::nominate::Phase;
 use crate::pair::State;
 use crate::path::canonical;
 use crate::{
     Agent, Candidate, CandidateKind, Component, Config, Credentials, Error, Event, MAX_DATAGRAM, MAX_REMOTE_CANDIDATES,
-    PairState, Path, PerComponent, Role,
+    PairState, Path, PerComponent, Role, Signalled,
 };
 
 /// Runs two agents and the network between them under a list of operations. Each operation is a byte that says what happens,
@@ -33,6 +34,28 @@ pub fn session(operations: &[u8]) {
     if world.ends.iter().all(|end| !end.is_stopped) {
         world.restart_and_connect();
     }
+}
+
+/// Takes any datagram as an answer for a name. At most four addresses are found, and none are for a name that stays open.
+pub fn mdns_answer(datagram: &[u8]) {
+    let mut lookups = Lookups::default();
+    let now = Instant::now();
+    let added = lookups.add(now, "0e2a7b1c-9d3f-4c5e-8a6b-7f0d1e2c3b4a.local", 7, ());
+    assert_eq!(added, Ok(()));
+    lookups.handle_timeout(now);
+    let found = lookups.handle_answer(datagram);
+    let addresses = std::iter::from_fn(|| lookups.poll_found()).count();
+    assert!(addresses <= 4 && found == (addresses > 0) && found != lookups.is_busy());
+}
+
+/// Reads any text as a candidate attribute. A candidate has a foundation that fits, and a name in place of an address or none.
+pub fn candidate_attribute(input: &[u8]) {
+    let Some(signalled) = std::str::from_utf8(input).ok().and_then(|text| text.parse::<Signalled>().ok()) else {
+        return;
+    };
+    let Candidate { foundation, addr, .. } = signalled.candidate;
+    assert!((1..=32).contains(&foundation.len()));
+    assert!(signalled.name.is_none_or(|name| name.ends_with(".local") && addr.ip().is_unspecified()));
 }
 
 struct World {
@@ -475,16 +498,20 @@ mod tests {
 
     use super::*;
 
-    const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds/ice_session");
+    const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds");
 
     fn seed(name: &str) -> Vec<u8> {
-        std::fs::read(format!("{SEEDS}/{name}")).expect("a seed")
+        std::fs::read(format!("{SEEDS}/ice_session/{name}")).expect("a seed")
     }
 
     #[test]
     fn the_seeds_break_no_promise() {
-        for seed in std::fs::read_dir(SEEDS).expect("the seeds") {
-            session(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));
+        let targets: [(&str, fn(&[u8])); 3] =
+            [("ice_session", session), ("mdns_answer", mdns_answer), ("candidate_attribute", candidate_attribute)];
+        for (target, run) in targets {
+            for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
+                run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));
+            }
         }
     }
 

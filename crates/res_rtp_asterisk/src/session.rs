@@ -203,7 +203,24 @@ impl Session {
             let sockets = self.sockets;
             let change = state.transport_mut().watch_mut().handle_timeout(now, || anything_waits(sockets));
             self.apply(change, state, now, None);
+            self.watch_names(state);
         });
+    }
+
+    /// Takes in answers for names of candidates. Called by the worker thread, which does not enter: what follows from an answer waits for
+    /// [`Self::handle_deadline`].
+    fn handle_names(&self, now: Instant) {
+        self.inform(|state| {
+            state.transport_mut().receive_names(now);
+            self.watch_names(state);
+        });
+    }
+
+    /// Waits for answers for names of candidates, if any are looked up.
+    fn watch_names(&self, state: &mut State) {
+        if let Some(names) = state.transport_mut().names_mut() {
+            names.watch(&self.worker, self.id);
+        }
     }
 
     /// Enters through the door. Returns `None` when the session has ended, or when a host thread is inside; the latter schedules
@@ -308,8 +325,9 @@ impl Session {
 
 impl Task for Session {
     fn handle_ready(&self, now: Instant, tag: Tag) {
-        if let Some(component) = Component::from_id(tag.into()) {
-            self.handle_readable(now, component);
+        match Component::from_id(tag.into()) {
+            Some(component) => self.handle_readable(now, component),
+            None => self.handle_names(now),
         }
     }
 

@@ -3,7 +3,12 @@
 
 mod common;
 
-use common::{eventually, rtp::Frame, webrtc::Call};
+use common::{
+    descriptors, eventually,
+    mdns::{AnswerTo, Responder},
+    rtp::{Frame, RTP as RTP_SOCKET},
+    webrtc::Call,
+};
 use host_tests::{Host, Kind, modules};
 use std::{
     ffi::{CString, c_char, c_int, c_void},
@@ -92,6 +97,46 @@ fn a_candidate_that_comes_by_itself_is_checked_and_carries_the_call() {
     assert!(call.hears_within(Duration::from_secs(5)), "{}", host.log());
     assert!(engine.tell(END_OF_CANDIDATES, &call.ufrag(), ""));
     is_a_conversation(&mut call);
+}
+
+fn candidate_named(name: &str, call: &Call) -> String {
+    candidate_of(call).replace(&call.address().ip().to_string(), name)
+}
+
+/// Browsers answer to the group, other responders to the port that asks (RFC 6762 §5.4, §6.7).
+#[test]
+fn a_name_in_place_of_an_address_is_looked_up_and_carries_the_call() {
+    let host = host();
+    for answers in [AnswerTo::Group, AnswerTo::Port] {
+        let mut call = Call::without_candidates(host.directory());
+        let responder = Responder::start(call.address().ip(), answers);
+        let line = candidate_named(responder.name(), &call);
+        assert!(Engine::find().tell(CANDIDATE, &call.ufrag(), &line));
+        assert!(call.hears_within(Duration::from_secs(5)), "{answers:?}: {}", host.log());
+        assert!(responder.was_asked());
+        is_a_conversation(&mut call);
+    }
+}
+
+#[test]
+fn a_name_that_nobody_answers_for_keeps_no_call_waiting_and_no_socket_open() {
+    let host = host();
+    let mut call = Call::without_candidates(host.directory());
+    // The descriptor that the channel polls is made for the first poll.
+    assert!(!call.instance.is_readable(RTP_SOCKET, Duration::ZERO));
+    let before = descriptors();
+    assert!(Engine::find().tell(CANDIDATE, &call.ufrag(), &candidate_named("nobody.local", &call)));
+    assert!(eventually(|| descriptors() > before), "it is asked for");
+    is_a_conversation(&mut call);
+    assert!(eventually(|| descriptors() == before), "{} descriptors, {before} before", descriptors());
+}
+
+#[test]
+fn a_call_without_names_asks_nobody() {
+    let host = host();
+    let responder = Responder::start([127, 0, 0, 1].into(), AnswerTo::Group);
+    is_a_conversation(&mut Call::without_candidates(host.directory()));
+    assert!(!responder.was_asked());
 }
 
 #[test]

@@ -74,6 +74,8 @@ pub struct ShownIce {
     pub has_all_candidates: bool,
     /// Number of candidates that came after the description and could not be used.
     pub ignored_candidates: u64,
+    /// Number of candidates' names that nobody has answered for (RFC 6762).
+    pub unanswered_names: u64,
     /// Number of authenticated connectivity checks received.
     pub requests: u64,
     /// Number of authenticated responses to our checks.
@@ -244,10 +246,14 @@ impl Display for ShownIce {
             f,
             "{role}, {selected}; checks received {requests}, answered {responses}, wrong password {bad_integrity}"
         )?;
-        match self.ignored_candidates {
-            0 => Ok(()),
-            ignored => write!(f, ", candidates ignored {ignored}"),
+        for (count, what) in
+            [(self.ignored_candidates, "candidates ignored"), (self.unanswered_names, "names without an answer")]
+        {
+            if count > 0 {
+                write!(f, ", {what} {count}")?;
+            }
         }
+        Ok(())
     }
 }
 

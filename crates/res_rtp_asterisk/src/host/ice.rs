@@ -15,7 +15,7 @@ impl Ice for Session {
 
     fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
         let Some(candidate) = from_host(candidate) else { return };
-        self.with_ice(|ice| ice.add_remote_candidate(Signalled::uncarried(candidate)));
+        self.with_ice(|ice| ice.add_remote_candidate(clock::now(), Signalled::uncarried(candidate)));
     }
 
     fn start(&self, _instance: Instance<'_>) {

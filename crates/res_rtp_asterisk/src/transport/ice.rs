@@ -5,11 +5,13 @@
 //! host prints our next description, which some hosts do before `start` and some after.
 //!
 //! Candidates also come one at a time after the description (RFC 8838), on a thread that is in no call of the host's about this
-//! session. They wait until the worker thread runs the timers, and reach the agent then.
+//! session. They wait until the worker thread runs the timers, and reach the agent then. So do candidates whose address is a name
+//! (RFC 6762), once the name has an answer.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
     Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Signalled,
     Transmit,
@@ -28,6 +30,8 @@ pub struct IceSide {
     trickled: Vec<Candidate>,
     /// When the oldest of `trickled` came.
     trickled_at: Option<Instant>,
+    /// Candidates whose address is a name.
+    names: Lookups<Named>,
     /// The peer has told all its candidates (RFC 8838 §13).
     has_all_candidates: bool,
     /// Number of candidates that came one at a time and were not used.
@@ -36,6 +40,14 @@ pub struct IceSide {
     peer_is_lite: bool,
     owes_restart: bool,
     started: bool,
+}
+
+/// A candidate that waits for the address of its name.
+#[derive(Debug, Clone)]
+struct Named {
+    candidate: Candidate,
+    /// The peer's username fragment of the generation that it came in; `None` in a description, where it may come last.
+    generation: Option<String>,
 }
 
 /// The outcome of a candidate that came by itself.
@@ -67,6 +79,7 @@ impl IceSide {
             candidates: Vec::new(),
             trickled: Vec::new(),
             trickled_at: None,
+            names: Lookups::default(),
             has_all_candidates: false,
             ignored: 0,
             role_told: false,
@@ -86,10 +99,20 @@ impl IceSide {
         }
     }
 
-    /// Adds a candidate of the peer, which is used from the next [`Self::start`] on. Ignores duplicates and candidates beyond
-    /// [`MAX_REMOTE_CANDIDATES`].
-    pub fn add_remote_candidate(&mut self, signalled: Signalled) {
-        let Signalled { candidate, .. } = signalled;
+    /// Adds a candidate of the peer's description, which is used from the next [`Self::start`] on. Ignores duplicates and candidates
+    /// beyond [`MAX_REMOTE_CANDIDATES`]. Looks up its address if that is a name.
+    pub fn add_remote_candidate(&mut self, now: Instant, signalled: Signalled) {
+        let Signalled { candidate, name, .. } = signalled;
+        match name {
+            None => self.keep_for_start(candidate),
+            Some(name) => {
+                // A name too many is a candidate too many.
+                let _ = self.look_up(now, &name, Named { candidate, generation: None });
+            }
+        }
+    }
+
+    fn keep_for_start(&mut self, candidate: Candidate) {
         if self.candidates.len() < MAX_REMOTE_CANDIDATES && !self.candidates.contains(&candidate) {
             self.candidates.push(candidate);
         }
@@ -107,16 +130,70 @@ impl IceSide {
         if signalled.ufrag.as_ref().is_some_and(is_of_another) {
             return Trickled::OtherGeneration;
         }
+        if let Some(name) = signalled.name {
+            let named = Named { candidate: signalled.candidate, generation: self.ufrag.clone() };
+            let looked_up = self.look_up(now, &name, named);
+            return looked_up.map_or(Trickled::OverLimit, |()| Trickled::Taken);
+        }
         if self.trickled.len() + self.candidates.len() >= MAX_REMOTE_CANDIDATES {
             return Trickled::OverLimit;
         }
-        if self.is_checking_told() {
-            self.trickled.push(signalled.candidate);
-            self.trickled_at.get_or_insert(now);
-        } else {
-            self.add_remote_candidate(signalled);
-        }
+        self.use_late(now, signalled.candidate);
         Trickled::Taken
+    }
+
+    /// Passes a candidate to the agent at the next timeout, or with the next [`Self::start`] if the agent does not check with the
+    /// credentials of the last description yet.
+    fn use_late(&mut self, now: Instant, candidate: Candidate) {
+        if !self.is_checking_told() {
+            self.keep_for_start(candidate);
+        } else if self.trickled.len() < MAX_REMOTE_CANDIDATES {
+            self.trickled.push(candidate);
+            self.trickled_at.get_or_insert(now);
+        }
+    }
+
+    fn look_up(&mut self, now: Instant, name: &str, named: Named) -> Result<(), OverLimit> {
+        self.names.add(now, name, asterisk::random::u32() as u16, named)?;
+        self.use_found(now);
+        Ok(())
+    }
+
+    /// Takes in a datagram of a responder on the same link (RFC 6762).
+    pub fn handle_answer(&mut self, now: Instant, datagram: &[u8]) {
+        if self.names.handle_answer(datagram) {
+            self.use_found(now);
+        }
+    }
+
+    fn use_found(&mut self, now: Instant) {
+        while let Some((Named { mut candidate, generation }, ip)) = self.names.poll_found() {
+            if generation.is_none() || generation == self.ufrag {
+                candidate.addr.set_ip(ip);
+                self.use_late(now, candidate);
+            }
+        }
+    }
+
+    /// Writes the next query for a name into `buffer`; returns its length.
+    pub fn poll_query(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        self.names.poll_transmit(buffer)
+    }
+
+    /// Returns whether a candidate waits for the address of its name.
+    pub fn is_looking_up(&self) -> bool {
+        self.names.is_busy()
+    }
+
+    /// Returns the number of names that nobody has answered for.
+    pub fn unanswered_names(&self) -> u64 {
+        self.names.unanswered()
+    }
+
+    /// Returns our own addresses, of the sockets that the candidates of component 1 have.
+    pub fn own_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let own = self.agent.local_candidates().iter();
+        own.filter(|own| own.component == Component::Rtp && own.related.is_none()).map(|own| own.addr.ip())
     }
 
     /// Records that the peer has told all its candidates of this generation (RFC 8838 §13). The checks go on, because the peer's own
@@ -230,11 +307,17 @@ impl IceSide {
 
     /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.agent.poll_timeout(), self.trickled_at].into_iter().flatten().min()
+        [self.agent.poll_timeout(), self.trickled_at, self.names.poll_timeout()].into_iter().flatten().min()
     }
 
-    /// Passes candidates that came by themselves to the agent, and runs its timers. Returns whether there was something to do.
+    /// Passes candidates that came by themselves to the agent, and runs its timers and those of names. Returns whether the agent had
+    /// something to do.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.agent.selected(Component::Rtp).is_some() {
+            // Checks have found the peer without the names.
+            self.names.cancel();
+        }
+        self.names.handle_timeout(now);
         let has_news = self.trickled_at.take().is_some();
         for candidate in self.trickled.drain(..) {
             self.agent.add_remote_candidate(now, candidate);
@@ -409,10 +492,22 @@ mod tests {
         let foundation = ::ice::carried::encode("2001:db8::1", "1").unwrap();
         let mut candidate = signalled("192.0.0.8", None).candidate;
         candidate.foundation = foundation;
-        side.add_remote_candidate(Signalled::uncarried(candidate));
+        side.add_remote_candidate(Instant::now(), Signalled::uncarried(candidate));
         hears(&mut side, "peer");
         side.start(Instant::now());
         assert_eq!(side.agent.remote_candidates()[0].addr, "[2001:db8::1]:40000".parse().unwrap());
+    }
+
+    #[test]
+    fn a_candidate_with_a_name_is_asked_for_and_reaches_nobody_until_there_is_an_answer() {
+        let (mut side, now) = (side(), Instant::now());
+        hears(&mut side, "peer");
+        side.start(now);
+        assert!(!side.is_looking_up() && side.poll_query(&mut [0; 128]).is_none());
+        assert_eq!(side.handle_trickled(now, signalled("phone.local", None)), Trickled::Taken);
+        side.handle_timeout(now);
+        assert!(side.poll_query(&mut [0; 128]).is_some() && side.is_looking_up());
+        assert_eq!(side.agent.remote_candidates(), []);
     }
 
     #[test]

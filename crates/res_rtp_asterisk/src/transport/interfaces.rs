@@ -29,12 +29,52 @@ fn is_reachable(ip: IpAddr) -> bool {
     }
 }
 
+/// Returns whether `ip` is an address of the same link as this machine: a link-local one, or one in a subnet of its interfaces.
+pub fn is_on_link(ip: IpAddr) -> bool {
+    let is_link_local = match ip {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    };
+    is_link_local || all().iter().any(|one| one.mask.is_some_and(|mask| masked(ip, mask) == masked(one.ip, mask)))
+}
+
+/// Returns the index of the interface with this address.
+pub fn index_of(ip: IpAddr) -> Option<u32> {
+    all().into_iter().find(|one| one.ip == ip).map(|one| one.index).filter(|index| *index != 0)
+}
+
+/// Returns the part of an address that a netmask selects; `None` if they are of two families.
+fn masked(ip: IpAddr, mask: IpAddr) -> Option<u128> {
+    match (ip, mask) {
+        (IpAddr::V4(ip), IpAddr::V4(mask)) => Some((u32::from(ip) & u32::from(mask)).into()),
+        (IpAddr::V6(ip), IpAddr::V6(mask)) => Some(u128::from(ip) & u128::from(mask)),
+        _ => None,
+    }
+}
+
+/// An address of an interface that is up.
+struct Interface {
+    ip: IpAddr,
+    mask: Option<IpAddr>,
+    index: u32,
+}
+
 /// Returns the addresses of all interfaces that are up.
 fn addresses() -> Vec<IpAddr> {
+    let mut found = Vec::new();
+    for Interface { ip, .. } in all() {
+        if !found.contains(&ip) {
+            found.push(ip);
+        }
+    }
+    found
+}
+
+fn all() -> Vec<Interface> {
     let mut list: *mut libc::ifaddrs = ptr::null_mut();
     let mut found = Vec::new();
     // SAFETY: getifaddrs either fails or returns a linked list that stays valid until freeifaddrs; an
-    // address has the type that its family says.
+    // address has the type that its family says, a name ends with a NUL.
     unsafe {
         if libc::getifaddrs(&raw mut list) != 0 {
             return found;
@@ -43,9 +83,10 @@ fn addresses() -> Vec<IpAddr> {
         while let Some(entry) = next.as_ref() {
             next = entry.ifa_next;
             let up = entry.ifa_flags & libc::IFF_UP as u32 != 0;
-            let ip = entry.ifa_addr.as_ref().and_then(|address| ip_of(address));
-            if let Some(ip) = ip.filter(|ip| up && !found.contains(ip)) {
-                found.push(ip);
+            let address = |raw: *mut libc::sockaddr| raw.as_ref().and_then(|address| ip_of(address));
+            if let Some(ip) = address(entry.ifa_addr).filter(|_| up) {
+                let index = libc::if_nametoindex(entry.ifa_name);
+                found.push(Interface { ip, mask: address(entry.ifa_netmask), index });
             }
         }
         libc::freeifaddrs(list);
@@ -87,5 +128,17 @@ mod tests {
         let found = host_addresses("0.0.0.0".parse().unwrap());
         assert!(!found.is_empty() && found.iter().all(IpAddr::is_ipv4));
         assert_eq!(found.iter().any(IpAddr::is_loopback), found.iter().all(IpAddr::is_loopback));
+    }
+
+    #[test]
+    fn the_link_ends_where_the_subnet_does() {
+        for on_link in ["127.0.0.1", "127.200.0.1", "169.254.1.1", "fe80::1"] {
+            assert!(is_on_link(on_link.parse().unwrap()), "{on_link}");
+        }
+        for elsewhere in ["128.0.0.1", "2001:db8::1"] {
+            assert!(!is_on_link(elsewhere.parse().unwrap()), "{elsewhere}");
+        }
+        assert!(index_of("127.0.0.1".parse().unwrap()).is_some());
+        assert_eq!(index_of("192.0.2.1".parse().unwrap()), None);
     }
 }

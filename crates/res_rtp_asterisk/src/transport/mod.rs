@@ -13,6 +13,7 @@ pub mod ice;
 mod interfaces;
 pub mod kept;
 pub mod keys;
+pub mod names;
 pub mod receive;
 pub mod remote;
 pub mod send;
@@ -39,6 +40,7 @@ use dtls::Dtls;
 use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
+use names::Names;
 use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
@@ -57,6 +59,8 @@ pub struct Transport {
     ice: Option<IceSide>,
     /// The DTLS side; `None` if the host has not configured DTLS.
     dtls: Option<Dtls>,
+    /// The sockets for the names of candidates; `None` while none is looked up.
+    names: Option<Names>,
     keys: SessionKeys,
     remote: Remote,
     /// Decides whether RTCP shares the RTP port (RFC 5761).
@@ -91,6 +95,7 @@ impl Transport {
             ice: settings.ice.then(|| IceSide::new(&sockets)),
             sockets,
             dtls: None,
+            names: None,
             keys: SessionKeys::default(),
             remote: Remote::new(now, settings),
             mux: Mux::new(settings.rtcp_mux),
@@ -181,6 +186,7 @@ impl Transport {
             ice.stop();
         }
         self.ice = None;
+        self.names = None;
     }
 
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
@@ -302,12 +308,43 @@ impl Transport {
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
         if self.is_silent() {
+            self.names = None;
             return false;
         }
         let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
+        self.ask_for_names();
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
         let shaken = self.dtls.as_mut().is_some_and(|dtls| dtls.handle_timeout(now, peers));
         checked || shaken
+    }
+
+    /// Sends the queries for names that are due. The sockets are open for as long as a name is looked up.
+    fn ask_for_names(&mut self) {
+        let Some(ice) = self.ice.as_mut().filter(|ice| ice.is_looking_up()) else {
+            self.names = None;
+            return;
+        };
+        let mut buffer = [0; ::ice::mdns::MAX_QUERY];
+        while let Some(len) = ice.poll_query(&mut buffer) {
+            let names = self.names.get_or_insert_with(|| Names::open(ice.own_addresses()));
+            names.ask(buffer.get(..len).unwrap_or_default());
+        }
+    }
+
+    /// Takes in the answers that have arrived for names.
+    pub fn receive_names(&mut self, now: Instant) {
+        let (Some(ice), Some(names)) = (&mut self.ice, &mut self.names) else { return };
+        names.reported();
+        let mut buffer = [0; names::LARGEST];
+        for _ in 0..MOST_ANSWERS {
+            let Some(datagram) = names.receive(&mut buffer) else { break };
+            ice.handle_answer(now, datagram);
+        }
+    }
+
+    /// Returns the sockets for the names of candidates; `None` while none is looked up.
+    pub fn names_mut(&mut self) -> Option<&mut Names> {
+        self.names.as_mut()
     }
 
     /// Records whether the session waits for DTLS keys: it has a route, and a handshake that has not failed.
@@ -373,6 +410,7 @@ impl Transport {
             ice.stop();
         }
         self.stop_dtls();
+        self.names = None;
         self.instance = None;
         self.watch = Watch::Off;
     }
@@ -393,6 +431,9 @@ fn mux_path(component: Component) -> mux::Path {
         Component::Rtcp => mux::Path::OwnComponent,
     }
 }
+
+/// Most answers for names that are read before the worker thread turns to other sessions.
+const MOST_ANSWERS: usize = 32;
 
 /// Most stale datagrams that are discarded when RTCP is turned on.
 const MOST_STALE: usize = 64;

@@ -25,6 +25,7 @@ impl Transport {
             remote_candidates: agent.remote_candidates().len(),
             has_all_candidates: ice.has_all_candidates(),
             ignored_candidates: ice.ignored_candidates(),
+            unanswered_names: ice.unanswered_names(),
             requests: counters.requests,
             responses: counters.responses,
             bad_integrity: counters.bad_integrity,

@@ -91,9 +91,7 @@ impl MediaSocket {
         if local.ip().is_unspecified() {
             socket.ask_for_destination();
         }
-        let (address, len) = to_kernel(local, family);
-        // SAFETY: `address` holds `len` initialised octets for the length of the call.
-        check(unsafe { libc::bind(socket.fd(), (&raw const address).cast(), len) })?;
+        bind_to(socket.fd(), local)?;
         Ok(socket)
     }
 
@@ -291,6 +289,14 @@ fn from_kernel(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
             _ => None,
         }
     }
+}
+
+/// Binds a socket of the address's family.
+pub fn bind_to(fd: RawFd, local: SocketAddr) -> io::Result<()> {
+    let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let (address, len) = to_kernel(local, family);
+    // SAFETY: `address` holds `len` initialised octets for the length of the call.
+    check(unsafe { libc::bind(fd, (&raw const address).cast(), len) })
 }
 
 fn check(result: c_int) -> io::Result<()> {

@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod dtls_phone;
+pub mod mdns;
 pub mod rtp;
 pub mod webrtc;
 pub mod websocket;
