@@ -498,6 +498,8 @@ mod tests {
 
     use super::*;
 
+    type Target = fn(&[u8]);
+
     const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds");
 
     fn seed(name: &str) -> Vec<u8> {
@@ -506,7 +508,7 @@ mod tests {
 
     #[test]
     fn the_seeds_break_no_promise() {
-        let targets: [(&str, fn(&[u8])); 3] =
+        let targets: [(&str, Target); 3] =
             [("ice_session", session), ("mdns_answer", mdns_answer), ("candidate_attribute", candidate_attribute)];
         for (target, run) in targets {
             for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {

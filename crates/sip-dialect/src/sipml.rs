@@ -4,10 +4,13 @@ use crate::memory::Section as Offered;
 use crate::sdp::{Description, Direction, Section};
 
 /// The direction that the client's browser will take an answer to. sipML5 asks its browser to hold by recvonly and writes
-/// sendonly.
+/// sendonly; when it resumes, it asks by sendrecv and writes recvonly, because the answer to the hold was inactive.
 pub fn meant(description: &Description<'_>, said: Direction) -> Direction {
-    let is_hold = is_sipml(description) && said.sends && !said.receives;
-    if is_hold { Direction { sends: false, receives: false } } else { said }
+    match (said.sends, said.receives) {
+        (true, false) if is_sipml(description) => Direction { sends: false, receives: false },
+        (false, true) if is_sipml(description) => Direction::BOTH,
+        _ => said,
+    }
 }
 
 /// Whether all media sections are one stream of audio: each time it resumes, sipML5 adds one that is bundled with the first.
