@@ -7,7 +7,7 @@ use sip_dialect::{Dialect, Event, Outcome, Rule, Rules};
 /// The translation between one client and the host.
 pub struct Mender {
     dialect: Dialect,
-    /// A longer message would not reach the host.
+    /// The longest message that the host takes, in bytes.
     max_message_len: usize,
 }
 
@@ -15,7 +15,7 @@ pub struct Mender {
 pub enum Mended {
     /// It passes as it is.
     Not,
-    /// It passes as it is, and could not be read.
+    /// It passes as it is, because it could not be read, or would be too long for the host.
     Unreadable,
     /// This passes instead.
     Changed(Vec<u8>, Rules),
@@ -38,14 +38,15 @@ impl Mender {
 
     /// Takes a message from the client.
     pub fn handle_client(&mut self, message: &[u8]) -> Mended {
-        let outcome = self.dialect.handle_client(message);
-        self.judge(outcome)
+        match self.dialect.handle_client(message) {
+            Outcome::Changed { message, .. } if message.len() > self.max_message_len => Mended::Unreadable,
+            outcome => outcome.into(),
+        }
     }
 
     /// Takes a message from the host.
     pub fn handle_host(&mut self, message: &[u8]) -> Mended {
-        let outcome = self.dialect.handle_host(message);
-        self.judge(outcome)
+        self.dialect.handle_host(message).into()
     }
 
     /// Returns the facts that the last message brought.
@@ -60,14 +61,15 @@ impl Mender {
             .map(|ufrag| Told { ufrag: ufrag.into_owned(), fact: Fact::SignallingClosed, value: why.to_owned() })
             .collect()
     }
+}
 
-    fn judge(&self, outcome: Outcome) -> Mended {
+impl From<Outcome> for Mended {
+    fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Changed { message, .. } if message.len() > self.max_message_len => Mended::Unreadable,
-            Outcome::Changed { message, rules } => Mended::Changed(message, rules),
-            Outcome::Answered { response, rule } => Mended::Answered(response, rule),
-            Outcome::Unreadable => Mended::Unreadable,
-            Outcome::Unchanged => Mended::Not,
+            Outcome::Changed { message, rules } => Self::Changed(message, rules),
+            Outcome::Answered { response, rule } => Self::Answered(response, rule),
+            Outcome::Unreadable => Self::Unreadable,
+            Outcome::Unchanged => Self::Not,
         }
     }
 }

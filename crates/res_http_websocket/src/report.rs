@@ -226,7 +226,7 @@ pub fn mended(way: Way, session: &Session, mended: &Mended, is_shown: bool) {
         Mended::Answered(payload, rule) => (Rules::from(*rule), "is answered with", payload),
     };
     session.counters().mended(rules);
-    if is_shown {
+    if is_shown && MESSAGES.allow(session.id()).is_some() {
         let way = way.name();
         show_lines(&format!("the message {way} {} {form} ({rules})", Peer(session.client().address)), session, payload);
     }

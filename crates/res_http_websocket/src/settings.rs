@@ -41,7 +41,7 @@ pub struct Settings {
     pub trusted_proxies: Vec<Network>,
     /// The number of file descriptors that sessions leave to calls and to the host.
     pub descriptor_reserve: u32,
-    /// What is mended in messages of the subprotocol `sip`.
+    /// The rules by which messages of the subprotocol `sip` are mended.
     pub sip_rules: Rules,
 }
 

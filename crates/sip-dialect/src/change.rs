@@ -5,7 +5,7 @@ use crate::memory::Dialog;
 use crate::message::{Message, trimmed};
 use crate::payload_types;
 use crate::rules::{Rule, Rules};
-use crate::sdp::{Description, Direction, Level, Line, Section};
+use crate::sdp::{Description, Direction, Level, Line, MAX_SECTIONS, Section};
 use crate::sipml;
 use crate::version;
 
@@ -74,11 +74,12 @@ impl Changes {
     /// [`Rule::Trickle`], for a description of the client's: the address 0.0.0.0 or `::` says that candidates will follow
     /// (RFC 8840 §4.1.2). It becomes the dummy address of RFC 7600, to which nobody sends.
     pub fn name_an_address(&mut self, description: &Description<'_>) {
-        let sections = description.sections.iter().map(|section| &section.level);
+        let offered = description.sections.iter().filter(|section| !section.is_refused);
+        let sections = offered.map(|section| &section.level);
         let uses_ice = |level: &Level| level.ufrag.is_some() || description.session.ufrag.is_some();
         let mut lines: Vec<&Line> =
             sections.clone().filter(|level| uses_ice(level)).filter_map(|level| level.connection.as_ref()).collect();
-        if sections.clone().all(uses_ice) {
+        if sections.clone().next().is_some() && sections.clone().all(uses_ice) {
             lines.extend(&description.session.connection);
         }
         for line in lines {
@@ -134,7 +135,7 @@ impl Changes {
         }
     }
 
-    /// [`Rule::Sipml`], for an offer: the host is told the first of the sections alone. Whether it is.
+    /// [`Rule::Sipml`], for an offer: the host is told the first of the sections alone. Returns whether it is.
     pub fn fold(&mut self, offer: &Description<'_>) -> bool {
         let is_one = self.may(Rule::Sipml) && sipml::is_one_stream(offer);
         if let [first, .., last] = &offer.sections[..]
@@ -152,7 +153,8 @@ impl Changes {
         let mids = dialog.client.iter().filter_map(|section| section.mid.as_deref()).map(String::from_utf8_lossy);
         let group = format!("a=group:BUNDLE {}{}", mids.collect::<Vec<_>>().join(" "), answer.line_end);
         let mut more = if answer.bundle.is_none() { group.into_bytes() } else { Vec::new() };
-        before.iter().for_each(|offered| sipml::write_copy(answer, section, offered, &mut more));
+        let lowers = self.may(Rule::FingerprintCase);
+        before.iter().for_each(|offered| sipml::write_copy(answer, section, offered, lowers, &mut more));
         self.edits.insert(answer.session.span.end, more);
         self.made = self.made.with(Rule::Sipml);
         if let Some(mid) = last.mid.as_deref().filter(|_| section.level.mid.is_none()) {
@@ -171,8 +173,7 @@ impl Changes {
         let is_secure = |section: &&Section<'_>| section.level.has_fingerprint() || offer.session.has_fingerprint();
         let mut grouped = None;
         for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| is_secure(section)) {
-            let before = dialog.and_then(|dialog| dialog.client.get(index)).and_then(|section| section.mid.as_deref());
-            let mid = before.map_or_else(|| index.to_string(), |mid| String::from_utf8_lossy(mid).into_owned());
+            let mid = mid_of(index, dialog);
             if section.level.mid.is_none() {
                 self.add_mid(offer, section, &mid);
                 grouped = grouped.or(Some((section, mid)).filter(|_| !section.is_refused));
@@ -265,6 +266,18 @@ impl Changes {
     ) -> Option<(Vec<u8>, Rules)> {
         (!self.edits.is_empty()).then(|| (self.edits.apply(message, part), self.made))
     }
+}
+
+/// The mid of a section of the host's offer: the one that it has had in the dialog, or a number that no other section has.
+fn mid_of(index: usize, dialog: Option<&Dialog>) -> String {
+    let known: Vec<Option<&[u8]>> =
+        dialog.map(|dialog| dialog.client.iter().map(|section| section.mid.as_deref()).collect()).unwrap_or_default();
+    if let Some(Some(mid)) = known.get(index) {
+        return String::from_utf8_lossy(mid).into_owned();
+    }
+    let is_free = |mid: &String| !known.contains(&Some(mid.as_bytes()));
+    // Numbers from the index on, with a step that no other index meets.
+    (0..=known.len()).map(|step| (index + step * MAX_SECTIONS).to_string()).find(is_free).unwrap_or_default()
 }
 
 /// The foundation and the connection address of a candidate (RFC 8839 §5.1).

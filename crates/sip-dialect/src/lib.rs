@@ -123,6 +123,7 @@ impl Dialect {
             Start::Response(101..=299) if message.answers(b"INVITE") => {
                 self.describe(&message, Side::Client, Role::Answer)
             }
+            Start::Response(300..=699) if message.answers(b"INVITE") => self.refused(&message),
             _ => Outcome::Unchanged,
         }
     }
@@ -161,7 +162,7 @@ impl Dialect {
         Outcome::Unchanged
     }
 
-    /// The host refuses an INVITE. A dialog that was established goes on.
+    /// An INVITE is refused. A dialog that was established goes on.
     fn refused(&mut self, response: &Message<'_>) -> Outcome {
         let comes_again = matches!(response.start, Start::Response(401 | 407 | 422));
         if !comes_again && self.dialogs.get(response.call_id).is_some_and(|dialog| !dialog.is_confirmed) {
@@ -191,13 +192,16 @@ impl Dialect {
     /// An INVITE or a response to one.
     fn describe(&mut self, message: &Message<'_>, side: Side, role: Role) -> Outcome {
         let mut changes = Changes::new(self.rules);
-        self.note(message, side, &mut changes);
         let part = body::find(message, "application/sdp");
         let description = part.as_ref().and_then(|part| Description::parse(message.bytes, part.content.clone()));
-        match (&description, side) {
+        if part.is_some() && description.is_none() {
+            return Outcome::Unreadable;
+        }
+        self.note(message, side, &mut changes);
+        match (description, side) {
             (Some(description), Side::Client) => self.client_describes(message, description, role, &mut changes),
-            (Some(description), Side::Host) => self.host_describes(message, description, role, &mut changes),
-            (None, _) if part.is_some() => return Outcome::Unreadable,
+            (Some(description), Side::Host) => self.host_describes(message, &description, role, &mut changes),
+            (None, Side::Client) if role == Role::Offer && message.body().is_empty() => self.ask_for_offer(message),
             (None, _) => {}
         }
         let part = part.and_then(|part| part.content_length.map(|value| (value, part.content.len())));
@@ -207,56 +211,76 @@ impl Dialect {
         }
     }
 
+    /// The client's INVITE has no description: the host's answer to it is an offer (RFC 3264 §5).
+    fn ask_for_offer(&mut self, invite: &Message<'_>) {
+        let number = invite.sequence.number;
+        self.dialogs.change(invite.call_id, |dialog| (dialog.offer, dialog.offerless) = (None, Some(number)));
+    }
+
     /// Notes in the dialog what the headers say, and hides the session timer that the host does not understand.
     fn note(&mut self, message: &Message<'_>, side: Side, changes: &mut Changes) {
         let is_accepted = matches!(message.start, Start::Response(200..=299));
-        let hides = side == Side::Client
-            && is_accepted
-            && changes.may(Rule::SessionTimer)
-            && session_timer::hide(message, &mut changes.edits);
+        let hides = side == Side::Client && changes.may(Rule::SessionTimer) && self.hides_timer(message, changes);
         if hides {
             changes.made = changes.made.with(Rule::SessionTimer);
         }
         let contact = (side == Side::Host).then(|| message.value("contact")).flatten().and_then(memory::bounded);
+        let host_counts = side == Side::Host && session_timer::host_counts(message);
         if !is_accepted && contact.is_none() {
             return;
         }
         self.dialogs.change(message.call_id, |dialog| {
             dialog.is_confirmed |= is_accepted;
-            dialog.hides_refresh |= hides;
+            dialog.host_counts_refreshes |= host_counts;
+            dialog.hides_refresh = (dialog.hides_refresh || hides) && !dialog.host_counts_refreshes;
             dialog.contact = contact.or(dialog.contact.take());
         });
+    }
+
+    fn hides_timer(&mut self, message: &Message<'_>, changes: &mut Changes) -> bool {
+        let dialog = self.dialogs.get(message.call_id).map(|dialog| &*dialog);
+        match message.start {
+            Start::Response(200..=299) if dialog.is_some_and(|dialog| dialog.host_counts_refreshes) => false,
+            Start::Response(200..=299) => session_timer::hide(message, &mut changes.edits),
+            Start::Request(b"INVITE") => session_timer::hide_again(message, dialog, &mut changes.edits),
+            _ => false,
+        }
     }
 
     fn client_describes(
         &mut self,
         message: &Message<'_>,
-        description: &Description<'_>,
+        mut description: Description<'_>,
         role: Role,
         changes: &mut Changes,
     ) {
-        if changes.may(Rule::SessionDirection) {
-            changes.move_direction(description);
-        }
-        if changes.may(Rule::PayloadTypes) {
-            changes.cut_misread_payload_types(description);
-        }
-        if changes.may(Rule::Trickle) {
-            changes.name_an_address(description);
-        }
-        if changes.may(Rule::LongCandidates) {
-            changes.carry_long_addresses(description);
-        }
         if changes.may(Rule::Version) {
             let known = self.dialogs.get(message.call_id);
-            changes.raise_version(description, known.as_deref());
+            changes.raise_version(&description, known.as_deref());
         }
-        let is_folded = changes.fold(description);
+        let is_folded = role == Role::Offer && changes.fold(&description);
         let offer = (role == Role::Offer).then_some(message.sequence.number);
+        let is_sipml = changes.may(Rule::Sipml) && sipml::wrote(&description);
         self.dialogs.change(message.call_id, |dialog| {
-            dialog.describe_client(description, offer);
+            dialog.describe_client(&description, offer, is_sipml);
             dialog.is_folded = is_folded;
         });
+        if is_folded {
+            // The others are cut.
+            description.sections.truncate(1);
+        }
+        if changes.may(Rule::SessionDirection) {
+            changes.move_direction(&description);
+        }
+        if changes.may(Rule::PayloadTypes) {
+            changes.cut_misread_payload_types(&description);
+        }
+        if changes.may(Rule::Trickle) {
+            changes.name_an_address(&description);
+        }
+        if changes.may(Rule::LongCandidates) {
+            changes.carry_long_addresses(&description);
+        }
     }
 
     fn host_describes(
@@ -275,8 +299,11 @@ impl Dialect {
             (Role::Answer, Some(dialog)) if dialog.offer == Some(message.sequence.number) => {
                 changes.fit_answer(description, dialog);
             }
-            // An answer to an INVITE without a description is an offer (RFC 3264 §5).
-            (Role::Answer, dialog) => changes.name_sections(description, dialog),
+            (Role::Answer, Some(dialog)) if dialog.offerless == Some(message.sequence.number) => {
+                changes.name_sections(description, Some(dialog));
+            }
+            // The offer was not read, or is forgotten.
+            (Role::Answer, _) => {}
         }
         let events = &mut self.events;
         self.dialogs.change(message.call_id, |dialog| {

@@ -21,6 +21,8 @@ pub struct Dialogs {
 pub struct Dialog {
     /// The `CSeq` number of the client's offer, until the client describes itself in another way.
     pub offer: Option<u32>,
+    /// The `CSeq` number of the client's INVITE without a description, until it describes itself.
+    pub offerless: Option<u32>,
     /// The media sections of the client's last description.
     pub client: Vec<Section>,
     /// The ICE user fragments of the host's last description, by section.
@@ -33,6 +35,8 @@ pub struct Dialog {
     pub contact: Option<Text>,
     /// The host does not know that the client refreshes the session (RFC 4028).
     pub hides_refresh: bool,
+    /// The host has made the client refresh the session, and counts.
+    pub host_counts_refreshes: bool,
     /// The last description of the client's that the host was told.
     pub version: Option<Told>,
     /// The host was told only the first of the client's media sections, which are those of one stream.
@@ -119,8 +123,8 @@ impl Dialogs {
 }
 
 impl Dialog {
-    /// Remembers a client's description; `offer` is its `CSeq` number if it is an offer.
-    pub fn describe_client(&mut self, description: &Description<'_>, offer: Option<u32>) {
+    /// Remembers a client's description; `offer` is its `CSeq` number if it is an offer. `is_sipml`: see [`sipml`].
+    pub fn describe_client(&mut self, description: &Description<'_>, offer: Option<u32>, is_sipml: bool) {
         let kept = |range: &std::ops::Range<usize>| bounded(description.text(range));
         let session = &description.session;
         let version = version::of(description).map(|(_, own)| {
@@ -128,7 +132,13 @@ impl Dialog {
             Told::new(self.version.map_or(own, |told| told.next(own, content)), content)
         });
         self.version = version.or(self.version);
-        self.offer = offer;
+        if offer != self.offer {
+            // Candidates for another description.
+            self.early.clear();
+        }
+        let was_held = self.client.first().is_some_and(|section| section.direction == Direction::NONE);
+        let meant = |said| if is_sipml { sipml::meant(said, was_held) } else { said };
+        (self.offer, self.offerless) = (offer, None);
         self.trickles = session.trickles || description.sections.iter().any(|section| section.level.trickles);
         self.client = description
             .sections
@@ -139,10 +149,7 @@ impl Dialog {
                 Section {
                     is_bundled: mid.as_deref().is_some_and(|mid| description.bundles(mid)),
                     mid,
-                    direction: sipml::meant(
-                        description,
-                        direction.map_or(Direction::BOTH, |(direction, _)| *direction),
-                    ),
+                    direction: meant(direction.map_or(Direction::BOTH, |(direction, _)| *direction)),
                     protocol: kept(&section.protocol).unwrap_or_default(),
                     ufrag: section.level.ufrag.as_ref().or(session.ufrag.as_ref()).and_then(kept),
                 }

@@ -7,7 +7,7 @@ use memchr::memchr;
 
 use crate::message::{number, trimmed};
 
-/// A session description: what stands before the first `m=` line, and the media sections.
+/// A session description: the lines in front of the first `m=` line, and the media sections.
 #[derive(Debug)]
 pub struct Description<'a> {
     /// The message that holds the description.
@@ -16,7 +16,7 @@ pub struct Description<'a> {
     pub span: Range<usize>,
     /// The line end of the first line.
     pub line_end: &'static str,
-    /// What stands before the first `m=` line (RFC 8866 §5).
+    /// The lines in front of the first `m=` line (RFC 8866 §5).
     pub session: Level,
     /// The value of the `o=` line, which names session and version (RFC 8866 §5.2).
     pub origin: Option<Line>,
@@ -93,6 +93,8 @@ pub struct Direction {
 impl Direction {
     /// The direction of a description that names none.
     pub const BOTH: Self = Self { sends: true, receives: true };
+    /// `inactive`.
+    pub const NONE: Self = Self { sends: false, receives: false };
 
     fn parse(attribute: &[u8]) -> Option<Self> {
         ["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -270,7 +272,7 @@ impl Level {
 const BUNDLE: &[u8] = b"group:BUNDLE";
 
 /// The most media sections of a description that is read. A browser in a large conference has fewer.
-const MAX_SECTIONS: usize = 64;
+pub const MAX_SECTIONS: usize = 64;
 
 #[cfg(test)]
 mod tests {

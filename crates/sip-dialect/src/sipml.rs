@@ -3,19 +3,19 @@
 use crate::memory::Section as Offered;
 use crate::sdp::{Description, Direction, Section};
 
-/// The direction that the client's browser will take an answer to. sipML5 asks its browser to hold by recvonly and writes
-/// sendonly; when it resumes, it asks by sendrecv and writes recvonly, because the answer to the hold was inactive.
-pub fn meant(description: &Description<'_>, said: Direction) -> Direction {
+/// Returns the direction that the client's browser will take an answer to. sipML5 asks its browser to hold by recvonly and
+/// writes sendonly; when it resumes, it asks by sendrecv and writes recvonly, because the answer to the hold was inactive.
+pub fn meant(said: Direction, was_held: bool) -> Direction {
     match (said.sends, said.receives) {
-        (true, false) if is_sipml(description) => Direction { sends: false, receives: false },
-        (false, true) if is_sipml(description) => Direction::BOTH,
+        (true, false) => Direction::NONE,
+        (false, true) if was_held => Direction::BOTH,
         _ => said,
     }
 }
 
 /// Whether all media sections are one stream of audio: each time it resumes, sipML5 adds one that is bundled with the first.
 pub fn is_one_stream(offer: &Description<'_>) -> bool {
-    let Some((first, more)) = offer.sections.split_first().filter(|_| is_sipml(offer)) else { return false };
+    let Some((first, more)) = offer.sections.split_first().filter(|_| wrote(offer)) else { return false };
     let direction = |section: &Section<'_>| section.level.direction().map(|(direction, _)| *direction);
     let is_bundled =
         |section: &Section<'_>| section.level.mid.as_ref().is_some_and(|mid| offer.bundles(offer.text(mid)));
@@ -27,7 +27,13 @@ pub fn is_one_stream(offer: &Description<'_>) -> bool {
 
 /// Writes the answer to one of the sections that the host was not told: as the host's own, without what belongs to the one
 /// that carries media.
-pub fn write_copy(answer: &Description<'_>, section: &Section<'_>, offered: &Offered, written: &mut Vec<u8>) {
+pub fn write_copy(
+    answer: &Description<'_>,
+    section: &Section<'_>,
+    offered: &Offered,
+    lowers: bool,
+    written: &mut Vec<u8>,
+) {
     let end = answer.line_end.as_bytes();
     let mid = offered.mid.as_deref().unwrap_or_default();
     let port = answer.text(&section.port);
@@ -40,14 +46,14 @@ pub fn write_copy(answer: &Description<'_>, section: &Section<'_>, offered: &Off
             continue;
         }
         match line.strip_prefix(b"a=fingerprint:") {
-            Some(fingerprint) => {
+            Some(fingerprint) if lowers => {
                 let hash = fingerprint.iter().position(|byte| *byte == b' ').unwrap_or(0);
                 let (hash, rest) = fingerprint.split_at(hash);
                 [b"a=fingerprint:", &hash.to_ascii_lowercase()[..], rest]
                     .iter()
                     .for_each(|part| written.extend_from_slice(part));
             }
-            None => written.extend_from_slice(line),
+            _ => written.extend_from_slice(line),
         }
         written.extend_from_slice(end);
     }
@@ -55,7 +61,8 @@ pub fn write_copy(answer: &Description<'_>, section: &Section<'_>, offered: &Off
     written.extend_from_slice(end);
 }
 
-fn is_sipml(description: &Description<'_>) -> bool {
+/// Whether sipML5 wrote a description, by the name of its session.
+pub fn wrote(description: &Description<'_>) -> bool {
     description.name.starts_with(b"Doubango Telecom")
 }
 

@@ -15,6 +15,9 @@ const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 /// The most candidates that wait for the host's description.
 const MAX_EARLY: usize = 32;
 
+/// The most candidates of one INFO. Each costs the engine a search for its call.
+const MAX_AT_ONCE: usize = 64;
+
 /// Whether a request carries candidates.
 pub fn carries_candidates(info: &Message<'_>) -> bool {
     body::find(info, FRAGMENT).is_some()
@@ -25,7 +28,7 @@ pub fn take(info: &Message<'_>, dialog: &mut Dialog, events: &mut VecDeque<Event
     let Some(part) = body::find(info, FRAGMENT) else { return };
     let text = info.bytes.get(part.content).unwrap_or_default();
     // Attributes before the first `a=mid` are those of the only section that a client without mids has.
-    let mut section = Some(0);
+    let (mut section, most) = (Some(0), events.len() + MAX_AT_ONCE);
     for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {
         let Some(attribute) = line.strip_prefix(b"a=") else { continue };
         let name = memchr(b':', attribute).unwrap_or(attribute.len());
@@ -35,7 +38,7 @@ pub fn take(info: &Message<'_>, dialog: &mut Dialog, events: &mut VecDeque<Event
             b"mid" => section = dialog.client.iter().position(|known| known.mid.as_deref() == Some(value)),
             // RFC 8840 §4.4: a fragment of another generation is not this one's.
             b"ice-ufrag" if !dialog.client.iter().any(|known| known.ufrag.as_deref() == Some(value)) => return,
-            b"candidate" | b"end-of-candidates" => {
+            b"candidate" | b"end-of-candidates" if events.len() < most => {
                 if let Some((section, candidate)) = section.zip(bounded(attribute)) {
                     tell(dialog, section, candidate, events);
                 }
