@@ -506,12 +506,14 @@ mod tests {
 
     #[test]
     fn the_seeds_break_no_promise() {
-        let targets: [(&str, fn(&[u8])); 3] =
-            [("ice_session", session), ("mdns_answer", mdns_answer), ("candidate_attribute", candidate_attribute)];
-        for (target, run) in targets {
-            for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
-                run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));
-            }
+        run_seeds("ice_session", session);
+        run_seeds("mdns_answer", mdns_answer);
+        run_seeds("candidate_attribute", candidate_attribute);
+    }
+
+    fn run_seeds(target: &str, run: fn(&[u8])) {
+        for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
+            run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));
         }
     }
 
