@@ -103,7 +103,7 @@ fn candidate_named(name: &str, call: &Call) -> String {
     candidate_of(call).replace(&call.address().ip().to_string(), name)
 }
 
-/// Browsers answer to the group, other responders to the port that asks (RFC 6762 §5.4, §6.7).
+/// Chromium answers to the group, other responders to the port that asks (RFC 6762 §6.7).
 #[test]
 fn a_name_in_place_of_an_address_is_looked_up_and_carries_the_call() {
     let host = host();
