@@ -498,6 +498,8 @@ mod tests {
 
     use super::*;
 
+    type Target = fn(&[u8]);
+
     const SEEDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fuzz/seeds");
 
     fn seed(name: &str) -> Vec<u8> {
@@ -506,14 +508,12 @@ mod tests {
 
     #[test]
     fn the_seeds_break_no_promise() {
-        run_seeds("ice_session", session);
-        run_seeds("mdns_answer", mdns_answer);
-        run_seeds("candidate_attribute", candidate_attribute);
-    }
-
-    fn run_seeds(target: &str, run: fn(&[u8])) {
-        for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
-            run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));
+        let targets: [(&str, Target); 3] =
+            [("ice_session", session), ("mdns_answer", mdns_answer), ("candidate_attribute", candidate_attribute)];
+        for (target, run) in targets {
+            for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
+                run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));
+            }
         }
     }
 

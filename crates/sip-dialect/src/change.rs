@@ -6,6 +6,8 @@ use crate::message::{Message, trimmed};
 use crate::payload_types;
 use crate::rules::{Rule, Rules};
 use crate::sdp::{Description, Direction, Level, Line, Section};
+use crate::sipml;
+use crate::version;
 
 /// The changes to one message, and why.
 pub struct Changes {
@@ -112,6 +114,9 @@ impl Changes {
     /// [`Rule::AnswerDirection`], [`Rule::Mid`], [`Rule::Group`], [`Rule::Profile`] and [`Rule::Trickle`], for an answer of
     /// the host's to an offer of the client's.
     pub fn fit_answer(&mut self, answer: &Description<'_>, dialog: &Dialog) {
+        if dialog.is_folded && answer.sections.len() == 1 {
+            return self.unfold_answer(answer, dialog);
+        }
         for (section, offered) in answer.sections.iter().zip(&dialog.client) {
             if let Some(mid) = offered.mid.as_deref().filter(|_| section.level.mid.is_none()) {
                 self.add_mid(answer, section, &String::from_utf8_lossy(mid));
@@ -129,10 +134,41 @@ impl Changes {
         }
     }
 
+    /// [`Rule::Sipml`], for an offer: the host is told the first of the sections alone. Whether it is.
+    pub fn fold(&mut self, offer: &Description<'_>) -> bool {
+        let is_one = self.may(Rule::Sipml) && sipml::is_one_stream(offer);
+        if let [first, .., last] = &offer.sections[..]
+            && is_one
+        {
+            self.edits.cut(first.end()..last.end());
+            self.made = self.made.with(Rule::Sipml);
+        }
+        is_one
+    }
+
+    /// [`Rule::Sipml`], for the answer to a folded offer: the last section carries media, those before it do nothing.
+    pub fn unfold_answer(&mut self, answer: &Description<'_>, dialog: &Dialog) {
+        let ([section], Some((last, before))) = (&answer.sections[..], dialog.client.split_last()) else { return };
+        let mids = dialog.client.iter().filter_map(|section| section.mid.as_deref()).map(String::from_utf8_lossy);
+        let group = format!("a=group:BUNDLE {}{}", mids.collect::<Vec<_>>().join(" "), answer.line_end);
+        let mut more = if answer.bundle.is_none() { group.into_bytes() } else { Vec::new() };
+        before.iter().for_each(|offered| sipml::write_copy(answer, section, offered, &mut more));
+        self.edits.insert(answer.session.span.end, more);
+        self.made = self.made.with(Rule::Sipml);
+        if let Some(mid) = last.mid.as_deref().filter(|_| section.level.mid.is_none()) {
+            self.insert(Rule::Sipml, section.end(), &format!("a=mid:{}", String::from_utf8_lossy(mid)), answer);
+        }
+        if !section.is_refused {
+            self.fit_direction(answer, section, last.direction);
+            self.fit_profile(answer, section, &last.protocol);
+            self.end_candidates(answer, section, dialog);
+        }
+    }
+
     /// [`Rule::Mid`] and [`Rule::Group`], for an offer of the host's with DTLS. A section keeps the mid that it has had in
     /// the dialog (RFC 8829 §5.2.2).
     pub fn name_sections(&mut self, offer: &Description<'_>, dialog: Option<&Dialog>) {
-        let is_secure = |section: &&Section<'_>| section.level.has_fingerprint || offer.session.has_fingerprint;
+        let is_secure = |section: &&Section<'_>| section.level.has_fingerprint() || offer.session.has_fingerprint();
         let mut grouped = None;
         for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| is_secure(section)) {
             let before = dialog.and_then(|dialog| dialog.client.get(index)).and_then(|section| section.mid.as_deref());
@@ -179,7 +215,7 @@ impl Changes {
 
     fn fit_profile(&mut self, answer: &Description<'_>, section: &Section<'_>, offered: &[u8]) {
         let said = answer.text(&section.protocol);
-        let is_secure = section.level.has_fingerprint || answer.session.has_fingerprint;
+        let is_secure = section.level.has_fingerprint() || answer.session.has_fingerprint();
         if self.may(Rule::Profile) && is_secure && offered.strip_prefix(b"UDP/TLS/") == Some(said) {
             self.replace(Rule::Profile, section.protocol.clone(), offered);
         }
@@ -195,6 +231,30 @@ impl Changes {
             self.insert(Rule::Trickle, section.end(), "a=ice-options:trickle", answer);
         }
         self.insert(Rule::Trickle, section.end(), "a=end-of-candidates", answer);
+    }
+
+    /// [`Rule::FingerprintCase`].
+    pub fn lower_fingerprints(&mut self, description: &Description<'_>) {
+        let levels =
+            std::iter::once(&description.session).chain(description.sections.iter().map(|section| &section.level));
+        for line in levels.flat_map(|level| &level.fingerprints) {
+            let hash = description.text(&line.value).split(|byte| *byte == b' ').next().unwrap_or_default();
+            if hash.iter().any(u8::is_ascii_uppercase) {
+                let range = line.value.start..line.value.start + hash.len();
+                self.replace(Rule::FingerprintCase, range, hash.to_ascii_lowercase());
+            }
+        }
+    }
+
+    /// [`Rule::Version`]: the version by which the host knows this description.
+    pub fn raise_version(&mut self, description: &Description<'_>, dialog: Option<&Dialog>) {
+        let version = version::of(description).zip(dialog.and_then(|dialog| dialog.version));
+        if let Some(((range, own), known)) = version {
+            let right = known.next(own, version::content(description));
+            if right != own {
+                self.replace(Rule::Version, range, right.to_string());
+            }
+        }
     }
 
     /// The changed message; `None` if nothing is changed.

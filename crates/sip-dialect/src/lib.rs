@@ -22,7 +22,7 @@
 //! |---|---|
 //! | `rules` | the rules, with client and RFC |
 //! | `change` | what the rules do to a description |
-//! | `payload_types`, `trickle`, `session_timer` | rules that need more than that |
+//! | `payload_types`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
 //! | `message`, `body`, `sdp` | where the parts of a message are |
 //! | `edit` | changes by position; everything else is copied |
 //! | `memory` | dialogs |
@@ -44,7 +44,9 @@ mod respond;
 mod rules;
 mod sdp;
 mod session_timer;
+mod sipml;
 mod trickle;
+mod version;
 
 pub use rules::{Rule, Rules};
 
@@ -245,8 +247,16 @@ impl Dialect {
         if changes.may(Rule::LongCandidates) {
             changes.carry_long_addresses(description);
         }
+        if changes.may(Rule::Version) {
+            let known = self.dialogs.get(message.call_id);
+            changes.raise_version(description, known.as_deref());
+        }
+        let is_folded = changes.fold(description);
         let offer = (role == Role::Offer).then_some(message.sequence.number);
-        self.dialogs.change(message.call_id, |dialog| dialog.describe_client(description, offer));
+        self.dialogs.change(message.call_id, |dialog| {
+            dialog.describe_client(description, offer);
+            dialog.is_folded = is_folded;
+        });
     }
 
     fn host_describes(
@@ -256,6 +266,9 @@ impl Dialect {
         role: Role,
         changes: &mut Changes,
     ) {
+        if changes.may(Rule::FingerprintCase) {
+            changes.lower_fingerprints(description);
+        }
         let dialog: Option<&Dialog> = self.dialogs.get(message.call_id).map(|dialog| &*dialog);
         match (role, dialog) {
             (Role::Offer, dialog) => changes.name_sections(description, dialog),

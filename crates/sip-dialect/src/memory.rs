@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 
 use crate::sdp::{Description, Direction};
+use crate::sipml;
+use crate::version::{self, Told};
 
 /// The dialogs of one WebSocket session, by their `Call-ID`.
 #[derive(Debug, Default)]
@@ -31,6 +33,10 @@ pub struct Dialog {
     pub contact: Option<Text>,
     /// The host does not know that the client refreshes the session (RFC 4028).
     pub hides_refresh: bool,
+    /// The last description of the client's that the host was told.
+    pub version: Option<Told>,
+    /// The host was told only the first of the client's media sections, which are those of one stream.
+    pub is_folded: bool,
     /// Candidates for a section that the host has not described yet.
     pub early: Vec<(usize, Text)>,
     used: u64,
@@ -117,6 +123,11 @@ impl Dialog {
     pub fn describe_client(&mut self, description: &Description<'_>, offer: Option<u32>) {
         let kept = |range: &std::ops::Range<usize>| bounded(description.text(range));
         let session = &description.session;
+        let version = version::of(description).map(|(_, own)| {
+            let content = version::content(description);
+            Told::new(self.version.map_or(own, |told| told.next(own, content)), content)
+        });
+        self.version = version.or(self.version);
         self.offer = offer;
         self.trickles = session.trickles || description.sections.iter().any(|section| section.level.trickles);
         self.client = description
@@ -128,7 +139,10 @@ impl Dialog {
                 Section {
                     is_bundled: mid.as_deref().is_some_and(|mid| description.bundles(mid)),
                     mid,
-                    direction: direction.map_or(Direction::BOTH, |(direction, _)| *direction),
+                    direction: sipml::meant(
+                        description,
+                        direction.map_or(Direction::BOTH, |(direction, _)| *direction),
+                    ),
                     protocol: kept(&section.protocol).unwrap_or_default(),
                     ufrag: section.level.ufrag.as_ref().or(session.ufrag.as_ref()).and_then(kept),
                 }

@@ -35,11 +35,19 @@ pub enum Rule {
     /// multicast DNS, are carried in the foundation; and a foundation of 32 characters, as aiortc has, loses one. The host drops
     /// such candidates.
     LongCandidates,
+    /// The hash in `a=fingerprint` is written in lower case (RFC 8122 §5). The host prints `SHA-256`, which str0m does not know.
+    FingerprintCase,
+    /// A description that has changed has a higher version in `o=` (RFC 3264 §8). libdatachannel and werift begin a session
+    /// anew with version 0, str0m repeats its version; the host ignores such a description, also when it is a hold.
+    Version,
+    /// sipML5 2.1: it says sendonly where its browser is recvonly, so inactive is the only answer that fits both; and when it
+    /// resumes it has one more `m=audio`, bundled with the first (RFC 9143), of which the host understands one.
+    Sipml,
 }
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::SessionDirection,
         Self::AnswerDirection,
         Self::PayloadTypes,
@@ -49,6 +57,9 @@ impl Rule {
         Self::SessionTimer,
         Self::Trickle,
         Self::LongCandidates,
+        Self::FingerprintCase,
+        Self::Version,
+        Self::Sipml,
     ];
 
     /// The rule's name: its key in the configuration, and its counter's.
@@ -63,6 +74,9 @@ impl Rule {
             Self::SessionTimer => "sessiontimer",
             Self::Trickle => "trickle",
             Self::LongCandidates => "longcandidates",
+            Self::FingerprintCase => "fingerprintcase",
+            Self::Version => "version",
+            Self::Sipml => "sipml",
         }
     }
 

@@ -18,6 +18,10 @@ pub struct Description<'a> {
     pub line_end: &'static str,
     /// What stands before the first `m=` line (RFC 8866 §5).
     pub session: Level,
+    /// The value of the `o=` line, which names session and version (RFC 8866 §5.2).
+    pub origin: Option<Line>,
+    /// The value of the `s=` line (RFC 8866 §5.3).
+    pub name: &'a [u8],
     /// The mids of the first BUNDLE group (RFC 9143 §7), as a range.
     pub bundle: Option<Range<usize>>,
     /// The media sections in their order.
@@ -60,8 +64,8 @@ pub struct Level {
     pub rtpmaps: Vec<Line>,
     /// Whether there is `a=rtcp-mux` (RFC 5761 §5.1.1).
     pub has_mux: bool,
-    /// Whether there is `a=fingerprint:` (RFC 8122 §5).
-    pub has_fingerprint: bool,
+    /// `a=fingerprint:` lines (RFC 8122 §5).
+    pub fingerprints: Vec<Line>,
     /// Whether there is `a=ice-options:` with `trickle` (RFC 8840 §4.1).
     pub trickles: bool,
     /// Whether there is `a=end-of-candidates` (RFC 8840 §8.2).
@@ -124,6 +128,8 @@ impl<'a> Description<'a> {
             span: span.clone(),
             line_end: if text.get(..first)?.ends_with(b"\r") { "\r\n" } else { "\n" },
             session: Level::starting_at(span.start),
+            origin: None,
+            name: &[],
             bundle: None,
             sections: Vec::new(),
         };
@@ -162,6 +168,10 @@ impl<'a> Description<'a> {
         let [kind, b'=', value @ ..] = text else { return None };
         match kind {
             b'm' => return self.take_section(line, value, whole.end),
+            b's' if self.sections.is_empty() => self.name = value,
+            b'o' if self.sections.is_empty() => {
+                self.origin = Some(Line { value: line.start + 2..line.end, whole: whole.clone() });
+            }
             b'a' if self.sections.is_empty() && self.bundle.is_none() && value.starts_with(BUNDLE) => {
                 self.bundle = Some(trimmed(self.bytes, line.start + 2 + BUNDLE.len()..line.end));
             }
@@ -214,6 +224,11 @@ impl Section<'_> {
 }
 
 impl Level {
+    /// Whether there is a fingerprint.
+    pub fn has_fingerprint(&self) -> bool {
+        !self.fingerprints.is_empty()
+    }
+
     /// The direction that counts, with its line.
     pub fn direction(&self) -> Option<&(Direction, Line)> {
         self.directions.first()
@@ -235,7 +250,7 @@ impl Level {
             b"candidate" => self.candidates.push(line),
             b"rtpmap" => self.rtpmaps.push(line),
             b"rtcp-mux" => self.has_mux = true,
-            b"fingerprint" => self.has_fingerprint = true,
+            b"fingerprint" => self.fingerprints.push(line),
             b"end-of-candidates" => self.is_complete = true,
             // libdatachannel (node-datachannel 0.33) prints commas where RFC 8839 §5.6 has spaces.
             b"ice-options" => {

@@ -7,6 +7,10 @@ use sip_dialect::fuzzing;
 fn line() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
+            "s=Doubango Telecom - chrome",
+            "o=- 1 0 IN IP4 a",
+            "o=- 1 7 IN IP4 a",
+            "o=- 1",
             "a=sendrecv",
             "a=sendonly",
             "a=recvonly",

@@ -244,6 +244,29 @@ fn a_rule_that_is_switched_off_changes_nothing() {
 }
 
 #[test]
+fn rfc8122_section_5_the_name_of_a_hash_is_in_lower_case() {
+    let mut call = Call::new(Rule::FingerprintCase.into());
+    call.client_offers(LISTEN_ONLY);
+    let (lost, got) = call.host_answers(ANSWER);
+    assert_eq!((lost.replace("SHA-256", "sha-256"), lost != got), (got, true));
+    assert_eq!(call.host_answers(&ANSWER.replace("SHA-256", "sha-256")), NO_CHANGE);
+}
+
+#[test]
+fn rfc3264_section_8_a_changed_description_has_a_higher_version() {
+    let mut call = Call::new(Rule::Version.into());
+    assert_eq!(call.client_offers(LISTEN_ONLY), NO_CHANGE);
+    assert_eq!(call.client_offers(LISTEN_ONLY), NO_CHANGE, "the session is refreshed");
+    let changed = LISTEN_ONLY.replace("a=recvonly", "a=sendonly");
+    let (_, got) = call.client_offers(&changed);
+    assert!(got.contains("o=mozilla 1000000000000000001 2 IN"), "{got}");
+    let anew = LISTEN_ONLY.replace("1000000000000000001 1 IN", "77 0 IN");
+    assert!(call.client_offers(&anew).1.contains("o=mozilla 77 3 IN"), "another session of the same dialog");
+    let higher = LISTEN_ONLY.replace("1000000000000000001 1 IN", "77 9 IN");
+    assert_eq!(call.client_offers(&higher), NO_CHANGE);
+}
+
+#[test]
 fn what_cannot_be_read_passes_and_is_told() {
     let mut dialect = Dialect::new(Rules::ALL);
     assert_eq!(dialect.handle_client(b"\r\n\r\n"), Outcome::Unchanged);

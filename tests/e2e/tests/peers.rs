@@ -1,4 +1,16 @@
 //! WebRTC stacks without a browser call Asterisk and are called, with the descriptions that they write themselves.
+//!
+//! What chan_sip alone gave them, before descriptions were mended:
+//!
+//! - aiortc refused the answer ("Media sections in answer do not match offer": no `a=mid`). It supports no RSA certificate, and
+//!   no fingerprint by SHA-1, which is all that Asterisk 11.0 writes.
+//! - werift refused answers and offers ("mid not assigned"), and without `a=ssrc` it drops all RTP.
+//! - webrtcbin refused answers and offers ("missing or contains an empty 'mid' attribute").
+//! - libdatachannel connected, and the track of its own call never opened.
+//! - str0m refused answers and offers ("Media is missing a=mid"), then `SHA-256` in capitals ("remote fingerprint no match");
+//!   without `a=ssrc` it drops all RTP.
+//! - werift, libdatachannel and str0m describe a hold with the version in `o=` of the first offer (RFC 3264 §8 wants a greater
+//!   one): chan_sip ignores that description, and the call is not held.
 
 use std::time::Duration;
 
