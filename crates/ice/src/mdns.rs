@@ -1,8 +1,9 @@
 //! Looks up the names that browsers put in place of their addresses (RFC 6762, draft-ietf-mmusic-mdns-ice-candidates).
 //!
-//! A name is asked for by one-shot queries (RFC 6762 §5.1) of one question each, because Chromium's responder reads no more. The
-//! caller sends what [`Lookups::poll_transmit`] writes to the group of multicast DNS, from a port that is not 5353. An answer may
-//! come to that port, or to the group: browsers answer there.
+//! A name is asked for by one-shot queries (RFC 6762 §5.1). The caller sends what [`Lookups::poll_transmit`] writes to the group of
+//! multicast DNS, from a port that is not 5353. To that port most responders answer (§6.7), and Chromium to the group. Chromium
+//! (tried: 156) reads one question of a query, and answers none that asks for an answer to its port (the QU bit, §5.4), so a query
+//! has one question without it.
 //!
 //! Nothing waits for an answer: ICE goes on with the other candidates, and after three queries the name is forgotten.
 
@@ -169,11 +170,11 @@ impl<T> Lookup<T> {
     }
 }
 
-/// Writes a query with one question. An answer to this port is asked for (the QU bit of §5.4).
+/// Writes a query with one question.
 fn query(name: &str, id: u16, kind: TYPE) -> Option<Vec<u8>> {
     let mut packet = Packet::new_query(id);
     let name = Name::new(name).ok()?;
-    packet.questions.push(Question::new(name, QTYPE::TYPE(kind), QCLASS::CLASS(CLASS::IN), true));
+    packet.questions.push(Question::new(name, QTYPE::TYPE(kind), QCLASS::CLASS(CLASS::IN), false));
     packet.build_bytes_vec().ok()
 }
 

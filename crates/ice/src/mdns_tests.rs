@@ -29,14 +29,14 @@ fn answer(id: u16, name: &str, ttl: u32, address: IpAddr) -> Vec<u8> {
 }
 
 #[test]
-fn rfc6762_section_5_1_a_query_has_one_question_and_asks_for_an_answer_to_its_port() {
+fn chromium_answers_a_query_with_one_question_and_without_the_qu_bit() {
     let mut lookups = asking(Instant::now());
     let queries = sent(&mut lookups);
     assert_eq!(queries.len(), 2);
     assert!(queries.iter().all(|query| query[..6] == [0, 7, 0, 0, 0, 1]));
     let label = [&[36][..], &NAME.as_bytes()[..36], b"\x05local\x00"].concat();
-    assert_eq!(queries[0][12..], [&label[..], &[0, 1, 0x80, 1]].concat());
-    assert_eq!(queries[1][12..], [&label[..], &[0, 28, 0x80, 1]].concat());
+    assert_eq!(queries[0][12..], [&label[..], &[0, 1, 0, 1]].concat());
+    assert_eq!(queries[1][12..], [&label[..], &[0, 28, 0, 1]].concat());
 }
 
 #[test]
@@ -63,6 +63,16 @@ fn answers_to_our_port_and_to_the_group_are_taken() {
         assert_eq!((lookups.poll_found(), lookups.poll_timeout()), (None, None));
         assert_eq!(sent(&mut lookups), [[0; 0]; 0]);
     }
+}
+
+/// An answer of Chromium 156: the address, and that there is no other (NSEC).
+#[test]
+fn the_answer_of_chromium_is_read() {
+    let (mut lookups, now) = (Lookups::default(), Instant::now());
+    lookups.add(now, "76b1cfce-543b-476c-8d96-76196c8e4f3c.local", 7, 1).unwrap();
+    lookups.handle_timeout(now);
+    assert!(lookups.handle_answer(include_bytes!("../../../tests/fuzz/seeds/mdns_answer/chromium_156")));
+    assert_eq!(lookups.poll_found(), Some((1, "10.9.0.1".parse().unwrap())));
 }
 
 #[test]

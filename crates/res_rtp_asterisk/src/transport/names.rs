@@ -1,6 +1,6 @@
 //! The sockets that look up names of multicast DNS (RFC 6762) for one session, while it waits for any: [`ice::mdns`] has the rules.
 //!
-//! Queries leave from ports of their own (§5.1). Browsers answer to the group, so there are sockets that listen there. They are bound
+//! Queries leave from ports of their own (§5.1). Chromium answers to the group, so there are sockets that listen there. They are bound
 //! to the group's address, and take nothing from a responder that this machine may have.
 //!
 //! Only interfaces with one of the session's own addresses are used: a session on the loopback interface asks nobody else.

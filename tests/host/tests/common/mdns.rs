@@ -18,7 +18,7 @@ const PORT: u16 = 5353;
 /// Where answers go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerTo {
-    /// To everybody, as browsers do.
+    /// To everybody, as Chromium does.
     Group,
     /// To the port that asks.
     Port,
@@ -81,8 +81,8 @@ impl Answers {
     fn answer_next(&self) {
         let mut query = [0; 1500];
         let Ok((length, from)) = self.socket.recv_from(&mut query) else { return };
-        // A question for addresses of IPv4; the top bit of the class asks for an answer to the port (§5.4).
-        let question = [&self.name[..], &[0, 1, 0x80, 1]].concat();
+        // A question for addresses of IPv4, without the bit for an answer to the port (§5.4): Chromium answers no other.
+        let question = [&self.name[..], &[0, 1, 0, 1]].concat();
         if query[2] & 0x80 != 0 || query.get(12..length) != Some(&question) {
             return;
         }
