@@ -63,6 +63,7 @@ struct ast_channel_tech {
 };
 
 const struct ast_channel_tech *ast_channel_tech(const struct ast_channel *chan);
+void *ast_channel_tech_pvt(const struct ast_channel *chan);
 const char *ast_channel_name(const struct ast_channel *chan);
 void ast_channel_hangupcause_set(struct ast_channel *chan, int value);
 

@@ -211,6 +211,11 @@ unsafe extern "C" fn ast_channel_tech(_channel: *const sys::ast_channel) -> *con
     ptr::null()
 }
 
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ast_channel_tech_pvt(_channel: *const sys::ast_channel) -> *mut c_void {
+    ptr::null_mut()
+}
+
 /// Stands for the words that the host stores in the entry of a registered command.
 static WORDS: c_char = 0;
 

@@ -267,6 +267,93 @@ fn rfc3264_section_8_a_changed_description_has_a_higher_version() {
 }
 
 #[test]
+fn the_answer_to_an_offer_that_was_not_read_is_as_it_was() {
+    let mut call = Call::new(Rules::ALL);
+    let broken = LISTEN_ONLY.replace("s=-", "nonsense");
+    let invite = call.request("INVITE", "Content-Type: application/sdp\r\n", &broken);
+    assert_eq!(call.dialect.handle_client(invite.as_bytes()), Outcome::Unreadable);
+    assert_eq!(call.host_answers(&ANSWER.replace("SHA-256", "sha-256")), NO_CHANGE);
+}
+
+#[test]
+fn rfc3264_section_5_the_answer_to_an_invite_without_a_description_is_an_offer() {
+    let mut call = Call::new(Rules::from(Rule::Mid));
+    let invite = call.request("INVITE", "", "");
+    assert_eq!(call.dialect.handle_client(invite.as_bytes()), Outcome::Unchanged);
+    assert_eq!(call.host_answers(ANSWER).1, "a=mid:0");
+}
+
+#[test]
+fn one_info_tells_of_64_candidates_at_most() {
+    let mut call = Call::new(Rules::ALL);
+    call.client_offers(LISTEN_ONLY);
+    call.host_answers(ANSWER);
+    let many = "a=candidate:1\r\n".repeat(5000);
+    let info = call.request("INFO", "Content-Type: application/trickle-ice-sdpfrag\r\n", &many);
+    call.dialect.handle_client(info.as_bytes());
+    assert_eq!(std::iter::from_fn(|| call.dialect.poll_event()).count(), 64);
+}
+
+#[test]
+fn calls_that_a_client_refuses_are_forgotten() {
+    let mut call = Call::new(Rules::ALL);
+    call.host_offers(ANSWER);
+    let busy = call.answer("SIP/2.0 486 Busy Here", "", "");
+    call.dialect.handle_client(busy.as_bytes());
+    assert_eq!(call.dialect.memory(), 0);
+}
+
+#[test]
+fn no_two_sections_of_an_offer_have_the_same_mid() {
+    let mut call = Call::new(Rules::from(Rule::Mid));
+    call.host_offers(ANSWER);
+    call.client_answers(&LISTEN_ONLY.replace("a=mid:0", "a=mid:1"));
+    let video = ANSWER.split_once("m=audio").map(|(_, section)| format!("m=video{section}")).expect("a section");
+    assert_eq!(call.host_offers(&format!("{ANSWER}{video}")).1, "a=mid:1|a=mid:65");
+}
+
+#[test]
+fn a_session_that_the_host_refreshes_is_not_refreshed_here() {
+    let mut call = Call::new(Rules::ALL);
+    let timer = "Content-Type: application/sdp\r\nSession-Expires: 90;refresher=uas\r\nContact: <sip:a>\r\n";
+    let invite = call.request("INVITE", timer, ANSWER);
+    call.dialect.handle_host(invite.as_bytes());
+    let accepted = call.response("Session-Expires: 90;refresher=uas\r\n", LISTEN_ONLY);
+    assert_eq!(call.dialect.handle_client(accepted.as_bytes()), Outcome::Unchanged);
+    let update = call.request("UPDATE", "Session-Expires: 90;refresher=uac\r\n", "");
+    assert_eq!(call.dialect.handle_client(update.as_bytes()), Outcome::Unchanged);
+}
+
+#[test]
+fn a_hold_of_a_client_that_refreshes_here_shows_the_host_no_timer() {
+    let mut call = Call::new(Rules::ALL.without(Rule::FingerprintCase));
+    call.host_offers(ANSWER);
+    let accepted = call.response("Session-Expires: 90;refresher=uas\r\n", LISTEN_ONLY);
+    call.dialect.handle_client(accepted.as_bytes());
+    let hold = LISTEN_ONLY.replace("a=recvonly", "a=sendonly").replace("001 1 IN", "001 2 IN");
+    let invite =
+        call.request("INVITE", "Content-Type: application/sdp\r\nSession-Expires: 90;refresher=uac\r\n", &hold);
+    let Outcome::Changed { message, rules } = call.dialect.handle_client(invite.as_bytes()) else {
+        panic!("unchanged")
+    };
+    assert_eq!(rules, Rule::SessionTimer.into());
+    assert_eq!(difference(&invite, &message).0, "Session-Expires: 90;refresher=uac");
+}
+
+#[test]
+fn sections_that_the_host_is_not_told_are_not_mended_either() {
+    let mut call = Call::new(Rules::ALL);
+    let more = LISTEN_ONLY.split_once("m=audio").map(|(_, section)| format!("m=audio{section}")).expect("a section");
+    let more = more
+        .replace("mid:0", "mid:1")
+        .replace("IP4 192.0.2.10", "IP4 0.0.0.0")
+        .replace("udp 2122260223 192.0.2.10", "udp 1 fd00:1111:2222:3333:4444:5555:6666:7777");
+    let offer =
+        format!("{LISTEN_ONLY}{more}").replace("s=-", "s=Doubango Telecom - chrome").replace("BUNDLE 0", "BUNDLE 0 1");
+    assert_eq!(call.client_offers(&offer).1, "");
+}
+
+#[test]
 fn what_cannot_be_read_passes_and_is_told() {
     let mut dialect = Dialect::new(Rules::ALL);
     assert_eq!(dialect.handle_client(b"\r\n\r\n"), Outcome::Unchanged);

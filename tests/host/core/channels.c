@@ -100,6 +100,11 @@ const struct ast_channel_tech *ast_channel_tech(const struct ast_channel *channe
 	return channel->tech;
 }
 
+void *ast_channel_tech_pvt(const struct ast_channel *channel)
+{
+	return channel->instance;
+}
+
 const char *ast_channel_name(const struct ast_channel *channel)
 {
 	return channel->instance ? "SIP/test-00000001" : "Local/test-00000002";

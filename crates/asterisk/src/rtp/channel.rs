@@ -77,7 +77,8 @@ impl<'a> Locked<'a> {
         // SAFETY: the channel is alive; drivers and their tables stay while they have channels.
         let glue = unsafe {
             let driver = sys::ast_channel_tech(self.0.as_ptr()).as_ref()?;
-            if driver.type_.is_null() {
+            // A channel that is being made or has been hung up has a driver and nothing of its own. chan_motif does not ask.
+            if driver.type_.is_null() || sys::ast_channel_tech_pvt(self.0.as_ptr()).is_null() {
                 return None;
             }
             sys::ast_rtp_instance_get_glue(driver.type_).as_ref()?

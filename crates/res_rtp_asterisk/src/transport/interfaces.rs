@@ -29,13 +29,23 @@ fn is_reachable(ip: IpAddr) -> bool {
     }
 }
 
-/// Returns whether `ip` is an address of the same link as this machine: a link-local one, or one in a subnet of its interfaces.
-pub fn is_on_link(ip: IpAddr) -> bool {
-    let is_link_local = match ip {
-        IpAddr::V4(ip) => ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unicast_link_local(),
-    };
-    is_link_local || all().iter().any(|one| one.mask.is_some_and(|mask| masked(ip, mask) == masked(one.ip, mask)))
+/// The subnets of this machine's interfaces at one moment.
+pub struct Links(Vec<Interface>);
+
+impl Links {
+    /// Reads the interfaces.
+    pub fn now() -> Self {
+        Self(all())
+    }
+
+    /// Returns whether `ip` is an address of the same link as this machine: a link-local one, or one in a subnet.
+    pub fn have(&self, ip: IpAddr) -> bool {
+        let is_link_local = match ip {
+            IpAddr::V4(ip) => ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_unicast_link_local(),
+        };
+        is_link_local || self.0.iter().any(|one| one.mask.is_some_and(|mask| masked(ip, mask) == masked(one.ip, mask)))
+    }
 }
 
 /// Returns the index of the interface with this address.
@@ -133,10 +143,10 @@ mod tests {
     #[test]
     fn the_link_ends_where_the_subnet_does() {
         for on_link in ["127.0.0.1", "127.200.0.1", "169.254.1.1", "fe80::1"] {
-            assert!(is_on_link(on_link.parse().unwrap()), "{on_link}");
+            assert!(Links::now().have(on_link.parse().unwrap()), "{on_link}");
         }
         for elsewhere in ["128.0.0.1", "2001:db8::1"] {
-            assert!(!is_on_link(elsewhere.parse().unwrap()), "{elsewhere}");
+            assert!(!Links::now().have(elsewhere.parse().unwrap()), "{elsewhere}");
         }
         assert!(index_of("127.0.0.1".parse().unwrap()).is_some());
         assert_eq!(index_of("192.0.2.1".parse().unwrap()), None);

@@ -364,9 +364,10 @@ impl Transport {
         overdue
     }
 
-    /// Returns the signs that the peer is gone. Without ICE, and while the host has stopped the session, they mean nothing.
+    /// Returns the signs that the peer is gone. Without ICE, and while the host has stopped the session, they mean nothing. Without
+    /// DTLS neither: media of such a call may bypass us (`directmedia`), and its peers then close their ICE with us.
     pub fn gone(&self) -> Option<&Gone> {
-        Some(&self.gone).filter(|_| self.is_ice_active() && !self.is_silent())
+        Some(&self.gone).filter(|_| self.is_ice_active() && self.dtls.is_some() && !self.is_silent())
     }
 
     /// Returns the signs that the peer is gone, to change them.

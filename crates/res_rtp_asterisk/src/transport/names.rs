@@ -13,11 +13,12 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use asterisk::worker::{Id, Interest, OneShot, Tag, Tasks};
 use libc::{c_int, c_void, socklen_t};
 
-use super::interfaces;
+use super::interfaces::{self, Links};
 
 /// Where names are asked for, and which sockets hear the answers.
 pub struct Names {
     port: u16,
+    links: Links,
     asking: Vec<Asking>,
     open: Vec<Open>,
 }
@@ -36,7 +37,7 @@ struct Open {
 impl Names {
     /// Opens the sockets of a session with these addresses. A socket that cannot be opened is left out.
     pub fn open(addresses: impl Iterator<Item = IpAddr>) -> Self {
-        let mut names = Self { port: PORT, asking: Vec::new(), open: Vec::new() };
+        let mut names = Self { port: PORT, links: Links::now(), asking: Vec::new(), open: Vec::new() };
         for address in addresses.take(MOST_INTERFACES) {
             if let Err(error) = names.use_address(address) {
                 asterisk::debug!(1, "ICE: no name can be looked up from {address}: {error}");
@@ -93,7 +94,7 @@ impl Names {
             // A flood ends the turn, and the descriptor stays ready.
             for _ in 0..MOST_AT_ONCE {
                 let Ok((len, from)) = socket.recv_from(buffer) else { break };
-                if from.port() == self.port && interfaces::is_on_link(from.ip()) {
+                if from.port() == self.port && self.links.have(from.ip()) {
                     return buffer.get(..len);
                 }
             }
@@ -139,6 +140,13 @@ fn listen(group: SocketAddr, address: IpAddr, scope: u32) -> io::Result<UdpSocke
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1)?;
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &1)?;
     super::sockets::bind_to(fd.as_raw_fd(), group)?;
+    // Linux delivers what arrives for the groups of any other socket, too, unless told not to.
+    let (level, option) = match group {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_MULTICAST_ALL),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, libc::IPV6_MULTICAST_ALL),
+    };
+    // A kernel without the option hears more than it needs.
+    let _ = set_option(fd.as_raw_fd(), level, option, &0);
     let socket = UdpSocket::from(fd);
     match (group.ip(), address) {
         (IpAddr::V4(group), IpAddr::V4(address)) => socket.join_multicast_v4(&group, &address)?,
