@@ -1,5 +1,4 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, and `rtcpmux`
-//! and `consenttimeout`.
+//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux` and `consenttimeout`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
 //! affected.
