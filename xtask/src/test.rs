@@ -136,7 +136,7 @@ const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 12] = [
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
 
-/// What browsers and `chan_sip` say to each other is changed for Asterisk 11 alone.
+/// SIP between browsers and `chan_sip` is changed for Asterisk 11 alone.
 const NOT_TRANSLATED: &str = "its SIP is passed on as it is";
 
 /// Why `program` has nothing to test on a host; `None` if it has.

@@ -65,7 +65,7 @@ impl Edits {
     }
 
     fn write(mut self, bytes: &[u8]) -> Vec<u8> {
-        // What is added at a position stands before what is cut from it on.
+        // An addition at a position stands before a cut that begins there.
         self.0.sort_by_key(|edit| (edit.range.start, edit.range.end));
         let added: usize = self.0.iter().map(|edit| edit.text.len()).sum();
         let (mut written, mut at) = (Vec::with_capacity(bytes.len() + added), 0);

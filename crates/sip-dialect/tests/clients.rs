@@ -14,7 +14,7 @@ macro_rules! message {
     };
 }
 
-/// What a message lost and got, and the rules that did it.
+/// The lines that a message lost and got, and the rules that did it.
 type Changed = (String, String, Rules);
 
 fn client_says(dialect: &mut Dialect, message: &str) -> Changed {

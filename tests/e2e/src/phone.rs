@@ -98,7 +98,7 @@ impl Direction {
     }
 }
 
-/// Who sends the connectivity checks that can find a path (RFC 8445 §7).
+/// The side that sends the connectivity checks that can find a path (RFC 8445 §7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Checks {
     /// Page and host.

@@ -1,6 +1,6 @@
 //! WebRTC stacks without a browser call Asterisk and are called, with the descriptions that they write themselves.
 //!
-//! What chan_sip alone gave them, before descriptions were mended:
+//! Their errors with chan_sip alone, before descriptions were mended:
 //!
 //! - aiortc refused the answer ("Media sections in answer do not match offer": no `a=mid`). It supports no RSA certificate, and
 //!   no fingerprint by SHA-1, which is all that Asterisk 11.0 writes.

@@ -41,7 +41,7 @@ fn media_address() -> String {
     outside.map(|address| format!("media_address = {}\n", address.ip())).unwrap_or_default()
 }
 
-/// What makes an account use DTLS-SRTP over ICE.
+/// The keys that make an account use DTLS-SRTP over ICE.
 const ENCRYPTION: &str = "encryption = yes\nicesupport = yes\ndtlsenable = yes\ndtlsverify = fingerprint\n\
                           dtlssetup = actpass\n";
 
