@@ -89,7 +89,8 @@ unsafe extern "C" fn serve(session: Session, _parameters: *mut sys::ast_variable
         assert!((*address).len > 0);
         while wait(session) && answer_one(session) {}
         assert!(wait(session), "chan_sip would stay in poll: a session that has ended is readable for good");
-        assert!(!answer_one(session), "and says so again");
+        // A response to an INVITE that was written meanwhile may come first.
+        assert!((0..100).any(|_| !answer_one(session)), "and says so again");
         function_of_the_module!(unref: fn(Session))(session);
     }
     while HELD.load(Ordering::Acquire) {
