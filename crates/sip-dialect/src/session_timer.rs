@@ -35,8 +35,10 @@ fn names_refresher(message: &Message<'_>, wanted: &[u8]) -> bool {
 }
 
 fn cut(message: &Message<'_>, edits: &mut Edits) -> bool {
-    let timer = message.header("session-expires");
-    timer.map(|timer| edits.cut(timer.lines)).is_some()
+    let mut timers = message.headers().filter(|header| header.is("session-expires")).peekable();
+    let has_any = timers.peek().is_some();
+    timers.for_each(|timer| edits.cut(timer.lines));
+    has_any
 }
 
 /// Whether there is `Allow`, and no UPDATE in it (RFC 3261 §20.5).
