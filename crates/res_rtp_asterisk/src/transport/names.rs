@@ -8,7 +8,7 @@
 use std::io;
 use std::mem::size_of;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 
 use asterisk::worker::{Id, Interest, OneShot, Tag, Tasks};
 use libc::{c_int, c_void, socklen_t};
@@ -126,16 +126,7 @@ fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
 
 /// Opens a socket that hears what is sent to the group on the interface of `address`.
 fn listen(group: SocketAddr, address: IpAddr, scope: u32) -> io::Result<UdpSocket> {
-    let family = if group.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-    // SAFETY: no pointers are passed; a descriptor that is not negative is new and owned by us.
-    let fd = unsafe {
-        let fd = libc::socket(family, kind, 0);
-        if fd < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        OwnedFd::from_raw_fd(fd)
-    };
+    let fd = super::sockets::open(group)?;
     // The machine's own responder has the port as well, with the same options.
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEADDR, &1)?;
     set_option(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_REUSEPORT, &1)?;

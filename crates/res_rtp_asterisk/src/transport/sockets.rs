@@ -69,18 +69,24 @@ fn is_taken(error: &io::Error) -> bool {
     matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::EACCES))
 }
 
+/// Opens a UDP socket of the family of `address`, which never blocks.
+pub fn open(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers are passed; a descriptor that is not negative is new and owned by us.
+    let fd = unsafe {
+        let fd = libc::socket(family, kind, 0);
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        OwnedFd::from_raw_fd(fd)
+    };
+    Ok(fd)
+}
+
 impl MediaSocket {
     fn bind(local: SocketAddr, checksums: bool) -> io::Result<Self> {
-        let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
-        let kind = libc::SOCK_DGRAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
-        // SAFETY: no pointers are passed; a descriptor that is not negative is new and owned by us.
-        let fd = unsafe {
-            let fd = libc::socket(family, kind, 0);
-            if fd < 0 {
-                return Err(io::Error::last_os_error());
-            }
-            OwnedFd::from_raw_fd(fd)
-        };
+        let fd = open(local)?;
         let socket = Self { fd, local };
         if local.is_ipv6() && local.ip().is_unspecified() {
             socket.set_option(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
