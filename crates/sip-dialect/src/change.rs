@@ -1,7 +1,7 @@
 //! One change at a time: the edits of a description, and the rules that made them.
 
 use crate::edit::Edits;
-use crate::memory::Dialog;
+use crate::memory::{Dialog, Section as Offered};
 use crate::message::{Message, trimmed};
 use crate::payload_types;
 use crate::rules::{Rule, Rules};
@@ -122,11 +122,7 @@ impl Changes {
             if let Some(mid) = offered.mid.as_deref().filter(|_| section.level.mid.is_none()) {
                 self.add_mid(answer, section, &String::from_utf8_lossy(mid));
             }
-            if !section.is_refused {
-                self.fit_direction(answer, section, offered.direction);
-                self.fit_profile(answer, section, &offered.protocol);
-                self.end_candidates(answer, section, dialog);
-            }
+            self.fit_section(answer, section, offered, dialog);
         }
         let first = answer.sections.iter().zip(&dialog.client).find(|(section, _)| !section.is_refused);
         if let Some((section, offered)) = first.filter(|(_, offered)| offered.is_bundled) {
@@ -160,9 +156,14 @@ impl Changes {
         if let Some(mid) = last.mid.as_deref().filter(|_| section.level.mid.is_none()) {
             self.insert(Rule::Sipml, section.end(), &format!("a=mid:{}", String::from_utf8_lossy(mid)), answer);
         }
+        self.fit_section(answer, section, last, dialog);
+    }
+
+    /// Fits an accepted section of an answer to the offered one.
+    fn fit_section(&mut self, answer: &Description<'_>, section: &Section<'_>, offered: &Offered, dialog: &Dialog) {
         if !section.is_refused {
-            self.fit_direction(answer, section, last.direction);
-            self.fit_profile(answer, section, &last.protocol);
+            self.fit_direction(answer, section, offered.direction);
+            self.fit_profile(answer, section, &offered.protocol);
             self.end_candidates(answer, section, dialog);
         }
     }
@@ -170,9 +171,8 @@ impl Changes {
     /// [`Rule::Mid`] and [`Rule::Group`], for an offer of the host's with DTLS. A section keeps the mid that it has had in
     /// the dialog (RFC 8829 §5.2.2).
     pub fn name_sections(&mut self, offer: &Description<'_>, dialog: Option<&Dialog>) {
-        let is_secure = |section: &&Section<'_>| section.level.has_fingerprint() || offer.session.has_fingerprint();
         let mut grouped = None;
-        for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| is_secure(section)) {
+        for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| offer.is_secure(section)) {
             let mid = mid_of(index, dialog);
             if section.level.mid.is_none() {
                 self.add_mid(offer, section, &mid);
@@ -216,8 +216,7 @@ impl Changes {
 
     fn fit_profile(&mut self, answer: &Description<'_>, section: &Section<'_>, offered: &[u8]) {
         let said = answer.text(&section.protocol);
-        let is_secure = section.level.has_fingerprint() || answer.session.has_fingerprint();
-        if self.may(Rule::Profile) && is_secure && offered.strip_prefix(b"UDP/TLS/") == Some(said) {
+        if self.may(Rule::Profile) && answer.is_secure(section) && offered.strip_prefix(b"UDP/TLS/") == Some(said) {
             self.replace(Rule::Profile, section.protocol.clone(), offered);
         }
     }

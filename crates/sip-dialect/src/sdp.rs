@@ -154,6 +154,11 @@ impl<'a> Description<'a> {
         mids.split(|byte| *byte == b' ').any(|named| named == mid)
     }
 
+    /// Whether a section has a fingerprint, of its own or of the session.
+    pub fn is_secure(&self, section: &Section<'_>) -> bool {
+        section.level.has_fingerprint() || self.session.has_fingerprint()
+    }
+
     /// The text of a range.
     pub fn text(&self, range: &Range<usize>) -> &'a [u8] {
         self.bytes.get(range.clone()).unwrap_or_default()
