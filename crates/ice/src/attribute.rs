@@ -43,9 +43,11 @@ pub enum AttributeError {
 }
 
 impl Signalled {
-    /// Adds what is carried in the candidate's foundation in place of its address.
+    /// Adds what is carried in the candidate's foundation, if its address is the one that says so.
     pub fn uncarried(mut candidate: Candidate) -> Self {
-        let (address, name) = match carried::decode(&candidate.foundation).map(|(carried, _)| carried) {
+        let is_carried = candidate.addr.ip() == carried::PLACEHOLDER;
+        let carried = is_carried.then(|| carried::decode(&candidate.foundation)).flatten();
+        let (address, name) = match carried.map(|(carried, _)| carried) {
             None => (candidate.addr.ip(), None),
             Some(Carried::V6(address)) => (address.into(), None),
             Some(Carried::Mdns(name)) => (Ipv4Addr::UNSPECIFIED.into(), Some(name)),
@@ -193,6 +195,18 @@ mod tests {
         let name = "0e2a7b1c-9d3f-4c5e-8a6b-7f0d1e2c3b4a.local";
         let line = format!("candidate:{} 1 udp 1 192.0.0.8 40000 typ host", carried::encode(name, "1").unwrap());
         assert_eq!(parse(&line).unwrap().name.as_deref(), Some(name));
+    }
+
+    #[test]
+    fn a_foundation_carries_nothing_beside_an_address_or_a_name() {
+        let foundation = carried::encode("fd00::1", "1").unwrap();
+        let with = |address: &str| parse(&format!("candidate:{foundation} 1 udp 1 {address} 40000 typ host")).unwrap();
+        assert_eq!(with("192.0.2.1").candidate.addr, "192.0.2.1:40000".parse().unwrap());
+        let named = with("192.local");
+        assert_eq!(
+            (named.candidate.addr.ip(), named.name.as_deref()),
+            (Ipv4Addr::UNSPECIFIED.into(), Some("192.local"))
+        );
     }
 
     #[test]

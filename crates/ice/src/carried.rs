@@ -9,10 +9,14 @@
 //! +md/  the UUID of a name UUID.local (RFC 6762), likewise
 //! ```
 
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
+
+/// Stands in the place of the address that is carried: the address of nobody (RFC 7600 §4.8). A candidate with another address
+/// has nothing to carry, however its foundation looks.
+pub const PLACEHOLDER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 0, 8));
 
 /// An address that was carried in a foundation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -107,7 +107,7 @@ impl Changes {
                 .and_then(|(address, foundation)| ice::carried::encode(address, foundation));
             if let Some(carried) = carried {
                 self.replace(Rule::LongCandidates, foundation, carried);
-                self.replace(Rule::LongCandidates, address, NO_ADDRESS);
+                self.replace(Rule::LongCandidates, address, NO_ADDRESS.to_string());
             }
         }
     }
@@ -302,4 +302,4 @@ const LONGEST_ADDRESS: usize = 23;
 const LONGEST_FOUNDATION: usize = 31;
 
 /// The IPv4 dummy address of RFC 7600 §4.8.
-const NO_ADDRESS: &str = "192.0.0.8";
+const NO_ADDRESS: std::net::IpAddr = ice::carried::PLACEHOLDER;
