@@ -121,6 +121,13 @@ impl Mapping {
         }
     }
 
+    /// Asks another server from the next transaction on. Has no effect while an answer is awaited.
+    pub fn ask_instead(&mut self, server: SocketAddr) {
+        if !self.is_asking() {
+            self.server = canonical(server);
+        }
+    }
+
     /// Takes in a datagram that the socket has received.
     ///
     /// # Errors
