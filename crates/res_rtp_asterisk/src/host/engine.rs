@@ -108,15 +108,17 @@ impl Engine for Session {
     }
 
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
+        if self.is_telling() {
+            return;
+        }
         let now = clock::now();
         self.with_at(now, |state| {
-            if address.is_some() {
-                state.transport_mut().handle_description();
+            match address {
+                Some(address) if state.set_address(now, address) => self.begin_watching(state, now),
+                Some(_) => {}
+                None => state.transport_mut().remote_mut().set_signalled(now, None),
             }
-            if state.transport().remote().is_news(address) {
-                state.transport_mut().remote_mut().set_signalled(now, address);
-                state.drive(now);
-            }
+            state.drive(now);
         });
     }
 
@@ -188,7 +190,7 @@ impl Engine for Session {
             address
         });
         if let Some(address) = address.flatten() {
-            instance.set_remote_address(address);
+            self.tell_address(instance, address);
         }
         Ok(())
     }

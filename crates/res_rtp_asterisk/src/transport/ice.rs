@@ -258,6 +258,16 @@ impl IceSide {
         self.started = true;
     }
 
+    /// Keeps our credentials though the peer has changed its own, because it did so in an answer (RFC 8839 §4.4.3.1.1).
+    pub fn forget_owed_restart(&mut self) {
+        self.owes_restart = false;
+    }
+
+    /// Returns whether checks with the peer have begun.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Stops the agent.
     pub fn stop(&mut self) {
         self.agent.stop();
