@@ -37,6 +37,7 @@
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
 //! | `timer.rs` | §14 the timers of a session |
+//! | `binding.rs` | RFC 8489 §6.3.1: requests of peers without ICE |
 //! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
 //!
 //! # Left out, with reasons
@@ -67,6 +68,7 @@
 
 mod agent;
 mod attribute;
+mod binding;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -96,6 +98,7 @@ mod timer;
 
 pub use agent::{Agent, Event};
 pub use attribute::{AttributeError, Signalled};
+pub use binding::answer_binding;
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;

@@ -62,8 +62,10 @@ impl Transport {
         received: &Received,
         datagram: &[u8],
     ) -> Result<(), Refused> {
-        let ice = self.ice.as_mut().ok_or(Refused::Stun)?;
-        ice.handle_stun(now, component, received, datagram).map_err(|_| Refused::Stun)
+        let checked = self.ice.as_mut().map(|ice| ice.handle_stun(now, component, received, datagram));
+        let is_handled = checked.is_some_and(|checked| checked.is_ok());
+        let is_handled = is_handled || self.answer_plain_stun(now, component, received, datagram);
+        is_handled.then_some(()).ok_or(Refused::Stun)
     }
 
     fn handle_dtls(
