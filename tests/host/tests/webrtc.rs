@@ -135,6 +135,19 @@ fn a_stopped_session_that_is_used_again_comes_alive() {
     is_a_conversation_again(&mut call);
 }
 
+/// RFC 8839 §4.2.5. A B2BUA moves the call to a phone that knows no ICE.
+#[test]
+fn a_description_without_ice_moves_the_call_to_its_address() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    let old = call.move_without_ice();
+    old.set_nonblocking(true).expect("a socket");
+    while old.recv(&mut [0; 2048]).is_ok() {}
+    is_a_conversation_again(&mut call);
+    assert!(old.recv(&mut [0; 2048]).is_err(), "something was sent to the old address");
+}
+
 fn is_a_conversation_again(call: &mut Call) {
     call.heard.clear();
     call.frames.clear();

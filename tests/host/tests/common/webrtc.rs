@@ -107,6 +107,10 @@ pub struct Call {
     candidates: Candidates,
     rtc: Rtc,
     socket: UdpSocket,
+    /// The address that the browser believes it has.
+    address: SocketAddr,
+    /// The ICE credentials of the browser's description.
+    credentials: [CString; 2],
     mid: Mid,
     /// The next extended RTP sequence number.
     next: u64,
@@ -209,6 +213,8 @@ impl Call {
             candidates,
             rtc,
             socket,
+            address: local,
+            credentials: Default::default(),
             mid: "aud".into(),
             next: 47_000,
             connected: false,
@@ -282,7 +288,8 @@ impl Call {
         on_the_way: fn(String) -> String,
     ) {
         let credentials = self.rtc.direct_api().local_ice_credentials();
-        let (ufrag, password) = (c_string(&credentials.ufrag), c_string(&credentials.pass));
+        self.credentials = [c_string(&credentials.ufrag), c_string(&credentials.pass)];
+        let [ufrag, password] = &self.credentials;
         let (hash, digest) = match self.kind {
             Kind::Oldest => (sys::AST_RTP_DTLS_HASH_SHA1_BEFORE_11_11 as sys::ast_rtp_dtls_hash, MessageDigest::sha1()),
             _ => (sys::AST_RTP_DTLS_HASH_SHA256, MessageDigest::sha256()),
@@ -347,8 +354,24 @@ impl Call {
 
     /// Passes the browser's SDP to Asterisk once more, as it arrives with a hold or its end.
     fn describe_again(&self) {
+        let [ufrag, password] = &self.credentials;
+        let authenticate = ice(&self.instance).set_authentication.expect("there");
+        // SAFETY: the instance is ours; the strings live during the calls.
+        unsafe {
+            authenticate(self.instance.as_ptr(), ufrag.as_ptr(), std::ptr::null());
+            authenticate(self.instance.as_ptr(), std::ptr::null(), password.as_ptr());
+        }
         self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
         self.instance.set_remote(self.socket.local_addr().expect("bound"));
+    }
+
+    /// The call goes on at another address, by a description without ICE. Returns what still arrives at the old one.
+    pub fn move_without_ice(&mut self) -> UdpSocket {
+        let new = UdpSocket::bind("127.0.0.4:0").expect("loopback");
+        let old = std::mem::replace(&mut self.socket, new);
+        self.instance.set_remote(self.socket.local_addr().expect("bound"));
+        self.instance.activate();
+        old
     }
 
     /// The browser holds: chan_sip stops the instance within the description, and then activates it.
@@ -494,7 +517,7 @@ impl Call {
         let now = Instant::now();
         match self.socket.recv_from(&mut buffer) {
             Ok((length, source)) => {
-                let destination = self.socket.local_addr().expect("bound");
+                let destination = self.address;
                 let contents = buffer[..length].try_into().expect("a datagram of a known kind");
                 let received = Receive { proto: Protocol::Udp, source, destination, contents };
                 self.rtc.handle_input(Input::Receive(now, received)).expect("the browser takes it");
