@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Signalled,
-    Transmit,
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState, Path, Role,
+    Signalled, Transmit,
 };
 
 use super::interfaces;
@@ -286,6 +286,13 @@ impl IceSide {
     /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    }
+
+    /// Like [`Self::route`], but without the pair that was selected before a restart.
+    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+        let path = self.agent.selected(component)?;
+        let is_current = self.agent.pairs().any(|(pair, state)| pair == path && state == PairState::Succeeded);
+        is_current.then_some((path.remote, Some(path.local.ip())))
     }
 
     /// Returns the ICE agent.

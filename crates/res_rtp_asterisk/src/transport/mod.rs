@@ -17,6 +17,7 @@ pub mod keys;
 pub mod names;
 mod plain_stun;
 pub mod receive;
+mod reconnect;
 pub mod remote;
 pub mod send;
 mod show;
@@ -46,6 +47,7 @@ use kept::Kept;
 use keys::SessionKeys;
 use names::Names;
 use plain_stun::PlainStun;
+use reconnect::Reconnect;
 use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
@@ -70,6 +72,7 @@ pub struct Transport {
     remote: Remote,
     described: Described,
     plain_stun: PlainStun,
+    reconnect: Reconnect,
     /// Decides whether RTCP shares the RTP port (RFC 5761).
     mux: Mux,
     /// Whether the host uses RTCP in this session.
@@ -107,6 +110,7 @@ impl Transport {
             remote: Remote::new(now, settings),
             described: Described::default(),
             plain_stun: PlainStun::default(),
+            reconnect: Reconnect::default(),
             mux: Mux::new(settings.rtcp_mux),
             uses_rtcp: false,
             is_activated: false,
@@ -361,7 +365,7 @@ impl Transport {
         }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
-        [ice, dtls, self.overdue.poll_timeout()].into_iter().flatten().min()
+        [ice, dtls, self.overdue.poll_timeout(), self.reconnect.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
@@ -374,7 +378,8 @@ impl Transport {
         self.ask_for_names();
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
         let shaken = self.dtls.as_mut().is_some_and(|dtls| dtls.handle_timeout(now, peers));
-        checked || shaken
+        let reconnects = self.handle_doubt(now);
+        checked || shaken || reconnects
     }
 
     /// Sends the queries for names that are due. The sockets are open for as long as a name is looked up.
