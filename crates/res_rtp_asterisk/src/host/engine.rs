@@ -170,7 +170,7 @@ impl Engine for Session {
     fn activate(&self, _instance: Instance<'_>) -> Result<(), Failed> {
         let now = clock::now();
         self.with_at(now, |state| {
-            if state.transport_mut().activate() {
+            if state.transport_mut().activate(now) {
                 self.begin_watching(state, now);
             }
             state.drive(now);

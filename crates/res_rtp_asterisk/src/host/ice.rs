@@ -82,14 +82,10 @@ impl Session {
 
     /// Reads part of our description for the SDP that the host is printing. Joins a restart by the peer first.
     fn describe<R>(&self, of: impl FnOnce(&ice::Agent) -> R) -> Option<R> {
-        self.with(|state| {
-            let transport = state.transport_mut();
-            transport.handle_our_description();
-            let ice = transport.ice_mut()?;
+        self.with_ice(|ice| {
             ice.describe(clock::now());
-            Some(of(ice.agent()))
+            of(ice.agent())
         })
-        .flatten()
     }
 }
 

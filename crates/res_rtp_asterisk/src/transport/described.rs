@@ -13,25 +13,26 @@
 //! is the last one again (RFC 4028 refreshes), which chan_sip does not read. Credentials and roles stay the same in both: the second is
 //! an answer, and any peer can answer the first.
 
+use std::time::{Duration, Instant};
+
 use asterisk::rtp::ADDRESS_ENDS_DESCRIPTION;
 
 /// What is known of the peer's last description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Described {
     has_ice: bool,
-    /// The host has activated the session since the description, and has not read ours since.
-    is_activated: bool,
+    ended: Option<Instant>,
 }
 
 impl Described {
     /// Records ICE credentials or a candidate. Returns whether it is the first line of ICE in its description.
     pub fn handle_ice(&mut self) -> bool {
-        self.is_activated = false;
         !std::mem::replace(&mut self.has_ice, true)
     }
 
     /// Records the address of a description. Returns whether the description has no line of ICE, on hosts where that can be told.
-    pub fn handle_address(&mut self) -> bool {
+    pub fn handle_address(&mut self, now: Instant) -> bool {
+        self.ended = Some(now);
         !std::mem::take(&mut self.has_ice) && ADDRESS_ENDS_DESCRIPTION
     }
 
@@ -40,17 +41,15 @@ impl Described {
         self.has_ice = false;
     }
 
-    /// Records that the host activates the session. Returns whether the peer's last description was an answer: the host has activated
-    /// the session for it before, and has not read a description of ours.
-    pub fn handle_activation(&mut self) -> bool {
-        std::mem::replace(&mut self.is_activated, true)
-    }
-
-    /// Records that the host reads our description.
-    pub fn handle_ours(&mut self) {
-        self.is_activated = false;
+    /// Returns whether the peer's last description was an answer, when the host activates the session of an established call. It answers
+    /// an offer at once.
+    pub fn was_answer(&self, now: Instant) -> bool {
+        self.ended.is_some_and(|ended| now.saturating_duration_since(ended) > AT_ONCE)
     }
 }
+
+/// Longest time from an offer in mid-call to its answer, on a busy machine.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {
@@ -58,25 +57,22 @@ mod tests {
 
     #[test]
     fn rfc8839_section_4_2_5_an_address_without_credentials_is_a_description_without_ice() {
-        let mut described = Described::default();
+        let (mut described, now) = (Described::default(), Instant::now());
         assert!(described.handle_ice());
         assert!(!described.handle_ice(), "ufrag and password come one at a time");
-        assert!(!described.handle_address());
-        assert_eq!(described.handle_address(), ADDRESS_ENDS_DESCRIPTION);
+        assert!(!described.handle_address(now));
+        assert_eq!(described.handle_address(now), ADDRESS_ENDS_DESCRIPTION);
         described.handle_ice();
         described.handle_stop();
-        assert_eq!(described.handle_address(), ADDRESS_ENDS_DESCRIPTION);
+        assert_eq!(described.handle_address(now), ADDRESS_ENDS_DESCRIPTION);
     }
 
     #[test]
-    fn a_description_that_is_activated_twice_and_not_answered_was_an_answer() {
-        let mut described = Described::default();
-        described.handle_ice();
-        assert!(!described.handle_activation());
-        described.handle_ours();
-        assert!(!described.handle_activation(), "it was an offer");
-        described.handle_ice();
-        assert!(!described.handle_activation());
-        assert!(described.handle_activation());
+    fn a_description_that_is_not_answered_at_once_was_an_answer() {
+        let (mut described, now) = (Described::default(), Instant::now());
+        assert!(!described.was_answer(now));
+        described.handle_address(now);
+        assert!(!described.was_answer(now));
+        assert!(described.was_answer(now + 2 * AT_ONCE));
     }
 }

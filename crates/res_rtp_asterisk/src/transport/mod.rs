@@ -203,10 +203,10 @@ impl Transport {
     }
 
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
-    pub fn activate(&mut self) -> bool {
+    pub fn activate(&mut self, now: Instant) -> bool {
         self.is_activated = true;
         self.silence.handle_activation();
-        if self.described.handle_activation() {
+        if self.described.was_answer(now) {
             self.forget_owed_restart();
         }
         self.dtls.as_mut().map(Dtls::activate).is_some()
@@ -243,7 +243,7 @@ impl Transport {
     /// whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr, settings: &Settings) -> bool {
         self.handle_description();
-        let is_without_ice = self.described.handle_address() && self.is_ice_active();
+        let is_without_ice = self.described.handle_address(now) && self.is_ice_active();
         // Some phones put a call on hold by an address that leads nowhere, and nothing else.
         let drops_ice = is_without_ice && !address.ip().is_unspecified();
         if drops_ice {
@@ -269,11 +269,6 @@ impl Transport {
         if let Some(ice) = &mut self.ice {
             ice.forget_owed_restart();
         }
-    }
-
-    /// Records that the host reads our description.
-    pub fn handle_our_description(&mut self) {
-        self.described.handle_ours();
     }
 
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
