@@ -94,7 +94,8 @@ impl Media {
     /// An offer without ICE, from another address. Media goes on there with the keys that there are.
     pub fn offer_without_ice(&mut self) -> Result<String> {
         // str0m offers nothing if nothing changes.
-        let offer = self.offer(Direction::SendOnly).replace("a=sendonly", "a=sendrecv");
+        self.offer(Direction::SendOnly);
+        let offer = self.offer(Direction::SendRecv);
         self.pending = None;
         self.socket = UdpSocket::bind((self.address.ip(), 0))?;
         let address = self.socket.local_addr()?;
