@@ -11,6 +11,7 @@ use crate::checklist::{Checklist, Wanted};
 use crate::config::{Config, MAX_REMOTE_CANDIDATES};
 use crate::consent::OldPath;
 use crate::credentials::Keyed;
+use crate::follow::Following;
 use crate::lifecycle::Lifecycle;
 use crate::message;
 use crate::nominate::Phase;
@@ -61,6 +62,9 @@ pub struct Agent {
     pub(crate) checklist: Checklist,
     pub(crate) phases: PerComponent<Phase>,
     pub(crate) old_paths: PerComponent<Option<OldPath>>,
+    pub(crate) following: PerComponent<Following>,
+    /// The highest nomination of the peer so far (see `nominate.rs`).
+    pub(crate) nomination: u32,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
     pub(crate) last_heard: Option<Instant>,
@@ -86,6 +90,8 @@ impl Agent {
             checklist: Checklist::default(),
             phases: PerComponent::from_fn(|_| Phase::RUNNING),
             old_paths: PerComponent::default(),
+            following: PerComponent::default(),
+            nomination: 0,
             early: Vec::new(),
             last_check: None,
             last_heard: None,
@@ -152,6 +158,7 @@ impl Agent {
         self.checklist.clear();
         self.phases = PerComponent::from_fn(|_| Phase::Failed);
         self.old_paths = PerComponent::default();
+        self.following = PerComponent::default();
         self.early.clear();
         self.outgoing.clear();
         self.timers = Timers::default();
@@ -192,6 +199,7 @@ impl Agent {
         self.expire_old_paths(now);
         self.renew_consent(now);
         self.fail_late_components(now);
+        self.leave_silent_paths(now);
         self.retransmit(now);
         self.proceed(now);
     }
@@ -217,8 +225,14 @@ impl Agent {
         self.events.pop_front()
     }
 
-    /// The path to send on: the selected pair, or during a restart the pair selected before it (RFC 8445 §9).
+    /// The path to send on: the selected pair, or during a restart the pair selected before it (RFC 8445 §9), unless
+    /// the peer's media has shown another one ([`Agent::handle_media`]).
     pub fn selected(&self, component: Component) -> Option<Path> {
+        self.following[component].detour.or_else(|| self.agreed(component))
+    }
+
+    /// The path that was selected by nomination.
+    fn agreed(&self, component: Component) -> Option<Path> {
         match &self.phases[component] {
             Phase::Selected(selected) => Some(selected.path),
             _ => self.old_paths[component].as_ref().map(|old| old.path),
@@ -309,6 +323,7 @@ impl Agent {
         self.timers.set(Timer::Nominate, self.nomination_due());
         self.timers.set(Timer::Consent, self.consent_due());
         self.timers.set(Timer::Failure, self.failure_due());
+        self.timers.set(Timer::Silence, self.leaving_due());
         self.timers.set(Timer::OldPath, self.old_paths.values().flatten().map(|old| old.expires).min());
     }
 

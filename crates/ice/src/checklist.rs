@@ -53,6 +53,7 @@ impl Checklist {
             transaction: None,
             checked_by_peer: false,
             nominated_by_peer: false,
+            nomination: 0,
         };
         pair.prioritise(role);
         pair
@@ -143,6 +144,11 @@ impl Checklist {
     pub fn clear(&mut self) {
         self.pairs.clear();
         self.triggered.clear();
+    }
+
+    /// The pair added last.
+    pub fn newest(&self) -> PairId {
+        PairId(self.last_id)
     }
 
     pub fn get(&self, id: PairId) -> Option<&Pair> {

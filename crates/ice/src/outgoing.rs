@@ -52,6 +52,8 @@ pub(crate) struct Check {
     pub(crate) remote: SocketAddr,
     pub(crate) priority: Option<u32>,
     pub(crate) use_candidate: bool,
+    /// The value of the NOMINATION attribute (see `nominate.rs`).
+    pub(crate) nomination: Option<u32>,
 }
 
 /// Queues a datagram. If the caller does not collect them, the oldest are dropped.

@@ -18,7 +18,7 @@ use crate::candidate::Candidate;
 use crate::{Component, Path, Role};
 
 /// Identifies a pair within its session; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PairId(pub u64);
 
 /// The state of a candidate pair (RFC 8445 §6.1.2.6).
@@ -58,6 +58,8 @@ pub(crate) struct Pair {
     pub checked_by_peer: bool,
     /// The peer nominated the pair before our own check was answered (§7.3.1.5).
     pub nominated_by_peer: bool,
+    /// The number of that nomination (see `nominate.rs`); 0 without.
+    pub nomination: u32,
 }
 
 impl Pair {

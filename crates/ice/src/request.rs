@@ -26,12 +26,13 @@ impl Agent {
     pub(crate) fn handle_request(&mut self, now: Instant, arrived: Path, message: &Message<'_>) -> Result<(), Error> {
         let path = arrived.canonical();
         let (to, from) = username(message)?;
-        let generation = self.generation_of(&to, &path).ok_or(Error::UnknownUsername)?;
+        let generation = self.generation_of(&to, &from, &path).ok_or(Error::UnknownUsername)?;
         let key = &self.keyed(generation, path.component).ok_or(Error::UnknownUsername)?.key;
         let algorithm = authenticate(message, key)?;
         let local = self.base_of(&path).ok_or(Error::UnknownLocalAddress)?;
         self.counters.requests += 1;
         self.last_heard = Some(now);
+        self.heard_along(now, &path);
 
         let attributes = CheckAttributes::of(message);
         let answer = self.answer_to(message, &attributes, generation, &path);
@@ -39,9 +40,10 @@ impl Agent {
         push_bounded(&mut self.outgoing, Outgoing::Answer { path: arrived, id, answer, algorithm, generation });
         match answer {
             Answer::UnknownAttribute(kind) => return Err(Error::UnknownAttribute(kind)),
-            Answer::Success(_) if generation == Generation::Current => {
-                let CheckAttributes { priority, use_candidate, .. } = attributes;
-                let check = Check { component: path.component, local, remote: path.remote, priority, use_candidate };
+            Answer::Success(_) if generation == Generation::Current || self.is_of_remote(&from) => {
+                let CheckAttributes { priority, use_candidate, nomination, .. } = attributes;
+                let Path { component, remote, .. } = path;
+                let check = Check { component, local, remote, priority, use_candidate, nomination };
                 self.receive(now, from, check);
             }
             Answer::Success(_) | Answer::RoleConflict => {}
@@ -68,12 +70,15 @@ impl Agent {
 
     fn receive(&mut self, now: Instant, from: String, check: Check) {
         let checking = matches!(self.lifecycle, Lifecycle::Checking { .. });
-        let from_known_peer = self.remote.as_ref().is_some_and(|remote| remote.credentials.ufrag == from);
-        if checking && from_known_peer {
+        if checking && self.is_of_remote(&from) {
             self.trigger(now, check);
         } else {
             self.hold(from, check);
         }
+    }
+
+    fn is_of_remote(&self, ufrag: &str) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.credentials.ufrag == ufrag)
     }
 
     fn hold(&mut self, from: String, check: Check) {
@@ -109,10 +114,14 @@ impl Agent {
             return;
         };
         self.heard_on(now, id);
+        let is_newest = self.is_newest_nomination(check.nomination);
         let (pause, rto, role) = (self.config.pacing, self.rto(), self.role);
         let Some(pair) = self.checklist.get_mut(id) else { return };
         pair.checked_by_peer = true;
-        let nominated = check.use_candidate && role == Role::Controlled; // §7.3.1.5
+        let nominated = (check.use_candidate || is_newest) && role == Role::Controlled; // §7.3.1.5
+        if is_newest {
+            pair.nomination = self.nomination;
+        }
         pair.nominated_by_peer |= nominated;
         if let Some(transaction) = &mut pair.transaction {
             transaction.hurry(now, pause, rto);
@@ -124,6 +133,15 @@ impl Agent {
                 pair.state = State::Waiting;
                 self.checklist.trigger(id);
             }
+        }
+    }
+
+    /// Checks an address that media of the peer came from (see `follow.rs`).
+    pub(crate) fn probe_pair(&mut self, now: Instant, source: Check) {
+        if let Lifecycle::Checking { .. } = self.lifecycle
+            && let Some(id) = self.pair_of(source)
+        {
+            self.check(now, id);
         }
     }
 
@@ -275,14 +293,15 @@ impl Agent {
         Some(len)
     }
 
-    fn generation_of(&self, ufrag: &str, path: &Path) -> Option<Generation> {
+    fn generation_of(&self, ufrag: &str, from: &str, path: &Path) -> Option<Generation> {
         if ufrag == self.local.credentials.ufrag {
             return Some(Generation::Current);
         }
         let old = self.old_paths[path.component].as_ref()?;
         let own = old.path;
-        let still_used = ufrag == old.local.credentials.ufrag && path.joins(own.component, own.local, own.remote);
-        still_used.then_some(Generation::Old)
+        // The peer's new generation checks with our old credentials until it has our answer.
+        let may_come = path.joins(own.component, own.local, own.remote) || self.is_of_remote(from);
+        (ufrag == old.local.credentials.ufrag && may_come).then_some(Generation::Old)
     }
 
     fn keyed(&self, generation: Generation, component: Component) -> Option<&Keyed> {
@@ -294,7 +313,7 @@ impl Agent {
 
     /// The base on which a datagram arrived. If the path has a wildcard address, the base of the pair it fits, or else
     /// that of the most preferred candidate.
-    fn base_of(&self, path: &Path) -> Option<SocketAddr> {
+    pub(crate) fn base_of(&self, path: &Path) -> Option<SocketAddr> {
         let known = self.checklist.find_path(path).map(|pair| pair.local);
         let fits = |base: &SocketAddr| is_or_may_be(path.local, *base) && can_reach(*base, path.remote);
         let mine = self.locals.iter().filter(|local| local.component == path.component);
