@@ -54,6 +54,10 @@ pub struct Agent {
     pub(crate) role: Role,
     pub(crate) tie_breaker: u64,
     pub(crate) local: Keyed,
+    /// Our credentials before the last restart: the peer may go on using them (see `restart.rs`).
+    pub(crate) previous: Option<Keyed>,
+    /// The number of times that we have restarted.
+    pub(crate) restarts: u32,
     pub(crate) remote: Option<Keyed>,
     /// The peer has restarted ICE and we have not yet (see `restart.rs`).
     pub(crate) remote_is_ahead: bool,
@@ -83,6 +87,8 @@ impl Agent {
             role: config.role,
             tie_breaker: config.tie_breaker,
             local: config.local.clone().into(),
+            previous: None,
+            restarts: 0,
             remote: None,
             remote_is_ahead: false,
             locals: Vec::new(),

@@ -52,6 +52,7 @@ impl Checklist {
             state: State::Frozen,
             transaction: None,
             checked_by_peer: false,
+            addressed: None,
             nominated_by_peer: false,
             nomination: 0,
         };

@@ -91,10 +91,11 @@ impl Agent {
         let is_early = self.following[path.component].probed.is_some_and(|at| now < at + PROBES);
         let Some(local) = self.base_of(&path).filter(|_| !is_early) else { return };
         self.following[path.component].probed = Some(now);
+        let restarts = self.restarts;
         let Path { component, remote, .. } = path;
         self.probe_pair(
             now,
-            Check { component, local, remote, priority: None, use_candidate: false, nomination: None },
+            Check { component, local, remote, priority: None, use_candidate: false, nomination: None, restarts },
         );
     }
 

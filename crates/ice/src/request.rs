@@ -40,10 +40,11 @@ impl Agent {
         push_bounded(&mut self.outgoing, Outgoing::Answer { path: arrived, id, answer, algorithm, generation });
         match answer {
             Answer::UnknownAttribute(kind) => return Err(Error::UnknownAttribute(kind)),
-            Answer::Success(_) if generation == Generation::Current || self.is_of_remote(&from) => {
+            Answer::Success(_) if generation != Generation::Old => {
                 let CheckAttributes { priority, use_candidate, nomination, .. } = attributes;
                 let Path { component, remote, .. } = path;
-                let check = Check { component, local, remote, priority, use_candidate, nomination };
+                let restarts = self.restarts - u32::from(generation == Generation::Previous);
+                let check = Check { component, local, remote, priority, use_candidate, nomination, restarts };
                 self.receive(now, from, check);
             }
             Answer::Success(_) | Answer::RoleConflict => {}
@@ -63,7 +64,7 @@ impl Agent {
         }
         let conflict = match generation {
             Generation::Current => self.detect_role_conflict(attributes.role),
-            Generation::Old => None, // a conflict is settled by checks of the current generation only
+            Generation::Old | Generation::Previous => None, // a conflict is settled by checks of the current generation only
         };
         conflict.unwrap_or(Answer::Success(path.remote))
     }
@@ -118,6 +119,7 @@ impl Agent {
         let (pause, rto, role) = (self.config.pacing, self.rto(), self.role);
         let Some(pair) = self.checklist.get_mut(id) else { return };
         pair.checked_by_peer = true;
+        pair.addressed = Some(check.restarts);
         let nominated = (check.use_candidate || is_newest) && role == Role::Controlled; // §7.3.1.5
         if is_newest {
             pair.nomination = self.nomination;
@@ -257,14 +259,15 @@ impl Agent {
             Outgoing::Check(pair) => {
                 let pair = self.checklist.get(pair)?;
                 let Transaction { id, role, tie_breaker, use_candidate, .. } = pair.transaction?;
-                let (path, priority) = (pair.path(), pair.reflexive_priority);
-                let len = self.write_request(buf, id, priority, (role, tie_breaker), use_candidate)?;
+                let (path, priority, ours) = (pair.path(), pair.reflexive_priority, pair.addressed);
+                let len = self.write_request(buf, id, (priority, ours), (role, tie_breaker), use_candidate)?;
                 Some(Transmit { path, len, is_response: false })
             }
             Outgoing::Consent { component, id } => {
                 let Phase::Selected(selected) = &self.phases[component] else { return None };
                 let (path, priority) = (selected.path, selected.reflexive_priority);
-                let len = self.write_request(buf, id, priority, (self.role, self.tie_breaker), false)?;
+                let ours = self.checklist.get(selected.pair).and_then(|pair| pair.addressed);
+                let len = self.write_request(buf, id, (priority, ours), (self.role, self.tie_breaker), false)?;
                 Some(Transmit { path, len, is_response: false })
             }
         }
@@ -274,14 +277,14 @@ impl Agent {
         &mut self,
         buf: &mut [u8],
         id: u128,
-        priority: u32,
+        (priority, addressed): (u32, Option<u32>),
         role: (Role, u64),
         nominate: bool,
     ) -> Option<usize> {
         let remote = self.remote.as_ref()?;
         let request = Request {
             transaction_id: id,
-            local_ufrag: &self.local.credentials.ufrag,
+            local_ufrag: &self.known_as(addressed).credentials.ufrag,
             remote_ufrag: &remote.credentials.ufrag,
             priority,
             role: role.0,
@@ -293,20 +296,29 @@ impl Agent {
         Some(len)
     }
 
+    /// Our credentials that the peer knows us by on a pair.
+    fn known_as(&self, addressed: Option<u32>) -> &Keyed {
+        let is_previous = addressed.is_some_and(|restarts| restarts + 1 == self.restarts);
+        self.previous.as_ref().filter(|_| is_previous).unwrap_or(&self.local)
+    }
+
     fn generation_of(&self, ufrag: &str, from: &str, path: &Path) -> Option<Generation> {
         if ufrag == self.local.credentials.ufrag {
             return Some(Generation::Current);
         }
+        if self.previous.as_ref().is_some_and(|own| own.credentials.ufrag == ufrag) && self.is_of_remote(from) {
+            return Some(Generation::Previous);
+        }
         let old = self.old_paths[path.component].as_ref()?;
         let own = old.path;
-        // The peer's new generation checks with our old credentials until it has our answer.
-        let may_come = path.joins(own.component, own.local, own.remote) || self.is_of_remote(from);
-        (ufrag == old.local.credentials.ufrag && may_come).then_some(Generation::Old)
+        let still_used = ufrag == old.local.credentials.ufrag && path.joins(own.component, own.local, own.remote);
+        still_used.then_some(Generation::Old)
     }
 
     fn keyed(&self, generation: Generation, component: Component) -> Option<&Keyed> {
         match generation {
             Generation::Current => Some(&self.local),
+            Generation::Previous => self.previous.as_ref(),
             Generation::Old => self.old_paths[component].as_ref().map(|old| &old.local),
         }
     }
