@@ -319,6 +319,12 @@ impl IceSide {
         self.agent.handle_stun(now, path, datagram)
     }
 
+    /// Notes that a packet of SRTP has been decrypted, which may change the path that we send on. Returns whether it left something
+    /// to be sent or an event.
+    pub fn handle_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        self.agent.handle_media(now, Path { component, local: received.to, remote: received.from })
+    }
+
     /// Writes the next datagram to send into `buffer`; returns its length and path.
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<Transmit> {
         self.agent.poll_transmit(buffer)

@@ -115,6 +115,13 @@ impl Transport {
         }
     }
 
+    /// Tells ICE where a packet of media came from, if it was authenticated. Returns whether the caller must call [`Transport::drive`].
+    pub fn follow_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        let is_authenticated = self.protection() == Protection::Srtp;
+        let ice = self.ice.as_mut().filter(|_| is_authenticated);
+        ice.is_some_and(|ice| ice.handle_media(now, component, received))
+    }
+
     fn unprotect_rtcp(
         &mut self,
         component: Component,
