@@ -27,11 +27,24 @@ impl Side {
         self.follow(associations)
     }
 
-    /// Whether the description started the association over.
+    /// Takes in a description with one fingerprint. Whether it started the association over.
     pub(crate) fn set_fingerprint(&mut self, function: HashFunction, text: &str) -> bool {
-        let fingerprint = Fingerprint::parse(function, text).expect("a fingerprint");
-        let associations = self.endpoint.set_fingerprint(fingerprint);
-        self.follow(associations)
+        self.add_fingerprint(function, text);
+        self.end_description()
+    }
+
+    /// Takes in a fingerprint that more may follow.
+    pub(crate) fn add_fingerprint(&mut self, function: HashFunction, text: &str) {
+        self.endpoint.set_fingerprint(Fingerprint::parse(function, text).expect("a fingerprint"));
+        self.association.handle_description(&self.endpoint);
+    }
+
+    /// Whether the description started the association over.
+    pub(crate) fn end_description(&mut self) -> bool {
+        let associations = self.endpoint.end_description();
+        let starts_over = self.follow(associations);
+        self.association.handle_description(&self.endpoint);
+        starts_over
     }
 
     pub(crate) fn begin_if_active(&mut self, now: Instant) {

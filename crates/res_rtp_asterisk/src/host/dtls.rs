@@ -78,13 +78,10 @@ impl host::Dtls for Session {
         };
         let now = clock::now();
         self.with_at(now, |state| {
-            let transport = state.transport_mut();
-            let Some(dtls) = transport.dtls_mut() else { return };
-            dtls.set_fingerprint(fingerprint);
-            if dtls.is_disowned() {
-                transport.forget_overdue();
+            if let Some(dtls) = state.transport_mut().dtls_mut() {
+                dtls.set_fingerprint(fingerprint);
+                state.drive(now);
             }
-            state.drive(now);
         });
     }
 

@@ -115,8 +115,8 @@ impl Engine for Session {
             }
             if state.transport().remote().is_news(address) {
                 state.transport_mut().remote_mut().set_signalled(now, address);
-                state.drive(now);
             }
+            state.drive(now);
         });
     }
 
