@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::{
     Admission, Association, Associations, Certificate, Context, ContextConfig, Endpoint, Fingerprint, HashFunction,
-    Path, PeerAddress, Phase, Profile, Setup, Verify,
+    MinVersion, Path, PeerAddress, Phase, Profile, Setup, Verify,
 };
 
 /// An endpoint with one association.
@@ -88,6 +88,7 @@ pub(crate) fn context(fingerprint: bool) -> Arc<Context> {
         ca_file: None,
         ca_path: None,
         srtp_profiles: vec![Profile::Aes128CmSha1_80],
+        min_version: MinVersion::default(),
     })
     .expect("a context")
 }
