@@ -64,6 +64,8 @@ pub struct Agent {
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
     pub(crate) last_heard: Option<Instant>,
+    /// The tie-breaker in the last check of the peer.
+    pub(crate) remote_tie_breaker: Option<u64>,
     pub(crate) outgoing: VecDeque<Outgoing>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) timers: Timers,
@@ -89,6 +91,7 @@ impl Agent {
             early: Vec::new(),
             last_check: None,
             last_heard: None,
+            remote_tie_breaker: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             timers: Timers::default(),
@@ -269,6 +272,12 @@ impl Agent {
         self.last_heard
     }
 
+    /// The tie-breaker of the peer's checks (RFC 8445 §6.1.1), the last that it sent with the credentials that it signalled. Browsers keep
+    /// it for the life of a connection, restarts included.
+    pub fn remote_tie_breaker(&self) -> Option<u64> {
+        self.remote_tie_breaker
+    }
+
     /// Counters of received messages, by result.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -372,7 +381,7 @@ impl Agent {
 }
 
 /// The most local candidates that an agent keeps. No machine has as many; this limits mistakes of the caller.
-pub(crate) const MAX_LOCAL_CANDIDATES: usize = 32;
+pub(crate) const MAX_LOCAL_CANDIDATES: usize = 64;
 const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]

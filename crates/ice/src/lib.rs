@@ -28,6 +28,7 @@
 //! |---|---|
 //! | `candidate.rs` | §5.1 candidates: foundations, priorities |
 //! | `attribute.rs`, `carried.rs` | RFC 8839 §5.1: candidates as signalling names them |
+//! | `gather/` | §5.1.1.2 server-reflexive addresses, and RFC 1035 the names of servers; beside the agent, ahead of sessions |
 //! | `mdns.rs` | RFC 6762: the names that stand in place of addresses; beside the agent, which takes addresses |
 //! | `checklist.rs`, `pair.rs` | §6.1.2 forming, ordering, freezing; §6.1.4 choosing the next check |
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
@@ -37,6 +38,7 @@
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
 //! | `timer.rs` | §14 the timers of a session |
+//! | `binding.rs` | RFC 8489 §6.3.1: requests of peers without ICE |
 //! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
 //!
 //! # Left out, with reasons
@@ -44,7 +46,7 @@
 //! - ICE-TCP (RFC 6544): the host has no way to signal it.
 //! - Scopes of link-local IPv6 addresses: candidates do not carry them.
 //! - Acting as a lite agent: we are always a full agent. A lite *peer* is supported ([`Agent::set_remote_lite`]).
-//! - Gathering from STUN and TURN servers: the caller does it and adds the results with
+//! - Gathering within the agent: [`gather`] finds addresses ahead of sessions, and the caller adds them with
 //!   [`Agent::add_gathered_candidate`].
 //!
 //! # Where we depart from the RFC
@@ -67,6 +69,7 @@
 
 mod agent;
 mod attribute;
+mod binding;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -76,6 +79,7 @@ mod credentials;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gather;
 mod lifecycle;
 pub mod mdns;
 mod message;
@@ -96,6 +100,7 @@ mod timer;
 
 pub use agent::{Agent, Event};
 pub use attribute::{AttributeError, Signalled};
+pub use binding::answer_binding;
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;
