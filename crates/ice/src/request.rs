@@ -100,6 +100,21 @@ impl Agent {
         }
     }
 
+    /// Whether an authenticated check arrived on `path` that waits for the peer's credentials. The sender knows ours. A DTLS
+    /// handshake may begin there, whose keys wait for the peer's description.
+    pub fn has_early_check(&self, path: &Path) -> bool {
+        let path = path.canonical();
+        let Some(local) = self.base_of(&path) else { return false };
+        let is_it =
+            |check: &Check| (check.component, check.local, check.remote) == (path.component, local, path.remote);
+        self.early.iter().any(|held| is_it(&held.check))
+    }
+
+    /// Whether an authenticated check for `component` waits for the peer's credentials.
+    pub fn has_any_early_check(&self, component: Component) -> bool {
+        self.early.iter().any(|held| held.check.component == component)
+    }
+
     /// Pairs the sources of early checks once the peer's credentials are known, which our own checks need.
     pub(crate) fn replay_early_checks(&mut self, now: Instant) {
         let Some(remote) = &self.remote else { return };
