@@ -7,6 +7,7 @@ use dtls_srtp::{Fingerprint, HashFunction};
 use crate::clock;
 use crate::globals::globals;
 use crate::session::Session;
+use crate::transport::contexts::Suites;
 use crate::transport::dtls::Dtls;
 
 impl host::Dtls for Session {
@@ -22,7 +23,7 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let context = globals.contexts().get(clock::now(), configuration).map_err(|error| {
+        let context = globals.contexts().get(clock::now(), configuration, suites()).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed
         })?;
@@ -102,6 +103,11 @@ impl Session {
     fn with_dtls<R>(&self, run: impl FnOnce(&mut Dtls) -> R) -> Option<R> {
         self.with(|state| state.transport_mut().dtls_mut().map(run)).flatten()
     }
+}
+
+/// Returns the suites of the SRTP module that is loaded now. AES-GCM is offered only if ours is.
+fn suites() -> Suites {
+    if host::srtp_is_ours() { Suites::WithGcm } else { Suites::Host }
 }
 
 fn function(hash: Hash) -> HashFunction {

@@ -37,8 +37,18 @@ const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
     of: DtlsConfig,
+    suites: Suites,
     stamps: Vec<Stamp>,
     context: Arc<Context>,
+}
+
+/// The SRTP suites that the loaded SRTP module has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suites {
+    /// The host's own: AES in counter mode.
+    Host,
+    /// Those and AES-GCM (RFC 7714).
+    WithGcm,
 }
 
 /// Modification time in seconds and nanoseconds, inode and size of a file; `None` if it cannot be read. A rewritten file differs
@@ -60,21 +70,21 @@ impl Contexts {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// Returns the context of the configuration `wanted`, creating it if needed. The error is a text for the log that names the
-    /// option or file at fault.
-    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+    /// Returns the context of the configuration `wanted` for an SRTP module with `suites`, creating it if needed. The error is a text
+    /// for the log that names the option or file at fault.
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig, suites: Suites) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
+        if let Some(entry) = entries.iter().find(|entry| entry.is_for(wanted, suites) && entry.stamps == stamps) {
             return Ok(Arc::clone(&entry.context));
         }
-        let context = self.make(wanted)?;
-        entries.retain(|entry| entry.of != *wanted);
+        let context = self.make(wanted, suites)?;
+        entries.retain(|entry| !entry.is_for(wanted, suites));
         if entries.len() == MOST {
             entries.remove(0);
         }
-        entries.push(Entry { of: wanted.clone(), stamps, context: Arc::clone(&context) });
+        entries.push(Entry { of: wanted.clone(), suites, stamps, context: Arc::clone(&context) });
         Ok(context)
     }
 
@@ -95,7 +105,7 @@ impl Contexts {
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
 
-    fn make(&self, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+    fn make(&self, wanted: &DtlsConfig, suites: Suites) -> Result<Arc<Context>, String> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
@@ -113,11 +123,30 @@ impl Contexts {
             cipher_list: wanted.cipher.clone(),
             ca_file: wanted.ca_file.as_ref().map(Into::into),
             ca_path: wanted.ca_path.as_ref().map(Into::into),
-            srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
+            srtp_profiles: profiles(wanted, suites),
         };
         Context::new(config).map_err(|error| error.to_string())
     }
 }
+
+impl Entry {
+    fn is_for(&self, wanted: &DtlsConfig, suites: Suites) -> bool {
+        self.of == *wanted && self.suites == suites
+    }
+}
+
+/// Returns the profiles to offer, in order of preference. AES-GCM costs less per packet than AES-CM with HMAC-SHA1. A short tag was
+/// asked for explicitly, and AES-GCM has none.
+fn profiles(wanted: &DtlsConfig, suites: Suites) -> Vec<Profile> {
+    match (wanted.suite, suites) {
+        (SHORT_TAG, _) => vec![Profile::Aes128CmSha1_32],
+        (_, Suites::Host) => vec![Profile::Aes128CmSha1_80],
+        (_, Suites::WithGcm) => vec![Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80],
+    }
+}
+
+/// The host's number of AES-CM with a tag of 32 bits.
+const SHORT_TAG: u32 = 2;
 
 fn stamps(wanted: &DtlsConfig) -> Vec<Stamp> {
     [&wanted.certificate, &wanted.private_key, &wanted.ca_file, &wanted.ca_path]
@@ -158,15 +187,15 @@ mod tests {
         let now = Instant::now();
         let contexts = Contexts::new(now);
         let fingerprint =
-            contexts.get(now, &wanted(None, 1)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
+            contexts.get(now, &wanted(None, 1), Suites::Host).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
         assert_eq!(
-            contexts.get(now, &wanted(None, 2)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
+            contexts.get(now, &wanted(None, 2), Suites::Host).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
             fingerprint
         );
         assert_ne!(
             Contexts::new(now)
-                .get(now, &wanted(None, 1))
+                .get(now, &wanted(None, 1), Suites::Host)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -181,7 +210,7 @@ mod tests {
         let contexts = Contexts::new(now);
         let after = |days| {
             contexts
-                .get(now + days * day, &wanted(None, 1))
+                .get(now + days * day, &wanted(None, 1), Suites::Host)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -197,7 +226,24 @@ mod tests {
     #[test]
     fn a_certificate_file_that_is_named_is_never_stood_in_for() {
         let error =
-            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
+            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), Suites::Host).err().unwrap();
         assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
+    }
+
+    #[test]
+    fn aes_gcm_is_preferred_where_the_srtp_module_has_it_and_no_short_tag_is_configured() {
+        use Profile::{AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_32, Aes128CmSha1_80};
+        assert_eq!(profiles(&wanted(None, 1), Suites::WithGcm), [AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80]);
+        assert_eq!(profiles(&wanted(None, 1), Suites::Host), [Aes128CmSha1_80]);
+        assert_eq!(profiles(&wanted(None, 2), Suites::WithGcm), [Aes128CmSha1_32]);
+    }
+
+    #[test]
+    fn a_context_made_for_the_original_srtp_module_is_not_used_with_ours() {
+        let (now, contexts) = (Instant::now(), Contexts::new(Instant::now()));
+        let get = |suites| contexts.get(now, &wanted(None, 1), suites).unwrap();
+        let [original, ours] = [get(Suites::Host), get(Suites::WithGcm)];
+        assert!(!Arc::ptr_eq(&original, &ours));
+        assert!(Arc::ptr_eq(&original, &get(Suites::Host)) && Arc::ptr_eq(&ours, &get(Suites::WithGcm)));
     }
 }
