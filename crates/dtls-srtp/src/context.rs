@@ -86,6 +86,7 @@ pub struct Context {
     ssl: SslContext,
     certificate: Certificate,
     verify: Verify,
+    srtp_profiles: Vec<Profile>,
     secret: Secret,
 }
 
@@ -116,7 +117,8 @@ impl Context {
         config.certificate.chain.iter().try_for_each(|link| builder.add_extra_chain_cert(link.clone()))?;
         builder.set_private_key(&config.certificate.key)?;
         let (ssl, secret) = (builder.build(), Secret::new()?);
-        Ok(Arc::new(Self { ssl, certificate: config.certificate, verify: config.verify, secret }))
+        let ContextConfig { certificate, verify, srtp_profiles, .. } = config;
+        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, secret }))
     }
 
     /// The certificate that we show the peer. Its fingerprint goes into the SDP.
@@ -127,6 +129,11 @@ impl Context {
     /// The checks that the peer's certificate has to pass.
     pub fn verify(&self) -> Verify {
         self.verify
+    }
+
+    /// Whether there is more than one SRTP protection profile to choose from. The server of a handshake chooses (RFC 5764 §4.1.1).
+    pub(crate) fn has_choice_of_profiles(&self) -> bool {
+        self.srtp_profiles.len() > 1
     }
 
     /// Whether the ClientHello returns the cookie that [`hello_verify_request`](Self::hello_verify_request) made for

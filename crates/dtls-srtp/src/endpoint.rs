@@ -72,7 +72,11 @@ impl Endpoint {
     /// associations over (RFC 8842 §4).
     pub fn set_setup(&mut self, theirs: Setup) -> Associations {
         let before = self.setup;
-        self.setup = before.settle(theirs);
+        self.setup = match (before, theirs) {
+            // The server chooses the SRTP profile (RFC 5764 §4.1.1), and Chromium would choose AES-CM before AES-GCM.
+            (Setup::ActPass, Setup::ActPass) if self.context.has_choice_of_profiles() => Setup::Passive,
+            _ => before.settle(theirs),
+        };
         if before != self.setup && self.setup.is_settled() { Associations::StartOver } else { Associations::GoOn }
     }
 

@@ -10,6 +10,7 @@ use dtls_srtp::{Fingerprint, HashFunction};
 use crate::clock;
 use crate::globals::globals;
 use crate::session::Session;
+use crate::transport::contexts::{Suites, Terms};
 use crate::transport::dtls::Dtls;
 
 /// Limits the log line about `dtlsrekey`, which every call of the account would write.
@@ -28,8 +29,8 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let min_version = globals.settings().dtls_min_version;
-        let context = globals.contexts().get(clock::now(), configuration, min_version).map_err(|error| {
+        let terms = Terms { min_version: globals.settings().dtls_min_version, suites: suites() };
+        let context = globals.contexts().get(clock::now(), configuration, terms).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed
         })?;
@@ -108,6 +109,11 @@ impl Session {
     fn with_dtls<R>(&self, run: impl FnOnce(&mut Dtls) -> R) -> Option<R> {
         self.with(|state| state.transport_mut().dtls_mut().map(run)).flatten()
     }
+}
+
+/// Returns the suites of the SRTP module that is loaded now. AES-GCM is offered only if ours is.
+fn suites() -> Suites {
+    if host::srtp_is_ours() { Suites::WithGcm } else { Suites::Host }
 }
 
 fn function(hash: Hash) -> HashFunction {
