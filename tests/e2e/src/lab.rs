@@ -8,6 +8,7 @@ use std::{fs, thread};
 use crate::asterisk::{Asterisk, Home};
 use crate::driver::Driver;
 use crate::failure::{Failure, Result, ensure};
+use crate::nat::Namespace;
 use crate::ports::Ports;
 use crate::prefix::{Prefix, Version};
 use crate::site::Site;
@@ -49,6 +50,16 @@ impl Lab {
         home.link_modules(prefix, modules)?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
         let asterisk = Asterisk::start(prefix, home)?;
+        Ok(Self { asterisk, ports })
+    }
+
+    /// Starts it in `home` in a network namespace, with these ports. `site` has to say which addresses it listens on.
+    pub fn in_namespace(namespace: &Namespace, ports: Ports, home: Home, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
+        let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
+        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        site.write(Driver::of(prefix.version()), &home, &ports)?;
+        let asterisk = Asterisk::start_in(namespace, &prefix, home)?;
         Ok(Self { asterisk, ports })
     }
 
@@ -143,6 +154,11 @@ fn installed() -> Result<Prefix> {
 /// An empty home for a test, separate for each host: the suites of two hosts run at the same time.
 pub fn home(prefix: &Prefix, name: &str) -> Result<Home> {
     Ok(Home::create(&directory().join(prefix.version().number()).join(name))?)
+}
+
+/// An empty home for a test on the host that `ASTERISK_PREFIX` names.
+pub fn home_of(name: &str) -> Result<Home> {
+    home(&installed()?, name)
 }
 
 /// The directory for all tests; a caller may choose another one to keep two runs apart.

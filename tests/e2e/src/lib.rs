@@ -15,6 +15,7 @@ pub mod g711;
 pub mod lab;
 pub mod linphone;
 pub mod manager;
+pub mod nat;
 pub mod page;
 pub mod peer;
 pub mod phone;

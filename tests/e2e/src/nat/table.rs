@@ -1,0 +1,147 @@
+//! The table of `contrib/docs/nat.md`.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::cell::{Gathering, Outcome, PATIENCE, Pbx, Running, Servers};
+use super::{Family, Nat};
+use crate::failure::Result;
+use crate::phone::Browser;
+
+/// The routers of browsers.
+pub const HOMES: [Nat; 4] = [Nat::Cone, Nat::FullCone, Nat::Symmetric, Nat::UdpBlocked];
+
+/// The PBXs.
+pub const PBXS: [Pbx; 10] = [
+    pbx(None, Gathering::Interfaces, Family::Ipv4),
+    pbx(Some(Nat::OneToOne), Gathering::Interfaces, Family::Ipv4),
+    pbx(Some(Nat::OneToOne), Gathering::Stun, Family::Ipv4),
+    pbx(Some(Nat::OneToOne), Gathering::Named, Family::Ipv4),
+    pbx(Some(Nat::FullCone), Gathering::Stun, Family::Ipv4),
+    pbx(Some(Nat::Symmetric), Gathering::Stun, Family::Ipv4),
+    pbx(Some(Nat::Symmetric), Gathering::Turn, Family::Ipv4),
+    pbx(None, Gathering::Interfaces, Family::Ipv6),
+    pbx(None, Gathering::Interfaces, Family::Both),
+    pbx(Some(Nat::OneToOne), Gathering::Stun, Family::Both),
+];
+
+const fn pbx(nat: Option<Nat>, gathering: Gathering, family: Family) -> Pbx {
+    Pbx { nat, gathering, family }
+}
+
+/// All cells of one PBX.
+#[derive(Debug)]
+pub struct Part {
+    pbx: Pbx,
+    cells: Vec<Cell>,
+}
+
+/// One call.
+#[derive(Debug)]
+struct Cell {
+    browser: Browser,
+    home: Nat,
+    servers: Servers,
+    outcome: Outcome,
+}
+
+impl Part {
+    /// Places all calls to this PBX.
+    pub fn measure(pbx: Pbx, browsers: &[Browser], number: usize) -> Result<Self> {
+        let mut part = Self { pbx, cells: Vec::new() };
+        let running = Running::start(&format!("nat-{number}"), pbx, &HOMES)?;
+        for browser in browsers.iter().copied() {
+            for home in HOMES {
+                part.call_from(&running, browser, home)?;
+            }
+        }
+        Ok(part)
+    }
+
+    fn call_from(&mut self, running: &Running, browser: Browser, home: Nat) -> Result {
+        let mut phone = running.open(browser, home)?;
+        for servers in Servers::ALL {
+            let wait = if self.pbx.has_path(home, servers) { PATIENCE } else { SHORT_PATIENCE };
+            let outcome = running.call(&mut phone, servers, wait);
+            let outcome = outcome.unwrap_or_else(|failure| Outcome::Failed(failure.to_string()));
+            println!("{}; {browser:?} behind {}, {}: {outcome}", self.pbx, home.name(), servers.name());
+            if matches!(outcome, Outcome::Failed(_)) {
+                phone = running.open(browser, home)?;
+            }
+            self.cells.push(Cell { browser, home, servers, outcome });
+        }
+        Ok(())
+    }
+
+    /// Calls without audio though a path exists.
+    pub fn missing(&self) -> Vec<String> {
+        let missing =
+            self.cells.iter().filter(|cell| !cell.outcome.is_connected() && self.pbx.has_path(cell.home, cell.servers));
+        let named = missing.map(|Cell { browser, home, servers, outcome }| {
+            format!("{}; {browser:?} behind {}, {}: {outcome}", self.pbx, home.name(), servers.name())
+        });
+        named.collect()
+    }
+
+    fn write(&self, text: &mut String, browsers: &[Browser]) {
+        let of = |browser: &Browser| Servers::ALL.map(|servers| format!("{browser:?}, {}", servers.name())).join(" | ");
+        let head: Vec<_> = browsers.iter().map(of).collect();
+        let _ =
+            writeln!(text, "\n## {}\n\n| browser behind | {} |", capitalised(&self.pbx.to_string()), head.join(" | "));
+        let _ = writeln!(text, "|---|{}", "---|".repeat(3 * browsers.len()));
+        for home in HOMES {
+            let row: Vec<_> = self.cells.iter().filter(|cell| cell.home == home).map(|cell| self.shown(cell)).collect();
+            let _ = writeln!(text, "| {} | {} |", home.name(), row.join(" | "));
+        }
+    }
+
+    fn shown(&self, cell: &Cell) -> String {
+        match &cell.outcome {
+            Outcome::Silent(_) if !self.pbx.has_path(cell.home, cell.servers) => "no path".to_owned(),
+            outcome => outcome.to_string(),
+        }
+    }
+}
+
+/// The whole document.
+pub fn document(parts: &[Part], browsers: &[Browser], versions: &str) -> String {
+    let mut text = INTRODUCTION.replace("VERSIONS", versions);
+    let cells = || parts.iter().flat_map(|part| part.cells.iter().map(|cell| (part.pbx, cell)));
+    let connected = cells().filter(|(_, cell)| cell.outcome.is_connected()).count();
+    let possible = cells().filter(|(pbx, cell)| pbx.has_path(cell.home, cell.servers)).count();
+    let _ = writeln!(text, "**{connected} of the {possible} calls for which there is a path have audio both ways.**");
+    for part in parts {
+        part.write(&mut text, browsers);
+    }
+    text
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// The time to wait for audio where no path exists: connectivity checks that can succeed do so within a second.
+const SHORT_PATIENCE: Duration = Duration::from_secs(4);
+
+const INTRODUCTION: &str = "\
+# Calls through NAT
+
+`cargo xtask nat` writes this page. Each cell is a call of a real browser to an echo of a real Asterisk, in network namespaces: both behind
+their routers, with coturn as STUN and TURN server between them. VERSIONS
+
+- ✔ means that the browser has heard its own tone: audio went both ways. The types of the selected pair's candidates follow, the
+  browser's first, as the browser names them (`prflx`: an address that was learned from a check); then the time from the answer to the first
+  packet of the echo, in a network without delay.
+- *no path* means that no packet can get through, whatever the software:
+  a browser whose firewall lets no UDP through needs a TURN server;
+  a PBX that does not know its public address is found by nobody, and finds only browsers behind a full cone that know their own;
+  a relay passes on packets only from addresses that its client was told of.
+- ✘ means that a path exists and the call had no audio.
+
+The routers: *cone* is port-restricted, as most homes are; *full cone* lets everybody in, at other port numbers than the host's;
+*symmetric* uses another port for each destination; *UDP blocked* is a cone that lets TCP alone through, TURN over TCP and TLS included;
+*1:1* gives the PBX a public address that it does not know, as clouds do. Over IPv6 nothing is translated, and the browser's router lets
+nobody in who was not sent to. *None*, *STUN* and *TURN* are the `iceServers` of the page.
+
+";
