@@ -93,9 +93,14 @@ fn hosts() -> Result<Vec<Prefix>, Failure> {
     eleven.map(Ok).into_iter().chain(debian).collect()
 }
 
-/// The number of parallel tests per host. Calls mostly wait: on two cores, the suites of two hosts at once still leave
-/// enough time for the timing of calls to be meaningful.
-const AT_A_TIME: &str = "--test-threads=2";
+/// Returns how many tests of a program run at once on each host. Calls mostly wait: on two cores, the suites of two hosts at once
+/// still leave enough time for the timing of calls to be meaningful. Where the tests themselves wait for minutes, more fit in.
+fn at_a_time(program: &Path) -> usize {
+    if MOSTLY_WAIT.iter().any(|name| is_called(program, name)) { 4 } else { 2 }
+}
+
+/// The programs in which most tests wait: for a browser to ring or to die, for a timer of the host.
+const MOSTLY_WAIT: [&str; 2] = ["calls", "gone"];
 
 fn side_by_side(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
     let outcomes: Vec<_> = thread::scope(|scope| {
@@ -198,7 +203,7 @@ impl Suite {
         let name = program.file_stem().unwrap_or_default().display();
         let failed = |why: &dyn Display| format!("{}: {name} failed: {why}", self.host.version());
         let mut child = Command::new(program)
-            .arg(AT_A_TIME)
+            .arg(format!("--test-threads={}", at_a_time(program)))
             .args(arguments)
             .env("ASTERISK_PREFIX", self.host.root())
             .env("MODULES_DIR", &self.modules)
