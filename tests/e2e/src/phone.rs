@@ -255,7 +255,9 @@ impl Phone {
 
     /// Calls `number` with these ICE servers and waits for the first audio of the answer, or for `patience` to be over.
     pub fn call_by_way_of(&mut self, number: &str, ice_servers: Value, patience: Duration) -> Result<Value> {
-        let options = json!({ "pc": { "iceServers": ice_servers }, "gathering": GATHERING.as_millis() as u64 });
+        let mut options = RtcpMux::Require.configuration();
+        options["pc"]["iceServers"] = ice_servers;
+        options["gathering"] = json!(GATHERING.as_millis() as u64);
         self.ask("dial", json!([number, options]))?;
         let accepted = self.first(&["accepted", "failed", "ended"], Duration::from_secs(15))?;
         ensure(accepted["name"] == "accepted", || format!("the call was not accepted: {accepted}"))?;

@@ -25,6 +25,11 @@ pub const PBXS: [Pbx; 10] = [
     pbx(Some(Nat::OneToOne), Gathering::Stun, Family::Both),
 ];
 
+/// The routers of browsers for this PBX. Over IPv6 alone nothing is translated, and routers differ by their firewalls only.
+fn homes(pbx: Pbx) -> &'static [Nat] {
+    if pbx.family == Family::Ipv6 { &[Nat::Cone, Nat::UdpBlocked] } else { &HOMES }
+}
+
 const fn pbx(nat: Option<Nat>, gathering: Gathering, family: Family) -> Pbx {
     Pbx { nat, gathering, family }
 }
@@ -49,9 +54,9 @@ impl Part {
     /// Places all calls to this PBX.
     pub fn measure(pbx: Pbx, browsers: &[Browser], number: usize) -> Result<Self> {
         let mut part = Self { pbx, cells: Vec::new() };
-        let running = Running::start(&format!("nat-{number}"), pbx, &HOMES)?;
+        let running = Running::start(&format!("nat-{number}"), pbx, homes(pbx))?;
         for browser in browsers.iter().copied() {
-            for home in HOMES {
+            for home in homes(pbx).iter().copied() {
                 part.call_from(&running, browser, home)?;
             }
         }
@@ -89,10 +94,14 @@ impl Part {
         let _ =
             writeln!(text, "\n## {}\n\n| browser behind | {} |", capitalised(&self.pbx.to_string()), head.join(" | "));
         let _ = writeln!(text, "|---|{}", "---|".repeat(3 * browsers.len()));
-        for home in HOMES {
+        for home in homes(self.pbx).iter().copied() {
             let row: Vec<_> = self.cells.iter().filter(|cell| cell.home == home).map(|cell| self.shown(cell)).collect();
-            let _ = writeln!(text, "| {} | {} |", home.name(), row.join(" | "));
+            let _ = writeln!(text, "| {} | {} |", self.name_of(home), row.join(" | "));
         }
+    }
+
+    fn name_of(&self, home: Nat) -> &'static str {
+        if self.pbx.family == Family::Ipv6 && home == Nat::Cone { "firewall" } else { home.name() }
     }
 
     fn shown(&self, cell: &Cell) -> String {
