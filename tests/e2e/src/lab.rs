@@ -146,7 +146,7 @@ impl Lab {
 }
 
 /// The host to be tested.
-fn installed() -> Result<Prefix> {
+pub fn installed() -> Result<Prefix> {
     let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))?;
     Ok(prefix?)
 }

@@ -1,5 +1,6 @@
 //! A browser controlled line by line, through a program of `browser/`.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -31,6 +32,15 @@ pub enum Browser {
 impl Browser {
     /// Both browsers.
     pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
+
+    /// Its program: the one of the variable `CHROMIUM` or `FIREFOX`, or Debian's.
+    pub fn program(self) -> OsString {
+        let (variable, debian) = match self {
+            Self::Chromium => ("CHROMIUM", "/usr/bin/chromium"),
+            Self::Firefox => ("FIREFOX", "/usr/bin/firefox-esr"),
+        };
+        std::env::var_os(variable).unwrap_or_else(|| debian.into())
+    }
 
     /// Its name for the drivers.
     pub fn name(self) -> &'static str {

@@ -1,5 +1,12 @@
-//! Calls through routers that translate addresses: see `e2e::nat`. All need root, for networks of their own.
+//! Calls through routers that translate addresses: see `e2e::nat`.
 
+use std::fs;
+
+use e2e::failure::{Result, ensure};
+use e2e::nat::table::{PBXS, Part, document};
+use e2e::phone::Browser;
+
+/// A few telling cells. They need root, for networks of their own.
 mod as_root {
     use e2e::failure::Result;
     use e2e::nat::cell::{Gathering, Pbx, Running, Servers};
@@ -8,30 +15,33 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root, for networks of its own"]
-    fn a_public_pbx_is_reached_through_tls_where_udp_is_blocked() -> Result {
-        let pbx = Pbx { nat: None, gathering: Gathering::Interfaces, family: Family::Ipv4 };
-        let running = Running::start("nat-blocked", pbx, &[Nat::UdpBlocked])?;
-        running.connects(Browser::Chromium, Nat::UdpBlocked, Servers::Turn).map(drop)
+    fn a_public_pbx_is_reached_from_behind_every_router() -> Result {
+        let homes = [Nat::Cone, Nat::Symmetric, Nat::UdpBlocked];
+        let running = start("nat-public", None, Gathering::Interfaces, Family::Ipv4, &homes)?;
+        running.connects(Browser::Chromium, Nat::UdpBlocked, Servers::Turn)?;
+        running.connects(Browser::Chromium, Nat::Symmetric, Servers::None)?;
+        running.connects(Browser::Firefox, Nat::Cone, Servers::Stun).map(drop)
+    }
+
+    fn start(name: &str, nat: Option<Nat>, gathering: Gathering, family: Family, homes: &[Nat]) -> Result<Running> {
+        Running::start(name, Pbx { nat, gathering, family }, homes)
     }
 }
 
+/// `NAT_TABLE` names the file to write, `NAT_ONLY` a part of the title of the PBXs to call.
 #[test]
-#[ignore = "writes contrib/docs/nat.md; takes half an hour: cargo xtask nat"]
-fn table() -> e2e::failure::Result {
-    use e2e::failure::{Failure, ensure};
-    use e2e::nat::table::{PBXS, Part, document};
-    use e2e::phone::Browser;
-
+#[ignore = "takes half an hour: cargo xtask nat"]
+fn table() -> Result {
     let only = std::env::var("NAT_ONLY").unwrap_or_default();
     let mut parts = Vec::new();
     for (number, pbx) in PBXS.into_iter().enumerate().filter(|(_, pbx)| pbx.to_string().contains(&only)) {
         parts.push(Part::measure(pbx, &Browser::ALL, number)?);
     }
-    let text = document(&parts, &Browser::ALL, "");
+    let text = document(&parts, &Browser::ALL)?;
     match std::env::var_os("NAT_TABLE") {
-        Some(file) => std::fs::write(file, text)?,
+        Some(file) => fs::write(file, text)?,
         None => println!("{text}"),
     }
     let missing: Vec<_> = parts.iter().flat_map(Part::missing).collect();
-    ensure(missing.is_empty(), || Failure::new(missing.join("\n")).to_string())
+    ensure(missing.is_empty(), || missing.join("\n"))
 }

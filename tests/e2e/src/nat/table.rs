@@ -1,11 +1,13 @@
 //! The table of `contrib/docs/nat.md`.
 
 use std::fmt::Write as _;
+use std::process::Command;
 use std::time::Duration;
 
 use super::cell::{Gathering, Outcome, PATIENCE, Pbx, Running, Servers};
 use super::{Family, Nat};
 use crate::failure::Result;
+use crate::lab::installed;
 use crate::phone::Browser;
 
 /// The routers of browsers.
@@ -113,8 +115,8 @@ impl Part {
 }
 
 /// The whole document.
-pub fn document(parts: &[Part], browsers: &[Browser], versions: &str) -> String {
-    let mut text = INTRODUCTION.replace("VERSIONS", versions);
+pub fn document(parts: &[Part], browsers: &[Browser]) -> Result<String> {
+    let mut text = INTRODUCTION.replace("VERSIONS", &versions(browsers)?);
     let cells = || parts.iter().flat_map(|part| part.cells.iter().map(|cell| (part.pbx, cell)));
     let connected = cells().filter(|(_, cell)| cell.outcome.is_connected()).count();
     let possible = cells().filter(|(pbx, cell)| pbx.has_path(cell.home, cell.servers)).count();
@@ -122,7 +124,21 @@ pub fn document(parts: &[Part], browsers: &[Browser], versions: &str) -> String 
     for part in parts {
         part.write(&mut text, browsers);
     }
-    text
+    Ok(text)
+}
+
+/// The programs that took part.
+fn versions(browsers: &[Browser]) -> Result<String> {
+    let version = |command: &mut Command| -> Result<String> {
+        let output = command.output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(text.lines().next().unwrap_or_default().trim().to_owned())
+    };
+    let mut all = browsers.iter().map(|browser| version(Command::new(browser.program()).arg("--version")));
+    let mut all = all.by_ref().collect::<Result<Vec<_>>>()?;
+    all.push(version(installed()?.command().arg("-V"))?);
+    all.push(format!("coturn {}", version(Command::new("turnserver").arg("--version"))?));
+    Ok(format!("Measured with {}.", all.join(", ")))
 }
 
 fn capitalised(text: &str) -> String {
