@@ -16,11 +16,31 @@ mod as_root {
     #[test]
     #[ignore = "needs root, for networks of its own"]
     fn a_public_pbx_is_reached_from_behind_every_router() -> Result {
-        let homes = [Nat::Cone, Nat::Symmetric, Nat::UdpBlocked];
+        let homes = [Nat::UdpBlocked, Nat::Symmetric];
         let running = start("nat-public", None, Gathering::Interfaces, Family::Ipv4, &homes)?;
-        running.connects(Browser::Chromium, Nat::UdpBlocked, Servers::Turn)?;
-        running.connects(Browser::Chromium, Nat::Symmetric, Servers::None)?;
-        running.connects(Browser::Firefox, Nat::Cone, Servers::Stun).map(drop)
+        running.connects(Browser::Chromium, Nat::UdpBlocked, Servers::TurnOverTls)?;
+        running.connects(Browser::Firefox, Nat::Symmetric, Servers::None).map(drop)
+    }
+
+    #[test]
+    #[ignore = "needs root, for networks of its own"]
+    fn a_pbx_in_a_cloud_finds_its_address_by_stun() -> Result {
+        let running = start("nat-stun", Some(Nat::OneToOne), Gathering::Stun, Family::Ipv4, &[Nat::Cone])?;
+        running.connects(Browser::Chromium, Nat::Cone, Servers::Stun).map(drop)
+    }
+
+    #[test]
+    #[ignore = "needs root, for networks of its own"]
+    fn a_pbx_in_a_cloud_is_told_its_address() -> Result {
+        let running = start("nat-named", Some(Nat::OneToOne), Gathering::Named, Family::Ipv4, &[Nat::Cone])?;
+        running.connects(Browser::Chromium, Nat::Cone, Servers::Stun).map(drop)
+    }
+
+    #[test]
+    #[ignore = "needs root, for networks of its own"]
+    fn a_browser_with_ipv6_alone_reaches_a_pbx_with_both() -> Result {
+        let running = start("nat-ipv6", None, Gathering::Interfaces, Family::Ipv6, &[Nat::Cone])?;
+        running.connects(Browser::Chromium, Nat::Cone, Servers::None).map(drop)
     }
 
     fn start(name: &str, nat: Option<Nat>, gathering: Gathering, family: Family, homes: &[Nat]) -> Result<Running> {

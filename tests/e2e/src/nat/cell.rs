@@ -23,10 +23,12 @@ pub enum Servers {
     Stun,
     /// Over UDP, TCP and TLS, which answers STUN as well.
     Turn,
+    /// TURN over TLS alone, as for a firewall that knows no other protocol.
+    TurnOverTls,
 }
 
 impl Servers {
-    /// All of them.
+    /// Those of the table.
     pub const ALL: [Self; 3] = [Self::None, Self::Stun, Self::Turn];
 
     /// Its name in the table.
@@ -35,6 +37,7 @@ impl Servers {
             Self::None => "none",
             Self::Stun => "STUN",
             Self::Turn => "TURN",
+            Self::TurnOverTls => "TURN over TLS",
         }
     }
 
@@ -45,16 +48,19 @@ impl Servers {
         match self {
             Self::None => json!([]),
             Self::Stun => json!([{ "urls": format!("stun:{address}") }]),
-            Self::Turn => json!([{
-                "urls": [
-                    format!("turn:{address}?transport=udp"),
-                    format!("turn:{address}?transport=tcp"),
-                    format!("turns:{tls}?transport=tcp"),
-                ],
-                "username": coturn::USER, "credential": coturn::PASSWORD,
-            }]),
+            Self::Turn => relay(&[
+                format!("turn:{address}?transport=udp"),
+                format!("turn:{address}?transport=tcp"),
+                format!("turns:{tls}?transport=tcp"),
+            ]),
+            Self::TurnOverTls => relay(&[format!("turns:{tls}?transport=tcp")]),
         }
     }
+}
+
+/// `iceServers` of a TURN server at these addresses.
+fn relay(addresses: &[String]) -> Value {
+    json!([{ "urls": addresses, "username": coturn::USER, "credential": coturn::PASSWORD }])
 }
 
 /// How the PBX finds the addresses at which it can be reached.
@@ -107,7 +113,7 @@ impl Pbx {
     pub fn has_path(self, home: Nat, servers: Servers) -> bool {
         let knows_itself = servers != Servers::None;
         let sends_udp = home != Nat::UdpBlocked;
-        let has_relay = servers == Servers::Turn;
+        let has_relay = matches!(servers, Servers::Turn | Servers::TurnOverTls);
         match (self.nat, self.gathering) {
             _ if self.family != Family::Ipv4 => sends_udp || has_relay,
             (Some(Nat::OneToOne | Nat::FullCone), Gathering::Interfaces) => home == Nat::FullCone && knows_itself,
