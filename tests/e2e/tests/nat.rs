@@ -3,7 +3,7 @@
 use std::fs;
 
 use e2e::failure::{Result, ensure};
-use e2e::nat::table::{PBXS, Part, document};
+use e2e::nat::table::{Part, document, measure};
 use e2e::phone::Browser;
 
 /// A few telling cells. They need root, for networks of their own.
@@ -53,10 +53,7 @@ mod as_root {
 #[ignore = "takes half an hour: cargo xtask nat"]
 fn table() -> Result {
     let only = std::env::var("NAT_ONLY").unwrap_or_default();
-    let mut parts = Vec::new();
-    for (number, pbx) in PBXS.into_iter().enumerate().filter(|(_, pbx)| pbx.to_string().contains(&only)) {
-        parts.push(Part::measure(pbx, &Browser::ALL, number)?);
-    }
+    let parts = measure(&Browser::ALL, &only)?;
     let text = document(&parts, &Browser::ALL)?;
     match std::env::var_os("NAT_TABLE") {
         Some(file) => fs::write(file, text)?,

@@ -1,14 +1,17 @@
 //! The table of `contrib/docs/nat.md`.
 
+use std::collections::VecDeque;
 use std::fmt::Write as _;
 use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use super::cell::{Gathering, Outcome, PATIENCE, Pbx, Running, Servers};
 use super::{Family, Nat};
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::lab::installed;
-use crate::phone::Browser;
+use crate::phone::{Browser, Phone};
 
 /// The routers of browsers.
 pub const HOMES: [Nat; 4] = [Nat::Cone, Nat::FullCone, Nat::Symmetric, Nat::UdpBlocked];
@@ -43,6 +46,22 @@ pub struct Part {
     cells: Vec<Cell>,
 }
 
+/// Places all calls to PBXs whose titles contain `only`, to two PBXs at a time: calls mostly wait.
+pub fn measure(browsers: &[Browser], only: &str) -> Result<Vec<Part>> {
+    let asked = PBXS.into_iter().enumerate().filter(|(_, pbx)| pbx.to_string().contains(only));
+    let waiting = Mutex::new(asked.collect::<VecDeque<_>>());
+    let next = || waiting.lock().ok()?.pop_front();
+    let part = |(number, pbx)| (number, Part::measure(pbx, browsers, number));
+    let work = || std::iter::from_fn(next).map(part).collect::<Vec<_>>();
+    let mut parts: Vec<_> = thread::scope(|scope| {
+        let workers = [scope.spawn(work), scope.spawn(work)];
+        let panicked = |_| vec![(0, Err(Failure::new("a worker panicked")))];
+        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_else(panicked)).collect()
+    });
+    parts.sort_unstable_by_key(|(number, _)| *number);
+    parts.into_iter().map(|(_, part)| part).collect()
+}
+
 /// One call.
 #[derive(Debug)]
 struct Cell {
@@ -54,30 +73,29 @@ struct Cell {
 
 impl Part {
     /// Places all calls to this PBX.
-    pub fn measure(pbx: Pbx, browsers: &[Browser], number: usize) -> Result<Self> {
+    fn measure(pbx: Pbx, browsers: &[Browser], number: usize) -> Result<Self> {
         let mut part = Self { pbx, cells: Vec::new() };
         let running = Running::start(&format!("nat-{number}"), pbx, homes(pbx))?;
         for browser in browsers.iter().copied() {
             for home in homes(pbx).iter().copied() {
-                part.call_from(&running, browser, home)?;
+                part.call_from(&running, browser, home);
             }
         }
         Ok(part)
     }
 
-    fn call_from(&mut self, running: &Running, browser: Browser, home: Nat) -> Result {
-        let mut phone = running.open(browser, home)?;
+    fn call_from(&mut self, running: &Running, browser: Browser, home: Nat) {
+        let mut phone = None;
         for servers in Servers::ALL {
             let wait = if self.pbx.has_path(home, servers) { PATIENCE } else { SHORT_PATIENCE };
-            let outcome = running.call(&mut phone, servers, wait);
-            let outcome = outcome.unwrap_or_else(|failure| Outcome::Failed(failure.to_string()));
+            let outcome = call(running, &mut phone, browser, home, servers, wait);
+            let outcome = outcome.unwrap_or_else(|failure| {
+                phone = None;
+                Outcome::Failed(failure.to_string().replace('\n', " "))
+            });
             println!("{}; {browser:?} behind {}, {}: {outcome}", self.pbx, home.name(), servers.name());
-            if matches!(outcome, Outcome::Failed(_)) {
-                phone = running.open(browser, home)?;
-            }
             self.cells.push(Cell { browser, home, servers, outcome });
         }
-        Ok(())
     }
 
     /// Calls without audio though a path exists.
@@ -112,6 +130,22 @@ impl Part {
             outcome => outcome.to_string(),
         }
     }
+}
+
+/// Places a call from `phone`, which is opened if there is none.
+fn call(
+    running: &Running,
+    phone: &mut Option<Phone>,
+    browser: Browser,
+    home: Nat,
+    servers: Servers,
+    patience: Duration,
+) -> Result<Outcome> {
+    let phone = match phone {
+        Some(phone) => phone,
+        None => phone.insert(running.open(browser, home)?),
+    };
+    running.call(phone, servers, patience)
 }
 
 /// The whole document.
