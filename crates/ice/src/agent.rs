@@ -372,7 +372,7 @@ impl Agent {
 }
 
 /// The most local candidates that an agent keeps. No machine has as many; this limits mistakes of the caller.
-pub(crate) const MAX_LOCAL_CANDIDATES: usize = 32;
+pub(crate) const MAX_LOCAL_CANDIDATES: usize = 64;
 const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]

@@ -28,6 +28,7 @@
 //! |---|---|
 //! | `candidate.rs` | §5.1 candidates: foundations, priorities |
 //! | `attribute.rs`, `carried.rs` | RFC 8839 §5.1: candidates as signalling names them |
+//! | `gather/` | §5.1.1.2 server-reflexive addresses, and RFC 1035 the names of servers; beside the agent, ahead of sessions |
 //! | `mdns.rs` | RFC 6762: the names that stand in place of addresses; beside the agent, which takes addresses |
 //! | `checklist.rs`, `pair.rs` | §6.1.2 forming, ordering, freezing; §6.1.4 choosing the next check |
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
@@ -44,7 +45,7 @@
 //! - ICE-TCP (RFC 6544): the host has no way to signal it.
 //! - Scopes of link-local IPv6 addresses: candidates do not carry them.
 //! - Acting as a lite agent: we are always a full agent. A lite *peer* is supported ([`Agent::set_remote_lite`]).
-//! - Gathering from STUN and TURN servers: the caller does it and adds the results with
+//! - Gathering within the agent: [`gather`] finds addresses ahead of sessions, and the caller adds them with
 //!   [`Agent::add_gathered_candidate`].
 //!
 //! # Where we depart from the RFC
@@ -76,6 +77,7 @@ mod credentials;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gather;
 mod lifecycle;
 pub mod mdns;
 mod message;

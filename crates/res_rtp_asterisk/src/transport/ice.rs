@@ -17,12 +17,16 @@ use ::ice::{
     Transmit,
 };
 
-use super::interfaces;
 use super::sockets::{Pair, Received};
+use crate::gathering::Known;
+use crate::gathering::candidates::{self, Disguise};
+use crate::gathering::settings::Gathering;
 
 /// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
 pub struct IceSide {
     agent: Agent,
+    /// What the peer is told instead of the agent's candidates.
+    disguise: Disguise,
     ufrag: Option<String>,
     password: Option<String>,
     candidates: Vec<Candidate>,
@@ -62,18 +66,16 @@ pub enum Trickled {
 }
 
 impl IceSide {
-    /// Creates the agent with host candidates for both sockets.
-    pub fn new(sockets: &Pair) -> Self {
+    /// Creates the agent with candidates for both sockets: host candidates, and server-reflexive ones as far as they are known.
+    pub fn new(sockets: &Pair, gathering: &Gathering, known: &Known) -> Self {
         let config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
         let mut agent = Agent::new(config);
-        for ip in interfaces::host_addresses(sockets.rtp.local().ip()) {
-            agent.add_local_candidate(Component::Rtp, SocketAddr::new(ip, sockets.rtp.local().port()));
-            agent.add_local_candidate(Component::Rtcp, SocketAddr::new(ip, sockets.rtcp.local().port()));
-        }
+        let disguise = candidates::add(&mut agent, sockets, gathering, known);
         let (ufrag, password) = (None, None);
         Self {
             agent,
+            disguise,
             ufrag,
             password,
             candidates: Vec::new(),
@@ -278,6 +280,11 @@ impl IceSide {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
     }
 
+    /// Returns our candidates as the peer is told them.
+    pub fn described_candidates(&self) -> Vec<Candidate> {
+        self.disguise.apply(self.agent.local_candidates())
+    }
+
     /// Returns the ICE agent.
     pub fn agent(&self) -> &Agent {
         &self.agent
@@ -366,7 +373,7 @@ mod tests {
 
     fn side() -> IceSide {
         let sockets = Pair::bind("127.0.0.1".parse().unwrap(), (30_000, 39_999), std::process::id(), true).unwrap();
-        IceSide::new(&sockets)
+        IceSide::new(&sockets, &Gathering::default(), &Known::default())
     }
 
     fn hears(side: &mut IceSide, ufrag: &str) {

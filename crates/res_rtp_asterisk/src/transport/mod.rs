@@ -10,7 +10,7 @@ pub mod contexts;
 mod drive;
 pub mod dtls;
 pub mod ice;
-mod interfaces;
+pub mod interfaces;
 pub mod kept;
 pub mod keys;
 pub mod names;
@@ -36,6 +36,8 @@ use rtp::rtcp::mux::{self, Mux};
 use crate::config::Settings;
 use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
+use crate::gathering::Known;
+use crate::globals::globals;
 use dtls::Dtls;
 use ice::IceSide;
 use kept::Kept;
@@ -45,6 +47,11 @@ use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
 use watch::Watch;
+
+/// Returns our public addresses as far as they are known; none while the module is not loaded.
+fn known() -> Arc<Known> {
+    globals().map(|globals| globals.gatherer().known()).unwrap_or_default()
+}
 
 /// Largest datagram that is received, in octets. Longer ones are truncated.
 pub const LARGEST_DATAGRAM: usize = 8192;
@@ -92,7 +99,7 @@ impl Transport {
     ) -> Self {
         Self {
             instance: Some(instance),
-            ice: settings.ice.then(|| IceSide::new(&sockets)),
+            ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
             sockets,
             dtls: None,
             names: None,
@@ -267,6 +274,14 @@ impl Transport {
         self.mux.is_negotiated() || self.dtls.is_some() && self.mux.policy() == mux::Policy::Yes
     }
 
+    /// Returns the candidates for our description.
+    pub fn offered_candidates(&self) -> Vec<::ice::Candidate> {
+        let on_one_port = self.offers_one_component();
+        let mut candidates = self.ice.as_ref().map(IceSide::described_candidates).unwrap_or_default();
+        candidates.retain(|candidate| !on_one_port || candidate.component == Component::Rtp);
+        candidates
+    }
+
     /// Returns whether our description should offer `a=rtcp-mux` (RFC 5761): in DTLS sessions, unless `rtcpmux=no`.
     pub fn offers_mux(&self) -> bool {
         self.dtls.is_some() && self.mux.policy() != mux::Policy::No
@@ -402,7 +417,7 @@ impl Transport {
 
     /// Prepares this transport to carry its session's stream again, with a new ICE agent.
     pub fn take_up(&mut self, settings: &Settings) {
-        self.ice = settings.ice.then(|| IceSide::new(&self.sockets));
+        self.ice = settings.ice.then(|| IceSide::new(&self.sockets, &settings.gathering, &known()));
     }
 
     /// Drops everything that depends on the host's instance, which is about to be freed.
