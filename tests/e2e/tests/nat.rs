@@ -25,8 +25,10 @@ mod as_root {
     #[test]
     #[ignore = "needs root, for networks of its own"]
     fn a_pbx_in_a_cloud_finds_its_address_by_stun() -> Result {
-        let running = start("nat-stun", Some(Nat::OneToOne), Gathering::Stun, Family::Ipv4, &[Nat::Cone])?;
-        running.connects(Browser::Chromium, Nat::Cone, Servers::Stun).map(drop)
+        let running =
+            start("nat-stun", Some(Nat::OneToOne), Gathering::Stun, Family::Ipv4, &[Nat::Cone, Nat::UdpBlocked])?;
+        running.connects(Browser::Chromium, Nat::Cone, Servers::Stun)?;
+        running.connects(Browser::Chromium, Nat::UdpBlocked, Servers::Turn).map(drop)
     }
 
     #[test]

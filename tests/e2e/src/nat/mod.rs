@@ -8,7 +8,7 @@
 //!                              203.0.113.5, 2001:db8:5::5: coturn
 //! ```
 //!
-//! The internet has no route to the private addresses, and its public ones are those for documentation (RFC 5737,
+//! The internet loses packets to private addresses, and its public ones are those for documentation (RFC 5737,
 //! RFC 3849). IPv6 is routed without translation, and the home's router lets nobody in who was not sent to.
 
 pub mod cell;
@@ -49,7 +49,7 @@ impl Family {
 #[derive(Debug)]
 pub struct World {
     internet: Namespace,
-    // A router is not asked anything, but its namespace has to live.
+    // Nobody asks a router anything, but its namespace has to live.
     _routers: Vec<Namespace>,
     pbx: Namespace,
     homes: Vec<Home>,
@@ -69,7 +69,9 @@ impl World {
     pub fn build(pbx: Option<Nat>, homes: &[Nat], family: Family, ports: &Ports) -> Result<Self> {
         let internet = Namespace::create()?;
         internet.ip(&format!("addr add {SERVER} dev lo\naddr add {SERVER_IPV6} dev lo\n"))?;
-        let mut world = Self { internet, _routers: Vec::new(), pbx: Namespace::create()?, homes: Vec::new(), family };
+        let nowhere = nowhere(&internet)?;
+        let mut world =
+            Self { internet, _routers: vec![nowhere], pbx: Namespace::create()?, homes: Vec::new(), family };
         match pbx {
             None => world.attach_pbx()?,
             Some(nat) => world.attach_pbx_behind(nat, ports)?,
@@ -210,6 +212,21 @@ impl World {
         gateway.filter(&router.rules())?;
         Ok(gateway)
     }
+}
+
+/// A router that packets to unknown addresses are lost in. Without one the internet would report an error to their senders, as
+/// the relay: the real internet loses them.
+fn nowhere(internet: &Namespace) -> Result<Namespace> {
+    let nowhere = Namespace::create()?;
+    Namespace::connect([(internet, "nowhere"), (&nowhere, "wan")])?;
+    let [here, there] = [1, 2].map(|host| within(0x99, host));
+    internet
+        .ip(&up("nowhere", &format!("addr add 203.0.113.241/28 dev nowhere\naddr add {here}/64 dev nowhere nodad")))?;
+    nowhere.ip(&up("wan", &format!("addr add 203.0.113.242/28 dev wan\naddr add {there}/64 dev wan nodad")))?;
+    internet.ip(&format!("route add default via 203.0.113.242\nroute add default via {there}\n"))?;
+    nowhere.ip(&format!("route add default via 203.0.113.241\nroute add default via {here}\n"))?;
+    nowhere.filter("table inet filter {\nchain forward {\ntype filter hook forward priority 0; policy drop\n}\n}\n")?;
+    Ok(nowhere)
 }
 
 /// A place behind a router.
