@@ -38,6 +38,7 @@
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
 //! | `timer.rs` | §14 the timers of a session |
+//! | `binding.rs` | RFC 8489 §6.3.1: requests of peers without ICE |
 //! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
 //!
 //! # Left out, with reasons
@@ -68,6 +69,7 @@
 
 mod agent;
 mod attribute;
+mod binding;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -98,6 +100,7 @@ mod timer;
 
 pub use agent::{Agent, Event};
 pub use attribute::{AttributeError, Signalled};
+pub use binding::answer_binding;
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;

@@ -52,6 +52,7 @@ pub(crate) struct Check {
     pub(crate) remote: SocketAddr,
     pub(crate) priority: Option<u32>,
     pub(crate) use_candidate: bool,
+    pub(crate) tie_breaker: Option<u64>,
 }
 
 /// Queues a datagram. If the caller does not collect them, the oldest are dropped.

@@ -40,8 +40,10 @@ impl Agent {
         match answer {
             Answer::UnknownAttribute(kind) => return Err(Error::UnknownAttribute(kind)),
             Answer::Success(_) if generation == Generation::Current => {
-                let CheckAttributes { priority, use_candidate, .. } = attributes;
-                let check = Check { component: path.component, local, remote: path.remote, priority, use_candidate };
+                let CheckAttributes { priority, use_candidate, role } = attributes;
+                let tie_breaker = role.map(|(_, tie_breaker)| tie_breaker);
+                let (component, remote) = (path.component, path.remote);
+                let check = Check { component, local, remote, priority, use_candidate, tie_breaker };
                 self.receive(now, from, check);
             }
             Answer::Success(_) | Answer::RoleConflict => {}
@@ -104,6 +106,7 @@ impl Agent {
 
     /// §7.3.1.4: a check from the peer triggers a check of ours on the same pair.
     fn trigger(&mut self, now: Instant, check: Check) {
+        self.remote_tie_breaker = check.tie_breaker.or(self.remote_tie_breaker);
         let Some(id) = self.pair_of(check) else {
             self.counters.over_limit += 1;
             return;

@@ -62,6 +62,7 @@ impl Transport {
                     Component::Rtp => {
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
+                        self.doubt_connection(now, path.remote);
                     }
                     Component::Rtcp => self.mux.handle_pair_selected(),
                 }
@@ -147,6 +148,7 @@ impl Transport {
         if component == Component::Rtp {
             self.gone.handle_keys_agreed();
             dtls.set_keyed();
+            self.note_keyed_connection();
             *is_rekeyed = true;
         }
         Note::debug(1, text)

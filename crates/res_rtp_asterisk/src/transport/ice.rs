@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Signalled,
-    Transmit,
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState, Path, Role,
+    Signalled, Transmit,
 };
 
 use super::sockets::{Pair, Received};
@@ -260,6 +260,16 @@ impl IceSide {
         self.started = true;
     }
 
+    /// Keeps our credentials though the peer has changed its own, because it did so in an answer (RFC 8839 §4.4.3.1.1).
+    pub fn forget_owed_restart(&mut self) {
+        self.owes_restart = false;
+    }
+
+    /// Returns whether checks with the peer have begun.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Stops the agent.
     pub fn stop(&mut self) {
         self.agent.stop();
@@ -283,6 +293,13 @@ impl IceSide {
     /// Returns our candidates as the peer is told them.
     pub fn described_candidates(&self) -> Vec<Candidate> {
         self.disguise.apply(self.agent.local_candidates())
+    }
+
+    /// Like [`Self::route`], but without the pair that was selected before a restart.
+    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+        let path = self.agent.selected(component)?;
+        let is_current = self.agent.pairs().any(|(pair, state)| pair == path && state == PairState::Succeeded);
+        is_current.then_some((path.remote, Some(path.local.ip())))
     }
 
     /// Returns the ICE agent.
