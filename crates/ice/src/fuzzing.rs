@@ -11,6 +11,8 @@ use stun_types::message::{IntegrityAlgorithm, IntegrityKey, MessageClass, Messag
 use crate::agent::MAX_LOCAL_CANDIDATES;
 use crate::checklist::MAX_PAIRS;
 use crate::credentials::Keyed;
+use crate::gather::dns;
+use crate::gather::mapping::{self, Mapping};
 use crate::mdns::Lookups;
 use crate::message;
 use crate::nominate::Phase;
@@ -56,6 +58,49 @@ pub fn candidate_attribute(input: &[u8]) {
     let Candidate { foundation, addr, .. } = signalled.candidate;
     assert!((1..=32).contains(&foundation.len()));
     assert!(signalled.name.is_none_or(|name| name.ends_with(".local") && addr.ip().is_unspecified()));
+}
+
+/// Feeds datagrams and time to a socket that asks a STUN server, and to the lookup of the server's name. Each operation is a byte that
+/// says what happens, and for a datagram a byte with its length and the datagram; its first 20 bytes may be replaced by a header
+/// that answers.
+///
+/// One request is pending at most and repeated at most six times, timeouts are never in the past, and an address that is told is one
+/// that can be sent to. A lookup asks at most six times and ends once.
+pub fn gathering(operations: &[u8]) {
+    let server: SocketAddr = ([198, 51, 100, 1], 3478).into();
+    let mut now = Instant::now();
+    let mut mapping = Mapping::new(now, server, Duration::from_secs(30), [7; 32]);
+    let mut lookup = dns::Lookup::new(now, "stun.example.org", &[server], [7; 32]);
+    let (mut request, mut queries, mut results) = ([0; mapping::REQUEST_LEN], 0, 0);
+    let mut rest = operations.iter().copied();
+    while let Some(operation) = rest.next() {
+        match operation % 4 {
+            0 => {
+                now = now.max(mapping.poll_timeout());
+                mapping.handle_timeout(now);
+                lookup.handle_timeout(now);
+            }
+            1 => mapping.handle_unreachable(now),
+            answers => {
+                let len = usize::from(rest.next().unwrap_or(0));
+                let mut datagram: Vec<u8> = rest.by_ref().take(len).collect();
+                if answers == 3 && datagram.len() >= 20 {
+                    datagram[4..20].copy_from_slice(&request[4..20]);
+                }
+                let _ = mapping.handle_datagram(now, server, &datagram);
+                lookup.handle_datagram(now, server, &datagram);
+            }
+        }
+        assert!(mapping.poll_timeout() > now || !mapping.is_asking());
+        mapping.poll_transmit(&mut request);
+        assert_eq!(mapping.poll_transmit(&mut request), None);
+        if let Some(mapping::Event::Mapped(address)) = mapping.poll_event() {
+            assert!(address.port() != 0 && address.is_ipv4() && !address.ip().is_unspecified());
+        }
+        queries += std::iter::from_fn(|| lookup.poll_transmit(&mut [0; dns::MAX_QUERY])).count();
+        results += std::iter::from_fn(|| lookup.poll_result()).count();
+    }
+    assert!(queries <= 4 && results <= 1 && (results == 1) == lookup.poll_timeout().is_none());
 }
 
 struct World {
@@ -508,8 +553,12 @@ mod tests {
 
     #[test]
     fn the_seeds_break_no_promise() {
-        let targets: [(&str, Target); 3] =
-            [("ice_session", session), ("mdns_answer", mdns_answer), ("candidate_attribute", candidate_attribute)];
+        let targets: [(&str, Target); 4] = [
+            ("ice_session", session),
+            ("mdns_answer", mdns_answer),
+            ("candidate_attribute", candidate_attribute),
+            ("ice_gathering", gathering),
+        ];
         for (target, run) in targets {
             for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
                 run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));

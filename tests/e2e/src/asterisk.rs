@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::links::Links;
 use crate::prefix::{Prefix, Version};
 
 /// The file names of our modules, which are those of the originals.
@@ -119,8 +120,18 @@ pub struct Asterisk {
 impl Asterisk {
     /// Starts the Asterisk of `prefix` in `home` and waits until it has booted.
     pub fn start(prefix: &Prefix, home: Home) -> io::Result<Self> {
+        Self::start_within(None, prefix, home)
+    }
+
+    /// Starts it on the host's machine, if there is one.
+    pub fn start_within(links: Option<&Links>, prefix: &Prefix, home: Home) -> io::Result<Self> {
         let output = fs::File::create(home.root.join("log/output"))?;
-        let child = command(prefix, &home)
+        let command = command(prefix, &home);
+        let mut command = match links {
+            Some(links) => links.on_host(&command),
+            None => command,
+        };
+        let child = command
             .args(["-f", "-g", "-vvv"])
             .current_dir(&home.root)
             .stdin(Stdio::null())

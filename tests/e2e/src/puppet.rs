@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result, ensure};
+use crate::links::Links;
 
 /// The longest time to wait for a browser: it starts in a second or two, but on a machine that compiles it
 /// may take this long.
@@ -68,8 +69,23 @@ pub enum Vanish {
 impl Puppet {
     /// Starts this driver. Failures call it `name`; the page's console is logged to `log`.
     pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
+        Self::start_within(None, driver, arguments, name, log)
+    }
+
+    /// Starts this driver on the page's machine, if there is one.
+    pub fn start_within(
+        links: Option<&Links>,
+        driver: &str,
+        arguments: &[&str],
+        name: &str,
+        log: &Path,
+    ) -> Result<Self> {
         let mut node = Command::new("node");
         node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver)).args(arguments);
+        let mut node = match links {
+            Some(links) => links.on_page(&node),
+            None => node,
+        };
         let started = Self::run(&mut node, name, log)?;
         started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
     }

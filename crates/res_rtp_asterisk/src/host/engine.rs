@@ -32,7 +32,9 @@ impl Engine for Session {
         let settings = globals.settings();
         let local = local.ok_or(Failed)?;
         let ports = instance.ports().unwrap_or(settings.ports);
-        let sockets = Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums).map_err(|error| {
+        let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
+        let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
+        let sockets = ready.map_or_else(bind, Ok).map_err(|error| {
             let (first, last) = ports;
             asterisk::error!("RTP: no free port from {first} to {last} on {}: {error}", local.ip());
             Failed

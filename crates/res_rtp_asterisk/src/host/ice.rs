@@ -49,11 +49,13 @@ impl Ice for Session {
         Some(password + &self.with(State::lines_behind_password)?)
     }
 
-    fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
-        let on_one_port = self.with(|state| state.transport().offers_one_component()) == Some(true);
-        let offered = |candidate: &&ice::Candidate| !on_one_port || candidate.component == Component::Rtp;
-        self.describe(|agent| agent.local_candidates().iter().filter(offered).map(to_host).collect())
-            .unwrap_or_default()
+    /// Returns our candidates, without those that ride behind the password.
+    fn local_candidates(&self, _instance: Instance<'_>) -> Option<Vec<Candidate>> {
+        self.describe(|_| ())?;
+        let offered = self.with(|state| state.transport().offered_candidates())?;
+        let prints_itself = self.with(|state| state.prints_ipv6_itself())?;
+        let by_host = offered.iter().filter(|candidate| !prints_itself || candidate.addr.is_ipv4());
+        Some(by_host.map(to_host).collect())
     }
 
     fn set_lite(&self, _instance: Instance<'_>) {

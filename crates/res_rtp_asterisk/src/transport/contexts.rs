@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
-use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
+use dtls_srtp::{Certificate, Context, ContextConfig, MinVersion, Profile, Verify};
 
 /// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
@@ -37,6 +37,8 @@ const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
     of: DtlsConfig,
+    /// `dtlsminversion` of `rtp.conf`, which may change while calls are up.
+    min_version: MinVersion,
     stamps: Vec<Stamp>,
     context: Arc<Context>,
 }
@@ -60,21 +62,22 @@ impl Contexts {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// Returns the context of the configuration `wanted`, creating it if needed. The error is a text for the log that names the
+    /// Returns the context of the configuration `wanted` with `min_version`, creating it if needed. The error is a text for the log that names the
     /// option or file at fault.
-    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig, min_version: MinVersion) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
+        let is_it = |entry: &&Entry| (&entry.of, entry.min_version, &entry.stamps) == (wanted, min_version, &stamps);
+        if let Some(entry) = entries.iter().find(is_it) {
             return Ok(Arc::clone(&entry.context));
         }
-        let context = self.make(wanted)?;
+        let context = self.make(wanted, min_version)?;
         entries.retain(|entry| entry.of != *wanted);
         if entries.len() == MOST {
             entries.remove(0);
         }
-        entries.push(Entry { of: wanted.clone(), stamps, context: Arc::clone(&context) });
+        entries.push(Entry { of: wanted.clone(), min_version, stamps, context: Arc::clone(&context) });
         Ok(context)
     }
 
@@ -95,7 +98,7 @@ impl Contexts {
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
 
-    fn make(&self, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+    fn make(&self, wanted: &DtlsConfig, min_version: MinVersion) -> Result<Arc<Context>, String> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
@@ -114,6 +117,7 @@ impl Contexts {
             ca_file: wanted.ca_file.as_ref().map(Into::into),
             ca_path: wanted.ca_path.as_ref().map(Into::into),
             srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
+            min_version,
         };
         Context::new(config).map_err(|error| error.to_string())
     }
@@ -136,6 +140,18 @@ mod tests {
 
     use super::*;
 
+    const NEW: MinVersion = MinVersion::Dtls12;
+
+    #[test]
+    fn a_change_of_the_oldest_version_counts_for_the_next_call() {
+        let now = Instant::now();
+        let contexts = Contexts::new(now);
+        let get = |min_version| contexts.get(now, &wanted(None, 1), min_version).unwrap();
+        let first = get(NEW);
+        assert!(Arc::ptr_eq(&first, &get(NEW)));
+        assert!(!Arc::ptr_eq(&first, &get(MinVersion::Dtls10)));
+    }
+
     fn wanted(certificate: Option<&str>, suite: u32) -> DtlsConfig {
         DtlsConfig {
             enabled: true,
@@ -157,16 +173,25 @@ mod tests {
     fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
         let now = Instant::now();
         let contexts = Contexts::new(now);
-        let fingerprint =
-            contexts.get(now, &wanted(None, 1)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
+        let fingerprint = contexts
+            .get(now, &wanted(None, 1), NEW)
+            .unwrap()
+            .certificate()
+            .fingerprint(HashFunction::Sha256)
+            .to_owned();
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
         assert_eq!(
-            contexts.get(now, &wanted(None, 2)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
+            contexts
+                .get(now, &wanted(None, 2), NEW)
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned(),
             fingerprint
         );
         assert_ne!(
             Contexts::new(now)
-                .get(now, &wanted(None, 1))
+                .get(now, &wanted(None, 1), NEW)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -181,7 +206,7 @@ mod tests {
         let contexts = Contexts::new(now);
         let after = |days| {
             contexts
-                .get(now + days * day, &wanted(None, 1))
+                .get(now + days * day, &wanted(None, 1), NEW)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -196,8 +221,10 @@ mod tests {
 
     #[test]
     fn a_certificate_file_that_is_named_is_never_stood_in_for() {
-        let error =
-            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
+        let error = Contexts::new(Instant::now())
+            .get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), NEW)
+            .err()
+            .unwrap();
         assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
     }
 }

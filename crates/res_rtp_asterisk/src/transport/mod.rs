@@ -11,7 +11,7 @@ mod described;
 mod drive;
 pub mod dtls;
 pub mod ice;
-mod interfaces;
+pub mod interfaces;
 pub mod kept;
 pub mod keys;
 pub mod names;
@@ -40,6 +40,8 @@ use rtp::rtcp::mux::{self, Mux};
 use crate::config::Settings;
 use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
+use crate::gathering::Known;
+use crate::globals::globals;
 use described::Described;
 use dtls::Dtls;
 use ice::IceSide;
@@ -52,6 +54,11 @@ use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
 use watch::Watch;
+
+/// Returns our public addresses as far as they are known; none while the module is not loaded.
+fn known() -> Arc<Known> {
+    globals().map(|globals| globals.gatherer().known()).unwrap_or_default()
+}
 
 /// Largest datagram that is received, in octets. Longer ones are truncated.
 pub const LARGEST_DATAGRAM: usize = 8192;
@@ -102,7 +109,7 @@ impl Transport {
     ) -> Self {
         Self {
             instance: Some(instance),
-            ice: settings.ice.then(|| IceSide::new(&sockets)),
+            ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
             sockets,
             dtls: None,
             names: None,
@@ -207,6 +214,7 @@ impl Transport {
         self.is_activated = true;
         self.silence.handle_activation();
         self.gone.handle_activation();
+        self.end_description();
         if self.described.was_answer(now) {
             self.forget_owed_restart();
         }
@@ -229,9 +237,21 @@ impl Transport {
         is_active
     }
 
-    /// Records that the host passes a description of the peer: the session is in use.
+    /// Records that the host has passed a description of the peer, up to its end: the session is in use.
     pub fn handle_description(&mut self) {
         self.silence.handle_description();
+        self.end_description();
+    }
+
+    /// Records that no more `a=fingerprint` lines of the peer's description follow. The host has no call for it: it passes one line
+    /// at a time, then the peer's address, a stop, the start of ICE or the activation.
+    fn end_description(&mut self) {
+        let Some(dtls) = &mut self.dtls else { return };
+        let was_disowned = dtls.is_disowned();
+        dtls.end_description();
+        if dtls.is_disowned() && !was_disowned {
+            self.overdue = Overdue::default();
+        }
     }
 
     /// Returns the ICE side for a line of the peer's description: credentials or a candidate.
@@ -279,6 +299,7 @@ impl Transport {
     /// until then.
     pub fn stop_media(&mut self) {
         self.remote.stop();
+        self.end_description();
         self.described.handle_stop();
         if HOLD_ACTIVATES_AFTER_STOP {
             self.silence.handle_stop();
@@ -327,6 +348,14 @@ impl Transport {
     /// offer `a=rtcp-mux` by ourselves, so `rtcpmux=yes` needs DTLS.
     pub fn offers_one_component(&self) -> bool {
         self.mux.is_negotiated() || self.dtls.is_some() && self.mux.policy() == mux::Policy::Yes
+    }
+
+    /// Returns the candidates for our description.
+    pub fn offered_candidates(&self) -> Vec<::ice::Candidate> {
+        let on_one_port = self.offers_one_component();
+        let mut candidates = self.ice.as_ref().map(IceSide::described_candidates).unwrap_or_default();
+        candidates.retain(|candidate| !on_one_port || candidate.component == Component::Rtp);
+        candidates
     }
 
     /// Returns whether our description should offer `a=rtcp-mux` (RFC 5761): in DTLS sessions, unless `rtcpmux=no`.
@@ -449,11 +478,6 @@ impl Transport {
         self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
     }
 
-    /// Restarts the timer of the warning about overdue keys.
-    pub fn forget_overdue(&mut self) {
-        self.overdue = Overdue::default();
-    }
-
     /// Stops using this transport, because a parent's carries the stream now.
     pub fn give_up(&mut self) {
         self.stop_ice();
@@ -465,7 +489,7 @@ impl Transport {
 
     /// Prepares this transport to carry its session's stream again, with a new ICE agent.
     pub fn take_up(&mut self, settings: &Settings) {
-        self.ice = settings.ice.then(|| IceSide::new(&self.sockets));
+        self.ice = settings.ice.then(|| IceSide::new(&self.sockets, &settings.gathering, &known()));
     }
 
     /// Drops everything that depends on the host's instance, which is about to be freed.
@@ -481,10 +505,10 @@ impl Transport {
 
     /// Returns how far the peer's address at `component` is known before the DTLS handshake has authenticated the peer.
     fn peer_address(&self, component: Component) -> PeerAddress {
-        match self.is_ice_active() {
-            true => PeerAddress::CheckedByIce,
-            false => PeerAddress::Signalled(self.remote.signalled(component)),
-        }
+        let signalled = self.remote.signalled(component);
+        // A peer that checks before its description has arrived uses ICE.
+        let is_early = signalled.is_none() && self.ice.as_ref().is_some_and(|ice| ice.has_early_check(component, None));
+        if self.is_ice_active() || is_early { PeerAddress::CheckedByIce } else { PeerAddress::Signalled(signalled) }
     }
 }
 
