@@ -57,6 +57,8 @@ pub const TO_TEST: &[Package] = &[
     program("npm", "npm"),
     program("openssl", "openssl"),
     program("sip-tester", "sipp"),
+    program("iproute2", "ip"),
+    program("nftables", "nft"),
 ];
 
 /// GStreamer's WebRTC stack with its Python binding, and linphone.

@@ -126,7 +126,7 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 12] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 13] = [
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -138,6 +138,7 @@ const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 12] = [
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
+    ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
 

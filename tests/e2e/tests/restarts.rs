@@ -164,6 +164,28 @@ fn rebinds(browser: Browser, judged: Judged) -> Result {
     call.finish(judged, REBINDING)
 }
 
+/// Every scenario in turn, twenty times each.
+fn twenty_of_each(browser: Browser) -> Result {
+    restarts(1, browser, Judged::Each)?;
+    restarts(2, browser, Judged::Each)?;
+    restarts_when_the_old_path_is_dead(browser, Judged::Each)?;
+    restarts_when_the_address_changes(browser, Judged::Each)?;
+    restarts_of_a_listener(browser, Judged::Each)?;
+    rebinds(browser, Judged::Each)
+}
+
+#[test]
+#[ignore = "ten minutes, as root"]
+fn twenty_of_each_with_chromium() -> Result {
+    twenty_of_each(Browser::Chromium)
+}
+
+#[test]
+#[ignore = "ten minutes, as root"]
+fn twenty_of_each_with_firefox() -> Result {
+    twenty_of_each(Browser::Firefox)
+}
+
 mod as_root {
     use super::*;
 
