@@ -71,6 +71,8 @@ pub struct Agent {
     pub(crate) nomination: u32,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
+    /// When the next check may be sent (see `pacing.rs`).
+    pub(crate) slot: Option<Instant>,
     pub(crate) last_heard: Option<Instant>,
     pub(crate) outgoing: VecDeque<Outgoing>,
     pub(crate) events: VecDeque<Event>,
@@ -100,6 +102,7 @@ impl Agent {
             nomination: 0,
             early: Vec::new(),
             last_check: None,
+            slot: None,
             last_heard: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
@@ -317,13 +320,7 @@ impl Agent {
     }
 
     pub(crate) fn rearm(&mut self) {
-        let check = match self.lifecycle {
-            Lifecycle::Checking { since, .. } if self.checklist.has_next() => {
-                Some(self.last_check.map_or(since, |last| last + self.config.pacing))
-            }
-            _ => None,
-        };
-        self.timers.set(Timer::Check, check);
+        self.timers.set(Timer::Check, self.check_due());
         let transactions = self.checklist.iter().filter_map(|pair| pair.transaction.as_ref());
         self.timers.set(Timer::Retransmit, transactions.map(|transaction| transaction.due()).min());
         self.timers.set(Timer::Nominate, self.nomination_due());

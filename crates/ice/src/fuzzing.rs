@@ -536,10 +536,10 @@ fn take(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
 const TRANSLATED: u16 = 0x8000;
 const MAX_ON_THE_WAY: usize = 64;
 const MAX_RECORDED: usize = 32;
-/// An answer, the next check, and a nomination of each component.
-const FOR_A_DATAGRAM: usize = 4;
+/// An answer, a triggered check, the next check, and a nomination of each component.
+const FOR_A_DATAGRAM: usize = 5;
 /// Every pair again, the next check, and a nomination and a consent check of each component.
-const FOR_A_TIMEOUT: usize = MAX_PAIRS + 5;
+const FOR_A_TIMEOUT: usize = MAX_PAIRS + 6;
 
 /// Header and value.
 const FINGERPRINT_LEN: usize = 8;
