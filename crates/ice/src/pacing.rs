@@ -103,11 +103,10 @@ mod tests {
             bench.add_remote(THEIRS);
         }
         let first = |bench: &mut Bench| {
-            (0..100).position(|_| {
-                !std::mem::replace(&mut bench.sent(), vec![]).is_empty() || {
-                    bench.wait(1);
-                    false
-                }
+            (0..100).find(|_| {
+                let has_sent = !bench.sent().is_empty();
+                bench.wait(1);
+                has_sent
             })
         };
         let times: Vec<_> = benches.iter_mut().map(first).collect();
