@@ -126,7 +126,7 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 13] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 14] = [
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -139,6 +139,7 @@ const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 13] = [
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("strangers", Version::Eleven..=Version::Eleven, "its log has more lines"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
 

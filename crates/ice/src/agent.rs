@@ -74,6 +74,8 @@ pub struct Agent {
     /// When the next check may be sent (see `pacing.rs`).
     pub(crate) slot: Option<Instant>,
     pub(crate) last_heard: Option<Instant>,
+    /// The tie-breaker in the last check of the peer.
+    pub(crate) remote_tie_breaker: Option<u64>,
     pub(crate) outgoing: VecDeque<Outgoing>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) timers: Timers,
@@ -104,6 +106,7 @@ impl Agent {
             last_check: None,
             slot: None,
             last_heard: None,
+            remote_tie_breaker: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             timers: Timers::default(),
@@ -290,6 +293,12 @@ impl Agent {
     /// When the peer's last authenticated check or response was received, on any pair; `None` before the first.
     pub fn last_heard(&self) -> Option<Instant> {
         self.last_heard
+    }
+
+    /// The tie-breaker of the peer's checks (RFC 8445 §6.1.1), the last that it sent with the credentials that it signalled. Browsers keep
+    /// it for the life of a connection, restarts included.
+    pub fn remote_tie_breaker(&self) -> Option<u64> {
+        self.remote_tie_breaker
     }
 
     /// Counters of received messages, by result.

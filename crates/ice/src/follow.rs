@@ -95,7 +95,16 @@ impl Agent {
         let Path { component, remote, .. } = path;
         self.probe_pair(
             now,
-            Check { component, local, remote, priority: None, use_candidate: false, nomination: None, restarts },
+            Check {
+                component,
+                local,
+                remote,
+                priority: None,
+                use_candidate: false,
+                nomination: None,
+                tie_breaker: None,
+                restarts,
+            },
         );
     }
 

@@ -40,6 +40,7 @@
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
 //! | `pacing.rs` | §14.2 pacing of checks, over all sessions |
 //! | `timer.rs` | §14 the timers of a session |
+//! | `binding.rs` | RFC 8489 §6.3.1: requests of peers without ICE |
 //! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
 //!
 //! # Left out, with reasons
@@ -75,6 +76,7 @@
 
 mod agent;
 mod attribute;
+mod binding;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -107,6 +109,7 @@ mod timer;
 
 pub use agent::{Agent, Event};
 pub use attribute::{AttributeError, Signalled};
+pub use binding::answer_binding;
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;

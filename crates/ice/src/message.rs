@@ -70,10 +70,15 @@ impl CheckAttributes {
 
 /// The first comprehension-required attribute that we do not know (RFC 8489 §6.3.1).
 pub(crate) fn unknown_attribute(message: &Message<'_>) -> Option<u16> {
+    unknown_attribute_but(message, &KNOWN)
+}
+
+/// The first comprehension-required attribute that is none of `known`.
+pub(crate) fn unknown_attribute_but(message: &Message<'_>, known: &[AttributeType]) -> Option<u16> {
     message
         .iter_attributes()
         .map(|(_, attribute)| attribute.header.get_type())
-        .find(|kind| kind.comprehension_required() && !KNOWN.contains(kind))
+        .find(|kind| kind.comprehension_required() && !known.contains(kind))
         .map(|kind| kind.value())
 }
 

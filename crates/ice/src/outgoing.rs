@@ -54,6 +54,7 @@ pub(crate) struct Check {
     pub(crate) remote: SocketAddr,
     pub(crate) priority: Option<u32>,
     pub(crate) use_candidate: bool,
+    pub(crate) tie_breaker: Option<u64>,
     /// The value of the NOMINATION attribute (see `nominate.rs`).
     pub(crate) nomination: Option<u32>,
     /// How often we had restarted when we signalled the credentials that it was addressed to.

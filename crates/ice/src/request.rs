@@ -41,10 +41,12 @@ impl Agent {
         match answer {
             Answer::UnknownAttribute(kind) => return Err(Error::UnknownAttribute(kind)),
             Answer::Success(_) if generation != Generation::Old => {
-                let CheckAttributes { priority, use_candidate, nomination, .. } = attributes;
+                let CheckAttributes { priority, use_candidate, nomination, role } = attributes;
+                let tie_breaker = role.map(|(_, tie_breaker)| tie_breaker);
                 let Path { component, remote, .. } = path;
                 let restarts = self.restarts - u32::from(generation == Generation::Previous);
-                let check = Check { component, local, remote, priority, use_candidate, nomination, restarts };
+                let check =
+                    Check { component, local, remote, priority, use_candidate, tie_breaker, nomination, restarts };
                 self.receive(now, from, check);
             }
             Answer::Success(_) | Answer::RoleConflict => {}
@@ -98,6 +100,21 @@ impl Agent {
         }
     }
 
+    /// Whether an authenticated check arrived on `path` that waits for the peer's credentials. The sender knows ours. A DTLS
+    /// handshake may begin there, whose keys wait for the peer's description.
+    pub fn has_early_check(&self, path: &Path) -> bool {
+        let path = path.canonical();
+        let Some(local) = self.base_of(&path) else { return false };
+        let is_it =
+            |check: &Check| (check.component, check.local, check.remote) == (path.component, local, path.remote);
+        self.early.iter().any(|held| is_it(&held.check))
+    }
+
+    /// Whether an authenticated check for `component` waits for the peer's credentials.
+    pub fn has_any_early_check(&self, component: Component) -> bool {
+        self.early.iter().any(|held| held.check.component == component)
+    }
+
     /// Pairs the sources of early checks once the peer's credentials are known, which our own checks need.
     pub(crate) fn replay_early_checks(&mut self, now: Instant) {
         let Some(remote) = &self.remote else { return };
@@ -110,6 +127,7 @@ impl Agent {
 
     /// §7.3.1.4: a check from the peer triggers a check of ours on the same pair.
     fn trigger(&mut self, now: Instant, check: Check) {
+        self.remote_tie_breaker = check.tie_breaker.or(self.remote_tie_breaker);
         let Some(id) = self.pair_of(check) else {
             self.counters.over_limit += 1;
             return;

@@ -26,5 +26,7 @@ pub mod proof;
 pub mod puppet;
 pub mod samples;
 pub mod site;
+pub mod stranger;
 pub mod tone;
 pub mod user;
+pub mod wire;
