@@ -112,7 +112,9 @@ mod tests {
     /// The quoted words in the code.
     fn quoted(code: &str, quote: char) -> HashSet<&str> {
         let parts = code.split(quote).skip(1).step_by(2);
-        parts.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).collect()
+        parts
+            .filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+            .collect()
     }
 
     fn words(sample: &str) -> HashSet<&str> {
