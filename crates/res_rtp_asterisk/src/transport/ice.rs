@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Signalled,
-    Transmit,
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState, Path, Role,
+    Signalled, Transmit,
 };
 
 use super::sockets::{Pair, Received};
@@ -260,6 +260,16 @@ impl IceSide {
         self.started = true;
     }
 
+    /// Keeps our credentials though the peer has changed its own, because it did so in an answer (RFC 8839 §4.4.3.1.1).
+    pub fn forget_owed_restart(&mut self) {
+        self.owes_restart = false;
+    }
+
+    /// Returns whether checks with the peer have begun.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Stops the agent.
     pub fn stop(&mut self) {
         self.agent.stop();
@@ -275,6 +285,15 @@ impl IceSide {
         self.agent.is_valid_path(&Path { component, local, remote })
     }
 
+    /// Returns whether the peer has sent an authenticated check over `pair` (our address, the peer's; `None` for any) before its
+    /// description arrived.
+    pub fn has_early_check(&self, component: Component, pair: Option<(SocketAddr, SocketAddr)>) -> bool {
+        match pair {
+            Some((local, remote)) => self.agent.has_early_check(&Path { component, local, remote }),
+            None => self.agent.has_any_early_check(component),
+        }
+    }
+
     /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
@@ -283,6 +302,13 @@ impl IceSide {
     /// Returns our candidates as the peer is told them.
     pub fn described_candidates(&self) -> Vec<Candidate> {
         self.disguise.apply(self.agent.local_candidates())
+    }
+
+    /// Like [`Self::route`], but without the pair that was selected before a restart.
+    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+        let path = self.agent.selected(component)?;
+        let is_current = self.agent.pairs().any(|(pair, state)| pair == path && state == PairState::Succeeded);
+        is_current.then_some((path.remote, Some(path.local.ip())))
     }
 
     /// Returns the ICE agent.
@@ -300,6 +326,12 @@ impl IceSide {
     ) -> Result<(), Error> {
         let path = Path { component, local: received.to, remote: received.from };
         self.agent.handle_stun(now, path, datagram)
+    }
+
+    /// Notes that a packet of SRTP has been decrypted, which may change the path that we send on. Returns whether it left something
+    /// to be sent or an event.
+    pub fn handle_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        self.agent.handle_media(now, Path { component, local: received.to, remote: received.from })
     }
 
     /// Writes the next datagram to send into `buffer`; returns its length and path.
