@@ -178,6 +178,51 @@ pub fn fingerprint(instance: &Instance) -> String {
     string(unsafe { raw::host_dtls_fingerprint(instance.as_ptr()) })
 }
 
+/// A candidate as chan_sip gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OurCandidate {
+    pub component: u32,
+    pub kind: sys::ast_rtp_ice_candidate_type,
+    pub priority: u32,
+    pub address: SocketAddr,
+    pub related: Option<SocketAddr>,
+}
+
+/// The candidates that the engine names; `None` without ICE, when chan_sip prints neither ufrag nor password.
+pub fn candidates(instance: &Instance) -> Option<Vec<OurCandidate>> {
+    let mut list = raw::host_ao2_list { count: 0, objects: [std::ptr::null_mut(); 64] };
+    // SAFETY: the instance is ours; the references to the container and its objects are dropped here.
+    unsafe {
+        let container = ice(instance).get_local_candidates.expect("there")(instance.as_ptr());
+        if container.is_null() {
+            return None;
+        }
+        raw::host_ao2_objects(container, &raw mut list);
+        sys::__ao2_ref(container.cast(), -1);
+        let objects = &list.objects[..list.count];
+        let candidates = objects.iter().map(|object| &*object.cast::<sys::ast_rtp_engine_ice_candidate>());
+        let candidates = candidates.map(|candidate| OurCandidate {
+            component: candidate.id,
+            kind: candidate.type_,
+            priority: candidate.priority.cast_unsigned(),
+            address: super::rtp::from_host(&candidate.address),
+            related: (candidate.relay_address.len > 0).then(|| super::rtp::from_host(&candidate.relay_address)),
+        });
+        let candidates = candidates.collect();
+        for object in objects {
+            sys::__ao2_ref(*object, -1);
+        }
+        Some(candidates)
+    }
+}
+
+/// The password with the lines behind it, as chan_sip prints it; `None` without ICE.
+pub fn password(instance: &Instance) -> Option<String> {
+    // SAFETY: the instance is ours.
+    let text = unsafe { ice(instance).get_password.expect("there")(instance.as_ptr()) };
+    (!text.is_null()).then(|| string(text))
+}
+
 impl Call {
     /// Exchanges the descriptions in the order of chan_sip's calls.
     pub fn new(kind: Kind, offer: Offer, directory: &Path) -> Self {
@@ -468,8 +513,7 @@ impl Call {
     }
 
     fn password(&self) -> String {
-        // SAFETY: the instance is ours.
-        string(unsafe { ice(&self.instance).get_password.expect("there")(self.instance.as_ptr()) })
+        password(&self.instance).expect("the engine does ICE")
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -480,24 +524,8 @@ impl Call {
 
     /// Our candidates of component 1. chan_sip prints those of both; the browser multiplexes and ignores component 2.
     fn candidates(&self) -> Vec<SocketAddr> {
-        let mut list = raw::host_ao2_list { count: 0, objects: [std::ptr::null_mut(); 64] };
-        // SAFETY: the instance is ours; the references to the container and its objects are dropped here.
-        unsafe {
-            let container = ice(&self.instance).get_local_candidates.expect("there")(self.instance.as_ptr());
-            raw::host_ao2_objects(container, &raw mut list);
-            sys::__ao2_ref(container.cast(), -1);
-            let objects = &list.objects[..list.count];
-            let addresses = objects
-                .iter()
-                .map(|object| &*object.cast::<sys::ast_rtp_engine_ice_candidate>())
-                .filter(|candidate| candidate.id == sys::AST_RTP_ICE_COMPONENT_RTP)
-                .map(|candidate| super::rtp::from_host(&candidate.address))
-                .collect();
-            for object in objects {
-                sys::__ao2_ref(*object, -1);
-            }
-            addresses
-        }
+        let ours = candidates(&self.instance).expect("the engine does ICE");
+        ours.iter().filter(|ours| ours.component == RTP as u32 + 1).map(|ours| ours.address).collect()
     }
 
     /// Lets both sides send media until `done` is true; returns `false` after ten seconds.
