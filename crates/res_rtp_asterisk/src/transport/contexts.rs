@@ -186,11 +186,20 @@ mod tests {
     fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
         let now = Instant::now();
         let contexts = Contexts::new(now);
-        let fingerprint =
-            contexts.get(now, &wanted(None, 1), Suites::Host).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
+        let fingerprint = contexts
+            .get(now, &wanted(None, 1), Suites::Host)
+            .unwrap()
+            .certificate()
+            .fingerprint(HashFunction::Sha256)
+            .to_owned();
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
         assert_eq!(
-            contexts.get(now, &wanted(None, 2), Suites::Host).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
+            contexts
+                .get(now, &wanted(None, 2), Suites::Host)
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned(),
             fingerprint
         );
         assert_ne!(
@@ -225,8 +234,10 @@ mod tests {
 
     #[test]
     fn a_certificate_file_that_is_named_is_never_stood_in_for() {
-        let error =
-            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), Suites::Host).err().unwrap();
+        let error = Contexts::new(Instant::now())
+            .get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), Suites::Host)
+            .err()
+            .unwrap();
         assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
     }
 
