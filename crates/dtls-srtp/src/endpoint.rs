@@ -193,6 +193,7 @@ mod tests {
     use super::*;
     use crate::association::Phase;
     use crate::fingerprint::HashFunction;
+    use crate::keys::Profile;
     use crate::testing::Side;
 
     const FINGERPRINT: &str =
@@ -211,6 +212,17 @@ mod tests {
         side.set_setup(Setup::ActPass);
         side.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.to_ascii_lowercase());
         assert_eq!((side.endpoint.setup(), side.association.phase()), (Setup::Active, Phase::Handshaking));
+    }
+
+    #[test]
+    fn with_several_srtp_profiles_the_answerer_of_actpass_is_the_server_that_chooses() {
+        let context = crate::testing::context_with(vec![Profile::AeadAes128Gcm, Profile::Aes128CmSha1_80]);
+        let mut endpoint = Endpoint::new(context, Setup::ActPass);
+        assert_eq!(endpoint.set_setup(Setup::ActPass), Associations::StartOver);
+        assert_eq!(endpoint.setup(), Setup::Passive);
+        // A re-INVITE.
+        assert_eq!(endpoint.set_setup(Setup::ActPass), Associations::GoOn);
+        assert_eq!(endpoint.setup(), Setup::Passive);
     }
 
     #[test]

@@ -81,13 +81,22 @@ impl Side {
 
 /// A context with a certificate of its own.
 pub(crate) fn context(fingerprint: bool) -> Arc<Context> {
+    context_of(fingerprint, vec![Profile::Aes128CmSha1_80])
+}
+
+/// A context with these SRTP profiles, in order of preference.
+pub(crate) fn context_with(srtp_profiles: Vec<Profile>) -> Arc<Context> {
+    context_of(true, srtp_profiles)
+}
+
+fn context_of(fingerprint: bool, srtp_profiles: Vec<Profile>) -> Arc<Context> {
     Context::new(ContextConfig {
         certificate: Certificate::self_signed().expect("a certificate"),
         verify: Verify { fingerprint, certificate: false },
         cipher_list: None,
         ca_file: None,
         ca_path: None,
-        srtp_profiles: vec![Profile::Aes128CmSha1_80],
+        srtp_profiles,
         min_version: MinVersion::default(),
     })
     .expect("a context")

@@ -7,9 +7,7 @@ use crate::{MAX_TRAILER_LEN, Policy, Session, Streams, Suite};
 /// Packets made without the key are refused as the peer's fault, and the session keeps working.
 pub fn unprotect(input: &[u8]) {
     let Some((choice, packet)) = input.split_first() else { return };
-    let suite =
-        [Suite::AesCm128HmacSha1_80, Suite::AesCm128HmacSha1_32, Suite::AesCm256HmacSha1_80, Suite::AeadAes128Gcm]
-            [usize::from(choice & 3)];
+    let suite = Suite::ALL[usize::from(*choice) % Suite::ALL.len()];
     let key = [0xa7; 46];
     let session = |streams| {
         let policy = Policy::new(streams, suite, &key[..suite.master_len()]).expect("its length");

@@ -22,6 +22,8 @@
 //! Decisions:
 //! - A packet that was received before is refused ([`Error::Replayed`], [`Error::TooOld`]) without other effects: a
 //!   stranger's packet never makes us create a new session, which would reset the rollover counter (RFC 3711 §3.3.1).
+//! - A rollover counter that we lost is searched for, upwards from the last known one
+//!   ([`Session::unprotect_rtp`]). Not with AEAD suites, for which libsrtp 2.3.0 does not move the index.
 //! - With the 32-bit authentication tag, SRTCP keeps its 80-bit tag (RFC 3711 §5.2, RFC 4568 §6.2, RFC 5764 §4.1.2).
 //! - Left out: AES-f8 (nobody offers it), master key identifiers (see [`sdes`]), null ciphers.
 
@@ -33,6 +35,7 @@ mod libcrypto;
 mod library;
 mod master;
 mod policy;
+mod rollover;
 pub mod sdes;
 mod session;
 

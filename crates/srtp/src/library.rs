@@ -46,3 +46,17 @@ fn shut_down() {
     // what exists and cannot fail half way.
     unsafe { sys::srtp_shutdown() };
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+
+    #[test]
+    fn the_version_that_is_linked_is_the_one_that_the_documentation_names() {
+        // SAFETY: takes no arguments and returns a constant text.
+        let version = unsafe { CStr::from_ptr(sys::srtp_get_version_string()) };
+        assert_eq!(version, c"libsrtp2 2.3.0");
+    }
+}

@@ -76,7 +76,7 @@ impl Suite {
         if self.is_aead() { 16 } else { 10 }
     }
 
-    const fn is_aead(self) -> bool {
+    pub(crate) const fn is_aead(self) -> bool {
         matches!(self, Self::AeadAes128Gcm | Self::AeadAes256Gcm)
     }
 

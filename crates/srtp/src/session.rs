@@ -8,15 +8,22 @@ use libsrtp2_sys as sys;
 use crate::error::{Error, check};
 use crate::library::Library;
 use crate::policy::{Policy, Streams};
+use crate::rollover::{Kept, ROLLOVER_TRIED_EVERY};
 
 /// The cryptographic contexts of the streams of one direction or of both (RFC 3711 §3.2).
 #[derive(Debug)]
 pub struct Session {
-    raw: NonNull<sys::srtp_ctx_t>,
+    pub(crate) raw: NonNull<sys::srtp_ctx_t>,
     /// The SSRCs with their own policies.
-    configured: Vec<u32>,
+    pub(crate) configured: Vec<u32>,
     /// The SSRCs for which libsrtp made a stream from the wildcard policy, the first one seen in front.
-    learned: Vec<u32>,
+    pub(crate) learned: Vec<u32>,
+    /// The wildcard policy for received streams, for sources whose rollover counter has to be found.
+    pub(crate) template: Option<Policy>,
+    /// Whether the suite lets a lost rollover counter be searched for.
+    finds_rollover: bool,
+    /// The packets refused in a row, which may be those of a source whose rollover counter we do not have.
+    refused_in_a_row: u32,
     // Declared after the context, so that it is dropped after it: the last one shuts libsrtp down.
     _library: Library,
 }
@@ -34,7 +41,15 @@ impl Session {
         check(unsafe { sys::srtp_create(&mut raw, std::ptr::null()) })?;
         let raw = NonNull::new(raw).ok_or(Error::Library(sys::srtp_err_status_t_srtp_err_status_alloc_fail))?;
         let learned = Vec::with_capacity(LEARNED_MAX + 1);
-        let mut session = Self { raw, configured: Vec::new(), learned, _library: library };
+        let mut session = Self {
+            raw,
+            configured: Vec::new(),
+            learned,
+            template: None,
+            finds_rollover: false,
+            refused_in_a_row: 0,
+            _library: library,
+        };
         policies.iter().try_for_each(|policy| session.add_stream(policy))?;
         Ok(session)
     }
@@ -51,6 +66,7 @@ impl Session {
         if let Streams::Ssrc(ssrc) = policy.streams() {
             self.configured.push(ssrc);
         }
+        self.keep_template(policy);
         Ok(())
     }
 
@@ -65,7 +81,9 @@ impl Session {
     /// Sets new keys for the streams of `policy` and keeps their rollover counters. Wraps `srtp_update`.
     pub fn update(&mut self, policy: &Policy) -> Result<(), Error> {
         // SAFETY: as in `add_stream`.
-        policy.with_raw(|policy| check(unsafe { sys::srtp_update(self.raw.as_ptr(), policy) }))
+        policy.with_raw(|policy| check(unsafe { sys::srtp_update(self.raw.as_ptr(), policy) }))?;
+        self.keep_template(policy);
+        Ok(())
     }
 
     /// Protects the RTP packet in the first `len` bytes of `buffer` and returns its new length. [`MAX_TRAILER_LEN`]
@@ -81,8 +99,20 @@ impl Session {
 
     /// Authenticates and decrypts an SRTP packet in place and returns the length of the RTP packet. After an error the
     /// contents of `packet` are undefined, and the session has not changed.
+    ///
+    /// A source whose rollover counter we lost, by a late start or a gap of more than 32,767 packets, is found again
+    /// within a few packets, unless the suite is an AEAD: every eighth refused packet is tried with the next counters.
     pub fn unprotect_rtp(&mut self, packet: &mut [u8]) -> Result<usize, Error> {
-        let len = self.unprotect(sys::srtp_unprotect, RTP_HEADER_LEN, packet)?;
+        let is_due = self.finds_rollover && self.refused_in_a_row % ROLLOVER_TRIED_EVERY == ROLLOVER_TRIED_EVERY - 1;
+        let kept = is_due.then(|| Kept::of(packet)).flatten();
+        let len = match self.unprotect(sys::srtp_unprotect, RTP_HEADER_LEN, packet) {
+            Err(error @ (Error::Authentication | Error::TooOld | Error::Replayed)) => {
+                self.refused_in_a_row = self.refused_in_a_row.wrapping_add(1);
+                kept.and_then(|kept| self.unprotect_after_rollover(&kept, packet)).ok_or(error)?
+            }
+            result => result?,
+        };
+        self.refused_in_a_row = 0;
         self.learn(rtp_ssrc(packet));
         Ok(len)
     }
@@ -95,6 +125,14 @@ impl Session {
         Ok(len)
     }
 
+    fn keep_template(&mut self, policy: &Policy) {
+        // libsrtp 2.3.0 authenticates an AEAD packet after a jump, but does not move its index: each later packet would fail.
+        self.finds_rollover = !policy.suite().is_aead();
+        if policy.streams() == Streams::AnyInbound {
+            self.template = Some(policy.clone());
+        }
+    }
+
     fn protect(&mut self, function: Function, header: usize, buffer: &mut [u8], len: usize) -> Result<usize, Error> {
         let needed = len.checked_add(MAX_TRAILER_LEN).ok_or(Error::Malformed)?;
         if buffer.len() < needed {
@@ -103,7 +141,7 @@ impl Session {
         self.transform(function, header, buffer, len)
     }
 
-    fn unprotect(&mut self, function: Function, header: usize, packet: &mut [u8]) -> Result<usize, Error> {
+    pub(crate) fn unprotect(&mut self, function: Function, header: usize, packet: &mut [u8]) -> Result<usize, Error> {
         let len = packet.len();
         self.transform(function, header, packet, len).map_err(|error| match error {
             // libsrtp returns these for a packet that is shorter than its tag.
@@ -156,7 +194,7 @@ pub fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
 }
 
 /// The type of `srtp_protect`, `srtp_protect_rtcp`, `srtp_unprotect` and `srtp_unprotect_rtcp`.
-type Function = unsafe extern "C" fn(sys::srtp_t, *mut c_void, *mut c_int) -> sys::srtp_err_status_t;
+pub(crate) type Function = unsafe extern "C" fn(sys::srtp_t, *mut c_void, *mut c_int) -> sys::srtp_err_status_t;
 
 /// The most bytes that protection adds: the SRTCP index and the tag of the GCM suites.
 pub const MAX_TRAILER_LEN: usize = SRTCP_INDEX_LEN + 16;
@@ -166,7 +204,7 @@ pub const MAX_TRAILER_LEN: usize = SRTCP_INDEX_LEN + 16;
 const LEARNED_MAX: usize = 64;
 
 /// The length of the fixed RTP header in bytes (RFC 3550 §5.1).
-const RTP_HEADER_LEN: usize = 12;
+pub(crate) const RTP_HEADER_LEN: usize = 12;
 /// The length in bytes of the RTCP header and the sender's SSRC, which SRTCP leaves in the clear (RFC 3550 §6.4).
 const RTCP_HEADER_LEN: usize = 8;
 /// The length in bytes of the E bit and the index (RFC 3711 §3.4).

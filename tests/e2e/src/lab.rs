@@ -1,11 +1,12 @@
 //! The environment of one test: an Asterisk with its configuration, and a directory with logs of everything
 //! that happened.
 
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use crate::asterisk::{Asterisk, Home};
+use crate::asterisk::{Asterisk, Home, OUR_MODULES};
 use crate::driver::Driver;
 use crate::failure::{Failure, Result, ensure};
 use crate::links::Links;
@@ -55,6 +56,17 @@ impl Lab {
             format!("there are no modules for {version} beside MODULES_DIR: {}", theirs.display())
         })?;
         Self::with_modules(name, site, &installed()?, &theirs)
+    }
+
+    /// Starts it with our modules of `MODULES_DIR`, but with the host's own `original`.
+    pub fn with_original(original: &str, name: &str, site: &Site) -> Result<Self> {
+        let (prefix, ours) = (installed()?, std::env::var_os("MODULES_DIR").map(PathBuf::from).unwrap_or_default());
+        let mixed = home(&prefix, &format!("{name}-modules"))?;
+        for module in OUR_MODULES {
+            let from = if module == original { prefix.modules() } else { &ours };
+            symlink(from.join(module).canonicalize()?, mixed.root().join(module))?;
+        }
+        Self::with_modules(name, site, &prefix, mixed.root())
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {

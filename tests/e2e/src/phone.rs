@@ -492,6 +492,16 @@ impl Phone {
         self.ask("statistics", json!([]))
     }
 
+    /// Checks the SRTP profile that DTLS agreed on, by a part of its name. Browsers write the names in their own ways.
+    pub fn is_protected_by(&mut self, profile: &str) -> Result {
+        let dtls = self.statistics()?["dtls"].take();
+        let transports = dtls.as_array().map(Vec::as_slice).unwrap_or_default();
+        let agreed = |transport: &Value| transport.as_str().is_some_and(|state| state.contains(profile));
+        ensure(!transports.is_empty() && transports.iter().all(agreed), || {
+            format!("{} has {dtls}, not {profile}", self.account)
+        })
+    }
+
     /// Both session descriptions and the states of the transport.
     pub fn descriptions(&mut self) -> Result<Value> {
         self.ask("descriptions", json!([]))

@@ -185,6 +185,8 @@ fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
         caller.connected(Duration::from_secs(15))?;
         callee.hears(VOICE)?;
         caller.hears(OTHER_VOICE)?;
+        caller.is_protected_by("AEAD_AES_128_GCM")?;
+        callee.is_protected_by("AEAD_AES_128_GCM")?;
         caller.hold()?;
         thread::sleep(Duration::from_secs(2));
         caller.unhold()?;

@@ -7,7 +7,7 @@ use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
 use e2e::prefix::Version;
 use e2e::proof::EchoCall;
-use e2e::site::Site;
+use e2e::site::{Site, VOICE};
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
@@ -19,6 +19,28 @@ fn the_originals_of_11_fail_chromium_at_its_defaults_and_later_ones_do_not() -> 
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn the_originals_of_11_fail_firefox_at_its_defaults_and_later_ones_do_not() -> Result {
     defaults(Browser::Firefox, "original-firefox")
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn beside_the_original_res_srtp_chromium_has_audio_with_aes_cm() -> Result {
+    beside_the_original_res_srtp(Browser::Chromium, "srtp-original-chromium")
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn beside_the_original_res_srtp_firefox_has_audio_with_aes_cm() -> Result {
+    beside_the_original_res_srtp(Browser::Firefox, "srtp-original-firefox")
+}
+
+fn beside_the_original_res_srtp(browser: Browser, name: &str) -> Result {
+    let lab = Lab::with_original("res_srtp.so", name, &Site::default())?;
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    phone.is_protected_by("HMAC_SHA1_80")?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
 }
 
 fn defaults(browser: Browser, name: &str) -> Result {
