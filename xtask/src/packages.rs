@@ -61,6 +61,10 @@ pub const TO_TEST: &[Package] = &[
     program("nftables", "nft"),
 ];
 
+/// Packages for the laboratory of networks in `tests/e2e`: a STUN and TURN server, and routers.
+pub const TO_ROUTE: &[Package] =
+    &[program("coturn", "turnserver"), program("iproute2", "ip"), program("nftables", "nft")];
+
 /// GStreamer's WebRTC stack with its Python binding, and linphone.
 pub const TO_MEET_PEERS: &[Package] = &[
     documented("gir1.2-gst-plugins-bad-1.0", "/usr/share/doc/gir1.2-gst-plugins-bad-1.0"),

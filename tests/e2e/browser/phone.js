@@ -11,7 +11,7 @@ import { Microphone } from './microphone.js';
 import { SipJsLine } from './sipjs.js';
 import { SipMlLine } from './sipml.js';
 import { SimpleUserLine } from './simpleuser.js';
-import { pictures, summary } from './statistics.js';
+import { pictures, selected, summary } from './statistics.js';
 import { CONTENT_TYPE, HEADERS, Trickle, untilAudio, withoutCandidates } from './trickle.js';
 
 const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine, sipml: SipMlLine };
@@ -28,6 +28,8 @@ class Phone {
   #trickles = null;
   #trickle = null;
   #gaps = null;
+  #gathering = null;
+  #audio = null;
 
   constructor() {
     this.#microphone.install();
@@ -63,9 +65,11 @@ class Phone {
    * picture to send, `unnamed` removes the SSRCs from our offer (RFC 5576), `without` names a format that is removed from the
    * answer before the browser sees it (`telephone-event/8000`), `direction` is that of the offered audio. With `trickles` the
    * offer has no candidates, which `trickle` sends later; if it is `waits`, the page hears of no candidates of the other end.
+   * `gathering` is the longest time in milliseconds that the offer waits for candidates from `pc.iceServers`.
    */
-  async dial(number, { pc = {}, colours, unnamed = false, without, direction, trickles = null } = {}) {
+  async dial(number, { pc = {}, colours, unnamed = false, without, direction, trickles = null, gathering = null } = {}) {
     this.#forget();
+    this.#gathering = gathering;
     this.#trickles = trickles;
     this.#unnamed = unnamed;
     this.#without = without;
@@ -94,6 +98,17 @@ class Phone {
     await new Promise((resolve) => setTimeout(resolve, 20));
     this.#line.info(CONTENT_TYPE, all, HEADERS);
     return audio;
+  }
+
+  /**
+   * Waits for the first audio packet of an accepted call. Resolves with the milliseconds from the answer to that packet, `null` if
+   * there is none within `seconds`, the states of the transport, and the selected pair.
+   */
+  async path(seconds) {
+    const milliseconds = await Promise.race([this.#audio, pause(seconds)]);
+    const { connectionState, iceConnectionState } = this.#connection;
+    const pair = milliseconds === null ? {} : selected(await this.#connection.getStats());
+    return { milliseconds, connectionState, iceConnectionState, ...pair };
   }
 
   async hold() {
@@ -216,6 +231,7 @@ class Phone {
   #watch(connection) {
     this.#connection = connection;
     if (this.#trickles) this.#trickle = new Trickle(connection);
+    if (this.#gathering !== null) limitGathering(connection, this.#gathering);
     if (this.#trickles === 'waits') hideRemoteCandidates(connection);
     const { picture } = this.#microphone;
     connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? picture.see(track) : this.#ear.hear(track)));
@@ -231,11 +247,28 @@ class Phone {
   #note(name, detail) {
     console.log(`event ${name} ${detail ?? ''}`);
     const event = { name, detail, at: performance.now() };
+    if (name === 'accepted' && this.#gathering !== null) this.#audio = untilAudio(this.#connection, 30);
     this.#events.push(event);
     const heard = this.#waiting.filter(({ names }) => names.includes(name));
     this.#waiting = this.#waiting.filter((one) => !heard.includes(one));
     for (const { resolve } of heard) resolve(event);
   }
+}
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000, null));
+
+/** Makes the end of gathering look near: the library waits for it before it sends its offer. */
+function limitGathering(connection, milliseconds) {
+  const { get } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(connection), 'iceGatheringState');
+  let over = false;
+  Object.defineProperty(connection, 'iceGatheringState', { get: () => (over ? 'complete' : get.call(connection)) });
+  const end = () => {
+    over = true;
+    connection.dispatchEvent(new Event('icegatheringstatechange'));
+  };
+  connection.addEventListener('icegatheringstatechange', () => {
+    if (get.call(connection) === 'gathering') setTimeout(end, milliseconds);
+  }, { once: true });
 }
 
 function hideRemoteCandidates(connection) {

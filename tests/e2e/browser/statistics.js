@@ -20,6 +20,19 @@ export function pictures(report) {
   };
 }
 
+/** The kinds of both ends of the selected pair, and the transport to the relay. */
+export function selected(report) {
+  const all = [...report.values()];
+  const { selectedCandidatePairId } = all.find(({ type }) => type === 'transport') ?? {};
+  // Firefox has no `transport`.
+  const pair = report.get(selectedCandidatePairId) ?? all.find(({ type, selected }) => type === 'candidate-pair' && selected);
+  const [local, remote] = [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => (id && report.get(id)) || {});
+  return {
+    local: local.candidateType, relayProtocol: local.relayProtocol ?? null, remote: remote.candidateType,
+    address: remote.address ?? null,
+  };
+}
+
 export function summary(report) {
   const all = [...report.values()];
   const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'audio');

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::links::Links;
+use crate::nat::Namespace;
 use crate::prefix::{Prefix, Version};
 
 /// The file names of our modules, which are those of the originals.
@@ -120,24 +120,19 @@ pub struct Asterisk {
 impl Asterisk {
     /// Starts the Asterisk of `prefix` in `home` and waits until it has booted.
     pub fn start(prefix: &Prefix, home: Home) -> io::Result<Self> {
-        Self::start_within(None, prefix, home)
+        Self::run(command(prefix, &home).args(["-f", "-g", "-vvv"]), prefix, home)
     }
 
-    /// Starts it on the host's machine, if there is one.
-    pub fn start_within(links: Option<&Links>, prefix: &Prefix, home: Home) -> io::Result<Self> {
+    /// Starts it in a network namespace.
+    pub fn start_in(namespace: &Namespace, prefix: &Prefix, home: Home) -> io::Result<Self> {
+        let inside = namespace.enter(command(prefix, &home).args(["-f", "-g", "-vvv"]));
+        Self::run(&mut { inside }, prefix, home)
+    }
+
+    fn run(command: &mut Command, prefix: &Prefix, home: Home) -> io::Result<Self> {
         let output = fs::File::create(home.root.join("log/output"))?;
-        let command = command(prefix, &home);
-        let mut command = match links {
-            Some(links) => links.on_host(&command),
-            None => command,
-        };
-        let child = command
-            .args(["-f", "-g", "-vvv"])
-            .current_dir(&home.root)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
+        let child =
+            command.current_dir(&home.root).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
         let mut asterisk = Self { child, home, prefix: prefix.clone() };
         asterisk.wait_until_booted()?;
         Ok(asterisk)

@@ -9,6 +9,7 @@ use crate::asterisk::{Asterisk, Home};
 use crate::driver::Driver;
 use crate::failure::{Failure, Result, ensure};
 use crate::links::Links;
+use crate::nat::Namespace;
 use crate::ports::Ports;
 use crate::prefix::{Prefix, Version};
 use crate::site::Site;
@@ -36,7 +37,7 @@ impl Lab {
         let modules = std::env::var_os("MODULES_DIR").map_or_else(|| prefix.modules().to_owned(), PathBuf::from);
         let (home, ports) = Self::prepare(name, site, &prefix, &modules)?;
         links.tunnel(ports.ws, home.root())?;
-        let asterisk = Asterisk::start_within(Some(&links), &prefix, home)?;
+        let asterisk = Asterisk::start_in(links.host(), &prefix, home)?;
         Ok(Self { asterisk, ports, links: Some(links) })
     }
 
@@ -72,6 +73,16 @@ impl Lab {
     /// The links between the host's machine and the page's, if they are two.
     pub fn links(&self) -> Option<&Links> {
         self.links.as_ref()
+    }
+
+    /// Starts it in `home` in a network namespace, with these ports. `site` has to say which addresses it listens on.
+    pub fn in_namespace(namespace: &Namespace, ports: Ports, home: Home, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
+        let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
+        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        site.write(Driver::of(prefix.version()), &home, &ports)?;
+        let asterisk = Asterisk::start_in(namespace, &prefix, home)?;
+        Ok(Self { asterisk, ports, links: None })
     }
 
     /// The host.
@@ -157,7 +168,7 @@ impl Lab {
 }
 
 /// The host to be tested.
-fn installed() -> Result<Prefix> {
+pub fn installed() -> Result<Prefix> {
     let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))?;
     Ok(prefix?)
 }
@@ -165,6 +176,11 @@ fn installed() -> Result<Prefix> {
 /// An empty home for a test, separate for each host: the suites of two hosts run at the same time.
 pub fn home(prefix: &Prefix, name: &str) -> Result<Home> {
     Ok(Home::create(&directory().join(prefix.version().number()).join(name))?)
+}
+
+/// An empty home for a test on the host that `ASTERISK_PREFIX` names.
+pub fn home_of(name: &str) -> Result<Home> {
+    home(&installed()?, name)
 }
 
 /// The directory for all tests; a caller may choose another one to keep two runs apart.

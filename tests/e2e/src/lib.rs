@@ -16,6 +16,7 @@ pub mod lab;
 pub mod links;
 pub mod linphone;
 pub mod manager;
+pub mod nat;
 pub mod page;
 pub mod peer;
 pub mod phone;
