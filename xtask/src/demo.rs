@@ -79,7 +79,7 @@ mod tests {
             // The rules for SIP messages are keys, and those of candidates are read elsewhere.
             let rules = match sample {
                 "websocket.conf" => read("crates/sip-dialect/src/rules.rs"),
-                _ => read("crates/res_rtp_asterisk/src/gathering/settings.rs"),
+                _ => tested_apart("gathering") + &tested_apart("relay"),
             };
             let rules = rules.split("#[cfg(test)]").next().unwrap_or_default();
             let (code, sample) = (read(code), read(&format!("contrib/samples/{sample}")));
@@ -105,6 +105,12 @@ mod tests {
         assert_eq!(unnamed, [""; 0]);
     }
 
+    /// The settings of a part of the RTP engine, without their tests.
+    fn tested_apart(part: &str) -> String {
+        let code = read(&format!("crates/res_rtp_asterisk/src/{part}/settings.rs"));
+        code.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    }
+
     fn read(file: &str) -> String {
         std::fs::read_to_string(workspace().join(file)).expect("a file of the workspace")
     }
@@ -112,7 +118,9 @@ mod tests {
     /// The quoted words in the code.
     fn quoted(code: &str, quote: char) -> HashSet<&str> {
         let parts = code.split(quote).skip(1).step_by(2);
-        parts.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).collect()
+        parts
+            .filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+            .collect()
     }
 
     fn words(sample: &str) -> HashSet<&str> {

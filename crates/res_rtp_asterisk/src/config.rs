@@ -11,6 +11,7 @@ use asterisk::config::{Config, Entry, Load, Reload};
 use rtp::rtcp::mux::Policy;
 
 use crate::gathering::settings::Gathering;
+use crate::relay::settings::Relays;
 
 /// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Settings {
     pub consent_timeout: Option<Duration>,
     /// Which addresses are offered as candidates, and how further ones are found.
     pub gathering: Gathering,
+    /// The TURN servers, and how many of their addresses are kept ready.
+    pub relays: Relays,
 }
 
 impl Default for Settings {
@@ -53,6 +56,7 @@ impl Default for Settings {
             rtcp_mux: Policy::Auto,
             consent_timeout: Some(Duration::from_secs(DEFAULT_CONSENT_TIMEOUT.into())),
             gathering: Gathering::default(),
+            relays: Relays::default(),
         }
     }
 }
@@ -80,10 +84,6 @@ impl Settings {
         };
         let settings = Self::read(&mut lines);
         lines.problems.iter().for_each(|problem| asterisk::error!("{problem}"));
-        for entry in lines.left_for_later() {
-            let Entry { name, value, file, line } = entry;
-            asterisk::warning!("{file}, line {line}: {name} = '{value}' is ignored: TURN is not supported");
-        }
         Some(settings)
     }
 
@@ -103,6 +103,7 @@ impl Settings {
             rtcp_mux: lines.mux(default.rtcp_mux),
             consent_timeout: Some(Duration::from_secs(consent.into())).filter(|timeout| !timeout.is_zero()),
             gathering: Gathering::read(lines),
+            relays: Relays::read(&lines.entries, &mut lines.problems),
         }
     }
 }
@@ -203,11 +204,6 @@ impl<'a> Lines<'a> {
             }
         }
     }
-
-    /// Returns the keys of Asterisk's own module that have no effect here.
-    fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
-        self.value("turnaddr").into_iter()
-    }
 }
 
 #[cfg(test)]
@@ -256,6 +252,7 @@ mod tests {
             rtcp_mux: Policy::No,
             consent_timeout: Some(Duration::from_secs(45)),
             gathering: Gathering::default(),
+            relays: Relays::default(),
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
