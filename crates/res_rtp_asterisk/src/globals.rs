@@ -23,6 +23,7 @@ pub struct Globals {
     relays: Pool,
     gatherer: Gatherer,
     always: Arc<AlwaysReadable>,
+    pacer: Arc<ice::Pacer>,
     /// When the module was loaded. The timers of all sessions are aligned to a grid that starts here.
     loaded: Instant,
 }
@@ -55,7 +56,17 @@ impl Globals {
         let relays = Pool::default();
         relays.configure(&settings);
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
-        Arc::new(Self { settings, contexts, worker, endings, relays, gatherer, always, loaded: now })
+        Arc::new(Self {
+            settings,
+            contexts,
+            worker,
+            endings,
+            relays,
+            gatherer,
+            always,
+            pacer: ice::Pacer::new(now),
+            loaded: now,
+        })
     }
 
     /// Returns the settings of the last successful read of `rtp.conf`.
@@ -98,6 +109,11 @@ impl Globals {
     /// Returns the shared descriptor that is always readable.
     pub fn always(&self) -> Arc<AlwaysReadable> {
         Arc::clone(&self.always)
+    }
+
+    /// Returns the slots for the connectivity checks of all sessions (RFC 8445 §14.2).
+    pub fn pacer(&self) -> Arc<ice::Pacer> {
+        Arc::clone(&self.pacer)
     }
 
     /// Returns when the module was loaded.

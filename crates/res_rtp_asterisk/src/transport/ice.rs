@@ -13,14 +13,15 @@ use std::time::Instant;
 
 use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
-    Agent, Candidate, CandidateKind, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role,
-    Signalled, Transmit,
+    Agent, Candidate, CandidateKind, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState,
+    Path, Role, Signalled, Transmit,
 };
 
 use super::sockets::{Pair, Received};
 use crate::gathering::Known;
 use crate::gathering::candidates::{self, Disguise};
 use crate::gathering::settings::Gathering;
+use crate::globals::globals;
 
 /// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
 pub struct IceSide {
@@ -68,8 +69,9 @@ pub enum Trickled {
 impl IceSide {
     /// Creates the agent with candidates for both sockets: host candidates, and server-reflexive ones as far as they are known.
     pub fn new(sockets: &Pair, gathering: &Gathering, known: &Known) -> Self {
-        let config =
+        let mut config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
+        config.pacer = globals().map(|globals| globals.pacer());
         let mut agent = Agent::new(config);
         let disguise = candidates::add(&mut agent, sockets, gathering, known);
         let (ufrag, password) = (None, None);
@@ -260,6 +262,16 @@ impl IceSide {
         self.started = true;
     }
 
+    /// Keeps our credentials though the peer has changed its own, because it did so in an answer (RFC 8839 §4.4.3.1.1).
+    pub fn forget_owed_restart(&mut self) {
+        self.owes_restart = false;
+    }
+
+    /// Returns whether checks with the peer have begun.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Stops the agent.
     pub fn stop(&mut self) {
         self.agent.stop();
@@ -273,6 +285,15 @@ impl IceSide {
     /// Returns whether the address pair has been checked, so that datagrams on it come from the peer.
     pub fn is_valid(&self, component: Component, local: SocketAddr, remote: SocketAddr) -> bool {
         self.agent.is_valid_path(&Path { component, local, remote })
+    }
+
+    /// Returns whether the peer has sent an authenticated check over `pair` (our address, the peer's; `None` for any) before its
+    /// description arrived.
+    pub fn has_early_check(&self, component: Component, pair: Option<(SocketAddr, SocketAddr)>) -> bool {
+        match pair {
+            Some((local, remote)) => self.agent.has_early_check(&Path { component, local, remote }),
+            None => self.agent.has_any_early_check(component),
+        }
     }
 
     /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
@@ -296,6 +317,13 @@ impl IceSide {
         self.agent.add_gathered_candidate(component, kind, address, related);
     }
 
+    /// Like [`Self::route`], but without the pair that was selected before a restart.
+    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<SocketAddr>)> {
+        let path = self.agent.selected(component)?;
+        let is_current = self.agent.pairs().any(|(pair, state)| pair == path && state == PairState::Succeeded);
+        is_current.then_some((path.remote, Some(path.local)))
+    }
+
     /// Returns the ICE agent.
     pub fn agent(&self) -> &Agent {
         &self.agent
@@ -311,6 +339,12 @@ impl IceSide {
     ) -> Result<(), Error> {
         let path = Path { component, local: received.to, remote: received.from };
         self.agent.handle_stun(now, path, datagram)
+    }
+
+    /// Notes that a packet of SRTP has been decrypted, which may change the path that we send on. Returns whether it left something
+    /// to be sent or an event.
+    pub fn handle_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        self.agent.handle_media(now, Path { component, local: received.to, remote: received.from })
     }
 
     /// Writes the next datagram to send into `buffer`; returns its length and path.
