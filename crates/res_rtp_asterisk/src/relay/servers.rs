@@ -79,6 +79,7 @@ impl Servers {
         if let Some(state) = lock(&self.states).get_mut(at).filter(is_fresh) {
             return pick(&state.addresses, state.failures);
         }
+        #[expect(clippy::disallowed_methods, reason = "the pool's own thread may wait for DNS, and holds no lock")]
         let found: Vec<_> = (server.host.as_str(), server.port).to_socket_addrs()?.collect();
         let mut states = lock(&self.states);
         let state = states.get_mut(at).ok_or(io::ErrorKind::NotFound)?;
