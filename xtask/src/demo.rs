@@ -79,7 +79,7 @@ mod tests {
             // The rules for SIP messages are keys, and those of candidates are read elsewhere.
             let rules = match sample {
                 "websocket.conf" => read("crates/sip-dialect/src/rules.rs"),
-                _ => read("crates/res_rtp_asterisk/src/gathering/settings.rs"),
+                _ => tested_apart("gathering") + &tested_apart("relay"),
             };
             let rules = rules.split("#[cfg(test)]").next().unwrap_or_default();
             let (code, sample) = (read(code), read(&format!("contrib/samples/{sample}")));
@@ -103,6 +103,12 @@ mod tests {
         let keys: HashSet<_> = keys(&sample).collect();
         let unnamed: Vec<_> = read.difference(&keys).copied().collect();
         assert_eq!(unnamed, [""; 0]);
+    }
+
+    /// The settings of a part of the RTP engine, without their tests.
+    fn tested_apart(part: &str) -> String {
+        let code = read(&format!("crates/res_rtp_asterisk/src/{part}/settings.rs"));
+        code.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
     }
 
     fn read(file: &str) -> String {

@@ -52,6 +52,7 @@ pub const TO_LINK: &[Package] =
 /// Packages for the tests: the peers of our modules.
 pub const TO_TEST: &[Package] = &[
     program("chromium", "chromium"),
+    program("coturn", "turnserver"),
     program("firefox-esr", "firefox-esr"),
     program("nodejs", "node"),
     program("npm", "npm"),

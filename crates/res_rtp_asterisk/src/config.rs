@@ -12,6 +12,7 @@ use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 use crate::gathering::settings::Gathering;
+use crate::relay::settings::Relays;
 
 /// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Settings {
     pub dtls_min_version: MinVersion,
     /// Which addresses are offered as candidates, and how further ones are found.
     pub gathering: Gathering,
+    /// The TURN servers, and how many of their addresses are kept ready.
+    pub relays: Relays,
 }
 
 impl Default for Settings {
@@ -57,6 +60,7 @@ impl Default for Settings {
             consent_timeout: Some(Duration::from_secs(DEFAULT_CONSENT_TIMEOUT.into())),
             dtls_min_version: MinVersion::default(),
             gathering: Gathering::default(),
+            relays: Relays::default(),
         }
     }
 }
@@ -84,10 +88,6 @@ impl Settings {
         };
         let settings = Self::read(&mut lines);
         lines.problems.iter().for_each(|problem| asterisk::error!("{problem}"));
-        for entry in lines.left_for_later() {
-            let Entry { name, value, file, line } = entry;
-            asterisk::warning!("{file}, line {line}: {name} = '{value}' is ignored: TURN is not supported");
-        }
         Some(settings)
     }
 
@@ -108,6 +108,7 @@ impl Settings {
             consent_timeout: Some(Duration::from_secs(consent.into())).filter(|timeout| !timeout.is_zero()),
             dtls_min_version: lines.dtls_version(default.dtls_min_version),
             gathering: Gathering::read(lines),
+            relays: Relays::read(&lines.entries, &mut lines.problems),
         }
     }
 }
@@ -220,11 +221,6 @@ impl<'a> Lines<'a> {
             }
         }
     }
-
-    /// Returns the keys of Asterisk's own module that have no effect here.
-    fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
-        self.value("turnaddr").into_iter()
-    }
 }
 
 #[cfg(test)]
@@ -275,6 +271,7 @@ mod tests {
             consent_timeout: Some(Duration::from_secs(45)),
             dtls_min_version: MinVersion::Dtls10,
             gathering: Gathering::default(),
+            relays: Relays::default(),
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);

@@ -10,6 +10,7 @@ use asterisk::worker::Worker;
 use crate::config::Settings;
 use crate::endings::Endings;
 use crate::gathering::Gatherer;
+use crate::relay::pool::Pool;
 use crate::session::Session;
 use crate::transport::contexts::Contexts;
 
@@ -19,6 +20,7 @@ pub struct Globals {
     contexts: Contexts,
     worker: Worker<Session>,
     endings: Endings,
+    relays: Pool,
     gatherer: Gatherer,
     always: Arc<AlwaysReadable>,
     pacer: Arc<ice::Pacer>,
@@ -51,12 +53,15 @@ impl Globals {
         let endings = Endings::new(Arc::clone(worker.tasks()));
         let gatherer = Gatherer::default();
         gatherer.configure(&settings);
+        let relays = Pool::default();
+        relays.configure(&settings);
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
         Arc::new(Self {
             settings,
             contexts,
             worker,
             endings,
+            relays,
             gatherer,
             always,
             pacer: ice::Pacer::new(now),
@@ -72,6 +77,7 @@ impl Globals {
     /// Replaces the settings. Existing sessions keep theirs.
     pub fn set_settings(&self, settings: Settings) {
         self.gatherer.configure(&settings);
+        self.relays.configure(&settings);
         *lock(&self.settings) = Arc::new(settings);
     }
 
@@ -93,6 +99,11 @@ impl Globals {
     /// Returns what finds our public addresses.
     pub fn gatherer(&self) -> &Gatherer {
         &self.gatherer
+    }
+
+    /// Returns the allocations at TURN servers.
+    pub fn relays(&self) -> &Pool {
+        &self.relays
     }
 
     /// Returns the shared descriptor that is always readable.

@@ -17,6 +17,7 @@
 //! | `worker.rs` | the worker thread |
 //! | `endings.rs` | ends the calls of peers that are gone |
 //! | `gathering/` | finds our public addresses ahead of calls |
+//! | `relay/` | makes allocations at TURN servers ahead of calls |
 //! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
@@ -49,6 +50,7 @@ mod media;
 mod notes;
 #[cfg(test)]
 mod packet_cost;
+mod relay;
 mod rtcp;
 mod session;
 mod state;
@@ -114,6 +116,7 @@ impl Module for RtpModule {
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
         globals.endings().stop();
         globals.gatherer().stop();
+        globals.relays().stop();
         globals.worker().stop();
         Ok(())
     }
@@ -158,6 +161,7 @@ fn load() -> Result<(), Failed> {
     let Ok((registration, commands)) = registered else {
         set_globals(None);
         globals.gatherer().stop();
+        globals.relays().stop();
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });

@@ -40,6 +40,7 @@ use crate::media::incoming::Incoming;
 use crate::media::outgoing::Outgoing;
 use crate::notes::Note;
 use crate::state::State;
+use crate::transport::relay;
 use crate::transport::watch::Change;
 
 /// A media session. The host's instance and the worker thread each hold a reference.
@@ -51,6 +52,8 @@ pub struct Session {
     door: Door,
     /// A socket became readable while the door was shut. Only the worker thread uses this flag.
     put_off: AtomicBool,
+    /// Something came from the TURN server while the door was shut. Only the worker thread uses this flag.
+    relay_put_off: AtomicBool,
     /// The threads that are telling the host the peer's address, which it then sets as if a description had it.
     telling: Mutex<Vec<libc::pthread_t>>,
     state: Mutex<State>,
@@ -80,6 +83,7 @@ impl Session {
             instance: instance.pointer(),
             door: Door::to(instance),
             put_off: AtomicBool::new(false),
+            relay_put_off: AtomicBool::new(false),
             telling: Mutex::default(),
             state: Mutex::new(state),
             reading: Mutex::new(reading),
@@ -224,7 +228,37 @@ impl Session {
             let change = state.transport_mut().watch_mut().handle_timeout(now, || anything_waits(sockets));
             self.apply(change, state, now, None);
             self.watch_names(state);
+            if self.relay_put_off.swap(false, Ordering::Relaxed) {
+                state.take_from_relay(now);
+            }
+            self.watch_relay(state);
         });
+    }
+
+    /// Handles what a TURN server has sent. Called by the worker thread.
+    fn handle_relay(&self, now: Instant) {
+        let Some(_inside) = self.enter(now) else {
+            // It is not reported again before `handle_deadline` has taken it in.
+            return self.relay_put_off.store(true, Ordering::Relaxed);
+        };
+        self.with_at(now, |state| {
+            state.take_from_relay(now);
+            self.watch_relay(state);
+        });
+    }
+
+    /// Takes a relayed candidate, if one is ready, before the host prints our description.
+    pub fn take_relay(&self) {
+        let now = clock::now();
+        self.with_at(now, |state| {
+            if state.bundle().has_own_transport() && state.transport_mut().take_relay(now) {
+                self.watch_relay(state);
+            }
+        });
+    }
+
+    fn watch_relay(&self, state: &mut State) {
+        state.transport_mut().watch_relay(&self.worker, self.id);
     }
 
     /// Takes in answers for names of candidates. Called by the worker thread, which does not enter: what follows from an answer waits for
@@ -347,6 +381,7 @@ impl Task for Session {
     fn handle_ready(&self, now: Instant, tag: Tag) {
         match Component::from_id(tag.into()) {
             Some(component) => self.handle_readable(now, component),
+            None if tag == relay::TAG => self.handle_relay(now),
             None => self.handle_names(now),
         }
     }

@@ -1,5 +1,5 @@
-//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions` and
-//! `rtp show gathering`.
+//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions`,
+//! `rtp show gathering` and `rtp show relays`.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,12 +9,13 @@ use asterisk::cli_print;
 use asterisk::debug::{Only, Switch};
 
 use super::debug;
+use super::relay::SHOW_RELAYS;
 use crate::globals::globals;
 use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 6] = [
+pub static COMMANDS: [Command; 7] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
@@ -51,6 +52,7 @@ pub static COMMANDS: [Command; 6] = [
         usage: c"Usage: rtp show gathering\n       Shows the STUN server, our addresses as it sees them, the last error, and\n       how many sockets are kept ready behind a NAT that changes ports.\n",
         run: show_gathering,
     },
+    SHOW_RELAYS,
 ];
 
 fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcome {

@@ -52,6 +52,7 @@ impl Ice for Session {
     /// Returns our candidates, without those that ride behind the password.
     fn local_candidates(&self, _instance: Instance<'_>) -> Option<Vec<Candidate>> {
         self.describe(|_| ())?;
+        self.take_relay();
         let offered = self.with(|state| state.transport().offered_candidates())?;
         let prints_itself = self.with(|state| state.prints_ipv6_itself())?;
         let by_host = offered.iter().filter(|candidate| !prints_itself || candidate.addr.is_ipv4());

@@ -46,7 +46,9 @@ pub enum Trouble {
 impl std::fmt::Display for Trouble {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Connection(error) if error.kind() == io::ErrorKind::UnexpectedEof => formatter.write_str("it has closed the connection"),
+            Self::Connection(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                formatter.write_str("it has closed the connection")
+            }
             Self::Connection(error) => write!(formatter, "{error}"),
             Self::Server(failure) => write!(formatter, "{failure}"),
         }
@@ -80,7 +82,12 @@ impl Link {
     }
 
     /// Begins an allocation over TCP, or over TLS with a `tls` that knows the server's name.
-    pub fn over_stream(now: Instant, server: SocketAddr, credentials: Credentials, tls: Option<Ssl>) -> io::Result<Self> {
+    pub fn over_stream(
+        now: Instant,
+        server: SocketAddr,
+        credentials: Credentials,
+        tls: Option<Ssl>,
+    ) -> io::Result<Self> {
         let stream = Stream::connect(server, tls)?;
         Ok(Self::begin(now, server, credentials, Wire::Stream(Box::new(stream))))
     }
@@ -90,11 +97,6 @@ impl Link {
         let mut link = Self { wire, stage, server, watched: None, strikes: 0, broken: None };
         link.handle_timeout(now);
         link
-    }
-
-    /// Returns the server's address.
-    pub fn server(&self) -> SocketAddr {
-        self.server
     }
 
     /// Returns the relayed address, and our own as the server sees it, once there is an allocation.
@@ -236,20 +238,14 @@ impl Link {
         had_one && self.broken.is_none()
     }
 
-    /// Returns the number of datagrams that were dropped because the connection takes no more.
-    pub fn dropped(&self) -> u64 {
-        match &self.wire {
-            Wire::Datagrams(_) => 0,
-            Wire::Stream(stream) => stream.dropped(),
-        }
-    }
-
     /// Connects and begins the allocation, or sends what waits.
     fn proceed(&mut self, now: Instant) {
         let outcome = match (&mut self.wire, &self.stage) {
             _ if self.broken.is_some() => return,
             (Wire::Datagrams(_), Stage::Connected(_)) => return,
-            (Wire::Datagrams(socket), Stage::Connecting { .. }) => socket.local_addr().map(|local| Some((local, Transport::Datagram))),
+            (Wire::Datagrams(socket), Stage::Connecting { .. }) => {
+                socket.local_addr().map(|local| Some((local, Transport::Datagram)))
+            }
             (Wire::Stream(stream), Stage::Connecting { .. }) => {
                 let connected = stream.proceed();
                 connected.and_then(|is| is.then(|| Ok((stream.local()?, Transport::Stream))).transpose())
@@ -296,7 +292,10 @@ impl Link {
     fn fail(&mut self, error: io::Error) {
         // The network may report an error for one datagram and deliver the next.
         self.strikes += 1;
-        if matches!(self.wire, Wire::Datagrams(_)) && self.strikes < MOST_STRIKES && error.kind() != io::ErrorKind::TimedOut {
+        if matches!(self.wire, Wire::Datagrams(_))
+            && self.strikes < MOST_STRIKES
+            && error.kind() != io::ErrorKind::TimedOut
+        {
             return;
         }
         self.broken.get_or_insert(Trouble::Connection(error));

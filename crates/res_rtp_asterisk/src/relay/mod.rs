@@ -9,6 +9,8 @@
 //! A session never waits: without a ready allocation it offers no relayed candidate. An allocation serves one session, because the
 //! peers of the next must not reach it by the permissions of the last.
 
+#[cfg(test)]
+mod coturn_tests;
 pub mod link;
 pub mod pool;
 mod servers;

@@ -11,6 +11,7 @@ use super::link::Link;
 use super::servers::Servers;
 use super::settings::Relays;
 use super::slot::{Shown, Slot};
+use crate::config::Settings;
 
 /// The pool of the loaded module. It has no thread until relayed candidates are configured.
 #[derive(Default)]
@@ -28,8 +29,16 @@ struct Running {
 }
 
 impl Pool {
-    /// Uses these settings from now on. Allocations of other settings are given back, unless a session has them.
-    pub fn set(&self, relays: &Relays) {
+    /// Uses these settings from now on.
+    pub fn configure(&self, settings: &Settings) {
+        match settings.ice {
+            true => self.set(&settings.relays),
+            false => self.set(&Relays::default()),
+        }
+    }
+
+    /// Uses these servers from now on. Allocations of other settings are given back, unless a session has them.
+    fn set(&self, relays: &Relays) {
         let mut running = lock(&self.running);
         if running.as_ref().is_some_and(|running| running.servers.relays() == relays) {
             return;
@@ -90,7 +99,8 @@ impl Pool {
     /// Returns the lines of `rtp show relays`.
     pub fn shown(&self) -> Vec<String> {
         let running = lock(&self.running);
-        let Some(Running { worker, servers, slots }) = running.as_ref().filter(|running| !running.slots.is_empty()) else {
+        let Some(Running { worker, servers, slots }) = running.as_ref().filter(|running| !running.slots.is_empty())
+        else {
             return vec!["Relayed candidates are off: rtp.conf names no TURN server that could be used".to_owned()];
         };
         let count = |wanted| worker.tasks().all().iter().filter(|slot| slot.shown() == Some(wanted)).count();

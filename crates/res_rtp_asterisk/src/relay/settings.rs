@@ -66,7 +66,8 @@ impl Relays {
         if let Some(entry) = find("turnaddr").filter(|_| !servers.is_empty()) {
             let Entry { file, line, .. } = entry;
             if username.is_empty() && matches!(secret, Secret::Password(_)) {
-                problems.push(format!("{file}, line {line}: turnaddr needs turnusername and turnpassword, or turnsecret"));
+                problems
+                    .push(format!("{file}, line {line}: turnaddr needs turnusername and turnpassword, or turnsecret"));
                 servers.clear();
             }
         }
@@ -84,9 +85,12 @@ fn read_servers(entry: &Entry<'_>, servers: &mut Vec<Server>, problems: &mut Vec
     for text in entry.value.split(',').map(str::trim).filter(|text| !text.is_empty()) {
         // The module of Asterisk 11 speaks TCP to its server.
         match Server::parse(text, Protocol::Tcp) {
-            Ok(_) if servers.len() == MOST_SERVERS => problems.push(format!("{}; ignored", entry.bad(format!("one of the first {MOST_SERVERS} servers")))),
+            Ok(_) if servers.len() == MOST_SERVERS => {
+                problems.push(format!("{}; ignored", entry.bad(format!("one of the first {MOST_SERVERS} servers"))))
+            }
             Ok(server) => servers.push(server),
-            Err(error) => problems.push(format!("{}: '{text}' has {error}; ignored", entry.bad("a list of TURN servers".to_owned()))),
+            Err(error) => problems
+                .push(format!("{}: '{text}' has {error}; ignored", entry.bad("a list of TURN servers".to_owned()))),
         }
     }
 }
@@ -152,7 +156,10 @@ mod tests {
         ]);
         assert_eq!((names(&relays).len(), relays.pool), (1, DEFAULT_POOL));
         let starts = ["rtp.conf, line 3: turnpool = 'many' is not ", "rtp.conf, line 1: turnaddr = "];
-        assert!(problems.len() == 2 && problems.iter().zip(starts).all(|(text, start)| text.starts_with(start)), "{problems:#?}");
+        assert!(
+            problems.len() == 2 && problems.iter().zip(starts).all(|(text, start)| text.starts_with(start)),
+            "{problems:#?}"
+        );
         assert!(problems[1].contains("'turn:one.example.org:0' has no port"));
     }
 

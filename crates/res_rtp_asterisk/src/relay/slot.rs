@@ -80,7 +80,8 @@ impl Slot {
         if !matches!(&*state, State::Ready { attempt, .. } if attempt.link.addresses().is_some()) {
             return None;
         }
-        let State::Ready { attempt: Attempt { mut link, .. }, .. } = std::mem::replace(&mut *state, State::Empty) else {
+        let State::Ready { attempt: Attempt { mut link, .. }, .. } = std::mem::replace(&mut *state, State::Empty)
+        else {
             return None;
         };
         link.forget(&self.tasks);
@@ -171,8 +172,12 @@ impl Slot {
                     self.servers.handle_success(attempt.server);
                     (State::Ready { attempt, since: now }, None)
                 }
-                (State::Trying(Attempt { server, hops, .. }), Some(Err(trouble))) => return self.handle_trouble(now, state, server, hops, trouble),
-                (State::Ready { attempt, .. }, Some(Err(trouble))) => return self.handle_trouble(now, state, attempt.server, MOST_HOPS, trouble),
+                (State::Trying(Attempt { server, hops, .. }), Some(Err(trouble))) => {
+                    return self.handle_trouble(now, state, server, hops, trouble);
+                }
+                (State::Ready { attempt, .. }, Some(Err(trouble))) => {
+                    return self.handle_trouble(now, state, attempt.server, MOST_HOPS, trouble);
+                }
                 (State::Leaving { .. }, Some(Ok(Event::Released) | Err(_))) => {
                     self.tasks.remove(self.id);
                     return None;

@@ -15,8 +15,6 @@ pub struct Stream {
     layer: Layer,
     frames: Frames,
     unsent: Vec<u8>,
-    /// Frames that were dropped because the connection takes no more.
-    dropped: u64,
 }
 
 enum Layer {
@@ -32,7 +30,7 @@ impl Stream {
     pub fn connect(server: SocketAddr, tls: Option<Ssl>) -> io::Result<Self> {
         let socket = TcpStream::from(sockets::connect_stream(server)?);
         let _ = socket.set_nodelay(true);
-        Ok(Self { layer: Layer::Connecting(socket, tls), frames: Frames::default(), unsent: Vec::new(), dropped: 0 })
+        Ok(Self { layer: Layer::Connecting(socket, tls), frames: Frames::default(), unsent: Vec::new() })
     }
 
     /// Returns the descriptor, for polling; `None` once the connection is closed.
@@ -86,7 +84,6 @@ impl Stream {
     /// Sends a whole frame, at once or later. Drops it if too much waits already.
     pub fn send(&mut self, frame: &[u8]) -> io::Result<()> {
         if self.unsent.len() + frame.len() > MOST_UNSENT {
-            self.dropped += 1;
             return self.flush();
         }
         self.unsent.extend_from_slice(frame);
@@ -134,11 +131,6 @@ impl Stream {
             }
         }
         Ok(None)
-    }
-
-    /// Returns the number of frames that were dropped because the connection takes no more.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
     }
 }
 

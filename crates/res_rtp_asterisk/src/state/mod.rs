@@ -178,6 +178,9 @@ impl State {
         if self.transport.handle_timeout(now) {
             self.drive(now);
         }
+        if let Some(trouble) = self.transport.drive_relay(now) {
+            self.notes.push(Note::debug(1, format!("TURN: the relayed address is lost: {trouble}")));
+        }
         if self.transport.handle_keys_timeout(now) {
             self.notes.push(self.overdue_warning(now));
         }

@@ -18,6 +18,7 @@ use crate::rtcp::events;
 use crate::rtcp::reports::Streams;
 use crate::transport::arrived::Arrived;
 use crate::transport::receive::Incoming;
+use crate::transport::relay::FromRelay;
 use crate::transport::sockets::Received;
 
 /// A media packet for the channel. Its octets are in the caller's buffer.
@@ -53,19 +54,46 @@ impl State {
         let only_for_host = self.transport.is_keyed_by_host();
         for _ in 0..BURST {
             let Some(received) = self.transport.socket(component).receive(&mut scratch) else { break };
-            let Some(datagram) = scratch.get_mut(..received.len) else { break };
-            if only_for_host && is_media_or_rtcp(datagram) {
-                self.refuse(Refused::RingFull);
-                continue;
-            }
-            if let Some(Taken { arrived, whose }) = self.handle_datagram(now, component, &received, datagram) {
-                let packet = scratch.get(..arrived.len).unwrap_or_default();
-                if self.transport.kept_mut().keep(packet, arrived, matches!(whose, Whose::Own)) {
-                    self.refuse(Refused::RingFull);
-                }
+            self.take(now, component, &received, &mut scratch, only_for_host);
+        }
+        self.transport.put_scratch(scratch);
+    }
+
+    /// Reads what a TURN server relays. Media is kept for the channel, also for one that reads. Called by the worker thread.
+    pub fn take_from_relay(&mut self, now: Instant) {
+        self.transport.relay_reported();
+        let mut scratch = self.transport.take_scratch();
+        let only_for_host = self.transport.is_keyed_by_host();
+        for _ in 0..BURST {
+            match self.transport.receive_relayed(now, &mut scratch) {
+                FromRelay::Datagram(received) => self.take(now, Component::Rtp, &received, &mut scratch, only_for_host),
+                FromRelay::Handled => {}
+                FromRelay::Nothing => break,
             }
         }
         self.transport.put_scratch(scratch);
+    }
+
+    /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media.
+    fn take(
+        &mut self,
+        now: Instant,
+        component: Component,
+        received: &Received,
+        scratch: &mut [u8],
+        only_for_host: bool,
+    ) {
+        let Some(datagram) = scratch.get_mut(..received.len) else { return };
+        if only_for_host && is_media_or_rtcp(datagram) {
+            self.refuse(Refused::RingFull);
+            return;
+        }
+        if let Some(Taken { arrived, whose }) = self.handle_datagram(now, component, received, datagram) {
+            let packet = scratch.get(..arrived.len).unwrap_or_default();
+            if self.transport.kept_mut().keep(packet, arrived, matches!(whose, Whose::Own)) {
+                self.refuse(Refused::RingFull);
+            }
+        }
     }
 
     fn handle_datagram(

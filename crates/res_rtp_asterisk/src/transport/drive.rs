@@ -42,8 +42,8 @@ impl Transport {
             let path = transmit.path;
             let Some(datagram) = buffer.get(..transmit.len) else { continue };
             match transmit.is_response {
-                true => self.send_response(path.component, datagram, path.remote, Some(path.local.ip())),
-                false => self.send_plain(path.component, datagram, path.remote, Some(path.local.ip())),
+                true => self.send_response(path.component, datagram, path.remote, Some(path.local)),
+                false => self.send_plain(path.component, datagram, path.remote, Some(path.local)),
             };
         }
         let mut selected = false;
@@ -58,6 +58,7 @@ impl Transport {
         use ::ice::Event;
         let text = match event {
             Event::Selected { component, path } => {
+                self.bind_channel(now, &path);
                 match component {
                     Component::Rtp => {
                         self.gone.handle_pair_selected();

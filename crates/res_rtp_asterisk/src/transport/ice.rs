@@ -13,8 +13,8 @@ use std::time::Instant;
 
 use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState, Path, Role,
-    Signalled, Transmit,
+    Agent, Candidate, CandidateKind, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState,
+    Path, Role, Signalled, Transmit,
 };
 
 use super::sockets::{Pair, Received};
@@ -297,8 +297,8 @@ impl IceSide {
     }
 
     /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
-    pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
-        self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<SocketAddr>)> {
+        self.agent.selected(component).map(|path| (path.remote, Some(path.local)))
     }
 
     /// Returns our candidates as the peer is told them.
@@ -306,11 +306,22 @@ impl IceSide {
         self.disguise.apply(self.agent.local_candidates())
     }
 
+    /// Adds a candidate that was gathered after the session began.
+    pub fn add_gathered(
+        &mut self,
+        component: Component,
+        kind: CandidateKind,
+        address: SocketAddr,
+        related: Option<SocketAddr>,
+    ) {
+        self.agent.add_gathered_candidate(component, kind, address, related);
+    }
+
     /// Like [`Self::route`], but without the pair that was selected before a restart.
-    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<SocketAddr>)> {
         let path = self.agent.selected(component)?;
         let is_current = self.agent.pairs().any(|(pair, state)| pair == path && state == PairState::Succeeded);
-        is_current.then_some((path.remote, Some(path.local.ip())))
+        is_current.then_some((path.remote, Some(path.local)))
     }
 
     /// Returns the ICE agent.

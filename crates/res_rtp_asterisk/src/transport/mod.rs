@@ -18,6 +18,7 @@ pub mod names;
 mod plain_stun;
 pub mod receive;
 mod reconnect;
+pub mod relay;
 pub mod remote;
 pub mod send;
 mod show;
@@ -50,6 +51,7 @@ use keys::SessionKeys;
 use names::Names;
 use plain_stun::PlainStun;
 use reconnect::Reconnect;
+use relay::Relay;
 use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
@@ -75,6 +77,10 @@ pub struct Transport {
     dtls: Option<Dtls>,
     /// The sockets for the names of candidates; `None` while none is looked up.
     names: Option<Names>,
+    /// The relayed candidate; `None` without one.
+    relay: Option<Relay>,
+    /// The session has had a relayed candidate. It gets no second one.
+    had_relay: bool,
     keys: SessionKeys,
     remote: Remote,
     described: Described,
@@ -113,6 +119,8 @@ impl Transport {
             sockets,
             dtls: None,
             names: None,
+            relay: None,
+            had_relay: false,
             keys: SessionKeys::default(),
             remote: Remote::new(now, settings),
             described: Described::default(),
@@ -207,6 +215,7 @@ impl Transport {
         }
         self.ice = None;
         self.names = None;
+        self.give_relay_back();
     }
 
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
@@ -386,14 +395,16 @@ impl Transport {
         self.scratch = scratch;
     }
 
-    /// Returns the next deadline of ICE, DTLS and the warning about overdue keys; `None` while the session is silent.
+    /// Returns the next deadline of ICE, DTLS, the allocation at a TURN server and the warning about overdue keys. While the session is
+    /// silent, only the allocation has one.
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let relay = self.relay_timeout();
         if self.is_silent() {
-            return None;
+            return relay;
         }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
-        [ice, dtls, self.overdue.poll_timeout(), self.reconnect.poll_timeout()].into_iter().flatten().min()
+        [ice, dtls, relay, self.overdue.poll_timeout(), self.reconnect.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
@@ -499,6 +510,7 @@ impl Transport {
         }
         self.stop_dtls();
         self.names = None;
+        self.give_relay_back();
         self.instance = None;
         self.watch = Watch::Off;
     }

@@ -44,7 +44,7 @@ impl Transport {
         let mut buffer = [0; ::ice::MAX_DATAGRAM];
         let Some(len) = ::ice::answer_binding(received.from, datagram, &mut buffer) else { return false };
         let answer = buffer.get(..len).filter(|_| self.plain_stun.allow(now));
-        answer.is_some_and(|answer| self.send_response(component, answer, received.from, Some(received.to.ip())))
+        answer.is_some_and(|answer| self.send_response(component, answer, received.from, Some(received.to)))
     }
 }
 

@@ -89,7 +89,7 @@ impl Transport {
         match dtls.handle_datagram(now, component, peer, path, datagram) {
             Admission::Taken => Ok(()),
             Admission::Answer(answer) => {
-                self.send_plain(component, &answer, received.from, Some(received.to.ip()));
+                self.send_plain(component, &answer, received.from, Some(received.to));
                 Ok(())
             }
             Admission::Refused => Err(Refused::Dtls),

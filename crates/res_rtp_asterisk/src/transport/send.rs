@@ -1,6 +1,6 @@
 //! Sends one packet: finds its route and protection, protects it and writes it to the socket.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use ::ice::Component;
 use asterisk::rtp::Which;
@@ -11,7 +11,7 @@ use super::keys::Protection;
 use crate::diagnosis::counters::Refused;
 
 /// A destination, and our address to send from; `None` lets the kernel choose.
-pub type Route = (SocketAddr, Option<IpAddr>);
+pub type Route = (SocketAddr, Option<SocketAddr>);
 
 /// The stream that a packet belongs to, as seen by the transport that sends it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,13 +91,26 @@ impl Transport {
     }
 
     /// Sends one datagram unprotected. Returns whether it was sent; not while the session is silent.
-    pub fn send_plain(&self, component: Component, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> bool {
+    pub fn send_plain(
+        &self,
+        component: Component,
+        datagram: &[u8],
+        to: SocketAddr,
+        source: Option<SocketAddr>,
+    ) -> bool {
         !self.is_silent() && self.send_response(component, datagram, to, source)
     }
 
     /// Sends the answer to a datagram that the peer has just sent, also while the session is silent. Returns whether it was sent.
-    pub fn send_response(&self, component: Component, datagram: &[u8], to: SocketAddr, source: Option<IpAddr>) -> bool {
-        self.socket(component).send(datagram, to, source).is_ok()
+    pub fn send_response(
+        &self,
+        component: Component,
+        datagram: &[u8],
+        to: SocketAddr,
+        source: Option<SocketAddr>,
+    ) -> bool {
+        let relayed = self.send_relayed(datagram, to, source);
+        relayed.unwrap_or_else(|| self.socket(component).send(datagram, to, source.map(|source| source.ip())).is_ok())
     }
 
     /// Returns the route of media, even while the host has stopped media.
@@ -164,7 +177,7 @@ impl Transport {
     pub fn dtls_route(&self, component: Component) -> Option<Route> {
         let last = || {
             let path = self.dtls.as_ref()?.path(component)?;
-            Some((path.from, Some(path.to.ip())))
+            Some((path.from, Some(path.to)))
         };
         match self.ice.as_ref().filter(|ice| ice.is_active()) {
             // During a restart the pair before it may lead to another peer.

@@ -301,6 +301,24 @@ fn from_kernel(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
+/// Opens a TCP socket that never blocks, and begins to connect it.
+pub fn connect_stream(server: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if server.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    let kind = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
+    // SAFETY: no pointers are passed; a descriptor that is not negative is new and owned by us.
+    let fd = unsafe {
+        let fd = libc::socket(family, kind, 0);
+        check(fd)?;
+        OwnedFd::from_raw_fd(fd)
+    };
+    let (address, len) = to_kernel(server, family);
+    // SAFETY: `address` holds `len` initialised octets for the length of the call.
+    match check(unsafe { libc::connect(fd.as_raw_fd(), (&raw const address).cast(), len) }) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        _ => Ok(fd),
+    }
+}
+
 /// Binds a socket of the address's family.
 pub fn bind_to(fd: RawFd, local: SocketAddr) -> io::Result<()> {
     let family = if local.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
