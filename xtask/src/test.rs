@@ -121,7 +121,8 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 }
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
-const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 13] = [
+const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 15] = [
+    ("baresip", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -132,6 +133,7 @@ const NOT_EVERYWHERE: [(&str, RangeInclusive<Version>, &str); 13] = [
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
+    ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("strangers", Version::Eleven..=Version::Eleven, "its log has more lines"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
