@@ -67,7 +67,7 @@ impl Baresip {
     }
 
     fn until_logged(&self, text: &str) -> Result {
-        let end = Instant::now() + Duration::from_secs(10);
+        let end = Instant::now() + Duration::from_secs(20);
         while !self.log()?.contains(text) {
             if Instant::now() > end {
                 return Err(Failure::new(format!("baresip does not say {text:?}: {}", self.log.display())));

@@ -39,7 +39,7 @@ impl Ports {
         // A phone may have SIP over TLS at the port after its own.
         let [sip, ws, wss, plain, proxy, manager] = [0, 1, 2, 3, 5, 6].map(|offset| first + offset);
         let rtp = first + 8..=first + BLOCK - 1;
-        for port in [ws, wss, manager, proxy] {
+        for port in [ws, wss, plain + 1, manager, proxy] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         }
         for port in [sip, plain] {

@@ -18,8 +18,9 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-         allow = {codecs}\n{encryption}",
+         allow = {codecs}\n{encryption}{plain_certificate}",
         encryption = encryption(site.plain, site.plain_has_feedback),
+        plain_certificate = if site.plain.is_dtls() { named(certificate, key) } else { String::new() },
         media_address = if site.plain.has_ice() { media_address() } else { String::new() },
         codecs = site.codecs(),
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
