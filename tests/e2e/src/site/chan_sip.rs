@@ -1,6 +1,6 @@
 //! `sip.conf`.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use super::{Protection, Site};
@@ -11,7 +11,7 @@ use crate::ports::Ports;
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
     let (sip, plain) = site.as_phone.unwrap_or((ports.sip, ports.plain));
     format!(
-        "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
+        "[general]\ncontext = calls\nudpbindaddr = {sip}\nallowguest = no\nrealm = localhost\n\
          nat = force_rport,comedia\n{videosupport}{media_address}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
@@ -22,6 +22,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
         encryption = encryption(site.plain, site.plain_has_feedback),
         plain_certificate = if site.plain.is_dtls() { named(certificate, key) } else { String::new() },
         media_address = if site.plain.has_ice() { media_address() } else { String::new() },
+        sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), sip),
         codecs = site.codecs(),
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
         video = if site.video { ",h264" } else { "" },

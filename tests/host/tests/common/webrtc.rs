@@ -18,6 +18,7 @@ use std::{
     fs,
     net::{SocketAddr, UdpSocket},
     path::Path,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -107,6 +108,13 @@ pub struct Call {
     candidates: Candidates,
     rtc: Rtc,
     socket: UdpSocket,
+    /// The address that the browser believes it has.
+    address: SocketAddr,
+    /// The ICE credentials of the browser's description.
+    credentials: [CString; 2],
+    identity: Rc<Identity>,
+    /// ICE user fragment and DTLS role in our last description.
+    told: Option<(String, sys::ast_rtp_dtls_setup)>,
     mid: Mid,
     /// The next extended RTP sequence number.
     next: u64,
@@ -209,6 +217,10 @@ impl Call {
             candidates,
             rtc,
             socket,
+            address: local,
+            credentials: Default::default(),
+            identity: Rc::new(theirs),
+            told: None,
             mid: "aud".into(),
             next: 47_000,
             connected: false,
@@ -220,13 +232,13 @@ impl Call {
         call.declare_media();
         match offer {
             Offer::Browser => {
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
+                call.tell_asterisk(sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
                 call.tell_browser(offer);
             }
             Offer::Asterisk => {
                 call.tell_browser(offer);
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
+                call.tell_asterisk(sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLING);
             }
         }
@@ -256,8 +268,7 @@ impl Call {
         }
         let ufrag = self.ufrag();
         let fingerprint = self.fingerprint();
-        // SAFETY: the instance is ours.
-        let setup = unsafe { dtls(&self.instance).get_setup.expect("there")(self.instance.as_ptr()) };
+        let setup = self.setup();
         let browser_is_client = match offer {
             // The answerer chooses, and should be the client (RFC 5763 §5).
             Offer::Asterisk => {
@@ -266,6 +277,7 @@ impl Call {
             }
             Offer::Browser => setup == sys::AST_RTP_DTLS_SETUP_PASSIVE,
         };
+        self.told = Some((ufrag.clone(), setup));
         let mut api = self.rtc.direct_api();
         api.set_ice_controlling(offer == Offer::Browser);
         api.set_remote_ice_credentials(IceCreds { ufrag, pass });
@@ -274,15 +286,11 @@ impl Call {
     }
 
     /// Passes the browser's SDP to Asterisk.
-    fn tell_asterisk(
-        &mut self,
-        address: SocketAddr,
-        identity: &Identity,
-        setup: sys::ast_rtp_dtls_setup,
-        on_the_way: fn(String) -> String,
-    ) {
+    fn tell_asterisk(&mut self, setup: sys::ast_rtp_dtls_setup, on_the_way: fn(String) -> String) {
+        let (address, identity) = (self.address, Rc::clone(&self.identity));
         let credentials = self.rtc.direct_api().local_ice_credentials();
-        let (ufrag, password) = (c_string(&credentials.ufrag), c_string(&credentials.pass));
+        self.credentials = [c_string(&credentials.ufrag), c_string(&credentials.pass)];
+        let [ufrag, password] = &self.credentials;
         let (hash, digest) = match self.kind {
             Kind::Oldest => (sys::AST_RTP_DTLS_HASH_SHA1_BEFORE_11_11 as sys::ast_rtp_dtls_hash, MessageDigest::sha1()),
             _ => (sys::AST_RTP_DTLS_HASH_SHA256, MessageDigest::sha256()),
@@ -308,6 +316,9 @@ impl Call {
             ice.set_authentication.expect("there")(instance, std::ptr::null(), password.as_ptr());
             dtls.set_setup.expect("there")(instance, setup);
             dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
+        }
+        if self.kind == Kind::Oldest {
+            self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
         }
         // The dummy address of RFC 7600 stands where candidates follow.
         let later = SocketAddr::from(([192, 0, 0, 8], 9));
@@ -347,8 +358,68 @@ impl Call {
 
     /// Passes the browser's SDP to Asterisk once more, as it arrives with a hold or its end.
     fn describe_again(&self) {
+        let [ufrag, password] = &self.credentials;
+        let authenticate = ice(&self.instance).set_authentication.expect("there");
+        // SAFETY: the instance is ours; the strings live during the calls.
+        unsafe {
+            authenticate(self.instance.as_ptr(), ufrag.as_ptr(), std::ptr::null());
+            authenticate(self.instance.as_ptr(), std::ptr::null(), password.as_ptr());
+        }
         self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
         self.instance.set_remote(self.socket.local_addr().expect("bound"));
+    }
+
+    /// The page opens its connection anew in the same dialog, with the same certificate.
+    pub fn reconnect(&mut self) {
+        self.replace_browser(Rc::clone(&self.identity));
+        self.tell_asterisk(sys::AST_RTP_DTLS_SETUP_ACTPASS, |fingerprint| fingerprint);
+        self.instance.activate();
+        self.tell_browser(Offer::Browser);
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+    }
+
+    /// An INVITE without a description gets an offer, which another browser answers in the ACK (third-party call control).
+    pub fn is_answered_by_another(&mut self) {
+        self.replace_browser(Rc::new(Identity::new()));
+        self.instance.activate();
+        self.tell_browser(Offer::Browser);
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        let setup = match self.setup() {
+            sys::AST_RTP_DTLS_SETUP_PASSIVE => sys::AST_RTP_DTLS_SETUP_ACTIVE,
+            _ => sys::AST_RTP_DTLS_SETUP_PASSIVE,
+        };
+        self.tell_asterisk(setup, |fingerprint| fingerprint);
+    }
+
+    /// An INVITE that repeats the last description, which chan_sip does not read. Returns whether our answer is as before.
+    pub fn refresh(&self) -> bool {
+        self.instance.activate();
+        let ours = (self.ufrag(), self.setup());
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        Some(ours) == self.told
+    }
+
+    fn replace_browser(&mut self, identity: Rc<Identity>) {
+        self.socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        self.address = self.socket.local_addr().expect("bound");
+        self.rtc = browser(&identity, self.kind);
+        self.rtc.add_local_candidate(Candidate::host(self.address, "udp").expect("a candidate"));
+        (self.identity, self.connected) = (identity, false);
+        self.declare_media();
+    }
+
+    fn setup(&self) -> sys::ast_rtp_dtls_setup {
+        // SAFETY: the instance is ours.
+        unsafe { dtls(&self.instance).get_setup.expect("there")(self.instance.as_ptr()) }
+    }
+
+    /// The call goes on at another address, by a description without ICE. Returns what still arrives at the old one.
+    pub fn move_without_ice(&mut self) -> UdpSocket {
+        let new = UdpSocket::bind("127.0.0.4:0").expect("loopback");
+        let old = std::mem::replace(&mut self.socket, new);
+        self.instance.set_remote(self.socket.local_addr().expect("bound"));
+        self.instance.activate();
+        old
     }
 
     /// The browser holds: chan_sip stops the instance within the description, and then activates it.
@@ -362,6 +433,13 @@ impl Call {
     pub fn resume(&self) {
         self.describe_again();
         self.instance.activate();
+    }
+
+    /// The browser refuses the stream: chan_sip stops the instance, and starts ICE when it prints its answer.
+    pub fn refuse(&self) {
+        self.instance.stop();
+        self.instance.activate();
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
     }
 
     /// The datagrams that arrive at the browser's socket in this time, while nobody is behind it.
@@ -494,7 +572,7 @@ impl Call {
         let now = Instant::now();
         match self.socket.recv_from(&mut buffer) {
             Ok((length, source)) => {
-                let destination = self.socket.local_addr().expect("bound");
+                let destination = self.address;
                 let contents = buffer[..length].try_into().expect("a datagram of a known kind");
                 let received = Receive { proto: Protocol::Udp, source, destination, contents };
                 self.rtc.handle_input(Input::Receive(now, received)).expect("the browser takes it");
