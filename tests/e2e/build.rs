@@ -6,6 +6,7 @@
 //! - `cfg(ari)`: it has Asterisk's REST Interface;
 //! - `cfg(opus)`: it supports Opus;
 //! - `cfg(bundles)`: its SIP supports several streams on one transport;
+//! - `cfg(baresip)`: baresip is installed;
 //! - `cfg(linphone)`: linphonec is installed;
 //! - `cfg(peers)`: WebRTC stacks without a browser are installed;
 //! - `cfg(str0m)`: the example of `tests/host` with str0m is built;
@@ -21,7 +22,9 @@ mod prefix;
 
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
-    println!("cargo::rustc-check-cfg=cfg(asterisk, eleven, ari, opus, bundles, linphone, peers, proxies, str0m)");
+    println!(
+        "cargo::rustc-check-cfg=cfg(asterisk, baresip, eleven, ari, opus, bundles, linphone, peers, proxies, str0m)"
+    );
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
     let prefix = prefix.ok();
@@ -51,6 +54,9 @@ fn main() {
     }
     if is_named_later || are_there(&[Path::new("/usr/bin/linphonec")]) {
         println!("cargo::rustc-cfg=linphone");
+    }
+    if is_named_later || are_there(&[Path::new("/usr/bin/baresip")]) {
+        println!("cargo::rustc-cfg=baresip");
     }
     let out = std::env::var_os("OUT_DIR").unwrap_or_default();
     let str0m = Path::new(&out).ancestors().nth(3).map(|target| target.join("examples/str0m_peer"));

@@ -14,7 +14,7 @@ use crate::test::install_libraries;
 /// The list of Python packages; a copy in the directory of installed packages shows that they are complete.
 const LIST: &str = "requirements.txt";
 
-/// Installs what is missing: GStreamer and linphone by apt, libraries for Node.js by npm, those for Python by pip.
+/// Installs what is missing: GStreamer, linphone and baresip by apt, libraries for Node.js by npm, those for Python by pip.
 pub fn install() -> Result<(), Failure> {
     packages::ensure(&[packages::TO_LINK, packages::TO_MEET_PEERS])?;
     install_libraries(&peer::directory())?;

@@ -130,6 +130,7 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
 const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
+    ("baresip", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -141,6 +142,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("nat", Version::Eleven..=Version::Eleven, "its calls through NAT are not measured"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
+    ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("servers", Version::Eleven..=Version::Eleven, "its answers are not timed"),

@@ -9,6 +9,7 @@
 //! the SIP messages of all pages.
 
 pub mod asterisk;
+pub mod baresip;
 pub mod driver;
 pub mod failure;
 pub mod g711;

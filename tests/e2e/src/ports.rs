@@ -36,9 +36,10 @@ impl Ports {
 
     fn claim_block(first: u16) -> io::Result<Self> {
         let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
-        let [sip, ws, wss, plain, manager, proxy] = [0, 1, 2, 3, 4, 5].map(|offset| first + offset);
-        let rtp = first + 6..=first + BLOCK - 1;
-        for port in [ws, wss, manager, proxy] {
+        // A phone may have SIP over TLS at the port after its own.
+        let [sip, ws, wss, plain, proxy, manager] = [0, 1, 2, 3, 5, 6].map(|offset| first + offset);
+        let rtp = first + 8..=first + BLOCK - 1;
+        for port in [ws, wss, plain + 1, manager, proxy] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         }
         for port in [sip, plain] {

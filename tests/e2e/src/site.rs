@@ -52,10 +52,43 @@ pub struct Site {
     pub key: Option<PathBuf>,
     /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one. Only `chan_sip`.
     pub without_certificate: bool,
-    /// Makes the plain phone's account use DTLS-SRTP and ICE. Only `chan_sip`.
-    pub encrypts_plain: bool,
+    /// The protection of the plain phone's account. Only `chan_sip`.
+    pub plain: Protection,
+    /// The SIP port of this Asterisk and that of its plain phone, instead of those of its ports: for an Asterisk that is the
+    /// plain phone of another one.
+    pub as_phone: Option<(u16, u16)>,
+    /// Makes the plain phone's account use the profile with feedback (RFC 4585). Only `chan_sip`.
+    pub plain_has_feedback: bool,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
+}
+
+/// The protection of a phone's media.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protection {
+    /// RTP.
+    #[default]
+    None,
+    /// SRTP with keys in the description (RFC 4568).
+    Sdes,
+    /// SRTP with keys in the description, over ICE.
+    SdesOverIce,
+    /// SRTP with keys of DTLS (RFC 5764).
+    Dtls,
+    /// SRTP with keys of DTLS, over ICE.
+    DtlsOverIce,
+}
+
+impl Protection {
+    /// Whether keys come by DTLS.
+    pub fn is_dtls(self) -> bool {
+        matches!(self, Self::Dtls | Self::DtlsOverIce)
+    }
+
+    /// Whether media goes over pairs that ICE has checked.
+    pub fn has_ice(self) -> bool {
+        matches!(self, Self::SdesOverIce | Self::DtlsOverIce)
+    }
 }
 
 impl Site {

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
 use crate::lab::Lab;
+use crate::site::Protection;
 use crate::wire::{Capture, Forger};
 
 pub mod forged;
@@ -178,15 +179,6 @@ fn remember(all: &mut VecDeque<Vec<u8>>, payload: &[u8]) {
 
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The protection of the call's media, which decides what a stranger can forge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protection {
-    /// ICE, DTLS, SRTP.
-    Encrypted,
-    /// RTP alone: what comes under the peer's own address as its media cannot be told from the peer's.
-    None,
 }
 
 /// A running flood.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::linphone::Linphone;
-use e2e::site::Site;
+use e2e::site::{Protection, Site};
 
 /// The line of linphone for a packet that the keys of its call do not fit.
 const UNREADABLE: &str = "srtp_unprotect";
@@ -14,7 +14,7 @@ const UNREADABLE: &str = "srtp_unprotect";
 #[test]
 #[cfg_attr(not(linphone), ignore = "ASTERISK_PREFIX names no Asterisk, or there is no linphonec")]
 fn the_second_call_on_a_port_gets_no_packet_of_the_first() -> Result {
-    let lab = Lab::start("linphone", &Site { encrypts_plain: true, ..Site::default() })?;
+    let lab = Lab::start("linphone", &Site { plain: Protection::DtlsOverIce, ..Site::default() })?;
     let mut phone = Linphone::start(&lab)?;
     for _ in 0..2 {
         phone.call(&lab, "echo")?;

@@ -8,12 +8,16 @@ use std::fs;
 use std::thread;
 use std::time::Duration;
 
+#[cfg(baresip)]
+use e2e::baresip::Baresip;
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
 use e2e::plain::{PLAIN_VOICE, PlainPhone};
-use e2e::site::Site;
-use e2e::stranger::{Eavesdropper, Protection, Spray, Stranger, Times, longest_gap};
+#[cfg(baresip)]
+use e2e::site::MUSIC;
+use e2e::site::{Protection, Site};
+use e2e::stranger::{Eavesdropper, Spray, Stranger, Times, longest_gap};
 
 /// The longest gap of a call that nobody disturbs is 20 ms and what a scheduler adds.
 const GAP: Duration = Duration::from_millis(40);
@@ -40,7 +44,7 @@ mod as_root {
         phone.dial("2001", RtcpMux::Require)?;
         phone.connected(Duration::from_secs(15))?;
         phone.hears(PLAIN_VOICE)?;
-        let flood = Flood::of(&lab, &eavesdropper, Protection::Encrypted, Duration::from_secs(20))?;
+        let flood = Flood::of(&lab, &eavesdropper, Protection::DtlsOverIce, Duration::from_secs(20))?;
         phone.hears(PLAIN_VOICE)?;
         phone.hangup()?;
         plain.finish(Duration::from_secs(20))?;
@@ -56,7 +60,7 @@ mod as_root {
         let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
         let plain = PlainPhone::answer(&lab, Duration::from_secs(1))?;
         let eavesdropper = Eavesdropper::start(&lab, Some(plain.port()))?;
-        let stranger = Stranger::start(&lab, &eavesdropper, Protection::Encrypted)?;
+        let stranger = Stranger::start(&lab, &eavesdropper, Protection::DtlsOverIce)?;
         phone.dial("2001", RtcpMux::Require)?;
         phone.connected(Duration::from_secs(15))?;
         phone.hears(PLAIN_VOICE)?;
@@ -65,6 +69,23 @@ mod as_root {
         phone.hangup()?;
         plain.finish(Duration::from_secs(20))?;
         eavesdropper.finish()
+    }
+
+    #[test]
+    #[cfg(baresip)]
+    #[ignore = "raw sockets need root"]
+    fn a_call_with_keys_in_its_description_goes_on_through_a_flood() -> Result {
+        let protection = Protection::Sdes;
+        let lab = Lab::start("stranger-sdes", &Site { plain: protection, ..Site::default() })?;
+        let eavesdropper = Eavesdropper::start(&lab, None)?;
+        let _phone = Baresip::call(&lab, "music", protection, RtcpMux::Negotiate)?;
+        thread::sleep(Duration::from_secs(2));
+        let flood = Flood::of(&lab, &eavesdropper, protection, Duration::from_secs(8))?;
+        eavesdropper.finish()?;
+        // baresip returns what it hears, so its packets come as regularly as Asterisk's.
+        flood.is_not_felt(&lab, |times| (&times.peer_to_asterisk, &times.asterisk_to_peer))?;
+        let heard = lab.recorded()?.time_of_tone(MUSIC);
+        ensure(heard > Duration::from_secs(6), || format!("Asterisk heard its tone for {heard:?}"))
     }
 
     #[test]

@@ -3,12 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
-use super::Site;
+use super::{Protection, Site};
 use crate::ports::Ports;
 
 /// The general part. It binds to the wildcard address, as usual: Firefox pairs none of its addresses with one on
 /// loopback. Asterisk 11 ignores `rtcp_mux`.
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
+    let (sip, plain) = site.as_phone.unwrap_or((ports.sip, ports.plain));
     format!(
         "[general]\ncontext = calls\nudpbindaddr = {sip}\nallowguest = no\nrealm = localhost\n\
          nat = force_rport,comedia\n{videosupport}{media_address}\n\
@@ -17,11 +18,11 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-         allow = {codecs}\n{encryption}",
-        sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), ports.sip),
-        encryption = if site.encrypts_plain { ENCRYPTION } else { "" },
-        media_address = if site.encrypts_plain { media_address() } else { String::new() },
-        plain = ports.plain,
+         allow = {codecs}\n{encryption}{plain_certificate}",
+        encryption = encryption(site.plain, site.plain_has_feedback),
+        plain_certificate = if site.plain.is_dtls() { named(certificate, key) } else { String::new() },
+        media_address = if site.plain.has_ice() { media_address() } else { String::new() },
+        sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), sip),
         codecs = site.codecs(),
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
         video = if site.video { ",h264" } else { "" },
@@ -41,9 +42,17 @@ fn media_address() -> String {
     outside.map(|address| format!("media_address = {}\n", address.ip())).unwrap_or_default()
 }
 
-/// The keys that make an account use DTLS-SRTP over ICE.
-const ENCRYPTION: &str = "encryption = yes\nicesupport = yes\ndtlsenable = yes\ndtlsverify = fingerprint\n\
-                          dtlssetup = actpass\n";
+/// The keys of an account for this protection.
+fn encryption(protection: Protection, has_feedback: bool) -> String {
+    let key = |name: &str, is_on: bool| format!("{name} = {}\n", if is_on { "yes" } else { "no" });
+    let dtls =
+        if protection.is_dtls() { "dtlsenable = yes\ndtlsverify = fingerprint\ndtlssetup = actpass\n" } else { "" };
+    key("encryption", protection != Protection::None)
+        + &key("icesupport", protection.has_ice())
+        + &key("avpf", has_feedback)
+        + "defaultuser = 2001\n"
+        + dtls
+}
 
 fn named(certificate: &Path, key: &Path) -> String {
     format!("dtlscertfile = {}\ndtlsprivatekey = {}\n", certificate.display(), key.display())
