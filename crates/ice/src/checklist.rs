@@ -52,7 +52,9 @@ impl Checklist {
             state: State::Frozen,
             transaction: None,
             checked_by_peer: false,
+            addressed: None,
             nominated_by_peer: false,
+            nomination: 0,
         };
         pair.prioritise(role);
         pair
@@ -143,6 +145,11 @@ impl Checklist {
     pub fn clear(&mut self) {
         self.pairs.clear();
         self.triggered.clear();
+    }
+
+    /// The pair added last.
+    pub fn newest(&self) -> PairId {
+        PairId(self.last_id)
     }
 
     pub fn get(&self, id: PairId) -> Option<&Pair> {

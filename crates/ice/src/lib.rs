@@ -34,7 +34,8 @@
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
 //! | `response.rs` | §7.2.5 handling the response to a check |
 //! | `role.rs` | §6.1.1, §7.2.5.1, §7.3.1.1 roles and role conflicts |
-//! | `nominate.rs` | §8 nomination and the selected pair |
+//! | `nominate.rs` | §8 nomination and the selected pair; renomination |
+//! | `follow.rs` | beyond the RFC: the selected pair follows the peer's media |
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
 //! | `timer.rs` | §14 the timers of a session |
@@ -64,6 +65,10 @@
 //! - A nomination is sent at once instead of waiting for the next Ta (§8.1.1 queues it): its path has just worked,
 //!   and the call starts 50 ms earlier.
 //! - §6.1.2.6 forms the checklist once; ours accepts candidates at any time, by the rules of RFC 8838.
+//! - The selected pair follows authenticated media of the peer, also to a pair that is not nominated and, during a
+//!   restart by the peer, to an address that has sent checks under credentials not signalled yet (`follow.rs`).
+//! - Checks of the peer's new generation to our old credentials are answered and used during a restart: they are sent
+//!   while our answer is on its way.
 //! - A failed component becomes usable again when authenticated checks of the peer arrive later.
 #![forbid(unsafe_code)]
 
@@ -77,6 +82,7 @@ mod config;
 mod consent;
 mod credentials;
 mod error;
+mod follow;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gather;

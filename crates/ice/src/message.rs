@@ -51,6 +51,7 @@ pub(crate) struct CheckAttributes {
     pub priority: Option<u32>,
     pub role: Option<(Role, u64)>,
     pub use_candidate: bool,
+    pub nomination: Option<u32>,
 }
 
 impl CheckAttributes {
@@ -62,6 +63,7 @@ impl CheckAttributes {
             priority: number::<4>(message, PRIORITY).map(u32::from_be_bytes),
             role: controlling.or(controlled),
             use_candidate: message.has_attribute(USE_CANDIDATE),
+            nomination: number::<4>(message, NOMINATION).map(u32::from_be_bytes),
         }
     }
 }
@@ -181,6 +183,8 @@ const PRIORITY: AttributeType = AttributeType::new(0x0024);
 const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
 const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
 const ICE_CONTROLLING: AttributeType = AttributeType::new(0x802a);
+/// draft-thatcher-ice-renomination; libwebrtc chose the number.
+const NOMINATION: AttributeType = AttributeType::new(0xc001);
 
 const KNOWN: [AttributeType; 6] =
     [Username::TYPE, MessageIntegrity::TYPE, MessageIntegritySha256::TYPE, Fingerprint::TYPE, PRIORITY, USE_CANDIDATE];

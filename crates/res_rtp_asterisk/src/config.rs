@@ -1,5 +1,5 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux` and `consenttimeout`; the keys of candidates are read by
-//! `gathering/settings.rs`.
+//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout` and `dtlsminversion`; the keys of candidates are
+//! read by `gathering/settings.rs`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
 //! affected.
@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
+use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 use crate::gathering::settings::Gathering;
@@ -36,6 +37,8 @@ pub struct Settings {
     /// Time without a sign of the peer after which a call with ICE ends, once consent is lost (RFC 7675) or the peer has closed its
     /// DTLS (`consenttimeout`). `None`, written as 0, means never.
     pub consent_timeout: Option<Duration>,
+    /// The oldest version of DTLS that a handshake may agree on (`dtlsminversion`).
+    pub dtls_min_version: MinVersion,
     /// Which addresses are offered as candidates, and how further ones are found.
     pub gathering: Gathering,
 }
@@ -52,6 +55,7 @@ impl Default for Settings {
             ice: true,
             rtcp_mux: Policy::Auto,
             consent_timeout: Some(Duration::from_secs(DEFAULT_CONSENT_TIMEOUT.into())),
+            dtls_min_version: MinVersion::default(),
             gathering: Gathering::default(),
         }
     }
@@ -102,6 +106,7 @@ impl Settings {
             ice: lines.boolean("icesupport", default.ice),
             rtcp_mux: lines.mux(default.rtcp_mux),
             consent_timeout: Some(Duration::from_secs(consent.into())).filter(|timeout| !timeout.is_zero()),
+            dtls_min_version: lines.dtls_version(default.dtls_min_version),
             gathering: Gathering::read(lines),
         }
     }
@@ -204,6 +209,18 @@ impl<'a> Lines<'a> {
         }
     }
 
+    fn dtls_version(&mut self, default: MinVersion) -> MinVersion {
+        let Some(entry) = self.find("dtlsminversion") else { return default };
+        match entry.value.trim() {
+            "1.0" => MinVersion::Dtls10,
+            "1.2" => MinVersion::Dtls12,
+            _ => {
+                self.problems.push(format!("{}; using 1.2", entry.bad("1.0 or 1.2".to_owned())));
+                default
+            }
+        }
+    }
+
     /// Returns the keys of Asterisk's own module that have no effect here.
     fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
         self.value("turnaddr").into_iter()
@@ -244,6 +261,7 @@ mod tests {
             ("icesupport", "false"),
             ("rtcpmux", "no"),
             ("consenttimeout", "45"),
+            ("dtlsminversion", "1.0"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -255,6 +273,7 @@ mod tests {
             ice: false,
             rtcp_mux: Policy::No,
             consent_timeout: Some(Duration::from_secs(45)),
+            dtls_min_version: MinVersion::Dtls10,
             gathering: Gathering::default(),
         };
         assert_eq!(settings, expected);
@@ -276,6 +295,7 @@ mod tests {
             ("icesupport", ""),
             ("rtcpmux", "sometimes"),
             ("consenttimeout", "never"),
+            ("dtlsminversion", "1.3"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

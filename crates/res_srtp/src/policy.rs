@@ -5,7 +5,10 @@ use media_srtp::{MasterKey, Streams, Suite};
 use asterisk::{Failed, error, rtp, sys};
 
 /// Suite, key and streams; `None` for those not set yet.
+#[repr(C)]
 pub struct Policy {
+    /// Tells our RTP engine that this module is ours ([`rtp::srtp_is_ours`]).
+    mark: u64,
     suite: Option<Suite>,
     key_and_salt: Vec<u8>,
     streams: Streams,
@@ -13,13 +16,13 @@ pub struct Policy {
 
 impl Policy {
     pub fn new() -> Self {
-        Self { suite: None, key_and_salt: Vec::new(), streams: Streams::AnyOutbound }
+        Self { mark: rtp::POLICY_MARK, suite: None, key_and_salt: Vec::new(), streams: Streams::AnyOutbound }
     }
 
     /// A policy with all fields set.
     #[allow(dead_code, reason = "only some hosts leave SDP to us")]
     pub fn with_key(suite: Suite, master: &MasterKey, streams: Streams) -> Self {
-        Self { suite: Some(suite), key_and_salt: master.as_bytes().to_vec(), streams }
+        Self { suite: Some(suite), key_and_salt: master.as_bytes().to_vec(), streams, ..Self::new() }
     }
 
     pub fn set_suite(&mut self, suite: sys::ast_srtp_suite) -> Result<(), Failed> {

@@ -5,6 +5,7 @@
 
 import { messages, watchConnections, watchSockets } from './taps.js';
 import { Ear } from './ear.js';
+import { Gaps } from './gaps.js';
 import { JsSipLine } from './jssip.js';
 import { Microphone } from './microphone.js';
 import { SipJsLine } from './sipjs.js';
@@ -28,6 +29,7 @@ class Phone {
   #trickle = null;
   #gathering = null;
   #audio = null;
+  #gaps = null;
 
   constructor() {
     this.#microphone.install();
@@ -125,6 +127,25 @@ class Phone {
     }
     transceiver.direction = direction;
     await this.#line.renegotiate(direction);
+  }
+
+  /** Restarts ICE (RFC 8445 section 9) in a re-INVITE, which has no candidates if it is `early`. Resolves with the milliseconds until its answer was applied. */
+  async restart(early) {
+    const began = performance.now();
+    if (early) this.#connection.restartIce();
+    await (early ? this.#line.renegotiate() : this.#line.restart());
+    return performance.now() - began;
+  }
+
+  /** Starts to measure gaps in the received audio. */
+  watchGaps() {
+    this.#gaps?.finish();
+    this.#gaps = new Gaps(this.#connection.getReceivers()[0]);
+  }
+
+  /** Ends the measurement; see `Gaps.finish`. */
+  gap() {
+    return this.#gaps.finish();
   }
 
   /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */

@@ -38,7 +38,8 @@ export function summary(report) {
   const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'audio');
   const [inbound, outbound, remote] = ['inbound-rtp', 'outbound-rtp', 'remote-inbound-rtp'].map(find);
   const remoteOutbound = find('remote-outbound-rtp');
-  const pair = all.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
+  const chosen = all.find(({ type }) => type === 'transport')?.selectedCandidatePairId;
+  const pair = report.get(chosen) ?? all.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
   const transports = all.filter((entry) => entry.type === 'transport');
   const candidate = (id) => {
     const found = id && report.get(id);

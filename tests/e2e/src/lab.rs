@@ -8,6 +8,7 @@ use std::{fs, thread};
 use crate::asterisk::{Asterisk, Home};
 use crate::driver::Driver;
 use crate::failure::{Failure, Result, ensure};
+use crate::links::Links;
 use crate::nat::Namespace;
 use crate::ports::Ports;
 use crate::prefix::{Prefix, Version};
@@ -19,6 +20,7 @@ use crate::tone::Audio;
 pub struct Lab {
     asterisk: Asterisk,
     ports: Ports,
+    links: Option<Links>,
 }
 
 impl Lab {
@@ -27,6 +29,16 @@ impl Lab {
         let prefix = installed()?;
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         Self::with_modules(name, site, &prefix, modules.as_deref().unwrap_or(prefix.modules()))
+    }
+
+    /// Starts it on the host's machine of `links`. Browsers run on the page's machine.
+    pub fn joined_by(mut links: Links, name: &str, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
+        let modules = std::env::var_os("MODULES_DIR").map_or_else(|| prefix.modules().to_owned(), PathBuf::from);
+        let (home, ports) = Self::prepare(name, site, &prefix, &modules)?;
+        links.tunnel(ports.ws, home.root())?;
+        let asterisk = Asterisk::start_within(|command| links.on_host(&command), &prefix, home)?;
+        Ok(Self { asterisk, ports, links: Some(links) })
     }
 
     /// Starts it with the host's own modules.
@@ -46,11 +58,21 @@ impl Lab {
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
+        let (home, ports) = Self::prepare(name, site, prefix, modules)?;
+        let asterisk = Asterisk::start(prefix, home)?;
+        Ok(Self { asterisk, ports, links: None })
+    }
+
+    fn prepare(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<(Home, Ports)> {
         let (home, ports) = (home(prefix, name)?, Ports::claim()?);
         home.link_modules(prefix, modules)?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
-        let asterisk = Asterisk::start(prefix, home)?;
-        Ok(Self { asterisk, ports })
+        Ok((home, ports))
+    }
+
+    /// The links between the host's machine and the page's, if they are two.
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
     }
 
     /// Starts it in `home` in a network namespace, with these ports. `site` has to say which addresses it listens on.
@@ -59,8 +81,8 @@ impl Lab {
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
-        let asterisk = Asterisk::start_in(namespace, &prefix, home)?;
-        Ok(Self { asterisk, ports })
+        let asterisk = Asterisk::start_within(|command| namespace.enter(&command), &prefix, home)?;
+        Ok(Self { asterisk, ports, links: None })
     }
 
     /// The host.

@@ -13,6 +13,7 @@ pub mod driver;
 pub mod failure;
 pub mod g711;
 pub mod lab;
+pub mod links;
 pub mod linphone;
 pub mod manager;
 pub mod nat;

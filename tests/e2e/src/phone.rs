@@ -159,7 +159,11 @@ impl Phone {
     }
 
     fn launch(lab: &Lab, browser: Browser, account: &str, voice: f64, addresses: Addresses) -> Result<Self> {
-        Self::launch_by(lab, browser, account, voice, addresses, |node| node)
+        let place = |node: Command| match lab.links() {
+            Some(links) => links.on_page(&node),
+            None => node,
+        };
+        Self::launch_by(lab, browser, account, voice, addresses, place)
     }
 
     fn launch_by(
@@ -174,9 +178,7 @@ impl Phone {
         let mut arguments = vec![browser.name(), &voice_of_firefox];
         arguments.extend((addresses == Addresses::Hidden).then_some("hidden"));
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
-        let mut node = place(Puppet::driver("driver.mjs", &arguments));
-        let puppet = Puppet::run(&mut node, account, &log)?;
-        let puppet = puppet.ok_or_else(|| Failure::new(format!("{account}: {} did not start", browser.name())))?;
+        let puppet = Puppet::start_within(place, "driver.mjs", &arguments, account, &log)?;
         // Without a sound card, Firefox generates no tones in a page, but its fake microphone does.
         let source = match browser {
             Browser::Chromium => {
@@ -262,6 +264,12 @@ impl Phone {
         let accepted = self.first(&["accepted", "failed", "ended"], Duration::from_secs(15))?;
         ensure(accepted["name"] == "accepted", || format!("the call was not accepted: {accepted}"))?;
         self.ask("path", json!([patience.as_secs_f64()]))
+    }
+
+    /// Calls with these ICE servers, and waits until media flows.
+    pub fn call_with_servers(&mut self, number: &str, servers: &[&str]) -> Result {
+        self.ask("dial", json!([number, { "pc": { "iceServers": [{ "urls": servers }] } }]))?;
+        self.connected(Duration::from_secs(30))
     }
 
     /// Calls, but removes this format from the answer before the browser sees it.
@@ -390,6 +398,24 @@ impl Phone {
     /// Ends the hold.
     pub fn unhold(&mut self) -> Result {
         self.ask("unhold", json!([])).map(drop)
+    }
+
+    /// Restarts ICE in a re-INVITE and waits for its answer. Returns how long that took.
+    pub fn restart(&mut self, early: bool) -> Result<Duration> {
+        let took = self.ask("restart", json!([early]))?;
+        Ok(Duration::from_secs_f64(took.as_f64().unwrap_or_default() / 1000.0))
+    }
+
+    /// Starts to measure gaps in the received audio.
+    pub fn watch_gaps(&mut self) -> Result {
+        self.ask("watchGaps", json!([])).map(drop)
+    }
+
+    /// Ends the measurement: the longest time without audio, and the longest time in which the page did not look.
+    pub fn longest_gap(&mut self) -> Result<(Duration, Duration)> {
+        let gap = self.ask("gap", json!([]))?;
+        let time = |name: &str| Duration::from_secs_f64(gap[name].as_f64().unwrap_or(f64::from(u16::MAX)) / 1000.0);
+        Ok((time("longest"), time("stalled")))
     }
 
     /// Sends digits as telephone-event, of 120 ms each.

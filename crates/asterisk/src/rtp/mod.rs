@@ -28,8 +28,8 @@ pub use instance::{Instance, InstancePtr, Payload, rtp_code};
 pub use property::{Property, RTCP_ON_ONE_PORT};
 pub use report::{Block, Direction, Report, Sender};
 pub use srtp::{
-    AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, PolicySsrc, Refused, Srtp, SrtpPolicy, SrtpRegistration, Suite,
-    Which, register_srtp, srtp_registered,
+    AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, POLICY_MARK, PolicySsrc, Refused, Srtp, SrtpPolicy,
+    SrtpRegistration, Suite, Which, register_srtp, srtp_is_ours, srtp_registered,
 };
 pub use stats::Statistics;
 pub(crate) use stats::fill;

@@ -15,6 +15,19 @@ pub fn srtp_registered() -> bool {
     unsafe { sys::ast_rtp_engine_srtp_is_registered() != 0 }
 }
 
+/// Whether the registered SRTP module is ours, which has AES-GCM whatever the host. The original says so only by an error in the log
+/// when it is asked for such a suite.
+pub fn srtp_is_ours() -> bool {
+    SrtpPolicy::alloc().is_ok_and(|policy| {
+        // SAFETY: a fresh policy is an object of the module of at least the size of libsrtp's. Ours begins with the mark, others with
+        // libsrtp's policy, which is all zero.
+        unsafe { policy.0.cast::<u64>().read_unaligned() == POLICY_MARK }
+    })
+}
+
+/// The first eight bytes of a policy of our SRTP module.
+pub const POLICY_MARK: u64 = 0x7365_6c69_6365_7321;
+
 fn table() -> Option<NonNull<sys::ast_srtp_res>> {
     NonNull::new(symbols::RES_SRTP.read()?)
 }
@@ -202,13 +215,17 @@ unsafe impl Send for SrtpPolicy {}
 impl SrtpPolicy {
     /// Creates a policy. Fails if there is no SRTP module, or if it does not accept the suite or the key.
     pub fn new(suite: Suite, key: &[u8], salt: &[u8], ssrc: PolicySsrc) -> Result<Self, Failed> {
-        let alloc = function!(policy_table(), alloc).ok_or(Failed)?;
-        // SAFETY: takes no arguments; the policy is ours.
-        let policy = Self(NonNull::new(unsafe { alloc() }).ok_or(Failed)?);
+        let policy = Self::alloc()?;
         policy.set_suite(suite)?;
         policy.set_master_key(key, salt)?;
         policy.set_ssrc(ssrc)?;
         Ok(policy)
+    }
+
+    fn alloc() -> Result<Self, Failed> {
+        let alloc = function!(policy_table(), alloc).ok_or(Failed)?;
+        // SAFETY: takes no arguments; the policy is ours.
+        NonNull::new(unsafe { alloc() }).map(Self).ok_or(Failed)
     }
 
     pub(super) fn as_ptr(&self) -> *mut sys::ast_srtp_policy {

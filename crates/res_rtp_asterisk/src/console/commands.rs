@@ -10,6 +10,7 @@ use asterisk::debug::{Only, Switch};
 
 use super::debug;
 use crate::globals::globals;
+use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
@@ -100,9 +101,13 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         || "a call whose peer is gone stays up".to_owned(),
         |timeout| format!("a call ends after {} s without its peer", timeout.as_secs()),
     );
+    let dtls = match settings.dtls_min_version {
+        MinVersion::Dtls10 => "1.0 and later",
+        MinVersion::Dtls12 => "1.2 and later",
+    };
     cli_print!(
         invocation,
-        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}",
+        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),

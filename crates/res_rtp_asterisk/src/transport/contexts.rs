@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
-use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
+use dtls_srtp::{Certificate, Context, ContextConfig, MinVersion, Profile, Verify};
 
 /// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
@@ -37,8 +37,27 @@ const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
     of: DtlsConfig,
+    terms: Terms,
     stamps: Vec<Stamp>,
     context: Arc<Context>,
+}
+
+/// What a context depends on besides the host's configuration. Both may change while calls are up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// `dtlsminversion` of `rtp.conf`.
+    pub min_version: MinVersion,
+    /// The suites of the loaded SRTP module.
+    pub suites: Suites,
+}
+
+/// The SRTP suites that the loaded SRTP module has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suites {
+    /// The host's own: AES in counter mode.
+    Host,
+    /// Those and AES-GCM (RFC 7714).
+    WithGcm,
 }
 
 /// Modification time in seconds and nanoseconds, inode and size of a file; `None` if it cannot be read. A rewritten file differs
@@ -60,21 +79,21 @@ impl Contexts {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// Returns the context of the configuration `wanted`, creating it if needed. The error is a text for the log that names the
-    /// option or file at fault.
-    pub fn get(&self, now: Instant, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+    /// Returns the context of the configuration `wanted` on these terms, creating it if needed. The error is a text for the log that
+    /// names the option or file at fault.
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.iter().find(|entry| entry.of == *wanted && entry.stamps == stamps) {
+        if let Some(entry) = entries.iter().find(|entry| entry.is_for(wanted, terms) && entry.stamps == stamps) {
             return Ok(Arc::clone(&entry.context));
         }
-        let context = self.make(wanted)?;
-        entries.retain(|entry| entry.of != *wanted);
+        let context = self.make(wanted, terms)?;
+        entries.retain(|entry| !entry.is_for(wanted, terms));
         if entries.len() == MOST {
             entries.remove(0);
         }
-        entries.push(Entry { of: wanted.clone(), stamps, context: Arc::clone(&context) });
+        entries.push(Entry { of: wanted.clone(), terms, stamps, context: Arc::clone(&context) });
         Ok(context)
     }
 
@@ -95,7 +114,7 @@ impl Contexts {
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
 
-    fn make(&self, wanted: &DtlsConfig) -> Result<Arc<Context>, String> {
+    fn make(&self, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, String> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
@@ -113,11 +132,31 @@ impl Contexts {
             cipher_list: wanted.cipher.clone(),
             ca_file: wanted.ca_file.as_ref().map(Into::into),
             ca_path: wanted.ca_path.as_ref().map(Into::into),
-            srtp_profiles: vec![if wanted.suite == 2 { Profile::Aes128CmSha1_32 } else { Profile::Aes128CmSha1_80 }],
+            srtp_profiles: profiles(wanted, terms.suites),
+            min_version: terms.min_version,
         };
         Context::new(config).map_err(|error| error.to_string())
     }
 }
+
+impl Entry {
+    fn is_for(&self, wanted: &DtlsConfig, terms: Terms) -> bool {
+        self.of == *wanted && self.terms == terms
+    }
+}
+
+/// Returns the profiles to offer, in order of preference. AES-GCM costs less per packet than AES-CM with HMAC-SHA1. A short tag was
+/// asked for explicitly, and AES-GCM has none.
+fn profiles(wanted: &DtlsConfig, suites: Suites) -> Vec<Profile> {
+    match (wanted.suite, suites) {
+        (SHORT_TAG, _) => vec![Profile::Aes128CmSha1_32],
+        (_, Suites::Host) => vec![Profile::Aes128CmSha1_80],
+        (_, Suites::WithGcm) => vec![Profile::AeadAes128Gcm, Profile::AeadAes256Gcm, Profile::Aes128CmSha1_80],
+    }
+}
+
+/// The host's number of AES-CM with a tag of 32 bits.
+const SHORT_TAG: u32 = 2;
 
 fn stamps(wanted: &DtlsConfig) -> Vec<Stamp> {
     [&wanted.certificate, &wanted.private_key, &wanted.ca_file, &wanted.ca_path]
@@ -135,6 +174,18 @@ mod tests {
     use dtls_srtp::HashFunction;
 
     use super::*;
+
+    const HOST: Terms = Terms { min_version: MinVersion::Dtls12, suites: Suites::Host };
+
+    #[test]
+    fn a_change_of_the_oldest_version_counts_for_the_next_call() {
+        let now = Instant::now();
+        let contexts = Contexts::new(now);
+        let get = |min_version| contexts.get(now, &wanted(None, 1), Terms { min_version, ..HOST }).unwrap();
+        let first = get(MinVersion::Dtls12);
+        assert!(Arc::ptr_eq(&first, &get(MinVersion::Dtls12)));
+        assert!(!Arc::ptr_eq(&first, &get(MinVersion::Dtls10)));
+    }
 
     fn wanted(certificate: Option<&str>, suite: u32) -> DtlsConfig {
         DtlsConfig {
@@ -157,16 +208,25 @@ mod tests {
     fn without_a_certificate_file_all_configurations_have_the_one_made_at_load() {
         let now = Instant::now();
         let contexts = Contexts::new(now);
-        let fingerprint =
-            contexts.get(now, &wanted(None, 1)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned();
+        let fingerprint = contexts
+            .get(now, &wanted(None, 1), HOST)
+            .unwrap()
+            .certificate()
+            .fingerprint(HashFunction::Sha256)
+            .to_owned();
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
         assert_eq!(
-            contexts.get(now, &wanted(None, 2)).unwrap().certificate().fingerprint(HashFunction::Sha256).to_owned(),
+            contexts
+                .get(now, &wanted(None, 2), HOST)
+                .unwrap()
+                .certificate()
+                .fingerprint(HashFunction::Sha256)
+                .to_owned(),
             fingerprint
         );
         assert_ne!(
             Contexts::new(now)
-                .get(now, &wanted(None, 1))
+                .get(now, &wanted(None, 1), HOST)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -181,7 +241,7 @@ mod tests {
         let contexts = Contexts::new(now);
         let after = |days| {
             contexts
-                .get(now + days * day, &wanted(None, 1))
+                .get(now + days * day, &wanted(None, 1), HOST)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -196,8 +256,27 @@ mod tests {
 
     #[test]
     fn a_certificate_file_that_is_named_is_never_stood_in_for() {
-        let error =
-            Contexts::new(Instant::now()).get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1)).err().unwrap();
+        let error = Contexts::new(Instant::now())
+            .get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), HOST)
+            .err()
+            .unwrap();
         assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
+    }
+
+    #[test]
+    fn aes_gcm_is_preferred_where_the_srtp_module_has_it_and_no_short_tag_is_configured() {
+        use Profile::{AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_32, Aes128CmSha1_80};
+        assert_eq!(profiles(&wanted(None, 1), Suites::WithGcm), [AeadAes128Gcm, AeadAes256Gcm, Aes128CmSha1_80]);
+        assert_eq!(profiles(&wanted(None, 1), Suites::Host), [Aes128CmSha1_80]);
+        assert_eq!(profiles(&wanted(None, 2), Suites::WithGcm), [Aes128CmSha1_32]);
+    }
+
+    #[test]
+    fn a_context_made_for_the_original_srtp_module_is_not_used_with_ours() {
+        let (now, contexts) = (Instant::now(), Contexts::new(Instant::now()));
+        let get = |suites| contexts.get(now, &wanted(None, 1), Terms { suites, ..HOST }).unwrap();
+        let [original, ours] = [get(Suites::Host), get(Suites::WithGcm)];
+        assert!(!Arc::ptr_eq(&original, &ours));
+        assert!(Arc::ptr_eq(&original, &get(Suites::Host)) && Arc::ptr_eq(&ours, &get(Suites::WithGcm)));
     }
 }

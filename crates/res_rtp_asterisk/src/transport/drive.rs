@@ -160,6 +160,10 @@ impl Transport {
             AssociationEvent::StrangerFailed(failure) => {
                 self.strangers_failure(format!("DTLS: a handshake for component {} failed: {failure}", component.id()))
             }
+            AssociationEvent::Interrupted(failure) => self.strangers_failure(format!(
+                "DTLS: a handshake for component {} was interrupted and begins again: {failure}",
+                component.id()
+            )),
             AssociationEvent::Refused(failure) => self.strangers_failure(format!(
                 "DTLS: a ClientHello for component {} cannot be accepted: {failure}",
                 component.id()

@@ -285,6 +285,15 @@ impl IceSide {
         self.agent.is_valid_path(&Path { component, local, remote })
     }
 
+    /// Returns whether the peer has sent an authenticated check over `pair` (our address, the peer's; `None` for any) before its
+    /// description arrived.
+    pub fn has_early_check(&self, component: Component, pair: Option<(SocketAddr, SocketAddr)>) -> bool {
+        match pair {
+            Some((local, remote)) => self.agent.has_early_check(&Path { component, local, remote }),
+            None => self.agent.has_any_early_check(component),
+        }
+    }
+
     /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
@@ -317,6 +326,12 @@ impl IceSide {
     ) -> Result<(), Error> {
         let path = Path { component, local: received.to, remote: received.from };
         self.agent.handle_stun(now, path, datagram)
+    }
+
+    /// Notes that a packet of SRTP has been decrypted, which may change the path that we send on. Returns whether it left something
+    /// to be sent or an event.
+    pub fn handle_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        self.agent.handle_media(now, Path { component, local: received.to, remote: received.from })
     }
 
     /// Writes the next datagram to send into `buffer`; returns its length and path.

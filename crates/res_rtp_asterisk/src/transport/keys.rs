@@ -163,7 +163,8 @@ fn policy(profile: Profile, master: &MasterKey, ssrc: PolicySsrc) -> Option<Srtp
     let suite = match profile {
         Profile::Aes128CmSha1_80 => Suite::AesCm128HmacSha1_80,
         Profile::Aes128CmSha1_32 => Suite::AesCm128HmacSha1_32,
-        _ => return None,
+        Profile::AeadAes128Gcm => Suite::AeadAes128Gcm,
+        Profile::AeadAes256Gcm => Suite::AeadAes256Gcm,
     };
     SrtpPolicy::new(suite, &master.key, &master.salt, ssrc).ok()
 }

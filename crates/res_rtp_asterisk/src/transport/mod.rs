@@ -213,6 +213,7 @@ impl Transport {
     pub fn activate(&mut self, now: Instant) -> bool {
         self.is_activated = true;
         self.silence.handle_activation();
+        self.end_description();
         if self.described.was_answer(now) {
             self.forget_owed_restart();
         }
@@ -232,9 +233,21 @@ impl Transport {
         is_active
     }
 
-    /// Records that the host passes a description of the peer: the session is in use.
+    /// Records that the host has passed a description of the peer, up to its end: the session is in use.
     pub fn handle_description(&mut self) {
         self.silence.handle_description();
+        self.end_description();
+    }
+
+    /// Records that no more `a=fingerprint` lines of the peer's description follow. The host has no call for it: it passes one line
+    /// at a time, then the peer's address, a stop, the start of ICE or the activation.
+    fn end_description(&mut self) {
+        let Some(dtls) = &mut self.dtls else { return };
+        let was_disowned = dtls.is_disowned();
+        dtls.end_description();
+        if dtls.is_disowned() && !was_disowned {
+            self.overdue = Overdue::default();
+        }
     }
 
     /// Returns the ICE side for a line of the peer's description: credentials or a candidate.
@@ -282,6 +295,7 @@ impl Transport {
     /// until then.
     pub fn stop_media(&mut self) {
         self.remote.stop();
+        self.end_description();
         self.described.handle_stop();
         if HOLD_ACTIVATES_AFTER_STOP {
             self.silence.handle_stop();
@@ -460,11 +474,6 @@ impl Transport {
         self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
     }
 
-    /// Restarts the timer of the warning about overdue keys.
-    pub fn forget_overdue(&mut self) {
-        self.overdue = Overdue::default();
-    }
-
     /// Stops using this transport, because a parent's carries the stream now.
     pub fn give_up(&mut self) {
         self.stop_ice();
@@ -492,10 +501,10 @@ impl Transport {
 
     /// Returns how far the peer's address at `component` is known before the DTLS handshake has authenticated the peer.
     fn peer_address(&self, component: Component) -> PeerAddress {
-        match self.is_ice_active() {
-            true => PeerAddress::CheckedByIce,
-            false => PeerAddress::Signalled(self.remote.signalled(component)),
-        }
+        let signalled = self.remote.signalled(component);
+        // A peer that checks before its description has arrived uses ICE.
+        let is_early = signalled.is_none() && self.ice.as_ref().is_some_and(|ice| ice.has_early_check(component, None));
+        if self.is_ice_active() || is_early { PeerAddress::CheckedByIce } else { PeerAddress::Signalled(signalled) }
     }
 }
 

@@ -77,7 +77,7 @@ impl Transport {
     ) -> Result<(), Refused> {
         let peer = self.peer_address(component);
         let may_come = match peer {
-            PeerAddress::CheckedByIce => self.is_checked(component, received),
+            PeerAddress::CheckedByIce => self.is_checked(component, received) || self.is_early(component, received),
             // The address of a peer behind a NAT is unknown before its first datagram.
             PeerAddress::Signalled(signalled) => signalled == Some(received.from) || self.remote.follows(),
         };
@@ -113,6 +113,13 @@ impl Transport {
                 self.note_authenticated(received, unprotected)
             }
         }
+    }
+
+    /// Tells ICE where a packet of media came from, if it was authenticated. Returns whether the caller must call [`Transport::drive`].
+    pub fn follow_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        let is_authenticated = self.protection() == Protection::Srtp;
+        let ice = self.ice.as_mut().filter(|_| is_authenticated);
+        ice.is_some_and(|ice| ice.handle_media(now, component, received))
     }
 
     fn unprotect_rtcp(
@@ -159,6 +166,12 @@ impl Transport {
 
     pub(super) fn is_checked(&self, component: Component, received: &Received) -> bool {
         self.ice.as_ref().is_some_and(|ice| ice.is_valid(component, received.to, received.from))
+    }
+
+    /// Returns whether the peer has sent an authenticated check over the address pair before its description arrived.
+    fn is_early(&self, component: Component, received: &Received) -> bool {
+        let pair = Some((received.to, received.from));
+        self.ice.as_ref().is_some_and(|ice| !ice.is_active() && ice.has_early_check(component, pair))
     }
 
     /// Checks the source address of a media packet. Without ICE, strict RTP decides which source is accepted, and symmetric RTP may
