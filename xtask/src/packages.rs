@@ -57,6 +57,8 @@ pub const TO_TEST: &[Package] = &[
     program("npm", "npm"),
     program("openssl", "openssl"),
     program("sip-tester", "sipp"),
+    program("iproute2", "ip"),
+    program("nftables", "nft"),
 ];
 
 /// Packages for the laboratory of networks in `tests/e2e`: a STUN and TURN server, and routers.

@@ -71,6 +71,8 @@ pub struct Agent {
     pub(crate) nomination: u32,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
+    /// When the next check may be sent (see `pacing.rs`).
+    pub(crate) slot: Option<Instant>,
     pub(crate) last_heard: Option<Instant>,
     /// The tie-breaker in the last check of the peer.
     pub(crate) remote_tie_breaker: Option<u64>,
@@ -102,6 +104,7 @@ impl Agent {
             nomination: 0,
             early: Vec::new(),
             last_check: None,
+            slot: None,
             last_heard: None,
             remote_tie_breaker: None,
             outgoing: VecDeque::new(),
@@ -326,13 +329,7 @@ impl Agent {
     }
 
     pub(crate) fn rearm(&mut self) {
-        let check = match self.lifecycle {
-            Lifecycle::Checking { since, .. } if self.checklist.has_next() => {
-                Some(self.last_check.map_or(since, |last| last + self.config.pacing))
-            }
-            _ => None,
-        };
-        self.timers.set(Timer::Check, check);
+        self.timers.set(Timer::Check, self.check_due());
         let transactions = self.checklist.iter().filter_map(|pair| pair.transaction.as_ref());
         self.timers.set(Timer::Retransmit, transactions.map(|transaction| transaction.due()).min());
         self.timers.set(Timer::Nominate, self.nomination_due());

@@ -50,6 +50,7 @@ impl Checklist {
             reflexive_priority: priority(CandidateKind::PeerReflexive, local.local_preference(), local.component),
             priority: 0,
             state: State::Frozen,
+            checked: None,
             transaction: None,
             checked_by_peer: false,
             addressed: None,
@@ -105,6 +106,12 @@ impl Checklist {
         if !self.triggered.contains(&id) && self.get(id).is_some() {
             self.triggered.push_back(id);
         }
+    }
+
+    /// Takes the first triggered pair for which `wanted` returns true.
+    pub fn next_triggered(&mut self, wanted: impl Fn(&Pair) -> bool) -> Option<PairId> {
+        let at = self.triggered.iter().position(|id| self.get(*id).is_some_and(&wanted))?;
+        self.triggered.remove(at)
     }
 
     /// §6.1.4.2: the next pair to check: the first triggered pair, or the best waiting one, or the best frozen one of

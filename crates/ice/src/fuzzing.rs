@@ -156,6 +156,10 @@ impl World {
     fn apply<'a>(&mut self, operation: u8, how: u8, tail: &'a [u8]) -> &'a [u8] {
         let (at, now) = (usize::from(how & 1), self.now);
         let (other, choice) = (1 - at, how >> 1);
+        if operation >= MEDIA {
+            self.deliver_media(at, choice);
+            return tail;
+        }
         match operation % 16 {
             0..4 => self.deliver_next(at, choice & 1 == 1),
             4 => drop(self.ends[other].outbound.pop_front()),
@@ -259,6 +263,14 @@ impl World {
             _ => datagram.path = path_to(at, choice),
         }
         self.receive(at, &datagram);
+    }
+
+    /// Media of the peer arrives along a pair of the checklist, or from elsewhere.
+    fn deliver_media(&mut self, at: usize, choice: u8) {
+        let agent = &mut self.ends[at].agent;
+        let pair = agent.pairs().map(|(path, _)| path).nth(usize::from(choice >> 2));
+        let path = pair.filter(|_| choice & 3 != 3).unwrap_or_else(|| path_to(at, choice));
+        agent.handle_media(self.now, path);
     }
 
     /// Hands a datagram to an agent. Without a signature of either side it must change nothing.
@@ -524,18 +536,20 @@ fn take(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
 const TRANSLATED: u16 = 0x8000;
 const MAX_ON_THE_WAY: usize = 64;
 const MAX_RECORDED: usize = 32;
-/// An answer, the next check, and a nomination of each component.
-const FOR_A_DATAGRAM: usize = 4;
+/// An answer, a triggered check, the next check, and a nomination of each component.
+const FOR_A_DATAGRAM: usize = 5;
 /// Every pair again, the next check, and a nomination and a consent check of each component.
-const FOR_A_TIMEOUT: usize = MAX_PAIRS + 5;
+const FOR_A_TIMEOUT: usize = MAX_PAIRS + 6;
 
 /// Header and value.
 const FINGERPRINT_LEN: usize = 8;
 const USERNAME: u16 = 0x0006;
 /// USERNAME, ERROR-CODE, UNKNOWN-ATTRIBUTES, XOR-MAPPED-ADDRESS, PRIORITY, USE-CANDIDATE, SOFTWARE, ALTERNATE-SERVER,
-/// ICE-CONTROLLED, ICE-CONTROLLING, and two that nobody knows. Signature and fingerprint are added by [`message::write`].
-const ATTRIBUTES: [u16; 12] =
-    [USERNAME, 0x0009, 0x000a, 0x0020, 0x0024, 0x0025, 0x8022, 0x8023, 0x8029, 0x802a, 0x7777, 0xfff0];
+/// ICE-CONTROLLED, ICE-CONTROLLING, NOMINATION, and two that nobody knows. Signature and fingerprint are added by [`message::write`].
+const ATTRIBUTES: [u16; 13] =
+    [USERNAME, 0x0009, 0x000a, 0x0020, 0x0024, 0x0025, 0x8022, 0x8023, 0x8029, 0x802a, 0x7777, 0xfff0, 0xc001];
+/// Operations from here on are packets of media.
+const MEDIA: u8 = 0xe0;
 
 #[cfg(test)]
 mod tests {

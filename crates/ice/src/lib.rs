@@ -38,6 +38,7 @@
 //! | `follow.rs` | beyond the RFC: the selected pair follows the peer's media |
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
+//! | `pacing.rs` | §14.2 pacing of checks, over all sessions |
 //! | `timer.rs` | §14 the timers of a session |
 //! | `binding.rs` | RFC 8489 §6.3.1: requests of peers without ICE |
 //! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
@@ -61,7 +62,8 @@
 //! - A check of the peer that arrives while ours is in progress makes us retransmit our request instead of starting
 //!   a second transaction (§7.3.1.4): that opens the NAT just as well, and memory stays bounded.
 //! - Intervals between retransmissions stop doubling at 2 s (RFC 8489 §6.2.1), which helps on lossy networks;
-//!   a check still ends after 39.5 s, and all checks together stay below one per Ta.
+//!   a check still ends after 39.5 s, and all checks together stay below one per Ta, but for triggered ones.
+//! - A triggered check is sent at once instead of at the next Ta (§6.1.4.2), once per Ta and pair: the peer paces it.
 //! - A nomination is sent at once instead of waiting for the next Ta (§8.1.1 queues it): its path has just worked,
 //!   and the call starts 50 ms earlier.
 //! - §6.1.2.6 forms the checklist once; ours accepts candidates at any time, by the rules of RFC 8838.
@@ -91,6 +93,7 @@ pub mod mdns;
 mod message;
 mod nominate;
 mod outgoing;
+mod pacing;
 mod pair;
 mod path;
 mod per_component;
@@ -112,6 +115,7 @@ pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;
 pub use error::{Counters, Error};
 pub use message::MAX_DATAGRAM;
+pub use pacing::Pacer;
 pub use pair::State as PairState;
 pub use path::{Component, Path, Transmit};
 pub use per_component::PerComponent;

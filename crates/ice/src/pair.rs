@@ -52,6 +52,8 @@ pub(crate) struct Pair {
     /// The pair priority, computed from both candidates' priorities (§6.1.2.3).
     pub priority: u64,
     pub state: State,
+    /// When the last check of it began.
+    pub checked: Option<Instant>,
     /// The current transaction: the check of a pair in progress, or the nomination of a succeeded one.
     pub transaction: Option<Transaction>,
     /// The peer has sent an authenticated check on this pair, so it may send and receive media on it.

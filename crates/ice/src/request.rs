@@ -210,20 +210,6 @@ impl Agent {
         Some(())
     }
 
-    /// §6.1.4.2: sends the next check if Ta has passed since the last one.
-    pub(crate) fn check_next(&mut self, now: Instant) {
-        let Lifecycle::Checking { .. } = self.lifecycle else { return };
-        if self.last_check.is_some_and(|last| now < last + self.config.pacing) {
-            return;
-        }
-        while let Some(id) = self.checklist.next() {
-            if self.check(now, id) {
-                self.last_check = Some(now);
-                return;
-            }
-        }
-    }
-
     /// §7.2.4: starts a check of the pair. Returns `false` if the pair needs no check (any more).
     pub(crate) fn check(&mut self, now: Instant, id: PairId) -> bool {
         let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
@@ -236,6 +222,7 @@ impl Agent {
             State::Waiting | State::Frozen | State::Failed => true,
         };
         if wanted {
+            pair.checked = Some(now);
             pair.transaction = Some(Transaction::begin(transaction_id, role, nominate, rto, now));
             if pair.state != State::Succeeded {
                 pair.state = State::InProgress;

@@ -43,7 +43,7 @@ impl Bench {
         Self::with(role, |config| config.components = 1).start()
     }
 
-    fn start(self) -> Self {
+    pub fn start(self) -> Self {
         let mut bench = self;
         let credentials = bench.peer.credentials.clone();
         bench.agent.set_remote_credentials(bench.now, credentials);

@@ -21,6 +21,7 @@ pub struct Globals {
     endings: Endings,
     gatherer: Gatherer,
     always: Arc<AlwaysReadable>,
+    pacer: Arc<ice::Pacer>,
     /// When the module was loaded. The timers of all sessions are aligned to a grid that starts here.
     loaded: Instant,
 }
@@ -51,7 +52,16 @@ impl Globals {
         let gatherer = Gatherer::default();
         gatherer.configure(&settings);
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
-        Arc::new(Self { settings, contexts, worker, endings, gatherer, always, loaded: now })
+        Arc::new(Self {
+            settings,
+            contexts,
+            worker,
+            endings,
+            gatherer,
+            always,
+            pacer: ice::Pacer::new(now),
+            loaded: now,
+        })
     }
 
     /// Returns the settings of the last successful read of `rtp.conf`.
@@ -88,6 +98,11 @@ impl Globals {
     /// Returns the shared descriptor that is always readable.
     pub fn always(&self) -> Arc<AlwaysReadable> {
         Arc::clone(&self.always)
+    }
+
+    /// Returns the slots for the connectivity checks of all sessions (RFC 8445 §14.2).
+    pub fn pacer(&self) -> Arc<ice::Pacer> {
+        Arc::clone(&self.pacer)
     }
 
     /// Returns when the module was loaded.

@@ -27,9 +27,9 @@ class Phone {
   #without;
   #trickles = null;
   #trickle = null;
+  #gaps = null;
   #gathering = null;
   #audio = null;
-  #gaps = null;
 
   constructor() {
     this.#microphone.install();

@@ -37,7 +37,7 @@ impl Lab {
         let modules = std::env::var_os("MODULES_DIR").map_or_else(|| prefix.modules().to_owned(), PathBuf::from);
         let (home, ports) = Self::prepare(name, site, &prefix, &modules)?;
         links.tunnel(ports.ws, home.root())?;
-        let asterisk = Asterisk::start_within(|command| links.on_host(&command), &prefix, home)?;
+        let asterisk = Asterisk::start_in(links.host(), &prefix, home)?;
         Ok(Self { asterisk, ports, links: Some(links) })
     }
 
@@ -81,7 +81,7 @@ impl Lab {
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
-        let asterisk = Asterisk::start_within(|command| namespace.enter(&command), &prefix, home)?;
+        let asterisk = Asterisk::start_in(namespace, &prefix, home)?;
         Ok(Self { asterisk, ports, links: None })
     }
 

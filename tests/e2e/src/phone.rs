@@ -159,11 +159,10 @@ impl Phone {
     }
 
     fn launch(lab: &Lab, browser: Browser, account: &str, voice: f64, addresses: Addresses) -> Result<Self> {
-        let place = |node: Command| match lab.links() {
-            Some(links) => links.on_page(&node),
+        Self::launch_by(lab, browser, account, voice, addresses, |node| match lab.links() {
+            Some(links) => links.page().enter(&node),
             None => node,
-        };
-        Self::launch_by(lab, browser, account, voice, addresses, place)
+        })
     }
 
     fn launch_by(
@@ -178,7 +177,9 @@ impl Phone {
         let mut arguments = vec![browser.name(), &voice_of_firefox];
         arguments.extend((addresses == Addresses::Hidden).then_some("hidden"));
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
-        let puppet = Puppet::start_within(place, "driver.mjs", &arguments, account, &log)?;
+        let mut node = place(Puppet::driver("driver.mjs", &arguments));
+        let puppet = Puppet::run(&mut node, account, &log)?;
+        let puppet = puppet.ok_or_else(|| Failure::new(format!("{account}: {} did not start", browser.name())))?;
         // Without a sound card, Firefox generates no tones in a page, but its fake microphone does.
         let source = match browser {
             Browser::Chromium => {
@@ -255,6 +256,12 @@ impl Phone {
         self.connected(Duration::from_secs(15))
     }
 
+    /// Calls with these ICE servers, and waits until media flows.
+    pub fn call_with_servers(&mut self, number: &str, servers: &[&str]) -> Result {
+        self.ask("dial", json!([number, { "pc": { "iceServers": [{ "urls": servers }] } }]))?;
+        self.connected(Duration::from_secs(30))
+    }
+
     /// Calls `number` with these ICE servers and waits for the first audio of the answer, or for `patience` to be over.
     pub fn call_by_way_of(&mut self, number: &str, ice_servers: Value, patience: Duration) -> Result<Value> {
         let mut options = RtcpMux::Require.configuration();
@@ -264,12 +271,6 @@ impl Phone {
         let accepted = self.first(&["accepted", "failed", "ended"], Duration::from_secs(15))?;
         ensure(accepted["name"] == "accepted", || format!("the call was not accepted: {accepted}"))?;
         self.ask("path", json!([patience.as_secs_f64()]))
-    }
-
-    /// Calls with these ICE servers, and waits until media flows.
-    pub fn call_with_servers(&mut self, number: &str, servers: &[&str]) -> Result {
-        self.ask("dial", json!([number, { "pc": { "iceServers": [{ "urls": servers }] } }]))?;
-        self.connected(Duration::from_secs(30))
     }
 
     /// Calls, but removes this format from the answer before the browser sees it.

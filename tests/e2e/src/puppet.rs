@@ -78,21 +78,15 @@ pub enum Vanish {
 impl Puppet {
     /// Starts this driver. Failures call it `name`; the page's console is logged to `log`.
     pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
-        Self::start_within(|node| node, driver, arguments, name, log)
+        let started = Self::run(&mut Self::driver(driver, arguments), name, log)?;
+        started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
     }
 
-    /// Starts this driver in the network that `place` puts a command into.
-    pub fn start_within(
-        place: impl FnOnce(Command) -> Command,
-        driver: &str,
-        arguments: &[&str],
-        name: &str,
-        log: &Path,
-    ) -> Result<Self> {
+    /// A command that runs this driver.
+    pub fn driver(driver: &str, arguments: &[&str]) -> Command {
         let mut node = Command::new("node");
         node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver)).args(arguments);
-        let started = Self::run(&mut place(node), name, log)?;
-        started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
+        node
     }
 
     /// Runs any program that reads commands and writes answers; `None` if it does not come up.

@@ -129,6 +129,19 @@ fn restarts_of_a_listener(browser: Browser, judged: Judged) -> Result {
     call.finish(judged, RESTART)
 }
 
+/// The page restarts while it holds the call, and comes back.
+fn restarts_on_hold(browser: Browser, judged: Judged) -> Result {
+    let mut call = Call::start(2, browser, "hold")?;
+    for _ in 0..judged.events() {
+        call.phone.hold()?;
+        thread::sleep(Duration::from_secs(1));
+        call.restart()?;
+        thread::sleep(Duration::from_secs(2));
+        call.measure(|call| call.phone.unhold(), Duration::from_secs(2))?;
+    }
+    call.finish(judged, RESTART)
+}
+
 /// The path in use dies, which the page notices in a few seconds; then it restarts.
 fn restarts_when_the_old_path_is_dead(browser: Browser, judged: Judged) -> Result {
     let mut call = Call::start(2, browser, "dead")?;
@@ -164,6 +177,29 @@ fn rebinds(browser: Browser, judged: Judged) -> Result {
     call.finish(judged, REBINDING)
 }
 
+/// Every scenario in turn, twenty times each.
+fn twenty_of_each(browser: Browser) -> Result {
+    restarts(1, browser, Judged::Each)?;
+    restarts(2, browser, Judged::Each)?;
+    restarts_when_the_old_path_is_dead(browser, Judged::Each)?;
+    restarts_when_the_address_changes(browser, Judged::Each)?;
+    restarts_of_a_listener(browser, Judged::Each)?;
+    restarts_on_hold(browser, Judged::Each)?;
+    rebinds(browser, Judged::Each)
+}
+
+#[test]
+#[ignore = "ten minutes, as root"]
+fn twenty_of_each_with_chromium() -> Result {
+    twenty_of_each(Browser::Chromium)
+}
+
+#[test]
+#[ignore = "ten minutes, as root"]
+fn twenty_of_each_with_firefox() -> Result {
+    twenty_of_each(Browser::Firefox)
+}
+
 mod as_root {
     use super::*;
 
@@ -183,12 +219,14 @@ mod as_root {
         chromium_restarts_when_the_old_path_is_dead: restarts_when_the_old_path_is_dead(Browser::Chromium, Judged::Few);
         chromium_restarts_when_its_address_changes: restarts_when_the_address_changes(Browser::Chromium, Judged::Few);
         chromium_restarts_while_it_listens: restarts_of_a_listener(Browser::Chromium, Judged::Few);
+        chromium_restarts_on_hold: restarts_on_hold(Browser::Chromium, Judged::Few);
         chromium_behind_a_nat_that_forgets: rebinds(Browser::Chromium, Judged::Few);
         firefox_restarts: restarts(1, Browser::Firefox, Judged::Few);
         firefox_restarts_with_two_interfaces: restarts(2, Browser::Firefox, Judged::Few);
         firefox_restarts_when_the_old_path_is_dead: restarts_when_the_old_path_is_dead(Browser::Firefox, Judged::Few);
         firefox_restarts_when_its_address_changes: restarts_when_the_address_changes(Browser::Firefox, Judged::Few);
         firefox_restarts_while_it_listens: restarts_of_a_listener(Browser::Firefox, Judged::Few);
+        firefox_restarts_on_hold: restarts_on_hold(Browser::Firefox, Judged::Few);
         firefox_behind_a_nat_that_forgets: rebinds(Browser::Firefox, Judged::Few);
     }
 }

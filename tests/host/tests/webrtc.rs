@@ -125,12 +125,13 @@ fn a_held_call_goes_on_with_reports_and_checks_and_comes_back() {
 }
 
 #[test]
-fn a_stopped_session_that_is_used_again_comes_alive() {
+fn a_refused_stream_is_silent_until_it_is_used_again() {
     let host = host_with_frequent_reports();
     let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
     is_a_conversation(&mut call);
-    call.instance.stop();
-    call.arriving_within(Duration::from_secs(1));
+    call.refuse();
+    call.arriving_within(Duration::from_millis(10));
+    assert_eq!(call.arriving_within(Duration::from_secs(3)), Vec::<Vec<u8>>::new());
     call.resume();
     is_a_conversation_again(&mut call);
 }

@@ -21,6 +21,7 @@ use super::sockets::{Pair, Received};
 use crate::gathering::Known;
 use crate::gathering::candidates::{self, Disguise};
 use crate::gathering::settings::Gathering;
+use crate::globals::globals;
 
 /// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
 pub struct IceSide {
@@ -68,8 +69,9 @@ pub enum Trickled {
 impl IceSide {
     /// Creates the agent with candidates for both sockets: host candidates, and server-reflexive ones as far as they are known.
     pub fn new(sockets: &Pair, gathering: &Gathering, known: &Known) -> Self {
-        let config =
+        let mut config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
+        config.pacer = globals().map(|globals| globals.pacer());
         let mut agent = Agent::new(config);
         let disguise = candidates::add(&mut agent, sockets, gathering, known);
         let (ufrag, password) = (None, None);

@@ -213,6 +213,7 @@ impl Transport {
     pub fn activate(&mut self, now: Instant) -> bool {
         self.is_activated = true;
         self.silence.handle_activation();
+        self.gone.handle_activation();
         self.end_description();
         if self.described.was_answer(now) {
             self.forget_owed_restart();
@@ -225,7 +226,10 @@ impl Transport {
         let Some(ice) = &mut self.ice else { return false };
         ice.start(now);
         let is_active = ice.is_active();
-        self.handle_description();
+        // chan_sip from 11.11 on also starts a stream that the peer's offer has refused, when it prints its answer.
+        if !ADDRESS_ENDS_DESCRIPTION {
+            self.handle_description();
+        }
         self.gone.handle_description(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();

@@ -43,6 +43,9 @@ impl Namespace {
                 None => inside.env_remove(name),
             };
         }
+        if let Some(directory) = command.get_current_dir() {
+            inside.current_dir(directory);
+        }
         inside
     }
 
@@ -64,6 +67,11 @@ impl Namespace {
     /// Replaces all rules of nftables by these.
     pub fn filter(&self, rules: &str) -> Result {
         self.feed(Command::new("nft").args(["-f", "-"]), &format!("flush ruleset\n{rules}"))
+    }
+
+    /// Adds rules to nftables, or removes some.
+    pub fn add_rules(&self, rules: &str) -> Result {
+        self.feed(Command::new("nft").args(["-f", "-"]), rules)
     }
 
     /// Sets a kernel parameter below `/proc/sys/net`.

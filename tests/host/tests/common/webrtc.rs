@@ -317,6 +317,9 @@ impl Call {
             dtls.set_setup.expect("there")(instance, setup);
             dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
         }
+        if self.kind == Kind::Oldest {
+            self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        }
         // The dummy address of RFC 7600 stands where candidates follow.
         let later = SocketAddr::from(([192, 0, 0, 8], 9));
         self.instance.set_remote(if self.candidates == Candidates::Described { address } else { later });
@@ -430,6 +433,13 @@ impl Call {
     pub fn resume(&self) {
         self.describe_again();
         self.instance.activate();
+    }
+
+    /// The browser refuses the stream: chan_sip stops the instance, and starts ICE when it prints its answer.
+    pub fn refuse(&self) {
+        self.instance.stop();
+        self.instance.activate();
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
     }
 
     /// The datagrams that arrive at the browser's socket in this time, while nobody is behind it.
