@@ -85,7 +85,11 @@ impl Gathering {
             Self::Stun => format!("stunaddr = {server}\n"),
             Self::Named => format!("[ice_host_candidates]\n{PBX_INSIDE} => {PBX_OUTSIDE}\n"),
             Self::Turn => {
-                format!("turnaddr = {server}\nturnusername = {}\nturnpassword = {}\n", coturn::USER, coturn::PASSWORD)
+                format!(
+                    "turnaddr = turn:{server}\nturnusername = {}\nturnpassword = {}\n",
+                    coturn::USER,
+                    coturn::PASSWORD
+                )
             }
         }
     }
