@@ -76,9 +76,11 @@ mod tests {
             ("crates/res_rtp_asterisk/src/config.rs", "rtp.conf"),
             ("crates/res_http_websocket/src/settings.rs", "websocket.conf"),
         ] {
-            // The rules for SIP messages are keys.
-            let rules =
-                if sample == "websocket.conf" { read("crates/sip-dialect/src/rules.rs") } else { String::new() };
+            // The rules for SIP messages are keys, and those of candidates are read elsewhere.
+            let rules = match sample {
+                "websocket.conf" => read("crates/sip-dialect/src/rules.rs"),
+                _ => read("crates/res_rtp_asterisk/src/gathering/settings.rs"),
+            };
             let rules = rules.split("#[cfg(test)]").next().unwrap_or_default();
             let (code, sample) = (read(code), read(&format!("contrib/samples/{sample}")));
             let code = format!("{}{rules}", code.split("#[cfg(test)]").next().unwrap_or_default());
@@ -110,15 +112,17 @@ mod tests {
     /// The quoted words in the code.
     fn quoted(code: &str, quote: char) -> HashSet<&str> {
         let parts = code.split(quote).skip(1).step_by(2);
-        parts.filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase())).collect()
+        parts
+            .filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+            .collect()
     }
 
     fn words(sample: &str) -> HashSet<&str> {
-        sample.split(|letter: char| !letter.is_ascii_alphanumeric()).collect()
+        sample.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect()
     }
 
     /// The keys of the sample's lines, even of those commented out.
     fn keys(sample: &str) -> impl Iterator<Item = &str> {
-        sample.lines().filter_map(|line| line.strip_prefix(';').unwrap_or(line).split_once(" =")).map(|(key, _)| key)
+        sample.lines().filter_map(|line| line.strip_prefix(';').unwrap_or(line).split_once(" = ")).map(|(key, _)| key)
     }
 }

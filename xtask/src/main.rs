@@ -10,6 +10,7 @@ mod fuzz;
 mod host;
 mod install;
 mod modules;
+mod nat;
 mod packages;
 mod page;
 mod peers;
@@ -43,6 +44,8 @@ cargo xtask <command>
                                     of ASTERISK_PREFIX, else Debian's, 16 by default; with --check, a headless browser
                                     places the call, and the exit code is 0 if it hears the echo
   test                              run all tests that this machine can run
+  nat                               place calls through all kinds of NAT, with the Asterisk 11 of ASTERISK_PREFIX, and write
+                                    the table into contrib/docs/nat.md; takes half an hour, as root
   fuzz [--seconds N] [TARGET]       run each target of tests/fuzz, or TARGET, for 30 seconds or N
   asan                              run the unit tests of the crates that share memory with C with AddressSanitizer
   valgrind                          run the built modules in the small host of tests/host under valgrind";
@@ -88,6 +91,7 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
         ("demo", Options { check: false, host }) => demo::serve(host),
         ("demo", Options { check: true, host }) => demo::check(host),
         ("test", Options { check: false, host: None }) => test::all(),
+        ("nat", Options { check: false, host: None }) => nat::write(),
         ("asan", Options { check: false, host: None }) => sanitizer::test(),
         ("valgrind", Options { check: false, host: None }) => valgrind::all(),
         _ => Err(USAGE.to_owned()),

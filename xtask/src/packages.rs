@@ -57,7 +57,13 @@ pub const TO_TEST: &[Package] = &[
     program("npm", "npm"),
     program("openssl", "openssl"),
     program("sip-tester", "sipp"),
+    program("iproute2", "ip"),
+    program("nftables", "nft"),
 ];
+
+/// Packages for the laboratory of networks in `tests/e2e`: a STUN and TURN server, and routers.
+pub const TO_ROUTE: &[Package] =
+    &[program("coturn", "turnserver"), program("iproute2", "ip"), program("nftables", "nft")];
 
 /// GStreamer's WebRTC stack with its Python binding, and linphone.
 pub const TO_MEET_PEERS: &[Package] = &[

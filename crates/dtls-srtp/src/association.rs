@@ -10,12 +10,14 @@
 //!    Idle ------------------> Handshaking -----------> Connected
 //!      ^                        |      |                   |
 //!      |  a stranger failed,    |      | Failed, Closed    | reject_keys
-//!      +--or stands still-------+      +----> Failed <-----+
-//!      |
+//!      +--or stands still,------+      +----> Failed <-----+
+//!      |  Interrupted
 //!      +-- start_over, from every state
 //! ```
 
 mod admission;
+mod attempts;
+mod credit;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -25,16 +27,21 @@ use openssl::error::ErrorStack;
 use crate::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::keys::Keys;
+use crate::record;
 use crate::role::{Role, Setup};
 use crate::session::{self, Session};
 
 pub use admission::Admission;
+use attempts::Attempts;
+use credit::Credit;
 
 /// One DTLS association, or the lack of it. The default is one that has not begun.
 #[derive(Debug, Default)]
 pub struct Association {
     state: State,
     path: Option<Path>,
+    attempts: Attempts,
+    credit: Credit,
 }
 
 #[derive(Debug, Default)]
@@ -47,6 +54,8 @@ enum State {
         session: Box<Session>,
         /// When the handshake began, or last got further.
         progressed: Instant,
+        /// It began before the peer's fingerprint was known.
+        is_early: bool,
     },
     /// There are keys. The session is gone once the peer has closed it.
     Connected { session: Option<Box<Session>> },
@@ -98,6 +107,9 @@ pub enum AssociationEvent {
     /// A handshake failed with an address that nobody vouches for, so the peer may have had no part in it. The
     /// association is [`Phase::Idle`] again.
     StrangerFailed(Failure),
+    /// OpenSSL ended a handshake because of a message that anybody could have sent. The association is [`Phase::Idle`]
+    /// and begins again a little later; the peer was not told.
+    Interrupted(Failure),
     /// A ClientHello cannot be accepted. The association waits for another one; it is [`Phase::Idle`] again if the
     /// ClientHello came from an address that nobody vouches for.
     Refused(Failure),
@@ -122,8 +134,19 @@ impl Association {
     /// peer's fingerprint is known or need not be, and no handshake has begun. The caller calls it once it has a route
     /// to the peer.
     pub fn begin_if_active(&mut self, now: Instant, endpoint: &Endpoint) {
-        if endpoint.may_connect() && self.phase() == Phase::Idle {
+        if endpoint.may_connect() && self.phase() == Phase::Idle && self.attempts.may_begin(now) {
             self.begin(now, endpoint, Begin::Client);
+        }
+    }
+
+    /// Takes in what `endpoint` has learned from the peer's description: a handshake that runs is told the fingerprints.
+    /// Events may follow.
+    pub fn handle_description(&mut self, endpoint: &Endpoint) {
+        let owes_flight = endpoint.is_peer_known() && self.credit.lift();
+        let Some(session) = self.session_mut() else { return };
+        expect_peer(session, endpoint);
+        if owes_flight {
+            session.repeat_flight();
         }
     }
 
@@ -137,6 +160,7 @@ impl Association {
         path: Path,
         datagram: &[u8],
     ) -> Admission {
+        self.attempts.note_time(now);
         match peer {
             PeerAddress::CheckedByIce => self.take_checked(now, endpoint, path, datagram),
             PeerAddress::Signalled(signalled) => self.admit(now, endpoint, signalled, path, datagram),
@@ -146,6 +170,7 @@ impl Association {
     /// Lets time pass: retransmits, gives up, and forgets a handshake that strangers brought to a standstill. Calling
     /// early is harmless.
     pub fn handle_timeout(&mut self, now: Instant, peer: PeerAddress) {
+        self.attempts.note_time(now);
         if let Some(session) = self.session_mut() {
             session.handle_timeout(now);
         }
@@ -157,7 +182,13 @@ impl Association {
     /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram
     /// is longer than [`MAX_DATAGRAM_LEN`](crate::MAX_DATAGRAM_LEN).
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
-        self.session_mut()?.poll_transmit(buffer)
+        loop {
+            let len = self.session_mut()?.poll_transmit(buffer)?;
+            // What exceeds the credit is sent with the flight again, once the peer is known.
+            if self.credit.spend(len) {
+                return Some(len);
+            }
+        }
     }
 
     /// Returns the next event. The state of the association follows each event, so act on one before polling for the
@@ -170,9 +201,14 @@ impl Association {
                 self.connect();
                 AssociationEvent::Connected(keys)
             }
-            session::Event::Failed(failure) if is_with_stranger => {
+            session::Event::Failed(failure) if is_with_stranger || self.began_early() => {
                 self.start_over();
                 AssociationEvent::StrangerFailed(failure)
+            }
+            session::Event::Failed(failure) if failure.may_be_forged() && self.attempts.may_go_on() => {
+                self.attempts.interrupted();
+                (self.state, self.path) = (State::Idle, None);
+                AssociationEvent::Interrupted(failure)
             }
             session::Event::Failed(failure) => {
                 self.state = State::Failed;
@@ -193,7 +229,15 @@ impl Association {
 
     /// When [`Association::handle_timeout`] next has something to do. May change after any other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.session()?.poll_timeout()
+        match self.session() {
+            Some(session) => session.poll_timeout(),
+            None => self.attempts.next().filter(|_| self.phase() == Phase::Idle),
+        }
+    }
+
+    /// The number of handshakes that OpenSSL ended because of a message that anybody could have sent.
+    pub fn interruptions(&self) -> u32 {
+        self.attempts.interruptions()
     }
 
     /// Forgets the association, so that another one can begin. Keys that came from it stay in use.
@@ -237,18 +281,30 @@ impl Association {
 
     /// Takes in a datagram that came over a pair that ICE has checked.
     fn take_checked(&mut self, now: Instant, endpoint: &mut Endpoint, path: Path, datagram: &[u8]) -> Admission {
-        if self.awaits_hello(endpoint) {
-            self.begin_as_server(now, endpoint, Begin::Server);
+        if self.phase() == Phase::Idle && self.attempts.may_begin(now) && record::is_of_client_hello(datagram) {
+            self.accept_checked(now, endpoint);
         }
         let Some(session) = self.session_mut() else { return Admission::Refused };
         session.handle_datagram(now, datagram);
+        self.credit.earn(datagram.len());
         self.path = Some(path);
         Admission::Taken
     }
 
+    /// Begins a handshake with a ClientHello that came over a pair that ICE has checked. It may have overtaken the
+    /// peer's description. The handshake begins then, with a limit to what is sent, and its keys wait.
+    fn accept_checked(&mut self, now: Instant, endpoint: &mut Endpoint) {
+        if endpoint.may_accept() {
+            self.begin_as_server(now, endpoint, Begin::Server);
+        } else if endpoint.may_accept_early() {
+            self.begin_as_server(now, endpoint, Begin::Server);
+            self.credit = Credit::EARLY;
+        }
+    }
+
     /// Whether a handshake may begin with the peer's ClientHello.
-    fn awaits_hello(&self, endpoint: &Endpoint) -> bool {
-        endpoint.may_accept() && self.phase() == Phase::Idle
+    fn awaits_hello(&self, now: Instant, endpoint: &Endpoint) -> bool {
+        endpoint.may_accept() && self.phase() == Phase::Idle && self.attempts.may_begin(now)
     }
 
     fn begin_as_server(&mut self, now: Instant, endpoint: &mut Endpoint, begin: Begin) {
@@ -257,10 +313,17 @@ impl Association {
     }
 
     fn begin(&mut self, now: Instant, endpoint: &Endpoint, begin: Begin) {
+        let is_early = !endpoint.is_peer_known();
+        self.attempts.begin(now);
         self.state = match begun(now, endpoint, begin) {
-            Ok(session) => State::Handshaking { session: Box::new(session), progressed: now },
+            Ok(session) => State::Handshaking { session: Box::new(session), progressed: now, is_early },
             Err(_) => State::Failed,
         };
+    }
+
+    /// Whether the handshake began before the peer's description, so that only its fingerprint tells whose it is.
+    fn began_early(&self) -> bool {
+        matches!(self.state, State::Handshaking { is_early: true, .. })
     }
 
     /// Whether the handshake is with somebody of whom only its end will tell whether it is the peer.
@@ -308,14 +371,16 @@ impl Association {
 fn begun(now: Instant, endpoint: &Endpoint, begin: Begin) -> Result<Session, ErrorStack> {
     let role = if begin == Begin::Client { Role::Client } else { Role::Server };
     let mut session = Session::new(endpoint.context(), role)?;
-    if let Some(fingerprint) = endpoint.remote_fingerprint() {
-        session.expect_fingerprint(fingerprint.clone());
-    }
+    expect_peer(&mut session, endpoint);
     match begin {
         Begin::Client | Begin::Server => session.start(now),
         Begin::ServerAfterCookie => session.start_after_cookie(now),
     }
     Ok(session)
+}
+
+fn expect_peer(session: &mut Session, endpoint: &Endpoint) {
+    session.expect_fingerprints(endpoint.remote_fingerprints().clone(), !endpoint.is_description_complete());
 }
 
 #[cfg(test)]

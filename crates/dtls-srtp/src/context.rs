@@ -22,6 +22,17 @@ pub struct Verify {
     pub certificate: bool,
 }
 
+/// The oldest version of DTLS that a handshake may agree on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum MinVersion {
+    /// DTLS 1.0 (RFC 4347), for old phones: SHA-1 in signatures, ciphers in CBC mode, and none with forward secrecy if
+    /// the peer has no better one. RFC 8996 deprecates it.
+    Dtls10,
+    /// DTLS 1.2 (RFC 6347), which RFC 8827 §6.5 requires.
+    #[default]
+    Dtls12,
+}
+
 /// The configuration of a [`Context`].
 #[derive(Debug, Clone)]
 pub struct ContextConfig {
@@ -37,6 +48,8 @@ pub struct ContextConfig {
     pub ca_path: Option<PathBuf>,
     /// The SRTP protection profiles that we offer, in order of preference (RFC 5764 §4.1.2).
     pub srtp_profiles: Vec<Profile>,
+    /// The oldest version of DTLS.
+    pub min_version: MinVersion,
 }
 
 /// Reasons why a configuration cannot be used.
@@ -81,14 +94,14 @@ impl Context {
     /// Creates a context. Errors in the configuration show here, and not during a call.
     pub fn new(config: ContextConfig) -> Result<Arc<Self>, ContextError> {
         let mut builder = SslContextBuilder::new(SslMethod::dtls())?;
-        builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
+        set_min_version(&mut builder, config.min_version)?;
         // The MTU is `MAX_DATAGRAM_LEN`, not the kernel's. A session ticket would let a peer resume without its
         // certificate.
         builder.set_options(SslOptions::NO_QUERY_MTU | SslOptions::NO_RENEGOTIATION | SslOptions::NO_TICKET);
         // With encrypt-then-MAC (RFC 7366), OpenSSL ends the association at the first forged record.
         builder.set_options(SslOptions::from_bits_retain(SSL_OP_NO_ENCRYPT_THEN_MAC));
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
-        set_ciphers(&mut builder, config.cipher_list)?;
+        set_ciphers(&mut builder, config.cipher_list, config.min_version)?;
         set_profiles(&mut builder, &config.srtp_profiles)?;
         set_verification(&mut builder, config.verify);
         // `Secret` creates and checks the cookies before OpenSSL sees them (see `Session::start_after_cookie`).
@@ -140,8 +153,27 @@ impl Context {
     }
 }
 
-fn set_ciphers(builder: &mut SslContextBuilder, list: Option<String>) -> Result<(), ContextError> {
-    let list = list.unwrap_or_else(|| DEFAULT_CIPHERS.to_owned());
+fn set_min_version(builder: &mut SslContextBuilder, min_version: MinVersion) -> Result<(), ErrorStack> {
+    match min_version {
+        // Signatures of DTLS 1.0 are made with SHA-1, which OpenSSL has at this level alone.
+        MinVersion::Dtls10 => {
+            builder.set_security_level(0);
+            builder.set_min_proto_version(Some(SslVersion::DTLS1))
+        }
+        MinVersion::Dtls12 => builder.set_min_proto_version(Some(SslVersion::DTLS1_2)),
+    }
+}
+
+fn set_ciphers(
+    builder: &mut SslContextBuilder,
+    list: Option<String>,
+    min_version: MinVersion,
+) -> Result<(), ContextError> {
+    let default = match min_version {
+        MinVersion::Dtls10 => DEFAULT_CIPHERS_DTLS_1_0,
+        MinVersion::Dtls12 => DEFAULT_CIPHERS,
+    };
+    let list = list.unwrap_or_else(|| default.to_owned());
     builder.set_cipher_list(&list).map_err(|reason| ContextError::CipherList { list, reason })
 }
 
@@ -177,6 +209,9 @@ fn set_authorities(
 /// The default cipher suites: forward secrecy and at least 128 bits. Every browser and every OpenSSL with DTLS 1.2 has
 /// some of them.
 pub const DEFAULT_CIPHERS: &str = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES";
+
+/// The default cipher suites where DTLS 1.0 is allowed: those of phones without elliptic curves come last.
+const DEFAULT_CIPHERS_DTLS_1_0: &str = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:DHE+AES:kRSA+AES";
 
 /// From `openssl/ssl.h`; the `openssl` crate has no name for it.
 const SSL_OP_NO_ENCRYPT_THEN_MAC: u64 = 1 << 19;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::certificate::Certificate;
 use crate::context::Context;
-use crate::fingerprint::{Fingerprint, HashFunction};
+use crate::fingerprint::{Fingerprint, Fingerprints};
 use crate::role::Setup;
 
 /// Roles, fingerprint and keys of one DTLS-SRTP session.
@@ -17,7 +17,9 @@ use crate::role::Setup;
 pub struct Endpoint {
     context: Arc<Context>,
     setup: Setup,
-    remote_fingerprint: Option<Fingerprint>,
+    /// The fingerprints of the peer's latest description, as far as it has been taken in.
+    remote_fingerprints: Fingerprints,
+    description: Description,
     is_activated: bool,
     keying: Keying,
 }
@@ -33,6 +35,18 @@ pub enum Associations {
     StartOver,
 }
 
+/// Whether the peer's latest description has been taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Description {
+    /// It has, or there was none.
+    Complete,
+    /// More fingerprints may follow.
+    Incomplete {
+        /// The fingerprints of the description before.
+        before: Fingerprints,
+    },
+}
+
 /// Whether media has keys, and from which peer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Keying {
@@ -40,8 +54,8 @@ enum Keying {
     Unkeyed,
     /// A handshake gave keys. They stay in use until newer ones replace them.
     Keyed {
-        /// The fingerprint in the peer's description at the time of the handshake.
-        with: Option<Fingerprint>,
+        /// The fingerprints in the peer's description at the time of the handshake.
+        with: Fingerprints,
     },
 }
 
@@ -49,7 +63,9 @@ impl Endpoint {
     /// Creates the endpoint of a session of which no description of the peer is known. `setup` is the value that our
     /// own description offers.
     pub fn new(context: Arc<Context>, setup: Setup) -> Self {
-        Self { context, setup, remote_fingerprint: None, is_activated: false, keying: Keying::Unkeyed }
+        let (description, keying) = (Description::Complete, Keying::Unkeyed);
+        let remote_fingerprints = Fingerprints::default();
+        Self { context, setup, remote_fingerprints, description, is_activated: false, keying }
     }
 
     /// Takes in the `a=setup` of the peer's description and settles our role (RFC 5763 §5). A changed role starts the
@@ -64,19 +80,24 @@ impl Endpoint {
         if before != self.setup && self.setup.is_settled() { Associations::StartOver } else { Associations::GoOn }
     }
 
-    /// Takes in one `a=fingerprint` of the peer's description (RFC 8122 §5). Another certificate than before starts the
-    /// associations over (RFC 8842 §4).
-    ///
-    /// A description may have one fingerprint for each hash function, which all name the same certificate. SHA-256 is
-    /// kept, whatever their order. Fingerprints by different hash functions cannot be compared, and start nothing over.
-    pub fn set_fingerprint(&mut self, theirs: Fingerprint) -> Associations {
-        let known = self.remote_fingerprint.as_ref();
-        if known.is_some_and(|known| known.function() != theirs.function()) && theirs.function() == HashFunction::Sha1 {
-            return Associations::GoOn;
+    /// Takes in one `a=fingerprint` of the peer's description (RFC 8122 §5), which may have several. The first one takes
+    /// the place of all those of the description before. Call [`Endpoint::end_description`] behind the last one, and
+    /// [`Association::handle_description`](crate::Association::handle_description) after each.
+    pub fn set_fingerprint(&mut self, theirs: Fingerprint) {
+        if self.description == Description::Complete {
+            let before = std::mem::take(&mut self.remote_fingerprints);
+            self.description = Description::Incomplete { before };
         }
-        let is_another = known.is_some_and(|known| is_another(known, &theirs));
-        self.remote_fingerprint = Some(theirs);
-        if is_another { Associations::StartOver } else { Associations::GoOn }
+        self.remote_fingerprints.insert(theirs);
+    }
+
+    /// Notes that the peer's description has been taken in. Other certificates than before start the associations over
+    /// (RFC 8842 §4). Later calls do nothing until the next description.
+    pub fn end_description(&mut self) -> Associations {
+        match std::mem::replace(&mut self.description, Description::Complete) {
+            Description::Incomplete { before } if before.differ(&self.remote_fingerprints) => Associations::StartOver,
+            _ => Associations::GoOn,
+        }
     }
 
     /// Allows handshakes as the client to begin: the host has started the session.
@@ -85,9 +106,9 @@ impl Endpoint {
     }
 
     /// Notes that the keys of a handshake protect media from now on. They count as agreed on with the peer whose
-    /// fingerprint is known at this moment.
+    /// fingerprints are known at this moment.
     pub fn set_keyed(&mut self) {
-        self.keying = Keying::Keyed { with: self.remote_fingerprint.clone() };
+        self.keying = Keying::Keyed { with: self.remote_fingerprints.clone() };
     }
 
     /// Gives up the keys of media if they are disowned ([`Endpoint::is_disowned`]). To be called when the handshake
@@ -113,9 +134,12 @@ impl Endpoint {
     /// by now. Media goes on with them until the handshake that replaces them is over. `false` where fingerprints are
     /// not verified.
     pub fn is_disowned(&self) -> bool {
-        let Keying::Keyed { with: Some(then) } = &self.keying else { return false };
-        let is_another = self.remote_fingerprint.as_ref().is_some_and(|now| is_another(then, now));
-        self.context.verify().fingerprint && is_another
+        let Keying::Keyed { with: then } = &self.keying else { return false };
+        let now = match &self.description {
+            Description::Complete => &self.remote_fingerprints,
+            Description::Incomplete { before } => before,
+        };
+        self.context.verify().fingerprint && then.differ(now)
     }
 
     /// Our certificate, whose fingerprint goes into our description.
@@ -135,26 +159,31 @@ impl Endpoint {
 
     /// Whether a handshake as the server may begin.
     pub(crate) fn may_accept(&self) -> bool {
-        matches!(self.setup, Setup::ActPass | Setup::Passive) && self.is_peer_known()
+        self.may_accept_early() && self.is_peer_known()
+    }
+
+    /// Whether a handshake as the server may begin before the peer's fingerprint is known, which its keys wait for.
+    pub(crate) fn may_accept_early(&self) -> bool {
+        matches!(self.setup, Setup::ActPass | Setup::Passive)
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
     }
 
-    pub(crate) fn remote_fingerprint(&self) -> Option<&Fingerprint> {
-        self.remote_fingerprint.as_ref()
+    pub(crate) fn remote_fingerprints(&self) -> &Fingerprints {
+        &self.remote_fingerprints
     }
 
-    /// The fingerprint has to be known before a handshake, if it is to be verified at all.
-    fn is_peer_known(&self) -> bool {
-        self.remote_fingerprint.is_some() || !self.context.verify().fingerprint
+    /// Whether more fingerprints may follow those that are known.
+    pub(crate) fn is_description_complete(&self) -> bool {
+        self.description == Description::Complete
     }
-}
 
-/// Whether two fingerprints are those of different certificates. Fingerprints by different hash functions do not say.
-fn is_another(one: &Fingerprint, other: &Fingerprint) -> bool {
-    one.function() == other.function() && one != other
+    /// Whether the peer can be recognised: by one fingerprint at least, or because none is verified.
+    pub(crate) fn is_peer_known(&self) -> bool {
+        !self.remote_fingerprints.is_empty() || !self.context.verify().fingerprint
+    }
 }
 
 #[cfg(test)]
@@ -163,6 +192,7 @@ mod tests {
 
     use super::*;
     use crate::association::Phase;
+    use crate::fingerprint::HashFunction;
     use crate::keys::Profile;
     use crate::testing::Side;
 
@@ -217,9 +247,29 @@ mod tests {
         side.endpoint.activate();
         side.begin_if_active(Instant::now());
         side.set_fingerprint(HashFunction::Sha1, "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33");
-        assert!(side.has_association(), "the same certificate by another hash");
+        assert!(side.has_association(), "perhaps the same certificate by another hash");
+        side.set_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        assert!(side.has_association());
         side.set_fingerprint(HashFunction::Sha256, &FINGERPRINT.replace("00", "01"));
         assert!(!side.has_association());
+    }
+
+    #[test]
+    fn rfc8122_section_5_fingerprints_are_compared_when_the_description_has_ended() {
+        let other = FINGERPRINT.replace("00", "01");
+        let mut side = Side::new(Setup::ActPass);
+        side.set_setup(Setup::Passive);
+        side.add_fingerprint(HashFunction::Sha256, FINGERPRINT);
+        side.set_fingerprint(HashFunction::Sha256, &other);
+        side.endpoint.activate();
+        side.begin_if_active(Instant::now());
+        side.endpoint.set_keyed();
+        side.add_fingerprint(HashFunction::Sha256, &other);
+        assert!(!side.endpoint.is_disowned(), "the other one may follow");
+        assert!(!side.set_fingerprint(HashFunction::Sha256, FINGERPRINT), "the same set in another order");
+        assert!(!side.end_description(), "nothing new");
+        assert!(side.set_fingerprint(HashFunction::Sha256, &other));
+        assert!(side.endpoint.is_disowned());
     }
 
     #[test]

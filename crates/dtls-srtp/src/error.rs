@@ -35,6 +35,13 @@ pub enum Failure {
     },
 }
 
+impl Failure {
+    /// Whether a message that is not authenticated may be the cause: one that somebody else than the peer sent.
+    pub(crate) fn may_be_forged(&self) -> bool {
+        matches!(self, Self::Handshake(_) | Self::CertificateNotTrusted(_))
+    }
+}
+
 fn hint(alert: &Option<u8>) -> String {
     alert.map_or_else(String::new, |alert| format!(", after alert {alert} ({})", alert_name(alert)))
 }

@@ -102,6 +102,46 @@ impl Fingerprint {
     }
 }
 
+/// The fingerprints of one session description (RFC 8122 §5). There may be several by one hash function, for the
+/// certificates that the peer may use, and several hash functions for one certificate.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Fingerprints(Vec<Fingerprint>);
+
+impl Fingerprints {
+    /// Adds a fingerprint. Repetitions change nothing, and neither do fingerprints beyond [`MOST`].
+    pub(crate) fn insert(&mut self, fingerprint: Fingerprint) {
+        if self.0.len() < MOST && !self.0.contains(&fingerprint) {
+            self.0.push(fingerprint);
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns the strongest hash function in use: only its fingerprints count (RFC 8122 §5).
+    pub(crate) fn strongest(&self) -> Option<HashFunction> {
+        self.0.iter().map(Fingerprint::function).max()
+    }
+
+    /// Returns the fingerprints by one hash function.
+    pub(crate) fn by(&self, function: HashFunction) -> impl Iterator<Item = &Fingerprint> + Clone {
+        self.0.iter().filter(move |fingerprint| fingerprint.function == function)
+    }
+
+    /// Whether two sets describe different certificates (RFC 8842 §4). They are compared by the strongest hash function
+    /// that both use, in any order; sets without one in common do not say.
+    pub(crate) fn differ(&self, other: &Self) -> bool {
+        let common = |function: &HashFunction| other.by(*function).next().is_some();
+        let Some(function) = self.0.iter().map(Fingerprint::function).filter(common).max() else { return false };
+        let lacks = |one: &Self, other: &Self| one.by(function).any(|fingerprint| !other.0.contains(fingerprint));
+        lacks(self, other) || lacks(other, self)
+    }
+}
+
+/// The most fingerprints of one description that are kept. Browsers have one.
+const MOST: usize = 16;
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} {}", self.function.name(), self.to_sdp())
@@ -125,6 +165,35 @@ mod tests {
         let lower = Fingerprint::parse(HashFunction::Sha256, &text.to_lowercase()).expect("32 bytes");
         assert!(upper.matches(&lower));
         assert_eq!(upper.to_sdp(), text);
+    }
+
+    fn set(of: &[(HashFunction, u8)]) -> Fingerprints {
+        let mut set = Fingerprints::default();
+        for (function, byte) in of {
+            set.insert(Fingerprint { function: *function, hash: vec![*byte; function.len()] });
+        }
+        set
+    }
+
+    #[test]
+    fn rfc8842_section_4_sets_are_compared_without_order_by_the_strongest_common_hash() {
+        use HashFunction::{Sha1, Sha256};
+        let two = set(&[(Sha256, 1), (Sha256, 2)]);
+        assert!(!two.differ(&set(&[(Sha256, 2), (Sha256, 1), (Sha256, 2)])));
+        assert!(!two.differ(&set(&[(Sha1, 9), (Sha256, 2), (Sha256, 1)])));
+        assert!(two.differ(&set(&[(Sha256, 1)])));
+        assert!(set(&[(Sha256, 1)]).differ(&two));
+        assert!(!two.differ(&set(&[(Sha1, 9)])), "nothing to compare");
+        assert!(set(&[(Sha1, 8)]).differ(&set(&[(Sha1, 9), (Sha256, 1)])));
+    }
+
+    #[test]
+    fn a_description_without_end_is_not_kept_whole() {
+        let mut endless = Fingerprints::default();
+        for byte in 0..=255 {
+            endless.insert(Fingerprint { function: HashFunction::Sha1, hash: vec![byte; 20] });
+        }
+        assert_eq!(endless.0.len(), MOST);
     }
 
     #[test]

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::record::{Filter, GCM_ALERT_LEN, Phase};
 use crate::{
-    Certificate, ClientHello, Context, ContextConfig, Event, HashFunction, Keys, MAX_DATAGRAM_LEN, Profile, Role,
-    Session, Verify,
+    Certificate, ClientHello, Context, ContextConfig, Event, HashFunction, Keys, MAX_DATAGRAM_LEN, MinVersion, Profile,
+    Role, Session, Verify,
 };
 
 pub use association::association;
@@ -122,6 +122,7 @@ fn new_context(fingerprint: bool) -> Arc<Context> {
         ca_file: None,
         ca_path: None,
         srtp_profiles: vec![Profile::Aes128CmSha1_80],
+        min_version: MinVersion::default(),
     })
     .expect("a context")
 }

@@ -23,13 +23,19 @@
 //! ```
 //!
 //! Decisions and departures:
-//! - DTLS 1.2 only. RFC 8827 §6.5 requires it and forbids to depend on 1.0; OpenSSL has no DTLS 1.3.
+//! - DTLS 1.2, which RFC 8827 §6.5 requires; 1.0 where [`MinVersion`] allows it. OpenSSL 3 has no DTLS 1.3.
+//! - A ClientHello that overtakes the peer's description is answered if ICE has authenticated a check from its address,
+//!   with at most three times its octets. The keys wait for the fingerprint.
+//! - Of several fingerprints the certificate has to have one by the strongest hash function (RFC 8122 §5).
 //! - The retransmission timer follows the caller's `now` and begins at 100 ms (see [`timer`](mod@timer)). OpenSSL's own
 //!   timer follows the wall clock and jumps with it, expires within reads, and ends the session after twelve
 //!   retransmissions.
 //! - A record that anybody could have sent ends nothing. Plaintext alerts, records that do not parse, handshake
 //!   messages of the wrong direction and application data do not reach OpenSSL. A ClientHello that cannot be accepted
 //!   is reported by [`Event::Refused`], and the session waits for another one.
+//! - A message that makes OpenSSL fail during a handshake may be anybody's. The association then begins again, for as
+//!   long as one handshake may take, and the peer is not told.
+//! - Few encrypted records pass before their keys, because OpenSSL buffers them.
 //! - Cookies (RFC 6347 §4.2.1) are asked for where neither ICE nor the peer's description vouches for an address (see
 //!   [`Admission`]).
 //! - No session resumption, which would skip the certificate, and no renegotiation: new keys take a new association.
@@ -56,7 +62,7 @@ mod wire;
 
 pub use association::{Admission, Association, AssociationEvent, Path, PeerAddress, Phase};
 pub use certificate::{Certificate, CertificateError};
-pub use context::{Context, ContextConfig, ContextError, DEFAULT_CIPHERS, Verify};
+pub use context::{Context, ContextConfig, ContextError, DEFAULT_CIPHERS, MinVersion, Verify};
 pub use endpoint::{Associations, Endpoint};
 pub use error::Failure;
 pub use fingerprint::{Fingerprint, FingerprintError, HashFunction};

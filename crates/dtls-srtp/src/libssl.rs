@@ -70,6 +70,12 @@ pub(crate) fn is_flight_outstanding(ssl: &SslRef) -> bool {
     answer == 1
 }
 
+/// Whether the peer's records are decrypted by now: its ChangeCipherSpec has been read. Before, OpenSSL buffers encrypted
+/// records.
+pub(crate) fn decrypts(ssl: &SslRef) -> bool {
+    ssl.state_string_long() == READ_CHANGE_CIPHER_SPEC || ssl.is_init_finished()
+}
+
 /// Sends the last flight again, in records with numbers of their own (RFC 6347 §4.2.4).
 pub(crate) fn retransmit(stream: &mut SslStream<Wire>) {
     // SAFETY: the stream is borrowed mutably, so its DTLS object is live and nobody else uses it. In OpenSSL 3 the
@@ -81,6 +87,8 @@ pub(crate) fn retransmit(stream: &mut SslStream<Wire>) {
     }
 }
 
+/// OpenSSL's name of the state between the peer's ChangeCipherSpec and its Finished, in both roles.
+const READ_CHANGE_CIPHER_SPEC: &str = "SSLv3/TLS read change cipher spec";
 /// From `openssl/ssl.h`.
 const SSL_OP_COOKIE_EXCHANGE: u64 = 1 << 13;
 const DTLS_CTRL_GET_TIMEOUT: c_int = 73;

@@ -12,6 +12,11 @@
 //! wants invalid records dropped, so this filter drops every record that a peer in the other role has no reason to
 //! send.
 //!
+//! An encrypted record may overtake the messages that its keys come from. OpenSSL buffers those of the next epoch, up to
+//! a hundred of 16 KiB each, and they are not authenticated. Only a few and small ones pass. The peer's Finished is the
+//! only one that has a reason to be early, and it is repeated with its flight. Epochs beyond the first with keys never
+//! come, because nothing is renegotiated.
+//!
 //! The plaintext records that pass get new sequence numbers. A forged high number would move OpenSSL's replay window
 //! beyond the peer's records, and the numbers are not needed: messages have numbers of their own (§4.2.2).
 
@@ -23,6 +28,34 @@ use crate::role::Role;
 pub(crate) struct Filter {
     /// The sequence number that the next plaintext record gets.
     next_number: u32,
+    premature: Premature,
+}
+
+/// The encrypted records that came before OpenSSL can decrypt them.
+#[derive(Debug, Default)]
+struct Premature {
+    /// OpenSSL can by now.
+    is_over: bool,
+    /// The number of records that OpenSSL may have buffered, and their octets.
+    passed: (usize, usize),
+    /// The number of records that were dropped.
+    dropped: u32,
+}
+
+impl Premature {
+    /// Whether one more record of `len` octets may pass.
+    fn may_pass(&mut self, len: usize) -> bool {
+        if self.is_over {
+            return true;
+        }
+        let (count, octets) = (self.passed.0 + 1, self.passed.1 + len);
+        if count > PREMATURE_MAX || octets > PREMATURE_OCTETS_MAX {
+            self.dropped = self.dropped.saturating_add(1);
+            return false;
+        }
+        self.passed = (count, octets);
+        true
+    }
 }
 
 /// The outcome of filtering one datagram.
@@ -44,13 +77,24 @@ pub(crate) enum Phase {
 }
 
 impl Filter {
+    /// Says whether OpenSSL decrypts the peer's records by now.
+    pub(crate) fn set_decrypting(&mut self, decrypts: bool) {
+        self.premature.is_over = decrypts;
+    }
+
+    /// The number of encrypted records that were dropped because too many came too early.
+    pub(crate) fn premature_dropped(&self) -> u32 {
+        self.premature.dropped
+    }
+
     /// Keeps only the records that a peer in the other role has a reason to send.
     pub(crate) fn apply(&mut self, local: Role, phase: Phase, datagram: &[u8]) -> Filtered {
         let mut filtered = Filtered::default();
         let mut rest = datagram;
         // Records do not span datagrams (RFC 6347 §4.1.1), so a truncated one ends the datagram.
         while let Some((record, behind)) = Record::split(rest) {
-            if record.may_pass(local, phase) {
+            let is_premature = record.epoch > 0 && phase == Phase::Handshake;
+            if record.may_pass(local, phase) && (!is_premature || self.premature.may_pass(record.body.len())) {
                 self.pass(&rest[..rest.len() - behind.len()], record.epoch, &mut filtered.records);
             } else if let Record { content_type: ALERT, epoch: 0, body: &[FATAL, description], .. } = record {
                 filtered.alert = Some(description);
@@ -83,6 +127,14 @@ pub(crate) fn client_hello(datagram: &[u8]) -> Option<&[u8]> {
     let [message_type, _, _, _, _, _, offset @ .., f2, f1, f0] = *header;
     let fragment = u32::from_be_bytes([0, f2, f1, f0]) as usize;
     if (message_type, offset) != (CLIENT_HELLO, [0; 3]) { None } else { rest.get(..fragment) }
+}
+
+/// Whether the datagram begins with a plaintext ClientHello, or with any fragment of one.
+pub(crate) fn is_of_client_hello(datagram: &[u8]) -> bool {
+    Record::split(datagram).is_some_and(|(record, _)| {
+        let is_clear = (record.content_type, record.epoch) == (HANDSHAKE, 0);
+        is_clear && record.body.first() == Some(&CLIENT_HELLO) && record.may_pass(Role::Server, Phase::Handshake)
+    })
 }
 
 /// Builds a datagram that holds one message: the first message of its sender, in its first record.
@@ -121,7 +173,7 @@ impl<'a> Record<'a> {
         match (self.epoch, self.content_type) {
             // Encrypted records: OpenSSL drops those that do not authenticate, if they are long enough to try.
             // Application data is not used (RFC 5764 §4.1).
-            (1.., HANDSHAKE | ALERT) => self.body.len() >= shortest,
+            (1, HANDSHAKE | ALERT) => self.body.len() >= shortest,
             (0, HANDSHAKE) => phase == Phase::Handshake && are_messages(self.body, local),
             (0, CHANGE_CIPHER_SPEC) => phase == Phase::Handshake && self.body == [1],
             _ => false,
@@ -167,6 +219,10 @@ const SEQUENCE_NUMBER_OFFSET: usize = 5;
 /// The longest body of a record (RFC 6347 §4.1).
 const BODY_MAX: usize = 1 << 14;
 const MESSAGE_HEADER_LEN: usize = 12;
+/// The most encrypted records that pass before their keys, and the most octets in all. A Finished has less than a
+/// hundred.
+const PREMATURE_MAX: usize = 8;
+const PREMATURE_OCTETS_MAX: usize = 1024;
 /// The longest message that is accepted. No certificate chain of a call comes near it.
 const MESSAGE_MAX: usize = 0x1_0000;
 /// The major version of every DTLS: the one's complement of 1 (RFC 6347 §4.1).
@@ -225,6 +281,31 @@ mod tests {
             assert_eq!(filter(Role::Client, CONNECTED, &datagram).records, datagram);
         }
         assert_eq!(filter(Role::Client, CONNECTED, &record(23, 1, &[0x77; 40])), Filtered::default());
+    }
+
+    #[test]
+    fn a_record_of_another_epoch_than_the_first_with_keys_is_dropped() {
+        for epoch in [2, 3, 0xffff] {
+            for phase in [Phase::Handshake, CONNECTED] {
+                let datagram = record(HANDSHAKE, epoch, &[0x77; 40]);
+                assert_eq!(filter(Role::Client, phase, &datagram), Filtered::default());
+            }
+        }
+    }
+
+    #[test]
+    fn few_records_and_few_octets_pass_before_their_keys() {
+        for (len, passed) in [(40, PREMATURE_MAX), (400, 2), (PREMATURE_OCTETS_MAX + 1, 0)] {
+            let mut filter = Filter::default();
+            let one = record(HANDSHAKE, 1, &vec![0x77; len]);
+            let datagram = one.repeat(PREMATURE_MAX + 4);
+            let records = filter.apply(Role::Server, Phase::Handshake, &datagram).records;
+            assert_eq!(records.len(), passed * one.len(), "records of {len}");
+            assert_eq!(filter.premature_dropped() as usize, PREMATURE_MAX + 4 - passed);
+            assert_eq!(filter.apply(Role::Server, Phase::Handshake, &one), Filtered::default());
+            filter.set_decrypting(true);
+            assert_eq!(filter.apply(Role::Server, Phase::Handshake, &one).records, one);
+        }
     }
 
     #[test]

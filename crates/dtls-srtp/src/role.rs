@@ -39,13 +39,14 @@ impl Setup {
     /// Returns our value after the peer's description said `theirs`, where `self` was our value before.
     ///
     /// `actpass` leaves a role that is settled as it is. Where none is settled, we become active, as RFC 5763 §5
-    /// recommends to an answerer: it has the offerer's fingerprint already.
+    /// recommends to an answerer: it has the offerer's fingerprint already. `holdconn` settles nothing: the next value
+    /// decides as if there had been none before (RFC 4145 §7.3).
     #[must_use]
     pub fn settle(self, theirs: Self) -> Self {
         match theirs {
             Self::Active => Self::Passive,
             Self::Passive => Self::Active,
-            Self::ActPass if self == Self::ActPass => Self::Active,
+            Self::ActPass if !self.is_settled() => Self::Active,
             Self::ActPass => self,
             Self::HoldConn => Self::HoldConn,
         }
@@ -63,6 +64,20 @@ impl Setup {
             Self::Passive => "passive",
             Self::ActPass => "active or passive, as the peer decides",
             Self::HoldConn => "holding",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Setup::{ActPass, Active, HoldConn, Passive};
+
+    #[test]
+    fn rfc4145_section_7_3_holdconn_does_not_outlast_the_next_description() {
+        for (theirs, ours) in [(ActPass, Active), (Passive, Active), (Active, Passive)] {
+            for before in [ActPass, Active, Passive] {
+                assert_eq!(before.settle(HoldConn).settle(theirs), ours);
+            }
         }
     }
 }

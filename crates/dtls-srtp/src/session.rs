@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use openssl::error::ErrorStack;
-use openssl::ssl::{ErrorCode, SslStream};
+use openssl::ssl::{ErrorCode, Ssl, SslStream};
 use openssl::x509::X509VerifyResult;
 
 use crate::context::Context;
 use crate::error::Failure;
-use crate::fingerprint::{Fingerprint, FingerprintError, HashFunction};
+use crate::fingerprint::{Fingerprint, FingerprintError, Fingerprints, HashFunction};
 use crate::hello;
 use crate::keys::{Keys, Profile};
 use crate::libssl;
@@ -40,7 +40,9 @@ pub struct Session {
     role: Role,
     state: State,
     stream: SslStream<Wire>,
-    remote_fingerprints: Vec<Fingerprint>,
+    remote_fingerprints: Fingerprints,
+    /// More fingerprints may follow, so a certificate that has none of them is not refused yet.
+    more_may_follow: bool,
     filter: Filter,
     timers: Timers,
     last_alert: Option<u8>,
@@ -72,7 +74,8 @@ impl Session {
             role,
             state: State::Idle { early: Vec::new() },
             stream: new_stream(context, role)?,
-            remote_fingerprints: Vec::new(),
+            remote_fingerprints: Fingerprints::default(),
+            more_may_follow: false,
             filter: Filter::default(),
             timers: Timers::default(),
             last_alert: None,
@@ -96,19 +99,20 @@ impl Session {
         Ok(true)
     }
 
-    /// Sets the fingerprint that the peer's certificate has to have (RFC 8122 §5). It may be set before the handshake,
-    /// during it or after it. If several are set, the one with the strongest hash function counts.
+    /// Adds a fingerprint that the peer's certificate may have (RFC 8122 §5), before the handshake, during it or after
+    /// it. Of several, those by the strongest hash function count, and the certificate has to have one of them.
     pub fn set_remote_fingerprint(&mut self, function: HashFunction, text: &str) -> Result<(), FingerprintError> {
-        self.expect_fingerprint(Fingerprint::parse(function, text)?);
+        let mut fingerprints = self.remote_fingerprints.clone();
+        fingerprints.insert(Fingerprint::parse(function, text)?);
+        self.expect_fingerprints(fingerprints, false);
         Ok(())
     }
 
-    /// Sets the fingerprint that the peer's certificate has to have, as
-    /// [`set_remote_fingerprint`](Self::set_remote_fingerprint) does.
-    pub(crate) fn expect_fingerprint(&mut self, fingerprint: Fingerprint) {
-        self.remote_fingerprints.retain(|known| known.function() != fingerprint.function());
-        self.remote_fingerprints.push(fingerprint);
-        self.remote_fingerprints.sort_by_key(Fingerprint::function);
+    /// Replaces the fingerprints, of which the peer's certificate has to have one. While `more_may_follow`, one that has
+    /// none of them waits.
+    pub(crate) fn expect_fingerprints(&mut self, fingerprints: Fingerprints, more_may_follow: bool) {
+        self.remote_fingerprints = fingerprints;
+        self.more_may_follow = more_may_follow;
         if let State::AwaitingFingerprint { keys } = &self.state {
             let keys = keys.clone();
             self.finish(keys);
@@ -161,6 +165,7 @@ impl Session {
             State::AwaitingFingerprint { .. } | State::Connected => Phase::Connected(self.shortest_record()),
             State::Ended => return,
         };
+        self.filter.set_decrypting(libssl::decrypts(self.stream.ssl()));
         let filtered = self.filter.apply(self.role, phase, datagram);
         self.last_alert = filtered.alert.or(self.last_alert);
         if filtered.records.is_empty() {
@@ -179,6 +184,13 @@ impl Session {
             Some(Due::Retransmission) => libssl::retransmit(&mut self.stream),
             Some(Due::GivingUp) => self.fail(Failure::TimedOut { alert: self.last_alert }),
             None => {}
+        }
+    }
+
+    /// Sends the last flight again, before its time, if the peer has not answered it.
+    pub(crate) fn repeat_flight(&mut self) {
+        if matches!(self.state, State::Handshake) && libssl::is_flight_outstanding(self.stream.ssl()) {
+            libssl::retransmit(&mut self.stream);
         }
     }
 
@@ -213,6 +225,11 @@ impl Session {
     /// datagram to learn whether the datagram belonged to the handshake.
     pub fn steps(&self) -> u32 {
         self.steps
+    }
+
+    /// The number of records that came before their keys and were dropped because too many had.
+    pub fn premature_records(&self) -> u32 {
+        self.filter.premature_dropped()
     }
 
     /// Our role: whether we send the ClientHello or wait for it.
@@ -259,7 +276,7 @@ impl Session {
         match self.stream.do_handshake() {
             Ok(()) => self.complete(),
             Err(error) if error.code() == ErrorCode::WANT_READ => self.await_peer(now, queued),
-            Err(error) => self.refuse(&error),
+            Err(error) => self.refuse(&error, queued),
         }
     }
 
@@ -276,10 +293,13 @@ impl Session {
         }
     }
 
-    /// OpenSSL ended the handshake. A server that has not accepted a ClientHello yet waits for another one.
-    fn refuse(&mut self, error: &openssl::ssl::Error) {
+    /// OpenSSL ended the handshake. A server that has not accepted a ClientHello yet waits for another one. Later the
+    /// peer is not told, since the message that is to blame may be somebody else's: the alert is behind the `queued`
+    /// datagrams.
+    fn refuse(&mut self, error: &openssl::ssl::Error, queued: usize) {
         let failure = self.reason(error);
         if !matches!(self.state, State::AwaitingHello) {
+            self.stream.get_mut().truncate(queued);
             return self.fail(failure);
         }
         match new_stream(&self.context, self.role) {
@@ -345,20 +365,24 @@ impl Session {
         }
     }
 
-    /// Checks that the peer's certificate is the one that its SDP names (RFC 5763 §5). `false` while no fingerprint is
-    /// known.
+    /// Checks that the peer's certificate is one that its SDP names (RFC 5763 §5). `false` while that is not known.
     fn check_fingerprint(&self) -> Result<bool, Failure> {
         if !self.context.verify().fingerprint {
             return Ok(true);
         }
-        let Some(expected) = self.remote_fingerprints.last() else { return Ok(false) };
+        let Some(function) = self.remote_fingerprints.strongest() else { return Ok(false) };
         let certificate = self.stream.ssl().peer_certificate().ok_or(Failure::NoCertificate)?;
-        let received = Fingerprint::of(&certificate, expected.function())
-            .map_err(|error| Failure::Handshake(error.to_string()))?;
-        if !expected.matches(&received) {
-            return Err(Failure::FingerprintMismatch { expected: expected.clone(), received });
+        let received =
+            Fingerprint::of(&certificate, function).map_err(|error| Failure::Handshake(error.to_string()))?;
+        let mut expected = self.remote_fingerprints.by(function);
+        match expected.clone().any(|expected| expected.matches(&received)) {
+            true => Ok(true),
+            false if self.more_may_follow => Ok(false),
+            false => Err(expected.next().map_or(Failure::NoCertificate, |expected| {
+                let expected = expected.clone();
+                Failure::FingerprintMismatch { expected, received }
+            })),
         }
-        Ok(true)
     }
 
     /// Reads records after the handshake: a repetition of the peer's last flight, which OpenSSL answers with ours, or
@@ -401,7 +425,24 @@ impl Session {
     }
 }
 
+#[cfg(test)]
+impl Session {
+    /// Creates a client whose ClientHello has about the length of a browser's, which offers X25519MLKEM768: two
+    /// datagrams.
+    pub(crate) fn with_long_hello(context: &Arc<Context>) -> Self {
+        let mut ssl = new_ssl(context, Role::Client).unwrap();
+        let protocol = [&[255][..], &[b'x'; 255]].concat();
+        ssl.set_alpn_protos(&protocol.repeat(5)).unwrap();
+        let stream = SslStream::new(ssl, Wire::default()).unwrap();
+        Self { stream, ..Self::new(context, Role::Client).unwrap() }
+    }
+}
+
 fn new_stream(context: &Context, role: Role) -> Result<SslStream<Wire>, ErrorStack> {
+    SslStream::new(new_ssl(context, role)?, Wire::default())
+}
+
+fn new_ssl(context: &Context, role: Role) -> Result<Ssl, ErrorStack> {
     let mut ssl = context.ssl()?;
     ssl.set_mtu(MAX_DATAGRAM_LEN as u32)?;
     match role {
@@ -409,7 +450,7 @@ fn new_stream(context: &Context, role: Role) -> Result<SslStream<Wire>, ErrorSta
         Role::Server => ssl.set_accept_state(),
     }
     libssl::disarm_timer(&mut ssl);
-    SslStream::new(ssl, Wire::default())
+    Ok(ssl)
 }
 
 /// The longest datagram that a session sends, in bytes. It passes every path that carries media: IPv6 within a tunnel

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::{
     Admission, Association, Associations, Certificate, Context, ContextConfig, Endpoint, Fingerprint, HashFunction,
-    Path, PeerAddress, Phase, Profile, Setup, Verify,
+    MinVersion, Path, PeerAddress, Phase, Profile, Setup, Verify,
 };
 
 /// An endpoint with one association.
@@ -27,11 +27,24 @@ impl Side {
         self.follow(associations)
     }
 
-    /// Whether the description started the association over.
+    /// Takes in a description with one fingerprint. Whether it started the association over.
     pub(crate) fn set_fingerprint(&mut self, function: HashFunction, text: &str) -> bool {
-        let fingerprint = Fingerprint::parse(function, text).expect("a fingerprint");
-        let associations = self.endpoint.set_fingerprint(fingerprint);
-        self.follow(associations)
+        self.add_fingerprint(function, text);
+        self.end_description()
+    }
+
+    /// Takes in a fingerprint that more may follow.
+    pub(crate) fn add_fingerprint(&mut self, function: HashFunction, text: &str) {
+        self.endpoint.set_fingerprint(Fingerprint::parse(function, text).expect("a fingerprint"));
+        self.association.handle_description(&self.endpoint);
+    }
+
+    /// Whether the description started the association over.
+    pub(crate) fn end_description(&mut self) -> bool {
+        let associations = self.endpoint.end_description();
+        let starts_over = self.follow(associations);
+        self.association.handle_description(&self.endpoint);
+        starts_over
     }
 
     pub(crate) fn begin_if_active(&mut self, now: Instant) {
@@ -84,6 +97,7 @@ fn context_of(fingerprint: bool, srtp_profiles: Vec<Profile>) -> Arc<Context> {
         ca_file: None,
         ca_path: None,
         srtp_profiles,
+        min_version: MinVersion::default(),
     })
     .expect("a context")
 }

@@ -26,6 +26,11 @@ impl Wire {
         self.outbound.len()
     }
 
+    /// Forgets the datagrams that wait to be sent, except for the `len` oldest.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.outbound.truncate(len);
+    }
+
     /// Moves the datagrams that wait to be sent to the front of `other`'s queue.
     pub(crate) fn hand_over(&mut self, other: &mut Self) {
         self.outbound.append(&mut other.outbound);

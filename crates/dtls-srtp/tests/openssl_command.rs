@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use common::{Peer, config};
-use dtls_srtp::{Certificate, ClientHello, HashFunction, Keys, Role};
+use dtls_srtp::{Certificate, ClientHello, ContextConfig, Failure, HashFunction, Keys, MinVersion, Role};
 
 #[test]
 fn openssl_s_server_agrees() {
@@ -41,7 +41,7 @@ fn openssl_s_client_agrees() {
         command.args(["-connect", &socket.local_addr().expect("an address").to_string()]);
         let openssl = OpenSsl::spawn(command);
         let ours = if cookie {
-            handshake_after_cookie(&files, &socket)
+            handshake_after_cookie(config(), &files, &socket)
         } else {
             handshake(Role::Server, &files, &socket, None)
         };
@@ -52,17 +52,77 @@ fn openssl_s_client_agrees() {
     }
 }
 
+#[test]
+fn dtls_1_0_is_agreed_on_where_it_is_allowed() {
+    for cipher in ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES256-SHA"] {
+        for cookie in [true, false] {
+            let files = Files::make("ec");
+            let socket = bind(0);
+            let mut command = files.old_command("s_client", cipher);
+            command.args(["-connect", &socket.local_addr().expect("an address").to_string()]);
+            let openssl = OpenSsl::spawn(command);
+            let ours = if cookie {
+                handshake_after_cookie(old(), &files, &socket)
+            } else {
+                handshake_with(old(), Role::Server, &files, &socket, None)
+            };
+            let theirs = hex(&[&ours.remote.key, &ours.local.key, &ours.remote.salt, &ours.local.salt]);
+            assert_eq!(openssl.keying_material(), theirs);
+        }
+    }
+    let files = Files::make("rsa");
+    let port = free_port();
+    let mut command = files.old_command("s_server", "AES128-SHA");
+    command.args(["-accept", &port.to_string(), "-Verify", "1"]);
+    let openssl = OpenSsl::spawn(command);
+    let remote = Some(SocketAddr::from(([127, 0, 0, 1], port)));
+    let ours = handshake_with(old(), Role::Client, &files, &bind(0), remote);
+    let theirs = hex(&[&ours.local.key, &ours.remote.key, &ours.local.salt, &ours.remote.salt]);
+    assert_eq!(openssl.keying_material(), theirs);
+}
+
+#[test]
+fn dtls_1_0_is_refused_by_default() {
+    let files = Files::make("ec");
+    let socket = bind(0);
+    let mut command = files.old_command("s_client", "ECDHE-ECDSA-AES128-SHA");
+    command.args(["-connect", &socket.local_addr().expect("an address").to_string()]);
+    let _openssl = OpenSsl::spawn(command);
+    socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+    let mut peer = Peer::with(Role::Server, config());
+    peer.session.start(Instant::now());
+    let mut buffer = [0; 2048];
+    let (len, _) = socket.recv_from(&mut buffer).expect("a ClientHello");
+    peer.session.handle_datagram(Instant::now(), &buffer[..len]);
+    peer.drain();
+    assert!(matches!(peer.refusals[..], [Failure::Handshake(_)]), "{:?}", peer.refusals);
+}
+
+fn old() -> ContextConfig {
+    ContextConfig { min_version: MinVersion::Dtls10, ..config() }
+}
+
 /// Drives a session of ours until it has keys.
 fn handshake(role: Role, files: &Files, socket: &UdpSocket, remote: Option<SocketAddr>) -> Keys {
-    let mut peer = Peer::with(role, config());
+    handshake_with(config(), role, files, socket, remote)
+}
+
+fn handshake_with(
+    config: ContextConfig,
+    role: Role,
+    files: &Files,
+    socket: &UdpSocket,
+    remote: Option<SocketAddr>,
+) -> Keys {
+    let mut peer = Peer::with(role, config);
     peer.session.start(Instant::now());
     run(peer, files, socket, remote)
 }
 
 /// Drives a session of ours, as a server that asks for a cookie, until it has keys.
-fn handshake_after_cookie(files: &Files, socket: &UdpSocket) -> Keys {
+fn handshake_after_cookie(config: ContextConfig, files: &Files, socket: &UdpSocket) -> Keys {
     socket.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
-    let mut peer = Peer::with(Role::Server, config());
+    let mut peer = Peer::with(Role::Server, config);
     let mut buffer = [0; 2048];
     loop {
         let (len, from) = socket.recv_from(&mut buffer).expect("a ClientHello");
@@ -131,8 +191,17 @@ impl Files {
     }
 
     fn command(&self, name: &str) -> Command {
+        self.command_of(name, &["-dtls1_2"])
+    }
+
+    /// A phone of the time before DTLS 1.2.
+    fn old_command(&self, name: &str, cipher: &str) -> Command {
+        self.command_of(name, &["-dtls1", "-cipher", &format!("{cipher}:@SECLEVEL=0")])
+    }
+
+    fn command_of(&self, name: &str, version: &[&str]) -> Command {
         let mut command = Command::new("openssl");
-        command.args([name, "-dtls1_2", "-use_srtp", "SRTP_AES128_CM_SHA1_80"]);
+        command.arg(name).args(version).args(["-use_srtp", "SRTP_AES128_CM_SHA1_80"]);
         command.args(["-keymatexport", "EXTRACTOR-dtls_srtp", "-keymatexportlen", "60"]);
         command.arg("-cert").arg(&self.certificate).arg("-key").arg(&self.key);
         command

@@ -11,6 +11,7 @@ use crate::checklist::{Checklist, Wanted};
 use crate::config::{Config, MAX_REMOTE_CANDIDATES};
 use crate::consent::OldPath;
 use crate::credentials::Keyed;
+use crate::follow::Following;
 use crate::lifecycle::Lifecycle;
 use crate::message;
 use crate::nominate::Phase;
@@ -53,6 +54,10 @@ pub struct Agent {
     pub(crate) role: Role,
     pub(crate) tie_breaker: u64,
     pub(crate) local: Keyed,
+    /// Our credentials before the last restart: the peer may go on using them (see `restart.rs`).
+    pub(crate) previous: Option<Keyed>,
+    /// The number of times that we have restarted.
+    pub(crate) restarts: u32,
     pub(crate) remote: Option<Keyed>,
     /// The peer has restarted ICE and we have not yet (see `restart.rs`).
     pub(crate) remote_is_ahead: bool,
@@ -61,9 +66,16 @@ pub struct Agent {
     pub(crate) checklist: Checklist,
     pub(crate) phases: PerComponent<Phase>,
     pub(crate) old_paths: PerComponent<Option<OldPath>>,
+    pub(crate) following: PerComponent<Following>,
+    /// The highest nomination of the peer so far (see `nominate.rs`).
+    pub(crate) nomination: u32,
     pub(crate) early: Vec<EarlyCheck>,
     pub(crate) last_check: Option<Instant>,
+    /// When the next check may be sent (see `pacing.rs`).
+    pub(crate) slot: Option<Instant>,
     pub(crate) last_heard: Option<Instant>,
+    /// The tie-breaker in the last check of the peer.
+    pub(crate) remote_tie_breaker: Option<u64>,
     pub(crate) outgoing: VecDeque<Outgoing>,
     pub(crate) events: VecDeque<Event>,
     pub(crate) timers: Timers,
@@ -79,6 +91,8 @@ impl Agent {
             role: config.role,
             tie_breaker: config.tie_breaker,
             local: config.local.clone().into(),
+            previous: None,
+            restarts: 0,
             remote: None,
             remote_is_ahead: false,
             locals: Vec::new(),
@@ -86,9 +100,13 @@ impl Agent {
             checklist: Checklist::default(),
             phases: PerComponent::from_fn(|_| Phase::RUNNING),
             old_paths: PerComponent::default(),
+            following: PerComponent::default(),
+            nomination: 0,
             early: Vec::new(),
             last_check: None,
+            slot: None,
             last_heard: None,
+            remote_tie_breaker: None,
             outgoing: VecDeque::new(),
             events: VecDeque::new(),
             timers: Timers::default(),
@@ -152,6 +170,7 @@ impl Agent {
         self.checklist.clear();
         self.phases = PerComponent::from_fn(|_| Phase::Failed);
         self.old_paths = PerComponent::default();
+        self.following = PerComponent::default();
         self.early.clear();
         self.outgoing.clear();
         self.timers = Timers::default();
@@ -192,6 +211,7 @@ impl Agent {
         self.expire_old_paths(now);
         self.renew_consent(now);
         self.fail_late_components(now);
+        self.leave_silent_paths(now);
         self.retransmit(now);
         self.proceed(now);
     }
@@ -217,8 +237,14 @@ impl Agent {
         self.events.pop_front()
     }
 
-    /// The path to send on: the selected pair, or during a restart the pair selected before it (RFC 8445 §9).
+    /// The path to send on: the selected pair, or during a restart the pair selected before it (RFC 8445 §9), unless
+    /// the peer's media has shown another one ([`Agent::handle_media`]).
     pub fn selected(&self, component: Component) -> Option<Path> {
+        self.following[component].detour.or_else(|| self.agreed(component))
+    }
+
+    /// The path that was selected by nomination.
+    fn agreed(&self, component: Component) -> Option<Path> {
         match &self.phases[component] {
             Phase::Selected(selected) => Some(selected.path),
             _ => self.old_paths[component].as_ref().map(|old| old.path),
@@ -269,6 +295,12 @@ impl Agent {
         self.last_heard
     }
 
+    /// The tie-breaker of the peer's checks (RFC 8445 §6.1.1), the last that it sent with the credentials that it signalled. Browsers keep
+    /// it for the life of a connection, restarts included.
+    pub fn remote_tie_breaker(&self) -> Option<u64> {
+        self.remote_tie_breaker
+    }
+
     /// Counters of received messages, by result.
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -297,18 +329,13 @@ impl Agent {
     }
 
     pub(crate) fn rearm(&mut self) {
-        let check = match self.lifecycle {
-            Lifecycle::Checking { since, .. } if self.checklist.has_next() => {
-                Some(self.last_check.map_or(since, |last| last + self.config.pacing))
-            }
-            _ => None,
-        };
-        self.timers.set(Timer::Check, check);
+        self.timers.set(Timer::Check, self.check_due());
         let transactions = self.checklist.iter().filter_map(|pair| pair.transaction.as_ref());
         self.timers.set(Timer::Retransmit, transactions.map(|transaction| transaction.due()).min());
         self.timers.set(Timer::Nominate, self.nomination_due());
         self.timers.set(Timer::Consent, self.consent_due());
         self.timers.set(Timer::Failure, self.failure_due());
+        self.timers.set(Timer::Silence, self.leaving_due());
         self.timers.set(Timer::OldPath, self.old_paths.values().flatten().map(|old| old.expires).min());
     }
 
@@ -372,7 +399,7 @@ impl Agent {
 }
 
 /// The most local candidates that an agent keeps. No machine has as many; this limits mistakes of the caller.
-pub(crate) const MAX_LOCAL_CANDIDATES: usize = 32;
+pub(crate) const MAX_LOCAL_CANDIDATES: usize = 64;
 const FOR_PEER_REFLEXIVE: usize = 16;
 
 #[cfg(test)]

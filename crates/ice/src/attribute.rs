@@ -4,6 +4,7 @@
 //! candidate:842163049 1 udp 1677729535 192.0.2.3 4000 typ srflx raddr 10.0.1.1 rport 8998 generation 0 ufrag h6vY
 //! ```
 
+use std::fmt::{self, Display};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
@@ -90,6 +91,25 @@ impl FromStr for Signalled {
     }
 }
 
+impl Display for Candidate {
+    /// Writes the candidate as in an attribute, without the `candidate:` before it. IPv6 addresses have no brackets (RFC 8839 §5.1).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { foundation, component, priority, addr, kind, related } = self;
+        write!(
+            f,
+            "{foundation} {} UDP {priority} {} {} typ {}",
+            component.id(),
+            addr.ip(),
+            addr.port(),
+            kind.signalled()
+        )?;
+        match related {
+            Some(related) => write!(f, " raddr {} rport {}", related.ip(), related.port()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The extensions at the end of an attribute that we know.
 #[derive(Default)]
 struct Extensions<'a> {
@@ -151,6 +171,21 @@ mod tests {
 
     fn parse(text: &str) -> Result<Signalled, AttributeError> {
         text.parse()
+    }
+
+    #[test]
+    fn a_candidate_that_is_written_is_read_back() {
+        for (kind, addr, related) in [
+            (CandidateKind::Host, "[fd99::1]:40000", None),
+            (CandidateKind::ServerReflexive, "203.0.113.5:40000", Some("192.0.2.1:30000")),
+        ] {
+            let (addr, related) = (addr.parse().unwrap(), related.map(|text| text.parse().unwrap()));
+            let (foundation, component) = ("7".to_owned(), Component::Rtcp);
+            let candidate = Candidate { foundation, component, priority: 9, addr, kind, related };
+            let written = format!("candidate:{candidate}");
+            assert_eq!(written.parse::<Signalled>().unwrap().candidate, candidate, "{written}");
+            assert!(!written.contains('['), "{written}");
+        }
     }
 
     #[test]

@@ -50,9 +50,12 @@ impl Checklist {
             reflexive_priority: priority(CandidateKind::PeerReflexive, local.local_preference(), local.component),
             priority: 0,
             state: State::Frozen,
+            checked: None,
             transaction: None,
             checked_by_peer: false,
+            addressed: None,
             nominated_by_peer: false,
+            nomination: 0,
         };
         pair.prioritise(role);
         pair
@@ -105,6 +108,12 @@ impl Checklist {
         }
     }
 
+    /// Takes the first triggered pair for which `wanted` returns true.
+    pub fn next_triggered(&mut self, wanted: impl Fn(&Pair) -> bool) -> Option<PairId> {
+        let at = self.triggered.iter().position(|id| self.get(*id).is_some_and(&wanted))?;
+        self.triggered.remove(at)
+    }
+
     /// §6.1.4.2: the next pair to check: the first triggered pair, or the best waiting one, or the best frozen one of
     /// a foundation of which no pair is being checked.
     pub fn next(&mut self) -> Option<PairId> {
@@ -143,6 +152,11 @@ impl Checklist {
     pub fn clear(&mut self) {
         self.pairs.clear();
         self.triggered.clear();
+    }
+
+    /// The pair added last.
+    pub fn newest(&self) -> PairId {
+        PairId(self.last_id)
     }
 
     pub fn get(&self, id: PairId) -> Option<&Pair> {

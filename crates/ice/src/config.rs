@@ -1,8 +1,9 @@
 //! The settings of an agent, and its limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Credentials, Role};
+use crate::{Credentials, Pacer, Role};
 
 /// The settings of an agent. [`Config::new`] sets the defaults.
 #[derive(Debug, Clone)]
@@ -20,6 +21,8 @@ pub struct Config {
     pub components: u8,
     /// Ta, the interval between two new checks (RFC 8445 §14.2). Default: 50 ms.
     pub pacing: Duration,
+    /// The slots for checks that several sessions share; `None` (the default) for a session alone.
+    pub pacer: Option<Arc<Pacer>>,
     /// The lower limit of a check's RTO (RFC 8445 §14.3). Default: 500 ms.
     pub rto: Duration,
     /// How long to wait for a better pair after the first one works, before nominating. Default: 200 ms.
@@ -43,6 +46,7 @@ impl Config {
             seed: Seed(seed),
             components: 2,
             pacing: Duration::from_millis(50),
+            pacer: None,
             rto: Duration::from_millis(500),
             nomination_delay: Duration::from_millis(200),
             failure_timeout: Duration::from_secs(35),

@@ -95,12 +95,14 @@ impl Agent {
             (pair.checked_by_peer, pair.nominated_by_peer) = (false, false);
         }
         self.phases[component] = Phase::Failed;
+        self.following[component].detour = None;
         self.events.push_back(Event::ConsentLost { component });
     }
 
     pub(crate) fn expire_old_paths(&mut self, now: Instant) {
         for (component, old_path) in self.old_paths.iter_mut() {
             if old_path.take_if(|old| old.expires <= now).is_some() {
+                self.following[component].detour = None;
                 self.events.push_back(Event::ConsentLost { component });
             }
         }

@@ -11,6 +11,8 @@ use stun_types::message::{IntegrityAlgorithm, IntegrityKey, MessageClass, Messag
 use crate::agent::MAX_LOCAL_CANDIDATES;
 use crate::checklist::MAX_PAIRS;
 use crate::credentials::Keyed;
+use crate::gather::dns;
+use crate::gather::mapping::{self, Mapping};
 use crate::mdns::Lookups;
 use crate::message;
 use crate::nominate::Phase;
@@ -56,6 +58,49 @@ pub fn candidate_attribute(input: &[u8]) {
     let Candidate { foundation, addr, .. } = signalled.candidate;
     assert!((1..=32).contains(&foundation.len()));
     assert!(signalled.name.is_none_or(|name| name.ends_with(".local") && addr.ip().is_unspecified()));
+}
+
+/// Feeds datagrams and time to a socket that asks a STUN server, and to the lookup of the server's name. Each operation is a byte that
+/// says what happens, and for a datagram a byte with its length and the datagram; its first 20 bytes may be replaced by a header
+/// that answers.
+///
+/// One request is pending at most and repeated at most six times, timeouts are never in the past, and an address that is told is one
+/// that can be sent to. A lookup asks at most six times and ends once.
+pub fn gathering(operations: &[u8]) {
+    let server: SocketAddr = ([198, 51, 100, 1], 3478).into();
+    let mut now = Instant::now();
+    let mut mapping = Mapping::new(now, server, Duration::from_secs(30), [7; 32]);
+    let mut lookup = dns::Lookup::new(now, "stun.example.org", &[server], [7; 32]);
+    let (mut request, mut queries, mut results) = ([0; mapping::REQUEST_LEN], 0, 0);
+    let mut rest = operations.iter().copied();
+    while let Some(operation) = rest.next() {
+        match operation % 4 {
+            0 => {
+                now = now.max(mapping.poll_timeout());
+                mapping.handle_timeout(now);
+                lookup.handle_timeout(now);
+            }
+            1 => mapping.handle_unreachable(now),
+            answers => {
+                let len = usize::from(rest.next().unwrap_or(0));
+                let mut datagram: Vec<u8> = rest.by_ref().take(len).collect();
+                if answers == 3 && datagram.len() >= 20 {
+                    datagram[4..20].copy_from_slice(&request[4..20]);
+                }
+                let _ = mapping.handle_datagram(now, server, &datagram);
+                lookup.handle_datagram(now, server, &datagram);
+            }
+        }
+        assert!(mapping.poll_timeout() > now || !mapping.is_asking());
+        mapping.poll_transmit(&mut request);
+        assert_eq!(mapping.poll_transmit(&mut request), None);
+        if let Some(mapping::Event::Mapped(address)) = mapping.poll_event() {
+            assert!(address.port() != 0 && address.is_ipv4() && !address.ip().is_unspecified());
+        }
+        queries += std::iter::from_fn(|| lookup.poll_transmit(&mut [0; dns::MAX_QUERY])).count();
+        results += std::iter::from_fn(|| lookup.poll_result()).count();
+    }
+    assert!(queries <= 4 && results <= 1 && (results == 1) == lookup.poll_timeout().is_none());
 }
 
 struct World {
@@ -111,6 +156,10 @@ impl World {
     fn apply<'a>(&mut self, operation: u8, how: u8, tail: &'a [u8]) -> &'a [u8] {
         let (at, now) = (usize::from(how & 1), self.now);
         let (other, choice) = (1 - at, how >> 1);
+        if operation >= MEDIA {
+            self.deliver_media(at, choice);
+            return tail;
+        }
         match operation % 16 {
             0..4 => self.deliver_next(at, choice & 1 == 1),
             4 => drop(self.ends[other].outbound.pop_front()),
@@ -214,6 +263,14 @@ impl World {
             _ => datagram.path = path_to(at, choice),
         }
         self.receive(at, &datagram);
+    }
+
+    /// Media of the peer arrives along a pair of the checklist, or from elsewhere.
+    fn deliver_media(&mut self, at: usize, choice: u8) {
+        let agent = &mut self.ends[at].agent;
+        let pair = agent.pairs().map(|(path, _)| path).nth(usize::from(choice >> 2));
+        let path = pair.filter(|_| choice & 3 != 3).unwrap_or_else(|| path_to(at, choice));
+        agent.handle_media(self.now, path);
     }
 
     /// Hands a datagram to an agent. Without a signature of either side it must change nothing.
@@ -479,18 +536,20 @@ fn take(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
 const TRANSLATED: u16 = 0x8000;
 const MAX_ON_THE_WAY: usize = 64;
 const MAX_RECORDED: usize = 32;
-/// An answer, the next check, and a nomination of each component.
-const FOR_A_DATAGRAM: usize = 4;
+/// An answer, a triggered check, the next check, and a nomination of each component.
+const FOR_A_DATAGRAM: usize = 5;
 /// Every pair again, the next check, and a nomination and a consent check of each component.
-const FOR_A_TIMEOUT: usize = MAX_PAIRS + 5;
+const FOR_A_TIMEOUT: usize = MAX_PAIRS + 6;
 
 /// Header and value.
 const FINGERPRINT_LEN: usize = 8;
 const USERNAME: u16 = 0x0006;
 /// USERNAME, ERROR-CODE, UNKNOWN-ATTRIBUTES, XOR-MAPPED-ADDRESS, PRIORITY, USE-CANDIDATE, SOFTWARE, ALTERNATE-SERVER,
-/// ICE-CONTROLLED, ICE-CONTROLLING, and two that nobody knows. Signature and fingerprint are added by [`message::write`].
-const ATTRIBUTES: [u16; 12] =
-    [USERNAME, 0x0009, 0x000a, 0x0020, 0x0024, 0x0025, 0x8022, 0x8023, 0x8029, 0x802a, 0x7777, 0xfff0];
+/// ICE-CONTROLLED, ICE-CONTROLLING, NOMINATION, and two that nobody knows. Signature and fingerprint are added by [`message::write`].
+const ATTRIBUTES: [u16; 13] =
+    [USERNAME, 0x0009, 0x000a, 0x0020, 0x0024, 0x0025, 0x8022, 0x8023, 0x8029, 0x802a, 0x7777, 0xfff0, 0xc001];
+/// Operations from here on are packets of media.
+const MEDIA: u8 = 0xe0;
 
 #[cfg(test)]
 mod tests {
@@ -508,8 +567,12 @@ mod tests {
 
     #[test]
     fn the_seeds_break_no_promise() {
-        let targets: [(&str, Target); 3] =
-            [("ice_session", session), ("mdns_answer", mdns_answer), ("candidate_attribute", candidate_attribute)];
+        let targets: [(&str, Target); 4] = [
+            ("ice_session", session),
+            ("mdns_answer", mdns_answer),
+            ("candidate_attribute", candidate_attribute),
+            ("ice_gathering", gathering),
+        ];
         for (target, run) in targets {
             for seed in std::fs::read_dir(format!("{SEEDS}/{target}")).expect("the seeds") {
                 run(&std::fs::read(seed.expect("a seed").path()).expect("a seed"));

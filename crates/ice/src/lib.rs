@@ -28,15 +28,19 @@
 //! |---|---|
 //! | `candidate.rs` | §5.1 candidates: foundations, priorities |
 //! | `attribute.rs`, `carried.rs` | RFC 8839 §5.1: candidates as signalling names them |
+//! | `gather/` | §5.1.1.2 server-reflexive addresses, and RFC 1035 the names of servers; beside the agent, ahead of sessions |
 //! | `mdns.rs` | RFC 6762: the names that stand in place of addresses; beside the agent, which takes addresses |
 //! | `checklist.rs`, `pair.rs` | §6.1.2 forming, ordering, freezing; §6.1.4 choosing the next check |
 //! | `request.rs` | §7.2.4 sending a check, §7.3 receiving one, early ones included |
 //! | `response.rs` | §7.2.5 handling the response to a check |
 //! | `role.rs` | §6.1.1, §7.2.5.1, §7.3.1.1 roles and role conflicts |
-//! | `nominate.rs` | §8 nomination and the selected pair |
+//! | `nominate.rs` | §8 nomination and the selected pair; renomination |
+//! | `follow.rs` | beyond the RFC: the selected pair follows the peer's media |
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
+//! | `pacing.rs` | §14.2 pacing of checks, over all sessions |
 //! | `timer.rs` | §14 the timers of a session |
+//! | `binding.rs` | RFC 8489 §6.3.1: requests of peers without ICE |
 //! | `message.rs` | §16.1 and RFC 8489: parsing and writing STUN messages |
 //!
 //! # Left out, with reasons
@@ -44,7 +48,7 @@
 //! - ICE-TCP (RFC 6544): the host has no way to signal it.
 //! - Scopes of link-local IPv6 addresses: candidates do not carry them.
 //! - Acting as a lite agent: we are always a full agent. A lite *peer* is supported ([`Agent::set_remote_lite`]).
-//! - Gathering from STUN and TURN servers: the caller does it and adds the results with
+//! - Gathering within the agent: [`gather`] finds addresses ahead of sessions, and the caller adds them with
 //!   [`Agent::add_gathered_candidate`].
 //!
 //! # Where we depart from the RFC
@@ -58,15 +62,21 @@
 //! - A check of the peer that arrives while ours is in progress makes us retransmit our request instead of starting
 //!   a second transaction (§7.3.1.4): that opens the NAT just as well, and memory stays bounded.
 //! - Intervals between retransmissions stop doubling at 2 s (RFC 8489 §6.2.1), which helps on lossy networks;
-//!   a check still ends after 39.5 s, and all checks together stay below one per Ta.
+//!   a check still ends after 39.5 s, and all checks together stay below one per Ta, but for triggered ones.
+//! - A triggered check is sent at once instead of at the next Ta (§6.1.4.2), once per Ta and pair: the peer paces it.
 //! - A nomination is sent at once instead of waiting for the next Ta (§8.1.1 queues it): its path has just worked,
 //!   and the call starts 50 ms earlier.
 //! - §6.1.2.6 forms the checklist once; ours accepts candidates at any time, by the rules of RFC 8838.
+//! - The selected pair follows authenticated media of the peer, also to a pair that is not nominated and, during a
+//!   restart by the peer, to an address that has sent checks under credentials not signalled yet (`follow.rs`).
+//! - Checks of the peer's new generation to our old credentials are answered and used during a restart: they are sent
+//!   while our answer is on its way.
 //! - A failed component becomes usable again when authenticated checks of the peer arrive later.
 #![forbid(unsafe_code)]
 
 mod agent;
 mod attribute;
+mod binding;
 mod candidate;
 pub mod carried;
 mod checklist;
@@ -74,13 +84,16 @@ mod config;
 mod consent;
 mod credentials;
 mod error;
+mod follow;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod gather;
 mod lifecycle;
 pub mod mdns;
 mod message;
 mod nominate;
 mod outgoing;
+mod pacing;
 mod pair;
 mod path;
 mod per_component;
@@ -96,11 +109,13 @@ mod timer;
 
 pub use agent::{Agent, Event};
 pub use attribute::{AttributeError, Signalled};
+pub use binding::answer_binding;
 pub use candidate::{Candidate, CandidateKind};
 pub use config::{Config, MAX_REMOTE_CANDIDATES, Seed};
 pub use credentials::Credentials;
 pub use error::{Counters, Error};
 pub use message::MAX_DATAGRAM;
+pub use pacing::Pacer;
 pub use pair::State as PairState;
 pub use path::{Component, Path, Transmit};
 pub use per_component::PerComponent;

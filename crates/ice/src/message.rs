@@ -51,6 +51,7 @@ pub(crate) struct CheckAttributes {
     pub priority: Option<u32>,
     pub role: Option<(Role, u64)>,
     pub use_candidate: bool,
+    pub nomination: Option<u32>,
 }
 
 impl CheckAttributes {
@@ -62,16 +63,22 @@ impl CheckAttributes {
             priority: number::<4>(message, PRIORITY).map(u32::from_be_bytes),
             role: controlling.or(controlled),
             use_candidate: message.has_attribute(USE_CANDIDATE),
+            nomination: number::<4>(message, NOMINATION).map(u32::from_be_bytes),
         }
     }
 }
 
 /// The first comprehension-required attribute that we do not know (RFC 8489 §6.3.1).
 pub(crate) fn unknown_attribute(message: &Message<'_>) -> Option<u16> {
+    unknown_attribute_but(message, &KNOWN)
+}
+
+/// The first comprehension-required attribute that is none of `known`.
+pub(crate) fn unknown_attribute_but(message: &Message<'_>, known: &[AttributeType]) -> Option<u16> {
     message
         .iter_attributes()
         .map(|(_, attribute)| attribute.header.get_type())
-        .find(|kind| kind.comprehension_required() && !KNOWN.contains(kind))
+        .find(|kind| kind.comprehension_required() && !known.contains(kind))
         .map(|kind| kind.value())
 }
 
@@ -176,6 +183,8 @@ const PRIORITY: AttributeType = AttributeType::new(0x0024);
 const USE_CANDIDATE: AttributeType = AttributeType::new(0x0025);
 const ICE_CONTROLLED: AttributeType = AttributeType::new(0x8029);
 const ICE_CONTROLLING: AttributeType = AttributeType::new(0x802a);
+/// draft-thatcher-ice-renomination; libwebrtc chose the number.
+const NOMINATION: AttributeType = AttributeType::new(0xc001);
 
 const KNOWN: [AttributeType; 6] =
     [Username::TYPE, MessageIntegrity::TYPE, MessageIntegritySha256::TYPE, Fingerprint::TYPE, PRIORITY, USE_CANDIDATE];

@@ -14,6 +14,7 @@ fn rfc5769_2_1_sample_request() {
         priority: Some(0x6e00_01ff),
         role: Some((Role::Controlled, 0x932f_f9b1_5126_3b36)),
         use_candidate: false,
+        nomination: None,
     };
     assert_eq!(CheckAttributes::of(&message), expected);
     assert_eq!(authenticate(&message, &key()), Ok(IntegrityAlgorithm::Sha1));
@@ -101,7 +102,12 @@ fn a_written_message_parses_back() {
         let message = parse(&buf[..len]).unwrap();
         assert_eq!(username(&message).unwrap(), ("h6vY".to_owned(), "evtj".to_owned()));
         assert_eq!(u128::from(message.transaction_id()), request.transaction_id);
-        let expected = CheckAttributes { priority: Some(0x6e00_01ff), role: Some((role, u64::MAX)), use_candidate };
+        let expected = CheckAttributes {
+            priority: Some(0x6e00_01ff),
+            role: Some((role, u64::MAX)),
+            use_candidate,
+            nomination: None,
+        };
         assert_eq!(CheckAttributes::of(&message), expected);
         assert!(authenticate(&message, &key()).is_ok());
     }

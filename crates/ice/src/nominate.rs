@@ -5,6 +5,9 @@
 //! and browsers nominate several pairs (aggressive nomination); then both sides use the one of highest priority
 //! (RFC 5245 §8.1.1.2), unless that pair has gone silent and the peer nominates another.
 //!
+//! libwebrtc's renomination (draft-thatcher-ice-renomination) counts nominations in an attribute of its own: the pair
+//! with the highest number is used, whatever its priority. It is sent to whoever signals `a=ice-options:renomination`.
+//!
 //! Each component has a state of its own:
 //! ```text
 //!  Running ──▶ Nominating (controlling only) ──▶ Selected ──▶ Failed (consent lost)
@@ -42,6 +45,13 @@ impl Phase {
 pub(crate) struct Selected {
     pub pair: PairId,
     pub path: Path,
+    pub since: Instant,
+    /// The newest pair when this one was selected.
+    newest: PairId,
+    /// The peer's media led here (see `follow.rs`).
+    pub by_media: bool,
+    /// The peer's number of this nomination; 0 without.
+    pub nomination: u32,
     pub reflexive_priority: u32,
     pub consent: Consent,
 }
@@ -88,11 +98,10 @@ impl Agent {
     pub(crate) fn accept_nomination(&mut self, now: Instant, id: PairId) {
         let Some(pair) = self.checklist.get(id) else { return };
         let accept = match &self.phases[pair.component] {
-            Phase::Selected(selected) => {
-                let current = self.checklist.get(selected.pair);
-                current.is_none_or(|current| pair.priority > current.priority)
-                    || selected.consent.is_silent_for(now, SILENCE)
+            Phase::Selected(selected) if pair.nomination > 0 || selected.nomination > 0 => {
+                pair.nomination >= selected.nomination
             }
+            Phase::Selected(selected) => self.is_to_replace(now, selected, pair),
             _ => true,
         };
         if accept {
@@ -100,16 +109,39 @@ impl Agent {
         }
     }
 
+    fn is_to_replace(&self, now: Instant, selected: &Selected, pair: &Pair) -> bool {
+        if selected.by_media && self.following[pair.component].has_media(now, SENDING) {
+            return false;
+        }
+        let current = self.checklist.get(selected.pair);
+        // A pair that came up later is not one of several that the peer nominated at the beginning.
+        let is_later = pair.id > selected.newest && now >= selected.since + SETTLED;
+        is_later
+            || current.is_none_or(|current| pair.priority > current.priority)
+            || selected.consent.is_silent_for(now, SILENCE)
+    }
+
+    /// Notes the NOMINATION attribute of a check on this pair. Returns whether it is the highest so far.
+    pub(crate) fn is_newest_nomination(&mut self, nomination: Option<u32>) -> bool {
+        let is_newest = nomination.is_some_and(|nomination| nomination > 0 && nomination >= self.nomination);
+        self.nomination = nomination.filter(|_| is_newest).unwrap_or(self.nomination);
+        is_newest
+    }
+
     /// §8.1.2: selects the pair and removes pairs that no longer need to be checked.
     pub(crate) fn select(&mut self, now: Instant, id: PairId) {
         let Some(pair) = self.checklist.get(id) else { return };
         let (component, path, reflexive_priority) = (pair.component, pair.path(), pair.reflexive_priority);
+        let (nomination, newest) = (pair.nomination, self.checklist.newest());
         let phase = &mut self.phases[component];
         if matches!(phase, Phase::Selected(selected) if selected.pair == id) {
             return;
         }
         let consent = Consent::given(now, &self.config, &mut self.random);
-        *phase = Phase::Selected(Selected { pair: id, path, reflexive_priority, consent });
+        let selected =
+            Selected { pair: id, path, since: now, newest, nomination, by_media: false, reflexive_priority, consent };
+        *phase = Phase::Selected(selected);
+        self.following[component].begin(now, None);
         self.old_paths[component] = None;
         self.remote_is_ahead = false; // the credentials of both sides are from the same generation
         // Pairs that the peer nominated stay: one of them may still turn out to be better.
@@ -154,7 +186,11 @@ impl Agent {
 
 /// After this time without an authenticated message on the selected pair, any pair that the peer nominates replaces
 /// it. Browsers check the pair they use every 2.5 s.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(3);
+/// A pair that the peer's media led to stays selected while media comes this often.
+const SENDING: Duration = Duration::from_secs(1);
+/// After this time a peer has nominated all pairs that it nominates at the beginning.
+const SETTLED: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 #[path = "nominate_tests.rs"]

@@ -113,13 +113,44 @@ fn rfc5245_8_1_1_2_of_several_nominated_pairs_the_best_is_used() {
 fn a_peer_that_moved_is_followed_once_the_old_pair_is_silent() {
     let mut bench = Bench::new(Role::Controlled);
     candidates(&mut bench, &[THEIRS, BETTER]);
-    bench.select(BETTER);
-    bench.wait(4000);
-    bench.check(THEIRS, true).unwrap();
-    assert_eq!(selected(&bench), Some(addr(BETTER)));
+    bench.check(THEIRS, false).unwrap();
+    let sent = bench.sent();
+    bench.answer(sent.last().unwrap()).unwrap();
+    bench.select(BETTER); // takes most of a second
     bench.wait(2000);
     bench.check(THEIRS, true).unwrap();
+    assert_eq!(selected(&bench), Some(addr(BETTER)));
+    bench.wait(1000);
+    bench.check(THEIRS, true).unwrap();
     assert_eq!(selected(&bench), Some(addr(THEIRS)));
+}
+
+#[test]
+fn a_nomination_of_a_pair_that_came_up_later_counts_once_the_first_have_settled() {
+    for (wait, expected) in [(1000, BETTER), (2000, THEIRS)] {
+        let mut bench = Bench::new(Role::Controlled);
+        candidates(&mut bench, &[BETTER]);
+        bench.select(BETTER);
+        bench.wait(wait);
+        bench.check(THEIRS, true).unwrap();
+        let sent = bench.sent();
+        bench.answer(sent.last().unwrap()).unwrap();
+        assert_eq!(selected(&bench), Some(addr(expected)), "after {wait} ms");
+    }
+}
+
+#[test]
+fn a_renomination_counts_whatever_the_priority() {
+    let mut bench = Bench::new(Role::Controlled);
+    candidates(&mut bench, &[THEIRS, BETTER]);
+    for (remote, nomination, expected) in
+        [(BETTER, 1, BETTER), (THEIRS, 2, THEIRS), (BETTER, 1, THEIRS), (THEIRS, 2, THEIRS), (BETTER, 3, BETTER)]
+    {
+        bench.nominate_anew(remote, nomination);
+        bench.wait(50);
+        bench.sent().iter().for_each(|sent| bench.answer(sent).unwrap());
+        assert_eq!(selected(&bench), Some(addr(expected)), "{remote} {nomination}");
+    }
 }
 
 #[test]

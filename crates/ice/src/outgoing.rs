@@ -34,6 +34,8 @@ pub(crate) enum Generation {
     Current,
     /// The password from before the restart (§9), used as long as the path selected before it is in use.
     Old,
+    /// The same password, used by the peer's new generation (see `restart.rs`).
+    Previous,
 }
 
 /// An authenticated check that arrived before the peer's credentials were known.
@@ -52,6 +54,11 @@ pub(crate) struct Check {
     pub(crate) remote: SocketAddr,
     pub(crate) priority: Option<u32>,
     pub(crate) use_candidate: bool,
+    pub(crate) tie_breaker: Option<u64>,
+    /// The value of the NOMINATION attribute (see `nominate.rs`).
+    pub(crate) nomination: Option<u32>,
+    /// How often we had restarted when we signalled the credentials that it was addressed to.
+    pub(crate) restarts: u32,
 }
 
 /// Queues a datagram. If the caller does not collect them, the oldest are dropped.

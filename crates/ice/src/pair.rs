@@ -18,7 +18,7 @@ use crate::candidate::Candidate;
 use crate::{Component, Path, Role};
 
 /// Identifies a pair within its session; never reused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PairId(pub u64);
 
 /// The state of a candidate pair (RFC 8445 §6.1.2.6).
@@ -52,12 +52,18 @@ pub(crate) struct Pair {
     /// The pair priority, computed from both candidates' priorities (§6.1.2.3).
     pub priority: u64,
     pub state: State,
+    /// When the last check of it began.
+    pub checked: Option<Instant>,
     /// The current transaction: the check of a pair in progress, or the nomination of a succeeded one.
     pub transaction: Option<Transaction>,
     /// The peer has sent an authenticated check on this pair, so it may send and receive media on it.
     pub checked_by_peer: bool,
+    /// The restart of ours by whose credentials the peer knows us on this pair (see `restart.rs`).
+    pub addressed: Option<u32>,
     /// The peer nominated the pair before our own check was answered (§7.3.1.5).
     pub nominated_by_peer: bool,
+    /// The number of that nomination (see `nominate.rs`); 0 without.
+    pub nomination: u32,
 }
 
 impl Pair {

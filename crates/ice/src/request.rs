@@ -26,12 +26,13 @@ impl Agent {
     pub(crate) fn handle_request(&mut self, now: Instant, arrived: Path, message: &Message<'_>) -> Result<(), Error> {
         let path = arrived.canonical();
         let (to, from) = username(message)?;
-        let generation = self.generation_of(&to, &path).ok_or(Error::UnknownUsername)?;
+        let generation = self.generation_of(&to, &from, &path).ok_or(Error::UnknownUsername)?;
         let key = &self.keyed(generation, path.component).ok_or(Error::UnknownUsername)?.key;
         let algorithm = authenticate(message, key)?;
         let local = self.base_of(&path).ok_or(Error::UnknownLocalAddress)?;
         self.counters.requests += 1;
         self.last_heard = Some(now);
+        self.heard_along(now, &path);
 
         let attributes = CheckAttributes::of(message);
         let answer = self.answer_to(message, &attributes, generation, &path);
@@ -39,9 +40,13 @@ impl Agent {
         push_bounded(&mut self.outgoing, Outgoing::Answer { path: arrived, id, answer, algorithm, generation });
         match answer {
             Answer::UnknownAttribute(kind) => return Err(Error::UnknownAttribute(kind)),
-            Answer::Success(_) if generation == Generation::Current => {
-                let CheckAttributes { priority, use_candidate, .. } = attributes;
-                let check = Check { component: path.component, local, remote: path.remote, priority, use_candidate };
+            Answer::Success(_) if generation != Generation::Old => {
+                let CheckAttributes { priority, use_candidate, nomination, role } = attributes;
+                let tie_breaker = role.map(|(_, tie_breaker)| tie_breaker);
+                let Path { component, remote, .. } = path;
+                let restarts = self.restarts - u32::from(generation == Generation::Previous);
+                let check =
+                    Check { component, local, remote, priority, use_candidate, tie_breaker, nomination, restarts };
                 self.receive(now, from, check);
             }
             Answer::Success(_) | Answer::RoleConflict => {}
@@ -61,19 +66,22 @@ impl Agent {
         }
         let conflict = match generation {
             Generation::Current => self.detect_role_conflict(attributes.role),
-            Generation::Old => None, // a conflict is settled by checks of the current generation only
+            Generation::Old | Generation::Previous => None, // a conflict is settled by checks of the current generation only
         };
         conflict.unwrap_or(Answer::Success(path.remote))
     }
 
     fn receive(&mut self, now: Instant, from: String, check: Check) {
         let checking = matches!(self.lifecycle, Lifecycle::Checking { .. });
-        let from_known_peer = self.remote.as_ref().is_some_and(|remote| remote.credentials.ufrag == from);
-        if checking && from_known_peer {
+        if checking && self.is_of_remote(&from) {
             self.trigger(now, check);
         } else {
             self.hold(from, check);
         }
+    }
+
+    fn is_of_remote(&self, ufrag: &str) -> bool {
+        self.remote.as_ref().is_some_and(|remote| remote.credentials.ufrag == ufrag)
     }
 
     fn hold(&mut self, from: String, check: Check) {
@@ -92,6 +100,21 @@ impl Agent {
         }
     }
 
+    /// Whether an authenticated check arrived on `path` that waits for the peer's credentials. The sender knows ours. A DTLS
+    /// handshake may begin there, whose keys wait for the peer's description.
+    pub fn has_early_check(&self, path: &Path) -> bool {
+        let path = path.canonical();
+        let Some(local) = self.base_of(&path) else { return false };
+        let is_it =
+            |check: &Check| (check.component, check.local, check.remote) == (path.component, local, path.remote);
+        self.early.iter().any(|held| is_it(&held.check))
+    }
+
+    /// Whether an authenticated check for `component` waits for the peer's credentials.
+    pub fn has_any_early_check(&self, component: Component) -> bool {
+        self.early.iter().any(|held| held.check.component == component)
+    }
+
     /// Pairs the sources of early checks once the peer's credentials are known, which our own checks need.
     pub(crate) fn replay_early_checks(&mut self, now: Instant) {
         let Some(remote) = &self.remote else { return };
@@ -104,15 +127,21 @@ impl Agent {
 
     /// §7.3.1.4: a check from the peer triggers a check of ours on the same pair.
     fn trigger(&mut self, now: Instant, check: Check) {
+        self.remote_tie_breaker = check.tie_breaker.or(self.remote_tie_breaker);
         let Some(id) = self.pair_of(check) else {
             self.counters.over_limit += 1;
             return;
         };
         self.heard_on(now, id);
+        let is_newest = self.is_newest_nomination(check.nomination);
         let (pause, rto, role) = (self.config.pacing, self.rto(), self.role);
         let Some(pair) = self.checklist.get_mut(id) else { return };
         pair.checked_by_peer = true;
-        let nominated = check.use_candidate && role == Role::Controlled; // §7.3.1.5
+        pair.addressed = Some(check.restarts);
+        let nominated = (check.use_candidate || is_newest) && role == Role::Controlled; // §7.3.1.5
+        if is_newest {
+            pair.nomination = self.nomination;
+        }
         pair.nominated_by_peer |= nominated;
         if let Some(transaction) = &mut pair.transaction {
             transaction.hurry(now, pause, rto);
@@ -124,6 +153,15 @@ impl Agent {
                 pair.state = State::Waiting;
                 self.checklist.trigger(id);
             }
+        }
+    }
+
+    /// Checks an address that media of the peer came from (see `follow.rs`).
+    pub(crate) fn probe_pair(&mut self, now: Instant, source: Check) {
+        if let Lifecycle::Checking { .. } = self.lifecycle
+            && let Some(id) = self.pair_of(source)
+        {
+            self.check(now, id);
         }
     }
 
@@ -172,20 +210,6 @@ impl Agent {
         Some(())
     }
 
-    /// §6.1.4.2: sends the next check if Ta has passed since the last one.
-    pub(crate) fn check_next(&mut self, now: Instant) {
-        let Lifecycle::Checking { .. } = self.lifecycle else { return };
-        if self.last_check.is_some_and(|last| now < last + self.config.pacing) {
-            return;
-        }
-        while let Some(id) = self.checklist.next() {
-            if self.check(now, id) {
-                self.last_check = Some(now);
-                return;
-            }
-        }
-    }
-
     /// §7.2.4: starts a check of the pair. Returns `false` if the pair needs no check (any more).
     pub(crate) fn check(&mut self, now: Instant, id: PairId) -> bool {
         let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
@@ -198,6 +222,7 @@ impl Agent {
             State::Waiting | State::Frozen | State::Failed => true,
         };
         if wanted {
+            pair.checked = Some(now);
             pair.transaction = Some(Transaction::begin(transaction_id, role, nominate, rto, now));
             if pair.state != State::Succeeded {
                 pair.state = State::InProgress;
@@ -239,14 +264,15 @@ impl Agent {
             Outgoing::Check(pair) => {
                 let pair = self.checklist.get(pair)?;
                 let Transaction { id, role, tie_breaker, use_candidate, .. } = pair.transaction?;
-                let (path, priority) = (pair.path(), pair.reflexive_priority);
-                let len = self.write_request(buf, id, priority, (role, tie_breaker), use_candidate)?;
+                let (path, priority, ours) = (pair.path(), pair.reflexive_priority, pair.addressed);
+                let len = self.write_request(buf, id, (priority, ours), (role, tie_breaker), use_candidate)?;
                 Some(Transmit { path, len, is_response: false })
             }
             Outgoing::Consent { component, id } => {
                 let Phase::Selected(selected) = &self.phases[component] else { return None };
                 let (path, priority) = (selected.path, selected.reflexive_priority);
-                let len = self.write_request(buf, id, priority, (self.role, self.tie_breaker), false)?;
+                let ours = self.checklist.get(selected.pair).and_then(|pair| pair.addressed);
+                let len = self.write_request(buf, id, (priority, ours), (self.role, self.tie_breaker), false)?;
                 Some(Transmit { path, len, is_response: false })
             }
         }
@@ -256,14 +282,14 @@ impl Agent {
         &mut self,
         buf: &mut [u8],
         id: u128,
-        priority: u32,
+        (priority, addressed): (u32, Option<u32>),
         role: (Role, u64),
         nominate: bool,
     ) -> Option<usize> {
         let remote = self.remote.as_ref()?;
         let request = Request {
             transaction_id: id,
-            local_ufrag: &self.local.credentials.ufrag,
+            local_ufrag: &self.known_as(addressed).credentials.ufrag,
             remote_ufrag: &remote.credentials.ufrag,
             priority,
             role: role.0,
@@ -275,9 +301,18 @@ impl Agent {
         Some(len)
     }
 
-    fn generation_of(&self, ufrag: &str, path: &Path) -> Option<Generation> {
+    /// Our credentials that the peer knows us by on a pair.
+    fn known_as(&self, addressed: Option<u32>) -> &Keyed {
+        let is_previous = addressed.is_some_and(|restarts| restarts + 1 == self.restarts);
+        self.previous.as_ref().filter(|_| is_previous).unwrap_or(&self.local)
+    }
+
+    fn generation_of(&self, ufrag: &str, from: &str, path: &Path) -> Option<Generation> {
         if ufrag == self.local.credentials.ufrag {
             return Some(Generation::Current);
+        }
+        if self.previous.as_ref().is_some_and(|own| own.credentials.ufrag == ufrag) && self.is_of_remote(from) {
+            return Some(Generation::Previous);
         }
         let old = self.old_paths[path.component].as_ref()?;
         let own = old.path;
@@ -288,13 +323,14 @@ impl Agent {
     fn keyed(&self, generation: Generation, component: Component) -> Option<&Keyed> {
         match generation {
             Generation::Current => Some(&self.local),
+            Generation::Previous => self.previous.as_ref(),
             Generation::Old => self.old_paths[component].as_ref().map(|old| &old.local),
         }
     }
 
     /// The base on which a datagram arrived. If the path has a wildcard address, the base of the pair it fits, or else
     /// that of the most preferred candidate.
-    fn base_of(&self, path: &Path) -> Option<SocketAddr> {
+    pub(crate) fn base_of(&self, path: &Path) -> Option<SocketAddr> {
         let known = self.checklist.find_path(path).map(|pair| pair.local);
         let fits = |base: &SocketAddr| is_or_may_be(path.local, *base) && can_reach(*base, path.remote);
         let mine = self.locals.iter().filter(|local| local.component == path.component);

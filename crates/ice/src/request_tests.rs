@@ -15,7 +15,7 @@ fn rfc8445_7_2_2_a_check_names_the_peer_first_and_carries_its_attributes() {
     let message = crate::message::parse(&bytes).unwrap();
     assert_eq!(username(&message).unwrap(), ("h6vY".into(), "evtj".into()));
     assert!(authenticate(&message, &bench.peer.key).is_ok());
-    let CheckAttributes { priority, role, use_candidate } = CheckAttributes::of(&message);
+    let CheckAttributes { priority, role, use_candidate, .. } = CheckAttributes::of(&message);
     assert_eq!(priority, Some(110 << 24 | 65535 << 8 | 255), "of a peer-reflexive candidate (§7.1.1)");
     assert_eq!(role, Some((Role::Controlling, 0x8000)));
     assert!(!use_candidate, "regular nomination begins without");

@@ -24,6 +24,7 @@ impl Agent {
         let (pair, symmetric) = (pair.id, path.joins(pair.component, pair.local, pair.remote));
         self.authenticate_answer(message)?;
         self.last_heard = Some(now);
+        self.heard_along(now, &path);
         if !symmetric {
             return Err(Error::Asymmetric);
         }

@@ -4,6 +4,11 @@
 //! A restart changes the credentials of both sides, ours by [`Agent::restart`] and the peer's by
 //! [`Agent::set_remote_credentials`], in either order. The first of the two calls begins the generation; the
 //! second joins it.
+//!
+//! While our answer is on its way, a browser that restarts already sends checks from its new ports: under its new
+//! credentials, to our old ones. Chromium keeps the connection that these have made, answers 401 to checks from our new
+//! credentials on it, and goes on addressing the old ones for good. So such checks count like those to our new
+//! credentials, and on their pair we go on using the username fragment that the peer knows us by.
 
 use std::time::Instant;
 
@@ -41,7 +46,8 @@ impl Agent {
             self.remote = None;
             self.early.clear(); // they were addressed to our old credentials
         }
-        self.local = local.into();
+        self.previous = Some(std::mem::replace(&mut self.local, local.into()));
+        self.restarts += 1;
         self.begin_if_ready(now);
         self.proceed(now);
     }

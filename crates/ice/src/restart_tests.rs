@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{Bench, OURS, THEIRS, addr};
+use crate::message::CheckAttributes;
+use crate::testing::{Bench, OURS, Sent, THEIRS, addr};
 use crate::{Component, Error, Event, Path, Role};
 
 fn fresh(name: &str) -> Credentials {
@@ -72,5 +73,34 @@ fn credentials_that_stun_cannot_carry_are_not_taken() {
         let bad = Credentials { ufrag: "u".repeat(ufrag), password: "p".repeat(password) };
         bench.agent.set_remote_credentials(bench.now, bad);
         assert_eq!(bench.agent.remote_credentials(), None);
+    }
+}
+
+/// Chromium's connection keeps the username fragments that it was made with.
+#[test]
+fn a_peer_that_goes_on_using_our_old_credentials_is_checked_and_selected_under_them() {
+    for early in [true, false] {
+        let mut bench = Bench::new(Role::Controlled);
+        bench.select(THEIRS);
+        let old = bench.agent.local.clone();
+        bench.peer = fresh("theirs").into();
+        let (stuck, moved) = (bench.request("evtj", true), "198.51.100.7:7");
+        if early {
+            bench.deliver(moved, &stuck).unwrap();
+        }
+        bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+        bench.agent.restart(bench.now, fresh("ours"));
+        if !early {
+            bench.deliver(moved, &stuck).unwrap();
+        }
+        let sent = bench.transmits().into_iter().rfind(|(path, _)| path.remote == addr(moved)).unwrap();
+        let request = crate::message::parse(&sent.1).unwrap();
+        let from = crate::message::username(&request).unwrap();
+        assert_eq!(from, ("newtheirs".to_owned(), old.credentials.ufrag.clone()));
+        let sent =
+            Sent { path: sent.0, id: request.transaction_id().into(), attributes: CheckAttributes::of(&request) };
+        bench.answer(&sent).unwrap();
+        assert_eq!(bench.agent.selected(Component::Rtp).unwrap().remote, addr(moved));
+        assert_eq!(bench.deliver(moved, &stuck), Ok(()), "also once it is selected");
     }
 }

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use stun_types::message::{IntegrityAlgorithm, Message, MessageClass};
+use stun_types::attribute::{AttributeStaticType, RawAttribute, Username};
+use stun_types::message::{IntegrityAlgorithm, Message, MessageClass, MessageWriteExt};
 
 use crate::credentials::Keyed;
-use crate::message::{Answer, CheckAttributes, Request, error_code, parse};
+use crate::message::{Answer, CheckAttributes, Request, error_code, parse, write};
 use crate::{Agent, Candidate, CandidateKind, Component, Config, Credentials, Event, MAX_DATAGRAM, Path, Role};
 
 pub(crate) const OURS: &str = "192.0.2.1:10000";
@@ -42,7 +43,7 @@ impl Bench {
         Self::with(role, |config| config.components = 1).start()
     }
 
-    fn start(self) -> Self {
+    pub fn start(self) -> Self {
         let mut bench = self;
         let credentials = bench.peer.credentials.clone();
         bench.agent.set_remote_credentials(bench.now, credentials);
@@ -101,6 +102,21 @@ impl Bench {
         let mut buf = [0; MAX_DATAGRAM];
         let len = request.write(&mut buf, &ours.key).unwrap();
         buf[..len].to_vec()
+    }
+
+    /// The peer sends a check with this number of libwebrtc's renomination on component 1.
+    pub fn nominate_anew(&mut self, from: &str, nomination: u32) {
+        self.next_id += 1;
+        let ours = Keyed::from(self.agent.local_credentials().clone());
+        let username = format!("{}:{}", ours.credentials.ufrag, self.peer.credentials.ufrag);
+        let mut buf = [0; MAX_DATAGRAM];
+        let key = (&ours.key, IntegrityAlgorithm::Sha1);
+        let len = write(&mut buf, MessageClass::Request, self.next_id, key, |message| {
+            message.add_attribute(&RawAttribute::new(Username::TYPE, username.as_bytes()))?;
+            message.add_attribute(&RawAttribute::new(0xc001.into(), &nomination.to_be_bytes()))
+        });
+        let bytes = &buf[..len.unwrap()];
+        self.deliver(from, bytes).unwrap();
     }
 
     pub fn deliver(&mut self, from: &str, bytes: &[u8]) -> Result<(), crate::Error> {

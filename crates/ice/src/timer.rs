@@ -15,13 +15,15 @@ pub(crate) enum Timer {
     Consent,
     /// Components without a selected pair fail (§8.1.2).
     Failure,
+    /// Nothing comes along the path in use during a restart: another one is used (`follow.rs`).
+    Silence,
     /// Consent for the path selected before a restart expires (§9).
     OldPath,
 }
 
 /// When each timer is due; `None` for a timer that does not run.
 #[derive(Debug, Default)]
-pub(crate) struct Timers([Option<Instant>; 6]);
+pub(crate) struct Timers([Option<Instant>; 7]);
 
 impl Timers {
     pub fn set(&mut self, timer: Timer, at: Option<Instant>) {

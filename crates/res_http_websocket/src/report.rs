@@ -11,8 +11,8 @@ use asterisk::limit::SharedLimit;
 use asterisk::log::Level;
 use asterisk::manager::{Category, Event};
 use sip_dialect::Rules;
+use sip_dialect::transport::PONG;
 use websocket::handshake::{Refusal, Request};
-use websocket::sip::PONG;
 use websocket::{Ended, Opcode};
 
 use crate::counters::{Counters, Traffic};

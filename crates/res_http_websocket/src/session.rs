@@ -19,7 +19,7 @@ use asterisk::lock;
 use asterisk::pollable::Pollable;
 use asterisk::sockaddr::SockAddr;
 use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks, Timer};
-use websocket::sip::Sip;
+use sip_dialect::transport::Sip;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
 use crate::buffers::Buffers;

@@ -1,4 +1,5 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux` and `consenttimeout`.
+//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout` and `dtlsminversion`; the keys of candidates are
+//! read by `gathering/settings.rs`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
 //! affected.
@@ -7,7 +8,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
+use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
+
+use crate::gathering::settings::Gathering;
 
 /// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +37,10 @@ pub struct Settings {
     /// Time without a sign of the peer after which a call with ICE ends, once consent is lost (RFC 7675) or the peer has closed its
     /// DTLS (`consenttimeout`). `None`, written as 0, means never.
     pub consent_timeout: Option<Duration>,
+    /// The oldest version of DTLS that a handshake may agree on (`dtlsminversion`).
+    pub dtls_min_version: MinVersion,
+    /// Which addresses are offered as candidates, and how further ones are found.
+    pub gathering: Gathering,
 }
 
 impl Default for Settings {
@@ -47,6 +55,8 @@ impl Default for Settings {
             ice: true,
             rtcp_mux: Policy::Auto,
             consent_timeout: Some(Duration::from_secs(DEFAULT_CONSENT_TIMEOUT.into())),
+            dtls_min_version: MinVersion::default(),
+            gathering: Gathering::default(),
         }
     }
 }
@@ -62,14 +72,21 @@ impl Settings {
             }
             Load::Unchanged | Load::Invalid => return None,
         };
-        let mut lines = Lines { entries: config.section(c"general").collect(), problems: Vec::new() };
+        let acls = match Config::load(c"acl.conf", Reload::Always) {
+            Load::Loaded(acls) => Some(acls),
+            Load::Missing | Load::Unchanged | Load::Invalid => None,
+        };
+        let mut lines = Lines {
+            entries: config.section(c"general").collect(),
+            host_candidates: config.section(c"ice_host_candidates").collect(),
+            acls: acls.iter().flat_map(Config::sections).map(|(name, entries)| (name, entries.collect())).collect(),
+            problems: Vec::new(),
+        };
         let settings = Self::read(&mut lines);
         lines.problems.iter().for_each(|problem| asterisk::error!("{problem}"));
         for entry in lines.left_for_later() {
             let Entry { name, value, file, line } = entry;
-            asterisk::warning!(
-                "{file}, line {line}: {name} = '{value}' is ignored: only host candidates are supported, not STUN or TURN"
-            );
+            asterisk::warning!("{file}, line {line}: {name} = '{value}' is ignored: TURN is not supported");
         }
         Some(settings)
     }
@@ -89,6 +106,8 @@ impl Settings {
             ice: lines.boolean("icesupport", default.ice),
             rtcp_mux: lines.mux(default.rtcp_mux),
             consent_timeout: Some(Duration::from_secs(consent.into())).filter(|timeout| !timeout.is_zero()),
+            dtls_min_version: lines.dtls_version(default.dtls_min_version),
+            gathering: Gathering::read(lines),
         }
     }
 }
@@ -96,16 +115,25 @@ impl Settings {
 /// The default of `consenttimeout` in seconds: the lifetime of consent (RFC 7675 §5.1).
 const DEFAULT_CONSENT_TIMEOUT: u32 = 30;
 
-/// The lines of section `[general]`, and the errors found in them.
-struct Lines<'a> {
-    entries: Vec<Entry<'a>>,
-    problems: Vec<String>,
+/// The lines that settings are read from, and the errors found in them.
+#[derive(Debug, Default)]
+pub struct Lines<'a> {
+    /// The lines of section `[general]`.
+    pub entries: Vec<Entry<'a>>,
+    /// The lines of section `[ice_host_candidates]`.
+    pub host_candidates: Vec<Entry<'a>>,
+    /// The sections of `acl.conf`.
+    pub acls: Vec<(&'a str, Vec<Entry<'a>>)>,
+    /// The errors found so far.
+    pub problems: Vec<String>,
 }
 
 /// The value used for a number that is out of range, per key as in Asterisk's own module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outside {
+pub enum Outside {
+    /// The nearest number in range.
     Nearest,
+    /// The key's default.
     Default,
 }
 
@@ -115,7 +143,18 @@ impl<'a> Lines<'a> {
         self.entries.iter().find(|entry| entry.name.eq_ignore_ascii_case(key)).copied()
     }
 
-    fn number(&mut self, key: &str, range: RangeInclusive<u32>, outside: Outside, default: u32) -> u32 {
+    /// Returns the first entry of `key`, unless its value is empty.
+    pub fn value(&self, key: &str) -> Option<Entry<'a>> {
+        self.find(key).filter(|entry| !entry.value.trim().is_empty())
+    }
+
+    /// Takes note of an error. Returns the value that was read without one.
+    pub fn usable<T>(&mut self, read: Result<T, String>) -> Option<T> {
+        read.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    /// Reads a number. Notes an error if it is none or out of `range`, and returns `default` or what `outside` says.
+    pub fn number(&mut self, key: &str, range: RangeInclusive<u32>, outside: Outside, default: u32) -> u32 {
         let Some(entry) = self.find(key) else { return default };
         let (first, last) = (*range.start(), *range.end());
         entry.number(range).unwrap_or_else(|bad| {
@@ -170,10 +209,21 @@ impl<'a> Lines<'a> {
         }
     }
 
+    fn dtls_version(&mut self, default: MinVersion) -> MinVersion {
+        let Some(entry) = self.find("dtlsminversion") else { return default };
+        match entry.value.trim() {
+            "1.0" => MinVersion::Dtls10,
+            "1.2" => MinVersion::Dtls12,
+            _ => {
+                self.problems.push(format!("{}; using 1.2", entry.bad("1.0 or 1.2".to_owned())));
+                default
+            }
+        }
+    }
+
     /// Returns the keys of Asterisk's own module that have no effect here.
     fn left_for_later(&self) -> impl Iterator<Item = Entry<'a>> {
-        let keys = ["stunaddr", "turnaddr"].into_iter();
-        keys.filter_map(|key| self.find(key)).filter(|entry| !entry.value.trim().is_empty())
+        self.value("turnaddr").into_iter()
     }
 }
 
@@ -184,7 +234,7 @@ mod tests {
     fn read(written: &[(&'static str, &'static str)]) -> (Settings, Vec<String>) {
         let entry = |(line, (name, value))| Entry { name, value, file: "rtp.conf", line };
         let entries = (1..).zip(written.iter().copied()).map(entry).collect();
-        let mut lines = Lines { entries, problems: Vec::new() };
+        let mut lines = Lines { entries, ..Lines::default() };
         let settings = Settings::read(&mut lines);
         (settings, lines.problems)
     }
@@ -211,6 +261,7 @@ mod tests {
             ("icesupport", "false"),
             ("rtcpmux", "no"),
             ("consenttimeout", "45"),
+            ("dtlsminversion", "1.0"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -222,6 +273,8 @@ mod tests {
             ice: false,
             rtcp_mux: Policy::No,
             consent_timeout: Some(Duration::from_secs(45)),
+            dtls_min_version: MinVersion::Dtls10,
+            gathering: Gathering::default(),
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -242,6 +295,7 @@ mod tests {
             ("icesupport", ""),
             ("rtcpmux", "sometimes"),
             ("consenttimeout", "never"),
+            ("dtlsminversion", "1.3"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

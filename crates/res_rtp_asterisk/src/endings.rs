@@ -46,6 +46,9 @@ struct Call {
     session: Id,
     instance: InstancePtr,
     give_up: Instant,
+    next: Instant,
+    /// The log has been told that the channel is locked.
+    is_told: bool,
 }
 
 impl Endings {
@@ -62,7 +65,8 @@ impl Endings {
             if queue.is_stopped {
                 return;
             }
-            queue.calls.push(Call { session, instance, give_up: clock::now() + MOST_PATIENCE });
+            let now = clock::now();
+            queue.calls.push(Call { session, instance, give_up: now + MOST_PATIENCE, next: now, is_told: false });
             !std::mem::replace(&mut queue.is_running, true)
         };
         if starts && let Err(error) = self.start() {
@@ -105,8 +109,7 @@ impl Drop for Endings {
 impl Shared {
     fn run(&self) {
         while let Some(calls) = self.next() {
-            let left: Vec<Call> = calls.into_iter().filter(|call| !self.try_to_end(*call)).collect();
-            self.put_back(left);
+            self.put_back(calls.into_iter().filter_map(|call| self.try_to_end(call)).collect());
         }
     }
 
@@ -128,30 +131,36 @@ impl Shared {
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Returns whether nothing is left to do for this call.
-    fn try_to_end(&self, call: Call) -> bool {
+    /// Returns the call if it is to be tried again.
+    fn try_to_end(&self, mut call: Call) -> Option<Call> {
+        if clock::now() < call.next {
+            return Some(call);
+        }
         let story = || self.sessions.get(call.session)?.story_of_the_end();
-        let Some(told) = story() else { return true };
+        let told = story()?;
         // The session is in the table until its `destroy`. So while it is, an instance at this address is that of the session.
         let result = fence_crypto("ending a call", HangUp::NoChannel, || hang_up(call.instance, || story().is_some()));
         match result {
             HangUp::Asked(channel) => {
                 self.ended.fetch_add(1, Ordering::Relaxed);
                 asterisk::notice!("RTP: hanging up {channel}: {told}");
-                true
+                None
             }
             HangUp::Kept(channel) => {
                 asterisk::debug!(1, "RTP: {channel} stays, its peer is back");
-                true
+                None
             }
-            HangUp::NoChannel | HangUp::Busy if clock::now() < call.give_up => false,
+            HangUp::NoChannel | HangUp::Busy if clock::now() < call.give_up => Some(call),
             HangUp::NoChannel => {
                 asterisk::debug!(1, "RTP: no channel has this stream as its audio, so none is hung up: {told}");
-                true
+                None
             }
             HangUp::Busy => {
-                asterisk::warning!("RTP: a call could not be ended, because its channel is locked: {told}");
-                true
+                if !std::mem::replace(&mut call.is_told, true) {
+                    asterisk::warning!("RTP: a call cannot be ended yet, because a channel is locked: {told}");
+                }
+                call.next = clock::now() + BETWEEN_LATE_ATTEMPTS;
+                Some(call)
             }
         }
     }
@@ -160,5 +169,8 @@ impl Shared {
 /// Time between two attempts to find the channel: it may be locked, or be replaced by another just now (a masquerade).
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
-/// Time after which no further attempt is made.
+/// The same after [`MOST_PATIENCE`].
+const BETWEEN_LATE_ATTEMPTS: Duration = Duration::from_secs(5);
+
+/// Time after which a channel that is not found is not looked for any more, and the log is told that one is locked.
 const MOST_PATIENCE: Duration = Duration::from_secs(10);

@@ -9,6 +9,7 @@ use asterisk::worker::Worker;
 
 use crate::config::Settings;
 use crate::endings::Endings;
+use crate::gathering::Gatherer;
 use crate::session::Session;
 use crate::transport::contexts::Contexts;
 
@@ -18,7 +19,9 @@ pub struct Globals {
     contexts: Contexts,
     worker: Worker<Session>,
     endings: Endings,
+    gatherer: Gatherer,
     always: Arc<AlwaysReadable>,
+    pacer: Arc<ice::Pacer>,
     /// When the module was loaded. The timers of all sessions are aligned to a grid that starts here.
     loaded: Instant,
 }
@@ -46,8 +49,19 @@ impl Globals {
         now: Instant,
     ) -> Arc<Self> {
         let endings = Endings::new(Arc::clone(worker.tasks()));
+        let gatherer = Gatherer::default();
+        gatherer.configure(&settings);
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
-        Arc::new(Self { settings, contexts, worker, endings, always, loaded: now })
+        Arc::new(Self {
+            settings,
+            contexts,
+            worker,
+            endings,
+            gatherer,
+            always,
+            pacer: ice::Pacer::new(now),
+            loaded: now,
+        })
     }
 
     /// Returns the settings of the last successful read of `rtp.conf`.
@@ -57,6 +71,7 @@ impl Globals {
 
     /// Replaces the settings. Existing sessions keep theirs.
     pub fn set_settings(&self, settings: Settings) {
+        self.gatherer.configure(&settings);
         *lock(&self.settings) = Arc::new(settings);
     }
 
@@ -75,9 +90,19 @@ impl Globals {
         &self.endings
     }
 
+    /// Returns what finds our public addresses.
+    pub fn gatherer(&self) -> &Gatherer {
+        &self.gatherer
+    }
+
     /// Returns the shared descriptor that is always readable.
     pub fn always(&self) -> Arc<AlwaysReadable> {
         Arc::clone(&self.always)
+    }
+
+    /// Returns the slots for the connectivity checks of all sessions (RFC 8445 §14.2).
+    pub fn pacer(&self) -> Arc<ice::Pacer> {
+        Arc::clone(&self.pacer)
     }
 
     /// Returns when the module was loaded.

@@ -16,6 +16,7 @@
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
 //! | `endings.rs` | ends the calls of peers that are gone |
+//! | `gathering/` | finds our public addresses ahead of calls |
 //! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
 //!
 //! A received packet passes through `host/media.rs`, `state/receive.rs`, `transport/receive.rs` and `media/incoming.rs`. A sent
@@ -41,6 +42,7 @@ mod console;
 mod cost;
 mod diagnosis;
 mod endings;
+mod gathering;
 mod globals;
 mod host;
 mod media;
@@ -111,6 +113,7 @@ impl Module for RtpModule {
         trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
         globals.endings().stop();
+        globals.gatherer().stop();
         globals.worker().stop();
         Ok(())
     }
@@ -154,6 +157,7 @@ fn load() -> Result<(), Failed> {
         .and_then(|registration| Ok((registration, asterisk::cli::register(&console::commands::COMMANDS)?)));
     let Ok((registration, commands)) = registered else {
         set_globals(None);
+        globals.gatherer().stop();
         return Err(Failed);
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });

@@ -21,11 +21,13 @@
 //!   instance that the host's call is about; a child is used within its parent's `read` without its instance being locked
 //!   ([`Session::lend`]).
 
+use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use asterisk::lock;
 use asterisk::rtp::{Door, Inside, Instance, InstancePtr, Shut};
 use asterisk::worker::{Id, Tag, Task, Tasks};
 use ice::Component;
@@ -49,6 +51,8 @@ pub struct Session {
     door: Door,
     /// A socket became readable while the door was shut. Only the worker thread uses this flag.
     put_off: AtomicBool,
+    /// The threads that are telling the host the peer's address, which it then sets as if a description had it.
+    telling: Mutex<Vec<libc::pthread_t>>,
     state: Mutex<State>,
     reading: Mutex<Reading>,
     writing: Mutex<Outgoing>,
@@ -76,6 +80,7 @@ impl Session {
             instance: instance.pointer(),
             door: Door::to(instance),
             put_off: AtomicBool::new(false),
+            telling: Mutex::default(),
             state: Mutex::new(state),
             reading: Mutex::new(reading),
             writing: Mutex::new(Outgoing::new()),
@@ -150,6 +155,21 @@ impl Session {
     /// Passes the `notes` that [`Self::carry`] collected to the host, within a host call about this session.
     pub fn tell(&self, notes: Vec<Note>) {
         self.tell_about(self.instance, notes);
+    }
+
+    /// Tells the host the peer's address, which has changed.
+    pub fn tell_address(&self, instance: Instance<'_>, address: SocketAddr) {
+        // SAFETY: names the calling thread.
+        let thread = unsafe { libc::pthread_self() };
+        lock(&self.telling).push(thread);
+        instance.set_remote_address(address);
+        lock(&self.telling).retain(|telling| *telling != thread);
+    }
+
+    /// Returns whether the host sets the peer's address because this thread has told it.
+    pub fn is_telling(&self) -> bool {
+        // SAFETY: names the calling thread.
+        lock(&self.telling).contains(&unsafe { libc::pthread_self() })
     }
 
     /// Lets the parent's reading thread use the receiving side of this session, a child. Returns `None` once the session has

@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets, which `tests/fuzz` calls. They panic when a promise of the crate is broken.
 
 use crate::message::Message;
+use crate::transport::{Incoming, Sip};
 use crate::{Dialect, Outcome, Rule, Rules, memory};
 
 /// Takes messages, between NULs, in turns from the client and the host. A message without rules is the same; a changed one is
@@ -36,4 +37,21 @@ fn check(dialect: &mut Dialect, take: fn(&mut Dialect, &[u8]) -> Outcome, messag
             assert_eq!((asked.call_id, asked.sequence), (answer.call_id, answer.sequence));
         }
     }
+}
+
+/// Takes the input in as a message of SIP in both directions. A response is written for INVITEs only, is one head, and
+/// ends what it answers.
+pub fn transport(message: &[u8]) {
+    let mut sip = Sip::default();
+    sip.handle_outgoing(message);
+    assert!(!sip.has_unanswered() || message.starts_with(b"INVITE "));
+    if let Some(mut response) = sip.poll_response() {
+        assert!(response.ends_with(b"\r\n\r\n") && !Sip::is_for_us(&response));
+        sip.handle_outgoing(message);
+        assert_eq!(sip.handle_incoming(&mut response), Incoming::Message);
+        assert!(!sip.has_unanswered());
+    }
+    let mut incoming = message.to_vec();
+    sip.handle_incoming(&mut incoming);
+    assert!(message.ends_with(&incoming) && !incoming.starts_with(b"\r\n") || message == incoming);
 }

@@ -26,6 +26,7 @@
 //! | `message`, `body`, `sdp` | where the parts of a message are |
 //! | `edit` | changes by position; everything else is copied |
 //! | `memory` | dialogs |
+//! | [`transport`] | the transport's part (RFC 7118): keepalives of CRLF, and INVITEs that nobody can answer any more |
 //!
 //! The parser of descriptions is our own, since those that were looked at give back a description that they have printed
 //! anew. Left out: SIP over streams (a WebSocket message is one SIP message, RFC 7118 §5), descriptions in UPDATE, PRACK
@@ -45,6 +46,7 @@ mod rules;
 mod sdp;
 mod session_timer;
 mod sipml;
+pub mod transport;
 mod trickle;
 mod version;
 

@@ -79,6 +79,8 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     )
 }
 
+const INVITE: &[u8] = b"INVITE x SIP/2.0\r\nTo: <sip:x>\r\nFrom: <sip:y>;tag=1\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n\r\n";
+
 proptest! {
     #[test]
     fn a_changed_message_is_not_changed_again_and_has_the_right_length(messages in prop::collection::vec(message(), 1..8)) {
@@ -88,5 +90,7 @@ proptest! {
     #[test]
     fn any_bytes_are_taken(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         fuzzing::dialogue(&bytes);
+        fuzzing::transport(&bytes);
+        fuzzing::transport(&[INVITE, &bytes].concat());
     }
 }

@@ -8,7 +8,6 @@ use crate::forwarded::client_address;
 use crate::frame::Header;
 use crate::handshake::Request;
 use crate::origin::AllowedOrigin;
-use crate::sip::{Incoming, Sip};
 use crate::{Config, Connection, Deflate, Event, Opcode, State};
 
 /// Parses the input as a frame's header: written again it is the same, and it is as long as its beginning says.
@@ -41,23 +40,6 @@ pub fn handshake(request: &[u8]) {
         }
         Err(refusal) => assert_eq!(refusal.response().matches("\r\n\r\n").count(), 1),
     }
-}
-
-/// Takes the input in as a message of SIP in both directions. A response is written for INVITEs only, is one head, and
-/// ends what it answers.
-pub fn sip(message: &[u8]) {
-    let mut sip = Sip::default();
-    sip.handle_outgoing(message);
-    assert!(!sip.has_unanswered() || message.starts_with(b"INVITE "));
-    if let Some(mut response) = sip.poll_response() {
-        assert!(response.ends_with(b"\r\n\r\n") && !Sip::is_for_us(&response));
-        sip.handle_outgoing(message);
-        assert_eq!(sip.handle_incoming(&mut response), Incoming::Message);
-        assert!(!sip.has_unanswered());
-    }
-    let mut incoming = message.to_vec();
-    sip.handle_incoming(&mut incoming);
-    assert!(message.ends_with(&incoming) && !incoming.starts_with(b"\r\n") || message == incoming);
 }
 
 /// Runs a list of operations on a server's connection: a byte that says what happens, and the number of bytes that it
@@ -97,17 +79,12 @@ pub fn connection(operations: &[u8]) {
 mod tests {
     use proptest::prelude::*;
 
-    const SIP_BEGINS: &[u8] =
-        b"INVITE x SIP/2.0\r\nTo: <sip:x>\r\nFrom: <sip:y>;tag=1\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\n";
-
     proptest! {
         #[test]
         fn nothing_that_a_stranger_sends_breaks_a_promise(input in proptest::collection::vec(any::<u8>(), 0..300)) {
             super::frame_header(&input);
             super::handshake(&input);
             super::connection(&input);
-            super::sip(&input);
-            super::sip(&[SIP_BEGINS, &input].concat());
         }
     }
 }

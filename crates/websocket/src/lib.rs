@@ -27,7 +27,6 @@
 //! | [`connection`] | 5.5: PING and PONG, deadlines |
 //! | `connection/closing` | 7: the closing handshake |
 //! | `rate` | 10.4: the limit on messages per second |
-//! | [`sip`] | of RFC 7118: keepalives of CRLF, and INVITEs that nobody can answer any more |
 //!
 //! Left out, with reasons: context takeover of permessage-deflate (an idle connection would keep up to 300 KiB for it);
 //! other extensions (none is registered that SIP has a use for); the client's side of the opening handshake, and random
@@ -56,7 +55,6 @@ pub mod origin;
 mod output;
 mod rate;
 mod receiver;
-pub mod sip;
 pub mod utf8;
 
 pub use close::CloseCode;

@@ -54,6 +54,11 @@ export class JsSipLine {
     return this.#renegotiated((done) => this.#session.renegotiate({}, done));
   }
 
+  /** Restarts ICE, in the library's way: the re-INVITE waits for the new candidates. */
+  restart() {
+    return this.#renegotiated((done) => this.#session.renegotiate({ rtcOfferConstraints: { iceRestart: true } }, done));
+  }
+
   dtmf(digits, duration) {
     this.#session.sendDTMF(digits, { transportType: 'RFC2833', duration, interToneGap: 120 });
   }

@@ -5,12 +5,13 @@
 
 import { messages, watchConnections, watchSockets } from './taps.js';
 import { Ear } from './ear.js';
+import { Gaps } from './gaps.js';
 import { JsSipLine } from './jssip.js';
 import { Microphone } from './microphone.js';
 import { SipJsLine } from './sipjs.js';
 import { SipMlLine } from './sipml.js';
 import { SimpleUserLine } from './simpleuser.js';
-import { pictures, summary } from './statistics.js';
+import { pictures, selected, summary } from './statistics.js';
 import { CONTENT_TYPE, HEADERS, Trickle, untilAudio, withoutCandidates } from './trickle.js';
 
 const LIBRARIES = { jssip: JsSipLine, sipjs: SipJsLine, simpleuser: SimpleUserLine, sipml: SipMlLine };
@@ -26,6 +27,9 @@ class Phone {
   #without;
   #trickles = null;
   #trickle = null;
+  #gaps = null;
+  #gathering = null;
+  #audio = null;
 
   constructor() {
     this.#microphone.install();
@@ -61,9 +65,11 @@ class Phone {
    * picture to send, `unnamed` removes the SSRCs from our offer (RFC 5576), `without` names a format that is removed from the
    * answer before the browser sees it (`telephone-event/8000`), `direction` is that of the offered audio. With `trickles` the
    * offer has no candidates, which `trickle` sends later; if it is `waits`, the page hears of no candidates of the other end.
+   * `gathering` is the longest time in milliseconds that the offer waits for candidates from `pc.iceServers`.
    */
-  async dial(number, { pc = {}, colours, unnamed = false, without, direction, trickles = null } = {}) {
+  async dial(number, { pc = {}, colours, unnamed = false, without, direction, trickles = null, gathering = null } = {}) {
     this.#forget();
+    this.#gathering = gathering;
     this.#trickles = trickles;
     this.#unnamed = unnamed;
     this.#without = without;
@@ -94,6 +100,17 @@ class Phone {
     return audio;
   }
 
+  /**
+   * Waits for the first audio packet of an accepted call. Resolves with the milliseconds from the answer to that packet, `null` if
+   * there is none within `seconds`, the states of the transport, and the selected pair.
+   */
+  async path(seconds) {
+    const milliseconds = await Promise.race([this.#audio, pause(seconds)]);
+    const { connectionState, iceConnectionState } = this.#connection;
+    const pair = milliseconds === null ? {} : selected(await this.#connection.getStats());
+    return { milliseconds, connectionState, iceConnectionState, ...pair };
+  }
+
   async hold() {
     await this.#line.hold();
   }
@@ -110,6 +127,25 @@ class Phone {
     }
     transceiver.direction = direction;
     await this.#line.renegotiate(direction);
+  }
+
+  /** Restarts ICE (RFC 8445 section 9) in a re-INVITE, which has no candidates if it is `early`. Resolves with the milliseconds until its answer was applied. */
+  async restart(early) {
+    const began = performance.now();
+    if (early) this.#connection.restartIce();
+    await (early ? this.#line.renegotiate() : this.#line.restart());
+    return performance.now() - began;
+  }
+
+  /** Starts to measure gaps in the received audio. */
+  watchGaps() {
+    this.#gaps?.finish();
+    this.#gaps = new Gaps(this.#connection.getReceivers()[0]);
+  }
+
+  /** Ends the measurement; see `Gaps.finish`. */
+  gap() {
+    return this.#gaps.finish();
   }
 
   /** Sends digits as telephone-event (RFC 4733), through the browser's own sender. */
@@ -195,6 +231,7 @@ class Phone {
   #watch(connection) {
     this.#connection = connection;
     if (this.#trickles) this.#trickle = new Trickle(connection);
+    if (this.#gathering !== null) limitGathering(connection, this.#gathering);
     if (this.#trickles === 'waits') hideRemoteCandidates(connection);
     const { picture } = this.#microphone;
     connection.addEventListener('track', ({ track }) => (track.kind === 'video' ? picture.see(track) : this.#ear.hear(track)));
@@ -210,11 +247,28 @@ class Phone {
   #note(name, detail) {
     console.log(`event ${name} ${detail ?? ''}`);
     const event = { name, detail, at: performance.now() };
+    if (name === 'accepted' && this.#gathering !== null) this.#audio = untilAudio(this.#connection, 30);
     this.#events.push(event);
     const heard = this.#waiting.filter(({ names }) => names.includes(name));
     this.#waiting = this.#waiting.filter((one) => !heard.includes(one));
     for (const { resolve } of heard) resolve(event);
   }
+}
+
+const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000, null));
+
+/** Makes the end of gathering look near: the library waits for it before it sends its offer. */
+function limitGathering(connection, milliseconds) {
+  const { get } = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(connection), 'iceGatheringState');
+  let over = false;
+  Object.defineProperty(connection, 'iceGatheringState', { get: () => (over ? 'complete' : get.call(connection)) });
+  const end = () => {
+    over = true;
+    connection.dispatchEvent(new Event('icegatheringstatechange'));
+  };
+  connection.addEventListener('icegatheringstatechange', () => {
+    if (get.call(connection) === 'gathering') setTimeout(end, milliseconds);
+  }, { once: true });
 }
 
 function hideRemoteCandidates(connection) {

@@ -77,6 +77,11 @@ export class SipJsLine {
     return this.#renegotiated(isHold(direction));
   }
 
+  /** Restarts ICE, in the library's way: the re-INVITE waits for the new candidates. */
+  restart() {
+    return this.#renegotiated(false, { offerOptions: { iceRestart: true } });
+  }
+
   dtmf(digits, duration) {
     this.#session.sessionDescriptionHandler.sendDtmf(digits, { duration, interToneGap: 120 });
   }
@@ -126,7 +131,7 @@ export class SipJsLine {
     this.#told.note('rejected', `remote: ${statusCode} ${reasonPhrase}`);
   }
 
-  #renegotiated(hold) {
+  #renegotiated(hold, more = {}) {
     return new Promise((resolve, reject) => {
       setTimeout(() => reject(new Error('the re-INVITE was not answered')), 10_000);
       // It is called when the answer is applied, and also when the answer was unfit and the library sent BYE.
@@ -136,7 +141,7 @@ export class SipJsLine {
         else reject(new Error(`the answer to the re-INVITE ended the call: ${state}`));
       };
       const onReject = ({ message }) => reject(new Error(`the re-INVITE was refused: ${message.statusCode}`));
-      const options = { sessionDescriptionHandlerOptions: { hold }, requestDelegate: { onAccept, onReject } };
+      const options = { sessionDescriptionHandlerOptions: { hold, ...more }, requestDelegate: { onAccept, onReject } };
       this.#session.invite(options).catch(reject);
     });
   }

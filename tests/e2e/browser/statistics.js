@@ -20,12 +20,26 @@ export function pictures(report) {
   };
 }
 
+/** The kinds of both ends of the selected pair, and the transport to the relay. */
+export function selected(report) {
+  const all = [...report.values()];
+  const { selectedCandidatePairId } = all.find(({ type }) => type === 'transport') ?? {};
+  // Firefox has no `transport`.
+  const pair = report.get(selectedCandidatePairId) ?? all.find(({ type, selected }) => type === 'candidate-pair' && selected);
+  const [local, remote] = [pair?.localCandidateId, pair?.remoteCandidateId].map((id) => (id && report.get(id)) || {});
+  return {
+    local: local.candidateType, relayProtocol: local.relayProtocol ?? null, remote: remote.candidateType,
+    address: remote.address ?? null,
+  };
+}
+
 export function summary(report) {
   const all = [...report.values()];
   const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'audio');
   const [inbound, outbound, remote] = ['inbound-rtp', 'outbound-rtp', 'remote-inbound-rtp'].map(find);
   const remoteOutbound = find('remote-outbound-rtp');
-  const pair = all.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
+  const chosen = all.find(({ type }) => type === 'transport')?.selectedCandidatePairId;
+  const pair = report.get(chosen) ?? all.find((entry) => entry.type === 'candidate-pair' && entry.nominated && entry.state === 'succeeded');
   const transports = all.filter((entry) => entry.type === 'transport');
   const candidate = (id) => {
     const found = id && report.get(id);

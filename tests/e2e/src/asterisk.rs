@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::nat::Namespace;
 use crate::prefix::{Prefix, Version};
 
 /// The file names of our modules, which are those of the originals.
@@ -119,14 +120,19 @@ pub struct Asterisk {
 impl Asterisk {
     /// Starts the Asterisk of `prefix` in `home` and waits until it has booted.
     pub fn start(prefix: &Prefix, home: Home) -> io::Result<Self> {
+        Self::run(command(prefix, &home).args(["-f", "-g", "-vvv"]), prefix, home)
+    }
+
+    /// Starts it in a network namespace.
+    pub fn start_in(namespace: &Namespace, prefix: &Prefix, home: Home) -> io::Result<Self> {
+        let inside = namespace.enter(command(prefix, &home).args(["-f", "-g", "-vvv"]));
+        Self::run(&mut { inside }, prefix, home)
+    }
+
+    fn run(command: &mut Command, prefix: &Prefix, home: Home) -> io::Result<Self> {
         let output = fs::File::create(home.root.join("log/output"))?;
-        let child = command(prefix, &home)
-            .args(["-f", "-g", "-vvv"])
-            .current_dir(&home.root)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output)
-            .spawn()?;
+        let child =
+            command.current_dir(&home.root).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
         let mut asterisk = Self { child, home, prefix: prefix.clone() };
         asterisk.wait_until_booted()?;
         Ok(asterisk)

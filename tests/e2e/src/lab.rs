@@ -9,6 +9,8 @@ use std::{fs, thread};
 use crate::asterisk::{Asterisk, Home, OUR_MODULES};
 use crate::driver::Driver;
 use crate::failure::{Failure, Result, ensure};
+use crate::links::Links;
+use crate::nat::Namespace;
 use crate::ports::Ports;
 use crate::prefix::{Prefix, Version};
 use crate::site::Site;
@@ -19,6 +21,7 @@ use crate::tone::Audio;
 pub struct Lab {
     asterisk: Asterisk,
     ports: Ports,
+    links: Option<Links>,
 }
 
 impl Lab {
@@ -27,6 +30,16 @@ impl Lab {
         let prefix = installed()?;
         let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
         Self::with_modules(name, site, &prefix, modules.as_deref().unwrap_or(prefix.modules()))
+    }
+
+    /// Starts it on the host's machine of `links`. Browsers run on the page's machine.
+    pub fn joined_by(mut links: Links, name: &str, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
+        let modules = std::env::var_os("MODULES_DIR").map_or_else(|| prefix.modules().to_owned(), PathBuf::from);
+        let (home, ports) = Self::prepare(name, site, &prefix, &modules)?;
+        links.tunnel(ports.ws, home.root())?;
+        let asterisk = Asterisk::start_in(links.host(), &prefix, home)?;
+        Ok(Self { asterisk, ports, links: Some(links) })
     }
 
     /// Starts it with the host's own modules.
@@ -57,11 +70,31 @@ impl Lab {
     }
 
     fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
+        let (home, ports) = Self::prepare(name, site, prefix, modules)?;
+        let asterisk = Asterisk::start(prefix, home)?;
+        Ok(Self { asterisk, ports, links: None })
+    }
+
+    fn prepare(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<(Home, Ports)> {
         let (home, ports) = (home(prefix, name)?, Ports::claim()?);
         home.link_modules(prefix, modules)?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
-        let asterisk = Asterisk::start(prefix, home)?;
-        Ok(Self { asterisk, ports })
+        Ok((home, ports))
+    }
+
+    /// The links between the host's machine and the page's, if they are two.
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
+    }
+
+    /// Starts it in `home` in a network namespace, with these ports. `site` has to say which addresses it listens on.
+    pub fn in_namespace(namespace: &Namespace, ports: Ports, home: Home, site: &Site) -> Result<Self> {
+        let prefix = installed()?;
+        let modules = std::env::var_os("MODULES_DIR").map(PathBuf::from);
+        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        site.write(Driver::of(prefix.version()), &home, &ports)?;
+        let asterisk = Asterisk::start_in(namespace, &prefix, home)?;
+        Ok(Self { asterisk, ports, links: None })
     }
 
     /// The host.
@@ -147,7 +180,7 @@ impl Lab {
 }
 
 /// The host to be tested.
-fn installed() -> Result<Prefix> {
+pub fn installed() -> Result<Prefix> {
     let prefix = Prefix::from_env().ok_or_else(|| Failure::new("ASTERISK_PREFIX names no Asterisk"))?;
     Ok(prefix?)
 }
@@ -155,6 +188,11 @@ fn installed() -> Result<Prefix> {
 /// An empty home for a test, separate for each host: the suites of two hosts run at the same time.
 pub fn home(prefix: &Prefix, name: &str) -> Result<Home> {
     Ok(Home::create(&directory().join(prefix.version().number()).join(name))?)
+}
+
+/// An empty home for a test on the host that `ASTERISK_PREFIX` names.
+pub fn home_of(name: &str) -> Result<Home> {
+    home(&installed()?, name)
 }
 
 /// The directory for all tests; a caller may choose another one to keep two runs apart.

@@ -132,6 +132,21 @@ impl Peer {
         self.ask("unhold").map(drop)
     }
 
+    /// Opens its connection anew in the same call, with the same certificate; str0m only.
+    pub fn reconnect(&mut self) -> Result {
+        self.ask("reconnect").map(drop)
+    }
+
+    /// Sends an INVITE without a description in the call, whose offer another browser answers; str0m only.
+    pub fn replace(&mut self) -> Result {
+        self.ask("replace").map(drop)
+    }
+
+    /// Offers without ICE, from another address; str0m only.
+    pub fn leave_ice(&mut self) -> Result {
+        self.ask("leave_ice").map(drop)
+    }
+
     /// Ends the call.
     pub fn hangup(&mut self) -> Result {
         self.ask("hangup").map(drop)

@@ -1,7 +1,9 @@
 //! A browser used as a phone, through `browser/driver.mjs`.
 
 use std::fs;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
+use crate::nat::Namespace;
 use crate::puppet::Puppet;
 use crate::site::VOICE;
 
@@ -119,6 +122,9 @@ pub struct Heard {
     pub shares: Vec<f64>,
 }
 
+/// The longest time that a page waits for candidates from its servers before it sends its offer.
+const GATHERING: Duration = Duration::from_secs(2);
+
 /// A browser with one account.
 pub struct Phone {
     puppet: Puppet,
@@ -147,12 +153,33 @@ impl Phone {
         Self::launch(lab, browser, account, VOICE, Addresses::Hidden)
     }
 
+    /// Starts a browser in a network namespace, which sends [`VOICE`].
+    pub fn in_namespace(namespace: &Namespace, lab: &Lab, browser: Browser, account: &str) -> Result<Self> {
+        Self::launch_by(lab, browser, account, VOICE, Addresses::Shown, |node| namespace.enter(&node))
+    }
+
     fn launch(lab: &Lab, browser: Browser, account: &str, voice: f64, addresses: Addresses) -> Result<Self> {
+        Self::launch_by(lab, browser, account, voice, addresses, |node| match lab.links() {
+            Some(links) => links.page().enter(&node),
+            None => node,
+        })
+    }
+
+    fn launch_by(
+        lab: &Lab,
+        browser: Browser,
+        account: &str,
+        voice: f64,
+        addresses: Addresses,
+        place: impl FnOnce(Command) -> Command,
+    ) -> Result<Self> {
         let voice_of_firefox = voice.to_string();
         let mut arguments = vec![browser.name(), &voice_of_firefox];
         arguments.extend((addresses == Addresses::Hidden).then_some("hidden"));
         let log = lab.directory().join(format!("log/{account}-{}.log", browser.name()));
-        let puppet = Puppet::start("driver.mjs", &arguments, account, &log)?;
+        let mut node = place(Puppet::driver("driver.mjs", &arguments));
+        let puppet = Puppet::run(&mut node, account, &log)?;
+        let puppet = puppet.ok_or_else(|| Failure::new(format!("{account}: {} did not start", browser.name())))?;
         // Without a sound card, Firefox generates no tones in a page, but its fake microphone does.
         let source = match browser {
             Browser::Chromium => {
@@ -200,6 +227,15 @@ impl Phone {
             Transport::Tls => format!("wss://localhost:{}/ws", lab.ports().wss),
             Transport::Proxied => format!("wss://localhost:{}/ws", lab.ports().proxy),
         };
+        self.register_at(&server)
+    }
+
+    /// Registers with the PBX at this address, over ws.
+    pub fn register_with(&mut self, lab: &Lab, address: IpAddr) -> Result {
+        self.register_at(&format!("ws://{}/ws", SocketAddr::new(address, lab.ports().ws)))
+    }
+
+    fn register_at(&mut self, server: &str) -> Result {
         let account = &self.account;
         let arguments = json!({
             "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("demo-{account}"),
@@ -218,6 +254,23 @@ impl Phone {
     pub fn call(&mut self, number: &str, rtcp: RtcpMux) -> Result {
         self.dial(number, rtcp)?;
         self.connected(Duration::from_secs(15))
+    }
+
+    /// Calls with these ICE servers, and waits until media flows.
+    pub fn call_with_servers(&mut self, number: &str, servers: &[&str]) -> Result {
+        self.ask("dial", json!([number, { "pc": { "iceServers": [{ "urls": servers }] } }]))?;
+        self.connected(Duration::from_secs(30))
+    }
+
+    /// Calls `number` with these ICE servers and waits for the first audio of the answer, or for `patience` to be over.
+    pub fn call_by_way_of(&mut self, number: &str, ice_servers: Value, patience: Duration) -> Result<Value> {
+        let mut options = RtcpMux::Require.configuration();
+        options["pc"]["iceServers"] = ice_servers;
+        options["gathering"] = json!(GATHERING.as_millis() as u64);
+        self.ask("dial", json!([number, options]))?;
+        let accepted = self.first(&["accepted", "failed", "ended"], Duration::from_secs(15))?;
+        ensure(accepted["name"] == "accepted", || format!("the call was not accepted: {accepted}"))?;
+        self.ask("path", json!([patience.as_secs_f64()]))
     }
 
     /// Calls, but removes this format from the answer before the browser sees it.
@@ -346,6 +399,24 @@ impl Phone {
     /// Ends the hold.
     pub fn unhold(&mut self) -> Result {
         self.ask("unhold", json!([])).map(drop)
+    }
+
+    /// Restarts ICE in a re-INVITE and waits for its answer. Returns how long that took.
+    pub fn restart(&mut self, early: bool) -> Result<Duration> {
+        let took = self.ask("restart", json!([early]))?;
+        Ok(Duration::from_secs_f64(took.as_f64().unwrap_or_default() / 1000.0))
+    }
+
+    /// Starts to measure gaps in the received audio.
+    pub fn watch_gaps(&mut self) -> Result {
+        self.ask("watchGaps", json!([])).map(drop)
+    }
+
+    /// Ends the measurement: the longest time without audio, and the longest time in which the page did not look.
+    pub fn longest_gap(&mut self) -> Result<(Duration, Duration)> {
+        let gap = self.ask("gap", json!([]))?;
+        let time = |name: &str| Duration::from_secs_f64(gap[name].as_f64().unwrap_or(f64::from(u16::MAX)) / 1000.0);
+        Ok((time("longest"), time("stalled")))
     }
 
     /// Sends digits as telephone-event, of 120 ms each.

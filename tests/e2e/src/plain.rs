@@ -29,6 +29,7 @@ const PACKET: usize = 160;
 /// A phone in one call.
 pub struct PlainPhone {
     sipp: Child,
+    port: u16,
     ended: Arc<AtomicBool>,
     media: JoinHandle<Received>,
 }
@@ -81,6 +82,7 @@ impl PlainPhone {
         more: &[&str],
     ) -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
+        let port = socket.local_addr()?.port();
         let log = lab.directory().join("log");
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
         let changed = log.join(format!("sipp-{scenario}.xml"));
@@ -91,7 +93,7 @@ impl PlainPhone {
             .arg(changed)
             .args(["-i", "127.0.0.1", "-p", &lab.ports().plain.to_string(), "-m", "1", "-nostdin"])
             .args(["-d", &pause.as_millis().to_string()])
-            .args(["-key", "rtp_port", &socket.local_addr()?.port().to_string()])
+            .args(["-key", "rtp_port", &port.to_string()])
             .args(["-trace_msg", "-message_file"])
             .arg(log.join(format!("sipp-{scenario}.log")))
             .args(more)
@@ -101,7 +103,12 @@ impl PlainPhone {
         let ended = Arc::new(AtomicBool::new(false));
         let until = Arc::clone(&ended);
         let media = thread::spawn(move || talk(&socket, &until));
-        Ok(Self { sipp, ended, media })
+        Ok(Self { sipp, port, ended, media })
+    }
+
+    /// The port of its media.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Waits until the call is over, and returns the media that it received.

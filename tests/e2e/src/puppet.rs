@@ -1,5 +1,6 @@
 //! A browser controlled line by line, through a program of `browser/`.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -31,6 +32,15 @@ pub enum Browser {
 impl Browser {
     /// Both browsers.
     pub const ALL: [Self; 2] = [Self::Chromium, Self::Firefox];
+
+    /// Its program: the one of the variable `CHROMIUM` or `FIREFOX`, or Debian's.
+    pub fn program(self) -> OsString {
+        let (variable, debian) = match self {
+            Self::Chromium => ("CHROMIUM", "/usr/bin/chromium"),
+            Self::Firefox => ("FIREFOX", "/usr/bin/firefox-esr"),
+        };
+        std::env::var_os(variable).unwrap_or_else(|| debian.into())
+    }
 
     /// Its name for the drivers.
     pub fn name(self) -> &'static str {
@@ -68,10 +78,15 @@ pub enum Vanish {
 impl Puppet {
     /// Starts this driver. Failures call it `name`; the page's console is logged to `log`.
     pub fn start(driver: &str, arguments: &[&str], name: &str, log: &Path) -> Result<Self> {
+        let started = Self::run(&mut Self::driver(driver, arguments), name, log)?;
+        started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
+    }
+
+    /// A command that runs this driver.
+    pub fn driver(driver: &str, arguments: &[&str]) -> Command {
         let mut node = Command::new("node");
         node.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("browser").join(driver)).args(arguments);
-        let started = Self::run(&mut node, name, log)?;
-        started.ok_or_else(|| Failure::new(format!("{name}: {} did not start", arguments.first().unwrap_or(&driver))))
+        node
     }
 
     /// Runs any program that reads commands and writes answers; `None` if it does not come up.

@@ -4,6 +4,7 @@
 //! Hosts differ in their SIP channel driver and in its configuration: see [`Driver`].
 
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub struct Site {
     pub opus: bool,
     /// Turns on ARI for `user:secret`.
     pub ari: bool,
+    /// The wildcard address that SIP, media and the HTTP server listen on. Otherwise SIP and media listen on all of IPv4, and the
+    /// HTTP server on the loopback interface.
+    pub listens: Option<IpAddr>,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
     /// Lines for `[general]` of `websocket.conf`.
@@ -65,7 +69,7 @@ impl Site {
         home.make_certificate()?;
         home.configure("modules.conf", &self.modules_conf(driver))?;
         home.configure("ari.conf", "[general]\nenabled = yes\n[user]\ntype = user\npassword = secret\n")?;
-        home.configure("http.conf", &http_conf(home, ports))?;
+        home.configure("http.conf", &http_conf(self, home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
         home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
         home.configure(driver.configuration(), &self.accounts(driver, home, ports))?;
@@ -121,13 +125,15 @@ fn with_ports(sample: &str, ports: &Ports) -> String {
     replaced.iter().fold(sample.to_owned(), |text, (old, new)| text.replace(old, &new.to_string()))
 }
 
-fn http_conf(home: &Home, ports: &Ports) -> String {
+fn http_conf(site: &Site, home: &Home, ports: &Ports) -> String {
+    let address = site.listens.unwrap_or(Ipv4Addr::LOCALHOST.into());
+    let tls = SocketAddr::new(address, ports.wss);
     let keys = home.etc().join("keys");
     let keys = keys.display();
     format!(
-        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nbindport = {}\nenablestatic = yes\ntlsenable = yes\ntlsbindaddr = 127.0.0.1:{}\n\
+        "[general]\nenabled = yes\nbindaddr = {address}\nbindport = {}\nenablestatic = yes\ntlsenable = yes\ntlsbindaddr = {tls}\n\
          tlscertfile = {keys}/asterisk.pem\ntlsprivatekey = {keys}/asterisk.key\n",
-        ports.ws, ports.wss
+        ports.ws
     )
 }
 

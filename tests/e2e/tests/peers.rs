@@ -103,6 +103,49 @@ fn str0m_holds_and_comes_back() -> Result {
     holds(Stack::Str0m)
 }
 
+/// A page opens its RTCPeerConnection anew: nothing but ICE tells that it has no keys any more.
+#[test]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
+fn str0m_opens_its_connection_anew_with_the_same_certificate() -> Result {
+    changes("anew", Peer::reconnect)
+}
+
+/// Third-party call control (RFC 3725).
+#[test]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
+fn str0m_is_replaced_by_another_that_answers_an_offer_of_asterisk() -> Result {
+    changes("replaced", Peer::replace)
+}
+
+/// RFC 8839 §4.2.5
+#[test]
+#[cfg_attr(not(str0m), ignore = "ASTERISK_PREFIX names no Asterisk, or host-tests is not built")]
+fn str0m_gives_up_ice_and_begins_again() -> Result {
+    changes("without-ice", |peer| {
+        peer.leave_ice()?;
+        peer.hears(VOICE)?;
+        peer.reconnect()
+    })
+}
+
+/// Calls that str0m began and that it answered go on after the change.
+fn changes(name: &str, change: impl Fn(&mut Peer) -> Result) -> Result {
+    let lab = Lab::start(&format!("str0m-{name}"), &site())?;
+    let mut peer = Peer::registered(&lab, Stack::Str0m)?;
+    peer.call("echo")?;
+    talks(&peer)?;
+    change(&mut peer)?;
+    peer.hears(VOICE)?;
+    peer.hangup()?;
+    lab.originate(ACCOUNT, "echo")?;
+    peer.answer()?;
+    talks(&peer)?;
+    change(&mut peer)?;
+    peer.hears(VOICE)?;
+    peer.hangup()?;
+    is_over(&lab)
+}
+
 fn calls(stack: Stack) -> Result {
     let lab = Lab::start(&format!("{}-calls", stack.name()), &site())?;
     let mut peer = Peer::registered(&lab, stack)?;

@@ -51,6 +51,21 @@ fn a_browser_that_took_sha_1_would_talk() {
     }
 }
 
+/// Such a host starts ICE with each description, and before its address.
+#[test]
+fn a_browser_reconnects_is_replaced_and_gives_up_ice() {
+    let host = Host::start(Kind::Oldest);
+    host.configure("rtp.conf", "[general]\nrtpstart=33000\nrtpend=33999\n");
+    host.load_all(&["res_srtp", "res_rtp_asterisk"]);
+    let mut call = Call::new(Kind::Oldest, Offer::Browser, host.directory());
+    for change in [Call::reconnect, Call::is_answered_by_another, |call: &mut Call| drop(call.move_without_ice())] {
+        assert!(call.talk_until(|call| call.heard.len() >= 10 && call.frames.len() >= 10), "{}", host.log());
+        change(&mut call);
+        (call.heard, call.frames) = Default::default();
+    }
+    assert!(call.talk_until(|call| call.heard.len() >= 10 && call.frames.len() >= 10), "{}", host.log());
+}
+
 #[test]
 fn a_websocket_echoes_over_ws_and_wss() {
     let host = Host::start(Kind::Oldest);

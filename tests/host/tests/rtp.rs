@@ -195,6 +195,36 @@ fn strict_rtp_keeps_a_stranger_out() {
     }
 }
 
+/// A Binding request without attributes (RFC 8489 §5).
+const BINDING: &[u8] = b"\0\x01\0\0\x21\x12\xa4\x42twelve bytes";
+
+/// Returns what the phone's socket has received after `times` such requests from it.
+fn answers(instance: &Instance, socket: &std::net::UdpSocket, times: usize) -> Vec<Vec<u8>> {
+    for _ in 0..times {
+        socket.send_to(BINDING, instance.local()).expect("loopback");
+    }
+    while instance.is_readable(RTP, Duration::from_millis(100)) {
+        assert_eq!(instance.read(RTP), []);
+    }
+    socket.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+    let mut buffer = [0; 2048];
+    std::iter::from_fn(|| socket.recv(&mut buffer).ok().map(|length| buffer[..length].to_vec())).collect()
+}
+
+#[test]
+fn a_phone_without_ice_has_its_binding_request_answered_and_a_stranger_has_not() {
+    let _host = host("strictrtp=yes");
+    let (instance, phone) = call();
+    let [answer] = &answers(&instance, &phone.rtp, 1)[..] else { panic!("one answer") };
+    assert_eq!((&answer[..2], &answer[8..20]), (&[1, 1][..], &BINDING[8..]));
+    assert_eq!(answer[20..28], [0, 0x20, 0, 8, 0, 1, answer[26], answer[27]], "XOR-MAPPED-ADDRESS of IPv4");
+    let port = u16::from_be_bytes([answer[26], answer[27]]) ^ 0x2112;
+    assert_eq!(port, phone.address().port());
+    assert_eq!(answers(&instance, &Phone::new().rtp, 3), Vec::<Vec<u8>>::new());
+    let few = answers(&instance, &phone.rtp, 100).len();
+    assert!(few < 10, "{few} answers");
+}
+
 #[test]
 fn its_own_packets_are_not_heard() {
     let _host = host("strictrtp=no");

@@ -125,14 +125,60 @@ fn a_held_call_goes_on_with_reports_and_checks_and_comes_back() {
 }
 
 #[test]
-fn a_stopped_session_that_is_used_again_comes_alive() {
+fn a_refused_stream_is_silent_until_it_is_used_again() {
     let host = host_with_frequent_reports();
     let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
     is_a_conversation(&mut call);
-    call.instance.stop();
-    call.arriving_within(Duration::from_secs(1));
+    call.refuse();
+    call.arriving_within(Duration::from_millis(10));
+    assert_eq!(call.arriving_within(Duration::from_secs(3)), Vec::<Vec<u8>>::new());
     call.resume();
     is_a_conversation_again(&mut call);
+}
+
+/// RFC 8839 §4.2.5. A B2BUA moves the call to a phone that knows no ICE.
+#[test]
+fn a_description_without_ice_moves_the_call_to_its_address() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    let old = call.move_without_ice();
+    old.set_nonblocking(true).expect("a socket");
+    while old.recv(&mut [0; 2048]).is_ok() {}
+    is_a_conversation_again(&mut call);
+    assert!(old.recv(&mut [0; 2048]).is_err(), "something was sent to the old address");
+}
+
+/// The fingerprint is as before, so nothing but ICE tells that there are no keys any more.
+#[test]
+fn a_page_that_opens_its_connection_anew_with_the_same_certificate_is_heard_again() {
+    let host = host();
+    for offer in [Offer::Browser, Offer::Asterisk] {
+        let mut call = Call::new(Kind::Newest, offer, host.directory());
+        is_a_conversation(&mut call);
+        call.reconnect();
+        is_a_conversation_again(&mut call);
+        assert!(call.refresh());
+        is_a_conversation_again(&mut call);
+    }
+}
+
+#[test]
+fn an_offer_in_mid_call_is_answered_by_another_browser() {
+    let host = host();
+    for offer in [Offer::Browser, Offer::Asterisk] {
+        let mut call = Call::new(Kind::Newest, offer, host.directory());
+        is_a_conversation(&mut call);
+        call.is_answered_by_another();
+        is_a_conversation_again(&mut call);
+        let asked = Instant::now();
+        call.talk_until(|_| asked.elapsed() > Duration::from_secs(3));
+        assert!(call.refresh(), "its credentials changed in an answer, so ours stay");
+        call.hold();
+        call.resume();
+        assert!(call.refresh());
+        is_a_conversation_again(&mut call);
+    }
 }
 
 fn is_a_conversation_again(call: &mut Call) {

@@ -29,8 +29,8 @@ pub trait Ice {
     /// Our password for SDP; `None` without ICE.
     fn password(&self, instance: Instance<'_>) -> Option<String>;
 
-    /// Our candidates for SDP.
-    fn local_candidates(&self, instance: Instance<'_>) -> Vec<Candidate>;
+    /// Our candidates for SDP; `None` without ICE. An empty list has chan_sip print ufrag and password nevertheless.
+    fn local_candidates(&self, instance: Instance<'_>) -> Option<Vec<Candidate>>;
 
     /// The peer is a lite agent (RFC 8445 §2.5).
     fn set_lite(&self, instance: Instance<'_>);
@@ -138,11 +138,8 @@ unsafe extern "C" fn forget_candidate(object: *mut c_void) {
     }
 }
 
-/// A container with a copy of each candidate; null if there are none. The caller owns the reference.
+/// A container with a copy of each candidate. Null if out of memory. The caller owns the reference.
 fn contain(candidates: &[Candidate]) -> *mut sys::ao2_container {
-    if candidates.is_empty() {
-        return ptr::null_mut();
-    }
     let container = objects::list();
     if container.is_null() {
         return container;
@@ -235,7 +232,8 @@ unsafe extern "C" fn get_local_candidates<E: Ice>(instance: *mut sys::ast_rtp_in
     // SAFETY: the host lends its instance for the call.
     unsafe {
         with("ice get_local_candidates", ptr::null_mut(), instance, |held: &Held<E>, instance| {
-            contain(&held.session.local_candidates(instance))
+            let candidates = held.session.local_candidates(instance);
+            candidates.map_or(ptr::null_mut(), |candidates| contain(&candidates))
         })
     }
 }

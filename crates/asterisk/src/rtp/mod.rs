@@ -40,3 +40,7 @@ pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;
 
 /// Whether a hold activates an instance again after it has stopped it. If so, an instance that stays stopped has ended.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = crate::host::instance::HOLD_ACTIVATES_AFTER_STOP;
+
+/// Whether the address of a description is the last that the engine is told of it, and ICE credentials that it lacks are not
+/// mentioned.
+pub const ADDRESS_ENDS_DESCRIPTION: bool = crate::host::instance::ADDRESS_ENDS_DESCRIPTION;

@@ -90,12 +90,12 @@ impl Ice for Session {
     fn password(&self, _: Instance<'_>) -> Option<String> {
         None
     }
-    fn local_candidates(&self, _: Instance<'_>) -> Vec<Candidate> {
+    fn local_candidates(&self, _: Instance<'_>) -> Option<Vec<Candidate>> {
         let address = "192.0.2.1:5000".parse().unwrap();
         let related = Some("198.51.100.1:6000".parse().unwrap());
         let (foundation, transport) = ("F".to_owned(), "udp".to_owned());
         let kind = CandidateKind::ServerReflexive;
-        vec![Candidate { foundation, component: 1, transport, priority: u32::MAX, address, related, kind }]
+        Some(vec![Candidate { foundation, component: 1, transport, priority: u32::MAX, address, related, kind }])
     }
     fn set_lite(&self, _: Instance<'_>) {}
     fn set_role(&self, _: Instance<'_>, role: Role) {

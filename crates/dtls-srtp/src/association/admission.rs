@@ -55,7 +55,7 @@ impl Association {
     ) -> Admission {
         let origin = if signalled == Some(path.from) { Origin::Signalled } else { Origin::Unknown };
         if let Some(hello) = ClientHello::parse(datagram)
-            && (self.awaits_hello(endpoint) || self.gives_way(now, signalled, path.from))
+            && (self.awaits_hello(now, endpoint) || self.gives_way(now, signalled, path.from))
         {
             let context = endpoint.context();
             let begin = match (hello.has_cookie(), origin) {

@@ -1,10 +1,11 @@
 //! The end of a handshake, and the states of an association after it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::testing::{Side, context};
-use crate::{HashFunction, MAX_DATAGRAM_LEN, Profile};
+use crate::{Context, HashFunction, MAX_DATAGRAM_LEN, Profile};
 
 const SIGNALLED: ([u8; 4], u16) = ([192, 0, 2, 1], 4000);
 const ELSEWHERE: ([u8; 4], u16) = ([192, 0, 2, 66], 4000);
@@ -12,6 +13,8 @@ const ELSEWHERE: ([u8; 4], u16) = ([192, 0, 2, 66], 4000);
 /// Our side as the server and a client at an address, with a network between them that loses nothing.
 struct Call {
     side: Side,
+    /// The context with the certificate that the peer's description names.
+    described: Arc<Context>,
     client: Session,
     address: SocketAddr,
     peer: PeerAddress,
@@ -21,27 +24,50 @@ struct Call {
 impl Call {
     /// A client at `address` with another certificate than the peer's description names, unless it `is_peer`.
     fn new(is_peer: bool, address: ([u8; 4], u16), peer: PeerAddress) -> Self {
+        let mut call = Self::undescribed(is_peer, address, peer);
+        call.describe();
+        call
+    }
+
+    /// The peer's description has not arrived yet.
+    fn undescribed(is_peer: bool, address: ([u8; 4], u16), peer: PeerAddress) -> Self {
         let described = context(false);
         let client_context = if is_peer { described.clone() } else { context(false) };
-        let mut side = Side::new(Setup::ActPass);
-        side.set_setup(Setup::Active);
-        side.set_fingerprint(HashFunction::Sha256, described.certificate().fingerprint(HashFunction::Sha256));
-        let mut client = Session::new(&client_context, Role::Client).unwrap();
-        client.start(Instant::now());
-        Self { side, client, address: address.into(), peer, events: Vec::new() }
+        let side = Side::new(Setup::ActPass);
+        let client = browser(&client_context);
+        Self { side, described, client, address: address.into(), peer, events: Vec::new() }
+    }
+
+    fn describe(&mut self) {
+        self.side.set_setup(Setup::Active);
+        let fingerprint = self.described.certificate().fingerprint(HashFunction::Sha256);
+        self.side.set_fingerprint(HashFunction::Sha256, fingerprint);
+    }
+
+    fn receive(&mut self, now: Instant, datagram: &[u8]) -> Admission {
+        let path = Path { from: self.address, to: ([192, 0, 2, 100], 5000).into() };
+        let Side { endpoint, association } = &mut self.side;
+        association.handle_datagram(now, endpoint, self.peer, path, datagram)
+    }
+
+    /// Polls for everything that is to be sent, and returns the octets.
+    fn sent(&mut self) -> usize {
+        let mut buffer = [0; MAX_DATAGRAM_LEN];
+        std::iter::from_fn(|| self.side.association.poll_transmit(&mut buffer)).sum()
     }
 
     /// Exchanges datagrams until neither has one to send, and takes note of our events.
     fn talk(&mut self) {
-        let path = Path { from: self.address, to: ([192, 0, 2, 100], 5000).into() };
-        let (now, mut buffer) = (Instant::now(), [0; MAX_DATAGRAM_LEN]);
+        self.talk_from(Instant::now());
+    }
+
+    fn talk_from(&mut self, now: Instant) {
+        let mut buffer = [0; MAX_DATAGRAM_LEN];
         let mut is_quiet = false;
         while !std::mem::replace(&mut is_quiet, true) {
             while let Some(len) = self.client.poll_transmit(&mut buffer) {
                 is_quiet = false;
-                let Side { endpoint, association } = &mut self.side;
-                let admission = association.handle_datagram(now, endpoint, self.peer, path, &buffer[..len]);
-                if let Admission::Answer(answer) = admission {
+                if let Admission::Answer(answer) = self.receive(now, &buffer[..len]) {
                     self.client.handle_datagram(now, &answer);
                 }
             }
@@ -63,6 +89,35 @@ impl Call {
         self.side.association.progress(&self.side.endpoint)
     }
 }
+
+fn client(context: &Arc<Context>) -> Session {
+    let mut client = Session::new(context, Role::Client).unwrap();
+    client.start(Instant::now());
+    client
+}
+
+/// A client whose ClientHello takes two datagrams, as those of browsers do.
+fn browser(context: &Arc<Context>) -> Session {
+    let mut client = Session::with_long_hello(context);
+    client.start(Instant::now());
+    client
+}
+
+fn next_of(session: &mut Session) -> Vec<u8> {
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+    let len = session.poll_transmit(&mut buffer).unwrap();
+    buffer[..len].to_vec()
+}
+
+/// A message that OpenSSL takes for the peer's next one, and cannot read.
+fn forged(message_type: u8, number: u8) -> Vec<u8> {
+    let mut datagram = crate::record::first_message(message_type, [0xfe, 0xfd], &[0xff; 40]);
+    datagram[13 + 5] = number;
+    datagram
+}
+
+const SERVER_HELLO: u8 = 2;
+const CERTIFICATE: u8 = 11;
 
 fn signalled() -> PeerAddress {
     PeerAddress::Signalled(Some(SIGNALLED.into()))
@@ -133,4 +188,180 @@ fn a_peer_that_falls_silent_has_failed_after_the_lifetime_of_a_handshake() {
     }
     assert_eq!(call.events, [AssociationEvent::Failed(Failure::TimedOut { alert: None })]);
     assert_eq!((call.phase(), end - start), (Phase::Failed, Duration::from_secs(30)));
+}
+
+#[test]
+fn a_hello_that_overtakes_the_description_is_answered_and_its_keys_wait() {
+    let mut call = Call::undescribed(true, SIGNALLED, PeerAddress::CheckedByIce);
+    call.talk();
+    assert_eq!((call.events.len(), call.progress()), (0, "handshake complete, waiting for the peer's fingerprint"));
+    assert_eq!(call.side.endpoint.setup(), Setup::Passive);
+    call.describe();
+    call.talk();
+    assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
+}
+
+#[test]
+fn rfc8122_section_5_the_certificate_has_one_of_several_fingerprints() {
+    for is_early in [false, true] {
+        let mut call = Call::undescribed(true, SIGNALLED, PeerAddress::CheckedByIce);
+        if is_early {
+            call.talk();
+        }
+        call.side.set_setup(Setup::Active);
+        let others = [context(false), Arc::clone(&call.described), context(false)];
+        for described in &others {
+            let text = described.certificate().fingerprint(HashFunction::Sha256);
+            call.side.add_fingerprint(HashFunction::Sha256, text);
+        }
+        call.side.end_description();
+        call.talk();
+        assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
+    }
+}
+
+#[test]
+fn an_early_handshake_with_another_than_the_described_peer_is_as_if_it_had_not_begun() {
+    let mut call = Call::undescribed(false, SIGNALLED, PeerAddress::CheckedByIce);
+    call.talk();
+    call.describe();
+    call.talk();
+    assert!(matches!(call.events[..], [AssociationEvent::StrangerFailed(Failure::FingerprintMismatch { .. })]));
+    assert_eq!(call.phase(), Phase::Idle);
+    call.client = client(&call.described);
+    call.talk();
+    assert!(matches!(call.events[1..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
+}
+
+#[test]
+fn a_peer_that_calls_itself_passive_behind_its_early_hello_is_taken_at_its_word() {
+    let mut call = Call::undescribed(true, SIGNALLED, PeerAddress::CheckedByIce);
+    call.talk();
+    assert!(call.side.set_setup(Setup::Passive));
+    assert_eq!((call.side.endpoint.setup(), call.phase()), (Setup::Active, Phase::Idle));
+}
+
+#[test]
+fn an_early_hello_from_an_address_that_ice_does_not_know_is_refused() {
+    for peer in [PeerAddress::Signalled(None), signalled()] {
+        let mut call = Call::undescribed(true, ELSEWHERE, peer);
+        let hello = next_of(&mut call.client);
+        assert_eq!(call.receive(Instant::now(), &hello), Admission::Refused);
+        assert_eq!((call.phase(), call.sent()), (Phase::Idle, 0));
+    }
+}
+
+#[test]
+fn an_early_hello_has_at_most_three_times_its_length_sent() {
+    let mut call = Call::undescribed(true, SIGNALLED, PeerAddress::CheckedByIce);
+    call.client = client(&call.described);
+    let (hello, start) = (next_of(&mut call.client), Instant::now());
+    assert_eq!(call.receive(start, &hello), Admission::Taken);
+    let mut sent = call.sent();
+    while let Some(due) = call.side.association.poll_timeout() {
+        call.side.association.handle_timeout(due, call.peer);
+        sent += call.sent();
+        if due - start > Duration::from_secs(10) {
+            break;
+        }
+    }
+    assert!(sent <= 3 * hello.len(), "{sent} for {}", hello.len());
+    call.describe();
+    assert!(call.sent() > 0, "the described peer is sent the flight at once");
+}
+
+#[test]
+fn a_forged_message_interrupts_a_server_that_then_takes_another_hello() {
+    let mut call = Call::new(true, SIGNALLED, PeerAddress::CheckedByIce);
+    call.client = client(&call.described);
+    let (hello, start) = (next_of(&mut call.client), Instant::now());
+    call.receive(start, &hello);
+    call.sent();
+    call.receive(start, &forged(CERTIFICATE, 1));
+    assert_eq!(call.sent(), 0, "the peer is not told");
+    let event = call.side.association.poll_event(call.peer);
+    assert!(matches!(event, Some(AssociationEvent::Interrupted(Failure::Handshake(_)))), "{event:?}");
+    assert_eq!((call.phase(), call.side.association.interruptions()), (Phase::Idle, 1));
+    assert_eq!(call.receive(start, &hello), Admission::Refused, "not at any rate");
+    call.side.association.handle_timeout(start + Duration::from_millis(200), call.peer);
+    assert_eq!(call.side.association.poll_timeout(), None);
+    call.client = client(&call.described);
+    call.talk_from(start + Duration::from_millis(200));
+    assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
+}
+
+#[test]
+fn a_forged_message_interrupts_a_client_that_then_sends_another_hello() {
+    for peer in [signalled(), PeerAddress::CheckedByIce] {
+        let mut call = Call::new(true, SIGNALLED, peer);
+        call.side.set_setup(Setup::Passive);
+        call.side.endpoint.activate();
+        let mut now = Instant::now();
+        call.side.begin_if_active(now);
+        for attempt in 1..=10 {
+            assert!(call.sent() > 0, "a ClientHello");
+            call.receive(now, &forged(SERVER_HELLO, 0));
+            assert!(matches!(call.side.association.poll_event(peer), Some(AssociationEvent::Interrupted(_))));
+            call.side.begin_if_active(now);
+            assert_eq!((call.phase(), call.side.association.interruptions()), (Phase::Idle, attempt));
+            now = call.side.association.poll_timeout().unwrap();
+            call.side.association.handle_timeout(now, peer);
+            call.side.begin_if_active(now);
+        }
+        call.client = Session::new(&call.described, Role::Server).unwrap();
+        call.client.start(now);
+        call.talk_from(now);
+        assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
+    }
+}
+
+#[test]
+fn interruptions_end_with_the_lifetime_of_a_handshake() {
+    let mut call = Call::new(true, SIGNALLED, PeerAddress::CheckedByIce);
+    call.side.set_setup(Setup::Passive);
+    call.side.endpoint.activate();
+    let start = Instant::now();
+    let mut now = start;
+    let event = loop {
+        call.side.begin_if_active(now);
+        call.receive(now, &forged(SERVER_HELLO, 0));
+        match call.side.association.poll_event(call.peer) {
+            Some(AssociationEvent::Interrupted(_)) => now += Duration::from_millis(200),
+            other => break other,
+        }
+    };
+    assert!(matches!(event, Some(AssociationEvent::Failed(Failure::Handshake(_)))), "{event:?}");
+    assert_eq!((call.phase(), now - start), (Phase::Failed, Duration::from_secs(30)));
+}
+
+#[test]
+fn a_hello_in_two_datagrams_is_taken_in_any_order() {
+    for order in [&[0, 1][..], &[1, 0], &[0, 0, 1], &[1, 1, 0, 0], &[0, 1, 1]] {
+        for is_described in [true, false] {
+            let mut call = Call::undescribed(true, SIGNALLED, PeerAddress::CheckedByIce);
+            if is_described {
+                call.describe();
+            }
+            let hello = [next_of(&mut call.client), next_of(&mut call.client)];
+            let now = Instant::now();
+            for part in order {
+                assert_eq!(call.receive(now, &hello[*part]), Admission::Taken, "{order:?}");
+            }
+            call.talk_from(now);
+            call.describe();
+            call.talk_from(now);
+            assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{order:?} {:?}", call.events);
+        }
+    }
+}
+
+#[test]
+fn a_hello_in_two_datagrams_is_asked_for_a_cookie_once() {
+    let mut call = Call::new(true, ELSEWHERE, signalled());
+    let hello = [next_of(&mut call.client), next_of(&mut call.client)];
+    let Admission::Answer(request) = call.receive(Instant::now(), &hello[0]) else { unreachable!("no request") };
+    assert_eq!(call.receive(Instant::now(), &hello[1]), Admission::Refused);
+    call.client.handle_datagram(Instant::now(), &request);
+    call.talk();
+    assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
 }

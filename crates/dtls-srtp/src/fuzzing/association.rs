@@ -79,7 +79,8 @@ impl Call {
         };
         let mut endpoint = Endpoint::new(Arc::clone(our_context), Setup::ActPass);
         let _ = endpoint.set_setup(their_setup);
-        let _ = endpoint.set_fingerprint(fingerprint(peer_context));
+        endpoint.set_fingerprint(fingerprint(peer_context));
+        let _ = endpoint.end_description();
         endpoint.activate();
         let now = Instant::now();
         let mut peer = Other::new(peer_context, their_role, 1);
@@ -107,7 +108,9 @@ impl Call {
     fn offer_again(&mut self) {
         let fingerprint = fingerprint(&contexts()[1]);
         assert_eq!(self.endpoint.set_setup(Setup::ActPass), Associations::GoOn);
-        assert_eq!(self.endpoint.set_fingerprint(fingerprint), Associations::GoOn);
+        self.endpoint.set_fingerprint(fingerprint);
+        self.association.handle_description(&self.endpoint);
+        assert_eq!(self.endpoint.end_description(), Associations::GoOn);
     }
 
     /// The stranger sends the peer's next datagram, which it has overheard.
@@ -173,7 +176,9 @@ impl Call {
                 assert!(self.endpoint.is_keyed() && !self.endpoint.is_disowned());
             }
             AssociationEvent::Failed(_) => assert_eq!(phase, Phase::Failed),
-            AssociationEvent::StrangerFailed(_) => assert_eq!((phase, path), (Phase::Idle, None)),
+            AssociationEvent::StrangerFailed(_) | AssociationEvent::Interrupted(_) => {
+                assert_eq!((phase, path), (Phase::Idle, None));
+            }
             AssociationEvent::Refused(_) | AssociationEvent::Closed => {}
         }
     }

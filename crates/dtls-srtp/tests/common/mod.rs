@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dtls_srtp::{
-    Certificate, Context, ContextConfig, Event, Failure, HashFunction, Keys, MAX_DATAGRAM_LEN, Profile, Role, Session,
-    Verify,
+    Certificate, Context, ContextConfig, Event, Failure, HashFunction, Keys, MAX_DATAGRAM_LEN, MinVersion, Profile,
+    Role, Session, Verify,
 };
 
 /// One end of an association.
@@ -76,6 +76,7 @@ pub fn config() -> ContextConfig {
         ca_file: None,
         ca_path: None,
         srtp_profiles: vec![Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32],
+        min_version: MinVersion::default(),
     }
 }
 

@@ -1,9 +1,9 @@
-//! Speaking for the client of a `sip` session in what concerns the transport alone ([`websocket::sip`]): its keepalives are
+//! Speaking for the client of a `sip` session in what concerns the transport alone ([`sip_dialect::transport`]): its keepalives are
 //! answered, and once the session has ended, the INVITEs that it has not answered.
 
 use std::time::Instant;
 
-use websocket::sip::{Incoming, PONG, Sip};
+use sip_dialect::transport::{Incoming, PONG, Sip};
 use websocket::{Event, Message, Opcode};
 
 use super::State;

@@ -1,4 +1,5 @@
-//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings` and `rtp show sessions`.
+//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions` and
+//! `rtp show gathering`.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -9,10 +10,11 @@ use asterisk::debug::{Only, Switch};
 
 use super::debug;
 use crate::globals::globals;
+use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 5] = [
+pub static COMMANDS: [Command; 6] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
@@ -42,6 +44,12 @@ pub static COMMANDS: [Command; 5] = [
         summary: c"Show whether media flows, and why not",
         usage: c"Usage: rtp show sessions\n       Shows for each media session whether media flows, and if not, what it\n       waits for: ICE, DTLS, keys, the peer, or the channel.\n",
         run: show_sessions,
+    },
+    Command {
+        words: c"rtp show gathering",
+        summary: c"Show our public addresses and the STUN server",
+        usage: c"Usage: rtp show gathering\n       Shows the STUN server, our addresses as it sees them, the last error, and\n       how many sockets are kept ready behind a NAT that changes ports.\n",
+        run: show_gathering,
     },
 ];
 
@@ -93,9 +101,13 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         || "a call whose peer is gone stays up".to_owned(),
         |timeout| format!("a call ends after {} s without its peer", timeout.as_secs()),
     );
+    let dtls = match settings.dtls_min_version {
+        MinVersion::Dtls10 => "1.0 and later",
+        MinVersion::Dtls12 => "1.2 and later",
+    };
     cli_print!(
         invocation,
-        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}",
+        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),
@@ -105,6 +117,12 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         settings.probation,
         yes(settings.ice)
     );
+    Outcome::Success
+}
+
+fn show_gathering(invocation: &Invocation<'_>) -> Outcome {
+    let Some(globals) = globals() else { return Outcome::Failure };
+    globals.gatherer().shown().iter().for_each(|line| cli_print!(invocation, "{line}"));
     Outcome::Success
 }
 

@@ -3,7 +3,8 @@
 //!
 //! A call ends once consent is lost or the peer has closed its DTLS, and nothing authenticated has come from the peer for
 //! `consenttimeout`. Consent is lost 30 s after the peer's last answer, so with the default of 30 s the call ends with it. A closed
-//! WebSocket alone ends nothing, because the page may connect again.
+//! WebSocket alone ends nothing, because the page may connect again. If no path for media has been found by then either, there is no
+//! consent to lose, and the closed WebSocket counts in its place.
 
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
@@ -15,6 +16,10 @@ pub struct Gone {
     /// When the peer ended DTLS with a close_notify.
     dtls_closed: Option<Instant>,
     signalling_closed: Option<Instant>,
+    /// The host has activated the session: the call is answered, or has early media.
+    is_activated: bool,
+    /// ICE has selected a pair at least once.
+    has_connected: bool,
     /// When the peer's last description arrived, a sign of life too. It may restart ICE, or bring back a stream that was refused.
     described: Option<Instant>,
     is_told: bool,
@@ -49,6 +54,7 @@ impl Gone {
     /// Records that ICE has selected a pair: the peer answers.
     pub fn handle_pair_selected(&mut self) {
         self.consent_lost = None;
+        self.has_connected = true;
         self.forget_if_back();
     }
 
@@ -61,6 +67,11 @@ impl Gone {
     pub fn handle_keys_agreed(&mut self) {
         self.dtls_closed = None;
         self.forget_if_back();
+    }
+
+    /// Records that the host has activated the session.
+    pub fn handle_activation(&mut self) {
+        self.is_activated = true;
     }
 
     /// Records that the connection of the peer's signalling has closed.
@@ -111,20 +122,26 @@ impl Gone {
     }
 
     fn suspected(&self) -> Option<Instant> {
-        [self.consent_lost, self.dtls_closed].into_iter().flatten().min()
+        [self.consent_lost, self.dtls_closed, self.closed_unconnected()].into_iter().flatten().min()
+    }
+
+    /// Returns when the signalling closed of a call that is up and has had no path for media.
+    fn closed_unconnected(&self) -> Option<Instant> {
+        self.signalling_closed.filter(|_| self.is_activated && !self.has_connected)
     }
 
     /// Returns when the log is told. A page closes its DTLS at the end of each call too, shortly before or after its BYE arrives.
     fn noticed(&self) -> Option<Instant> {
-        let closed = self.dtls_closed.map(|at| at + BYE_ARRIVES);
-        [self.consent_lost, closed].into_iter().flatten().min()
+        let closed = [self.dtls_closed, self.closed_unconnected()].into_iter().flatten().min();
+        [self.consent_lost, closed.map(|at| at + BYE_ARRIVES)].into_iter().flatten().min()
     }
 
     /// Returns when the call ends.
     fn deadline(&self, patience: Patience) -> Option<Instant> {
         let suspected = self.suspected()?;
         // A close_notify is authenticated, so the peer lived when it sent it.
-        let heard = patience.last_heard.max(self.dtls_closed).max(self.described).unwrap_or(suspected);
+        let heard = patience.last_heard.max(self.dtls_closed).max(self.closed_unconnected()).max(self.described);
+        let heard = heard.unwrap_or(suspected);
         Some(suspected.max(heard + patience.timeout?))
     }
 
@@ -138,7 +155,7 @@ impl Gone {
 /// The story of a peer that is gone, for the log and for `rtp show sessions`. Each time is counted back from now.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ShownGone {
-    /// Consent is lost or DTLS closed. Otherwise only the signalling is closed.
+    /// Consent is lost, DTLS closed, or the signalling is before there was a path for media. Otherwise only the signalling is closed.
     pub is_suspected: bool,
     /// The time since something authenticated was received.
     pub last_heard: Option<Duration>,
@@ -277,6 +294,22 @@ mod tests {
         assert_eq!(gone.shown(at(10), patience(at(10))).unwrap().to_string(), "its WebSocket closed 3 s ago");
         gone.handle_description(at(10));
         assert_eq!(gone.shown(at(10), patience(at(10))), None);
+    }
+
+    #[test]
+    fn a_peer_whose_websocket_closes_before_there_is_a_path_is_gone() {
+        let (mut gone, at) = (Gone::default(), clock());
+        let unheard = Patience { timeout: Some(TIMEOUT), last_heard: None };
+        gone.handle_description(at(0));
+        gone.handle_signalling_closed(at(5));
+        assert_eq!(gone.poll_timeout(unheard), None, "nobody has answered yet");
+        gone.handle_activation();
+        assert_eq!(gone.handle_timeout(at(7), unheard), Due { tell: true, end: false });
+        assert_eq!(gone.poll_timeout(unheard), Some(at(35)));
+        let story = "the peer is gone: its WebSocket closed 30 s ago; the call ends now (consenttimeout in rtp.conf)";
+        assert_eq!(gone.shown(at(35), unheard).unwrap().to_string(), story);
+        gone.handle_pair_selected();
+        assert_eq!(gone.poll_timeout(patience(at(0))), None, "it has come back");
     }
 
     #[test]

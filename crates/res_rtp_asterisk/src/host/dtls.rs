@@ -1,14 +1,20 @@
 //! Implements the host's DTLS table (`ast_rtp_engine_dtls`) for a session.
 
+use std::time::Duration;
+
 use asterisk::Failed;
+use asterisk::limit::RateLimit;
 use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};
 use dtls_srtp::{Fingerprint, HashFunction};
 
 use crate::clock;
 use crate::globals::globals;
 use crate::session::Session;
-use crate::transport::contexts::Suites;
+use crate::transport::contexts::{Suites, Terms};
 use crate::transport::dtls::Dtls;
+
+/// Limits the log line about `dtlsrekey`, which every call of the account would write.
+static REKEY: RateLimit = RateLimit::new(Duration::from_secs(24 * 60 * 60), 1);
 
 impl host::Dtls for Session {
     fn set_configuration(&self, instance: Instance<'_>, configuration: &DtlsConfig) -> Result<(), Failed> {
@@ -23,12 +29,15 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let context = globals.contexts().get(clock::now(), configuration, suites()).map_err(|error| {
+        let terms = Terms { min_version: globals.settings().dtls_min_version, suites: suites() };
+        let context = globals.contexts().get(clock::now(), configuration, terms).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed
         })?;
-        if configuration.rekey_seconds > 0 {
-            asterisk::debug!(1, "DTLS: dtlsrekey is ignored, because peers no longer support DTLS renegotiation");
+        if configuration.rekey_seconds > 0 && REKEY.allow().is_some() {
+            asterisk::warning!(
+                "DTLS: dtlsrekey is ignored: browsers end a call that renegotiates, and SRTP keys do not wear out (RFC 3711 §9.2)"
+            );
         }
         let dtls = Dtls::new(context, to_protocol(configuration.setup), configuration.hash);
         self.with(|state| state.transport_mut().set_dtls(dtls)).ok_or(Failed)
@@ -79,13 +88,10 @@ impl host::Dtls for Session {
         };
         let now = clock::now();
         self.with_at(now, |state| {
-            let transport = state.transport_mut();
-            let Some(dtls) = transport.dtls_mut() else { return };
-            dtls.set_fingerprint(fingerprint);
-            if dtls.is_disowned() {
-                transport.forget_overdue();
+            if let Some(dtls) = state.transport_mut().dtls_mut() {
+                dtls.set_fingerprint(fingerprint);
+                state.drive(now);
             }
-            state.drive(now);
         });
     }
 

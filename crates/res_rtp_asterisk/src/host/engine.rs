@@ -32,7 +32,9 @@ impl Engine for Session {
         let settings = globals.settings();
         let local = local.ok_or(Failed)?;
         let ports = instance.ports().unwrap_or(settings.ports);
-        let sockets = Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums).map_err(|error| {
+        let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
+        let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
+        let sockets = ready.map_or_else(bind, Ok).map_err(|error| {
             let (first, last) = ports;
             asterisk::error!("RTP: no free port from {first} to {last} on {}: {error}", local.ip());
             Failed
@@ -108,15 +110,17 @@ impl Engine for Session {
     }
 
     fn remote_address_set(&self, _instance: Instance<'_>, address: Option<SocketAddr>) {
+        if self.is_telling() {
+            return;
+        }
         let now = clock::now();
         self.with_at(now, |state| {
-            if address.is_some() {
-                state.transport_mut().handle_description();
+            match address {
+                Some(address) if state.set_address(now, address) => self.begin_watching(state, now),
+                Some(_) => {}
+                None => state.transport_mut().remote_mut().set_signalled(now, None),
             }
-            if state.transport().remote().is_news(address) {
-                state.transport_mut().remote_mut().set_signalled(now, address);
-                state.drive(now);
-            }
+            state.drive(now);
         });
     }
 
@@ -168,7 +172,7 @@ impl Engine for Session {
     fn activate(&self, _instance: Instance<'_>) -> Result<(), Failed> {
         let now = clock::now();
         self.with_at(now, |state| {
-            if state.transport_mut().activate() {
+            if state.transport_mut().activate(now) {
                 self.begin_watching(state, now);
             }
             state.drive(now);
@@ -188,7 +192,7 @@ impl Engine for Session {
             address
         });
         if let Some(address) = address.flatten() {
-            instance.set_remote_address(address);
+            self.tell_address(instance, address);
         }
         Ok(())
     }

@@ -10,12 +10,12 @@ use crate::transport::ice::IceSide;
 
 impl Ice for Session {
     fn set_authentication(&self, _instance: Instance<'_>, ufrag: Option<&str>, password: Option<&str>) {
-        self.with_ice(|ice| ice.set_authentication(ufrag, password));
+        self.with_description(|ice| ice.set_authentication(ufrag, password));
     }
 
     fn add_remote_candidate(&self, _instance: Instance<'_>, candidate: &Candidate) {
         let Some(candidate) = from_host(candidate) else { return };
-        self.with_ice(|ice| ice.add_remote_candidate(clock::now(), Signalled::uncarried(candidate)));
+        self.with_description(|ice| ice.add_remote_candidate(clock::now(), Signalled::uncarried(candidate)));
     }
 
     fn start(&self, _instance: Instance<'_>) {
@@ -49,11 +49,13 @@ impl Ice for Session {
         Some(password + &self.with(State::lines_behind_password)?)
     }
 
-    fn local_candidates(&self, _instance: Instance<'_>) -> Vec<Candidate> {
-        let on_one_port = self.with(|state| state.transport().offers_one_component()) == Some(true);
-        let offered = |candidate: &&ice::Candidate| !on_one_port || candidate.component == Component::Rtp;
-        self.describe(|agent| agent.local_candidates().iter().filter(offered).map(to_host).collect())
-            .unwrap_or_default()
+    /// Returns our candidates, without those that ride behind the password.
+    fn local_candidates(&self, _instance: Instance<'_>) -> Option<Vec<Candidate>> {
+        self.describe(|_| ())?;
+        let offered = self.with(|state| state.transport().offered_candidates())?;
+        let prints_itself = self.with(|state| state.prints_ipv6_itself())?;
+        let by_host = offered.iter().filter(|candidate| !prints_itself || candidate.addr.is_ipv4());
+        Some(by_host.map(to_host).collect())
     }
 
     fn set_lite(&self, _instance: Instance<'_>) {
@@ -73,6 +75,11 @@ impl Session {
     /// Runs `run` with the ICE side locked. Returns `None` when the session does not use ICE.
     fn with_ice<R>(&self, run: impl FnOnce(&mut IceSide) -> R) -> Option<R> {
         self.with(|state| state.transport_mut().ice_mut().map(run)).flatten()
+    }
+
+    /// Like [`Self::with_ice`], for a line of the peer's description.
+    fn with_description(&self, run: impl FnOnce(&mut IceSide)) {
+        self.with(|state| state.transport_mut().ice_of_description().map(run));
     }
 
     /// Reads part of our description for the SDP that the host is printing. Joins a restart by the peer first.

@@ -27,7 +27,7 @@ impl Session {
     pub fn read_frame(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame> {
         let (frame, learned) = self.read_datagram(instance, component)?;
         if let Some(address) = learned {
-            instance.set_remote_address(address);
+            self.tell_address(instance, address);
         }
         Some(frame)
     }
@@ -60,7 +60,7 @@ impl Session {
         let mut sender = Sender { session: self, now, learned: None };
         let written = self.writing().ok_or(Failed)?.write(now, &mut sender, instance, frame);
         if let Some(address) = sender.learned {
-            instance.set_remote_address(address);
+            self.tell_address(instance, address);
         }
         written?;
         instance.note_sent();

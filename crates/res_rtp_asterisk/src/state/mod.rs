@@ -7,6 +7,7 @@ pub mod receive;
 mod send;
 mod show;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -144,6 +145,11 @@ impl State {
     /// Takes the collected log lines and events out, for the host.
     pub fn take_notes(&mut self) -> Vec<Note> {
         std::mem::take(&mut self.notes)
+    }
+
+    /// Sets the address of the peer's description. Returns whether checks may begin.
+    pub fn set_address(&mut self, now: Instant, address: SocketAddr) -> bool {
+        self.transport.set_address(now, address, &self.settings)
     }
 
     /// Drives ICE and DTLS after any input. New DTLS keys are also installed for the bundled sessions' sources.

@@ -81,6 +81,9 @@ impl State {
         };
         match incoming {
             Ok(Incoming::Media(len)) => {
+                if self.transport.follow_media(now, component, received) {
+                    self.drive(now);
+                }
                 let taken = self.judge_media(now, received.from, datagram.get(..len).unwrap_or_default());
                 return taken.map_err(|reason| self.drop_media(received, reason)).ok();
             }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::Which;
+use asterisk::rtp::{HOST_NEGOTIATES_MUX, Which};
 use ice::Component;
 use rtp::telephone_event::Key;
 
@@ -128,9 +128,9 @@ impl State {
         }
     }
 
-    /// Returns SDP lines to print behind our ICE password, each with its line break before it: `a=rtcp-mux` (RFC 5761, RFC 8035), and
-    /// `a=ssrc` (RFC 5576), without which some peers drop our RTP (werift, str0m). Only in DTLS sessions, whose peers know both:
-    /// chan_motif, which has no DTLS, prints the password in XML.
+    /// Returns SDP lines to print behind our ICE password, each with its line break before it: `a=rtcp-mux` (RFC 5761, RFC 8035),
+    /// `a=ssrc` (RFC 5576), without which some peers drop our RTP (werift, str0m), and candidates with IPv6 addresses. Only in DTLS
+    /// sessions, whose peers know them: chan_motif, which has no DTLS, prints the password in XML.
     pub fn lines_behind_password(&mut self) -> String {
         let mut lines = String::new();
         if self.transport.offers_mux() {
@@ -140,7 +140,18 @@ impl State {
             let (ssrc, cname) = (self.source.announce_ssrc(), self.rtcp.cname());
             lines.push_str(&format!("\r\na=ssrc:{ssrc} cname:{cname}"));
         }
+        if self.prints_ipv6_itself() {
+            let candidates = self.transport.offered_candidates();
+            let v6 = candidates.iter().filter(|candidate| candidate.addr.is_ipv6());
+            lines.extend(v6.map(|candidate| format!("\r\na=candidate:{candidate}")));
+        }
         lines
+    }
+
+    /// Returns whether candidates with IPv6 addresses are printed behind the password: chan_sip 11 puts their addresses in brackets,
+    /// and browsers ignore such a candidate (RFC 8839 §5.1 has none).
+    pub fn prints_ipv6_itself(&self) -> bool {
+        !HOST_NEGOTIATES_MUX && self.transport.has_dtls()
     }
 
     /// Turns RTCP on or off. `on_one_port`: the host has negotiated `a=rtcp-mux` (RFC 5761).

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
-use dtls_srtp::{Certificate, Context, ContextConfig, Profile, Verify};
+use dtls_srtp::{Certificate, Context, ContextConfig, MinVersion, Profile, Verify};
 
 /// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
@@ -37,9 +37,18 @@ const RENEWED_AFTER: Duration = Duration::from_secs(200 * 24 * 60 * 60);
 
 struct Entry {
     of: DtlsConfig,
-    suites: Suites,
+    terms: Terms,
     stamps: Vec<Stamp>,
     context: Arc<Context>,
+}
+
+/// What a context depends on besides the host's configuration. Both may change while calls are up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Terms {
+    /// `dtlsminversion` of `rtp.conf`.
+    pub min_version: MinVersion,
+    /// The suites of the loaded SRTP module.
+    pub suites: Suites,
 }
 
 /// The SRTP suites that the loaded SRTP module has.
@@ -70,21 +79,21 @@ impl Contexts {
         lock(&self.own).certificate.as_ref().err().cloned()
     }
 
-    /// Returns the context of the configuration `wanted` for an SRTP module with `suites`, creating it if needed. The error is a text
-    /// for the log that names the option or file at fault.
-    pub fn get(&self, now: Instant, wanted: &DtlsConfig, suites: Suites) -> Result<Arc<Context>, String> {
+    /// Returns the context of the configuration `wanted` on these terms, creating it if needed. The error is a text for the log that
+    /// names the option or file at fault.
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, String> {
         self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
-        if let Some(entry) = entries.iter().find(|entry| entry.is_for(wanted, suites) && entry.stamps == stamps) {
+        if let Some(entry) = entries.iter().find(|entry| entry.is_for(wanted, terms) && entry.stamps == stamps) {
             return Ok(Arc::clone(&entry.context));
         }
-        let context = self.make(wanted, suites)?;
-        entries.retain(|entry| !entry.is_for(wanted, suites));
+        let context = self.make(wanted, terms)?;
+        entries.retain(|entry| !entry.is_for(wanted, terms));
         if entries.len() == MOST {
             entries.remove(0);
         }
-        entries.push(Entry { of: wanted.clone(), suites, stamps, context: Arc::clone(&context) });
+        entries.push(Entry { of: wanted.clone(), terms, stamps, context: Arc::clone(&context) });
         Ok(context)
     }
 
@@ -105,7 +114,7 @@ impl Contexts {
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
 
-    fn make(&self, wanted: &DtlsConfig, suites: Suites) -> Result<Arc<Context>, String> {
+    fn make(&self, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, String> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
                 .map_err(|error| error.to_string())?,
@@ -123,15 +132,16 @@ impl Contexts {
             cipher_list: wanted.cipher.clone(),
             ca_file: wanted.ca_file.as_ref().map(Into::into),
             ca_path: wanted.ca_path.as_ref().map(Into::into),
-            srtp_profiles: profiles(wanted, suites),
+            srtp_profiles: profiles(wanted, terms.suites),
+            min_version: terms.min_version,
         };
         Context::new(config).map_err(|error| error.to_string())
     }
 }
 
 impl Entry {
-    fn is_for(&self, wanted: &DtlsConfig, suites: Suites) -> bool {
-        self.of == *wanted && self.suites == suites
+    fn is_for(&self, wanted: &DtlsConfig, terms: Terms) -> bool {
+        self.of == *wanted && self.terms == terms
     }
 }
 
@@ -165,6 +175,18 @@ mod tests {
 
     use super::*;
 
+    const HOST: Terms = Terms { min_version: MinVersion::Dtls12, suites: Suites::Host };
+
+    #[test]
+    fn a_change_of_the_oldest_version_counts_for_the_next_call() {
+        let now = Instant::now();
+        let contexts = Contexts::new(now);
+        let get = |min_version| contexts.get(now, &wanted(None, 1), Terms { min_version, ..HOST }).unwrap();
+        let first = get(MinVersion::Dtls12);
+        assert!(Arc::ptr_eq(&first, &get(MinVersion::Dtls12)));
+        assert!(!Arc::ptr_eq(&first, &get(MinVersion::Dtls10)));
+    }
+
     fn wanted(certificate: Option<&str>, suite: u32) -> DtlsConfig {
         DtlsConfig {
             enabled: true,
@@ -187,7 +209,7 @@ mod tests {
         let now = Instant::now();
         let contexts = Contexts::new(now);
         let fingerprint = contexts
-            .get(now, &wanted(None, 1), Suites::Host)
+            .get(now, &wanted(None, 1), HOST)
             .unwrap()
             .certificate()
             .fingerprint(HashFunction::Sha256)
@@ -195,7 +217,7 @@ mod tests {
         assert_eq!(fingerprint.len(), 32 * 3 - 1);
         assert_eq!(
             contexts
-                .get(now, &wanted(None, 2), Suites::Host)
+                .get(now, &wanted(None, 2), HOST)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -204,7 +226,7 @@ mod tests {
         );
         assert_ne!(
             Contexts::new(now)
-                .get(now, &wanted(None, 1), Suites::Host)
+                .get(now, &wanted(None, 1), HOST)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -219,7 +241,7 @@ mod tests {
         let contexts = Contexts::new(now);
         let after = |days| {
             contexts
-                .get(now + days * day, &wanted(None, 1), Suites::Host)
+                .get(now + days * day, &wanted(None, 1), HOST)
                 .unwrap()
                 .certificate()
                 .fingerprint(HashFunction::Sha256)
@@ -235,7 +257,7 @@ mod tests {
     #[test]
     fn a_certificate_file_that_is_named_is_never_stood_in_for() {
         let error = Contexts::new(Instant::now())
-            .get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), Suites::Host)
+            .get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), HOST)
             .err()
             .unwrap();
         assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
@@ -252,7 +274,7 @@ mod tests {
     #[test]
     fn a_context_made_for_the_original_srtp_module_is_not_used_with_ours() {
         let (now, contexts) = (Instant::now(), Contexts::new(Instant::now()));
-        let get = |suites| contexts.get(now, &wanted(None, 1), suites).unwrap();
+        let get = |suites| contexts.get(now, &wanted(None, 1), Terms { suites, ..HOST }).unwrap();
         let [original, ours] = [get(Suites::Host), get(Suites::WithGcm)];
         assert!(!Arc::ptr_eq(&original, &ours));
         assert!(Arc::ptr_eq(&original, &get(Suites::Host)) && Arc::ptr_eq(&ours, &get(Suites::WithGcm)));

@@ -62,6 +62,7 @@ impl Transport {
                     Component::Rtp => {
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
+                        self.doubt_connection(now, path.remote);
                     }
                     Component::Rtcp => self.mux.handle_pair_selected(),
                 }
@@ -147,6 +148,7 @@ impl Transport {
         if component == Component::Rtp {
             self.gone.handle_keys_agreed();
             dtls.set_keyed();
+            self.note_keyed_connection();
             *is_rekeyed = true;
         }
         Note::debug(1, text)
@@ -158,6 +160,10 @@ impl Transport {
             AssociationEvent::StrangerFailed(failure) => {
                 self.strangers_failure(format!("DTLS: a handshake for component {} failed: {failure}", component.id()))
             }
+            AssociationEvent::Interrupted(failure) => self.strangers_failure(format!(
+                "DTLS: a handshake for component {} was interrupted and begins again: {failure}",
+                component.id()
+            )),
             AssociationEvent::Refused(failure) => self.strangers_failure(format!(
                 "DTLS: a ClientHello for component {} cannot be accepted: {failure}",
                 component.id()

@@ -48,10 +48,18 @@ impl Dtls {
         self.apply(associations);
     }
 
-    /// Sets the `a=fingerprint` of the peer's description. A new fingerprint can start both associations over (RFC 8122 §6.2).
+    /// Takes in one `a=fingerprint` of the peer's description, which may have several.
     pub fn set_fingerprint(&mut self, theirs: Fingerprint) {
-        let associations = self.endpoint.set_fingerprint(theirs);
+        self.endpoint.set_fingerprint(theirs);
+        self.tell_associations();
+    }
+
+    /// Records that the peer's description has no more fingerprints. Other certificates than before start both associations over
+    /// (RFC 8842 §4).
+    pub fn end_description(&mut self) {
+        let associations = self.endpoint.end_description();
         self.apply(associations);
+        self.tell_associations();
     }
 
     /// Allows handshakes to begin.
@@ -150,6 +158,11 @@ impl Dtls {
     /// Records that the SRTP module refused the keys of `component`'s handshake.
     pub fn reject_keys(&mut self, component: Component) {
         self.associations[component].reject_keys();
+    }
+
+    fn tell_associations(&mut self) {
+        let Self { endpoint, associations, .. } = self;
+        associations.iter_mut().for_each(|(_, association)| association.handle_description(endpoint));
     }
 
     fn apply(&mut self, associations: Associations) {

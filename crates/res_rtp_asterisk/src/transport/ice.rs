@@ -13,16 +13,21 @@ use std::time::Instant;
 
 use ::ice::mdns::{Lookups, OverLimit};
 use ::ice::{
-    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, Path, Role, Signalled,
-    Transmit,
+    Agent, Candidate, Component, Config, Credentials, Error, Event, MAX_REMOTE_CANDIDATES, PairState, Path, Role,
+    Signalled, Transmit,
 };
 
-use super::interfaces;
 use super::sockets::{Pair, Received};
+use crate::gathering::Known;
+use crate::gathering::candidates::{self, Disguise};
+use crate::gathering::settings::Gathering;
+use crate::globals::globals;
 
 /// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
 pub struct IceSide {
     agent: Agent,
+    /// What the peer is told instead of the agent's candidates.
+    disguise: Disguise,
     ufrag: Option<String>,
     password: Option<String>,
     candidates: Vec<Candidate>,
@@ -62,18 +67,17 @@ pub enum Trickled {
 }
 
 impl IceSide {
-    /// Creates the agent with host candidates for both sockets.
-    pub fn new(sockets: &Pair) -> Self {
-        let config =
+    /// Creates the agent with candidates for both sockets: host candidates, and server-reflexive ones as far as they are known.
+    pub fn new(sockets: &Pair, gathering: &Gathering, known: &Known) -> Self {
+        let mut config =
             Config::new(Role::Controlled, asterisk::random::u64(), Credentials::from_random(&random()), random());
+        config.pacer = globals().map(|globals| globals.pacer());
         let mut agent = Agent::new(config);
-        for ip in interfaces::host_addresses(sockets.rtp.local().ip()) {
-            agent.add_local_candidate(Component::Rtp, SocketAddr::new(ip, sockets.rtp.local().port()));
-            agent.add_local_candidate(Component::Rtcp, SocketAddr::new(ip, sockets.rtcp.local().port()));
-        }
+        let disguise = candidates::add(&mut agent, sockets, gathering, known);
         let (ufrag, password) = (None, None);
         Self {
             agent,
+            disguise,
             ufrag,
             password,
             candidates: Vec::new(),
@@ -258,6 +262,16 @@ impl IceSide {
         self.started = true;
     }
 
+    /// Keeps our credentials though the peer has changed its own, because it did so in an answer (RFC 8839 §4.4.3.1.1).
+    pub fn forget_owed_restart(&mut self) {
+        self.owes_restart = false;
+    }
+
+    /// Returns whether checks with the peer have begun.
+    pub fn is_started(&self) -> bool {
+        self.started
+    }
+
     /// Stops the agent.
     pub fn stop(&mut self) {
         self.agent.stop();
@@ -273,9 +287,30 @@ impl IceSide {
         self.agent.is_valid_path(&Path { component, local, remote })
     }
 
+    /// Returns whether the peer has sent an authenticated check over `pair` (our address, the peer's; `None` for any) before its
+    /// description arrived.
+    pub fn has_early_check(&self, component: Component, pair: Option<(SocketAddr, SocketAddr)>) -> bool {
+        match pair {
+            Some((local, remote)) => self.agent.has_early_check(&Path { component, local, remote }),
+            None => self.agent.has_any_early_check(component),
+        }
+    }
+
     /// Returns the destination for packets of `component` and our address to send them from, once a pair is selected.
     pub fn route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
         self.agent.selected(component).map(|path| (path.remote, Some(path.local.ip())))
+    }
+
+    /// Returns our candidates as the peer is told them.
+    pub fn described_candidates(&self) -> Vec<Candidate> {
+        self.disguise.apply(self.agent.local_candidates())
+    }
+
+    /// Like [`Self::route`], but without the pair that was selected before a restart.
+    pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<IpAddr>)> {
+        let path = self.agent.selected(component)?;
+        let is_current = self.agent.pairs().any(|(pair, state)| pair == path && state == PairState::Succeeded);
+        is_current.then_some((path.remote, Some(path.local.ip())))
     }
 
     /// Returns the ICE agent.
@@ -293,6 +328,12 @@ impl IceSide {
     ) -> Result<(), Error> {
         let path = Path { component, local: received.to, remote: received.from };
         self.agent.handle_stun(now, path, datagram)
+    }
+
+    /// Notes that a packet of SRTP has been decrypted, which may change the path that we send on. Returns whether it left something
+    /// to be sent or an event.
+    pub fn handle_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        self.agent.handle_media(now, Path { component, local: received.to, remote: received.from })
     }
 
     /// Writes the next datagram to send into `buffer`; returns its length and path.
@@ -366,7 +407,7 @@ mod tests {
 
     fn side() -> IceSide {
         let sockets = Pair::bind("127.0.0.1".parse().unwrap(), (30_000, 39_999), std::process::id(), true).unwrap();
-        IceSide::new(&sockets)
+        IceSide::new(&sockets, &Gathering::default(), &Known::default())
     }
 
     fn hears(side: &mut IceSide, ufrag: &str) {

@@ -1,23 +1,45 @@
 //! Finds the addresses of this machine for host candidates (RFC 8445 §5.1.1.1).
 
+use std::ffi::CStr;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ptr;
+
+use crate::gathering::interfaces::Use;
+use crate::gathering::settings::Gathering;
 
 /// Most host addresses that are used. More would make the SDP too long for SIP over UDP.
 const MOST: usize = 16;
 
-/// Returns the addresses that a socket bound to `bound` can be reached at. Link-local addresses are left out, as in browsers;
-/// loopback addresses are returned only if there are no others.
-pub fn host_addresses(bound: IpAddr) -> Vec<IpAddr> {
+/// Returns the addresses that a socket bound to `bound` can be reached at, as far as the settings permit. Link-local addresses are left
+/// out, as in browsers. Those of containers' bridges are returned only if there are no others, and loopback addresses only if there
+/// are no others at all.
+pub fn host_addresses(bound: IpAddr, gathering: &Gathering) -> Vec<IpAddr> {
     if !bound.is_unspecified() {
-        return vec![bound];
+        return Some(bound).filter(|ip| gathering.candidates.allows(*ip)).into_iter().collect();
     }
-    let all = addresses();
-    let fits = |ip: &IpAddr| bound.is_ipv6() || ip.is_ipv4();
-    let mut found: Vec<IpAddr> = all.iter().copied().filter(|ip| fits(ip) && is_reachable(*ip)).collect();
+    select(&all(), bound, gathering)
+}
+
+fn select(all: &[Interface], bound: IpAddr, gathering: &Gathering) -> Vec<IpAddr> {
+    let fits = |one: &&Interface| (bound.is_ipv6() || one.ip.is_ipv4()) && gathering.candidates.allows(one.ip);
+    let fitting: Vec<_> = all.iter().filter(fits).map(|one| (one.ip, gathering.interfaces.judge(&one.name))).collect();
+    let mut found = Vec::new();
+    for wanted in [Use::Always, Use::IfNothingElse] {
+        if found.is_empty() {
+            let of_this = fitting.iter().filter(|(ip, used)| *used == wanted && is_reachable(*ip));
+            found.extend(of_this.map(|(ip, _)| *ip));
+        }
+    }
     if found.is_empty() {
-        found = all.into_iter().filter(|ip| fits(ip) && ip.is_loopback()).collect();
+        found.extend(fitting.iter().filter(|(ip, used)| *used != Use::Never && ip.is_loopback()).map(|(ip, _)| *ip));
     }
+    let mut seen = Vec::new();
+    found.retain(|ip| {
+        !seen.contains(ip) && {
+            seen.push(*ip);
+            true
+        }
+    });
     found.truncate(MOST);
     found
 }
@@ -64,20 +86,10 @@ fn masked(ip: IpAddr, mask: IpAddr) -> Option<u128> {
 
 /// An address of an interface that is up.
 struct Interface {
+    name: String,
     ip: IpAddr,
     mask: Option<IpAddr>,
     index: u32,
-}
-
-/// Returns the addresses of all interfaces that are up.
-fn addresses() -> Vec<IpAddr> {
-    let mut found = Vec::new();
-    for Interface { ip, .. } in all() {
-        if !found.contains(&ip) {
-            found.push(ip);
-        }
-    }
-    found
 }
 
 fn all() -> Vec<Interface> {
@@ -96,7 +108,8 @@ fn all() -> Vec<Interface> {
             let address = |raw: *mut libc::sockaddr| raw.as_ref().and_then(|address| ip_of(address));
             if let Some(ip) = address(entry.ifa_addr).filter(|_| up) {
                 let index = libc::if_nametoindex(entry.ifa_name);
-                found.push(Interface { ip, mask: address(entry.ifa_netmask), index });
+                let name = CStr::from_ptr(entry.ifa_name).to_string_lossy().into_owned();
+                found.push(Interface { name, ip, mask: address(entry.ifa_netmask), index });
             }
         }
         libc::freeifaddrs(list);
@@ -126,16 +139,48 @@ unsafe fn ip_of(address: &libc::sockaddr) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gathering::interfaces::Interfaces;
 
     #[test]
     fn a_bound_socket_has_the_address_it_is_bound_to() {
         let ip = "127.0.0.1".parse().unwrap();
-        assert_eq!(host_addresses(ip), [ip]);
+        assert_eq!(host_addresses(ip, &Gathering::default()), [ip]);
+    }
+
+    fn selected(interfaces: &[(&str, &str)], bound: &str, gathering: &Gathering) -> Vec<String> {
+        let interface = |(name, ip): &(&str, &str)| Interface {
+            name: (*name).to_owned(),
+            ip: ip.parse().unwrap(),
+            mask: None,
+            index: 1,
+        };
+        let all: Vec<_> = interfaces.iter().map(interface).collect();
+        select(&all, bound.parse().unwrap(), gathering).iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn bridges_of_containers_are_left_out_unless_nothing_else_is_left() {
+        let all = [
+            ("lo", "127.0.0.1"),
+            ("eth0", "192.0.2.5"),
+            ("eth0", "2001:db8::5"),
+            ("eth0", "fe80::1"),
+            ("docker0", "172.17.0.1"),
+        ];
+        let default = Gathering::default();
+        assert_eq!(selected(&all, "0.0.0.0", &default), ["192.0.2.5"]);
+        assert_eq!(selected(&all, "::", &default), ["192.0.2.5", "2001:db8::5"]);
+        let but = Gathering { interfaces: Interfaces::parse("!eth*").unwrap(), ..Gathering::default() };
+        assert_eq!(selected(&all, "0.0.0.0", &but), ["172.17.0.1"]);
+        let neither = Gathering { interfaces: Interfaces::parse("!eth*,!docker0").unwrap(), ..Gathering::default() };
+        assert_eq!(selected(&all, "0.0.0.0", &neither), ["127.0.0.1"]);
+        let only = Gathering { interfaces: Interfaces::parse("docker0").unwrap(), ..Gathering::default() };
+        assert_eq!(selected(&all, "0.0.0.0", &only), ["172.17.0.1"]);
     }
 
     #[test]
     fn some_address_is_always_found() {
-        let found = host_addresses("0.0.0.0".parse().unwrap());
+        let found = host_addresses("0.0.0.0".parse().unwrap(), &Gathering::default());
         assert!(!found.is_empty() && found.iter().all(IpAddr::is_ipv4));
         assert_eq!(found.iter().any(IpAddr::is_loopback), found.iter().all(IpAddr::is_loopback));
     }

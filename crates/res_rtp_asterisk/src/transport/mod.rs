@@ -7,14 +7,17 @@
 pub mod arrived;
 pub mod certificates;
 pub mod contexts;
+mod described;
 mod drive;
 pub mod dtls;
 pub mod ice;
-mod interfaces;
+pub mod interfaces;
 pub mod kept;
 pub mod keys;
 pub mod names;
+mod plain_stun;
 pub mod receive;
+mod reconnect;
 pub mod remote;
 pub mod send;
 mod show;
@@ -22,6 +25,7 @@ mod silence;
 pub mod sockets;
 pub mod watch;
 
+use std::net::SocketAddr;
 use std::os::fd::RawFd;
 use std::time::Instant;
 
@@ -29,22 +33,32 @@ use ::ice::{Component, PerComponent};
 use std::sync::Arc;
 
 use asterisk::pollable::AlwaysReadable;
-use asterisk::rtp::{HOLD_ACTIVATES_AFTER_STOP, Instance, InstancePtr};
+use asterisk::rtp::{ADDRESS_ENDS_DESCRIPTION, HOLD_ACTIVATES_AFTER_STOP, Instance, InstancePtr};
 use dtls_srtp::{PeerAddress, Phase};
 use rtp::rtcp::mux::{self, Mux};
 
 use crate::config::Settings;
 use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
+use crate::gathering::Known;
+use crate::globals::globals;
+use described::Described;
 use dtls::Dtls;
 use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
 use names::Names;
+use plain_stun::PlainStun;
+use reconnect::Reconnect;
 use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
 use watch::Watch;
+
+/// Returns our public addresses as far as they are known; none while the module is not loaded.
+fn known() -> Arc<Known> {
+    globals().map(|globals| globals.gatherer().known()).unwrap_or_default()
+}
 
 /// Largest datagram that is received, in octets. Longer ones are truncated.
 pub const LARGEST_DATAGRAM: usize = 8192;
@@ -63,6 +77,9 @@ pub struct Transport {
     names: Option<Names>,
     keys: SessionKeys,
     remote: Remote,
+    described: Described,
+    plain_stun: PlainStun,
+    reconnect: Reconnect,
     /// Decides whether RTCP shares the RTP port (RFC 5761).
     mux: Mux,
     /// Whether the host uses RTCP in this session.
@@ -92,12 +109,15 @@ impl Transport {
     ) -> Self {
         Self {
             instance: Some(instance),
-            ice: settings.ice.then(|| IceSide::new(&sockets)),
+            ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
             sockets,
             dtls: None,
             names: None,
             keys: SessionKeys::default(),
             remote: Remote::new(now, settings),
+            described: Described::default(),
+            plain_stun: PlainStun::default(),
+            reconnect: Reconnect::default(),
             mux: Mux::new(settings.rtcp_mux),
             uses_rtcp: false,
             is_activated: false,
@@ -190,9 +210,14 @@ impl Transport {
     }
 
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
-    pub fn activate(&mut self) -> bool {
+    pub fn activate(&mut self, now: Instant) -> bool {
         self.is_activated = true;
         self.silence.handle_activation();
+        self.gone.handle_activation();
+        self.end_description();
+        if self.described.was_answer(now) {
+            self.forget_owed_restart();
+        }
         self.dtls.as_mut().map(Dtls::activate).is_some()
     }
 
@@ -201,7 +226,10 @@ impl Transport {
         let Some(ice) = &mut self.ice else { return false };
         ice.start(now);
         let is_active = ice.is_active();
-        self.handle_description();
+        // chan_sip from 11.11 on also starts a stream that the peer's offer has refused, when it prints its answer.
+        if !ADDRESS_ENDS_DESCRIPTION {
+            self.handle_description();
+        }
         self.gone.handle_description(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
@@ -209,15 +237,70 @@ impl Transport {
         is_active
     }
 
-    /// Records that the host passes a description of the peer: the session is in use.
+    /// Records that the host has passed a description of the peer, up to its end: the session is in use.
     pub fn handle_description(&mut self) {
         self.silence.handle_description();
+        self.end_description();
+    }
+
+    /// Records that no more `a=fingerprint` lines of the peer's description follow. The host has no call for it: it passes one line
+    /// at a time, then the peer's address, a stop, the start of ICE or the activation.
+    fn end_description(&mut self) {
+        let Some(dtls) = &mut self.dtls else { return };
+        let was_disowned = dtls.is_disowned();
+        dtls.end_description();
+        if dtls.is_disowned() && !was_disowned {
+            self.overdue = Overdue::default();
+        }
+    }
+
+    /// Returns the ICE side for a line of the peer's description: credentials or a candidate.
+    pub fn ice_of_description(&mut self) -> Option<&mut IceSide> {
+        if self.described.handle_ice() {
+            // The description before would have been followed by one of ours if it had been an offer.
+            self.forget_owed_restart();
+        }
+        self.ice.as_mut()
+    }
+
+    /// Sets the address of the peer's description, which ends it on some hosts. Without a line of ICE in it, ICE ends. Returns
+    /// whether checks may begin.
+    pub fn set_address(&mut self, now: Instant, address: SocketAddr, settings: &Settings) -> bool {
+        self.handle_description();
+        let is_without_ice = self.described.handle_address(now) && self.is_ice_active();
+        // Some phones put a call on hold by an address that leads nowhere, and nothing else.
+        let drops_ice = is_without_ice && !address.ip().is_unspecified();
+        if drops_ice {
+            self.drop_ice(settings);
+        }
+        if drops_ice || self.remote.is_news(Some(address)) {
+            self.remote.set_signalled(now, Some(address));
+        }
+        // An answer in an ACK is not followed by `start`.
+        let is_started = self.ice.as_ref().is_some_and(IceSide::is_started);
+        ADDRESS_ENDS_DESCRIPTION && is_started && self.start_ice(now)
+    }
+
+    /// Ends the use of ICE: media goes to the signalled address, and is taken from there. A later description may use ICE again, with a
+    /// new agent.
+    fn drop_ice(&mut self, settings: &Settings) {
+        self.stop_ice();
+        self.gone = Gone::default();
+        self.take_up(settings);
+    }
+
+    fn forget_owed_restart(&mut self) {
+        if let Some(ice) = &mut self.ice {
+            ice.forget_owed_restart();
+        }
     }
 
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
     /// until then.
     pub fn stop_media(&mut self) {
         self.remote.stop();
+        self.end_description();
+        self.described.handle_stop();
         if HOLD_ACTIVATES_AFTER_STOP {
             self.silence.handle_stop();
         }
@@ -267,6 +350,14 @@ impl Transport {
         self.mux.is_negotiated() || self.dtls.is_some() && self.mux.policy() == mux::Policy::Yes
     }
 
+    /// Returns the candidates for our description.
+    pub fn offered_candidates(&self) -> Vec<::ice::Candidate> {
+        let on_one_port = self.offers_one_component();
+        let mut candidates = self.ice.as_ref().map(IceSide::described_candidates).unwrap_or_default();
+        candidates.retain(|candidate| !on_one_port || candidate.component == Component::Rtp);
+        candidates
+    }
+
     /// Returns whether our description should offer `a=rtcp-mux` (RFC 5761): in DTLS sessions, unless `rtcpmux=no`.
     pub fn offers_mux(&self) -> bool {
         self.dtls.is_some() && self.mux.policy() != mux::Policy::No
@@ -302,7 +393,7 @@ impl Transport {
         }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
-        [ice, dtls, self.overdue.poll_timeout()].into_iter().flatten().min()
+        [ice, dtls, self.overdue.poll_timeout(), self.reconnect.poll_timeout()].into_iter().flatten().min()
     }
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
@@ -315,7 +406,8 @@ impl Transport {
         self.ask_for_names();
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
         let shaken = self.dtls.as_mut().is_some_and(|dtls| dtls.handle_timeout(now, peers));
-        checked || shaken
+        let reconnects = self.handle_doubt(now);
+        checked || shaken || reconnects
     }
 
     /// Sends the queries for names that are due. The sockets are open for as long as a name is looked up.
@@ -386,11 +478,6 @@ impl Transport {
         self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
     }
 
-    /// Restarts the timer of the warning about overdue keys.
-    pub fn forget_overdue(&mut self) {
-        self.overdue = Overdue::default();
-    }
-
     /// Stops using this transport, because a parent's carries the stream now.
     pub fn give_up(&mut self) {
         self.stop_ice();
@@ -402,7 +489,7 @@ impl Transport {
 
     /// Prepares this transport to carry its session's stream again, with a new ICE agent.
     pub fn take_up(&mut self, settings: &Settings) {
-        self.ice = settings.ice.then(|| IceSide::new(&self.sockets));
+        self.ice = settings.ice.then(|| IceSide::new(&self.sockets, &settings.gathering, &known()));
     }
 
     /// Drops everything that depends on the host's instance, which is about to be freed.
@@ -418,10 +505,10 @@ impl Transport {
 
     /// Returns how far the peer's address at `component` is known before the DTLS handshake has authenticated the peer.
     fn peer_address(&self, component: Component) -> PeerAddress {
-        match self.is_ice_active() {
-            true => PeerAddress::CheckedByIce,
-            false => PeerAddress::Signalled(self.remote.signalled(component)),
-        }
+        let signalled = self.remote.signalled(component);
+        // A peer that checks before its description has arrived uses ICE.
+        let is_early = signalled.is_none() && self.ice.as_ref().is_some_and(|ice| ice.has_early_check(component, None));
+        if self.is_ice_active() || is_early { PeerAddress::CheckedByIce } else { PeerAddress::Signalled(signalled) }
     }
 }
 

@@ -62,8 +62,10 @@ impl Transport {
         received: &Received,
         datagram: &[u8],
     ) -> Result<(), Refused> {
-        let ice = self.ice.as_mut().ok_or(Refused::Stun)?;
-        ice.handle_stun(now, component, received, datagram).map_err(|_| Refused::Stun)
+        let checked = self.ice.as_mut().map(|ice| ice.handle_stun(now, component, received, datagram));
+        let is_handled = checked.is_some_and(|checked| checked.is_ok());
+        let is_handled = is_handled || self.answer_plain_stun(now, component, received, datagram);
+        is_handled.then_some(()).ok_or(Refused::Stun)
     }
 
     fn handle_dtls(
@@ -75,10 +77,13 @@ impl Transport {
     ) -> Result<(), Refused> {
         let peer = self.peer_address(component);
         let may_come = match peer {
-            PeerAddress::CheckedByIce => self.is_checked(component, received),
+            PeerAddress::CheckedByIce => self.is_checked(component, received) || self.is_early(component, received),
             // The address of a peer behind a NAT is unknown before its first datagram.
             PeerAddress::Signalled(signalled) => signalled == Some(received.from) || self.remote.follows(),
         };
+        if component == Component::Rtp && peer == PeerAddress::CheckedByIce {
+            self.admit_new_connection(received, datagram);
+        }
         let dtls = self.dtls.as_mut().filter(|_| may_come).ok_or(Refused::Dtls)?;
         let path = dtls_srtp::Path { from: received.from, to: received.to };
         match dtls.handle_datagram(now, component, peer, path, datagram) {
@@ -103,8 +108,18 @@ impl Transport {
         match self.protection() {
             Protection::Due => Err(Refused::NoKeys),
             Protection::Plain => self.judge_path(component, received).map(|()| datagram.len()),
-            Protection::Srtp => self.keys.unprotect_media(self.instance(), datagram),
+            Protection::Srtp => {
+                let unprotected = self.keys.unprotect_media(self.instance(), datagram);
+                self.note_authenticated(received, unprotected)
+            }
         }
+    }
+
+    /// Tells ICE where a packet of media came from, if it was authenticated. Returns whether the caller must call [`Transport::drive`].
+    pub fn follow_media(&mut self, now: Instant, component: Component, received: &Received) -> bool {
+        let is_authenticated = self.protection() == Protection::Srtp;
+        let ice = self.ice.as_mut().filter(|_| is_authenticated);
+        ice.is_some_and(|ice| ice.handle_media(now, component, received))
     }
 
     fn unprotect_rtcp(
@@ -119,7 +134,8 @@ impl Transport {
                 // SAFETY: see `Transport::instance`, which cannot be called here because `keys` is borrowed mutably.
                 let instance = self.instance.map(|instance| unsafe { asterisk::rtp::Instance::from_ptr(instance) });
                 let on_own_component = component == Component::Rtcp;
-                Ok((self.keys.unprotect_report(instance, on_own_component, datagram)?, true))
+                let unprotected = self.keys.unprotect_report(instance, on_own_component, datagram);
+                Ok((self.note_authenticated(received, unprotected)?, true))
             }
             Protection::Plain if self.is_ice_active() => {
                 self.judge_path(component, received).map(|()| (datagram.len(), true))
@@ -132,6 +148,14 @@ impl Transport {
         }
     }
 
+    fn note_authenticated(
+        &mut self,
+        received: &Received,
+        unprotected: Result<usize, Refused>,
+    ) -> Result<usize, Refused> {
+        unprotected.inspect(|_| self.reconnect.handle_authenticated(received.from))
+    }
+
     /// Checks the addresses of an unencrypted datagram. With ICE it must have arrived on a checked pair.
     fn judge_path(&self, component: Component, received: &Received) -> Result<(), Refused> {
         let Some(ice) = self.ice.as_ref().filter(|ice| ice.is_active()) else { return Ok(()) };
@@ -140,8 +164,14 @@ impl Transport {
         if self.is_checked(component, received) || is_left { Ok(()) } else { Err(Refused::Source) }
     }
 
-    fn is_checked(&self, component: Component, received: &Received) -> bool {
+    pub(super) fn is_checked(&self, component: Component, received: &Received) -> bool {
         self.ice.as_ref().is_some_and(|ice| ice.is_valid(component, received.to, received.from))
+    }
+
+    /// Returns whether the peer has sent an authenticated check over the address pair before its description arrived.
+    fn is_early(&self, component: Component, received: &Received) -> bool {
+        let pair = Some((received.to, received.from));
+        self.ice.as_ref().is_some_and(|ice| !ice.is_active() && ice.has_early_check(component, pair))
     }
 
     /// Checks the source address of a media packet. Without ICE, strict RTP decides which source is accepted, and symmetric RTP may

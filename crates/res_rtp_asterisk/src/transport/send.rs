@@ -167,7 +167,8 @@ impl Transport {
             Some((path.from, Some(path.to.ip())))
         };
         match self.ice.as_ref().filter(|ice| ice.is_active()) {
-            Some(ice) => ice.route(component).or_else(last),
+            // During a restart the pair before it may lead to another peer.
+            Some(ice) => ice.current_route(component).or_else(last),
             None if component == Component::Rtp => last().or_else(|| self.signalled_route()),
             None => last().or_else(|| self.remote.reports().map(|to| (to, None))),
         }

@@ -2,7 +2,7 @@
 //!
 //! chan_sip stops an instance at the end of the call and keeps it for another 32 s, while the peer's port may already serve the next
 //! call. It stops it for a hold as well, and for a stream that the peer refuses. A hold follows this order: the peer's description
-//! (`start` of ICE, the remote address), `stop`, `activate`. Without a description before the `stop` the stream was refused, without
+//! (the remote address), `stop`, `activate`. Without a description before the `stop` the stream was refused, without
 //! an `activate` after it the call has ended. A hold that is answered in an ACK lacks the `activate`; no browser does that, and such a
 //! session is silent until its next description.
 

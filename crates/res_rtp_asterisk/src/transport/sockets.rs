@@ -11,6 +11,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, socklen_t};
 
+use crate::gathering::pool::Reflexive;
+
 /// The length and addresses of a received datagram.
 #[derive(Debug, Clone, Copy)]
 pub struct Received {
@@ -36,6 +38,8 @@ pub struct Pair {
     pub rtp: MediaSocket,
     /// The socket for RTCP, on the next port.
     pub rtcp: MediaSocket,
+    /// Their addresses behind a NAT, if those are known already.
+    pub mapped: Option<Reflexive>,
 }
 
 impl Pair {
@@ -61,7 +65,7 @@ impl Pair {
     fn bind_at(ip: IpAddr, port: u16, checksums: bool) -> io::Result<Self> {
         let rtp = MediaSocket::bind(SocketAddr::new(ip, port), checksums)?;
         let rtcp = MediaSocket::bind(SocketAddr::new(ip, port | 1), checksums)?;
-        Ok(Self { rtp, rtcp })
+        Ok(Self { rtp, rtcp, mapped: None })
     }
 }
 

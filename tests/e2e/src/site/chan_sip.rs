@@ -1,6 +1,6 @@
 //! `sip.conf`.
 
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
 
 use super::Site;
@@ -10,7 +10,7 @@ use crate::ports::Ports;
 /// loopback. Asterisk 11 ignores `rtcp_mux`.
 pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> String {
     format!(
-        "[general]\ncontext = calls\nudpbindaddr = 0.0.0.0:{sip}\nallowguest = no\nrealm = localhost\n\
+        "[general]\ncontext = calls\nudpbindaddr = {sip}\nallowguest = no\nrealm = localhost\n\
          nat = force_rport,comedia\n{videosupport}{media_address}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
@@ -18,7 +18,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
          allow = {codecs}\n{encryption}",
-        sip = ports.sip,
+        sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), ports.sip),
         encryption = if site.encrypts_plain { ENCRYPTION } else { "" },
         media_address = if site.encrypts_plain { media_address() } else { String::new() },
         plain = ports.plain,

@@ -56,6 +56,16 @@ impl Pbx {
         Self::start_home(name, Whose::Ours, |home| load_also(home, CALL_MODULES))
     }
 
+    /// Starts one whose calls do ICE, with this `rtp.conf`. Only `chan_sip`.
+    pub fn start_with_ice(name: &str, whose: Whose, rtp_conf: &str) -> Result<Self> {
+        Self::start_home(name, whose, |home| {
+            home.configure("rtp.conf", rtp_conf)?;
+            let accounts = fs::read_to_string(home.etc().join("sip.conf"))?;
+            home.configure("sip.conf", &accounts.replace("type = friend\n", "type = friend\nicesupport = yes\n"))?;
+            load_also(home, CALL_MODULES)
+        })
+    }
+
     /// Starts one with the modules that a call of chan_sip needs, and another dialplan.
     pub fn start_with_dialplan(name: &str, extensions: &str) -> Result<Self> {
         Self::start_home(name, Whose::Ours, |home| {

@@ -1,5 +1,6 @@
 //! str0m, its socket, and audio both ways.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::net::{SocketAddr, UdpSocket};
@@ -10,6 +11,7 @@ use e2e::g711;
 use e2e::tone::{Audio, RATE};
 use serde_json::json;
 use str0m::change::{SdpAnswer, SdpOffer, SdpPendingOffer};
+use str0m::config::DtlsCert;
 use str0m::format::Codec;
 use str0m::media::{Direction, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
@@ -21,7 +23,10 @@ const PACKET: usize = 160;
 /// One peer connection.
 pub struct Media {
     rtc: Rtc,
+    /// The certificate in use is the first.
+    certificates: VecDeque<DtlsCert>,
     socket: UdpSocket,
+    /// The address that str0m believes it has.
     address: SocketAddr,
     mid: Option<Mid>,
     pending: Option<SdpPendingOffer>,
@@ -38,14 +43,15 @@ pub struct Media {
 
 impl Media {
     pub fn new(frequency: f64, heard: File) -> Result<Self> {
-        let socket = UdpSocket::bind((own_address()?.ip(), 0))?;
-        let address = socket.local_addr()?;
-        let mut rtc = RtcConfig::new().clear_codecs().enable_pcmu(true, false).build(Instant::now());
-        rtc.add_local_candidate(Candidate::host(address, "udp")?);
+        let provider = str0m::crypto::from_feature_flags();
+        let certificate = || provider.dtls_provider.generate_certificate();
+        let certificates = [certificate(), certificate()].into_iter().flatten().collect();
+        let (rtc, socket, address) = connection(&certificates)?;
         let voice = Audio::tone(frequency, Duration::from_secs(1));
         let (mid, pending, began) = (None, None, None);
         Ok(Self {
             rtc,
+            certificates,
             socket,
             address,
             mid,
@@ -70,6 +76,40 @@ impl Media {
         let Some((offer, pending)) = changes.apply() else { return String::new() };
         self.pending = Some(pending);
         offer.to_sdp_string()
+    }
+
+    /// Opens the connection anew, with the certificate that it has.
+    pub fn reconnect(&mut self) -> Result {
+        (self.rtc, self.socket, self.address) = connection(&self.certificates)?;
+        (self.mid, self.pending, self.connected) = (None, None, false);
+        Ok(())
+    }
+
+    /// Opens the connection anew, as another browser would.
+    pub fn replace(&mut self) -> Result {
+        self.certificates.rotate_left(1);
+        self.reconnect()
+    }
+
+    /// An offer without ICE, from another address. Media goes on there with the keys that there are.
+    pub fn offer_without_ice(&mut self) -> Result<String> {
+        // str0m offers nothing if nothing changes.
+        self.offer(Direction::SendOnly);
+        let offer = self.offer(Direction::SendRecv);
+        self.pending = None;
+        self.socket = UdpSocket::bind((self.address.ip(), 0))?;
+        let address = self.socket.local_addr()?;
+        let lines = offer.lines().filter(|line| {
+            !["a=ice-", "a=candidate:", "a=end-of-candidates", "a=rtcp:"].iter().any(|ice| line.starts_with(ice))
+        });
+        let lines = lines.map(|line| match line.split_once(' ') {
+            Some(("m=audio", rest)) => {
+                format!("m=audio {} {}", address.port(), rest.split_once(' ').unwrap_or_default().1)
+            }
+            _ if line.starts_with("c=") => format!("c=IN IP4 {}", address.ip()),
+            _ => line.to_owned(),
+        });
+        Ok(lines.map(|line| line + "\r\n").collect())
     }
 
     /// Takes the answer to our offer.
@@ -159,6 +199,19 @@ impl Media {
         let Some(pcmu) = pcmu else { return Ok(()) };
         Ok(writer.write(pcmu, Instant::now(), time, payload)?)
     }
+}
+
+/// str0m with the first certificate, and its socket.
+fn connection(certificates: &VecDeque<DtlsCert>) -> Result<(Rtc, UdpSocket, SocketAddr)> {
+    let socket = UdpSocket::bind((own_address()?.ip(), 0))?;
+    let address = socket.local_addr()?;
+    let mut config = RtcConfig::new().clear_codecs().enable_pcmu(true, false);
+    if let Some(certificate) = certificates.front() {
+        config = config.set_dtls_cert(certificate.clone());
+    }
+    let mut rtc = config.build(Instant::now());
+    rtc.add_local_candidate(Candidate::host(address, "udp")?);
+    Ok((rtc, socket, address))
 }
 
 /// The machine's address towards others, or the loopback's. Nothing is sent.

@@ -48,6 +48,8 @@ impl Peer {
     pub fn answer(&mut self) -> Result {
         self.until("INVITE", PATIENCE, |peer| peer.invite.is_some())?;
         let Some(invite) = self.invite.take() else { return Ok(()) };
+        self.acknowledged = false;
+        self.media.reconnect()?;
         let answer = self.media.answer(&invite.body)?;
         self.phone.accept(&invite, &answer)?;
         self.until("ACK", PATIENCE, |peer| peer.acknowledged)?;
@@ -60,6 +62,29 @@ impl Peer {
 
     pub fn unhold(&mut self) -> Result {
         self.redirect(Direction::SendRecv)
+    }
+
+    /// Opens its connection anew in the same call, with the same certificate.
+    pub fn reconnect(&mut self) -> Result {
+        self.media.reconnect()?;
+        self.negotiate(Direction::SendRecv)?;
+        self.connected()
+    }
+
+    /// Has Asterisk offer in mid-call, and another browser answer.
+    pub fn replace(&mut self) -> Result {
+        self.media.replace()?;
+        let offer = self.authenticated("INVITE", |phone, challenge| phone.invite("", challenge))?;
+        let answer = self.media.answer(&offer.body)?;
+        self.phone.acknowledge(&offer, &answer)?;
+        self.connected()
+    }
+
+    /// Offers without ICE, from another address.
+    pub fn leave_ice(&mut self) -> Result {
+        let offer = self.media.offer_without_ice()?;
+        let answer = self.authenticated("INVITE", |phone, challenge| phone.invite(&offer, challenge))?;
+        self.phone.established(&answer)
     }
 
     pub fn hangup(&mut self) -> Result {
@@ -110,7 +135,7 @@ impl Peer {
         let mut answer = self.response(number, method)?;
         if answer.status() == Some(401) {
             if method == "INVITE" {
-                self.phone.acknowledge(&answer)?;
+                self.phone.acknowledge(&answer, "")?;
             }
             let number = send(&mut self.phone, Some(&answer))?;
             answer = self.response(number, method)?;

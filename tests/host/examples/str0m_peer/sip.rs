@@ -128,12 +128,12 @@ impl Phone {
     pub fn established(&mut self, answer: &Message) -> Result {
         self.remote = answer.get("To").to_owned();
         self.target = uri_of(answer.get("Contact")).to_owned();
-        self.acknowledge(answer)
+        self.acknowledge(answer, "")
     }
 
-    pub fn acknowledge(&mut self, answer: &Message) -> Result {
+    pub fn acknowledge(&mut self, answer: &Message, sdp: &str) -> Result {
         let dialog = self.dialog("ACK", answer.get("To"), answer.sequence());
-        self.send(&format!("ACK {} SIP/2.0", self.target), &dialog, "")
+        self.send(&format!("ACK {} SIP/2.0", self.target), &dialog, sdp)
     }
 
     /// Answers the INVITE that begins a call.

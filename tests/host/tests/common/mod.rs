@@ -6,6 +6,7 @@ pub mod channel;
 pub mod dtls_phone;
 pub mod mdns;
 pub mod rtp;
+pub mod stun;
 pub mod webrtc;
 pub mod websocket;
 

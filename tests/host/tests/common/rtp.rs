@@ -4,7 +4,7 @@ use asterisk_sys as sys;
 use std::{
     ffi::{c_int, c_uint, c_void},
     mem,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket},
     ptr::{self, NonNull},
     slice,
     time::{Duration, Instant},
@@ -16,27 +16,50 @@ pub const RTCP: c_int = 1;
 /// The length of 20 ms of µ-law in bytes.
 pub const FRAME_LEN: usize = 160;
 
-/// Converts an IPv4 address to the host's type.
+/// Converts an address to the host's type.
 pub fn to_host(address: SocketAddr) -> sys::ast_sockaddr {
-    let SocketAddr::V4(address) = address else { panic!("IPv4 only here") };
     let mut host = sys::ast_sockaddr::default();
-    let inside = libc::sockaddr_in {
-        sin_family: libc::AF_INET as libc::sa_family_t,
-        sin_port: address.port().to_be(),
-        sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
-        sin_zero: [0; 8],
-    };
     // SAFETY: a `sockaddr_storage` has room for every address.
-    unsafe { (&raw mut host.ss).cast::<libc::sockaddr_in>().write(inside) };
-    host.len = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    unsafe {
+        match address {
+            SocketAddr::V4(address) => {
+                let inside = libc::sockaddr_in {
+                    sin_family: libc::AF_INET as libc::sa_family_t,
+                    sin_port: address.port().to_be(),
+                    sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
+                    sin_zero: [0; 8],
+                };
+                (&raw mut host.ss).cast::<libc::sockaddr_in>().write(inside);
+                host.len = mem::size_of::<libc::sockaddr_in>() as libc::socklen_t;
+            }
+            SocketAddr::V6(address) => {
+                let inside = libc::sockaddr_in6 {
+                    sin6_family: libc::AF_INET6 as libc::sa_family_t,
+                    sin6_port: address.port().to_be(),
+                    sin6_flowinfo: 0,
+                    sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+                    sin6_scope_id: address.scope_id(),
+                };
+                (&raw mut host.ss).cast::<libc::sockaddr_in6>().write(inside);
+                host.len = mem::size_of::<libc::sockaddr_in6>() as libc::socklen_t;
+            }
+        }
+    }
     host
 }
 
 pub fn from_host(host: &sys::ast_sockaddr) -> SocketAddr {
-    assert_eq!(i32::from(host.ss.ss_family), libc::AF_INET);
-    // SAFETY: the family says that it is one.
-    let inside = unsafe { (&raw const host.ss).cast::<libc::sockaddr_in>().read() };
-    SocketAddrV4::new(Ipv4Addr::from(u32::from_be(inside.sin_addr.s_addr)), u16::from_be(inside.sin_port)).into()
+    // SAFETY: the family says which of the two it is.
+    unsafe {
+        if i32::from(host.ss.ss_family) == libc::AF_INET6 {
+            let inside = (&raw const host.ss).cast::<libc::sockaddr_in6>().read();
+            let ip = Ipv6Addr::from(inside.sin6_addr.s6_addr);
+            return SocketAddrV6::new(ip, u16::from_be(inside.sin6_port), 0, inside.sin6_scope_id).into();
+        }
+        assert_eq!(i32::from(host.ss.ss_family), libc::AF_INET);
+        let inside = (&raw const host.ss).cast::<libc::sockaddr_in>().read();
+        SocketAddrV4::new(Ipv4Addr::from(u32::from_be(inside.sin_addr.s_addr)), u16::from_be(inside.sin_port)).into()
+    }
 }
 
 /// One reference to an instance, given back on drop.
@@ -48,7 +71,12 @@ unsafe impl Send for Instance {}
 impl Instance {
     /// Creates an instance on loopback, with RTCP and telephone-event.
     pub fn new() -> Self {
-        let address = to_host((Ipv4Addr::LOCALHOST, 0).into());
+        Self::on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// Creates an instance on this address of the machine, with RTCP and telephone-event.
+    pub fn on(ip: IpAddr) -> Self {
+        let address = to_host((ip, 0).into());
         // SAFETY: name and address live during the call; the engine needs no scheduler.
         let instance = unsafe {
             sys::ast_rtp_instance_new(c"asterisk".as_ptr(), ptr::null_mut(), &raw const address, ptr::null_mut())

@@ -18,6 +18,7 @@ use std::{
     fs,
     net::{SocketAddr, UdpSocket},
     path::Path,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -107,6 +108,13 @@ pub struct Call {
     candidates: Candidates,
     rtc: Rtc,
     socket: UdpSocket,
+    /// The address that the browser believes it has.
+    address: SocketAddr,
+    /// The ICE credentials of the browser's description.
+    credentials: [CString; 2],
+    identity: Rc<Identity>,
+    /// ICE user fragment and DTLS role in our last description.
+    told: Option<(String, sys::ast_rtp_dtls_setup)>,
     mid: Mid,
     /// The next extended RTP sequence number.
     next: u64,
@@ -170,6 +178,51 @@ pub fn fingerprint(instance: &Instance) -> String {
     string(unsafe { raw::host_dtls_fingerprint(instance.as_ptr()) })
 }
 
+/// A candidate as chan_sip gets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OurCandidate {
+    pub component: u32,
+    pub kind: sys::ast_rtp_ice_candidate_type,
+    pub priority: u32,
+    pub address: SocketAddr,
+    pub related: Option<SocketAddr>,
+}
+
+/// The candidates that the engine names; `None` without ICE, when chan_sip prints neither ufrag nor password.
+pub fn candidates(instance: &Instance) -> Option<Vec<OurCandidate>> {
+    let mut list = raw::host_ao2_list { count: 0, objects: [std::ptr::null_mut(); 64] };
+    // SAFETY: the instance is ours; the references to the container and its objects are dropped here.
+    unsafe {
+        let container = ice(instance).get_local_candidates.expect("there")(instance.as_ptr());
+        if container.is_null() {
+            return None;
+        }
+        raw::host_ao2_objects(container, &raw mut list);
+        sys::__ao2_ref(container.cast(), -1);
+        let objects = &list.objects[..list.count];
+        let candidates = objects.iter().map(|object| &*object.cast::<sys::ast_rtp_engine_ice_candidate>());
+        let candidates = candidates.map(|candidate| OurCandidate {
+            component: candidate.id,
+            kind: candidate.type_,
+            priority: candidate.priority.cast_unsigned(),
+            address: super::rtp::from_host(&candidate.address),
+            related: (candidate.relay_address.len > 0).then(|| super::rtp::from_host(&candidate.relay_address)),
+        });
+        let candidates = candidates.collect();
+        for object in objects {
+            sys::__ao2_ref(*object, -1);
+        }
+        Some(candidates)
+    }
+}
+
+/// The password with the lines behind it, as chan_sip prints it; `None` without ICE.
+pub fn password(instance: &Instance) -> Option<String> {
+    // SAFETY: the instance is ours.
+    let text = unsafe { ice(instance).get_password.expect("there")(instance.as_ptr()) };
+    (!text.is_null()).then(|| string(text))
+}
+
 impl Call {
     /// Exchanges the descriptions in the order of chan_sip's calls.
     pub fn new(kind: Kind, offer: Offer, directory: &Path) -> Self {
@@ -209,6 +262,10 @@ impl Call {
             candidates,
             rtc,
             socket,
+            address: local,
+            credentials: Default::default(),
+            identity: Rc::new(theirs),
+            told: None,
             mid: "aud".into(),
             next: 47_000,
             connected: false,
@@ -220,13 +277,13 @@ impl Call {
         call.declare_media();
         match offer {
             Offer::Browser => {
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
+                call.tell_asterisk(sys::AST_RTP_DTLS_SETUP_ACTPASS, on_the_way);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
                 call.tell_browser(offer);
             }
             Offer::Asterisk => {
                 call.tell_browser(offer);
-                call.tell_asterisk(local, &theirs, sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
+                call.tell_asterisk(sys::AST_RTP_DTLS_SETUP_ACTIVE, on_the_way);
                 call.start(sys::AST_RTP_ICE_ROLE_CONTROLLING);
             }
         }
@@ -256,8 +313,7 @@ impl Call {
         }
         let ufrag = self.ufrag();
         let fingerprint = self.fingerprint();
-        // SAFETY: the instance is ours.
-        let setup = unsafe { dtls(&self.instance).get_setup.expect("there")(self.instance.as_ptr()) };
+        let setup = self.setup();
         let browser_is_client = match offer {
             // The answerer chooses, and should be the client (RFC 5763 §5).
             Offer::Asterisk => {
@@ -266,6 +322,7 @@ impl Call {
             }
             Offer::Browser => setup == sys::AST_RTP_DTLS_SETUP_PASSIVE,
         };
+        self.told = Some((ufrag.clone(), setup));
         let mut api = self.rtc.direct_api();
         api.set_ice_controlling(offer == Offer::Browser);
         api.set_remote_ice_credentials(IceCreds { ufrag, pass });
@@ -274,15 +331,11 @@ impl Call {
     }
 
     /// Passes the browser's SDP to Asterisk.
-    fn tell_asterisk(
-        &mut self,
-        address: SocketAddr,
-        identity: &Identity,
-        setup: sys::ast_rtp_dtls_setup,
-        on_the_way: fn(String) -> String,
-    ) {
+    fn tell_asterisk(&mut self, setup: sys::ast_rtp_dtls_setup, on_the_way: fn(String) -> String) {
+        let (address, identity) = (self.address, Rc::clone(&self.identity));
         let credentials = self.rtc.direct_api().local_ice_credentials();
-        let (ufrag, password) = (c_string(&credentials.ufrag), c_string(&credentials.pass));
+        self.credentials = [c_string(&credentials.ufrag), c_string(&credentials.pass)];
+        let [ufrag, password] = &self.credentials;
         let (hash, digest) = match self.kind {
             Kind::Oldest => (sys::AST_RTP_DTLS_HASH_SHA1_BEFORE_11_11 as sys::ast_rtp_dtls_hash, MessageDigest::sha1()),
             _ => (sys::AST_RTP_DTLS_HASH_SHA256, MessageDigest::sha256()),
@@ -309,6 +362,9 @@ impl Call {
             dtls.set_setup.expect("there")(instance, setup);
             dtls.set_fingerprint.expect("there")(instance, hash, fingerprint.as_ptr());
         }
+        if self.kind == Kind::Oldest {
+            self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        }
         // The dummy address of RFC 7600 stands where candidates follow.
         let later = SocketAddr::from(([192, 0, 0, 8], 9));
         self.instance.set_remote(if self.candidates == Candidates::Described { address } else { later });
@@ -331,6 +387,8 @@ impl Call {
         let told = dtls(&self.instance).set_fingerprint.expect("there");
         // SAFETY: the instance is ours; the string lives during the call.
         unsafe { told(self.instance.as_ptr(), sys::AST_RTP_DTLS_HASH_SHA256, fingerprint.as_ptr()) };
+        // What follows its last fingerprint shows that the description has no more of them.
+        self.describe_again();
     }
 
     fn start(&self, role: sys::ast_rtp_ice_role) {
@@ -347,8 +405,68 @@ impl Call {
 
     /// Passes the browser's SDP to Asterisk once more, as it arrives with a hold or its end.
     fn describe_again(&self) {
+        let [ufrag, password] = &self.credentials;
+        let authenticate = ice(&self.instance).set_authentication.expect("there");
+        // SAFETY: the instance is ours; the strings live during the calls.
+        unsafe {
+            authenticate(self.instance.as_ptr(), ufrag.as_ptr(), std::ptr::null());
+            authenticate(self.instance.as_ptr(), std::ptr::null(), password.as_ptr());
+        }
         self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
         self.instance.set_remote(self.socket.local_addr().expect("bound"));
+    }
+
+    /// The page opens its connection anew in the same dialog, with the same certificate.
+    pub fn reconnect(&mut self) {
+        self.replace_browser(Rc::clone(&self.identity));
+        self.tell_asterisk(sys::AST_RTP_DTLS_SETUP_ACTPASS, |fingerprint| fingerprint);
+        self.instance.activate();
+        self.tell_browser(Offer::Browser);
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+    }
+
+    /// An INVITE without a description gets an offer, which another browser answers in the ACK (third-party call control).
+    pub fn is_answered_by_another(&mut self) {
+        self.replace_browser(Rc::new(Identity::new()));
+        self.instance.activate();
+        self.tell_browser(Offer::Browser);
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        let setup = match self.setup() {
+            sys::AST_RTP_DTLS_SETUP_PASSIVE => sys::AST_RTP_DTLS_SETUP_ACTIVE,
+            _ => sys::AST_RTP_DTLS_SETUP_PASSIVE,
+        };
+        self.tell_asterisk(setup, |fingerprint| fingerprint);
+    }
+
+    /// An INVITE that repeats the last description, which chan_sip does not read. Returns whether our answer is as before.
+    pub fn refresh(&self) -> bool {
+        self.instance.activate();
+        let ours = (self.ufrag(), self.setup());
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
+        Some(ours) == self.told
+    }
+
+    fn replace_browser(&mut self, identity: Rc<Identity>) {
+        self.socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+        self.address = self.socket.local_addr().expect("bound");
+        self.rtc = browser(&identity, self.kind);
+        self.rtc.add_local_candidate(Candidate::host(self.address, "udp").expect("a candidate"));
+        (self.identity, self.connected) = (identity, false);
+        self.declare_media();
+    }
+
+    fn setup(&self) -> sys::ast_rtp_dtls_setup {
+        // SAFETY: the instance is ours.
+        unsafe { dtls(&self.instance).get_setup.expect("there")(self.instance.as_ptr()) }
+    }
+
+    /// The call goes on at another address, by a description without ICE. Returns what still arrives at the old one.
+    pub fn move_without_ice(&mut self) -> UdpSocket {
+        let new = UdpSocket::bind("127.0.0.4:0").expect("loopback");
+        let old = std::mem::replace(&mut self.socket, new);
+        self.instance.set_remote(self.socket.local_addr().expect("bound"));
+        self.instance.activate();
+        old
     }
 
     /// The browser holds: chan_sip stops the instance within the description, and then activates it.
@@ -362,6 +480,13 @@ impl Call {
     pub fn resume(&self) {
         self.describe_again();
         self.instance.activate();
+    }
+
+    /// The browser refuses the stream: chan_sip stops the instance, and starts ICE when it prints its answer.
+    pub fn refuse(&self) {
+        self.instance.stop();
+        self.instance.activate();
+        self.start(sys::AST_RTP_ICE_ROLE_CONTROLLED);
     }
 
     /// The datagrams that arrive at the browser's socket in this time, while nobody is behind it.
@@ -390,8 +515,7 @@ impl Call {
     }
 
     fn password(&self) -> String {
-        // SAFETY: the instance is ours.
-        string(unsafe { ice(&self.instance).get_password.expect("there")(self.instance.as_ptr()) })
+        password(&self.instance).expect("the engine does ICE")
     }
 
     fn fingerprint(&self) -> Fingerprint {
@@ -402,24 +526,8 @@ impl Call {
 
     /// Our candidates of component 1. chan_sip prints those of both; the browser multiplexes and ignores component 2.
     fn candidates(&self) -> Vec<SocketAddr> {
-        let mut list = raw::host_ao2_list { count: 0, objects: [std::ptr::null_mut(); 64] };
-        // SAFETY: the instance is ours; the references to the container and its objects are dropped here.
-        unsafe {
-            let container = ice(&self.instance).get_local_candidates.expect("there")(self.instance.as_ptr());
-            raw::host_ao2_objects(container, &raw mut list);
-            sys::__ao2_ref(container.cast(), -1);
-            let objects = &list.objects[..list.count];
-            let addresses = objects
-                .iter()
-                .map(|object| &*object.cast::<sys::ast_rtp_engine_ice_candidate>())
-                .filter(|candidate| candidate.id == sys::AST_RTP_ICE_COMPONENT_RTP)
-                .map(|candidate| super::rtp::from_host(&candidate.address))
-                .collect();
-            for object in objects {
-                sys::__ao2_ref(*object, -1);
-            }
-            addresses
-        }
+        let ours = candidates(&self.instance).expect("the engine does ICE");
+        ours.iter().filter(|ours| ours.component == RTP as u32 + 1).map(|ours| ours.address).collect()
     }
 
     /// Lets both sides send media until `done` is true; returns `false` after ten seconds.
@@ -494,7 +602,7 @@ impl Call {
         let now = Instant::now();
         match self.socket.recv_from(&mut buffer) {
             Ok((length, source)) => {
-                let destination = self.socket.local_addr().expect("bound");
+                let destination = self.address;
                 let contents = buffer[..length].try_into().expect("a datagram of a known kind");
                 let received = Receive { proto: Protocol::Udp, source, destination, contents };
                 self.rtc.handle_input(Input::Receive(now, received)).expect("the browser takes it");

@@ -11,6 +11,10 @@ pub const NEGOTIATES_MUX: bool = false;
 /// stops the instance, and then activates it, whoever made the offer. At the end of a call it only stops it.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = true;
 
+/// Whether the host passes the ICE credentials of a description before its address, and says nothing of a description that has
+/// none. chan_sip 11 reads the attributes first, and neither stops ICE in mid-call nor starts it for an answer in an ACK.
+pub const ADDRESS_ENDS_DESCRIPTION: bool = true;
+
 /// The address to which we send. Wraps `ast_rtp_instance_get_remote_address`.
 ///
 /// # Safety

@@ -13,6 +13,10 @@ pub const NEGOTIATES_MUX: bool = true;
 /// a hold from the end of the call. It destroys the instance soon after the BYE.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = false;
 
+/// Whether the host passes the ICE credentials of a description before its address, and says nothing of a description that has
+/// none. chan_pjsip stops ICE then.
+pub const ADDRESS_ENDS_DESCRIPTION: bool = false;
+
 /// Selects the SRTP session for RTP. The engine keeps that for RTCP to itself.
 const RTP: c_int = 0;
 

@@ -1,9 +1,11 @@
 //! SIP in messages (RFC 7118), as far as it is the transport's business: keepalives of CRLF (RFC 5626 §3.5.1), and INVITEs
 //! that a client can no longer answer (RFC 3261 §8.1.3.1).
 //!
-//! Only what a message begins with is read, and a few headers of INVITEs and of final responses to them.
+//! Only INVITEs are read, and final responses to them.
 
 use std::collections::VecDeque;
+
+use crate::message::{Message, Start};
 
 /// The SIP of one session, as a server.
 #[derive(Debug, Default)]
@@ -35,7 +37,8 @@ const TAG: &[u8] = b";tag=unreachable";
 #[derive(Debug)]
 struct Invite {
     call_id: Vec<u8>,
-    cseq: Vec<u8>,
+    /// The number in `CSeq`.
+    number: u32,
     response: Vec<u8>,
 }
 
@@ -43,7 +46,8 @@ impl Sip {
     /// Whether a message to the client is for us: the ACK of a response of [`Self::poll_response`] goes no further than the
     /// response came from (RFC 3261 §17.1.1.3).
     pub fn is_for_us(message: &[u8]) -> bool {
-        message.starts_with(b"ACK ") && header(message, "To", "t").is_some_and(|to| to.ends_with(TAG))
+        let to = |message: &[u8]| Message::parse(message)?.value("to").map(|to| to.ends_with(TAG));
+        message.starts_with(b"ACK ") && to(message) == Some(true)
     }
 
     /// Takes in a message from the client. CRLFs in front of a SIP message are removed (RFC 3261 §7.5); a client whose
@@ -56,16 +60,23 @@ impl Sip {
             (0, _) => {}
             _ => drop(message.drain(..2 * crlfs)),
         }
-        if !self.unanswered.is_empty() && is_final_response(message) {
-            self.forget(message);
+        if !self.unanswered.is_empty() {
+            self.handle_response(message);
         }
         Incoming::Message
+    }
+
+    fn handle_response(&mut self, bytes: &[u8]) {
+        let Some(message) = Message::parse(bytes).filter(|message| message.answers(b"INVITE")) else { return };
+        if matches!(message.start, Start::Response(200..)) {
+            self.forget(message.call_id, message.sequence.number);
+        }
     }
 
     /// Notes a message to the client, whether or not it could be sent: an INVITE wants a final response.
     pub fn handle_outgoing(&mut self, message: &[u8]) {
         let Some(invite) = Invite::outside_of_a_dialog(message) else { return };
-        self.forget(message);
+        self.forget(&invite.call_id, invite.number);
         if self.unanswered.len() == MAX_UNANSWERED {
             self.unanswered.pop_front();
         }
@@ -87,75 +98,39 @@ impl Sip {
         self.unanswered.pop_front().map(|invite| invite.response)
     }
 
-    /// Forgets the INVITE with the `Call-ID` and the `CSeq` of `message`.
-    fn forget(&mut self, message: &[u8]) {
-        let (call_id, cseq) = (header(message, "Call-ID", "i"), header(message, "CSeq", "CSeq"));
-        let (Some(call_id), Some(cseq)) = (call_id, cseq) else { return };
-        self.unanswered.retain(|invite| invite.call_id != call_id || invite.cseq != cseq);
+    fn forget(&mut self, call_id: &[u8], number: u32) {
+        self.unanswered.retain(|invite| invite.call_id != call_id || invite.number != number);
     }
 }
 
 impl Invite {
     /// Reads an INVITE whose `To` has no tag; `None` for any other message.
-    fn outside_of_a_dialog(message: &[u8]) -> Option<Self> {
-        if !message.starts_with(b"INVITE ") {
+    fn outside_of_a_dialog(bytes: &[u8]) -> Option<Self> {
+        if !bytes.starts_with(b"INVITE ") {
             return None;
         }
-        let (from, to) = (header(message, "From", "f")?, header(message, "To", "t")?);
-        let (call_id, cseq) = (header(message, "Call-ID", "i")?, header(message, "CSeq", "CSeq")?);
-        if has_tag(to) {
+        let message = Message::parse(bytes).filter(|message| message.sequence.method == b"INVITE")?;
+        let (from, to, cseq) = (message.value("from")?, message.value("to")?, message.value("cseq")?);
+        if message.has_to_tag {
             return None;
         }
         // A response has the headers of its request, and a tag in To (RFC 3261 §8.2.6.2).
         let mut response = b"SIP/2.0 408 Request Timeout\r\n".to_vec();
-        for (name, value) in headers(message).filter(|(name, _)| is(name, "Via", "v")) {
-            response.extend([name, b": ", value, b"\r\n"].concat());
+        for via in message.headers().filter(|header| header.is("via")) {
+            response.extend_from_slice(bytes.get(via.lines)?);
         }
         for (name, value, more) in [
             ("From", from, b"".as_slice()),
             ("To", to, TAG),
-            ("Call-ID", call_id, b""),
+            ("Call-ID", message.call_id, b""),
             ("CSeq", cseq, b""),
             ("Warning", br#"399 localhost "the WebSocket has ended""#.as_slice(), b""),
             ("Content-Length", b"0", b"\r\n"),
         ] {
             response.extend([name.as_bytes(), b": ", value, more, b"\r\n"].concat());
         }
-        Some(Self { call_id: call_id.to_vec(), cseq: cseq.to_vec(), response })
+        Some(Self { call_id: message.call_id.to_vec(), number: message.sequence.number, response })
     }
-}
-
-/// Whether a message is a response with a status of 200 or more.
-fn is_final_response(message: &[u8]) -> bool {
-    message.strip_prefix(b"SIP/2.0 ").and_then(<[u8]>::first).is_some_and(|digit| (b'2'..=b'6').contains(digit))
-}
-
-/// The value of the first header of this name, which may be written in its compact form (RFC 3261 §7.3.3).
-fn header<'a>(message: &'a [u8], name: &str, compact: &str) -> Option<&'a [u8]> {
-    headers(message).find(|(own, _)| is(own, name, compact)).map(|(_, value)| value)
-}
-
-fn is(name: &[u8], long: &str, compact: &str) -> bool {
-    name.eq_ignore_ascii_case(long.as_bytes()) || name.eq_ignore_ascii_case(compact.as_bytes())
-}
-
-/// Names and values of a message's headers. A value that goes on in another line (RFC 3261 §7.3.1) is cut: no message that
-/// is read here has such.
-fn headers(message: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let lines = message.split(|octet| *octet == b'\n').skip(1).map(<[u8]>::trim_ascii);
-    lines.take_while(|line| !line.is_empty()).filter_map(|line| {
-        let colon = line.iter().position(|octet| *octet == b':')?;
-        let (name, value) = line.split_at(colon);
-        Some((name.trim_ascii(), value.get(1..)?.trim_ascii()))
-    })
-}
-
-/// Whether a `To` has a tag: behind the address, since the URI in it may have parameters of its own.
-fn has_tag(to: &[u8]) -> bool {
-    let address = to.iter().rposition(|octet| *octet == b'>').unwrap_or(0);
-    let parameters = to.get(address..).unwrap_or_default().split(|octet| *octet == b';').skip(1);
-    let mut names = parameters.filter_map(|parameter| parameter.split(|octet| *octet == b'=').next());
-    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"tag"))
 }
 
 #[cfg(test)]
@@ -207,8 +182,11 @@ mod tests {
         assert!(Sip::is_for_us(ack.as_bytes()));
         assert!(!Sip::is_for_us(ack.replace("tag=unreachable", "tag=x").as_bytes()));
         assert!(!Sip::is_for_us(ack.replace("ACK ", "BYE ").as_bytes()));
-        let compact =
-            INVITE.replace("Via:", "v:").replace("From:", "f:").replace("\r\nTo:", "\r\nt:").replace("Call-ID", "i");
+        let compact = INVITE
+            .replace("Via:", "v:")
+            .replace("From:", "f:")
+            .replacen("\r\nTo:", "\r\nt:", 1)
+            .replace("Call-ID", "i");
         sip.handle_outgoing(compact.as_bytes());
         assert_eq!(String::from_utf8(sip.poll_response().unwrap()).unwrap(), response.replace("Via:", "v:"));
     }

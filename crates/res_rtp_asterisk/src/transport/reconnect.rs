@@ -1,0 +1,161 @@
+//! Notices a peer that makes a new connection in the same dialog and keeps its certificate: a page that opens its RTCPeerConnection
+//! anew. Fingerprint and roles are as before, and only `a=tls-id` would tell (RFC 8842 §5.1), which browsers do not send. But the new
+//! connection restarts ICE, has no keys, and waits for a handshake.
+//!
+//! - As the server we get a ClientHello over a pair that ICE has checked since the restart.
+//! - As the client we have to begin. A restart of the same connection keeps the tie-breaker of ICE, or at least goes on with SRTP over
+//!   the new pair. If there is neither, the connection is another one. A peer that has keys ignores our ClientHello, which belongs to
+//!   an epoch that is over (RFC 6347 §4.1).
+//!
+//! The old keys stay in use until the new ones are there.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ::ice::{Component, Credentials};
+use dtls_srtp::{ClientHello, Phase, Setup};
+
+use super::Transport;
+use super::ice::IceSide;
+use super::sockets::Received;
+
+/// The peer's connection that the keys were agreed with.
+#[derive(Debug, Default)]
+pub struct Reconnect {
+    keyed: Option<Connection>,
+    /// The pair's remote address and the time by which SRTP has to arrive from it.
+    doubt: Option<(SocketAddr, Instant)>,
+}
+
+/// The signs of one connection of the peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Connection {
+    credentials: Credentials,
+    tie_breaker: Option<u64>,
+}
+
+impl Connection {
+    fn of(ice: &IceSide) -> Option<Self> {
+        let agent = ice.agent();
+        Some(Self { credentials: agent.remote_credentials()?.clone(), tie_breaker: agent.remote_tie_breaker() })
+    }
+}
+
+impl Reconnect {
+    /// Records that SRTP from the peer has been authenticated.
+    pub fn handle_authenticated(&mut self, from: SocketAddr) {
+        if self.doubt.is_some_and(|(expected, _)| expected == from) {
+            self.doubt = None;
+        }
+    }
+
+    /// Returns when SRTP has to have arrived.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.doubt.map(|(_, until)| until)
+    }
+
+    fn has_restarted(&self, current: &Connection) -> bool {
+        self.keyed.as_ref().is_some_and(|keyed| keyed.credentials != current.credentials)
+    }
+
+    fn may_be_another(&self, current: &Connection) -> bool {
+        self.has_restarted(current) && self.keyed.as_ref().is_some_and(|keyed| keyed.tie_breaker != current.tie_breaker)
+    }
+
+    fn is_overdue(&mut self, now: Instant) -> bool {
+        self.doubt.take_if(|(_, until)| *until <= now).is_some()
+    }
+}
+
+impl Transport {
+    /// Records that keys have been agreed with the peer's connection of this moment.
+    pub(super) fn note_keyed_connection(&mut self) {
+        self.reconnect = Reconnect { keyed: self.connection(), doubt: None };
+    }
+
+    /// Begins a new association if the datagram is the ClientHello of another connection than that with the keys. It has come over a
+    /// checked pair.
+    pub(super) fn admit_new_connection(&mut self, received: &Received, datagram: &[u8]) {
+        let is_hello = || ClientHello::parse(datagram).is_some();
+        if self.is_server_with_keys() && self.is_checked(Component::Rtp, received) && self.has_restarted() && is_hello()
+        {
+            self.start_dtls_over();
+        }
+    }
+
+    /// Records that ICE has selected a pair for media. Where we are the client, SRTP over it shows that the peer has the keys.
+    pub(super) fn doubt_connection(&mut self, now: Instant, remote: SocketAddr) {
+        let is_client = self.dtls.as_ref().is_some_and(|dtls| dtls.is_connected() && dtls.setup() == Setup::Active);
+        let is_doubtful = is_client && self.connection().is_some_and(|current| self.reconnect.may_be_another(&current));
+        self.reconnect.doubt = is_doubtful.then_some((remote, now + SRTP_ARRIVES));
+    }
+
+    /// Begins a new association if the peer has not shown in time that it has the keys. Returns whether it has begun.
+    pub(super) fn handle_doubt(&mut self, now: Instant) -> bool {
+        let begins = self.reconnect.is_overdue(now);
+        if begins {
+            self.start_dtls_over();
+        }
+        begins
+    }
+
+    fn start_dtls_over(&mut self) {
+        if let Some(dtls) = &mut self.dtls {
+            dtls.start_over();
+        }
+    }
+
+    fn is_server_with_keys(&self) -> bool {
+        self.dtls.as_ref().is_some_and(|dtls| {
+            dtls.is_keyed()
+                && dtls.setup() == Setup::Passive
+                && matches!(dtls.phase(), Phase::Connected | Phase::Failed)
+        })
+    }
+
+    fn has_restarted(&self) -> bool {
+        self.connection().is_some_and(|current| self.reconnect.has_restarted(&current))
+    }
+
+    fn connection(&self) -> Option<Connection> {
+        self.ice.as_ref().filter(|ice| ice.is_active()).and_then(Connection::of)
+    }
+}
+
+/// Time for SRTP to arrive over a new pair. A packet of audio is sent every 20 ms.
+const SRTP_ARRIVES: Duration = Duration::from_millis(200);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connection(ufrag: &str, tie_breaker: u64) -> Connection {
+        let credentials = Credentials { ufrag: ufrag.into(), password: "a-password-of-22-letters".into() };
+        Connection { credentials, tie_breaker: Some(tie_breaker) }
+    }
+
+    #[test]
+    fn a_restart_is_another_connection_if_its_tie_breaker_is_another() {
+        let reconnect = Reconnect { keyed: Some(connection("peer", 1)), doubt: None };
+        assert!(!reconnect.has_restarted(&connection("peer", 2)), "a role conflict may change it");
+        assert!(!reconnect.may_be_another(&connection("peer", 2)));
+        assert!(reconnect.has_restarted(&connection("anew", 1)));
+        assert!(!reconnect.may_be_another(&connection("anew", 1)), "the connection restarts");
+        assert!(reconnect.may_be_another(&connection("anew", 2)));
+        assert!(!Reconnect::default().has_restarted(&connection("peer", 1)), "there are no keys yet");
+    }
+
+    #[test]
+    fn srtp_from_the_new_address_ends_the_doubt() {
+        let (start, address) = (Instant::now(), |text: &str| text.parse().unwrap());
+        let until = start + SRTP_ARRIVES;
+        let doubtful = || Reconnect { keyed: None, doubt: Some((address("192.0.2.1:1"), until)) };
+        let mut reconnect = doubtful();
+        reconnect.handle_authenticated(address("192.0.2.2:2"));
+        assert_eq!(reconnect.poll_timeout(), Some(until), "the old connection may still send");
+        assert!(!reconnect.is_overdue(start) && reconnect.is_overdue(until) && !reconnect.is_overdue(until));
+        let mut reconnect = doubtful();
+        reconnect.handle_authenticated(address("192.0.2.1:1"));
+        assert!(!reconnect.is_overdue(until));
+    }
+}
