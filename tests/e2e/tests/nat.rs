@@ -40,6 +40,14 @@ mod as_root {
 
     #[test]
     #[ignore = "needs root, for networks of its own"]
+    fn a_pbx_whose_ports_nobody_can_foresee_is_reached_through_its_relay() -> Result {
+        let running = start("nat-relay", Some(Nat::Symmetric), Gathering::Turn, Family::Ipv4, &[Nat::Symmetric])?;
+        running.connects(Browser::Chromium, Nat::Symmetric, Servers::Stun)?;
+        running.connects(Browser::Firefox, Nat::Symmetric, Servers::Stun).map(drop)
+    }
+
+    #[test]
+    #[ignore = "needs root, for networks of its own"]
     fn a_browser_with_ipv6_alone_reaches_a_pbx_with_both() -> Result {
         let running = start("nat-ipv6", None, Gathering::Interfaces, Family::Ipv6, &[Nat::Cone])?;
         running.connects(Browser::Chromium, Nat::Cone, Servers::None).map(drop)
