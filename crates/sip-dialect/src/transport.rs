@@ -110,7 +110,8 @@ impl Invite {
             return None;
         }
         let message = Message::parse(bytes).filter(|message| message.sequence.method == b"INVITE")?;
-        let (from, to, cseq) = (message.value("from")?, message.value("to")?, message.value("cseq")?);
+        let (from, to) = (message.value("from")?, message.value("to")?);
+        let cseq = format!("{} INVITE", message.sequence.number);
         if message.has_to_tag {
             return None;
         }
@@ -123,7 +124,7 @@ impl Invite {
             ("From", from, b"".as_slice()),
             ("To", to, TAG),
             ("Call-ID", message.call_id, b""),
-            ("CSeq", cseq, b""),
+            ("CSeq", cseq.as_bytes(), b""),
             ("Warning", br#"399 localhost "the WebSocket has ended""#.as_slice(), b""),
             ("Content-Length", b"0", b"\r\n"),
         ] {
@@ -189,6 +190,17 @@ mod tests {
             .replace("Call-ID", "i");
         sip.handle_outgoing(compact.as_bytes());
         assert_eq!(String::from_utf8(sip.poll_response().unwrap()).unwrap(), response.replace("Via:", "v:"));
+    }
+
+    #[test]
+    fn the_response_ends_the_invite_that_it_answers_whatever_else_is_in_it() {
+        let twice = INVITE.replace("CSeq: 102 INVITE", "CSeq: 101 BYE\r\nCSeq: 102 INVITE");
+        let mut sip = Sip::default();
+        sip.handle_outgoing(twice.as_bytes());
+        let mut response = sip.poll_response().unwrap();
+        sip.handle_outgoing(twice.as_bytes());
+        assert_eq!(sip.handle_incoming(&mut response), Incoming::Message);
+        assert!(!sip.has_unanswered());
     }
 
     #[test]
