@@ -3,6 +3,7 @@
 // It sends a pure tone and measures by frequency what it hears: a call has audio if the right tone arrives,
 // not just packets. SIP is done by one of several libraries, behind the same methods.
 
+import { firstAudio } from './arrival.js';
 import { messages, watchConnections, watchSockets } from './taps.js';
 import { Ear } from './ear.js';
 import { Gaps } from './gaps.js';
@@ -109,6 +110,13 @@ class Phone {
     const { connectionState, iceConnectionState } = this.#connection;
     const pair = milliseconds === null ? {} : selected(await this.#connection.getStats());
     return { milliseconds, connectionState, iceConnectionState, ...pair };
+  }
+
+  /** Milliseconds from the answer, sent or received, to the first audio of the call; `null` if none comes within `seconds`. */
+  async arrival(seconds) {
+    const accepted = await this.until(['accepted'], seconds);
+    const arrived = accepted && await firstAudio(this.#connection, seconds);
+    return arrived && arrived - accepted.at;
   }
 
   async hold() {

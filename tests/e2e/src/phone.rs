@@ -391,6 +391,12 @@ impl Phone {
         Ok(event)
     }
 
+    /// Milliseconds from the answer, sent or received by the page, to the first audio that it has decrypted.
+    pub fn arrival(&mut self) -> Result<f64> {
+        let arrived = self.ask("arrival", json!([15]))?;
+        arrived.as_f64().ok_or_else(|| Failure::new(format!("{}: no audio arrived", self.account)))
+    }
+
     /// Puts the call on hold by a re-INVITE and waits for its answer.
     pub fn hold(&mut self) -> Result {
         self.ask("hold", json!([])).map(drop)

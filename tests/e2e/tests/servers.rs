@@ -45,7 +45,7 @@ fn has_a_name_that_does_not_exist() -> Result {
     benchmark("nameless", &Server::named("stun.invalid"))
 }
 
-/// The limit for the 99th percentile, on an idle machine.
+/// The longest time of 99 in 100 answers, on an idle machine.
 const LIMIT: Duration = Duration::from_millis(20);
 
 fn benchmark(name: &str, server: &Server) -> Result {
