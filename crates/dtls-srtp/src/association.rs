@@ -184,7 +184,7 @@ impl Association {
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
         loop {
             let len = self.session_mut()?.poll_transmit(buffer)?;
-            // What exceeds the credit is sent with the flight again, once the peer is known.
+            // Octets beyond the credit are sent with the flight again, once the peer is known.
             if self.credit.spend(len) {
                 return Some(len);
             }

@@ -34,7 +34,7 @@ pub(crate) enum Generation {
     Current,
     /// The password from before the restart (§9), used as long as the path selected before it is in use.
     Old,
-    /// The same password, used by the peer's new generation (see `restart.rs`).
+    /// The password from before the restart, used by the peer's new generation (see `restart.rs`).
     Previous,
 }
 

@@ -169,7 +169,7 @@ impl Shared {
 /// Time between two attempts to find the channel: it may be locked, or be replaced by another just now (a masquerade).
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(100);
 
-/// The same after [`MOST_PATIENCE`].
+/// Time between two tries after [`MOST_PATIENCE`].
 const BETWEEN_LATE_ATTEMPTS: Duration = Duration::from_secs(5);
 
 /// Time after which a channel that is not found is not looked for any more, and the log is told that one is locked.

@@ -152,7 +152,7 @@ fn keep(
     let mut request = [0; REQUEST_LEN];
     while let Some(len) = mapping.poll_transmit(&mut request) {
         counters.requests += 1;
-        // What cannot be sent is repeated like what is lost.
+        // A request that cannot be sent is repeated like one that is lost.
         let _ = socket.send(request.get(..len).unwrap_or_default(), mapping.server(), Some(base));
     }
     mapping.poll_event()

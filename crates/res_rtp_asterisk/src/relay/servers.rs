@@ -21,7 +21,7 @@ pub struct Servers {
     connector: Mutex<Option<SslConnector>>,
 }
 
-/// What is known of a server.
+/// Our knowledge of a server.
 #[derive(Debug, Default)]
 struct State {
     /// Failures since the last success.

@@ -12,7 +12,7 @@ pub struct Relays {
     pub servers: Vec<Server>,
     /// The username for all servers (`turnusername`).
     pub username: String,
-    /// What the password is, or is made from.
+    /// The password, or the secret that it is made from.
     pub secret: Secret,
     /// Number of allocations that are kept ready (`turnpool`); 0 turns relayed candidates off.
     pub pool: usize,
@@ -20,7 +20,7 @@ pub struct Relays {
     pub authorities: Option<PathBuf>,
 }
 
-/// What the server shares with us.
+/// A secret that the server shares with us.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Secret {
     /// The password of the username (`turnpassword`).

@@ -42,7 +42,7 @@ struct Entry {
     context: Arc<Context>,
 }
 
-/// What a context depends on besides the host's configuration. Both may change while calls are up.
+/// The terms that a context depends on besides the host's configuration. Both may change while calls are up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     /// `dtlsminversion` of `rtp.conf`.

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::rtp::ADDRESS_ENDS_DESCRIPTION;
 
-/// What is known of the peer's last description.
+/// The facts known of the peer's last description.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Described {
     has_ice: bool,

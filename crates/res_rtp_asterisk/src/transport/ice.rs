@@ -26,7 +26,7 @@ use crate::globals::globals;
 /// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
 pub struct IceSide {
     agent: Agent,
-    /// What the peer is told instead of the agent's candidates.
+    /// Changes our candidates as the peer is told them.
     disguise: Disguise,
     ufrag: Option<String>,
     password: Option<String>,

@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod dtls_phone;
+pub mod identity;
 pub mod mdns;
 pub mod rtp;
 pub mod stun;
