@@ -102,7 +102,7 @@ fn as_host(candidate: &Candidate, takes_its_place: bool, all: &[Candidate]) -> u
 }
 
 /// Returns the related address of a candidate whose base the peer is not told, as browsers have it.
-fn unknown(addr: SocketAddr) -> SocketAddr {
+pub fn unknown(addr: SocketAddr) -> SocketAddr {
     let ip: IpAddr = if addr.is_ipv4() { [0; 4].into() } else { [0; 16].into() };
     SocketAddr::new(ip, 9)
 }

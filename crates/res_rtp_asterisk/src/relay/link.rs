@@ -119,8 +119,12 @@ impl Link {
         })
     }
 
-    /// Has the thread of `tasks` report, once, when something arrives or the connection takes more.
+    /// Has the thread of `tasks` report, once, when something arrives or the connection takes more. A broken link has nothing to report:
+    /// a connection that the server has closed would be ready for ever.
     pub fn watch<T>(&mut self, tasks: &Tasks<T>, id: Id, tag: Tag) {
+        if self.broken.is_some() {
+            return;
+        }
         let (fd, interest) = match &self.wire {
             Wire::Datagrams(socket) => (socket.as_raw_fd(), Interest::Read),
             Wire::Stream(stream) => {
@@ -161,6 +165,9 @@ impl Link {
 
     /// Receives the next datagram or frame into `buffer`.
     pub fn receive(&mut self, now: Instant, buffer: &mut [u8]) -> FromServer {
+        if self.broken.is_some() {
+            return FromServer::Nothing;
+        }
         self.proceed(now);
         let Stage::Connected(allocation) = &mut self.stage else { return FromServer::Nothing };
         let received = match &mut self.wire {

@@ -178,15 +178,20 @@ impl State {
         if self.transport.handle_timeout(now) {
             self.drive(now);
         }
-        if let Some(trouble) = self.transport.drive_relay(now) {
-            self.notes.push(Note::debug(1, format!("TURN: the relayed address is lost: {trouble}")));
-        }
+        self.drive_relay(now);
         if self.transport.handle_keys_timeout(now) {
             self.notes.push(self.overdue_warning(now));
         }
         self.handle_gone_timeout(now);
         if !self.transport.is_keyed_by_host() {
             self.handle_media_timeout(now);
+        }
+    }
+
+    /// Runs the timers of the relayed address, and notes that it is lost.
+    pub(super) fn drive_relay(&mut self, now: Instant) {
+        if let Some(trouble) = self.transport.drive_relay(now) {
+            self.notes.push(Note::debug(1, format!("TURN: the relayed address is lost: {trouble}")));
         }
     }
 

@@ -72,6 +72,8 @@ impl State {
             }
         }
         self.transport.put_scratch(scratch);
+        // Nothing more is reported of a connection that the server has closed.
+        self.drive_relay(now);
     }
 
     /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media.

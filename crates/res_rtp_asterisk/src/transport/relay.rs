@@ -11,6 +11,7 @@ use asterisk::worker::{Id, Tag, Tasks};
 
 use super::Transport;
 use super::sockets::Received;
+use crate::gathering::candidates;
 use crate::globals::globals;
 use crate::relay::link::{FromServer, Link, Trouble};
 
@@ -32,13 +33,17 @@ pub enum FromRelay {
 }
 
 impl Transport {
-    /// Takes an allocation that is ready, and adds the relayed candidate. Does nothing if the session has one. Returns whether its socket
-    /// has to be watched.
+    /// Takes an allocation that is ready, and adds the relayed candidate. Does nothing if the session has had one, and without DTLS: the
+    /// worker thread, which reads the allocation's socket, does not touch keys from SDP. Returns whether the socket has to be watched.
     pub fn take_relay(&mut self, now: Instant) -> bool {
-        let Some(ice) = self.ice.as_mut().filter(|_| self.relay.is_none() && !self.had_relay) else { return false };
+        let wants_one = self.dtls.is_some() && self.relay.is_none() && !self.had_relay;
+        let Some(ice) = self.ice.as_mut().filter(|_| wants_one) else { return false };
         let Some(link) = globals().and_then(|globals| globals.relays().take(now)) else { return false };
         let Some((relayed, mapped)) = link.addresses() else { return false };
-        ice.add_gathered(Component::Rtp, CandidateKind::Relayed, relayed, Some(mapped));
+        // chan_sip prints IPv6 addresses in a form that nobody reads.
+        let is_readable = mapped.is_ipv4() == relayed.is_ipv4();
+        let related = if is_readable { mapped } else { candidates::unknown(relayed) };
+        ice.add_gathered(Component::Rtp, CandidateKind::Relayed, relayed, Some(related));
         self.had_relay = true;
         self.relay = Some(Relay { link: RefCell::new(link), relayed });
         true
