@@ -1,6 +1,7 @@
 //! Sockets for sessions to come, whose address behind the NAT is known already. They are needed where a NAT gives each socket another
 //! port; a request to the STUN server every 20 s keeps the mapping (RFC 8445 §11 asks for one packet in 15 s or more).
 
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
@@ -15,6 +16,10 @@ use crate::transport::sockets::{MediaSocket, Pair};
 pub struct Pool {
     wanted: Option<Wanted>,
     warm: Vec<Warm>,
+    /// When the next pair may be opened, after failures.
+    not_before: Option<Instant>,
+    /// Failures since a pair was last ready.
+    failures: u32,
 }
 
 /// The sockets that the pool is to have.
@@ -74,18 +79,30 @@ impl Pool {
     pub fn want(&mut self, wanted: Option<Wanted>) {
         if self.wanted != wanted {
             self.warm.clear();
+            (self.not_before, self.failures) = (None, 0);
         }
         self.wanted = wanted;
     }
 
-    /// Opens what is missing, one pair at a time so that the system is not busy at once, and keeps the mappings. `bind` opens a pair.
-    pub fn drive(&mut self, now: Instant, counters: &mut Counters, bind: impl FnOnce(IpAddr) -> std::io::Result<Pair>) {
+    /// Keeps the mappings. Returns which pair is to be opened and passed to [`Self::add`], if any is missing: one at a time, so that the
+    /// system is not busy at once, and none for a while after a failure.
+    pub fn drive(&mut self, now: Instant, counters: &mut Counters) -> Option<Wanted> {
         for warm in &mut self.warm {
             warm.drive(now, counters);
         }
-        self.warm.retain(|warm| !warm.has_failed);
-        let Some(wanted) = self.wanted.filter(|wanted| self.warm.len() < wanted.count) else { return };
-        match bind(wanted.bound) {
+        if self.warm.iter().any(|warm| warm.has_failed) {
+            self.warm.retain(|warm| !warm.has_failed);
+            self.handle_failure(now);
+        } else if self.warm.iter().any(|warm| warm.reflexive().is_some()) {
+            self.failures = 0;
+        }
+        let is_allowed = self.not_before.is_none_or(|until| until <= now);
+        self.wanted.filter(|wanted| is_allowed && self.warm.len() < wanted.count)
+    }
+
+    /// Adds a pair of sockets that was opened for `wanted`, or notes that none could be opened.
+    pub fn add(&mut self, now: Instant, wanted: Wanted, pair: io::Result<Pair>, counters: &mut Counters) {
+        match pair {
             Ok(pair) => {
                 let mapping = || Mapping::new(now, wanted.server, KEEPALIVE, super::thread::random());
                 let mappings = [mapping(), mapping()];
@@ -93,15 +110,25 @@ impl Pool {
                 warm.drive(now, counters);
                 self.warm.push(warm);
             }
-            Err(error) => asterisk::debug!(1, "STUN: no sockets for the pool: {error}"),
+            Err(error) => {
+                asterisk::debug!(1, "STUN: no sockets for the pool: {error}");
+                self.handle_failure(now);
+            }
         }
+    }
+
+    fn handle_failure(&mut self, now: Instant) {
+        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
+        self.failures = self.failures.saturating_add(1);
+        self.not_before = Some(now + pause);
     }
 
     /// Returns when [`Self::drive`] is due next.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let is_short = self.wanted.is_some_and(|wanted| self.warm.len() < wanted.count);
         let next = self.warm.iter().flat_map(|warm| warm.mappings.iter().map(Mapping::poll_timeout)).min();
-        is_short.then_some(now + BETWEEN_PAIRS).into_iter().chain(next).min()
+        let open = is_short.then(|| self.not_before.map_or(now, |until| until.max(now)) + BETWEEN_PAIRS);
+        open.into_iter().chain(next).min()
     }
 
     /// Returns the descriptors of all sockets.
@@ -160,8 +187,54 @@ fn keep(
 
 const KEEPALIVE: Duration = Duration::from_secs(20);
 
+/// Time without new pairs after a failure, which doubles with each further one, and its limit.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// Time between two pairs that are opened.
 const BETWEEN_PAIRS: Duration = Duration::from_millis(20);
 
 /// Datagrams received in one turn.
 const MOST_AT_ONCE: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool() -> (Pool, Wanted, Instant) {
+        let ip = IpAddr::from([127, 0, 0, 1]);
+        let wanted = Wanted { count: 2, bound: ip, base: ip, server: SocketAddr::new(ip, 9) };
+        let mut pool = Pool::default();
+        pool.want(Some(wanted));
+        (pool, wanted, Instant::now())
+    }
+
+    #[test]
+    fn after_a_failure_no_socket_is_opened_for_a_while_and_longer_each_time() {
+        let (mut pool, wanted, mut now) = pool();
+        let mut counters = Counters::default();
+        for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+            assert_eq!(pool.drive(now, &mut counters), Some(wanted));
+            pool.add(now, wanted, Err(io::ErrorKind::AddrInUse.into()), &mut counters);
+            assert_eq!(pool.drive(now + Duration::from_millis(900), &mut counters), None);
+            now += Duration::from_secs(pause);
+            assert!(pool.poll_timeout(now - Duration::from_secs(pause)).is_some_and(|due| due >= now));
+        }
+        pool.want(None);
+        pool.want(Some(wanted));
+        assert_eq!(pool.drive(now, &mut counters), Some(wanted), "another server may do better");
+    }
+
+    #[test]
+    fn the_pool_is_filled_and_not_beyond() {
+        let (mut pool, wanted, now) = pool();
+        let mut counters = Counters::default();
+        for _ in 0..2 {
+            assert_eq!(pool.drive(now, &mut counters), Some(wanted));
+            let pair = Pair::bind(wanted.bound, (30_000, 39_999), std::process::id(), true);
+            pool.add(now, wanted, pair, &mut counters);
+        }
+        assert_eq!(pool.drive(now, &mut counters), None);
+        assert_eq!((pool.filled(), counters.requests), ((0, 2), 4));
+    }
+}

@@ -1,6 +1,6 @@
 //! The thread that asks the STUN server.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -156,13 +156,22 @@ impl<'a> Turns<'a> {
         let Plan { ports, checksums, .. } = self.shared.plan;
         let mut pool = lock(&self.shared.pool);
         pool.want(wanted);
-        let bind = |ip| Pair::bind(ip, ports, asterisk::random::u32(), checksums);
-        pool.drive(now, &mut self.counters, bind);
+        let missing = pool.drive(now, &mut self.counters);
+        drop(pool);
+        if let Some(wanted) = missing {
+            // A search for free ports takes time, and sessions that begin do not wait for it.
+            let pair = Pair::bind(wanted.bound, ports, asterisk::random::u32(), checksums);
+            lock(&self.shared.pool).add(now, wanted, pair, &mut self.counters);
+        }
     }
 
     fn wanted(&self, now: Instant) -> Option<Wanted> {
-        let bound = *lock(&self.shared.bound).last()?;
-        let count = Some(self.shared.plan.pool).filter(|count| *count > 0)?;
+        // The first session may take one, so its address is guessed.
+        let bound = lock(&self.shared.bound).last().copied().unwrap_or(Ipv4Addr::UNSPECIFIED.into());
+        // The most of the ports are for calls that cannot use the pool.
+        let (first, last) = self.shared.plan.ports;
+        let pairs = usize::from(last.saturating_sub(first)).div_ceil(2);
+        let count = Some(self.shared.plan.pool.min(pairs / 4)).filter(|count| *count > 0)?;
         let fits =
             |base: IpAddr| if bound.is_unspecified() { bound.is_ipv6() || base.is_ipv4() } else { base == bound };
         let mut mapped = self.probes.iter().filter_map(|probe| Some((probe, probe.mapped(now)?)));
