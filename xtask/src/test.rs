@@ -113,9 +113,10 @@ fn side_by_side(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
     all_or_what_failed(outcomes)
 }
 
-/// Whether the program must run alone: `websocket` measures the latency of 50 clients, which browsers would distort.
+/// Whether the program must run alone: `websocket` measures the latency of 50 clients and `restarts` gaps in audio, which others
+/// would distort, and the floods of `strangers` would distort what others measure.
 fn wants_the_machine(program: &Path) -> bool {
-    is_called(program, "websocket")
+    ["websocket", "restarts", "strangers"].iter().any(|name| is_called(program, name))
 }
 
 /// Whether the program is that of test `name`; cargo appends a hash to the name.
