@@ -150,6 +150,16 @@ impl Servers {
         })
     }
 
+    /// Like [`Self::handle_failure`], for a server that works and has no room: each call that ends may make some, so the wait does not
+    /// grow.
+    pub fn handle_full(&self, now: Instant, at: usize, trouble: String) -> Option<String> {
+        let line = self.handle_failure(now, at, trouble);
+        if let Some(state) = lock(&self.states).get_mut(at) {
+            state.failures = 0;
+        }
+        line
+    }
+
     /// Returns a line for each server, for the console.
     pub fn shown(&self, now: Instant) -> Vec<String> {
         let states = lock(&self.states);
@@ -224,6 +234,17 @@ mod tests {
         assert!(fail(10, 1).is_some());
         servers.handle_success(0);
         assert_eq!(fail(7199, 0), None);
+    }
+
+    #[test]
+    fn a_server_without_room_is_asked_again_as_soon_as_after_its_first_failure() {
+        let (servers, now) = (servers(&["192.0.2.1"]), Instant::now());
+        for round in 0..5 {
+            let at = now + FIRST_WAIT * round;
+            assert_eq!(servers.choose(at), Ok(0));
+            servers.handle_full(at, 0, "its quota is used up".into());
+            assert_eq!(servers.choose(at), Err(at + FIRST_WAIT));
+        }
     }
 
     #[test]

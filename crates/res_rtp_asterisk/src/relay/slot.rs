@@ -223,7 +223,12 @@ impl Slot {
                 Err(error) => return self.servers.handle_failure(now, server, error.to_string()),
             }
         }
-        self.servers.handle_failure(now, server, trouble.to_string())
+        match trouble {
+            Trouble::Server(Failure::Quota | Failure::Full) => {
+                self.servers.handle_full(now, server, trouble.to_string())
+            }
+            _ => self.servers.handle_failure(now, server, trouble.to_string()),
+        }
     }
 
     /// Has the thread call again when there is something to do.
