@@ -70,12 +70,26 @@ impl Agent {
         let is_restarting = self.old_paths[path.component].is_some();
         match known {
             Some((id, State::Succeeded)) if is_restarting => self.detour(now, id),
+            Some((id, State::Succeeded)) if self.is_selected(path.component, id) => self.end_detour(now, path),
             Some((id, State::Succeeded)) => self.select_followed(now, id),
             _ if self.is_early(&path) => self.take_detour(now, path),
             Some((_, State::InProgress)) => {}
             _ => self.probe(now, path),
         }
         self.proceed(now);
+    }
+
+    fn is_selected(&self, component: Component, id: PairId) -> bool {
+        matches!(&self.phases[component], Phase::Selected(selected) if selected.pair == id)
+    }
+
+    /// Returns to the selected pair: the peer has, because its restart came to nothing.
+    fn end_detour(&mut self, now: Instant, path: Path) {
+        let Path { component, .. } = path;
+        if self.following[component].detour.is_some() {
+            self.following[component].begin(now, None);
+            self.events.push_back(Event::Selected { component, path });
+        }
     }
 
     fn select_followed(&mut self, now: Instant, id: PairId) {

@@ -92,7 +92,7 @@ impl Agent {
         if let Some(held) = self.early.iter_mut().find(same) {
             let use_candidate = check.use_candidate || (held.from == from && held.check.use_candidate);
             *held = EarlyCheck { from, check: Check { use_candidate, ..check } };
-        } else if self.early.len() < MAX_EARLY_CHECKS {
+        } else if self.make_room_for(&from) {
             self.counters.early += 1;
             self.early.push(EarlyCheck { from, check });
         } else {
@@ -113,6 +113,16 @@ impl Agent {
     /// Whether an authenticated check for `component` waits for the peer's credentials.
     pub fn has_any_early_check(&self, component: Component) -> bool {
         self.early.iter().any(|held| held.check.component == component)
+    }
+
+    /// Returns whether there is room for another early check. Forgets the oldest one of somebody else, whose description may never
+    /// come.
+    fn make_room_for(&mut self, from: &str) -> bool {
+        if self.early.len() < MAX_EARLY_CHECKS {
+            return true;
+        }
+        let oldest = self.early.iter().position(|held| held.from != from);
+        oldest.map(|at| self.early.remove(at)).is_some()
     }
 
     /// Pairs the sources of early checks once the peer's credentials are known, which our own checks need.

@@ -61,6 +61,7 @@ impl Agent {
         }
         self.checklist.clear();
         self.remotes.clear();
+        self.nomination = 0; // a new connection of the peer counts from the beginning
         if let Lifecycle::Checking { .. } = self.lifecycle {
             self.lifecycle = Lifecycle::Started;
         }
