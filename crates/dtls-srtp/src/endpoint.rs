@@ -17,6 +17,8 @@ use crate::role::Setup;
 pub struct Endpoint {
     context: Arc<Context>,
     setup: Setup,
+    /// The role was ours to choose, and is that of the server for the sake of the SRTP profile.
+    is_server_by_choice: bool,
     /// The fingerprints of the peer's latest description, as far as it has been taken in.
     remote_fingerprints: Fingerprints,
     description: Description,
@@ -65,19 +67,32 @@ impl Endpoint {
     pub fn new(context: Arc<Context>, setup: Setup) -> Self {
         let (description, keying) = (Description::Complete, Keying::Unkeyed);
         let remote_fingerprints = Fingerprints::default();
-        Self { context, setup, remote_fingerprints, description, is_activated: false, keying }
+        let (is_server_by_choice, is_activated) = (false, false);
+        Self { context, setup, is_server_by_choice, remote_fingerprints, description, is_activated, keying }
     }
 
     /// Takes in the `a=setup` of the peer's description and settles our role (RFC 5763 §5). A changed role starts the
     /// associations over (RFC 8842 §4).
     pub fn set_setup(&mut self, theirs: Setup) -> Associations {
         let before = self.setup;
-        self.setup = match (before, theirs) {
-            // The server chooses the SRTP profile (RFC 5764 §4.1.1), and Chromium would choose AES-CM before AES-GCM.
-            (Setup::ActPass, Setup::ActPass) if self.context.has_choice_of_profiles() => Setup::Passive,
-            _ => before.settle(theirs),
-        };
+        let is_ours_to_choose = (before, theirs) == (Setup::ActPass, Setup::ActPass);
+        // The server chooses the SRTP profile (RFC 5764 §4.1.1), and Chromium would choose AES-CM before AES-GCM.
+        if is_ours_to_choose && self.context.has_choice_of_profiles() {
+            (self.setup, self.is_server_by_choice) = (Setup::Passive, true);
+        } else {
+            self.setup = before.settle(theirs);
+        }
         if before != self.setup && self.setup.is_settled() { Associations::StartOver } else { Associations::GoOn }
+    }
+
+    /// Notes, behind the peer's description, that it does without ICE. Nobody else opens the NAT in front of us then, so we are the
+    /// client if we may (RFC 5763 §5), and our ClientHello does.
+    pub fn handle_peer_without_ice(&mut self) -> Associations {
+        if !std::mem::take(&mut self.is_server_by_choice) || self.setup != Setup::Passive || self.is_keyed() {
+            return Associations::GoOn;
+        }
+        self.setup = Setup::Active;
+        Associations::StartOver
     }
 
     /// Takes in one `a=fingerprint` of the peer's description (RFC 8122 §5), which may have several. The first one takes
@@ -223,6 +238,10 @@ mod tests {
         // A re-INVITE.
         assert_eq!(endpoint.set_setup(Setup::ActPass), Associations::GoOn);
         assert_eq!(endpoint.setup(), Setup::Passive);
+        // A peer without ICE waits for us.
+        assert_eq!(endpoint.handle_peer_without_ice(), Associations::StartOver);
+        assert_eq!(endpoint.setup(), Setup::Active);
+        assert_eq!(endpoint.handle_peer_without_ice(), Associations::GoOn);
     }
 
     #[test]

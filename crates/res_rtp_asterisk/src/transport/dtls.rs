@@ -56,9 +56,13 @@ impl Dtls {
 
     /// Records that the peer's description has no more fingerprints. Other certificates than before start both associations over
     /// (RFC 8842 §4).
-    pub fn end_description(&mut self) {
+    pub fn end_description(&mut self, has_ice: bool) {
         let associations = self.endpoint.end_description();
         self.apply(associations);
+        if !has_ice {
+            let associations = self.endpoint.handle_peer_without_ice();
+            self.apply(associations);
+        }
         self.tell_associations();
     }
 

@@ -255,9 +255,10 @@ impl Transport {
     /// Records that no more `a=fingerprint` lines of the peer's description follow. The host has no call for it: it passes one line
     /// at a time, then the peer's address, a stop, the start of ICE or the activation.
     fn end_description(&mut self) {
+        let has_ice = self.is_ice_active();
         let Some(dtls) = &mut self.dtls else { return };
         let was_disowned = dtls.is_disowned();
-        dtls.end_description();
+        dtls.end_description(has_ice);
         if dtls.is_disowned() && !was_disowned {
             self.overdue = Overdue::default();
         }

@@ -85,6 +85,10 @@ impl Transport {
 
     /// Records that ICE has selected a pair for media. Where we are the client, SRTP over it shows that the peer has the keys.
     pub(super) fn doubt_connection(&mut self, now: Instant, remote: SocketAddr) {
+        if self.reconnect.keyed.is_none() && self.dtls.as_ref().is_some_and(|dtls| dtls.is_keyed()) {
+            // The handshake was over before the peer's description had come.
+            self.note_keyed_connection();
+        }
         let is_client = self.dtls.as_ref().is_some_and(|dtls| dtls.is_connected() && dtls.setup() == Setup::Active);
         let is_doubtful = is_client && self.connection().is_some_and(|current| self.reconnect.may_be_another(&current));
         self.reconnect.doubt = is_doubtful.then_some((remote, now + SRTP_ARRIVES));
