@@ -90,11 +90,11 @@ impl Agent {
     }
 
     fn lose_consent(&mut self, component: Component, pair: PairId) {
+        self.phases[component] = Phase::Failed;
         self.fail(pair);
         if let Some(pair) = self.checklist.get_mut(pair) {
             (pair.checked_by_peer, pair.nominated_by_peer) = (false, false);
         }
-        self.phases[component] = Phase::Failed;
         self.following[component].detour = None;
         self.events.push_back(Event::ConsentLost { component });
     }

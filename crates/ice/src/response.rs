@@ -77,12 +77,16 @@ impl Agent {
         self.checklist.trigger(id);
     }
 
-    /// §7.2.5.2: marks the pair as failed. If it was being nominated, another pair may be nominated instead.
+    /// §7.2.5.2: marks the pair as failed. If it was being nominated, another pair may be nominated instead. The selected pair, which
+    /// media may have selected while we were nominating it, does not fail by a check: its consent decides (RFC 7675 §5.1).
     pub(crate) fn fail(&mut self, id: PairId) {
         let Some(pair) = self.checklist.get_mut(id) else { return };
-        pair.state = State::Failed;
         pair.transaction = None;
         let phase = &mut self.phases[pair.component];
+        if matches!(phase, Phase::Selected(selected) if selected.pair == id) {
+            return;
+        }
+        pair.state = State::Failed;
         if matches!(phase, Phase::Nominating(nominee) if *nominee == id) {
             *phase = Phase::RUNNING;
         }
