@@ -536,8 +536,9 @@ fn take(bytes: &[u8], len: usize) -> (&[u8], &[u8]) {
 const TRANSLATED: u16 = 0x8000;
 const MAX_ON_THE_WAY: usize = 64;
 const MAX_RECORDED: usize = 32;
-/// An answer, a triggered check, the next check, and a nomination of each component.
-const FOR_A_DATAGRAM: usize = 5;
+/// An answer, a check of the address that media came from, and of each component a triggered check and a nomination, and the next
+/// check.
+const FOR_A_DATAGRAM: usize = 7;
 /// Every pair again, the next check, and a nomination and a consent check of each component.
 const FOR_A_TIMEOUT: usize = MAX_PAIRS + 6;
 
