@@ -145,8 +145,8 @@ impl Entry {
     }
 }
 
-/// Returns the profiles to offer, in order of preference. AES-GCM costs less per packet than AES-CM with HMAC-SHA1. A short tag was
-/// asked for explicitly, and AES-GCM has none.
+/// Returns the profiles to offer, in order of preference: AES-GCM (RFC 7714) first, as browsers have it. A short tag was asked for
+/// explicitly, and AES-GCM has none.
 fn profiles(wanted: &DtlsConfig, suites: Suites) -> Vec<Profile> {
     match (wanted.suite, suites) {
         (SHORT_TAG, _) => vec![Profile::Aes128CmSha1_32],
