@@ -256,12 +256,6 @@ impl Phone {
         self.connected(Duration::from_secs(15))
     }
 
-    /// Calls with these ICE servers, and waits until media flows.
-    pub fn call_with_servers(&mut self, number: &str, servers: &[&str]) -> Result {
-        self.ask("dial", json!([number, { "pc": { "iceServers": [{ "urls": servers }] } }]))?;
-        self.connected(Duration::from_secs(30))
-    }
-
     /// Calls `number` with these ICE servers and waits for the first audio of the answer, or for `patience` to be over.
     pub fn call_by_way_of(&mut self, number: &str, ice_servers: Value, patience: Duration) -> Result<Value> {
         let mut options = RtcpMux::Require.configuration();
