@@ -249,7 +249,7 @@ fn burst(
         _ => (SocketAddrV4::new(Ipv4Addr::new(127, 66, dice.byte(), dice.byte()), dice.port()), false),
     };
     let datagram = dice.datagram(known);
-    // What has the form of RTP is media of the peer then, whoever sent it.
+    // Without keys, any datagram in the form of RTP from the peer's address is the peer's media.
     if is_peer && protection == Protection::None && is_media(&datagram) && !known.media.contains(&datagram) {
         return Ok(());
     }

@@ -22,7 +22,7 @@ pub struct Relay {
     relayed: SocketAddr,
 }
 
-/// What came from the server.
+/// A message from the server, as far as it concerns the session.
 pub enum FromRelay {
     /// A peer's datagram, at the beginning of the buffer.
     Datagram(Received),

@@ -172,7 +172,7 @@ impl Running {
         home.make_certificate()?;
         let coturn = Coturn::start(world.internet(), &world.addresses_of_server(), &home)?;
         let lab = Lab::in_namespace(world.pbx(), ports, home, &site)?;
-        // What it gathers, it gathers ahead of calls.
+        // Asterisk gathers ahead of calls.
         thread::sleep(Duration::from_secs(1));
         Ok(Self { lab, _coturn: coturn, world })
     }

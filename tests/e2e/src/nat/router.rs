@@ -13,10 +13,10 @@ pub enum Nat {
     /// Another port for each destination, and only that destination may answer: address and port-dependent mapping and
     /// filtering.
     Symmetric,
-    /// The same port for each destination, and only those that were sent to may answer: endpoint-independent mapping, address
-    /// and port-dependent filtering. Most routers of homes are like this.
+    /// Gives a socket one port for all destinations, and lets only those answer that it has sent to: endpoint-independent
+    /// mapping, address and port-dependent filtering (RFC 4787). Most routers of homes are like this.
     Cone,
-    /// The same port for each destination, and whoever sends to it gets through: endpoint-independent mapping and filtering.
+    /// Gives a socket one port for all destinations, and lets everybody in: endpoint-independent mapping and filtering.
     /// The port is another one than the host's.
     FullCone,
     /// A public address for the host alone, all of whose ports lead to it, as in a cloud.

@@ -329,7 +329,7 @@ impl Call {
         let told = dtls(&self.instance).set_fingerprint.expect("there");
         // SAFETY: the instance is ours; the string lives during the call.
         unsafe { told(self.instance.as_ptr(), sys::AST_RTP_DTLS_HASH_SHA256, fingerprint.as_ptr()) };
-        // What follows its last fingerprint shows that the description has no more of them.
+        // The calls after the last fingerprint show that the description has no more of them.
         self.describe_again();
     }
 
