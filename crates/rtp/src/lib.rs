@@ -19,10 +19,13 @@
 //! - the three final packets of a telephone-event leave at once instead of 20 ms apart
 //!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended.
 //!
-//! Left out: mixers and translators (§7), header extensions beyond skipping them, and for now
+//! [`bridge`] passes packets of one session on to another.
+//!
+//! Left out: mixers (§7), header extensions beyond skipping them, and for now
 //! writing RFC 2198 redundancy and recovering RFC 4103 text from it; [`red`] takes it apart.
 #![forbid(unsafe_code)]
 
+pub mod bridge;
 pub mod comfort_noise;
 pub mod demux;
 #[doc(hidden)]

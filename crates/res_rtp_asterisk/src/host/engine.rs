@@ -113,6 +113,7 @@ impl Engine for Session {
         if self.is_telling() {
             return;
         }
+        self.note_description();
         let now = clock::now();
         self.with_at(now, |state| {
             match address {
@@ -206,6 +207,14 @@ impl Engine for Session {
         if let Some(mut reading) = self.reading() {
             reading.incoming.set_number(number);
         }
+    }
+
+    fn local_bridge(
+        self: &Arc<Self>,
+        instance: Instance<'_>,
+        peer: Option<(&Arc<Self>, Instance<'_>)>,
+    ) -> Result<(), Failed> {
+        self.bridge(instance, peer)
     }
 
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {

@@ -102,7 +102,8 @@ impl Reader<'_> {
         incoming: &mut Incoming,
         arrived: &Arrived,
     ) -> Option<HostFrame> {
-        let Ok(read) = incoming.read(self.frames, instance, self.now, arrived) else {
+        let passed = incoming.pass_on(self.frames, session, instance, self.now, arrived);
+        let Ok(read) = passed.map_or_else(|| incoming.read(self.frames, instance, self.now, arrived), Ok) else {
             session.with_for(self.called, self.now, |state| state.refuse(Refused::PayloadType));
             return None;
         };

@@ -7,6 +7,7 @@ use asterisk::rtp::{Instance, Payload, Property, rtp_code};
 use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
 use rtp::SequenceNumber;
+use rtp::bridge::Content;
 use rtp::comfort_noise::ComfortNoise;
 use rtp::red::Redundant;
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
@@ -14,6 +15,8 @@ use rtp::timestamp::{DeliveryClock, duration};
 
 use super::clock_rates::ClockRates;
 use super::frames::{DIGIT_BEFORE_MEDIA, Frames};
+use super::native::{Bridge, InBuffer};
+use crate::session::Session;
 use crate::transport::arrived::Arrived;
 
 /// The state of the received stream between packets. Only the channel's reading thread uses it.
@@ -30,6 +33,8 @@ pub struct Incoming {
     clock_rates: ClockRates,
     /// The number of the stream within its channel, if the host supplied one.
     number: Option<i32>,
+    /// Where packets go instead of the channel.
+    bridge: Option<Bridge>,
 }
 
 /// The packet's payload type was not negotiated, or the host has no frame for it.
@@ -66,7 +71,38 @@ impl Incoming {
             picture_timestamp: None,
             clock_rates: ClockRates::default(),
             number: None,
+            bridge: None,
         }
+    }
+
+    /// Passes packets on by `bridge` from now on, or to the channel again. Returns the bridge before, to be dropped without a lock.
+    /// The channel does not hear the rest of a digit that went by it.
+    pub fn set_bridge(&mut self, bridge: Option<Bridge>) -> Option<Bridge> {
+        let former = std::mem::replace(&mut self.bridge, bridge);
+        if let Some(digit) = former.as_ref().and_then(Bridge::last_digit) {
+            self.events.pass_over(digit);
+        }
+        former
+    }
+
+    /// Passes the packet `arrived`, whose octets are in the buffer of `frames`, on to a bridged session. Returns `None` if it has to
+    /// go to the channel.
+    pub fn pass_on(
+        &mut self,
+        frames: &mut Frames,
+        session: &Session,
+        instance: Instance<'_>,
+        now: Instant,
+        arrived: &Arrived,
+    ) -> Option<Read> {
+        let octets = frames.buffer().get_mut(..arrived.len)?;
+        let packet = InBuffer { octets, arrived };
+        let passage = self.bridge.as_mut()?.pass_on(now, (session, instance), packet, &self.events)?;
+        let clock_rate = match passage.content {
+            Content::Media { clock_rate } => clock_rate,
+            Content::Event | Content::Noise => 0,
+        };
+        Some(Read { frames: None, learned: self.learn(arrived.header.payload_type, clock_rate) })
     }
 
     /// Sets the number of the stream within its channel.
@@ -108,12 +144,16 @@ impl Incoming {
             Payload::Code { code: rtp_code::CISCO_DTMF, .. } => (0, self.cisco_frames(frames, arrived)),
             Payload::Code { .. } => (0, comfort_noise(frames, arrived)),
         };
-        let learned = self.clock_rates.learn(payload_type, clock_rate).then_some(Learned { payload_type, clock_rate });
+        let learned = self.learn(payload_type, clock_rate);
         let all = match (first, frame) {
             (Some(first), Some(frame)) => Some(first.followed_by(frame)),
             (first, frame) => first.or(frame),
         };
         Ok(Read { frames: all.map(|frames| self.number.into_iter().fold(frames, HostFrame::in_stream)), learned })
+    }
+
+    fn learn(&mut self, payload_type: u8, clock_rate: u32) -> Option<Learned> {
+        self.clock_rates.learn(payload_type, clock_rate).then_some(Learned { payload_type, clock_rate })
     }
 
     fn source_changed(&mut self, frames: &mut Frames) -> HostFrame {

@@ -4,5 +4,6 @@ pub mod clock_rates;
 pub mod digits;
 pub mod frames;
 pub mod incoming;
+pub mod native;
 pub mod outgoing;
 pub mod source;

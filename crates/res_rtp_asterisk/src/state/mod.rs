@@ -1,8 +1,9 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`send`] sends packets, and [`show`] collects the facts for `rtp show sessions`.
+//! [`receive`] handles received datagrams, [`bridged`] passes those of a native bridge on, [`send`] sends packets, and [`show`] collects the facts for `rtp show sessions`.
 
+pub mod bridged;
 pub mod receive;
 mod send;
 mod show;
@@ -44,6 +45,8 @@ pub struct State {
     counters: Counters,
     /// Log lines and events that the host gets after the state is unlocked.
     notes: Vec<Note>,
+    /// Whether received packets are passed on to another session (`media/native.rs`).
+    is_bridged: bool,
     /// How the host wants digits to be sent.
     dtmf_mode: DtmfMode,
     /// The earliest deadline that the worker thread has been given.
@@ -70,6 +73,7 @@ impl State {
             rtcp: Rtcp::new(settings.rtcp_interval),
             counters: Counters::default(),
             notes: Vec::new(),
+            is_bridged: false,
             dtmf_mode: DtmfMode::None,
             armed: None,
             grid,

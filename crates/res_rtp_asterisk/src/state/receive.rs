@@ -163,7 +163,8 @@ impl State {
         // source. Only payload types that the reading thread has looked up are known here; the host must not be asked.
         let is_stray = !self.clock_rates.knows(header.payload_type)
             && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
-        if !is_stray && !self.count_received(now, arrived) {
+        // A bridge repeats and reorders nothing: the peer at its other end judges sequence numbers itself.
+        if !is_stray && !self.count_received(now, arrived) && !self.is_bridged {
             return Err(Refused::Sequence);
         }
         self.start_reports(now);
@@ -183,7 +184,7 @@ impl State {
 
     /// Counts a packet that the parent received, decrypted and checked. Returns whether it is accepted.
     pub fn handle_from_parent(&mut self, now: Instant, arrived: &Arrived) -> bool {
-        let usable = self.count_received(now, arrived);
+        let usable = self.count_received(now, arrived) || self.is_bridged;
         if usable {
             self.start_reports(now);
         } else {

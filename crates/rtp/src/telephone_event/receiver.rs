@@ -128,6 +128,19 @@ impl Receiver {
         ended
     }
 
+    /// Whether a packet with this timestamp belongs to the digit that was reported last, or is being reported.
+    pub fn has_reported(&self, timestamp: u32) -> bool {
+        let timestamp = Some(RtpTimestamp(timestamp));
+        self.last_ended == timestamp || self.active.map(|active| active.segment) == timestamp
+    }
+
+    /// Ignores the rest of the digit with this timestamp, because it went another way than by this receiver.
+    pub fn pass_over(&mut self, timestamp: u32) {
+        if self.active.is_none() {
+            self.last_ended = Some(RtpTimestamp(timestamp));
+        }
+    }
+
     /// The key that is pressed; `None` if there is none.
     pub fn active(&self) -> Option<Key> {
         self.active.map(|active| active.key)
@@ -400,6 +413,27 @@ mod tests {
         assert_eq!(signals.0[1], Some(Signal::End { key: Key::FLASH, held: duration(1, CLOCK) }));
         let fax = Event { event: 36, ..flash };
         assert_eq!(stream.receiver.handle_event(stream.now, 2, 9, true, fax, CLOCK), Signals::default());
+    }
+
+    #[test]
+    fn the_rest_of_a_digit_that_went_another_way_is_ignored() {
+        let mut stream = Stream::new();
+        stream.receiver.pass_over(1000);
+        assert_eq!(stream.event(1000, '1', 320, false), []);
+        assert_eq!(stream.event(1000, '1', 480, true), []);
+        assert_eq!(stream.event(2000, '2', 160, false), [Signal::Begin(key('2'))]);
+        stream.receiver.pass_over(1000);
+        assert_eq!(stream.event(2000, '2', 320, true), [end('2', 320)]);
+    }
+
+    #[test]
+    fn a_digit_is_known_by_its_timestamp_until_the_next() {
+        let mut stream = Stream::new();
+        assert!(!stream.receiver.has_reported(1000));
+        stream.event(1000, '1', 160, false);
+        assert!(stream.receiver.has_reported(1000) && !stream.receiver.has_reported(2000));
+        stream.event(1000, '1', 320, true);
+        assert!(stream.receiver.has_reported(1000));
     }
 
     #[test]

@@ -20,14 +20,13 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     }
 }
 
-/// Whether SDP lists the payload type. This host cannot tell SDP from the table of RFC 3551, so the result is true for
-/// both. That is harmless, because this host has no streams that share a transport.
+/// Whether SDP lists the payload type. Wraps `ast_rtp_codecs_find_payload_code`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn is_described(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> bool {
     // SAFETY: guaranteed by our caller.
-    unsafe { payload(codecs, payload_type) }.is_some()
+    unsafe { sys::ast_rtp_codecs_find_payload_code(codecs, payload_type.into()) >= 0 }
 }
 
 /// The payload type for sending a format. Wraps `ast_rtp_codecs_payload_code`.
