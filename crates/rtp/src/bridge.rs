@@ -98,9 +98,8 @@ mod tests {
     #[test]
     fn one_octet_changes() {
         // Padding, extension, one CSRC; marker and payload type 111.
-        let original = [
-            0xB1, 0xEF, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0xBE, 0xDE, 0, 1, 0x10, 0xFF, 0, 0, 5, 6, 0, 2,
-        ];
+        let original =
+            [0xB1, 0xEF, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 4, 0xBE, 0xDE, 0, 1, 0x10, 0xFF, 0, 0, 5, 6, 0, 2];
         let mut packet = original;
         rewrite(&mut packet, 8, false);
         assert_eq!(packet[1], 8);

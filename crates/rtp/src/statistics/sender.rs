@@ -118,12 +118,7 @@ impl SenderStatistics {
         self.reports[self.next_report] = Some(SentReport { middle: ntp.middle(), at: now });
         self.next_report = (self.next_report + 1) % REMEMBERED_REPORTS;
         self.packets_at_last_report = self.packets;
-        SenderInfo {
-            ntp,
-            rtp_timestamp: self.timestamp_at(now),
-            packet_count: self.packets,
-            octet_count: self.octets,
-        }
+        SenderInfo { ntp, rtp_timestamp: self.timestamp_at(now), packet_count: self.packets, octet_count: self.octets }
     }
 
     /// Takes in a block of a peer's report that arrived `now`.

@@ -1,0 +1,192 @@
+//! Two desk phones in a call, which the host bridges natively: packets pass as they are.
+
+use std::thread;
+use std::time::Duration;
+
+use e2e::asterisk::Asterisk;
+use e2e::desk::Desk;
+use e2e::driver::Driver;
+use e2e::failure::{Result, ensure};
+use e2e::lab::{home_of, installed};
+use e2e::ports::Ports;
+use e2e::site::Site;
+
+/// Two phones, and the Asterisk between them.
+struct Office {
+    _asterisk: Asterisk,
+    caller: Desk,
+    called: Desk,
+}
+
+const CALLER: &str = "m=audio PORT RTP/AVP 0 13 101\na=rtpmap:0 PCMU/8000\na=rtpmap:13 CN/8000\n\
+                      a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-17\na=ptime:20\n";
+/// Has another payload type for digits.
+const CALLED: &str = "m=audio PORT RTP/AVP 0 13 96\na=rtpmap:0 PCMU/8000\na=rtpmap:13 CN/8000\n\
+                      a=rtpmap:96 telephone-event/8000\na=fmtp:96 0-17\na=ptime:20\n";
+
+impl Office {
+    fn open(name: &str, dialplan: &str) -> Result<Self> {
+        let (prefix, home, ports) = (installed()?, home_of(name)?, Ports::claim()?);
+        let driver = Driver::of(prefix.version());
+        let modules = std::env::var_os("MODULES_DIR").map(std::path::PathBuf::from);
+        home.link_modules(&prefix, modules.as_deref().unwrap_or(prefix.modules()))?;
+        Site::default().write(driver, &home, &ports)?;
+        let [caller, called] =
+            [("3001", CALLER), ("3002", CALLED)].map(|(name, media)| Desk::new(name, ports.sip, media));
+        let (caller, called) = (caller?, called?);
+        let accounts = match driver {
+            Driver::ChanSip => chan_sip(&ports, [&caller, &called])?,
+            Driver::ChanPjsip => chan_pjsip(&ports, [&caller, &called])?,
+        };
+        home.configure(driver.configuration(), &accounts)?;
+        let technology = driver.technology();
+        home.configure("extensions.conf", &format!("[calls]\n{}", dialplan.replace("TECH", technology)))?;
+        Ok(Self { _asterisk: Asterisk::start(&prefix, home)?, caller, called })
+    }
+}
+
+fn chan_sip(ports: &Ports, desks: [&Desk; 2]) -> Result<String> {
+    let [first, second] = desks.map(Desk::sip);
+    Ok(format!(
+        "[general]\ncontext = calls\nudpbindaddr = 127.0.0.1:{}\nallowguest = no\ndirectmedia = no\n\
+         [desk](!)\ntype = peer\nhost = 127.0.0.1\ninsecure = invite\ndisallow = all\nallow = ulaw\n\
+         [3001](desk)\nport = {}\n[3002](desk)\nport = {}\n",
+        ports.sip, first?, second?
+    ))
+}
+
+fn chan_pjsip(ports: &Ports, desks: [&Desk; 2]) -> Result<String> {
+    let [first, second] = desks.map(Desk::sip);
+    let account = |name: &str, port: u16| {
+        format!(
+            "[{name}]\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = ulaw\ndirect_media = no\naors = {name}\n\
+             [{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
+        )
+    };
+    let transport = format!("[udp]\ntype = transport\nprotocol = udp\nbind = 127.0.0.1:{}\n", ports.sip);
+    Ok(transport + &account("3001", first?) + &account("3002", second?))
+}
+
+/// The stream that a phone sends.
+struct Stream {
+    ssrc: u32,
+    number: u16,
+    timestamp: u32,
+}
+
+impl Stream {
+    fn voice(&mut self) -> Vec<u8> {
+        self.packet(0x80, 0, &[], &[self.number as u8; 160], 160)
+    }
+
+    fn packet(&mut self, first: u8, second: u8, middle: &[u8], payload: &[u8], ticks: u32) -> Vec<u8> {
+        let mut packet = vec![first, second];
+        packet.extend_from_slice(&self.number.to_be_bytes());
+        packet.extend_from_slice(&self.timestamp.to_be_bytes());
+        packet.extend_from_slice(&self.ssrc.to_be_bytes());
+        packet.extend_from_slice(middle);
+        packet.extend_from_slice(payload);
+        self.number = self.number.wrapping_add(1);
+        self.timestamp = self.timestamp.wrapping_add(ticks);
+        packet
+    }
+
+    /// Everything that phones send, and a bridge has no reason to change.
+    fn samples(&mut self, event: u8) -> Vec<Vec<u8>> {
+        let mut packets = vec![self.voice(), self.voice()];
+        packets.push(self.packet(0x80, 0x80, &[], &[1; 160], 160));
+        packets.push(self.packet(0x90, 0, &[0xBE, 0xDE, 0, 1, 0x10, 0xFF, 0, 0], &[2; 160], 160));
+        packets.push(self.packet(0xA1, 0, &[0, 0, 0, 9], &[3, 3, 3, 3, 0, 2], 160));
+        packets.push(self.packet(0x80, 13, &[], &[64], 160));
+        // 30 ms, then a gap in time and numbers.
+        packets.push(self.packet(0x80, 0, &[], &[4; 240], 4000));
+        self.number = self.number.wrapping_add(300);
+        packets.push(self.packet(0x80, 0x80, &[], &[5; 160], 160));
+        let repeated = self.voice();
+        packets.extend([repeated.clone(), repeated]);
+        for (key, duration, end) in
+            [(17, 160, 0), (17, 320, 0x80), (17, 320, 0x80), (5, 160, 0), (5, 320, 0x80), (5, 320, 0x80)]
+        {
+            self.timestamp += if duration == 160 { 1000 } else { 0 };
+            let [high, low] = u16::to_be_bytes(duration);
+            let marker = if duration == 160 { 0x80 } else { 0 };
+            packets.push(self.packet(0x80, marker | event, &[], &[key, 10 | end, high, low], 0));
+        }
+        self.timestamp += 1000;
+        packets.push(self.voice());
+        // A phone that starts over.
+        (self.ssrc, self.number, self.timestamp) = (self.ssrc + 1, 9, 77);
+        packets.extend([self.voice(), self.voice()]);
+        packets
+    }
+}
+
+/// Sends voice until the other phone hears it with the SSRC of this one. Returns the first of those packets.
+fn until_bridged(from: &Desk, to: &Desk, stream: &mut Stream) -> Result<Vec<u8>> {
+    to.take();
+    let ssrc = stream.ssrc.to_be_bytes();
+    let is_passed_on = |packet: &Vec<u8>| packet.get(8..12) == Some(&ssrc[..]);
+    for _ in 0..500 {
+        from.send(&stream.voice())?;
+        thread::sleep(Duration::from_millis(20));
+        if let Some(first) = to.heard().into_iter().find(&is_passed_on) {
+            return Ok(first);
+        }
+    }
+    ensure(false, || format!("packets are not passed on; the last ones heard: {:02x?}", to.heard().last()))?;
+    Ok(Vec::new())
+}
+
+/// Sends the packets and returns those that the other phone hears of them.
+fn pass(from: &Desk, to: &Desk, packets: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    // What was sent before has arrived by then.
+    let quiet = || thread::sleep(Duration::from_millis(300));
+    quiet();
+    while !to.take().is_empty() {
+        quiet();
+    }
+    for packet in packets {
+        from.send(packet)?;
+        thread::sleep(Duration::from_millis(10));
+    }
+    // All of them, or as many as will come.
+    let _ = to.until("all packets", || to.heard().len() >= packets.len());
+    Ok(to.take())
+}
+
+fn with_payload_type(mut packets: Vec<Vec<u8>>, from: u8, to: u8) -> Vec<Vec<u8>> {
+    for packet in &mut packets {
+        if packet[1] & 0x7F == from {
+            packet[1] = packet[1] & 0x80 | to;
+        }
+    }
+    packets
+}
+
+fn same(heard: &[Vec<u8>], expected: &[Vec<u8>]) -> Result {
+    let shown = |packets: &[Vec<u8>]| -> Vec<String> {
+        packets.iter().map(|packet| format!("{:02x?} +{}", &packet[..packet.len().min(20)], packet.len())).collect()
+    };
+    ensure(heard == expected, || format!("heard {:#?}, not {:#?}", shown(heard), shown(expected)))
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn packets_pass_as_they_are() -> Result {
+    let office = Office::open("bridge", "exten => 3002,1,Dial(TECH/3002,20)\n")?;
+    let Office { caller, called, .. } = &office;
+    caller.call("3002")?;
+    let (mut one, mut other) = (
+        Stream { ssrc: 0xA000_0000, number: 100, timestamp: 1 << 20 },
+        Stream { ssrc: 0xB000_0000, number: 7, timestamp: 5 },
+    );
+    let first = until_bridged(caller, called, &mut one)?;
+    ensure(first[1] == 0x80, || format!("the marker is missing: {:02x?}", &first[..12]))?;
+    let first = until_bridged(called, caller, &mut other)?;
+    ensure(first[1] == 0x80, || format!("the marker is missing: {:02x?}", &first[..12]))?;
+    let (sent, back) = (one.samples(101), other.samples(96));
+    same(&pass(caller, called, &sent)?, &with_payload_type(sent, 101, 96))?;
+    same(&pass(called, caller, &back)?, &with_payload_type(back, 96, 101))?;
+    caller.hang_up()?;
+    called.until("a BYE", || called.has_ended())
+}
