@@ -14,6 +14,7 @@ use e2e::site::Site;
 /// Two phones, and the Asterisk between them.
 struct Office {
     _asterisk: Asterisk,
+    driver: Driver,
     caller: Desk,
     called: Desk,
 }
@@ -41,7 +42,7 @@ impl Office {
         home.configure(driver.configuration(), &accounts)?;
         let technology = driver.technology();
         home.configure("extensions.conf", &format!("[calls]\n{}", dialplan.replace("TECH", technology)))?;
-        Ok(Self { _asterisk: Asterisk::start(&prefix, home)?, caller, called })
+        Ok(Self { _asterisk: Asterisk::start(&prefix, home)?, driver, caller, called })
     }
 }
 
@@ -137,10 +138,10 @@ fn until_bridged(from: &Desk, to: &Desk, stream: &mut Stream) -> Result<Vec<u8>>
     Ok(Vec::new())
 }
 
-/// Sends the packets and returns those that the other phone hears of them.
-fn pass(from: &Desk, to: &Desk, packets: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+/// Sends packets and checks that the other phone hears exactly the expected ones, in this order.
+fn passes(from: &Desk, to: &Desk, packets: &[Vec<u8>], expected: &[Vec<u8>]) -> Result {
     // What was sent before has arrived by then.
-    let quiet = || thread::sleep(Duration::from_millis(300));
+    let quiet = || thread::sleep(Duration::from_millis(200));
     quiet();
     while !to.take().is_empty() {
         quiet();
@@ -150,17 +151,17 @@ fn pass(from: &Desk, to: &Desk, packets: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         thread::sleep(Duration::from_millis(10));
     }
     // All of them, or as many as will come.
-    let _ = to.until("all packets", || to.heard().len() >= packets.len());
-    Ok(to.take())
+    let _ = to.until("all packets", || to.heard().len() >= expected.len());
+    same(&to.take(), expected)
 }
 
-fn with_payload_type(mut packets: Vec<Vec<u8>>, from: u8, to: u8) -> Vec<Vec<u8>> {
-    for packet in &mut packets {
+fn with_payload_type(packets: &[Vec<u8>], from: u8, to: u8) -> impl Iterator<Item = Vec<u8>> {
+    packets.iter().cloned().map(move |mut packet| {
         if packet[1] & 0x7F == from {
             packet[1] = packet[1] & 0x80 | to;
         }
-    }
-    packets
+        packet
+    })
 }
 
 fn same(heard: &[Vec<u8>], expected: &[Vec<u8>]) -> Result {
@@ -184,9 +185,13 @@ fn packets_pass_as_they_are() -> Result {
     ensure(first[1] == 0x80, || format!("the marker is missing: {:02x?}", &first[..12]))?;
     let first = until_bridged(called, caller, &mut other)?;
     ensure(first[1] == 0x80, || format!("the marker is missing: {:02x?}", &first[..12]))?;
+    // chan_pjsip does not negotiate comfort noise, and its channels make nothing of it.
+    let is_heard = |packet: &Vec<u8>| office.driver == Driver::ChanSip || packet[1] != 13;
     let (sent, back) = (one.samples(101), other.samples(96));
-    same(&pass(caller, called, &sent)?, &with_payload_type(sent, 101, 96))?;
-    same(&pass(called, caller, &back)?, &with_payload_type(back, 96, 101))?;
+    let expected: Vec<_> = with_payload_type(&sent, 101, 96).filter(is_heard).collect();
+    passes(caller, called, &sent, &expected)?;
+    let expected: Vec<_> = with_payload_type(&back, 96, 101).filter(is_heard).collect();
+    passes(called, caller, &back, &expected)?;
     caller.hang_up()?;
     called.until("a BYE", || called.has_ended())
 }
