@@ -44,6 +44,8 @@ struct Inbox {
     responses: VecDeque<Message>,
     /// Requests that nobody has taken yet.
     requests: VecDeque<Message>,
+    /// The methods of all requests.
+    methods: Vec<String>,
     /// The description that answers re-INVITEs.
     description: String,
     /// The phone rejects new descriptions with this status.
@@ -205,6 +207,11 @@ impl SipPhone {
         }
     }
 
+    /// The methods of all requests that came in, in their order.
+    pub fn methods(&self) -> Vec<String> {
+        self.line.lock().methods.clone()
+    }
+
     /// The requests that nobody has waited for.
     pub fn requests(&mut self) -> Vec<Message> {
         self.line.lock().requests.drain(..).collect()
@@ -336,7 +343,9 @@ impl Line {
             if message.status().is_some() {
                 self.lock().responses.push_back(message);
             } else if self.is_new(&message) {
-                self.lock().requests.push_back(message);
+                let mut inbox = self.lock();
+                inbox.methods.push(message.method().to_owned());
+                inbox.requests.push_back(message);
             }
             self.arrived.notify_all();
         }

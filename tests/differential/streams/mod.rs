@@ -1,0 +1,13 @@
+//! All streams.
+
+use e2e::differential::stream::Stream;
+
+mod audio;
+
+/// All of them, each with a name of its own.
+pub fn all() -> Vec<Stream> {
+    [audio::streams()].concat()
+}
+
+/// Payload types and names that many streams have.
+pub const PCMU: &[(u8, &str)] = &[(0, "PCMU/8000"), (101, "telephone-event/8000")];
