@@ -39,7 +39,7 @@ pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>
     let digits: Vec<_> = received.iter().filter(is_event).collect();
     let mut fact = |name: &str, value: String| note(facts, &format!("{place}.{name}"), value);
     fact("packets", runs(media.iter().map(|packet| shape(packet))));
-    fact("payloads", payloads(&media, sent));
+    fact("payloads", payloads(media.iter().map(|packet| packet.payload.as_slice()), sent));
     fact(
         "sequence",
         runs(pairs(received).map(|(one, next)| format!("{:+}", next.sequence.wrapping_sub(one.sequence) as i16))),
@@ -73,12 +73,12 @@ fn shape(packet: &Rtp) -> String {
 }
 
 /// Payloads as the numbers of the sent ones, in runs such as `#3-#17`; others by their octets.
-fn payloads(media: &[&Rtp], sent: &[Vec<u8>]) -> String {
+pub fn payloads<'a>(received: impl IntoIterator<Item = &'a [u8]>, sent: &[Vec<u8>]) -> String {
     let mut written: Vec<(Option<usize>, String)> = Vec::new();
     let mut from = 0;
-    for packet in media {
-        let place = sent.iter().skip(from).position(|payload| *payload == packet.payload).map(|place| place + from);
-        let place = place.or_else(|| sent.iter().position(|payload| *payload == packet.payload));
+    for received in received {
+        let place = sent.iter().skip(from).position(|payload| *payload == received).map(|place| place + from);
+        let place = place.or_else(|| sent.iter().position(|payload| *payload == received));
         match (place, written.last_mut()) {
             (Some(now), Some((Some(last), text))) if now == *last + 1 => {
                 *last = now;
@@ -86,7 +86,7 @@ fn payloads(media: &[&Rtp], sent: &[Vec<u8>]) -> String {
                 *text += &format!("-#{now}");
             }
             (Some(now), _) => written.push((Some(now), format!("#{now}"))),
-            (None, _) => written.push((None, octets(&packet.payload))),
+            (None, _) => written.push((None, octets(received))),
         }
         from = place.map_or(from, |place| place + 1);
     }

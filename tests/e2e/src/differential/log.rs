@@ -67,7 +67,7 @@ pub fn facts(facts: &mut Facts, lines: &[Line], names: &Names) {
     for line in lines {
         let said = line.message.trim().split_once("fact ").and_then(|(_, fact)| fact.split_once('='));
         match said {
-            Some(("statistics", all)) => note(facts, "statistics", statistics(all)),
+            Some(("statistics", all)) => statistics(facts, all),
             Some(("end", _)) | None => {}
             Some((name, value)) => note(facts, name, value),
         }
@@ -118,22 +118,26 @@ fn frames(lines: &[Line]) -> String {
 }
 
 /// The fields of `CHANNEL(rtpqos,audio,all)`: counts as they are, sources and times by their kind.
-fn statistics(all: &str) -> String {
-    let fields = all.split(';').filter_map(|field| field.split_once('=')).map(|(name, value)| {
+fn statistics(facts: &mut Facts, all: &str) {
+    for (name, value) in all.split(';').filter_map(|field| field.split_once('=')) {
         let value = match name {
-            "ssrc" | "themssrc" => if value == "0" { "0" } else { "#" }.to_owned(),
-            "rxjitter" | "txjitter" | "rtt" => magnitude(value).to_owned(),
-            _ => value.to_owned(),
+            "ssrc" | "themssrc" => {
+                if value == "0" {
+                    "0"
+                } else {
+                    "#"
+                }
+            }
+            "rxjitter" | "txjitter" | "rtt" => magnitude(value),
+            _ => value,
         };
-        format!("{name}={value}")
-    });
-    fields.collect::<Vec<_>>().join(" ")
+        note(facts, &format!("statistics.{name}"), value);
+    }
 }
 
 /// Tells ticks from seconds, on a busy machine too.
 fn magnitude(value: &str) -> &'static str {
     match value.parse::<f64>() {
-        Ok(0.0) => "0",
         Ok(value) if value < 0.5 => "seconds",
         Ok(_) => "ticks",
         Err(_) => "no number",
@@ -171,6 +175,9 @@ fn without_numbers(word: &str) -> String {
     if word.contains("SIP/") && word.contains('-') {
         return "<channel>".to_owned();
     }
+    if word.starts_with("call-") {
+        return "<call>".to_owned();
+    }
     if word.contains("0x") {
         return "<pointer>".to_owned();
     }
@@ -199,6 +206,18 @@ pub fn events(facts: &mut Facts, events: &[Vec<String>], names: &Names) {
             note(facts, &format!("event.{name}"), lines.join("\n  "));
         }
     }
+}
+
+/// The text with 9 for each decimal number, so that their form stays.
+pub fn decimals(text: &str) -> String {
+    let word = |word: &str| {
+        if word.contains('.') && word.starts_with(|first: char| first.is_ascii_digit()) {
+            word.replace(|letter: char| letter.is_ascii_digit(), "9")
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// A header with 9 for each number, so that decimals and units stay.

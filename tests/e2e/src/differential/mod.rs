@@ -76,7 +76,8 @@ fn differences(stream: &Stream, originals: &Host, ours: &Host, accepted: &[Entry
     for _ in 0..ATTEMPTS {
         let facts = both(|side| {
             let host = if side == Side::Ours { ours } else { originals };
-            let facts = play::play(host, stream)?;
+            let failed = |failure: Failure| Facts::from([("failure".to_owned(), failure.to_string())]);
+            let facts = play::play(host, stream).unwrap_or_else(failed);
             write(host, stream, &facts)?;
             Ok(facts)
         })?;

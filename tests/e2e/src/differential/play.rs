@@ -17,6 +17,9 @@ use crate::sip::{Description, Message};
 /// How long the call may take to be written to the log, after it has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the callee waits to be called.
+const RINGING: Duration = Duration::from_secs(5);
+
 /// Places the call and returns its facts.
 pub fn play(host: &Host, stream: &Stream) -> Result<Facts> {
     let log = LogReader::new(host.lab().asterisk().home().log())?;
@@ -32,6 +35,7 @@ pub fn play(host: &Host, stream: &Stream) -> Result<Facts> {
     if stream.setting == Setting::Alone {
         log::debug(&mut facts, &log.lines()?, &names);
     }
+    note(&mut facts, "recorded", recorded(&call)?);
     log::events(&mut facts, &host.events(), &names);
     Ok(facts)
 }
@@ -70,7 +74,8 @@ impl<'a> Call<'a> {
             let called = callee.as_mut().map(|callee| scope.spawn(|| callee.is_called()));
             let answer = caller.phone.dial(&number, &description)?;
             if let Some(called) = called {
-                note(&mut facts, "callee.offer", called.join().map_err(|_| Failure::new("the callee panicked"))??);
+                let offer = called.join().map_err(|_| Failure::new("the callee panicked"))?;
+                note(&mut facts, "callee.offer", offer.unwrap_or_else(|_| "none".to_owned()));
             }
             Ok::<_, Failure>(answer)
         })?;
@@ -122,7 +127,7 @@ impl<'a> Call<'a> {
             }
             Action::Console(command) => {
                 let output = self.host.lab().asterisk().cli(command)?;
-                let output = self.names().in_place_of_numbers(output.trim_end()).replace('\n', "\n  ");
+                let output = log::decimals(&self.names().in_place_of_numbers(output.trim_end())).replace('\n', "\n  ");
                 note(&mut self.facts, &format!("console.{command}"), output);
             }
             Action::Hangup(who) => {
@@ -213,7 +218,7 @@ impl Party {
 
     /// Waits for the call, answers it, and says what was offered.
     fn is_called(&mut self) -> Result<String> {
-        let invite = self.phone.rung(PATIENCE)?;
+        let invite = self.phone.rung(RINGING)?;
         self.learn(&invite);
         let description = self.description(None);
         self.phone.answer(&description)?;
@@ -253,6 +258,16 @@ impl Party {
             );
         }
     }
+}
+
+/// The packets that `Record` wrote, if the number has it.
+fn recorded(call: &Call) -> Result<String> {
+    let file = call.host.lab().directory().join("spool").join(&call.number).with_extension("ulaw");
+    if call.stream.number != "record" {
+        return Ok(String::new());
+    }
+    let packets: Vec<_> = std::fs::read(file)?.chunks(160).map(<[u8]>::to_vec).collect();
+    Ok(facts::payloads(packets.iter().map(Vec::as_slice), &sent(call.stream, 0)))
 }
 
 /// The payloads that were sent in one stream, in their order.

@@ -40,7 +40,7 @@ impl Setting {
         let rtp = format!(
             "rtpstart = {{rtp}}\nrtpend = {{end}}\nicesupport = no\nstrictrtp = {strict}\nrtcpinterval = 500\n"
         );
-        let end = if self == Self::Scarce { "{four}" } else { "{end}" };
+        let end = if self == Self::Scarce { "{few}" } else { "{end}" };
         let files = vec![
             ("rtp.conf", format!("[general]\n{}", rtp.replace("{end}", end))),
             ("sip.conf", SIP_CONF.replace("{bind}", if self == Self::Six { "[::]" } else { "0.0.0.0" })),
@@ -53,7 +53,7 @@ impl Setting {
 /// Replaces the names of ports in a configuration file.
 pub fn with_ports(text: &str, ports: &Ports) -> String {
     let first = *ports.rtp.start();
-    let values = [("{sip}", ports.sip), ("{rtp}", first), ("{four}", first + 3), ("{end}", *ports.rtp.end())];
+    let values = [("{sip}", ports.sip), ("{rtp}", first), ("{few}", first + 5), ("{end}", *ports.rtp.end())];
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
 }
 
@@ -121,12 +121,15 @@ exten => _trace-.,1,Answer()
  same => n,Set(FRAME_TRACE(black)=IAX)
  same => n,Echo()
 exten => _early-.,1,Progress()
- same => n,Playback(../music,noanswer)
+ same => n,Playtones(440)
+ same => n,Wait(0.6)
+ same => n,Answer()
+ same => n,Wait(30)
 exten => _read-.,1,Answer()
  same => n,Read(DIGITS,,12,,1,2)
  same => n,Verbose(1,fact digits=${DIGITS})
 exten => _record-.,1,Answer()
- same => n,Record(${CHANNEL(uniqueid)}:ulaw,0,0,kqx)
+ same => n,Record(${AST_CONFIG(asterisk.conf,directories,astspooldir)}/${EXTEN}.ulaw,0,0,kqx)
 exten => _presses-.,1,Answer()
  same => n,Wait(0.2)
  same => n,SendDTMF(1#D,150,120)

@@ -36,7 +36,7 @@ pub enum Setting {
     Strict,
     /// The host listens on IPv6.
     Six,
-    /// Two pairs of ports.
+    /// Three pairs of ports, which is what one call takes.
     Scarce,
     /// The streams run one after the other, with the console's debug switches.
     Alone,
