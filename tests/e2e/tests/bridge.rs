@@ -6,14 +6,14 @@ use std::time::Duration;
 use e2e::asterisk::Asterisk;
 use e2e::desk::Desk;
 use e2e::driver::Driver;
-use e2e::failure::{Result, ensure};
+use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::{home_of, installed};
 use e2e::ports::Ports;
 use e2e::site::Site;
 
 /// Two phones, and the Asterisk between them.
 struct Office {
-    _asterisk: Asterisk,
+    asterisk: Asterisk,
     driver: Driver,
     caller: Desk,
     called: Desk,
@@ -40,9 +40,38 @@ impl Office {
             Driver::ChanPjsip => chan_pjsip(&ports, [&caller, &called])?,
         };
         home.configure(driver.configuration(), &accounts)?;
+        let features = "[general]\n[featuremap]\ndisconnect = #1\n";
+        home.configure("features.conf", features)?;
         let technology = driver.technology();
         home.configure("extensions.conf", &format!("[calls]\n{}", dialplan.replace("TECH", technology)))?;
-        Ok(Self { _asterisk: Asterisk::start(&prefix, home)?, driver, caller, called })
+        Ok(Self { asterisk: Asterisk::start(&prefix, home)?, driver, caller, called })
+    }
+
+    /// The name of the channel of this account.
+    fn channel(&self, account: &str) -> Result<String> {
+        let channels = self.asterisk.cli("core show channels concise")?;
+        let mut names = channels.lines().filter_map(|line| line.split('!').next());
+        let name = names.find(|name| name.contains(&format!("/{account}-")));
+        name.map(str::to_owned).ok_or_else(|| Failure::new(format!("{account} has no channel: {channels}")))
+    }
+
+    /// Runs a console command.
+    fn run(&self, command: &str) -> Result {
+        self.asterisk.cli(command)?;
+        Ok(())
+    }
+
+    /// Waits until a console command shows `text`.
+    fn until_shown(&self, command: &str, text: &str) -> Result {
+        let mut shown = String::new();
+        for _ in 0..100 {
+            shown = self.asterisk.cli(command)?;
+            if shown.contains(text) {
+                return Ok(());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Err(Failure::new(format!("{command} does not show {text} but {shown}")))
     }
 }
 
@@ -92,6 +121,15 @@ impl Stream {
         packet
     }
 
+    /// A telephone-event of 40 ms, whose end comes twice.
+    fn digit(&mut self, payload_type: u8, event: u8) -> Vec<Vec<u8>> {
+        self.timestamp += 1000;
+        let packets = [(0x80, [event, 10, 0, 160]), (0, [event, 0x8A, 1, 64]), (0, [event, 0x8A, 1, 64])];
+        let packets = packets.map(|(marker, payload)| self.packet(0x80, marker | payload_type, &[], &payload, 0));
+        self.timestamp += 1000;
+        packets.into()
+    }
+
     /// Everything that phones send, and a bridge has no reason to change.
     fn samples(&mut self, event: u8) -> Vec<Vec<u8>> {
         let mut packets = vec![self.voice(), self.voice()];
@@ -105,15 +143,8 @@ impl Stream {
         packets.push(self.packet(0x80, 0x80, &[], &[5; 160], 160));
         let repeated = self.voice();
         packets.extend([repeated.clone(), repeated]);
-        for (key, duration, end) in
-            [(17, 160, 0), (17, 320, 0x80), (17, 320, 0x80), (5, 160, 0), (5, 320, 0x80), (5, 320, 0x80)]
-        {
-            self.timestamp += if duration == 160 { 1000 } else { 0 };
-            let [high, low] = u16::to_be_bytes(duration);
-            let marker = if duration == 160 { 0x80 } else { 0 };
-            packets.push(self.packet(0x80, marker | event, &[], &[key, 10 | end, high, low], 0));
-        }
-        self.timestamp += 1000;
+        packets.extend(self.digit(event, 17));
+        packets.extend(self.digit(event, 5));
         packets.push(self.voice());
         // A phone that starts over.
         (self.ssrc, self.number, self.timestamp) = (self.ssrc + 1, 9, 77);
@@ -124,18 +155,21 @@ impl Stream {
 
 /// Sends voice until the other phone hears it with the SSRC of this one. Returns the first of those packets.
 fn until_bridged(from: &Desk, to: &Desk, stream: &mut Stream) -> Result<Vec<u8>> {
-    to.take();
     let ssrc = stream.ssrc.to_be_bytes();
-    let is_passed_on = |packet: &Vec<u8>| packet.get(8..12) == Some(&ssrc[..]);
+    until_heard(from, to, stream, |packet| packet.get(8..12) == Some(&ssrc[..]))
+}
+
+/// Sends voice until the other phone hears such a packet, and returns that.
+fn until_heard(from: &Desk, to: &Desk, stream: &mut Stream, such: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
+    to.take();
     for _ in 0..500 {
         from.send(&stream.voice())?;
         thread::sleep(Duration::from_millis(20));
-        if let Some(first) = to.heard().into_iter().find(&is_passed_on) {
+        if let Some(first) = to.heard().into_iter().find(|packet| such(packet)) {
             return Ok(first);
         }
     }
-    ensure(false, || format!("packets are not passed on; the last ones heard: {:02x?}", to.heard().last()))?;
-    Ok(Vec::new())
+    Err(Failure::new(format!("the last packet heard is {:02x?}", to.heard().last())))
 }
 
 /// Sends packets and checks that the other phone hears exactly the expected ones, in this order.
@@ -194,4 +228,76 @@ fn packets_pass_as_they_are() -> Result {
     passes(called, caller, &back, &expected)?;
     caller.hang_up()?;
     called.until("a BYE", || called.has_ended())
+}
+
+/// While a phone talks, a recording begins and ends, the other phone holds and resumes, and transfers the talking one.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn nothing_is_lost_or_repeated_when_the_bridge_comes_and_goes() -> Result {
+    let dialplan = "exten => 3002,1,Dial(TECH/3002,20)\nexten => 77,1,Answer()\n same => n,Wait(30)\n";
+    let office = Office::open("bridge-and-back", dialplan)?;
+    let Office { caller, called, .. } = &office;
+    caller.call("3002")?;
+    let mut one = Stream { ssrc: 0xA000_0000, number: 100, timestamp: 1 << 20 };
+    until_bridged(caller, called, &mut one)?;
+    let talk = |one: &mut Stream, packets: usize, meanwhile: &mut dyn FnMut(usize) -> Result| {
+        let first = one.number;
+        called.take();
+        for number in 0..packets {
+            caller.send(&one.voice())?;
+            thread::sleep(Duration::from_millis(20));
+            meanwhile(number)?;
+        }
+        let _ = called.until("the last packet", || called.heard().len() >= packets);
+        ensure_in_order(&called.take(), first, packets)
+    };
+    thread::sleep(Duration::from_millis(300));
+    let recorded = office.channel("3001")?;
+    talk(&mut one, 100, &mut |number| match number {
+        20 => office.run(&format!("mixmonitor start {recorded} bridge.wav")),
+        60 => office.run(&format!("mixmonitor stop {recorded}")),
+        _ => Ok(()),
+    })?;
+    called.describe_again("a=sendonly\r\n")?;
+    thread::sleep(Duration::from_millis(200));
+    called.describe_again("a=sendrecv\r\n")?;
+    let is_heard = |packet: &[u8]| packet.len() == 172 && packet[12..].iter().all(|byte| *byte == packet[12]);
+    until_heard(caller, called, &mut one, is_heard)?;
+    thread::sleep(Duration::from_millis(300));
+    talk(&mut one, 40, &mut |_| Ok(()))?;
+    called.request("REFER", "Refer-To: <sip:77@127.0.0.1>\r\nReferred-By: <sip:3002@127.0.0.1>\r\n", "")?;
+    office.until_shown("core show channels concise", "!77!")?;
+    ensure(!caller.has_ended(), || "the transferred call has ended".to_owned())?;
+    caller.send(&one.voice())?;
+    caller.hang_up()
+}
+
+/// The channel hears digits where features need them: the called phone ends the call by a code.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_feature_code_is_heard() -> Result {
+    let office = Office::open("bridge-feature", "exten => 3002,1,Dial(TECH/3002,20,h)\n")?;
+    let Office { caller, called, .. } = &office;
+    caller.call("3002")?;
+    let mut one = Stream { ssrc: 0xA000_0000, number: 100, timestamp: 1 << 20 };
+    let mut other = Stream { ssrc: 0xB000_0000, number: 7, timestamp: 5 };
+    until_heard(caller, called, &mut one, |packet| packet.len() == 172)?;
+    let own = called.take().iter().any(|packet| packet[8..12] == one.ssrc.to_be_bytes());
+    ensure(!own, || "packets pass by the channel that has to hear digits".to_owned())?;
+    for event in [11, 1] {
+        let digit = other.digit(101, event);
+        let pause: Vec<_> = (0..5).map(|_| other.voice()).collect();
+        for packet in digit.iter().chain(&pause) {
+            called.send(packet)?;
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    caller.until("a BYE", || caller.has_ended())
+}
+
+/// Checks that the packets are the voice of [`Stream`] from this number on, each once and in order.
+fn ensure_in_order(heard: &[Vec<u8>], first: u16, packets: usize) -> Result {
+    let numbers: Vec<_> = heard.iter().filter_map(|packet| packet.get(12).copied()).collect();
+    let expected: Vec<_> = (0..packets).map(|number| first.wrapping_add(number as u16) as u8).collect();
+    ensure(numbers == expected, || format!("heard {numbers:?} instead of {expected:?}"))
 }
