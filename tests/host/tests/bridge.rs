@@ -5,10 +5,7 @@ mod common;
 use asterisk_sys as sys;
 use common::rtp::{FRAME_LEN, Frame, Instance, Packet, Phone, RTP};
 use host_tests::{Host, Kind, Loading};
-use std::{
-    ptr,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 const MODULE: &str = "res_rtp_asterisk";
 
@@ -59,13 +56,7 @@ impl Leg {
 
     /// Bridges this direction to `peer`, or ends the bridge.
     fn bridge(&self, peer: Option<&Self>) {
-        let peer = peer.map_or(ptr::null_mut(), |peer| peer.instance.as_ptr());
-        // SAFETY: both instances are ours, and of this engine.
-        let result = unsafe {
-            let engine = sys::ast_rtp_instance_get_engine(self.instance.as_ptr());
-            (*engine).local_bridge.expect("the engine bridges")(self.instance.as_ptr(), peer)
-        };
-        assert_eq!(result, 0);
+        self.instance.bridge(peer.map(|peer| &peer.instance));
     }
 }
 

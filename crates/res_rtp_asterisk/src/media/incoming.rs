@@ -34,7 +34,7 @@ pub struct Incoming {
     /// The number of the stream within its channel, if the host supplied one.
     number: Option<i32>,
     /// Where packets go instead of the channel.
-    bridge: Option<Bridge>,
+    bridge: Option<Box<Bridge>>,
 }
 
 /// The packet's payload type was not negotiated, or the host has no frame for it.
@@ -77,9 +77,9 @@ impl Incoming {
 
     /// Passes packets on by `bridge` from now on, or to the channel again. Returns the bridge before, to be dropped without a lock.
     /// The channel does not hear the rest of a digit that went by it.
-    pub fn set_bridge(&mut self, bridge: Option<Bridge>) -> Option<Bridge> {
+    pub fn set_bridge(&mut self, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
         let former = std::mem::replace(&mut self.bridge, bridge);
-        if let Some(digit) = former.as_ref().and_then(Bridge::last_digit) {
+        if let Some(digit) = former.as_deref().and_then(Bridge::last_digit) {
             self.events.pass_over(digit);
         }
         former

@@ -7,7 +7,6 @@
 //! Packets go to the channel as before when the peer has no payload type for them, when they belong to a digit that the channel is
 //! hearing, and when the peer cannot send them as they are (see [`State::pass_on`]).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +17,7 @@ use rtp::packet::HEADER_LEN;
 use rtp::telephone_event::Receiver;
 
 use super::incoming::clock_rate;
+use crate::console::debug;
 use crate::session::Session;
 use crate::state::bridged::Passed;
 use crate::transport::arrived::Arrived;
@@ -79,7 +79,7 @@ impl Bridge {
             (passage, Passed::On { shown_to }) => {
                 self.digits.passed(&header, passage.content);
                 if let Some(to) = shown_to {
-                    show(to, passage, len);
+                    asterisk::verbose!(0, "{}", debug::passed_on(to, passage.payload_type, len));
                 }
                 Some(passage)
             }
@@ -104,7 +104,7 @@ impl Bridge {
 impl Session {
     /// Passes packets on to `peer` from now on, or to the channel again. Fails if a lock of this session is poisoned.
     pub fn bridge(&self, instance: Instance<'_>, peer: Option<(&Arc<Self>, Instance<'_>)>) -> Result<(), Failed> {
-        let bridge = peer.map(|(peer, peer_instance)| Bridge::new(self, instance, peer, peer_instance));
+        let bridge = peer.map(|(peer, peer_instance)| Box::new(Bridge::new(self, instance, peer, peer_instance)));
         let is_bridged = bridge.is_some();
         // The locks are given back before the former peer is dropped.
         let former = self.reading().ok_or(Failed)?.incoming.set_bridge(bridge);
@@ -132,9 +132,4 @@ fn compare(from: Instance<'_>, to: Instance<'_>) -> Passages {
         };
         to.is_described(payload_type).then_some(Passage { payload_type, content })
     })
-}
-
-/// Shows a packet with `len` octets behind the fixed header.
-fn show(to: SocketAddr, passage: Passage, len: usize) {
-    asterisk::verbose!(0, "Sent RTP P2P packet to {to} (type {:02}, len {len:06})", passage.payload_type);
 }

@@ -1,13 +1,12 @@
 //! Sends packets that a bridged session has received. They keep their SSRC, sequence number and timestamp.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::Which;
 use rtp::bridge::{Content, Passage, rewrite};
 
 use super::State;
-use crate::console::debug;
+use crate::console::debug::{self, Destination};
 use crate::diagnosis::counters::Refused;
 use crate::media::native::InBuffer;
 use crate::transport::arrived::Arrived;
@@ -15,14 +14,14 @@ use crate::transport::keys::Protection;
 use crate::transport::send::Obstacle;
 
 /// The way that a packet of a bridged session took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Passed {
     /// It was not passed on: the channel gets it.
     Channel,
     /// It was passed on, or dropped as each packet to this peer is at the moment.
     On {
         /// The destination, if `rtp set debug` shows the packet.
-        shown_to: Option<SocketAddr>,
+        shown_to: Option<Destination>,
     },
 }
 
@@ -51,7 +50,7 @@ impl State {
             Ok(None) => Passed::Channel,
             Ok(Some((to, is_sent))) => {
                 self.note_passed_on(now, arrived, passage, is_sent);
-                let is_shown = is_sent && debug::RTP.wants(to);
+                let is_shown = is_sent && debug::RTP.wants(to.to);
                 Passed::On { shown_to: is_shown.then_some(to) }
             }
             Err(obstacle) => {
@@ -66,7 +65,7 @@ impl State {
         &mut self,
         packet: InBuffer<'_>,
         passage: Passage,
-    ) -> Result<Option<(SocketAddr, bool)>, Obstacle> {
+    ) -> Result<Option<(Destination, bool)>, Obstacle> {
         if self.transport.remote().is_stopped() {
             return Err(Obstacle::NoRoute);
         }
@@ -78,7 +77,8 @@ impl State {
             }
             let marker = source.take_mark() || packet.arrived.header.marker;
             rewrite(packet.octets, passage.payload_type, marker);
-            Ok(Some((way.to(), transport.send(&way, Which::Rtp, packet.octets))))
+            let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+            Ok(Some((to, transport.send(&way, Which::Rtp, packet.octets))))
         });
         sent.unwrap_or(Err(Obstacle::NoRoute))
     }
