@@ -79,6 +79,16 @@ impl Desk {
         Ok(self.line.sip.local_addr()?.port())
     }
 
+    /// The port of its media.
+    pub fn media(&self) -> io::Result<u16> {
+        Ok(self.rtp.local_addr()?.port())
+    }
+
+    /// The port to which it sends media, as Asterisk's last description has it.
+    pub fn peer(&self) -> Option<u16> {
+        *held(&self.line.peer)
+    }
+
     /// Calls `number` and waits for the answer.
     pub fn call(&self, number: &str) -> Result {
         let dialog = Dialog {

@@ -27,6 +27,11 @@ const CALLED: &str = "m=audio PORT RTP/AVP 0 13 101\na=rtpmap:0 PCMU/8000\na=rtp
 
 impl Office {
     fn open(name: &str, dialplan: &str) -> Result<Self> {
+        Self::open_with(name, dialplan, "no")
+    }
+
+    /// Opens one whose accounts have this value of `directmedia`.
+    fn open_with(name: &str, dialplan: &str, directmedia: &str) -> Result<Self> {
         let (prefix, home, ports) = (installed()?, home_of(name)?, Ports::claim()?);
         let driver = Driver::of(prefix.version());
         let modules = std::env::var_os("MODULES_DIR").map(std::path::PathBuf::from);
@@ -36,8 +41,8 @@ impl Office {
             [("3001", CALLER), ("3002", CALLED)].map(|(name, media)| Desk::new(name, ports.sip, media));
         let (caller, called) = (caller?, called?);
         let accounts = match driver {
-            Driver::ChanSip => chan_sip(&ports, [&caller, &called])?,
-            Driver::ChanPjsip => chan_pjsip(&ports, [&caller, &called])?,
+            Driver::ChanSip => chan_sip(&ports, [&caller, &called], directmedia)?,
+            Driver::ChanPjsip => chan_pjsip(&ports, [&caller, &called], directmedia)?,
         };
         home.configure(driver.configuration(), &accounts)?;
         let features = "[general]\n[featuremap]\ndisconnect = #1\n";
@@ -75,21 +80,21 @@ impl Office {
     }
 }
 
-fn chan_sip(ports: &Ports, desks: [&Desk; 2]) -> Result<String> {
+fn chan_sip(ports: &Ports, desks: [&Desk; 2], directmedia: &str) -> Result<String> {
     let [first, second] = desks.map(Desk::sip);
     Ok(format!(
-        "[general]\ncontext = calls\nudpbindaddr = 127.0.0.1:{}\nallowguest = no\ndirectmedia = no\n\
+        "[general]\ncontext = calls\nudpbindaddr = 127.0.0.1:{}\nallowguest = no\ndirectmedia = {directmedia}\n\
          [desk](!)\ntype = peer\nhost = 127.0.0.1\ninsecure = invite\ndisallow = all\nallow = ulaw\n\
          [3001](desk)\nport = {}\n[3002](desk)\nport = {}\n",
         ports.sip, first?, second?
     ))
 }
 
-fn chan_pjsip(ports: &Ports, desks: [&Desk; 2]) -> Result<String> {
+fn chan_pjsip(ports: &Ports, desks: [&Desk; 2], directmedia: &str) -> Result<String> {
     let [first, second] = desks.map(Desk::sip);
     let account = |name: &str, port: u16| {
         format!(
-            "[{name}]\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = ulaw\ndirect_media = no\naors = {name}\n\
+            "[{name}]\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = ulaw\ndirect_media = {directmedia}\naors = {name}\n\
              [{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
         )
     };
@@ -269,6 +274,24 @@ fn nothing_is_lost_or_repeated_when_the_bridge_comes_and_goes() -> Result {
     office.until_shown("core show channels concise", "!77!")?;
     ensure(!caller.has_ended(), || "the transferred call has ended".to_owned())?;
     caller.send(&one.voice())?;
+    caller.hang_up()
+}
+
+/// The phones exchange media without Asterisk, until it has to hear it.
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn direct_media_goes_past_asterisk_and_comes_back() -> Result {
+    let office = Office::open_with("bridge-direct", "exten => 3002,1,Dial(TECH/3002,20)\n", "yes")?;
+    let Office { caller, called, .. } = &office;
+    caller.call("3002")?;
+    let [first, second] = [caller.media()?, called.media()?];
+    let are_direct = || caller.peer() == Some(second) && called.peer() == Some(first);
+    caller.until("the description of the other phone", are_direct)?;
+    office.run(&format!("mixmonitor start {} direct.wav", office.channel("3001")?))?;
+    let are_back = || caller.peer() != Some(second) && called.peer() != Some(first);
+    caller.until("Asterisk's description", are_back)?;
+    let mut one = Stream { ssrc: 0xA000_0000, number: 100, timestamp: 1 << 20 };
+    until_heard(caller, called, &mut one, |packet| packet.len() == 172)?;
     caller.hang_up()
 }
 
