@@ -9,8 +9,9 @@ mod show;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use asterisk::limit::RateLimit;
 use asterisk::pollable::AlwaysReadable;
 use asterisk::rtp::{DtmfMode, InstancePtr};
 use rtp::statistics::ReceiverStatistics;
@@ -18,7 +19,7 @@ use rtp::statistics::ReceiverStatistics;
 use crate::bundle::Bundle;
 use crate::clock;
 use crate::config::Settings;
-use crate::diagnosis::counters::{Counters, Refused};
+use crate::diagnosis::counters::{Counters, Refused, is_worth_a_line};
 use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
@@ -27,6 +28,9 @@ use crate::rtcp::reports::{Kind, Rtcp};
 use crate::transport::Transport;
 use crate::transport::sockets::Pair;
 use crate::transport::watch;
+
+/// Limits the warnings about refused packets, of all sessions.
+static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 1);
 
 /// Everything about a session, except the parts that only the reading or the writing thread needs.
 pub struct State {
@@ -135,6 +139,19 @@ impl State {
     /// Counts a refused packet.
     pub fn refuse(&mut self, reason: Refused) {
         self.counters.add(reason);
+    }
+
+    /// Counts a packet from `from` that was refused. Now and then there is a line that names the call and the address.
+    fn refuse_from(&mut self, from: SocketAddr, reason: Refused) {
+        let count = self.counters.add(reason);
+        if !is_worth_a_line(count) {
+            return;
+        }
+        let (text, reason_name) = (format!("{count} packets refused, the last from {from}"), reason.name());
+        let text = self.transport.about_the_call(&format!("{text}: {reason_name}"));
+        // The SSRC and libsrtp's reason are in the SRTP module's own line, which knows no address.
+        let is_warning = reason == Refused::Srtp && REFUSALS.allow().is_some();
+        self.notes.push(if is_warning { Note::Warning(text) } else { Note::debug(1, text) });
     }
 
     /// Returns the collected log lines and events, to add to them.
@@ -272,7 +289,8 @@ impl State {
         }
         let refusals = self.shown(now).refusals();
         if !refusals.is_empty() {
-            self.notes.push(Note::debug(1, format!("RTP session ended, refused packets: {refusals}")));
+            let text = self.transport.about_the_call(&format!("the session ended, refused packets: {refusals}"));
+            self.notes.push(Note::debug(1, text));
         }
         self.transport.end();
     }

@@ -124,11 +124,11 @@ impl State {
             Ok(Incoming::Nothing) => self.drive(now),
             // ICE and DTLS may also answer a datagram that they refused.
             Err(reason @ (Refused::Stun | Refused::Dtls)) => {
-                self.refuse(reason);
+                self.refuse_from(received.from, reason);
                 self.drive(now);
             }
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
-            Err(reason) => self.refuse(reason),
+            Err(reason) => self.refuse_from(received.from, reason),
         }
         None
     }
@@ -149,7 +149,7 @@ impl State {
     }
 
     fn drop_media(&mut self, received: &Received, reason: Refused) {
-        self.refuse(reason);
+        self.refuse_from(received.from, reason);
         if debug::RTP.wants(received.from) {
             self.notes.push(debug::dropped(received.from, received.len, reason));
         }

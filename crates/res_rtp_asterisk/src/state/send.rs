@@ -172,12 +172,12 @@ impl State {
     /// Stops media at the host's request. With ICE the selected pair remains, and reports go on during a hold (RFC 3550 §6.2,
     /// RFC 3264 §5.1), unless the transport is silent because the call has ended. Without ICE reports stop too, because they have no
     /// destination.
-    pub fn stop_media(&mut self) {
+    pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
             self.rtcp.stop();
         }
-        self.transport.stop_media();
+        self.transport.stop_media(now);
         self.source.mark_next();
     }
 
