@@ -14,6 +14,7 @@ pub mod ice;
 pub mod interfaces;
 pub mod kept;
 pub mod keys;
+mod mapping;
 pub mod names;
 mod plain_stun;
 pub mod receive;
@@ -48,6 +49,7 @@ use dtls::Dtls;
 use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
+use mapping::Mappings;
 use names::Names;
 use plain_stun::PlainStun;
 use reconnect::Reconnect;
@@ -71,6 +73,8 @@ pub struct Transport {
     instance: Option<InstancePtr>,
     /// The RTP and RTCP sockets, open as long as the session exists.
     sockets: Pair,
+    /// Sockets of the pool until checks begin.
+    mappings: Option<Mappings>,
     /// The ICE side; `None` if ICE is off or the host stopped it.
     ice: Option<IceSide>,
     /// The DTLS side; `None` if the host has not configured DTLS.
@@ -116,6 +120,7 @@ impl Transport {
         Self {
             instance: Some(instance),
             ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
+            mappings: Mappings::of(now, &sockets),
             sockets,
             dtls: None,
             names: None,
@@ -416,7 +421,8 @@ impl Transport {
         }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
-        [ice, dtls, relay, self.overdue.poll_timeout(), self.reconnect.poll_timeout()].into_iter().flatten().min()
+        let own = [self.overdue.poll_timeout(), self.reconnect.poll_timeout(), self.mappings_timeout()];
+        [ice, dtls, relay].into_iter().chain(own).flatten().min()
     }
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
@@ -425,6 +431,7 @@ impl Transport {
             self.names = None;
             return false;
         }
+        self.keep_mappings(now);
         let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
         self.ask_for_names();
         let peers = PerComponent::from_fn(|component| self.peer_address(component));
