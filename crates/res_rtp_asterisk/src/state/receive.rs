@@ -133,8 +133,8 @@ impl State {
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
             Err(reason) => {
                 self.refuse(reason);
-                if component == Component::Rtp && datagram.len() < HEADER_LEN {
-                    self.notes.extend(known::too_short(received.from));
+                if component == Component::Rtp {
+                    self.note_if_short(received);
                 }
             }
         }
@@ -163,6 +163,13 @@ impl State {
         }
         if reason == Refused::Source {
             self.notes.extend(known::refused_source(received.from));
+        }
+        self.note_if_short(received);
+    }
+
+    fn note_if_short(&mut self, received: &Received) {
+        if received.len < HEADER_LEN {
+            self.notes.extend(known::too_short(received.from));
         }
     }
 
