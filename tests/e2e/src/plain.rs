@@ -64,6 +64,17 @@ impl PlainPhone {
         Self::start(lab, "call", str::to_owned, length, &["-s", number])
     }
 
+    /// Calls with media that the test handles itself: `talk` runs until the flag is set.
+    pub fn call_with(
+        lab: &Lab,
+        number: &str,
+        length: Duration,
+        socket: UdpSocket,
+        talk: impl FnOnce(&UdpSocket, &AtomicBool) -> Received + Send + 'static,
+    ) -> Result<Self> {
+        Self::start_with(lab, "call", str::to_owned, length, &["-s", number], socket, talk)
+    }
+
     /// Calls with Opus, and telephone-event at 8000 and at 48000 Hz. It sends no media.
     pub fn call_with_opus(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
         Self::start(lab, "call", offer_opus, length, &["-s", number])
@@ -81,7 +92,18 @@ impl PlainPhone {
         pause: Duration,
         more: &[&str],
     ) -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        Self::start_with(lab, scenario, change, pause, more, UdpSocket::bind("127.0.0.1:0")?, talk)
+    }
+
+    fn start_with(
+        lab: &Lab,
+        scenario: &str,
+        change: impl FnOnce(&str) -> String,
+        pause: Duration,
+        more: &[&str],
+        socket: UdpSocket,
+        talk: impl FnOnce(&UdpSocket, &AtomicBool) -> Received + Send + 'static,
+    ) -> Result<Self> {
         let port = socket.local_addr()?.port();
         let log = lab.directory().join("log");
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));

@@ -133,8 +133,8 @@ impl State {
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
             Err(reason) => {
                 self.refuse_from(received.from, reason);
-                if component == Component::Rtp && datagram.len() < HEADER_LEN {
-                    self.notes.extend(known::too_short(received.from));
+                if component == Component::Rtp {
+                    self.note_if_short(received);
                 }
             }
         }
@@ -163,6 +163,13 @@ impl State {
         }
         if reason == Refused::Source {
             self.notes.extend(known::refused_source(received.from));
+        }
+        self.note_if_short(received);
+    }
+
+    fn note_if_short(&mut self, received: &Received) {
+        if received.len < HEADER_LEN {
+            self.notes.extend(known::too_short(received.from));
         }
     }
 
@@ -231,6 +238,7 @@ impl State {
         };
         self.transport.handle_report_from(component);
         let wants_debug = debug::RTCP.wants(from);
+        let local = self.transport.socket(component).local();
         let mut is_peer = self.transport.remote().is_open() || is_from_peer && self.receiver.ssrc().is_none();
         for packet in compound {
             // The other packets of the compound are still used: some phones send a malformed SDES packet only.
@@ -241,10 +249,11 @@ impl State {
             if wants_debug {
                 self.notes.push(Note::Verbose(events::head(from, &packet).lines()));
             }
-            let heard = self.handle_rtcp_packet(now, from, &packet);
+            let source = events::Source { peer: from, local };
+            let heard = self.handle_rtcp_packet(now, source, &packet);
             if wants_debug {
                 let direction = Direction::Received { round_trip: heard.round_trip, figures: self.settings.figures };
-                let shown = events::shown(from, direction, &packet, self.source.ssrc());
+                let shown = events::shown(source, direction, &packet, self.source.ssrc());
                 self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
             }
             is_peer |= heard.is_from_source;
@@ -256,7 +265,7 @@ impl State {
     }
 
     /// Handles one packet of a compound.
-    fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
+    fn handle_rtcp_packet(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         match packet {
             rtcp::Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
             rtcp::Packet::Fir(fir) => fir.entries.iter().for_each(|entry| self.handle_picture_request(now, entry.ssrc)),
@@ -266,13 +275,14 @@ impl State {
         Heard::default()
     }
 
-    fn handle_report(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
+    fn handle_report(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         self.rtcp.handle(now, from, packet, streams, &mut self.notes)
     }
 
     /// Handles a compound packet that the parent received. The parent has already counted malformed packets.
     pub fn handle_reports_from_parent(&mut self, now: Instant, from: SocketAddr, compound: &[u8]) {
+        let from = events::Source { peer: from, local: self.transport.socket(Component::Rtp).local() };
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
         }

@@ -91,7 +91,7 @@ impl State {
             false => self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
                 let way = transport.way_of_media(stream)?;
                 let written = write(source);
-                let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+                let to = transport.destination(&way);
                 Ok((to, written, transport.send(&way, Which::Rtp, source.packet())))
             }),
         };
@@ -200,7 +200,7 @@ impl State {
         let rtcp = &mut self.rtcp;
         let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
             let way = transport.way_of_reports(stream)?;
-            let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+            let to = transport.destination(&way);
             rtcp.send(now, kind, streams, to, |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
         self.note_report_sent(sent.flatten(), told);
