@@ -1,6 +1,6 @@
 //! Text: T.140, plain and with redundancy (RFC 4103, RFC 2198).
 
-use e2e::differential::stream::{Section, Stream, Talk, Who};
+use e2e::differential::stream::{Section, Setting, Stream, Talk, Who};
 
 use super::PCMU;
 
@@ -9,7 +9,8 @@ const RED: &[(u8, &str)] = &[(100, "red/1000"), (98, "t140/1000")];
 const OTHER_RED: &[(u8, &str)] = &[(112, "red/1000"), (111, "t140/1000")];
 
 pub fn streams() -> Vec<Stream> {
-    [echoed(), broken(), bridged()].concat()
+    let all = [echoed(), broken(), bridged()].concat();
+    all.into_iter().map(|stream| stream.on(Setting::Rich)).collect()
 }
 
 fn plain(name: &'static str, number: &'static str) -> Stream {

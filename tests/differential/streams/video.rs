@@ -1,10 +1,14 @@
 //! Video: frames of several packets at 90 kHz, and requests for a key frame.
 
-use e2e::differential::stream::{Section, Stream, Talk, Who};
+use e2e::differential::stream::{Section, Setting, Stream, Talk, Who};
 
 use super::PCMU;
 
 pub fn streams() -> Vec<Stream> {
+    all().into_iter().map(|stream| stream.on(Setting::Rich)).collect()
+}
+
+fn all() -> Vec<Stream> {
     let pictures = |name, number: &'static str, payload_type, format| {
         Stream::new(name, number, PCMU)
             .and(Section::video(&[(payload_type, format)]))

@@ -18,6 +18,11 @@ pub fn note(facts: &mut Facts, name: &str, value: impl Into<String>) {
 
 /// Writes equal neighbours once, with their number: `+160 x29`.
 pub fn runs<T: Display>(values: impl IntoIterator<Item = T>) -> String {
+    counted(values).join(", ")
+}
+
+/// Equal neighbours once, with their number.
+pub fn counted<T: Display>(values: impl IntoIterator<Item = T>) -> Vec<String> {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for value in values {
         let value = value.to_string();
@@ -26,9 +31,8 @@ pub fn runs<T: Display>(values: impl IntoIterator<Item = T>) -> String {
             _ => counted.push((value, 1)),
         }
     }
-    let written =
-        counted.iter().map(|(value, count)| if *count == 1 { value.clone() } else { format!("{value} x{count}") });
-    written.collect::<Vec<_>>().join(", ")
+    let once = |(value, count)| if count == 1 { value } else { format!("{value} x{count}") };
+    counted.into_iter().map(once).collect()
 }
 
 /// Notes everything about the packets that a party received on one stream. `sent` has the payloads of all senders in their
@@ -40,10 +44,11 @@ pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>
     let mut fact = |name: &str, value: String| note(facts, &format!("{place}.{name}"), value);
     fact("packets", runs(media.iter().map(|packet| shape(packet))));
     fact("payloads", payloads(media.iter().map(|packet| packet.payload.as_slice()), sent));
-    fact(
-        "sequence",
-        runs(pairs(received).map(|(one, next)| format!("{:+}", next.sequence.wrapping_sub(one.sequence) as i16))),
-    );
+    // The number of packets is a fact of its own, and that of events depends on the time.
+    let mut steps: Vec<_> =
+        pairs(received).map(|(one, next)| next.sequence.wrapping_sub(one.sequence) as i16).collect();
+    steps.dedup();
+    fact("sequence", runs(steps.iter().map(|step| format!("{step:+}"))));
     fact(
         "timestamps",
         runs(media.windows(2).map(|pair| format!("{:+}", pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32))),
@@ -169,6 +174,11 @@ pub fn control(datagram: &[u8], is_at_rtcp: bool) -> String {
     }
 }
 
+/// Whether [`control`] describes nothing but a report and its source.
+pub fn is_report(control: &str) -> bool {
+    control.split(' ').all(|part| ["SR/", "RR/", "SDES/"].iter().any(|name| part.starts_with(name)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,7 +198,7 @@ mod tests {
         let mut facts = Facts::new();
         packets(&mut facts, "caller", &received, &sent, &[101]);
         assert_eq!(facts["caller.payloads"], "#0-#1, #3, \"text\"");
-        assert_eq!(facts["caller.sequence"], "+1 x2");
+        assert_eq!(facts["caller.sequence"], "+1");
         assert_eq!(facts["caller.sources"], "A B");
         assert_eq!(facts["caller.packets"], "0/3 x3, 0/4");
     }

@@ -36,7 +36,9 @@ pub fn play(host: &Host, stream: &Stream) -> Result<Facts> {
         log::debug(&mut facts, &log.lines()?, &names);
     }
     note(&mut facts, "recorded", recorded(&call)?);
-    log::events(&mut facts, &host.events(), &names);
+    if stream.is_about_reports {
+        log::events(&mut facts, &host.events(), &names);
+    }
     Ok(facts)
 }
 
@@ -245,7 +247,9 @@ impl Party {
             facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types());
             let arrived = media.arrived();
             let other = arrived.iter().filter(|one| Rtp::parse(&one.bytes).is_none());
-            let mut kinds: Vec<_> = other.map(|one| facts::control(&one.bytes, one.is_rtcp)).collect();
+            let kinds = other.map(|one| facts::control(&one.bytes, one.is_rtcp));
+            let is_telling = |kind: &String| stream.is_about_reports || !facts::is_report(kind);
+            let mut kinds: Vec<_> = kinds.filter(is_telling).collect();
             kinds.sort();
             kinds.dedup();
             note(facts, &format!("{name}.control"), kinds.join(", "));

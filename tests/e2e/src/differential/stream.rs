@@ -23,6 +23,8 @@ pub struct Stream {
     pub steps: Vec<Step>,
     /// How long the call goes on after the last step.
     pub rest: Duration,
+    /// Whether the host's reports are facts: it stays up for several of them.
+    pub is_about_reports: bool,
     /// Whether it belongs to the reduced set, which runs on hosts of continuous integration.
     pub is_reduced: bool,
 }
@@ -32,6 +34,8 @@ pub struct Stream {
 pub enum Setting {
     /// Strict RTP off.
     Plain,
+    /// With video and text.
+    Rich,
     /// Strict RTP on.
     Strict,
     /// The host listens on IPv6.
@@ -105,7 +109,18 @@ impl Stream {
         let offer = vec![Section::audio(formats)];
         let (steps, rest) = (Vec::new(), Duration::from_millis(300));
         let setting = Setting::Plain;
-        Self { name, setting, account: "guest", number, offer, answer: None, steps, rest, is_reduced: false }
+        Self {
+            name,
+            setting,
+            account: "guest",
+            number,
+            offer,
+            answer: None,
+            steps,
+            rest,
+            is_about_reports: false,
+            is_reduced: false,
+        }
     }
 
     /// Adds what a [`Talk`] has gathered.
@@ -156,6 +171,12 @@ impl Stream {
     pub fn resting(mut self, milliseconds: u64) -> Self {
         self.rest = Duration::from_millis(milliseconds);
         self
+    }
+
+    /// Takes reports as facts.
+    pub fn with_reports(mut self) -> Self {
+        self.is_about_reports = true;
+        self.resting(1700)
     }
 
     /// Belongs to the reduced set.
