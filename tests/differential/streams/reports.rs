@@ -11,7 +11,7 @@ pub fn streams() -> Vec<Stream> {
     };
     vec![
         Stream::new("reports-of-the-host", "echo", PCMU).with(Talk::new(0).send(60)).with_reports().reduced(),
-        Stream::new("reports-without-media", "listen", PCMU).with(Talk::new(0).send(60)).with_reports(),
+        Stream::new("reports-without-media", "hear", PCMU).with(Talk::new(0).send(60)).with_reports(),
         reported("sender-report", &compound(&[sender(&[])])).reduced(),
         reported("sender-report-with-block", &compound(&[sender(&[block(25, 5)])])),
         reported("receiver-report", &compound(&[receiver(&[block(64, 12)])])),

@@ -75,12 +75,12 @@ fn echoed() -> Vec<Stream> {
     vec![
         plain("text-plain", "trace").with(words(typist(98), &all)),
         plain("text-plain-loss", "trace").with(words(typist(98), &[Some("one "), None, Some("three "), Some("four ")])),
-        plain("text-plain-out", "text"),
+        plain("text-plain-out", "type"),
         red("text-red", "trace").with(redundant(typist(100), 98, &said, &[])),
         red("text-red-loss-of-one", "trace").with(redundant(typist(100), 98, &said, &[1])),
         red("text-red-loss-of-two", "trace").with(redundant(typist(100), 98, &said, &[1, 2])),
         red("text-red-loss-of-three", "trace").with(redundant(typist(100), 98, &said, &[1, 2, 3])),
-        red("text-red-out", "text"),
+        red("text-red-out", "type"),
         red("text-plain-where-red-is-offered", "trace").with(words(typist(98), &all)),
         red("text-umlauts", "trace").with(redundant(typist(100), 98, &["ä", "→", "🙂", "\u{8}", "e"], &[2])),
     ]

@@ -57,6 +57,50 @@ pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>
     fact("events", self::events(&digits));
 }
 
+/// Notes what a party can read on a stream of text, and how it is sent; how it is cut into packets depends on the time. `red` has the
+/// payload types with redundancy (RFC 2198).
+pub fn text(facts: &mut Facts, place: &str, received: &[Rtp], red: &[u8]) {
+    let mut fact = |name: &str, value: String| note(facts, &format!("{place}.{name}"), value);
+    let parts: Vec<_> = received.iter().map(|packet| (packet, Written::of(packet, red))).collect();
+    fact("read", format!("{:?}", parts.iter().map(|(_, written)| written.primary.as_str()).collect::<String>()));
+    let mut forms: Vec<_> =
+        parts.iter().map(|(packet, written)| format!("{} with {}", packet.payload_type, written.generations)).collect();
+    forms.dedup();
+    fact("form", forms.join(", "));
+    let advance = |(one, next): (&Rtp, &Rtp)| match next.timestamp.wrapping_sub(one.timestamp) as i32 {
+        0 => "stand still",
+        1.. => "go on",
+        _ => "go back",
+    };
+    let mut steps: Vec<_> = pairs(received).map(advance).collect();
+    steps.dedup();
+    fact("timestamps", steps.join(", "));
+    fact("sources", sources(received));
+}
+
+/// The content of a packet of text.
+struct Written {
+    primary: String,
+    generations: usize,
+}
+
+impl Written {
+    fn of(packet: &Rtp, red: &[u8]) -> Self {
+        let (mut rest, mut old) = (packet.payload.as_slice(), Vec::new());
+        if red.contains(&packet.payload_type) {
+            // RFC 2198 §3: heads of four octets, and one of one octet for the primary block.
+            while let [head, _, high, low, after @ ..] = rest
+                && head & 0x80 != 0
+            {
+                old.push(usize::from(u16::from_be_bytes([*high, *low]) & 0x3FF));
+                rest = after;
+            }
+            rest = rest.get(1 + old.iter().sum::<usize>()..).unwrap_or_default();
+        }
+        Self { primary: String::from_utf8_lossy(rest).into_owned(), generations: old.len() }
+    }
+}
+
 fn pairs(packets: &[Rtp]) -> impl Iterator<Item = (&Rtp, &Rtp)> {
     packets.windows(2).map(|pair| (&pair[0], &pair[1])).filter(|(one, next)| one.ssrc == next.ssrc)
 }
@@ -186,6 +230,18 @@ mod tests {
     #[test]
     fn equal_neighbours_are_counted() {
         assert_eq!(runs([160, 160, 320, 160]), "160 x2, 320, 160");
+    }
+
+    #[test]
+    fn text_is_read_behind_its_redundancy() {
+        let payload = [&[0xE2, 0, 0, 0, 0xE2, 0, 0, 4, 0x62][..], b"one two "].concat();
+        let red = Rtp { payload_type: 100, payload, ..Rtp::default() };
+        let mut facts = Facts::new();
+        text(&mut facts, "caller.text", &[red], &[100]);
+        assert_eq!(
+            (facts["caller.text.read"].as_str(), facts["caller.text.form"].as_str()),
+            ("\"two \"", "100 with 2")
+        );
     }
 
     #[test]

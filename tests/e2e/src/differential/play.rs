@@ -229,7 +229,9 @@ impl Party {
 
     fn learn(&mut self, description: &Message) {
         if !description.body.is_empty() {
-            self.host = (0..self.sections.len()).map(|number| description.media(number)).collect();
+            self.host = (0..self.sections.len())
+                .map(|number| description.media(number).filter(|address| address.port() != 0))
+                .collect();
         }
     }
 
@@ -244,7 +246,10 @@ impl Party {
         note(facts, &format!("{}.requests", who.name()), requests);
         for (place, media) in self.media.iter().enumerate() {
             let name = format!("{}.{}", who.name(), self.sections[place].kind);
-            facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types());
+            match self.sections[place].kind {
+                "text" => facts::text(facts, &name, &media.packets(), &self.sections[place].types("red")),
+                _ => facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types()),
+            }
             let arrived = media.arrived();
             let other = arrived.iter().filter(|one| Rtp::parse(&one.bytes).is_none());
             let kinds = other.map(|one| facts::control(&one.bytes, one.is_rtcp));
@@ -319,6 +324,6 @@ impl Who {
 impl Stream {
     /// Whether the number connects to a second phone.
     pub fn has_callee(&self) -> bool {
-        ["bridge", "core", "monitored"].contains(&self.number)
+        ["bridge", "core", "taped"].contains(&self.number)
     }
 }

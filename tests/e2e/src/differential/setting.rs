@@ -82,7 +82,6 @@ videosupport = {rich}
 textsupport = {rich}
 rtptimeout = 0
 t1min = 100
-preferred_codec_only = yes
 disallow = all
 allow = ulaw,alaw,gsm,g722,g726,g726aal2,g723,g729,ilbc,speex,speex16,slin,slin16,adpcm,lpc10,siren7,siren14
 allow = h261,h263,h263p,h264,mpeg4,t140,red
@@ -121,7 +120,7 @@ disallow = all
 allow = ulaw:40
 ";
 
-/// Numbers are words with a name behind them. `trace` logs the frames that the channel reads.
+/// Numbers are words with a name behind them; N, X and Z would stand for digits. `trace` logs the frames that the channel reads.
 const EXTENSIONS_CONF: &str = "[calls]
 exten => _echo-.,1,Answer()
  same => n,Echo()
@@ -142,19 +141,19 @@ exten => _presses-.,1,Answer()
  same => n,Wait(0.2)
  same => n,SendDTMF(1#D,150,120)
  same => n,Wait(30)
-exten => _text-.,1,Answer()
+exten => _type-.,1,Answer()
  same => n,Wait(0.2)
  same => n,SendText(one)
  same => n,SendText(two)
  same => n,Wait(30)
-exten => _listen-.,1,Answer()
+exten => _hear-.,1,Answer()
  same => n,Wait(30)
-exten => _tone-.,1,Answer()
+exten => _whistle-.,1,Answer()
  same => n,Playtones(440)
  same => n,Wait(30)
 exten => _bridge-.,1,Dial(SIP/x@{loopback}:${CUT(EXTEN,-,2)},20)
 exten => _core-.,1,Dial(SIP/x@{loopback}:${CUT(EXTEN,-,2)},20,tTkK)
-exten => _monitored-.,1,MixMonitor(${CHANNEL(uniqueid)}.wav)
+exten => _taped-.,1,MixMonitor(${CHANNEL(uniqueid)}.wav)
  same => n,Dial(SIP/x@{loopback}:${CUT(EXTEN,-,2)},20)
 exten => h,1,Verbose(1,fact statistics=${CHANNEL(rtpqos,audio,all)})
  same => n,Verbose(1,fact end=yes)

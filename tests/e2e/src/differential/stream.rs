@@ -187,8 +187,7 @@ impl Stream {
 
     /// The payload types of telephone-events.
     pub fn event_types(&self) -> Vec<u8> {
-        let formats = self.offer.iter().flat_map(|section| &section.formats);
-        formats.filter(|(_, name)| name.starts_with("telephone-event")).map(|(number, _)| *number).collect()
+        self.offer.iter().flat_map(|section| section.types("telephone-event")).collect()
     }
 }
 
@@ -196,6 +195,11 @@ impl Section {
     /// A stream of audio.
     pub fn audio(formats: &[(u8, &'static str)]) -> Self {
         Self { kind: "audio", formats: formats.to_vec(), attributes: Vec::new() }
+    }
+
+    /// The payload types of formats whose name begins with this.
+    pub fn types(&self, name: &str) -> Vec<u8> {
+        self.formats.iter().filter(|(_, format)| format.starts_with(name)).map(|(number, _)| *number).collect()
     }
 
     /// A stream of video.
