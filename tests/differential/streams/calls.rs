@@ -5,7 +5,7 @@ use e2e::differential::stream::{Action, Setting, Stream, Talk, Who};
 use super::PCMU;
 
 pub fn streams() -> Vec<Stream> {
-    [bridged(), held(), quiet(), elsewhere()].concat()
+    [bridged(), held(), quiet(), elsewhere(), recorded()].concat()
 }
 
 fn both(name: &'static str, number: &'static str, formats: &[(u8, &'static str)]) -> Stream {
@@ -105,5 +105,15 @@ fn elsewhere() -> Vec<Stream> {
             .on(Setting::Six)
             .with(Talk::new(0).send(5).press(101, 5, 6, 3).send(5)),
         both("no-port-for-the-callee", "core", PCMU).on(Setting::Scarce),
+    ]
+}
+
+/// Streams of real phones.
+fn recorded() -> Vec<Stream> {
+    let baresip = include_str!("../recorded/baresip.txt");
+    vec![
+        Stream::new("recorded-baresip", "trace", PCMU).recorded(baresip).reduced(),
+        Stream::new("recorded-baresip-bridged", "bridge", PCMU).recorded(baresip),
+        Stream::new("recorded-baresip-read", "read", PCMU).recorded(baresip).resting(2500),
     ]
 }

@@ -129,6 +129,22 @@ impl Stream {
         self
     }
 
+    /// Adds a recorded stream of the caller: lines of milliseconds, `rtp` or `rtcp`, and octets in hex; `#` begins a comment. Lines that
+    /// are none of these are left out.
+    pub fn recorded(mut self, text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        self.steps.extend(lines.filter_map(|line| {
+            let mut words = line.split(' ');
+            let at = Duration::from_millis(100 + words.next()?.parse::<u64>().ok()?);
+            let is_rtcp = words.next()? == "rtcp";
+            let digits = words.next()?.as_bytes().chunks(2);
+            let octet = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            let bytes = digits.map(octet).collect::<Option<_>>()?;
+            Some(Step { at, action: Action::Send { who: Who::Caller, section: 0, is_rtcp, bytes } })
+        }));
+        self
+    }
+
     /// Adds something that happens `at` milliseconds after the answer.
     pub fn at(mut self, at: u64, action: Action) -> Self {
         self.steps.push(Step { at: Duration::from_millis(at), action });
