@@ -141,6 +141,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("directions", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
+    ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),

@@ -172,7 +172,10 @@ impl Timeline {
             within(position.distance_from(by_clock), SOURCE_JUMP, clock_rate)
                 && (back <= 0 || within(back, SOURCE_REORDERING, clock_rate))
         }) {
-            Some(position) => (now, position, false),
+            Some(position) => {
+                let gap = position.distance_from(last.timestamp.plus(last.ticks));
+                (now, position, gap > 0 && !within(gap, PAUSE, clock_rate))
+            }
             None => continuous(last, now, clock_rate),
         }
     }
@@ -360,6 +363,22 @@ mod tests {
         assert_eq!(timeline.frame(at(5), source(60)).timestamp, 1800);
         // A file that is played to the caller has no timing at all.
         assert_eq!(timeline.frame(at(6), span(Timing::Continuous)).timestamp, 1960);
+    }
+
+    #[test]
+    fn talk_begins_after_a_gap_of_the_source() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        let mut send = |milliseconds: u32| {
+            let at = start + Duration::from_millis(milliseconds.into());
+            timeline.frame(at, span(Timing::Source { milliseconds: milliseconds.into() }))
+        };
+        send(0);
+        // Two frames were lost.
+        assert_eq!(send(60), Stamp { timestamp: 480, after_pause: false });
+        assert_eq!(send(280), Stamp { timestamp: 2240, after_pause: true });
+        // The frame before comes late.
+        assert_eq!(send(260), Stamp { timestamp: 2080, after_pause: false });
     }
 
     #[test]
