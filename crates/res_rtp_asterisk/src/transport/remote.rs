@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ice::Component;
+use rtp::Header;
 use rtp::source::{StrictRtp, SymmetricRtp};
 
 use crate::config::Settings;
@@ -99,8 +100,8 @@ impl Remote {
     }
 
     /// Returns whether strict RTP accepts a media packet from this source. With `nat=comedia` our media is sent there from now on.
-    pub fn accepts_media(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> bool {
-        if !self.strict.handle_packet(now, from, sequence_number).is_accepted() {
+    pub fn accepts_media(&mut self, now: Instant, from: SocketAddr, header: &Header) -> bool {
+        if !self.strict.handle_packet(now, from, header.ssrc, header.sequence_number).is_accepted() {
             return false;
         }
         if self.symmetric.handle_rtp(from) {
