@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::arrival::Arrival;
 use super::Key;
+use super::arrival::Arrival;
 use crate::timestamp::{RtpTimestamp, SequenceNumber, ticks};
 
 /// An event, or a segment of one, that has ended.

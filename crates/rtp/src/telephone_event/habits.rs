@@ -240,7 +240,8 @@ fn check(habit: Habit, presses: &[Press], first: (u16, u32), fates: &[u8]) {
     assert_eq!(keys, expected.iter().map(|(_, press)| press.key).collect::<Vec<_>>(), "{habit:?}");
     for ((index, press), (_, held)) in expected.into_iter().zip(released) {
         let in_time = arrived.iter().filter(|packet| packet.event.is_some()).take_while(|packet| packet.press <= index);
-        let has_end = in_time.into_iter().any(|packet| packet.press == index && packet.event.is_some_and(|event| event.end));
+        let has_end =
+            in_time.into_iter().any(|packet| packet.press == index && packet.event.is_some_and(|event| event.end));
         let shortest = match habit {
             _ if !has_end => Duration::ZERO,
             Habit::ShorterEnd => press.held - duration(SHORTER, CLOCK),
