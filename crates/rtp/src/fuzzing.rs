@@ -3,11 +3,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::packet::{HEADER_LEN, Packet};
+use crate::packet::{HEADER_LEN, Header, Packet};
 use crate::red::{Block, Redundant};
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
 use crate::statistics::ReceiverStatistics;
-use crate::telephone_event::{self, Event, Key, Signal};
+use crate::telephone_event::{self, Event, Key, Outgoing, Signal};
 use crate::timestamp::ticks;
 
 /// Parses the input as RTP: every octet belongs to exactly one part of the packet, and the statistics take it in.
@@ -78,40 +78,53 @@ pub(crate) fn write_red(blocks: &[Block<'_>]) -> Vec<u8> {
     payload
 }
 
-/// Takes the input for a list of event packets with gaps in number and time. Begin and end alternate for any list, and
-/// an end names the digit that began.
+/// Takes the input for a list of packets from up to four sources, with gaps in number, timestamp and time. Begin and end
+/// alternate for any list, an end names the digit that began, and no digit is longer than its packets allow.
 pub fn telephone_event(input: &[u8]) {
     let mut receiver = telephone_event::Receiver::new();
-    let now = Instant::now();
-    let (mut number, mut timestamp) = (0u16, 0u32);
-    let mut pressed = None;
-    for operation in input.as_chunks::<6>().0 {
-        number = number.wrapping_add(u16::from(operation[0] & 0x7F)).wrapping_sub(8);
-        timestamp = timestamp.wrapping_add(u32::from(operation[1]) * 0x111);
-        let signals = if operation[0] & 0x80 != 0 {
-            [receiver.handle_media(timestamp, 8000, Duration::from_millis(150)), None]
-        } else {
-            let event = Event::parse(&operation[2..]).expect("four octets");
-            let mut signals = receiver.handle_event(now, number, timestamp, operation[1] > 0, event, 8000).into_iter();
-            [signals.next(), signals.next()]
+    let mut now = Instant::now();
+    let (mut number, mut timestamp, mut pressed) = (0u16, 0u32, None);
+    for operation in input.as_chunks::<8>().0 {
+        let [kind, count, ticks, wait, ..] = *operation;
+        number = number.wrapping_add(u16::from(count & 0x7F)).wrapping_sub(8);
+        timestamp = timestamp.wrapping_add(u32::from(ticks) * 0x111);
+        now += Duration::from_millis(u64::from(wait) * 4);
+        let ssrc = u32::from(kind >> 4 & 3);
+        let header = Header { marker: kind & 4 != 0, payload_type: 101, sequence_number: number, timestamp, ssrc };
+        let signals = match kind & 3 {
+            0 => [receiver.handle_media(now, &header, 8000, Duration::from_millis(150)), None],
+            1 if kind & 8 != 0 => [receiver.handle_gone(ssrc), None],
+            _ => {
+                let event = Event::parse(&operation[4..]).expect("four octets");
+                let mut signals = receiver.handle_event(now, &header, event, 8000).into_iter();
+                [signals.next(), signals.next()]
+            }
         };
         for signal in signals.into_iter().flatten() {
-            pressed = match signal {
-                Signal::Begin(key) => {
-                    assert_eq!(pressed, None);
-                    Some(key)
-                }
-                Signal::Continue(key) => {
-                    assert_eq!(pressed, Some(key));
-                    pressed
-                }
-                Signal::End { key, .. } => {
-                    assert!(pressed.is_none_or(|pressed| pressed == key));
-                    None
-                }
-            };
+            pressed = follow(now, pressed, signal);
         }
-        assert_eq!(receiver.active(), pressed);
+        assert_eq!(receiver.active(), pressed.map(|(key, _)| key));
+    }
+}
+
+/// Returns the key that is pressed after `signal`, and since when.
+fn follow(now: Instant, pressed: Option<(Key, Instant)>, signal: Signal) -> Option<(Key, Instant)> {
+    match signal {
+        Signal::Begin(key) => {
+            assert_eq!(pressed, None);
+            Some((key, now))
+        }
+        Signal::Continue(key) => {
+            assert_eq!(pressed.map(|(pressed, _)| pressed), Some(key));
+            pressed
+        }
+        Signal::End { key, held } => {
+            let (known, since) = pressed.unwrap_or((key, now));
+            assert_eq!(known, key);
+            // The first packet may say up to 0xFFFF ticks, and the network may have held it up for a second.
+            assert!(held <= now - since + Duration::from_millis(8192 + 1000), "{held:?}");
+            None
+        }
     }
 }
 
@@ -126,16 +139,16 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
     for key in keys.iter().filter_map(|event| Key::from_event(*event)) {
         let elapsed = u32::try_from(ticks(now - start, clock_rate)).expect("a short test");
         sender.begin(now, key, timestamp.wrapping_add(elapsed), clock_rate);
-        let released = now + held;
+        let end = now + held;
         let before = wire.len();
         loop {
             while let Some(packet) = sender.poll_transmit() {
                 let fate = fates.next().unwrap_or(3);
                 if fate > 0 {
-                    wire.push((number, packet));
+                    wire.push((now, number, packet));
                 }
                 if fate == 1 {
-                    wire.push((number, packet));
+                    wire.push((now, number, packet));
                 }
                 let len = wire.len();
                 if fate == 2 && len >= 2 && len - before >= 2 {
@@ -144,12 +157,12 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
                 number = number.wrapping_add(1);
             }
             match sender.poll_timeout() {
-                Some(next) if next < released => {
+                Some(next) if next < end => {
                     now = next;
                     sender.handle_timeout(now);
                 }
                 Some(_) => {
-                    now = released;
+                    now = end;
                     sender.end(now, None);
                 }
                 None => break,
@@ -160,17 +173,20 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
         }
         now += Duration::from_millis(300);
     }
-    for (number, packet) in wire {
+    for (now, sequence_number, packet) in wire {
         let event = Event::parse(&packet.payload).expect("we wrote it");
-        let signals = receiver.handle_event(now, number, packet.timestamp, packet.marker, event, clock_rate);
-        seen.extend(signals.into_iter().filter_map(|signal| match signal {
-            Signal::End { key, .. } => Some(key),
-            _ => None,
-        }));
+        let Outgoing { marker, timestamp, .. } = packet;
+        let header = Header { marker, payload_type: 101, sequence_number, timestamp, ssrc: 7 };
+        seen.extend(receiver.handle_event(now, &header, event, clock_rate).into_iter().filter_map(released));
     }
-    seen.extend(receiver.reset().and_then(|signal| match signal {
-        Signal::End { key, .. } => Some(key),
-        _ => None,
-    }));
+    seen.extend(receiver.handle_gone(7).and_then(released));
     assert_eq!(seen, expected);
+}
+
+/// The key that a signal says is released.
+fn released(signal: Signal) -> Option<Key> {
+    match signal {
+        Signal::End { key, .. } => Some(key),
+        Signal::Begin(_) | Signal::Continue(_) => None,
+    }
 }

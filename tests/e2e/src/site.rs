@@ -227,6 +227,10 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,Read(DIGITS,,6,,1,20)\n\
          \x20same => n,Verbose(1,digits read: ${{DIGITS}}.)\n\
          \x20same => n,Goto(echo,2)\n\
+         \n; the same with audio, from which a plain phone learns where its packets go\n\
+         exten => menu,1,Answer()\n\
+         \x20same => n,Read(DIGITS,{announcement},6,,1,20)\n\
+         \x20same => n,Goto(digits,3)\n\
          \nexten => presses,1,Answer()\n\
          \x20same => n,Wait(1)\n\
          \x20same => n,SendDTMF(59,250,200)\n\

@@ -16,6 +16,7 @@ use crate::clock;
 use crate::console::debug;
 use crate::diagnosis::statistics;
 use crate::globals::globals;
+use crate::media::digits;
 use crate::media::incoming::reporting_of;
 use crate::session::Session;
 use crate::state::State;
@@ -83,7 +84,10 @@ impl Engine for Session {
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
         let key = key_of(digit)?;
         let media_clock = self.with(|state| state.source().clock_rate()).flatten();
-        let (payload_type, clock_rate) = instance.payload_type_of_digits(media_clock).unwrap_or((101, rtp_code::CLOCK));
+        let Some((payload_type, clock_rate)) = instance.payload_type_of_digits(media_clock) else {
+            digits::note_not_agreed();
+            return Err(Failed);
+        };
         self.expect_echo();
         let begun = self.with(|state| state.begin_digit(clock::now(), key, payload_type, clock_rate));
         if begun == Some(true) { Ok(()) } else { Err(Failed) }

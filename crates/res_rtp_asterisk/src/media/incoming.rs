@@ -94,18 +94,16 @@ impl Incoming {
     ) -> Result<Read, UnknownPayload> {
         let payload_type = arrived.header.payload_type;
         let payload = instance.payload(payload_type).filter(is_readable).ok_or(UnknownPayload)?;
-        let ssrc = arrived.header.ssrc;
-        let changed = self.ssrc.replace(ssrc).is_some_and(|known| known != ssrc);
-        let first = changed.then(|| self.source_changed(frames));
+        let first = self.note_source(frames, &payload, arrived.header.ssrc);
         let (clock_rate, frame) = match &payload {
             Payload::Media(format) => {
                 let clock_rate = clock_rate(format);
-                (clock_rate, self.media_frames(frames, format, arrived, clock_rate))
+                (clock_rate, self.media_frames(frames, now, format, arrived, clock_rate))
             }
             Payload::Code { code: rtp_code::DTMF, clock_rate } => {
                 (0, self.event_frames(frames, now, arrived, *clock_rate))
             }
-            Payload::Code { code: rtp_code::CISCO_DTMF, .. } => (0, self.cisco_frames(frames, arrived)),
+            Payload::Code { code: rtp_code::CISCO_DTMF, .. } => (0, self.cisco_frames(frames, now, arrived)),
             Payload::Code { .. } => (0, comfort_noise(frames, arrived)),
         };
         let learned = self.clock_rates.learn(payload_type, clock_rate).then_some(Learned { payload_type, clock_rate });
@@ -116,20 +114,28 @@ impl Incoming {
         Ok(Read { frames: all.map(|frames| self.number.into_iter().fold(frames, HostFrame::in_stream)), learned })
     }
 
-    fn source_changed(&mut self, frames: &mut Frames) -> HostFrame {
-        self.sequence_number = None;
-        let ended = self.events.reset();
-        frames.source_changed(ended)
+    /// Returns the frame for a changed source of media. Digits and comfort noise may come under another SSRC beside it, which is
+    /// no change.
+    fn note_source(&mut self, frames: &mut Frames, payload: &Payload, ssrc: u32) -> Option<HostFrame> {
+        if matches!(payload, Payload::Code { code: rtp_code::DTMF | rtp_code::CN, .. }) {
+            return None;
+        }
+        let old = self.ssrc.replace(ssrc).filter(|old| *old != ssrc)?;
+        (self.sequence_number, self.delivery) = (None, DeliveryClock::default());
+        let ended = self.events.handle_gone(old).or_else(|| self.cisco_events.handle_gone());
+        Some(frames.source_changed(ended))
     }
 
     fn media_frames(
         &mut self,
         frames: &mut Frames,
+        now: Instant,
         format: &Format,
         arrived: &Arrived,
         clock_rate: u32,
     ) -> Option<HostFrame> {
-        let ended = self.events.handle_media(arrived.header.timestamp, clock_rate, self.digit_timeout);
+        let ended = self.events.handle_media(now, &arrived.header, clock_rate, self.digit_timeout);
+        let ended = ended.or_else(|| self.cisco_events.handle_media(now, self.digit_timeout));
         let digit = ended.and_then(|signal| frames.digit(DIGIT_BEFORE_MEDIA, signal));
         let frame = match format.kind()? {
             Kind::Audio => self.voice(frames, format, arrived, clock_rate),
@@ -191,15 +197,13 @@ impl Incoming {
         clock_rate: u32,
     ) -> Option<HostFrame> {
         let event = Event::parse(frames.payload(arrived.payload.clone()))?;
-        let header = &arrived.header;
-        let (number, timestamp) = (header.sequence_number, header.timestamp);
-        let signals = self.events.handle_event(now, number, timestamp, header.marker, event, clock_rate);
+        let signals = self.events.handle_event(now, &arrived.header, event, clock_rate);
         frames.signals(signals)
     }
 
-    fn cisco_frames(&mut self, frames: &mut Frames, arrived: &Arrived) -> Option<HostFrame> {
+    fn cisco_frames(&mut self, frames: &mut Frames, now: Instant, arrived: &Arrived) -> Option<HostFrame> {
         let digit = cisco::Digit::parse(frames.payload(arrived.payload.clone()))?;
-        let signals = self.cisco_events.handle_digit(digit);
+        let signals = self.cisco_events.handle_digit(now, digit);
         frames.signals(signals)
     }
 }

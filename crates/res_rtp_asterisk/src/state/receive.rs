@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use asterisk::rtp::Direction;
 use ice::Component;
-use rtp::Packet;
 use rtp::demux::{Class, classify};
 use rtp::packet::HEADER_LEN;
 use rtp::rtcp::{self, Compound};
+use rtp::{Header, Packet};
 
 use super::State;
 use crate::bundle::{PictureRequest, Whose};
@@ -176,16 +176,23 @@ impl State {
     /// Checks the source address and the sequence number of a packet of our own stream, and counts the packet.
     fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
-        self.transport.judge_source(now, arrived.from, header.sequence_number)?;
-        // A second SSRC with a payload type that was not negotiated (repair packets, foreign traffic) is not a change of
-        // source. Only payload types that the reading thread has looked up are known here; the host must not be asked.
-        let is_stray = !self.clock_rates.knows(header.payload_type)
-            && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
-        if !is_stray && !self.count_received(now, arrived) {
+        self.transport.judge_source(now, arrived.from, header)?;
+        let usable = self.is_beside(header) || self.count_received(now, arrived);
+        // Digits have a check of their own: the number of some senders stands still.
+        if !usable && !self.clock_rates.is_without_clock(header.payload_type) {
             return Err(Refused::Sequence);
         }
         self.start_reports(now);
         Ok(())
+    }
+
+    /// Returns whether a packet is of a second SSRC that is not a change of source: it has a payload type that was not
+    /// negotiated (repair packets, foreign traffic), or one without a clock (digits, comfort noise). Only payload types that the
+    /// reading thread has looked up are known here; the host must not be asked.
+    fn is_beside(&self, header: &Header) -> bool {
+        let (known, payload_type) = (&self.clock_rates, header.payload_type);
+        let is_media = known.knows(payload_type) && !known.is_without_clock(payload_type);
+        !is_media && self.receiver.ssrc().is_some_and(|known| known != header.ssrc)
     }
 
     /// Counts a packet of our own stream. Returns false for a duplicate or an unconfirmed jump of the sequence number.

@@ -205,8 +205,13 @@ impl Instance {
     }
 
     pub fn dtmf_begin(&self, digit: u8) {
+        assert!(self.tries_dtmf_begin(digit));
+    }
+
+    /// Begins a digit. Returns whether the engine sends it.
+    pub fn tries_dtmf_begin(&self, digit: u8) -> bool {
         // SAFETY: the reference is ours.
-        assert_eq!(unsafe { sys::ast_rtp_instance_dtmf_begin(self.as_ptr(), digit as _) }, 0);
+        unsafe { sys::ast_rtp_instance_dtmf_begin(self.as_ptr(), digit as _) == 0 }
     }
 
     pub fn dtmf_end(&self, digit: u8, milliseconds: c_uint) {
