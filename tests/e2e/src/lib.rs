@@ -29,6 +29,7 @@ pub mod puppet;
 pub mod samples;
 pub mod site;
 pub mod stranger;
+pub mod text;
 pub mod tone;
 pub mod user;
 pub mod wire;
