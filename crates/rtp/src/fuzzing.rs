@@ -8,6 +8,7 @@ use crate::red::{Block, Redundant};
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
 use crate::statistics::ReceiverStatistics;
 use crate::telephone_event::{self, Event, Key, Outgoing, Signal};
+use crate::text;
 use crate::timestamp::ticks;
 
 /// Parses the input as RTP: every octet belongs to exactly one part of the packet, and the statistics take it in.
@@ -62,6 +63,89 @@ pub fn red(payload: &[u8]) {
     let blocks: Vec<_> = redundant.blocks().collect();
     assert_eq!(write_red(&blocks), payload);
     assert_eq!(payload.get(redundant.primary_offset()..), Some(redundant.primary().data));
+}
+
+/// Takes the input for a list of text packets with gaps in their numbers, with and without redundancy. The new text lies within the
+/// packet, and the same packet once more has none.
+pub fn text_packets(mut input: &[u8]) {
+    let (mut receiver, mut number) = (text::Receiver::new(), 0u16);
+    while let [step, kind, len, rest @ ..] = input {
+        let (payload, behind) = rest.split_at(usize::from(*len).min(rest.len()));
+        input = behind;
+        number = number.wrapping_add_signed(i16::from(step.cast_signed()) * if kind & 4 == 0 { 1 } else { 250 });
+        if kind & 0xF0 == 0 {
+            receiver.change_source();
+        }
+        let mut handle = || match kind & 2 == 0 {
+            true => receiver.handle_redundant(number, kind & 1 == 0, payload).unwrap_or_default(),
+            false => receiver.handle_plain(number, kind & 1 == 0, payload),
+        };
+        if let Some(text) = handle() {
+            assert!(payload.get(text.range).is_some());
+            assert_eq!(handle(), None);
+        }
+    }
+}
+
+/// Sends `texts` with two generations, each its pause in milliseconds after the one before, over a network that loses (0), repeats (1)
+/// or delays (2) packets. All text arrives in order and once, except for the third and earlier of packets lost in a row, for which
+/// U+FFFD stands.
+pub fn text_over_a_bad_network(texts: &[String], pauses: &[u16], fates: &[u8], first: u16) {
+    let wire = send_texts(texts, pauses);
+    let fate =
+        |number: usize| if number == 0 { 3 } else { fates.get(number % fates.len().max(1)).map_or(3, |fate| *fate) };
+    let (mut receiver, mut shown, mut expected) = (text::Receiver::new(), Vec::new(), String::new());
+    let mut receive = |number: usize| {
+        let payload: &[u8] = wire.get(number).map_or(b"", |payload| payload);
+        let read = receiver.handle_redundant(first.wrapping_add(number as u16), number == 0, payload);
+        if let Some(new) = read.expect("we wrote it") {
+            shown.extend_from_slice(if new.follows_loss { text::MISSING } else { b"" });
+            shown.extend_from_slice(&payload[new.range]);
+        }
+    };
+    let mut missing: Vec<&str> = Vec::new();
+    for (number, payload) in wire.iter().enumerate() {
+        let own = Redundant::parse(payload).expect("we wrote it").primary().data;
+        missing.push(str::from_utf8(own).expect("whole characters"));
+        let is_overtaken = fate(number) == 2 && number + 1 < wire.len() && fate(number + 1) != 0;
+        if fate(number) == 0 || is_overtaken {
+            continue;
+        }
+        receive(number);
+        if fate(number) == 1 {
+            receive(number);
+        }
+        if number > 0 && fate(number - 1) == 2 {
+            receive(number - 1);
+        }
+        let known = missing.len().saturating_sub(3);
+        expected.push_str(if known > 0 { "\u{FFFD}" } else { "" });
+        expected.extend(missing.drain(..).skip(known));
+    }
+    assert_eq!(String::from_utf8(shown).expect("whole characters"), expected);
+}
+
+fn send_texts(texts: &[String], pauses: &[u16]) -> Vec<Vec<u8>> {
+    let (mut sender, mut now) = (text::Sender::new(Duration::from_millis(300), 2), Instant::now());
+    let mut wire = Vec::new();
+    let mut drain = |sender: &mut text::Sender, now| {
+        let mut buffer = [0; text::LARGEST_PAYLOAD];
+        while let Some(packet) = sender.poll_transmit(now, 98, &mut buffer) {
+            wire.push(buffer[..packet.len].to_vec());
+        }
+    };
+    for (text, pause) in texts.iter().zip(pauses.iter().cycle()) {
+        let next = now + Duration::from_millis(u64::from(*pause));
+        while let Some(due) = sender.poll_timeout().filter(|due| *due < next) {
+            drain(&mut sender, due);
+        }
+        now = next;
+        sender.handle_text(now, text.as_bytes()).expect("a short test");
+        drain(&mut sender, now);
+    }
+    sender.flush();
+    drain(&mut sender, now);
+    wire
 }
 
 /// Writes blocks as RFC 2198 §3 has them, the last one as the primary.

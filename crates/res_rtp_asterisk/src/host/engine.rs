@@ -216,6 +216,15 @@ impl Engine for Session {
         }
     }
 
+    fn redundancy_start(&self, _instance: Instance<'_>, buffer_ms: i32, payloads: &[i32]) -> Result<(), Failed> {
+        let interval = u64::try_from(buffer_ms).ok().filter(|interval| *interval > 0).ok_or(Failed)?;
+        self.with(|state| state.start_redundancy(Duration::from_millis(interval), payloads)).ok_or(Failed)
+    }
+
+    fn redundancy_buffer(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
+        self.write_text(instance, frame)
+    }
+
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {
         let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
         // The host passes the loudness; the packet carries the level below overload in -dBov (RFC 3389 §3).

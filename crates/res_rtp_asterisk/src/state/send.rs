@@ -8,6 +8,7 @@ use ice::Component;
 use rtp::telephone_event::Key;
 
 use super::State;
+use crate::clock;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::diagnosis::counters::Refused;
@@ -74,7 +75,7 @@ impl State {
         }
     }
 
-    fn way_of_media(&mut self) -> Result<Way, Obstacle> {
+    pub(super) fn way_of_media(&mut self) -> Result<Way, Obstacle> {
         if self.transport.remote().is_stopped() {
             return Err(Obstacle::NoRoute);
         }
@@ -84,7 +85,11 @@ impl State {
     }
 
     /// Finds the route and protection, then writes a packet and sends it. Returns whether it was sent.
-    fn send_packet(&mut self, now: Instant, write: impl FnOnce(&mut Source) -> Written) -> Result<bool, Obstacle> {
+    pub(super) fn send_packet(
+        &mut self,
+        now: Instant,
+        write: impl FnOnce(&mut Source) -> Written,
+    ) -> Result<bool, Obstacle> {
         let source = &mut self.source;
         let sent = match self.transport.remote().is_stopped() {
             true => None,
@@ -184,6 +189,7 @@ impl State {
     /// destination.
     pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
+        self.finish_text(clock::now());
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
             self.rtcp.stop();
         }

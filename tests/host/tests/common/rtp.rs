@@ -259,6 +259,7 @@ impl Drop for Instance {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     Voice { format: sys::ast_format_id, payload: Vec<u8>, samples: c_int },
+    Text { format: sys::ast_format_id, text: String, samples: c_int },
     DigitBegin(u8),
     DigitEnd(u8),
     Other(sys::ast_frame_type),
@@ -275,6 +276,15 @@ impl Frame {
                     Self::Voice {
                         format: frame.subclass.format.id,
                         payload: slice::from_raw_parts(frame.data.ptr.cast::<u8>(), length).to_vec(),
+                        samples: frame.samples,
+                    }
+                }
+                sys::AST_FRAME_TEXT => {
+                    let length = usize::try_from(frame.datalen).expect("not negative");
+                    let octets = slice::from_raw_parts(frame.data.ptr.cast::<u8>(), length).to_vec();
+                    Self::Text {
+                        format: frame.subclass.format.id,
+                        text: String::from_utf8(octets).expect("UTF-8"),
                         samples: frame.samples,
                     }
                 }
