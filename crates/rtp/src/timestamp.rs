@@ -224,7 +224,8 @@ impl PictureTimeline {
         Self { last: None, start: RtpTimestamp(start) }
     }
 
-    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before.
+    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before. An advance that goes back wraps,
+    /// as timestamps do.
     pub fn packet(&mut self, now: Instant, advance: u32, clock_rate: u32) -> u32 {
         let timestamp = match self.last {
             None => self.start,

@@ -8,6 +8,7 @@ use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
 use rtp::SequenceNumber;
 use rtp::comfort_noise::ComfortNoise;
+use rtp::pictures::{self, Advance};
 use rtp::red::Redundant;
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
 use rtp::timestamp::{DeliveryClock, duration};
@@ -25,7 +26,7 @@ pub struct Incoming {
     delivery: DeliveryClock,
     ssrc: Option<u32>,
     sequence_number: Option<SequenceNumber>,
-    picture_timestamp: Option<u32>,
+    pictures: Advance,
     /// The clock rates that have been reported as [`Learned`].
     clock_rates: ClockRates,
     /// The number of the stream within its channel, if the host supplied one.
@@ -63,7 +64,7 @@ impl Incoming {
             delivery: DeliveryClock::default(),
             ssrc: None,
             sequence_number: None,
-            picture_timestamp: None,
+            pictures: Advance::default(),
             clock_rates: ClockRates::default(),
             number: None,
         }
@@ -100,7 +101,7 @@ impl Incoming {
         let (clock_rate, frame) = match &payload {
             Payload::Media(format) => {
                 let clock_rate = clock_rate(format);
-                (clock_rate, self.media_frames(frames, format, arrived, clock_rate))
+                (clock_rate, self.media_frames(frames, now, format, arrived, clock_rate))
             }
             Payload::Code { code: rtp_code::DTMF, clock_rate } => {
                 (0, self.event_frames(frames, now, arrived, *clock_rate))
@@ -118,6 +119,7 @@ impl Incoming {
 
     fn source_changed(&mut self, frames: &mut Frames) -> HostFrame {
         self.sequence_number = None;
+        self.pictures.handle_other_source();
         let ended = self.events.reset();
         frames.source_changed(ended)
     }
@@ -125,6 +127,7 @@ impl Incoming {
     fn media_frames(
         &mut self,
         frames: &mut Frames,
+        now: Instant,
         format: &Format,
         arrived: &Arrived,
         clock_rate: u32,
@@ -133,7 +136,7 @@ impl Incoming {
         let digit = ended.and_then(|signal| frames.digit(DIGIT_BEFORE_MEDIA, signal));
         let frame = match format.kind()? {
             Kind::Audio => self.voice(frames, format, arrived, clock_rate),
-            Kind::Video => self.picture(frames, format, arrived),
+            Kind::Video => self.picture(frames, now, format, arrived),
             Kind::Text => self.text(frames, format, arrived),
             Kind::Image => return digit,
         };
@@ -155,12 +158,11 @@ impl Incoming {
         frames.media().voice(format, arrived.payload.clone(), timing)
     }
 
-    fn picture(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived) -> HostFrame {
+    fn picture(&mut self, frames: &mut Frames, now: Instant, format: &Format, arrived: &Arrived) -> HostFrame {
         let header = &arrived.header;
-        let last = self.picture_timestamp.replace(header.timestamp);
-        let since = last.map_or(0, |last| header.timestamp.wrapping_sub(last));
+        let advance = self.pictures.packet(now, header.timestamp);
         let timing = Timing { sequence_number: header.sequence_number, ..Timing::default() };
-        frames.media().video(format, arrived.payload.clone(), timing, since, header.marker)
+        frames.media().video(format, arrived.payload.clone(), timing, advance, header.marker)
     }
 
     /// Makes a T.140 text frame (RFC 4103). Lost packets are marked with U+FFFD.
@@ -229,7 +231,7 @@ pub fn clock_rate(format: &Format) -> u32 {
     match format.kind() {
         Some(Kind::Audio) if format.codec() == Some(Codec::G722) => 8000,
         Some(Kind::Audio) => format.rate().max(1),
-        Some(Kind::Video | Kind::Image) => 90_000,
+        Some(Kind::Video | Kind::Image) => pictures::CLOCK,
         Some(Kind::Text) | None => 1000,
     }
 }

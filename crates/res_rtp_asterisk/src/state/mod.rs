@@ -1,8 +1,9 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`send`] sends packets, and [`show`] collects the facts for `rtp show sessions`.
+//! [`receive`] handles received datagrams, [`send`] sends packets, [`pictures`] asks for whole pictures, and [`show`] collects the facts for `rtp show sessions`.
 
+mod pictures;
 pub mod receive;
 mod send;
 mod show;
@@ -149,6 +150,8 @@ impl State {
 
     /// Sets the address of the peer's description. Returns whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr) -> bool {
+        // A description comes with a hold, with its end, or with another address.
+        self.rtcp.pictures_mut().handle_interruption(now);
         self.transport.set_address(now, address, &self.settings)
     }
 
@@ -218,6 +221,7 @@ impl State {
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
         }
+        self.handle_request_timeout(now);
         self.source.digits_mut().handle_timeout(now);
         self.flush_digits(now);
     }

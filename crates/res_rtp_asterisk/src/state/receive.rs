@@ -9,7 +9,7 @@ use rtp::demux::{Class, classify};
 use rtp::rtcp::{self, Compound};
 
 use super::State;
-use crate::bundle::{PictureRequest, Whose};
+use crate::bundle::Whose;
 use crate::console::debug;
 use crate::cost::{self, Deed};
 use crate::diagnosis::counters::Refused;
@@ -161,10 +161,13 @@ impl State {
         self.transport.judge_source(now, arrived.from, header.sequence_number)?;
         // A second SSRC with a payload type that was not negotiated (repair packets, foreign traffic) is not a change of
         // source. Only payload types that the reading thread has looked up are known here; the host must not be asked.
-        let is_stray = !self.clock_rates.knows(header.payload_type)
-            && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
+        let known = self.receiver.ssrc();
+        let is_stray = !self.clock_rates.knows(header.payload_type) && known.is_some_and(|known| known != header.ssrc);
         if !is_stray && !self.count_received(now, arrived) {
             return Err(Refused::Sequence);
+        }
+        if known.is_some() && known != self.receiver.ssrc() {
+            self.handle_other_encoder(now, header.payload_type);
         }
         self.start_reports(now);
         Ok(())
@@ -259,20 +262,6 @@ impl State {
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
         }
-    }
-
-    fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) {
-        if !self.bundle.handle_picture_request(now, media_ssrc) {
-            self.rtcp.pictures_mut().handle_request(now);
-        }
-    }
-
-    /// Returns a picture request that the channel has to be told of, once per request.
-    pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
-        if self.rtcp.pictures_mut().take_request() {
-            return Some(self.bundle.marks().picture_request());
-        }
-        self.bundle.take_picture_request()
     }
 }
 
