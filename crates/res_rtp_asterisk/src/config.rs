@@ -1,4 +1,4 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout` and `dtlsminversion`; the keys of candidates are
+//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout`, `dtlsminversion` and `statistics`; the keys of candidates are
 //! read by `gathering/settings.rs`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
+use asterisk::rtp::Figures;
 use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub gathering: Gathering,
     /// The TURN servers, and how many of their addresses are kept ready.
     pub relays: Relays,
+    /// How statistics and events tell the figures that Asterisk 11's own module tells wrong (`statistics`).
+    pub figures: Figures,
 }
 
 impl Default for Settings {
@@ -61,6 +64,7 @@ impl Default for Settings {
             dtls_min_version: MinVersion::default(),
             gathering: Gathering::default(),
             relays: Relays::default(),
+            figures: Figures::default(),
         }
     }
 }
@@ -109,6 +113,7 @@ impl Settings {
             dtls_min_version: lines.dtls_version(default.dtls_min_version),
             gathering: Gathering::read(lines),
             relays: Relays::read(&lines.entries, &mut lines.problems),
+            figures: lines.figures(default.figures),
         }
     }
 }
@@ -210,6 +215,18 @@ impl<'a> Lines<'a> {
         }
     }
 
+    fn figures(&mut self, default: Figures) -> Figures {
+        let Some(entry) = self.find("statistics") else { return default };
+        match entry.value.trim().to_ascii_lowercase().as_str() {
+            "correct" => Figures::Correct,
+            "original" => Figures::Original,
+            _ => {
+                self.problems.push(format!("{}; using correct", entry.bad("correct or original".to_owned())));
+                default
+            }
+        }
+    }
+
     fn dtls_version(&mut self, default: MinVersion) -> MinVersion {
         let Some(entry) = self.find("dtlsminversion") else { return default };
         match entry.value.trim() {
@@ -258,6 +275,7 @@ mod tests {
             ("rtcpmux", "no"),
             ("consenttimeout", "45"),
             ("dtlsminversion", "1.0"),
+            ("statistics", "original"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -272,6 +290,7 @@ mod tests {
             dtls_min_version: MinVersion::Dtls10,
             gathering: Gathering::default(),
             relays: Relays::default(),
+            figures: Figures::Original,
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -293,6 +312,7 @@ mod tests {
             ("rtcpmux", "sometimes"),
             ("consenttimeout", "never"),
             ("dtlsminversion", "1.3"),
+            ("statistics", "wrong"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

@@ -36,7 +36,10 @@ impl Engine for Session {
         let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
         let sockets = ready.map_or_else(bind, Ok).map_err(|error| {
             let (first, last) = ports;
-            asterisk::error!("RTP: no free port from {first} to {last} on {}: {error}", local.ip());
+            let (instance, ip) = (instance.pointer(), local.ip());
+            asterisk::error!(
+                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': none from {first} to {last} on {ip}: {error}"
+            );
             Failed
         })?;
         instance.set_local_address(sockets.rtp.local());
@@ -138,7 +141,7 @@ impl Engine for Session {
     }
 
     fn statistics(&self, _instance: Instance<'_>) -> Option<Statistics> {
-        self.with(|state| statistics::statistics(state))
+        self.with(|state| statistics::told(state))
     }
 
     fn ssrc(&self, _instance: Instance<'_>) -> u32 {
@@ -237,7 +240,7 @@ fn component_of(component: host::Component) -> Component {
 
 fn key_of(digit: u8) -> Result<Key, Failed> {
     Key::from_char(digit.into()).ok_or_else(|| {
-        asterisk::warning!("RTP: digit '{}' cannot be sent as a telephone-event", char::from(digit).escape_default());
+        asterisk::warning!("Don't know how to represent '{}'", char::from(digit).escape_default());
         Failed
     })
 }
