@@ -146,6 +146,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
+    ("phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("picture_phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("servers", Version::Eleven..=Version::Eleven, "its answers are not timed"),

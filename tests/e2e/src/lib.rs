@@ -34,6 +34,7 @@ pub mod samples;
 pub mod sip;
 pub mod site;
 pub mod stranger;
+pub mod talker;
 pub mod tone;
 pub mod user;
 pub mod wire;
