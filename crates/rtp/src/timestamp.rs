@@ -228,7 +228,7 @@ impl PictureTimeline {
     }
 
     /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before. If that is not known, the timestamp
-    /// follows the clock.
+    /// follows the clock. An advance that goes back wraps, as timestamps do.
     pub fn packet(&mut self, now: Instant, advance: Option<u32>, clock_rate: u32) -> u32 {
         let timestamp = match self.last {
             None => self.start,

@@ -222,6 +222,10 @@ impl Sink for Sender<'_> {
         Ok(has_route)
     }
 
+    fn begin_pictures(&mut self) -> Result<(), Failed> {
+        self.session.with_at(self.now, |state| state.begin_pictures(self.now)).ok_or(Failed)
+    }
+
     fn ask_for_picture(&mut self) -> Result<(), Failed> {
         self.session.with_at(self.now, |state| state.ask_for_picture(self.now)).ok_or(Failed)
     }

@@ -5,13 +5,14 @@
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{Direction, Figures};
+use rtp::pictures::Wanted;
 use rtp::quality::media_experience_score;
 use rtp::rtcp::interval::{ReportTimer, Spacing};
 use rtp::rtcp::{Goodbye, NtpTimestamp, Pace, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
 use rtp::statistics::{Accumulator, ReceiverStatistics, RoundTrip, SenderStatistics};
 
 use super::events;
-use super::feedback::{Pictures, Requests};
+use super::feedback::Requests;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::notes::Note;
@@ -20,7 +21,7 @@ use crate::notes::Note;
 pub struct Rtcp {
     schedule: ReportTimer,
     goodbye: Goodbye,
-    pictures: Pictures,
+    pictures: Wanted,
     requests: Requests,
     events: Pace,
     scores: Scores,
@@ -72,7 +73,7 @@ impl Rtcp {
         Self {
             schedule: ReportTimer::new(interval, Spacing::Fixed),
             goodbye: Goodbye::default(),
-            pictures: Pictures::default(),
+            pictures: Wanted::default(),
             requests: Requests::default(),
             events: Pace::default(),
             scores: Scores::default(),
@@ -97,8 +98,8 @@ impl Rtcp {
         &self.scores
     }
 
-    /// Returns the peer's picture requests for our stream, to change them.
-    pub fn pictures_mut(&mut self) -> &mut Pictures {
+    /// Returns whether the peer needs a whole picture of our stream, to change it.
+    pub fn pictures_mut(&mut self) -> &mut Wanted {
         &mut self.pictures
     }
 
@@ -122,9 +123,9 @@ impl Rtcp {
         self.schedule.is_running()
     }
 
-    /// Returns when the next report is due.
+    /// Returns when the next report or a picture request is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.schedule.poll_timeout()
+        self.schedule.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min()
     }
 
     /// Returns whether a report is due, and restarts the timer if so.
