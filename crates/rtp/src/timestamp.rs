@@ -213,7 +213,7 @@ fn ticks_since(earlier: Instant, now: Instant, clock_rate: u32) -> u32 {
     ticks(now.saturating_duration_since(earlier), clock_rate) as u32
 }
 
-/// The timestamps of outgoing video. The packets of one picture share a timestamp: for each packet, the host says by
+/// The timestamps of outgoing video and text. The packets of one picture share a timestamp: for each packet, the host says by
 /// how much the clock has advanced since the packet before.
 #[derive(Debug, Clone)]
 pub struct PictureTimeline {
@@ -227,15 +227,17 @@ impl PictureTimeline {
         Self { last: None, start: RtpTimestamp(start) }
     }
 
-    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before.
-    pub fn packet(&mut self, now: Instant, advance: u32, clock_rate: u32) -> u32 {
+    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before. If that is not known, the timestamp
+    /// follows the clock.
+    pub fn packet(&mut self, now: Instant, advance: Option<u32>, clock_rate: u32) -> u32 {
         let timestamp = match self.last {
             None => self.start,
             Some((at, last)) => {
                 let by_clock = last.plus(ticks_since(at, now, clock_rate));
-                let predicted = last.plus(advance);
                 // A changed source may claim any advance.
-                if within(predicted.distance_from(by_clock), PICTURE_PAUSE, clock_rate) { predicted } else { by_clock }
+                let is_plausible =
+                    |predicted: &RtpTimestamp| within(predicted.distance_from(by_clock), PICTURE_PAUSE, clock_rate);
+                advance.map(|advance| last.plus(advance)).filter(is_plausible).unwrap_or(by_clock)
             }
         };
         self.last = Some((now, timestamp));
@@ -395,10 +397,10 @@ mod tests {
     fn packets_of_a_picture_share_a_timestamp() {
         let start = Instant::now();
         let mut timeline = PictureTimeline::new(u32::MAX);
-        assert_eq!(timeline.packet(start, 77, 90_000), u32::MAX);
-        assert_eq!(timeline.packet(start, 0, 90_000), u32::MAX);
-        assert_eq!(timeline.packet(start + Duration::from_millis(50), 3000, 90_000), 2999);
-        let after_a_jump = timeline.packet(start + Duration::from_millis(90), 0x7000_0000, 90_000);
+        assert_eq!(timeline.packet(start, Some(77), 90_000), u32::MAX);
+        assert_eq!(timeline.packet(start, Some(0), 90_000), u32::MAX);
+        assert_eq!(timeline.packet(start + Duration::from_millis(50), Some(3000), 90_000), 2999);
+        let after_a_jump = timeline.packet(start + Duration::from_millis(90), Some(0x7000_0000), 90_000);
         assert_eq!(after_a_jump, 2999 + 3600);
     }
 

@@ -8,6 +8,7 @@ use ice::Component;
 use rtp::telephone_event::Key;
 
 use super::State;
+use crate::clock;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::diagnosis::counters::Refused;
@@ -74,7 +75,7 @@ impl State {
         }
     }
 
-    fn way_of_media(&mut self) -> Result<Way, Obstacle> {
+    pub(super) fn way_of_media(&mut self) -> Result<Way, Obstacle> {
         if self.transport.remote().is_stopped() {
             return Err(Obstacle::NoRoute);
         }
@@ -84,14 +85,18 @@ impl State {
     }
 
     /// Finds the route and protection, then writes a packet and sends it. Returns whether it was sent.
-    fn send_packet(&mut self, now: Instant, write: impl FnOnce(&mut Source) -> Written) -> Result<bool, Obstacle> {
+    pub(super) fn send_packet(
+        &mut self,
+        now: Instant,
+        write: impl FnOnce(&mut Source) -> Written,
+    ) -> Result<bool, Obstacle> {
         let source = &mut self.source;
         let sent = match self.transport.remote().is_stopped() {
             true => None,
             false => self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
                 let way = transport.way_of_media(stream)?;
                 let written = write(source);
-                let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+                let to = transport.destination(&way);
                 Ok((to, written, transport.send(&way, Which::Rtp, source.packet())))
             }),
         };
@@ -182,12 +187,13 @@ impl State {
     /// Stops media at the host's request. With ICE the selected pair remains, and reports go on during a hold (RFC 3550 §6.2,
     /// RFC 3264 §5.1), unless the transport is silent because the call has ended. Without ICE reports stop too, because they have no
     /// destination.
-    pub fn stop_media(&mut self) {
+    pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
+        self.finish_text(clock::now());
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
             self.rtcp.stop();
         }
-        self.transport.stop_media();
+        self.transport.stop_media(now);
         self.source.mark_next();
     }
 
@@ -200,7 +206,7 @@ impl State {
         let rtcp = &mut self.rtcp;
         let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
             let way = transport.way_of_reports(stream)?;
-            let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+            let to = transport.destination(&way);
             rtcp.send(now, kind, streams, to, |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
         self.note_report_sent(sent.flatten(), told);
