@@ -288,7 +288,7 @@ const ROUNDING: Duration = Duration::from_millis(10);
 const SOURCE_JUMP: Duration = Duration::from_secs(2);
 
 /// A step back on the source's timeline by less than this is reordering in the network, and not another source.
-const SOURCE_REORDERING: Duration = Duration::from_millis(200);
+const SOURCE_REORDERING: Duration = Duration::from_millis(500);
 
 /// A disagreement with the clock of more than this is a pause in video. Encoders send pictures in bursts.
 const PICTURE_PAUSE: Duration = Duration::from_millis(500);
