@@ -11,6 +11,7 @@ use asterisk::debug::{Only, Switch};
 use super::debug;
 use super::relay::SHOW_RELAYS;
 use crate::globals::globals;
+use crate::transport::ports;
 use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
@@ -107,9 +108,10 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         MinVersion::Dtls10 => "1.0 and later",
         MinVersion::Dtls12 => "1.2 and later",
     };
+    let (used, failures) = ports::usage();
     cli_print!(
         invocation,
-        "Ports:         {} to {}\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}",
+        "Ports:         {} to {}, {used} pairs in use, none free for {failures} calls\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),

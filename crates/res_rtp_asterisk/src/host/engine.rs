@@ -19,6 +19,7 @@ use crate::globals::globals;
 use crate::media::incoming::reporting_of;
 use crate::session::Session;
 use crate::state::State;
+use crate::transport::ports;
 use crate::transport::sockets::Pair;
 
 /// A digit received this soon after we sent a digit or comfort noise counts as its echo and is ignored.
@@ -34,11 +35,7 @@ impl Engine for Session {
         let ports = instance.ports().unwrap_or(settings.ports);
         let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
         let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
-        let sockets = ready.map_or_else(bind, Ok).map_err(|error| {
-            let (first, last) = ports;
-            asterisk::error!("RTP: no free port from {first} to {last} on {}: {error}", local.ip());
-            Failed
-        })?;
+        let sockets = ready.map_or_else(bind, Ok).map_err(|error| ports::report_failure(local.ip(), ports, &error))?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;
         let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());

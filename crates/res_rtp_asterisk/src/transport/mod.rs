@@ -16,6 +16,7 @@ pub mod kept;
 pub mod keys;
 pub mod names;
 mod plain_stun;
+pub mod ports;
 pub mod receive;
 mod reconnect;
 pub mod relay;
