@@ -96,7 +96,7 @@ pub struct Transport {
     silence: Silence,
     /// Tracks which thread reads the sockets.
     watch: Watch,
-    /// Media packets that the channel has not read yet.
+    /// Packets that the channel has not read yet.
     kept: Kept,
     overdue: Overdue,
     /// The signs that the peer is gone.
@@ -117,6 +117,7 @@ impl Transport {
         Self {
             instance: Some(instance),
             ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
+            kept: Kept::new(sockets.rtp.receive_buffer(), always),
             sockets,
             dtls: None,
             names: None,
@@ -132,7 +133,6 @@ impl Transport {
             is_activated: false,
             silence: Silence::default(),
             watch: Watch::Off,
-            kept: Kept::new(always),
             overdue: Overdue::default(),
             gone: Gone::default(),
             scratch: Vec::new(),
@@ -188,7 +188,7 @@ impl Transport {
         &mut self.watch
     }
 
-    /// Returns the media packets that the channel has not read yet.
+    /// Returns the packets that the channel has not read yet.
     pub fn kept_mut(&mut self) -> &mut Kept {
         &mut self.kept
     }
