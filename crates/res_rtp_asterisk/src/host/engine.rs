@@ -61,7 +61,8 @@ impl Engine for Session {
     }
 
     fn stop(&self, instance: Instance<'_>) {
-        self.with(State::stop_media);
+        let now = clock::now();
+        self.with_at(now, |state| state.stop_media(now));
         instance.clear_remote_address();
     }
 

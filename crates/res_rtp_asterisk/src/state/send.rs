@@ -172,13 +172,23 @@ impl State {
     /// Stops media at the host's request. With ICE the selected pair remains, and reports go on during a hold (RFC 3550 §6.2,
     /// RFC 3264 §5.1), unless the transport is silent because the call has ended. Without ICE reports stop too, because they have no
     /// destination.
-    pub fn stop_media(&mut self) {
+    pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
+        if self.transport.ends_with_stop() {
+            self.say_goodbye(now);
+        }
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
             self.rtcp.stop();
         }
-        self.transport.stop_media();
+        self.transport.stop_media(now);
         self.source.mark_next();
+    }
+
+    /// Sends the last report of our stream, with a BYE, if the peer was told of it and has not had one.
+    pub(super) fn say_goodbye(&mut self, now: Instant) {
+        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
+            self.send_report(now, Kind::Last);
+        }
     }
 
     pub(super) fn send_report(&mut self, now: Instant, kind: Kind) {
@@ -189,7 +199,10 @@ impl State {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         let rtcp = &mut self.rtcp;
         let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
-            let way = transport.way_of_reports(stream)?;
+            let way = match kind {
+                Kind::Regular => transport.way_of_reports(stream),
+                Kind::Last => transport.way_of_farewell(stream),
+            }?;
             rtcp.send(now, kind, streams, way.to(), |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
         self.note_report_sent(sent.flatten(), told);

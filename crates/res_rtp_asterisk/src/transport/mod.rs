@@ -10,6 +10,7 @@ pub mod contexts;
 mod described;
 mod drive;
 pub mod dtls;
+mod farewell;
 pub mod ice;
 pub mod interfaces;
 pub mod kept;
@@ -46,6 +47,7 @@ use crate::gathering::Known;
 use crate::globals::globals;
 use described::Described;
 use dtls::Dtls;
+use farewell::Farewell;
 use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
@@ -94,6 +96,7 @@ pub struct Transport {
     /// The host has activated the session: media may start.
     is_activated: bool,
     silence: Silence,
+    farewell: Farewell,
     /// Tracks which thread reads the sockets.
     watch: Watch,
     /// Packets that the channel has not read yet.
@@ -132,6 +135,7 @@ impl Transport {
             uses_rtcp: false,
             is_activated: false,
             silence: Silence::default(),
+            farewell: Farewell::default(),
             watch: Watch::Off,
             overdue: Overdue::default(),
             gone: Gone::default(),
@@ -306,9 +310,16 @@ impl Transport {
         }
     }
 
+    /// Returns whether the host ends the stream if it stops media now, and does not only hold it. Where that cannot be told, the end of
+    /// the session is the end of the stream.
+    pub fn ends_with_stop(&self) -> bool {
+        HOLD_ACTIVATES_AFTER_STOP && self.silence.ends_with_stop()
+    }
+
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
     /// until then.
-    pub fn stop_media(&mut self) {
+    pub fn stop_media(&mut self, now: Instant) {
+        self.farewell.handle_stop(now, self.reports_route());
         self.remote.stop();
         self.end_description();
         self.described.handle_stop();

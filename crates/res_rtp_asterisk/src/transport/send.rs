@@ -70,7 +70,7 @@ impl Transport {
         self.way(component, route, stream)
     }
 
-    fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
+    pub(super) fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
         match self.protection_of(stream) {
             Protection::Due => None,
             _ if self.is_silent() => None,
