@@ -111,7 +111,7 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
     let (used, failures) = ports::usage();
     cli_print!(
         invocation,
-        "Ports:         {} to {}, {used} pairs in use, none free for {failures} calls\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}",
+        "Ports:         {} to {}, {used} pairs in use, none free for {failures} calls\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}, datagrams up to {} octets",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),
@@ -119,7 +119,8 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         settings.rtcp_interval.as_millis(),
         yes(settings.strict_rtp),
         settings.probation,
-        yes(settings.ice)
+        yes(settings.ice),
+        settings.dtls_mtu
     );
     Outcome::Success
 }
