@@ -1,6 +1,6 @@
 //! The switches of `set debug` commands. They are tested for every packet, so the test is cheap while they are off.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -57,13 +57,33 @@ impl Switch {
 }
 
 impl Only {
-    /// Parses an IP address with or without port. Host names are refused: resolving them would block the console.
+    /// Parses an IP address with or without port. Host names are refused; see [`Self::look_up`].
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Some(Self { ip: address.ip(), port: Some(address.port()).filter(|port| *port != 0) });
         }
         let ip = text.trim_matches(['[', ']']).parse().ok()?;
         Some(Self { ip, port: None })
+    }
+
+    /// Parses an IP address or looks up a host name, with or without port; port 0 means any. Of several addresses of a name the
+    /// first counts. Waits for the name server, so call it on a thread of the console only.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a command of the console holds no lock, and its operator waits for the answer"
+    )]
+    pub fn look_up(text: &str) -> Option<Self> {
+        Self::parse(text).or_else(|| {
+            let (host, port) = text.split_once(':').unwrap_or((text, "0"));
+            let port = port.parse().ok()?;
+            let address = (host, port).to_socket_addrs().ok()?.next()?;
+            Some(Self { ip: address.ip().to_canonical(), port: Some(port).filter(|port| *port != 0) })
+        })
+    }
+
+    /// Returns the address; port 0 stands for any.
+    pub fn address(self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.port.unwrap_or(0))
     }
 
     fn is(self, address: SocketAddr) -> bool {
@@ -99,5 +119,18 @@ mod tests {
         assert_eq!(Only::parse("[2001:db8::1]:4000"), only("2001:db8::1", Some(4000)));
         assert_eq!(Only::parse("[2001:db8::1]"), only("2001:db8::1", None));
         assert_eq!(Only::parse("phone.example"), None);
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "asks the system's resolver")]
+    fn names_are_looked_up() {
+        let here = Only::look_up("localhost:4000").unwrap();
+        assert!(here.ip.is_loopback() && here.port == Some(4000));
+        assert_eq!(Only::look_up("localhost").map(|only| only.port), Some(None));
+        assert_eq!(Only::look_up("localhost:0").map(|only| only.address().port()), Some(0));
+        assert_eq!(Only::look_up("192.0.2.1:4000").unwrap().address().to_string(), "192.0.2.1:4000");
+        for wrong in ["", "localhost:many", "localhost:70000", "no host", "[::1"] {
+            assert_eq!(Only::look_up(wrong), None, "{wrong}");
+        }
     }
 }

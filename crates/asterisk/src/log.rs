@@ -3,9 +3,11 @@
 //!
 //! Protocol crates log through the `log` facade; `install_facade` forwards their records to the host's log.
 
-use std::ffi::{CStr, CString, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::fmt::{self, Write as _};
 use std::panic::Location;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use crate::host::options::DEBUG_MODULE;
@@ -69,10 +71,13 @@ macro_rules! debug {
 #[track_caller]
 pub fn write(level: Level, text: fmt::Arguments<'_>) {
     let place = Location::caller();
-    let file = c_text(place.file().rsplit('/').next().unwrap_or_default());
+    let rust_file = c_text(place.file().rsplit('/').next().unwrap_or_default());
+    let (file, function) = match file() {
+        Some(file) => (file, rust_file.as_c_str()),
+        None => (rust_file.as_c_str(), module::name()),
+    };
     let line = c_int::try_from(place.line()).unwrap_or(0);
     let text = one_line(text);
-    let function = module::name();
     let number = match level {
         Level::Debug => sys::__LOG_DEBUG,
         Level::Notice => sys::__LOG_NOTICE,
@@ -89,6 +94,21 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     // SAFETY: as above.
     unsafe { sys::asterisk_sys_log(number, file.as_ptr(), line, function.as_ptr(), text.as_ptr()) };
 }
+
+/// Makes all lines of this module name `file` as their source file, because filters of the host's users look for it. The Rust file
+/// then stands where the host shows the function. `None` names the Rust file and, as the function, the module.
+pub(crate) fn set_file(file: Option<&'static CStr>) {
+    FILE.store(file.map_or(ptr::null_mut(), |file| file.as_ptr().cast_mut()), Ordering::Release);
+}
+
+fn file() -> Option<&'static CStr> {
+    let file = FILE.load(Ordering::Acquire);
+    // SAFETY: `set_file` stores static strings only.
+    (!file.is_null()).then(|| unsafe { CStr::from_ptr(file) })
+}
+
+/// The source file of [`set_file`]; null if there is none.
+static FILE: AtomicPtr<c_char> = AtomicPtr::new(ptr::null_mut());
 
 /// Whether `core set debug` enables this level, globally or for this module.
 pub fn debug_enabled(level: u32) -> bool {
@@ -119,19 +139,18 @@ fn one_line(text: fmt::Arguments<'_>) -> CString {
     let mut line = String::new();
     // Writing to a String cannot fail; if an implementation of Display fails, the text written so far is kept.
     let _ = line.write_fmt(text);
-    c_text(&OneLine(line.trim_end()).to_string())
+    c_text(&OneLine(line.trim_end_matches(['\r', '\n'])).to_string())
 }
 
-/// Displays text that may come from a peer with control characters escaped, for the log and the console: it cannot
-/// end a line or send commands to a terminal.
+/// Displays text that may come from a peer with control characters other than tabs escaped, for the log and the console: it
+/// cannot end a line or send commands to a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct OneLine<'a>(pub &'a str);
 
 impl fmt::Display for OneLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.chars().try_for_each(|character| match character {
-            '\t' => f.write_char(' '),
-            character if character.is_control() => write!(f, "{}", character.escape_default()),
+            character if character.is_control() && character != '\t' => write!(f, "{}", character.escape_default()),
             character => f.write_char(character),
         })
     }

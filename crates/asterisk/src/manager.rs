@@ -40,6 +40,13 @@ impl Event {
         self
     }
 
+    /// Adds a header that has no value, and no space behind its colon.
+    pub fn bare(mut self, name: &str) -> Self {
+        self.headers.push_str(name);
+        self.headers.push_str(":\r\n");
+        self
+    }
+
     #[cfg(test)]
     pub(crate) fn headers(&self) -> &str {
         &self.headers

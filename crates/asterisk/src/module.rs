@@ -23,6 +23,10 @@ pub trait Module {
     /// Whether the module supports `module reload`.
     const RELOADS: bool = false;
 
+    /// The source file that log lines name, for filters that know the file of the module that this one replaces. `None`: the Rust
+    /// file.
+    const LOG_FILE: Option<&'static CStr> = None;
+
     /// Registers everything that the module provides.
     fn load() -> LoadResult;
 
@@ -224,6 +228,7 @@ unsafe extern "C" fn load<M: Module>() -> sys::ast_module_load_result {
     symbols::resolve();
     fence::install_hook();
     log::install_facade();
+    log::set_file(M::LOG_FILE);
     match fence_crypto("load", LoadResult::Failure, M::load) {
         LoadResult::Success => sys::AST_MODULE_LOAD_SUCCESS,
         LoadResult::Decline => sys::AST_MODULE_LOAD_DECLINE,

@@ -18,6 +18,7 @@
 mod admission;
 mod attempts;
 mod credit;
+mod rivals;
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -283,6 +284,9 @@ impl Association {
     fn take_checked(&mut self, now: Instant, endpoint: &mut Endpoint, path: Path, datagram: &[u8]) -> Admission {
         if self.phase() == Phase::Idle && self.attempts.may_begin(now) && record::is_of_client_hello(datagram) {
             self.accept_checked(now, endpoint);
+        }
+        if let Some(decided) = self.meet_rival(now, endpoint, path, datagram) {
+            return decided;
         }
         let Some(session) = self.session_mut() else { return Admission::Refused };
         session.handle_datagram(now, datagram);

@@ -92,6 +92,7 @@ pub struct Context {
     srtp_profiles: Vec<Profile>,
     mtu: u32,
     secret: Secret,
+    min_version: MinVersion,
 }
 
 impl Context {
@@ -121,8 +122,8 @@ impl Context {
         config.certificate.chain.iter().try_for_each(|link| builder.add_extra_chain_cert(link.clone()))?;
         builder.set_private_key(&config.certificate.key)?;
         let (ssl, secret) = (builder.build(), Secret::new()?);
-        let ContextConfig { certificate, verify, srtp_profiles, mtu, .. } = config;
-        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, mtu, secret }))
+        let ContextConfig { certificate, verify, srtp_profiles, min_version, mtu, .. } = config;
+        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, mtu, secret, min_version }))
     }
 
     /// The certificate that we show the peer. Its fingerprint goes into the SDP.
@@ -143,6 +144,10 @@ impl Context {
     /// Whether there is more than one SRTP protection profile to choose from. The server of a handshake chooses (RFC 5764 §4.1.1).
     pub(crate) fn has_choice_of_profiles(&self) -> bool {
         self.srtp_profiles.len() > 1
+    }
+
+    pub(crate) fn allows_dtls_1_0(&self) -> bool {
+        self.min_version == MinVersion::Dtls10
     }
 
     /// Whether the ClientHello returns the cookie that [`hello_verify_request`](Self::hello_verify_request) made for

@@ -41,6 +41,11 @@ impl<'a> ClientHello<'a> {
         Some(Self { random, cookie })
     }
 
+    /// The client's random, which tells one handshake from another.
+    pub(crate) fn random(&self) -> &'a [u8] {
+        self.random
+    }
+
     /// Whether the client has answered a HelloVerifyRequest, ours or somebody else's.
     pub fn has_cookie(&self) -> bool {
         !self.cookie.is_empty()

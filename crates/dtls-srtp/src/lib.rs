@@ -33,8 +33,10 @@
 //! - A record that anybody could have sent ends nothing. Plaintext alerts, records that do not parse, handshake
 //!   messages of the wrong direction and application data do not reach OpenSSL. A ClientHello that cannot be accepted
 //!   is reported by [`Event::Refused`], and the session waits for another one.
-//! - A message that makes OpenSSL fail during a handshake may be anybody's. The association then begins again, for as
-//!   long as one handshake may take, and the peer is not told.
+//! - Handshake messages are held until the signature in their flight proves that they are the peer's, as far as it can:
+//!   nothing proves a CertificateRequest, a HelloVerifyRequest, and DTLS 1.0. A message that makes OpenSSL fail all the same
+//!   may be anybody's. The association then begins again, for as long as one handshake may take, and the peer is not told.
+//! - A second client that returns a cookie takes a handshake over which is under way.
 //! - Few encrypted records pass before their keys, because OpenSSL buffers them.
 //! - Cookies (RFC 6347 §4.2.1) are asked for where neither ICE nor the peer's description vouches for an address (see
 //!   [`Admission`]).
@@ -49,9 +51,12 @@ mod error;
 mod fingerprint;
 #[doc(hidden)]
 pub mod fuzzing;
+mod guard;
 mod hello;
 mod keys;
 mod libssl;
+mod messages;
+mod proof;
 mod record;
 mod role;
 mod session;

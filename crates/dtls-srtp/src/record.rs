@@ -20,6 +20,7 @@
 //! The plaintext records that pass get new sequence numbers. A forged high number would move OpenSSL's replay window
 //! beyond the peer's records, and the numbers are not needed: messages have numbers of their own (§4.2.2).
 
+use crate::guard::Piece;
 use crate::hello::CLIENT_HELLO;
 use crate::role::Role;
 
@@ -104,6 +105,25 @@ impl Filter {
         filtered
     }
 
+    /// Joins what the guard lets pass to one datagram.
+    pub(crate) fn join<'a>(&mut self, pieces: impl IntoIterator<Item = Piece<'a>>) -> Vec<u8> {
+        let mut records = Vec::new();
+        for piece in pieces {
+            match piece {
+                Piece::Record(record) => records.extend_from_slice(record),
+                Piece::Message(message) => self.enclose(&message.bytes, &mut records),
+            }
+        }
+        records
+    }
+
+    /// Appends a record that holds a plaintext handshake message of at most 16 KiB.
+    fn enclose(&mut self, message: &[u8], records: &mut Vec<u8>) {
+        let [.., high, low] = (message.len() as u32).to_be_bytes();
+        let record = [&[HANDSHAKE, DTLS_MAJOR_VERSION, DTLS_1_2_MINOR, 0, 0, 0, 0, 0, 0, 0, 0, high, low], message];
+        self.pass(&record.concat(), 0, records);
+    }
+
     fn pass(&mut self, record: &[u8], epoch: u16, records: &mut Vec<u8>) {
         let begin = records.len();
         records.extend_from_slice(record);
@@ -114,6 +134,17 @@ impl Filter {
             self.next_number = self.next_number.saturating_add(1);
         }
     }
+}
+
+/// Splits a datagram into its records, each with its body if it holds plaintext handshake messages.
+pub(crate) fn split(datagram: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
+    let mut rest = datagram;
+    std::iter::from_fn(move || {
+        let (record, behind) = Record::split(rest)?;
+        let whole = &rest[..rest.len() - behind.len()];
+        rest = behind;
+        Some((whole, ((record.content_type, record.epoch) == (HANDSHAKE, 0)).then_some(record.body)))
+    })
 }
 
 /// Returns the body of the first fragment of a ClientHello, if the datagram begins with a plaintext one.
@@ -227,6 +258,7 @@ const PREMATURE_OCTETS_MAX: usize = 1024;
 const MESSAGE_MAX: usize = 0x1_0000;
 /// The major version of every DTLS: the one's complement of 1 (RFC 6347 §4.1).
 const DTLS_MAJOR_VERSION: u8 = 0xfe;
+const DTLS_1_2_MINOR: u8 = 0xfd;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
 const ALERT: u8 = 21;

@@ -11,6 +11,7 @@ use openssl::x509::X509VerifyResult;
 use crate::context::Context;
 use crate::error::Failure;
 use crate::fingerprint::{Fingerprint, FingerprintError, Fingerprints, HashFunction};
+use crate::guard::{Guard, Piece};
 use crate::hello;
 use crate::keys::{Keys, Profile};
 use crate::libssl;
@@ -44,6 +45,7 @@ pub struct Session {
     /// More fingerprints may follow, so a certificate that has none of them is not refused yet.
     more_may_follow: bool,
     filter: Filter,
+    guard: Guard,
     timers: Timers,
     last_alert: Option<u8>,
     steps: u32,
@@ -77,6 +79,7 @@ impl Session {
             remote_fingerprints: Fingerprints::default(),
             more_may_follow: false,
             filter: Filter::default(),
+            guard: Guard::new(role, context.allows_dtls_1_0()),
             timers: Timers::default(),
             last_alert: None,
             steps: 0,
@@ -94,6 +97,7 @@ impl Session {
             return Ok(false);
         }
         self.stream = new_stream(&self.context, role)?;
+        self.guard = Guard::new(role, self.context.allows_dtls_1_0());
         self.role = role;
         self.state = State::Idle { early: Vec::new() };
         Ok(true)
@@ -168,10 +172,17 @@ impl Session {
         self.filter.set_decrypting(libssl::decrypts(self.stream.ssl()));
         let filtered = self.filter.apply(self.role, phase, datagram);
         self.last_alert = filtered.alert.or(self.last_alert);
-        if filtered.records.is_empty() {
+        let records = match phase {
+            Phase::Handshake => {
+                let pieces = self.guard.receive(now, &filtered.records);
+                self.filter.join(pieces)
+            }
+            Phase::Connected(_) => filtered.records,
+        };
+        if records.is_empty() {
             return;
         }
-        self.stream.get_mut().receive(filtered.records);
+        self.stream.get_mut().receive(records);
         match phase {
             Phase::Handshake => self.step(now),
             Phase::Connected(_) => self.read(),
@@ -180,6 +191,12 @@ impl Session {
 
     /// Lets time pass. Calling early is harmless.
     pub fn handle_timeout(&mut self, now: Instant) {
+        let overdue = self.guard.release_overdue(now);
+        if !overdue.is_empty() {
+            let records = self.filter.join(overdue.into_iter().map(Piece::Message));
+            self.stream.get_mut().receive(records);
+            self.step(now);
+        }
         match self.timers.expire(now) {
             Some(Due::Retransmission) => libssl::retransmit(&mut self.stream),
             Some(Due::GivingUp) => self.fail(Failure::TimedOut { alert: self.last_alert }),
@@ -225,6 +242,13 @@ impl Session {
     /// datagram to learn whether the datagram belonged to the handshake.
     pub fn steps(&self) -> u32 {
         self.steps
+    }
+
+    /// A server's, until the handshake is complete: the random of the ClientHello that it has accepted, and the number of
+    /// that message, which is 0 if the client was not asked for a cookie.
+    pub(crate) fn client_hello(&self) -> Option<(&[u8], u16)> {
+        let is_under_way = self.role == Role::Server && matches!(self.state, State::Handshake);
+        self.guard.client_hello().filter(|_| is_under_way)
     }
 
     /// The number of records that came before their keys and were dropped because too many had.
@@ -273,7 +297,9 @@ impl Session {
     /// Lets OpenSSL handle the input, and follows the outcome.
     fn advance(&mut self, now: Instant) {
         let queued = self.stream.get_ref().queued();
-        match self.stream.do_handshake() {
+        let outcome = self.stream.do_handshake();
+        self.stream.get_ref().queued_behind(queued).for_each(|datagram| self.guard.note_sent(datagram));
+        match outcome {
             Ok(()) => self.complete(),
             Err(error) if error.code() == ErrorCode::WANT_READ => self.await_peer(now, queued),
             Err(error) => self.refuse(&error, queued),
@@ -307,6 +333,7 @@ impl Session {
                 // The alert that tells the peer is sent from the new stream.
                 self.stream.get_mut().hand_over(stream.get_mut());
                 self.stream = stream;
+                self.guard = Guard::new(self.role, self.context.allows_dtls_1_0());
                 if self.events.len() < EVENTS_MAX {
                     self.events.push_back(Event::Refused(failure));
                 }

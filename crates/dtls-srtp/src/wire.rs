@@ -26,6 +26,11 @@ impl Wire {
         self.outbound.len()
     }
 
+    /// The datagrams that wait to be sent, without the `len` oldest.
+    pub(crate) fn queued_behind(&self, len: usize) -> impl Iterator<Item = &[u8]> {
+        self.outbound.iter().skip(len).map(Vec::as_slice)
+    }
+
     /// Forgets the datagrams that wait to be sent, except for the `len` oldest.
     pub(crate) fn truncate(&mut self, len: usize) {
         self.outbound.truncate(len);

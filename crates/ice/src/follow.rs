@@ -4,7 +4,7 @@
 //! a browser up to 2.5 s later. Media that is authenticated (SRTP) says the same earlier. So when the path in use has
 //! gone silent and media arrives on another one,
 //!
-//! - a pair that has worked is selected, whoever controls;
+//! - a pair that has worked is selected, whoever controls, and nominated if we control and have nominated none;
 //! - an address that no pair has, such as that of a NAT which forgot its binding, is checked, and selected once it
 //!   answers;
 //! - during a restart (RFC 8445 §9) ours takes a *detour*: along the pair that media comes from, until the peer nominates
@@ -93,10 +93,13 @@ impl Agent {
     }
 
     fn select_followed(&mut self, now: Instant, id: PairId) {
+        let Some(component) = self.checklist.get(id).map(|pair| pair.component) else { return };
+        // RFC 8445 §8.1.1: one pair is nominated, and no other after it.
+        let was_nominated = matches!(&self.phases[component], Phase::Selected(selected) if !selected.owes_nomination);
+        let owes_nomination = self.role == Role::Controlling && !was_nominated;
         self.select(now, id);
-        let component = self.checklist.get(id).map(|pair| pair.component);
-        if let Some(Phase::Selected(selected)) = component.map(|component| &mut self.phases[component]) {
-            selected.by_media = true;
+        if let Phase::Selected(selected) = &mut self.phases[component] {
+            (selected.by_media, selected.owes_nomination) = (true, owes_nomination);
         }
     }
 

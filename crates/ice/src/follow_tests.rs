@@ -1,5 +1,6 @@
 use super::*;
-use crate::testing::{Bench, OURS, THEIRS, addr};
+use crate::message::Answer;
+use crate::testing::{Bench, OURS, Sent, THEIRS, addr, remote};
 use crate::{Credentials, Error};
 
 const MOVED_TO: &str = "198.51.100.7:7";
@@ -203,4 +204,44 @@ fn without_a_restart_silence_moves_nothing() {
     let mut bench = in_a_call();
     bench.wait(20_000);
     assert_eq!(used(&bench), Some(addr(THEIRS)));
+}
+
+/// A controlling agent that has two working pairs and waits for a better one, when the peer's media comes along the worse.
+fn led_before_nomination(bench: &mut Bench) {
+    bench.agent.add_remote_candidate(bench.now, remote(Component::Rtp, "198.51.100.9:9", 0x7f00_00ff));
+    bench.check(MOVED_TO, false).unwrap();
+    bench.wait(50);
+    bench.sent().iter().filter(|sent| sent.path.remote == addr(MOVED_TO)).for_each(|sent| bench.answer(sent).unwrap());
+    assert_eq!((used(bench), nominations(bench)), (None, vec![]));
+    bench.agent.handle_media(bench.now, path(MOVED_TO));
+    assert_eq!(used(bench), Some(addr(MOVED_TO)));
+}
+
+fn nominations(bench: &mut Bench) -> Vec<Sent> {
+    bench.sent().into_iter().filter(|sent| sent.attributes.use_candidate).collect()
+}
+
+#[test]
+fn rfc8445_8_1_1_a_pair_that_media_led_to_is_nominated_once() {
+    let mut bench = Bench::new(Role::Controlling);
+    led_before_nomination(&mut bench);
+    let sent = nominations(&mut bench);
+    assert_eq!(sent.iter().map(|sent| sent.path.remote).collect::<Vec<_>>(), [addr(MOVED_TO)]);
+    bench.answer(&sent[0]).unwrap();
+    media(&mut bench, MOVED_TO, 5000);
+    works(&mut bench, THEIRS);
+    media(&mut bench, THEIRS, 200);
+    assert_eq!(nominations(&mut bench), [], "not again, and no other pair");
+}
+
+#[test]
+fn a_nomination_that_the_peer_refuses_is_not_repeated_without_end() {
+    let mut bench = Bench::new(Role::Controlling);
+    led_before_nomination(&mut bench);
+    let sent = nominations(&mut bench);
+    assert_eq!(sent.len(), 1);
+    bench.answer_with(&sent[0], Answer::UnknownAttribute(0x7fff)).unwrap();
+    media(&mut bench, MOVED_TO, 1000);
+    assert_eq!(nominations(&mut bench), []);
+    assert_eq!(used(&bench), Some(addr(MOVED_TO)));
 }

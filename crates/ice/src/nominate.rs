@@ -50,6 +50,8 @@ pub(crate) struct Selected {
     newest: PairId,
     /// The peer's media led here (see `follow.rs`).
     pub by_media: bool,
+    /// We are controlling and have nominated no pair yet.
+    pub owes_nomination: bool,
     /// The peer's number of this nomination; 0 without.
     pub nomination: u32,
     pub reflexive_priority: u32,
@@ -65,6 +67,33 @@ impl Agent {
                 self.phases[component] = Phase::Nominating(nominee);
                 self.check(now, nominee);
             }
+        }
+        self.nominate_followed(now);
+    }
+
+    /// Nominates a pair that the peer's media has selected before we had nominated one. The peer may wait for that.
+    fn nominate_followed(&mut self, now: Instant) {
+        for component in self.components() {
+            if let Phase::Selected(Selected { pair, owes_nomination: true, .. }) = self.phases[component]
+                && !self.is_nominating(component)
+            {
+                self.check(now, pair);
+            }
+        }
+    }
+
+    /// Whether the answer to a nomination of ours is awaited.
+    fn is_nominating(&self, component: Component) -> bool {
+        let mut transactions = self.checklist.of(component).filter_map(|pair| pair.transaction.as_ref());
+        transactions.any(|transaction| transaction.use_candidate)
+    }
+
+    /// Whether a check of this pair nominates it.
+    pub(crate) fn is_to_be_nominated(&self, component: Component, id: PairId) -> bool {
+        match &self.phases[component] {
+            Phase::Nominating(nominee) => *nominee == id,
+            Phase::Selected(selected) => selected.owes_nomination && selected.pair == id,
+            Phase::Running { .. } | Phase::Failed => false,
         }
     }
 
@@ -134,16 +163,26 @@ impl Agent {
         let (component, path, reflexive_priority) = (pair.component, pair.path(), pair.reflexive_priority);
         let (nomination, newest) = (pair.nomination, self.checklist.newest());
         let phase = &mut self.phases[component];
-        if matches!(phase, Phase::Selected(selected) if selected.pair == id) {
+        if let Phase::Selected(selected) = phase
+            && selected.pair == id
+        {
+            selected.owes_nomination = false;
             return;
         }
         let consent = Consent::given(now, &self.config, &mut self.random);
-        let selected =
-            Selected { pair: id, path, since: now, newest, nomination, by_media: false, reflexive_priority, consent };
-        *phase = Phase::Selected(selected);
+        *phase = Phase::Selected(Selected {
+            pair: id,
+            path,
+            since: now,
+            newest,
+            nomination,
+            by_media: false,
+            owes_nomination: false,
+            reflexive_priority,
+            consent,
+        });
         self.following[component].begin(now, None);
         self.old_paths[component] = None;
-        self.remote_is_ahead = false; // the credentials of both sides are from the same generation
         // Pairs that the peer nominated stay: one of them may still turn out to be better.
         self.checklist.retain(|pair| pair.component != component || pair.is_valid() || pair.nominated_by_peer);
         log::debug!("ice: component {} uses {} to {}", component.id(), path.local, path.remote);
@@ -153,8 +192,10 @@ impl Agent {
     /// After a role change: forgets the nomination in progress.
     pub(crate) fn forget_nominations(&mut self) {
         for phase in self.phases.values_mut() {
-            if matches!(phase, Phase::Nominating(_)) {
-                *phase = Phase::RUNNING;
+            match phase {
+                Phase::Nominating(_) => *phase = Phase::RUNNING,
+                Phase::Selected(selected) => selected.owes_nomination = false,
+                Phase::Running { .. } | Phase::Failed => {}
             }
         }
     }

@@ -224,8 +224,9 @@ impl Agent {
     pub(crate) fn check(&mut self, now: Instant, id: PairId) -> bool {
         let (rto, role) = (self.rto(), (self.role, self.tie_breaker));
         let transaction_id = self.random.transaction_id();
+        let Some(component) = self.checklist.get(id).map(|pair| pair.component) else { return false };
+        let nominate = self.is_to_be_nominated(component, id);
         let Some(pair) = self.checklist.get_mut(id) else { return false };
-        let nominate = matches!(self.phases[pair.component], Phase::Nominating(nominee) if nominee == id);
         let wanted = match pair.state {
             State::Succeeded => nominate && pair.transaction.is_none(),
             State::InProgress => false,

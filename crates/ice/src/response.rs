@@ -83,7 +83,10 @@ impl Agent {
         let Some(pair) = self.checklist.get_mut(id) else { return };
         pair.transaction = None;
         let phase = &mut self.phases[pair.component];
-        if matches!(phase, Phase::Selected(selected) if selected.pair == id) {
+        if let Phase::Selected(selected) = phase
+            && selected.pair == id
+        {
+            selected.owes_nomination = false;
             return;
         }
         pair.state = State::Failed;

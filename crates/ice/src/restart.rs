@@ -3,7 +3,7 @@
 //!
 //! A restart changes the credentials of both sides, ours by [`Agent::restart`] and the peer's by
 //! [`Agent::set_remote_credentials`], in either order. The first of the two calls begins the generation; the
-//! second joins it.
+//! second joins it. [`Agent::keep_credentials`] takes the place of the second where ours stay.
 //!
 //! While our answer is on its way, a browser that restarts already sends checks from its new ports: under its new
 //! credentials, to our old ones. Chromium keeps the connection that these have made, answers 401 to checks from our new
@@ -50,6 +50,11 @@ impl Agent {
         self.restarts += 1;
         self.begin_if_ready(now);
         self.proceed(now);
+    }
+
+    /// Keeps our credentials though the peer has changed its own: it did so in an answer to an offer of ours that was no restart.
+    pub fn keep_credentials(&mut self) {
+        self.remote_is_ahead = false;
     }
 
     fn begin_generation(&mut self) {

@@ -104,3 +104,33 @@ fn a_peer_that_goes_on_using_our_old_credentials_is_checked_and_selected_under_t
         assert_eq!(bench.deliver(moved, &stuck), Ok(()), "also once it is selected");
     }
 }
+
+/// Its checks to our old credentials may select a pair while our answer is on its way.
+#[test]
+fn a_pair_that_is_selected_before_our_answer_leaves_the_signalled_candidates() {
+    let mut bench = Bench::new(Role::Controlled);
+    bench.select(THEIRS);
+    bench.peer = fresh("theirs").into();
+    let (early, moved) = (bench.request("evtj", true), "198.51.100.7:7");
+    bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+    bench.add_remote(moved);
+    bench.add_remote("198.51.100.7:8");
+    bench.deliver(moved, &early).unwrap();
+    let sent: Vec<_> = bench.sent().into_iter().filter(|sent| sent.path.remote == addr(moved)).collect();
+    bench.answer(sent.last().unwrap()).unwrap();
+    assert_eq!(bench.agent.selected(Component::Rtp).unwrap().remote, addr(moved));
+    bench.agent.restart(bench.now, fresh("ours"));
+    assert_eq!(bench.agent.remote_credentials(), Some(&fresh("theirs")));
+    assert_eq!(bench.agent.remote_candidates().len(), 2);
+    assert_eq!(bench.agent.selected(Component::Rtp).unwrap().remote, addr(moved));
+}
+
+#[test]
+fn a_restart_after_credentials_that_changed_in_an_answer_is_one_of_our_own() {
+    let mut bench = Bench::new(Role::Controlling);
+    bench.select(THEIRS);
+    bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+    bench.agent.keep_credentials();
+    bench.agent.restart(bench.now, fresh("ours"));
+    assert_eq!(bench.agent.remote_credentials(), None);
+}

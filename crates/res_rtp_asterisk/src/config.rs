@@ -1,4 +1,4 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout` and `dtlsminversion`; the keys of candidates are
+//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout`, `dtlsminversion` and `statistics`; the keys of candidates are
 //! read by `gathering/settings.rs`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
@@ -10,6 +10,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
+use asterisk::rtp::Figures;
 use dtls_srtp::{MAX_DATAGRAM_LEN, MinVersion};
 use rtp::rtcp::mux::Policy;
 
@@ -48,6 +49,8 @@ pub struct Settings {
     pub gathering: Gathering,
     /// The TURN servers, and how many of their addresses are kept ready.
     pub relays: Relays,
+    /// How statistics and events tell the figures that Asterisk 11's own module tells wrong (`statistics`).
+    pub figures: Figures,
 }
 
 impl Default for Settings {
@@ -66,6 +69,7 @@ impl Default for Settings {
             dtls_mtu: LARGEST_DTLS,
             gathering: Gathering::default(),
             relays: Relays::default(),
+            figures: Figures::default(),
         }
     }
 }
@@ -121,6 +125,7 @@ impl Settings {
             dtls_mtu: lines.number("dtls_mtu", 256..=LARGEST_DTLS, Outside::Nearest, default.dtls_mtu),
             gathering: Gathering::read(lines),
             relays: Relays::read(&lines.entries, &mut lines.problems),
+            figures: lines.figures(default.figures),
         }
     }
 }
@@ -231,6 +236,18 @@ impl<'a> Lines<'a> {
         }
     }
 
+    fn figures(&mut self, default: Figures) -> Figures {
+        let Some(entry) = self.find("statistics") else { return default };
+        match entry.value.trim().to_ascii_lowercase().as_str() {
+            "correct" => Figures::Correct,
+            "original" => Figures::Original,
+            _ => {
+                self.problems.push(format!("{}; using correct", entry.bad("correct or original".to_owned())));
+                default
+            }
+        }
+    }
+
     fn dtls_version(&mut self, default: MinVersion) -> MinVersion {
         let Some(entry) = self.find("dtlsminversion") else { return default };
         match entry.value.trim() {
@@ -280,6 +297,7 @@ mod tests {
             ("consenttimeout", "45"),
             ("dtlsminversion", "1.0"),
             ("dtls_mtu", "600"),
+            ("statistics", "original"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -295,6 +313,7 @@ mod tests {
             dtls_mtu: 600,
             gathering: Gathering::default(),
             relays: Relays::default(),
+            figures: Figures::Original,
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -318,6 +337,7 @@ mod tests {
             ("consenttimeout", "never"),
             ("dtlsminversion", "1.3"),
             ("dtls_mtu", "1500"),
+            ("statistics", "wrong"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

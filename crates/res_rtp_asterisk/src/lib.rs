@@ -58,6 +58,7 @@ mod transport;
 mod trickle;
 mod worker;
 
+use std::ffi::CStr;
 use std::sync::{Arc, Mutex};
 
 use asterisk::config::Reload;
@@ -93,6 +94,7 @@ static LOADED: Mutex<Option<Loaded>> = Mutex::new(None);
 
 impl Module for RtpModule {
     const RELOADS: bool = true;
+    const LOG_FILE: Option<&'static CStr> = Some(c"res_rtp_asterisk.c");
 
     fn load() -> LoadResult {
         match load() {
@@ -123,7 +125,9 @@ impl Module for RtpModule {
 
     fn reload() -> Result<(), Failed> {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
+            let (first, last) = settings.ports;
             globals.set_settings(settings);
+            asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
         }
         certificates::check_all();
         Ok(())
@@ -166,6 +170,6 @@ fn load() -> Result<(), Failed> {
     };
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
     certificates::check_all();
-    asterisk::verbose!(2, "RTP: calls use ports {first} to {last}");
+    asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
     Ok(())
 }

@@ -12,8 +12,12 @@ pub enum Note {
     Verbose(String),
     /// A line for the debug log, with its level.
     Debug(u32, String),
+    /// A line about the session, which the host's pointer to it precedes, for the console at verbosity 4 or the debug log.
+    OfInstance(Level, String),
     /// A warning for the log.
     Warning(String),
+    /// An error for the log.
+    Error(String),
     /// An event for the manager interface.
     Report(Report),
     /// The peer of the session is gone, and its call is to be ended.
@@ -27,6 +31,15 @@ pub enum Note {
         /// The decrypted compound packet.
         compound: Vec<u8>,
     },
+}
+
+/// The place of a line about a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Consoles with verbosity 4 or more.
+    Console,
+    /// The debug log, at level 1.
+    Debug,
 }
 
 impl Note {
@@ -44,7 +57,10 @@ impl Note {
         match self {
             Self::Verbose(text) => text.lines().for_each(|line| asterisk::verbose!(0, "{line}")),
             Self::Debug(level, text) => asterisk::debug!(level, "{text}"),
+            Self::OfInstance(Level::Console, text) => asterisk::verbose!(4, "{instance:p} -- {text}"),
+            Self::OfInstance(Level::Debug, text) => asterisk::debug!(1, "{instance:p} -- {text}"),
             Self::Warning(text) => asterisk::warning!("{text}"),
+            Self::Error(text) => asterisk::error!("{text}"),
             // SAFETY: our caller promises the conditions of `publish`.
             Self::Report(report) => unsafe { report.publish(instance) },
             Self::Reports { .. } | Self::PeerGone => {}

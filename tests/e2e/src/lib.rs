@@ -10,6 +10,7 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod differential;
 pub mod driver;
 pub mod failure;
 pub mod g711;
@@ -22,11 +23,14 @@ pub mod page;
 pub mod peer;
 pub mod phone;
 pub mod plain;
+pub mod plain_phone;
 pub mod ports;
 pub mod prefix;
 pub mod proof;
 pub mod puppet;
+pub mod rtp;
 pub mod samples;
+pub mod sip;
 pub mod site;
 pub mod stranger;
 pub mod tone;

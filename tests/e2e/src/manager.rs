@@ -14,7 +14,12 @@ pub const SECRET: &str = "secret-listener";
 
 /// A connection that receives all events.
 #[derive(Debug)]
-pub struct Manager(BufReader<TcpStream>);
+pub struct Manager {
+    stream: BufReader<TcpStream>,
+    /// The part of the next event that is here.
+    event: Vec<String>,
+    line: String,
+}
 
 impl Manager {
     /// Logs in.
@@ -22,26 +27,37 @@ impl Manager {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, lab.ports().manager))?;
         stream.set_read_timeout(Some(Duration::from_millis(200)))?;
         write!(stream, "Action: Login\r\nUsername: {USER}\r\nSecret: {SECRET}\r\n\r\n")?;
-        Ok(Self(BufReader::new(stream)))
+        Ok(Self { stream: BufReader::new(stream), event: Vec::new(), line: String::new() })
     }
 
     /// The headers of the next event with this name, if it arrives in time.
     pub fn event(&mut self, name: &str, patience: Duration) -> Result<Vec<String>> {
         let end = Instant::now() + patience;
-        let mut event: Vec<String> = Vec::new();
-        let mut line = String::new();
-        while Instant::now() < end {
-            // After a timeout, the rest of the line is read next time.
-            if self.0.read_line(&mut line).is_err() {
-                continue;
+        let first = format!("Event: {name}");
+        while let Some(event) = self.next_until(end) {
+            if event.first().is_some_and(|line| *line == first) {
+                return Ok(event);
             }
-            match line.trim_end() {
-                "" if event.first().is_some_and(|first| *first == format!("Event: {name}")) => return Ok(event),
-                "" => event.clear(),
-                header => event.push(header.to_owned()),
-            }
-            line.clear();
         }
         Err(Failure::new(format!("the manager interface sent no event {name}")))
+    }
+
+    /// The headers of the next event, or of a response, that arrives before `end`.
+    pub fn next_until(&mut self, end: Instant) -> Option<Vec<String>> {
+        while Instant::now() < end {
+            // After a timeout, the rest of the line is read next time.
+            match self.stream.read_line(&mut self.line) {
+                Ok(0) => return None,
+                Ok(_) => {}
+                Err(_) => continue,
+            }
+            let line = std::mem::take(&mut self.line);
+            match line.trim_end() {
+                "" if self.event.is_empty() => {}
+                "" => return Some(std::mem::take(&mut self.event)),
+                header => self.event.push(header.to_owned()),
+            }
+        }
+        None
     }
 }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::asterisk::Home;
+use crate::differential::setting;
 use crate::driver::Driver;
 use crate::manager;
 use crate::ports::Ports;
@@ -59,6 +60,8 @@ pub struct Site {
     pub as_phone: Option<(u16, u16)>,
     /// Makes the plain phone's account use the profile with feedback (RFC 4585). Only `chan_sip`.
     pub plain_has_feedback: bool,
+    /// Files in place of those that are written otherwise. Ports have the names of [`crate::differential::setting::with_ports`].
+    pub files: Vec<(&'static str, String)>,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }
@@ -116,7 +119,9 @@ impl Site {
         Audio::tone(MUSIC, Duration::from_secs(10)).write_wav(&home.root().join("data/moh/tone.wav"))?;
         Audio::tone(ANNOUNCEMENT, Duration::from_secs(4)).write_wav(&home.root().join("data/announcement.wav"))?;
         Audio::tone(MUSIC, Duration::from_secs(60)).write_wav(&home.root().join("data/music.wav"))?;
-        Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))
+        Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))?;
+        let mut files = self.files.iter();
+        files.try_for_each(|(file, text)| home.configure(file, &setting::with_ports(text, ports)))
     }
 
     /// The value of `allow` for an account.

@@ -29,6 +29,12 @@ impl InstancePtr {
     }
 }
 
+impl fmt::Pointer for InstancePtr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Pointer::fmt(&self.0, f)
+    }
+}
+
 /// Meanings of payload types that are no format.
 pub mod rtp_code {
     use crate::sys;

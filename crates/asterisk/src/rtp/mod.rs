@@ -26,7 +26,7 @@ pub use engine::{Component, DtmfMode, Engine};
 pub use ice::{Candidate, CandidateKind, Ice, Role};
 pub use instance::{Instance, InstancePtr, Payload, rtp_code};
 pub use property::{Property, RTCP_ON_ONE_PORT};
-pub use report::{Block, Direction, Report, Sender};
+pub use report::{Block, Direction, Figures, Head, Report, Sender};
 pub use srtp::{
     AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, POLICY_MARK, PolicySsrc, Refused, Srtp, SrtpPolicy,
     SrtpRegistration, Suite, Which, register_srtp, srtp_is_ours, srtp_registered,
@@ -37,6 +37,9 @@ pub use table::{Registration, register};
 
 /// Whether the host negotiates `a=rtcp-mux` (RFC 5761 §5.1.1) itself and tells the engine by [`RTCP_ON_ONE_PORT`].
 pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;
+
+/// The words of the answers to `rtp set debug` and `rtcp set debug`, behind "RTP" or "RTCP".
+pub const DEBUGGING: &str = crate::host::reports::DEBUGGING;
 
 /// Whether a hold activates an instance again after it has stopped it. If so, an instance that stays stopped has ended.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = crate::host::instance::HOLD_ACTIVATES_AFTER_STOP;

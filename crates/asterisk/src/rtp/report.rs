@@ -30,12 +30,47 @@ pub enum Direction {
     Sent {
         /// The jitter of its block, which counts timestamp units, as a time.
         jitter: Duration,
+        /// Whether it went along a pair that ICE selected.
+        via_ice: bool,
     },
     /// The peer sent it.
     Received {
         /// The round-trip time, if its block has LSR and DLSR to compute it from.
         round_trip: Option<Duration>,
+        /// How figures are told that Asterisk 11's own module tells wrong.
+        figures: Figures,
     },
+}
+
+/// How statistics and events tell the figures that Asterisk 11's own module tells wrong: `rxjitter` and `txjitter` are exchanged
+/// there, the peer's jitter counts timestamp units, and `RTT` of the event `RTCPReceived` counts milliseconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Figures {
+    /// As their names say, in seconds.
+    #[default]
+    Correct,
+    /// As that module does, for tools that expect it.
+    Original,
+}
+
+/// The beginning of a received RTCP packet of any type, for the console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Head {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// The packet type (RFC 3550 §12.1).
+    pub packet_type: u8,
+    /// The five bits in front of it: the count of blocks, chunks or sources, or the format of feedback.
+    pub count: u8,
+    /// The SSRC of the sender; `None` with types that do not begin with one of their sender's.
+    pub ssrc: Option<u32>,
+}
+
+impl Head {
+    /// Returns the lines of `rtcp set debug` about the packet, in the form of the host's own module.
+    pub fn lines(&self) -> String {
+        host::reports::head_lines(self)
+    }
 }
 
 /// The sender information of a sender report (RFC 3550 §6.4.1).
@@ -73,6 +108,12 @@ pub struct Block {
 }
 
 impl Report {
+    /// Returns the lines of `rtcp set debug` about the report, in the form of the host's own module. Those about a received one
+    /// follow its [`Head`].
+    pub fn lines(&self) -> String {
+        host::reports::lines(self)
+    }
+
     /// Publishes the report as one of the call of `instance`.
     ///
     /// # Safety

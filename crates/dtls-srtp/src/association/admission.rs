@@ -7,6 +7,7 @@
 //! - A server begins with a ClientHello and nothing else. With the signalled address it begins at once; with another
 //!   address when the client has returned a cookie (RFC 6347 §4.2.1). A ClientHello from the signalled address ends an
 //!   unfinished handshake with another address.
+//! - A second client at the address of an unfinished handshake takes it over when it returns a cookie (see `rivals.rs`).
 //! - A client sends to the signalled address, and to another one once that has brought the handshake further. During
 //!   the first second it accepts datagrams from the signalled address only.
 //! - A handshake that has begun accepts datagrams from one address only, the one that it is with. If that is not the
@@ -68,6 +69,10 @@ impl Association {
             };
             self.begin_as_server(now, endpoint, begin);
             self.path = Some(path);
+        } else if self.path.is_none_or(|own| own.from == path.from)
+            && let Some(decided) = self.meet_rival(now, endpoint, path, datagram)
+        {
+            return decided;
         }
         self.listen(now, origin, path, datagram)
     }

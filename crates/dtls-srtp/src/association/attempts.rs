@@ -19,6 +19,8 @@ pub(super) struct Attempts {
     /// When the next attempt may begin.
     next: Option<Instant>,
     interruptions: u32,
+    /// How often another client took the handshake over.
+    takeovers: u32,
 }
 
 impl Attempts {
@@ -51,6 +53,12 @@ impl Attempts {
         self.latest.zip(self.first).is_some_and(|(latest, first)| latest < first + HANDSHAKE_LIFETIME)
     }
 
+    /// Whether another client may take the handshake over, which then has.
+    pub(super) fn may_be_taken_over(&mut self) -> bool {
+        self.takeovers += 1;
+        self.takeovers <= TAKEOVERS_MAX
+    }
+
     /// When the next attempt may begin, if it waits.
     pub(super) fn next(&self) -> Option<Instant> {
         self.next
@@ -60,6 +68,9 @@ impl Attempts {
         self.interruptions
     }
 }
+
+/// How often another client may take a handshake over. The peer does so once, or twice if it begins anew.
+const TAKEOVERS_MAX: u32 = 16;
 
 /// The time between an interruption and the next attempt. Five handshakes per second cost little, and a browser repeats
 /// its ClientHello more often than that.

@@ -20,7 +20,7 @@ fn remark(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// The keys that are read.
-pub(super) const USED: [&str; 30] = [
+pub(super) const USED: [&str; 31] = [
     "rtpstart",
     "rtpend",
     "rtpchecksums",
@@ -33,6 +33,7 @@ pub(super) const USED: [&str; 30] = [
     "consenttimeout",
     "dtlsminversion",
     "dtls_mtu",
+    "statistics",
     "stunaddr",
     "stunpool",
     "stun_permit",

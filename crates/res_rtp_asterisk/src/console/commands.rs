@@ -1,5 +1,5 @@
-//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats`, `rtp show settings`, `rtp show sessions`,
-//! `rtp show gathering` and `rtp show relays`.
+//! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats` and `rtp show settings`, which answer as those of Asterisk's
+//! own module, and ours: `rtp set detail`, `rtp show sessions`, `rtp show gathering` and `rtp show relays`.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -7,33 +7,41 @@ use std::time::Instant;
 use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
 use asterisk::debug::{Only, Switch};
+use asterisk::rtp::{DEBUGGING, Figures};
 
 use super::debug;
 use super::relay::SHOW_RELAYS;
+use crate::config::Settings;
 use crate::globals::globals;
 use crate::transport::ports;
 use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 7] = [
+pub static COMMANDS: [Command; 8] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
         usage: c"Usage: rtp set debug {on|off|ip host[:port]}\n       Shows every RTP packet. With 'ip' shows only packets to and from\n       that host, and that port if one is given.\n",
-        run: |invocation| set_debug(invocation, &debug::RTP, "RTP"),
+        run: |invocation| set(invocation, &debug::RTP, "RTP", DEBUGGING),
     },
     Command {
         words: c"rtcp set debug {on|off|ip}",
         summary: c"Turn the display of RTCP packets on or off",
         usage: c"Usage: rtcp set debug {on|off|ip host[:port]}\n       Shows every RTCP packet. With 'ip' shows only packets to and from\n       that host, and that port if one is given.\n",
-        run: |invocation| set_debug(invocation, &debug::RTCP, "RTCP"),
+        run: |invocation| set(invocation, &debug::RTCP, "RTCP", DEBUGGING),
     },
     Command {
         words: c"rtcp set stats {on|off}",
         summary: c"Turn the display of call statistics on or off",
         usage: c"Usage: rtcp set stats {on|off}\n       Shows the statistics of a call when it ends.\n",
         run: set_stats,
+    },
+    Command {
+        words: c"rtp set detail {on|off|ip}",
+        summary: c"Turn the display of refused and unsent packets on or off",
+        usage: c"Usage: rtp set detail {on|off|ip host[:port]}\n       Shows every packet that was refused or not sent, with the reason, and\n       our requests for pictures. With 'ip' shows only those from and to that\n       host, and that port if one is given.\n",
+        run: |invocation| set(invocation, &debug::DETAIL, "RTP", "Detail"),
     },
     Command {
         words: c"rtp show settings",
@@ -56,45 +64,74 @@ pub static COMMANDS: [Command; 7] = [
     SHOW_RELAYS,
 ];
 
-fn set_debug(invocation: &Invocation<'_>, switch: &Switch, what: &str) -> Outcome {
+fn set(invocation: &Invocation<'_>, switch: &Switch, protocol: &str, what: &str) -> Outcome {
     let words: Vec<&str> = invocation.arguments().collect();
-    match words.get(3..) {
-        Some(["on"]) => {
+    let wish = Wish::of(words.get(3..).unwrap_or_default());
+    let what = format!("{protocol} {what}");
+    match wish {
+        Some(Wish::On) => {
             switch.turn_on(None);
-            cli_print!(invocation, "{what} packets are shown");
+            cli_print!(invocation, "{what} Enabled");
         }
-        Some(["off"]) => {
+        Some(Wish::Off) => {
             switch.turn_off();
-            cli_print!(invocation, "{what} packets are not shown");
+            cli_print!(invocation, "{what} Disabled");
         }
-        Some(["ip", peer]) => {
-            let Some(only) = Only::parse(peer) else {
-                cli_print!(invocation, "'{peer}' is not an IP address");
+        Some(Wish::Only(host)) => {
+            let Some(only) = Only::look_up(host) else {
+                cli_print!(invocation, "Lookup failed for '{host}'");
                 return Outcome::Failure;
             };
             switch.turn_on(Some(only));
-            cli_print!(invocation, "{what} packets from and to {peer} are shown");
+            cli_print!(invocation, "{what} Enabled for address: {}", only.address());
         }
-        _ => return Outcome::ShowUsage,
+        None => return Outcome::ShowUsage,
     }
     Outcome::Success
 }
 
+/// The wish of an operator who types `set debug`.
+#[derive(Debug, PartialEq, Eq)]
+enum Wish<'a> {
+    On,
+    Off,
+    /// Packets from and to this host.
+    Only(&'a str),
+}
+
+impl<'a> Wish<'a> {
+    /// Reads the words behind `set debug`, in any case. The word in front of a host is not looked at, as in Asterisk's own module.
+    fn of(words: &[&'a str]) -> Option<Self> {
+        match *words {
+            [on] if on.eq_ignore_ascii_case("on") => Some(Self::On),
+            [off] if off.eq_ignore_ascii_case("off") => Some(Self::Off),
+            [_, host] => Some(Self::Only(host)),
+            _ => None,
+        }
+    }
+}
+
 fn set_stats(invocation: &Invocation<'_>) -> Outcome {
-    let on = match invocation.argument(3) {
-        Some("on") => true,
-        Some("off") => false,
+    let words: Vec<&str> = invocation.arguments().collect();
+    let on = match Wish::of(words.get(3..).unwrap_or_default()) {
+        Some(Wish::On) => true,
+        Some(Wish::Off) => false,
         _ => return Outcome::ShowUsage,
     };
     debug::STATISTICS.store(on, Ordering::Relaxed);
-    cli_print!(invocation, "RTCP statistics are {}", if on { "shown" } else { "not shown" });
+    cli_print!(invocation, "RTCP Stats {}", if on { "Enabled" } else { "Disabled" });
     Outcome::Success
 }
 
 fn show_settings(invocation: &Invocation<'_>) -> Outcome {
     let Some(globals) = globals() else { return Outcome::Failure };
-    let settings = globals.settings();
-    let yes = |value| if value { "yes" } else { "no" };
+    cli_print!(invocation, "{}", shown(&globals.settings()));
+    Outcome::Success
+}
+
+/// Formats the settings: first those of Asterisk 16's own module in its words, then ours.
+fn shown(settings: &Settings) -> String {
+    let yes = |value| if value { "Yes" } else { "No" };
     let mux = match settings.rtcp_mux {
         Policy::Auto => "auto",
         Policy::Yes => "yes",
@@ -109,20 +146,26 @@ fn show_settings(invocation: &Invocation<'_>) -> Outcome {
         MinVersion::Dtls12 => "1.2 and later",
     };
     let (used, failures) = ports::usage();
-    cli_print!(
-        invocation,
-        "Ports:         {} to {}, {used} pairs in use, none free for {failures} calls\nChecksums:     {}\nDTMF timeout:  {} samples\nRTCP interval: {} ms\nStrict RTP:    {}, probation {}\nICE:           {}\nRTCP mux:      {mux}\nConsent:       {consent}\nDTLS:          {dtls}, datagrams up to {} octets",
+    let figures = match settings.figures {
+        Figures::Correct => "correct",
+        Figures::Original => "original",
+    };
+    format!(
+        "\n\nGeneral Settings:\n----------------\n  Port start:      {}\n  Port end:        {}\n  Checksums:       {}\n  \
+         DTMF Timeout:    {}\n  Strict RTP:      {}\n  Probation:       {} frames\n  Replay Protect:  Yes\n  \
+         ICE support:     {}\n  RTCP interval:   {} ms\n  RTCP mux:        {mux}\n  Consent:         {consent}\n  \
+         DTLS:            {dtls}\n  Statistics:      {figures}\n  \
+         DTLS MTU:        {}\n  Ports in use:    {used} pairs, none free for {failures} calls",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),
         settings.dtmf_timeout,
-        settings.rtcp_interval.as_millis(),
         yes(settings.strict_rtp),
         settings.probation,
         yes(settings.ice),
-        settings.dtls_mtu
-    );
-    Outcome::Success
+        settings.rtcp_interval.as_millis(),
+        settings.dtls_mtu,
+    )
 }
 
 fn show_gathering(invocation: &Invocation<'_>) -> Outcome {
@@ -149,4 +192,39 @@ fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
         ended => cli_print!(invocation, "{ended} calls were ended because their peer was gone (consenttimeout)"),
     }
     Outcome::Success
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_read_in_any_case() {
+        assert_eq!(Wish::of(&["on"]), Some(Wish::On));
+        assert_eq!(Wish::of(&["ON"]), Some(Wish::On));
+        assert_eq!(Wish::of(&["Off"]), Some(Wish::Off));
+        assert_eq!(Wish::of(&["IP", "phone.example:4000"]), Some(Wish::Only("phone.example:4000")));
+        for wrong in [&[][..], &["ip"], &["once"], &["ip", "192.0.2.1", "4000"]] {
+            assert_eq!(Wish::of(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn settings_are_shown_in_the_words_of_asterisk_16() {
+        let shown = shown(&Settings::default());
+        let expected = [
+            "General Settings:",
+            "----------------",
+            "  Port start:      5000",
+            "  Port end:        31000",
+            "  Checksums:       Yes",
+            "  DTMF Timeout:    1200",
+            "  Strict RTP:      Yes",
+            "  Probation:       4 frames",
+            "  Replay Protect:  Yes",
+            "  ICE support:     Yes",
+        ];
+        assert_eq!(shown.trim_start().lines().take(10).collect::<Vec<_>>(), expected);
+        assert!(shown.ends_with("\n  Statistics:      correct"), "{shown}");
+    }
 }

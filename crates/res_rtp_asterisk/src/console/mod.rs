@@ -2,4 +2,5 @@
 
 pub mod commands;
 pub mod debug;
+pub mod known;
 mod relay;

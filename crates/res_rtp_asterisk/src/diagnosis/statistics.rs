@@ -1,14 +1,43 @@
 //! Statistics for the host: `CHANNEL(rtpqos)`, the `RTPAUDIOQOS` variables, `sip show channelstats`.
 //!
-//! "Received" means received by us, as in chan_sip's column headings. Jitter is in seconds. Asterisk's own module exchanges sent
-//! and received here, and reports the peer's jitter as practically zero.
+//! "Received" means received by us, as in chan_sip's column headings. Jitter is in seconds. Asterisk 11's own module exchanges sent
+//! and received here, reports the peer's jitter as practically zero and its extremes in timestamp units; `statistics = original` in
+//! `rtp.conf` does the same.
 
-use asterisk::rtp::Statistics;
+use asterisk::rtp::{Figures, Statistics};
 
 use crate::state::State;
 
+/// Returns the current statistics of a session, as the host is to be told them.
+pub fn told(state: &State) -> Statistics {
+    let known = statistics(state);
+    match state.settings().figures {
+        Figures::Correct => known,
+        Figures::Original => {
+            let sender = state.source().statistics();
+            let reported = sender.remote().last.map_or(0, |block| block.jitter_in_timestamp_units);
+            as_original(known, reported, sender.clock_rate())
+        }
+    }
+}
+
+/// Exchanges the two jitters and converts the peer's to timestamp units of `clock_rate`. `reported` is the jitter of the peer's last
+/// report, in the same units.
+fn as_original(known: Statistics, reported: u32, clock_rate: Option<u32>) -> Statistics {
+    let ticks = |seconds: f64| seconds * f64::from(clock_rate.unwrap_or(0));
+    Statistics {
+        txjitter: known.rxjitter,
+        rxjitter: f64::from(reported / 65_536),
+        remote_maxjitter: ticks(known.remote_maxjitter),
+        remote_minjitter: ticks(known.remote_minjitter),
+        remote_normdevjitter: ticks(known.remote_normdevjitter),
+        remote_stdevjitter: ticks(known.remote_stdevjitter),
+        ..known
+    }
+}
+
 /// Returns the current statistics of a session.
-pub fn statistics(state: &State) -> Statistics {
+fn statistics(state: &State) -> Statistics {
     let (receiver, sender) = (state.receiver(), state.source().statistics());
     let remote = sender.remote();
     let (here, there) = (&state.rtcp().scores().here, &state.rtcp().scores().there);
@@ -71,4 +100,27 @@ pub fn summary(state: &State) -> String {
 /// Converts a count to the 32 bits of the host's statistics; larger counts become the maximum.
 fn count(packets_or_octets: u64) -> u32 {
     u32::try_from(packets_or_octets).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dashboards_may_have_jitter_as_the_original_tells_it() {
+        let known = Statistics {
+            rxjitter: 0.004,
+            txjitter: 0.0125,
+            remote_maxjitter: 0.02,
+            remote_minjitter: 0.005,
+            local_maxjitter: 0.007,
+            rtt: 0.025,
+            ..Statistics::default()
+        };
+        let told = as_original(known, 100, Some(8000));
+        assert_eq!((told.txjitter, told.rxjitter), (0.004, 0.0));
+        assert_eq!((told.remote_maxjitter, told.remote_minjitter), (160.0, 40.0));
+        assert_eq!((told.local_maxjitter, told.rtt), (0.007, 0.025));
+        assert_eq!(as_original(known, 70_000, None).rxjitter, 1.0);
+    }
 }

@@ -25,7 +25,7 @@ impl host::Dtls for Session {
         // The host configures DTLS only for a session with its own transport, so the session leaves its bundle.
         self.go_alone();
         if !host::srtp_registered() {
-            asterisk::error!("DTLS needs SRTP, and no SRTP module is loaded: load res_srtp.so");
+            asterisk::error!("SRTP support module is not loaded or available. Try loading res_srtp.so.");
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;

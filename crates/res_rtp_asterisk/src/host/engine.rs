@@ -35,7 +35,8 @@ impl Engine for Session {
         let ports = instance.ports().unwrap_or(settings.ports);
         let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
         let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
-        let sockets = ready.map_or_else(bind, Ok).map_err(|error| ports::report_failure(local.ip(), ports, &error))?;
+        let sockets = ready.map_or_else(bind, Ok);
+        let sockets = sockets.map_err(|error| ports::report_failure(instance.pointer(), local.ip(), ports, &error))?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;
         let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
@@ -136,7 +137,7 @@ impl Engine for Session {
     }
 
     fn statistics(&self, _instance: Instance<'_>) -> Option<Statistics> {
-        self.with(|state| statistics::statistics(state))
+        self.with(|state| statistics::told(state))
     }
 
     fn ssrc(&self, _instance: Instance<'_>) -> u32 {
@@ -235,7 +236,7 @@ fn component_of(component: host::Component) -> Component {
 
 fn key_of(digit: u8) -> Result<Key, Failed> {
     Key::from_char(digit.into()).ok_or_else(|| {
-        asterisk::warning!("RTP: digit '{}' cannot be sent as a telephone-event", char::from(digit).escape_default());
+        asterisk::warning!("Don't know how to represent '{}'", char::from(digit).escape_default());
         Failed
     })
 }

@@ -6,12 +6,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use asterisk::rtp::{Instance, InstancePtr};
+use asterisk::rtp::{Instance, InstancePtr, Payload, rtp_code};
 use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
 
 use crate::bundle::Whose;
 use crate::clock;
+use crate::console::{debug, known};
 use crate::diagnosis::counters::Refused;
 use crate::media::frames::Frames;
 use crate::media::incoming::Incoming;
@@ -102,7 +103,11 @@ impl Reader<'_> {
         incoming: &mut Incoming,
         arrived: &Arrived,
     ) -> Option<HostFrame> {
+        if debug::RTP.wants(arrived.from) {
+            self.show_special(instance, arrived);
+        }
         let Ok(read) = incoming.read(self.frames, instance, self.now, arrived) else {
+            known::unknown_payload_type(arrived.header.payload_type, arrived.from);
             session.with_for(self.called, self.now, |state| state.refuse(Refused::PayloadType));
             return None;
         };
@@ -111,6 +116,24 @@ impl Reader<'_> {
             session.with_for(self.called, self.now, |state| state.learn(learned));
         }
         read.frames
+    }
+
+    /// Prints the second line of `rtp set debug` about a packet whose payload is not media.
+    fn show_special(&mut self, instance: Instance<'_>, arrived: &Arrived) {
+        let payload = self.frames.payload(arrived.payload.clone());
+        match instance.payload(arrived.header.payload_type) {
+            Some(Payload::Code { code: rtp_code::DTMF, .. }) => {
+                if let Some(line) = debug::event(arrived.from, &arrived.header, payload) {
+                    asterisk::verbose!(0, "{line}");
+                }
+            }
+            Some(Payload::Code { code: rtp_code::CN, .. }) => {
+                if let Some(line) = debug::comfort_noise(payload) {
+                    asterisk::debug!(0, "{line}");
+                }
+            }
+            _ => {}
+        }
     }
 
     fn frames_of_child(&mut self, child: &Session, arrived: &Arrived) -> Option<HostFrame> {

@@ -67,7 +67,7 @@ impl Outgoing {
             // A bandwidth estimate (REMB), which this module does not send.
             FrameType::Feedback => return Ok(()),
             other => {
-                asterisk::warning!("RTP: a frame of type {other:?} cannot be sent, only voice, video and text");
+                asterisk::warning!("RTP can only send voice, video, and text, not {other:?}");
                 return Err(Failed);
             }
         };
@@ -86,8 +86,8 @@ impl Outgoing {
         let Some(payload_type) = instance.payload_type_of(&format) else {
             return self.unsendable(sink, || {
                 asterisk::warning!(
-                    "RTP: a frame was not sent, no payload type was negotiated for format {:?}",
-                    format.name()
+                    "Don't know how to send format {} packets with RTP: no payload type was negotiated",
+                    format.name().to_string_lossy()
                 );
             });
         };

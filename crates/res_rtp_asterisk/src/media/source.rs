@@ -42,15 +42,36 @@ pub struct Media<'a> {
     pub payload: &'a [u8],
 }
 
+/// The content of a packet of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Content {
+    /// Audio, video or text.
+    Media,
+    /// A telephone-event (RFC 4733).
+    Digit,
+    /// Comfort noise (RFC 3389).
+    ComfortNoise,
+}
+
 /// Describes the packet in [`Source::packet`], for [`Source::count`].
 #[derive(Debug, Clone, Copy)]
 pub struct Written {
+    /// The packet's content.
+    pub content: Content,
     /// The packet's header.
     pub header: Header,
     /// Length of the payload in octets.
     pub payload_len: usize,
     /// The stream's current RTP timestamp and clock rate in Hz, for sender reports (RFC 3550 §6.4.1).
     at: (u32, u32),
+}
+
+impl Written {
+    /// Describes a packet of no stream.
+    #[cfg(test)]
+    pub fn of(header: Header, payload_len: usize, content: Content) -> Self {
+        Self { content, header, payload_len, at: (header.timestamp, rtp_code::CLOCK) }
+    }
 }
 
 impl Source {
@@ -143,14 +164,14 @@ impl Source {
         };
         let marker = media.marker || std::mem::take(&mut self.marker_due) || (media.marks_pauses && after_pause);
         let header = self.header(media.payload_type, marker, timestamp);
-        self.write(header, media.payload, (timestamp, clock_rate))
+        self.write(Content::Media, header, media.payload, (timestamp, clock_rate))
     }
 
     /// Writes a comfort noise packet to [`Self::packet`]. `level` is in -dBov (RFC 3389).
     pub fn write_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> Written {
         let at = self.now_in_stream(now, rtp_code::CLOCK);
         let header = self.header(payload_type, false, at.0);
-        self.write(header, &rtp::comfort_noise::payload(level), at)
+        self.write(Content::ComfortNoise, header, &rtp::comfort_noise::payload(level), at)
     }
 
     /// Starts a digit (RFC 4733). `clock_rate` is that of `payload_type` in Hz.
@@ -165,7 +186,7 @@ impl Source {
         let clock_rate = self.digits.clock_rate();
         let at = self.now_in_stream(now, clock_rate);
         let header = self.header(self.digits.payload_type(), event.marker, event.timestamp);
-        self.write(header, &event.payload, at)
+        self.write(Content::Digit, header, &event.payload, at)
     }
 
     /// Returns the last written packet, header included.
@@ -191,12 +212,12 @@ impl Source {
         header
     }
 
-    fn write(&mut self, header: Header, payload: &[u8], at: (u32, u32)) -> Written {
+    fn write(&mut self, content: Content, header: Header, payload: &[u8], at: (u32, u32)) -> Written {
         // Allocates only for the first packet, and for one that is larger than all before.
         self.packet.clear();
         self.packet.extend_from_slice(&header.to_bytes());
         self.packet.extend_from_slice(payload);
-        Written { header, payload_len: payload.len(), at }
+        Written { content, header, payload_len: payload.len(), at }
     }
 }
 

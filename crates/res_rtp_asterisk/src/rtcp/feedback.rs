@@ -69,7 +69,7 @@ impl Requests {
         compound.receiver_report(ssrc, &[]).cname(ssrc, cname).fir(ssrc, media_ssrc, self.sequence);
         let len = compound.finish().ok()?;
         let sent = send(buffer.get_mut(..len)?);
-        if sent && debug::RTCP.wants(to) {
+        if sent && debug::DETAIL.wants(to) {
             notes.push(events::picture_request(to, ssrc, media_ssrc));
         }
         Some(sent)

@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use asterisk::rtp::{Direction, Figures};
 use rtp::quality::media_experience_score;
 use rtp::rtcp::interval::ReportTimer;
 use rtp::rtcp::{Goodbye, NtpTimestamp, Pace, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
@@ -12,7 +13,8 @@ use rtp::statistics::{Accumulator, ReceiverStatistics, RoundTrip, SenderStatisti
 
 use super::events;
 use super::feedback::{Pictures, Requests};
-use crate::console::debug;
+use crate::console::debug::{self, Destination};
+use crate::console::known;
 use crate::notes::Note;
 
 /// The RTCP state of a session: report timer, CNAME, BYE, picture requests and scores.
@@ -24,6 +26,16 @@ pub struct Rtcp {
     events: Pace,
     scores: Scores,
     cname: String,
+    figures: Figures,
+}
+
+/// The result of a report of the peer.
+#[derive(Debug, Default)]
+pub struct Heard {
+    /// Whether its sender is the SSRC that we receive media from.
+    pub is_from_source: bool,
+    /// The round-trip time that it gives.
+    pub round_trip: Option<Duration>,
 }
 
 /// Media experience scores, for the host's statistics.
@@ -54,8 +66,8 @@ pub enum Kind {
 
 impl Rtcp {
     /// Creates the RTCP state with a random CNAME. `interval` is the average time between two reports; none is due before
-    /// [`Self::start`].
-    pub fn new(interval: Duration) -> Self {
+    /// [`Self::start`]. Manager events tell their `figures` so.
+    pub fn new(interval: Duration, figures: Figures) -> Self {
         let mut name = [0; 8];
         asterisk::random::fill(&mut name);
         Self {
@@ -67,6 +79,7 @@ impl Rtcp {
             scores: Scores::default(),
             // A random, short-term persistent CNAME tells nothing about this machine (RFC 7022 §4.2).
             cname: format!("{:016x}", u64::from_be_bytes(name)),
+            figures,
         }
     }
 
@@ -134,7 +147,7 @@ impl Rtcp {
         now: Instant,
         kind: Kind,
         streams: Streams<'_>,
-        to: SocketAddr,
+        to: Destination,
         send: impl FnOnce(&mut [u8]) -> bool,
         notes: &mut Vec<Note>,
     ) -> Option<bool> {
@@ -158,16 +171,19 @@ impl Rtcp {
         let len = report.write(&mut buffer).ok()?;
         let sent = send(buffer.get_mut(..len)?);
         if sent {
-            if debug::RTCP.wants(to) {
-                notes.push(events::sent(to, &report, receiver.jitter()));
+            let told = events::sent(to, &report, receiver.jitter());
+            if debug::RTCP.wants(to.to) {
+                notes.push(Note::Verbose(told.lines()));
             }
-            notes.push(events::sent_report(to, &report, receiver.jitter()));
+            notes.push(Note::Report(told));
+        } else {
+            let what = if info.is_some() { "RTCP SR transmission error" } else { "RTCP RR transmission error" };
+            notes.extend(known::not_sent(what, to.to));
         }
         Some(sent)
     }
 
-    /// Evaluates a sender or receiver report of the peer. Returns whether its sender is the SSRC that we receive media from.
-    /// Manager events go to `notes`.
+    /// Evaluates a sender or receiver report of the peer. Manager events go to `notes`.
     pub fn handle(
         &mut self,
         now: Instant,
@@ -175,20 +191,18 @@ impl Rtcp {
         packet: &Packet<'_>,
         streams: Streams<'_>,
         notes: &mut Vec<Note>,
-    ) -> bool {
+    ) -> Heard {
         let Streams { receiver, sender } = streams;
-        match packet {
+        let (ssrc, info, blocks) = match packet {
             Packet::SenderReport(report) => {
                 receiver.handle_sender_report(now, report.ssrc, report.info.ntp);
-                self.handle_blocks(now, from, (report.ssrc, Some(report.info)), &report.blocks, sender, notes);
-                receiver.ssrc() == Some(report.ssrc)
+                (report.ssrc, Some(report.info), &report.blocks)
             }
-            Packet::ReceiverReport(report) => {
-                self.handle_blocks(now, from, (report.ssrc, None), &report.blocks, sender, notes);
-                receiver.ssrc() == Some(report.ssrc)
-            }
-            _ => false,
-        }
+            Packet::ReceiverReport(report) => (report.ssrc, None, &report.blocks),
+            _ => return Heard::default(),
+        };
+        let round_trip = self.handle_blocks(now, from, (ssrc, info), blocks, sender, notes);
+        Heard { is_from_source: receiver.ssrc() == Some(ssrc), round_trip }
     }
 
     fn handle_blocks(
@@ -199,20 +213,24 @@ impl Rtcp {
         blocks: &ReportBlocks<'_>,
         sender: &mut SenderStatistics,
         notes: &mut Vec<Note>,
-    ) {
-        let count = blocks.len();
+    ) -> Option<Duration> {
+        let mut last = None;
         for block in blocks.iter() {
             let round_trip = match sender.handle_report(now, &block) {
                 RoundTrip::NotOurs => continue,
                 RoundTrip::Unknown => None,
                 RoundTrip::Measured(time) => Some(time),
             };
+            last = round_trip;
             let remote = sender.remote();
             self.scores.there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
             if self.events.allows(now, EVENT_PACE) {
-                notes.push(events::received_report(from, ssrc, info, count, &block, round_trip));
+                let about_us = (blocks.len(), Some(block));
+                let direction = Direction::Received { round_trip, figures: self.figures };
+                notes.push(Note::Report(events::received(from, direction, ssrc, info, about_us)));
             }
         }
+        last
     }
 }
 

@@ -67,7 +67,7 @@ impl State {
             source: Source::new(),
             receiver: ReceiverStatistics::new(0),
             clock_rates: ClockRates::default(),
-            rtcp: Rtcp::new(settings.rtcp_interval),
+            rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
             counters: Counters::default(),
             notes: Vec::new(),
             dtmf_mode: DtmfMode::None,
@@ -75,6 +75,11 @@ impl State {
             grid,
             settings,
         }
+    }
+
+    /// Returns the settings of `rtp.conf` at the time the session began.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Returns this session's own transport. It is unused while a parent's transport carries the stream.
@@ -144,7 +149,12 @@ impl State {
 
     /// Takes the collected log lines and events out, for the host.
     pub fn take_notes(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.notes)
+        let mut notes = self.transport.remote_mut().take_notes();
+        if notes.is_empty() {
+            return std::mem::take(&mut self.notes);
+        }
+        notes.append(&mut self.notes);
+        notes
     }
 
     /// Sets the address of the peer's description. Returns whether checks may begin.

@@ -3,19 +3,22 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use asterisk::rtp::Direction;
 use ice::Component;
 use rtp::Packet;
 use rtp::demux::{Class, classify};
+use rtp::packet::HEADER_LEN;
 use rtp::rtcp::{self, Compound};
 
 use super::State;
 use crate::bundle::{PictureRequest, Whose};
-use crate::console::debug;
+use crate::console::{debug, known};
 use crate::cost::{self, Deed};
 use crate::diagnosis::counters::Refused;
 use crate::media::incoming::Learned;
+use crate::notes::Note;
 use crate::rtcp::events;
-use crate::rtcp::reports::Streams;
+use crate::rtcp::reports::{Heard, Streams};
 use crate::transport::arrived::Arrived;
 use crate::transport::kept;
 use crate::transport::receive::Incoming;
@@ -146,7 +149,12 @@ impl State {
                 self.drive(now);
             }
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
-            Err(reason) => self.refuse(reason),
+            Err(reason) => {
+                self.refuse(reason);
+                if component == Component::Rtp && datagram.len() < HEADER_LEN {
+                    self.notes.extend(known::too_short(received.from));
+                }
+            }
         }
         None
     }
@@ -168,8 +176,11 @@ impl State {
 
     fn drop_media(&mut self, received: &Received, reason: Refused) {
         self.refuse(reason);
-        if debug::RTP.wants(received.from) {
+        if debug::DETAIL.wants(received.from) {
             self.notes.push(debug::dropped(received.from, received.len, reason));
+        }
+        if reason == Refused::Source {
+            self.notes.extend(known::refused_source(received.from));
         }
     }
 
@@ -246,9 +257,15 @@ impl State {
                 continue;
             };
             if wants_debug {
-                self.notes.push(events::received(from, &packet));
+                self.notes.push(Note::Verbose(events::head(from, &packet).lines()));
             }
-            is_peer |= self.handle_rtcp_packet(now, from, &packet);
+            let heard = self.handle_rtcp_packet(now, from, &packet);
+            if wants_debug {
+                let direction = Direction::Received { round_trip: heard.round_trip, figures: self.settings.figures };
+                let shown = events::shown(from, direction, &packet, self.source.ssrc());
+                self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
+            }
+            is_peer |= heard.is_from_source;
         }
         self.bundle.hand_down(from, datagram, &mut self.notes);
         if is_peer && !self.transport.is_ice_active() {
@@ -256,18 +273,18 @@ impl State {
         }
     }
 
-    /// Handles one packet of a compound. Returns whether its sender is the SSRC that we receive media from.
-    fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> bool {
+    /// Handles one packet of a compound.
+    fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
         match packet {
             rtcp::Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
             rtcp::Packet::Fir(fir) => fir.entries.iter().for_each(|entry| self.handle_picture_request(now, entry.ssrc)),
             rtcp::Packet::FirH261 { .. } => self.handle_picture_request(now, self.source.ssrc()),
             report => return self.handle_report(now, from, report),
         }
-        false
+        Heard::default()
     }
 
-    fn handle_report(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> bool {
+    fn handle_report(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         self.rtcp.handle(now, from, packet, streams, &mut self.notes)
     }

@@ -8,9 +8,10 @@ use ice::Component;
 use rtp::telephone_event::Key;
 
 use super::State;
-use crate::console::debug;
+use crate::console::debug::{self, Destination};
+use crate::console::known;
 use crate::diagnosis::counters::Refused;
-use crate::media::source::{Media, Source, Written};
+use crate::media::source::{Content, Media, Source, Written};
 use crate::notes::Note;
 use crate::rtcp::feedback::Request;
 use crate::rtcp::reports::{Kind, Streams};
@@ -90,7 +91,8 @@ impl State {
             false => self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
                 let way = transport.way_of_media(stream)?;
                 let written = write(source);
-                Ok((way.to(), written, transport.send(&way, Which::Rtp, source.packet())))
+                let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+                Ok((to, written, transport.send(&way, Which::Rtp, source.packet())))
             }),
         };
         match sent.unwrap_or(Err(Obstacle::NoRoute)) {
@@ -105,24 +107,32 @@ impl State {
         }
     }
 
-    fn note_sent(&mut self, now: Instant, to: SocketAddr, written: &Written, is_sent: bool) {
-        if is_sent {
-            self.source.count(now, written);
-        } else {
-            self.refuse(Refused::Unsendable);
+    fn note_sent(&mut self, now: Instant, to: Destination, written: &Written, is_sent: bool) {
+        if !is_sent {
+            return self.note_not_sent(to.to, written.content);
         }
-        if debug::RTP.wants(to) {
-            self.notes.push(match is_sent {
-                true => debug::sent(to, &written.header, written.payload_len),
-                false => debug::not_sent(to, Refused::Unsendable),
-            });
+        self.source.count(now, written);
+        if debug::RTP.wants(to.to) {
+            self.notes.push(debug::sent(to, written));
+        }
+    }
+
+    fn note_not_sent(&mut self, to: SocketAddr, content: Content) {
+        self.refuse(Refused::Unsendable);
+        self.notes.extend(match content {
+            Content::Media => None,
+            Content::Digit => known::not_sent("RTP Transmission error", to),
+            Content::ComfortNoise => known::not_sent("RTP Comfort Noise Transmission error", to),
+        });
+        if debug::DETAIL.wants(to) {
+            self.notes.push(debug::not_sent(to, Refused::Unsendable));
         }
     }
 
     fn note_obstacle(&mut self, obstacle: Obstacle) {
         self.refuse(obstacle.reason());
         if let Obstacle::KeysDue(to) = obstacle
-            && debug::RTP.wants(to)
+            && debug::DETAIL.wants(to)
         {
             self.notes.push(debug::not_sent(to, obstacle.reason()));
         }
@@ -203,7 +213,8 @@ impl State {
                 Kind::Regular => transport.way_of_reports(stream),
                 Kind::Last => transport.way_of_farewell(stream),
             }?;
-            rtcp.send(now, kind, streams, way.to(), |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
+            let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+            rtcp.send(now, kind, streams, to, |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
         self.note_report_sent(sent.flatten(), told);
     }

@@ -265,6 +265,7 @@ impl IceSide {
     /// Keeps our credentials though the peer has changed its own, because it did so in an answer (RFC 8839 §4.4.3.1.1).
     pub fn forget_owed_restart(&mut self) {
         self.owes_restart = false;
+        self.agent.keep_credentials();
     }
 
     /// Returns whether checks with the peer have begun.

@@ -3,11 +3,11 @@
 //! The pairs that the module's own sockets use are remembered. So a search in a range that is nearly full asks the kernel only about
 //! ports that may be free, and two threads that search at the same time do not meet.
 
-use std::io;
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use std::{fmt, io};
 
 use asterisk::limit::RateLimit;
 use asterisk::{Failed, lock};
@@ -58,15 +58,19 @@ pub fn usage() -> (usize, u64) {
 }
 
 /// Logs why a session has no sockets, a few times in ten seconds: strangers may be the ones who call.
-pub fn report_failure(ip: IpAddr, (first, last): (u16, u16), error: &io::Error) -> Failed {
+pub fn report_failure(instance: impl fmt::Pointer, ip: IpAddr, (first, last): (u16, u16), error: &io::Error) -> Failed {
     if let Some(unsaid) = FAILURES.allow() {
         let (used, _) = usage();
         match error.raw_os_error() {
             Some(libc::EADDRINUSE) => asterisk::error!(
-                "RTP: no free port for a call on {ip}: all pairs from rtpstart = {first} to rtpend = {last} (rtp.conf) are in use, \
-                 {used} of them by calls; a wider range has room for more ({unsaid} such lines left out)"
+                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': all pairs on {ip} from rtpstart = {first} to \
+                 rtpend = {last} (rtp.conf) are in use, {used} of them by calls; a wider range has room for more ({unsaid} such lines left \
+                 out)"
             ),
-            _ => asterisk::error!("RTP: no sockets for a call on {ip}: {error} ({unsaid} such lines left out)"),
+            _ => asterisk::error!(
+                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': no socket on {ip}: {error} ({unsaid} such lines \
+                 left out)"
+            ),
         }
     }
     Failed

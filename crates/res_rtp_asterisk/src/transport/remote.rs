@@ -7,6 +7,8 @@ use ice::Component;
 use rtp::source::{StrictRtp, SymmetricRtp};
 
 use crate::config::Settings;
+use crate::console::debug;
+use crate::notes::{Level, Note};
 
 /// The addresses that media and RTCP are accepted from and sent to without ICE, and whether the host has stopped media.
 pub struct Remote {
@@ -18,18 +20,30 @@ pub struct Remote {
     follows: bool,
     /// The host has stopped media, for a hold or at the end of the call, until it sets an address again.
     is_stopped: bool,
+    /// The second address of [`Self::set_alternative`].
+    alternative: Option<SocketAddr>,
     /// The address that media is really sent to, until the host has been told.
     learned: Option<SocketAddr>,
     /// The address that the host was told last. When the host sets this address again, nothing has changed.
     told: Option<SocketAddr>,
+    /// Lines about changes of the source, until the host has been told.
+    notes: Vec<Note>,
 }
 
 impl Remote {
     /// Creates the state of a session whose peer is not known yet.
     pub fn new(now: Instant, settings: &Settings) -> Self {
         let strict = if settings.strict_rtp { StrictRtp::learning(now, settings.probation) } else { StrictRtp::open() };
-        let (learned, told) = (None, None);
-        Self { strict, symmetric: SymmetricRtp::new(), follows: false, is_stopped: false, learned, told }
+        Self {
+            strict,
+            symmetric: SymmetricRtp::new(),
+            follows: false,
+            is_stopped: false,
+            alternative: None,
+            learned: None,
+            told: None,
+            notes: Vec::new(),
+        }
     }
 
     /// Sets whether packets are sent to the address that the peer's packets come from (`nat=comedia`).
@@ -53,12 +67,33 @@ impl Remote {
         (self.told, self.learned) = (None, None);
         self.is_stopped &= address.is_none();
         self.symmetric.set_signalled(address);
+        self.note_learning("remote", address);
         self.strict.set_signalled(now, address);
     }
 
     /// Sets a second address that media is accepted from.
     pub fn set_alternative(&mut self, now: Instant, address: Option<SocketAddr>) {
+        self.note_learning("alternate remote", address);
+        self.alternative = address;
         self.strict.set_alternative(now, address);
+    }
+
+    /// Notes that strict RTP learns its source, if this address makes it do so.
+    fn note_learning(&mut self, whose: &str, address: Option<SocketAddr>) {
+        if let Some(address) =
+            address.filter(|address| !self.strict.is_open() && Some(*address) != self.strict.source())
+        {
+            self.note(format!("Strict RTP learning after {whose} address set to: {address}"));
+        }
+    }
+
+    fn note(&mut self, text: String) {
+        self.notes.push(Note::OfInstance(Level::Console, text));
+    }
+
+    /// Takes out the lines about changes of the source, for the host.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Stops media until the host sets an address again or [`Self::resume`] is called.
@@ -100,18 +135,42 @@ impl Remote {
 
     /// Returns whether strict RTP accepts a media packet from this source. With `nat=comedia` our media is sent there from now on.
     pub fn accepts_media(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> bool {
-        if !self.strict.handle_packet(now, from, sequence_number).is_accepted() {
-            return false;
+        let before = (self.strict.is_learning(), self.strict.source());
+        let is_accepted = self.strict.handle_packet(now, from, sequence_number).is_accepted();
+        if before != (self.strict.is_learning(), self.strict.source()) {
+            self.note_source(before, from);
         }
-        if self.symmetric.handle_rtp(from) {
+        if is_accepted && self.symmetric.handle_rtp(from) {
             self.learned = Some(from);
+            if debug::RTP.is_on() {
+                let text = format!("RTP NAT: Got audio from other end. Now sending to address {from}");
+                self.notes.push(Note::debug(0, text));
+            }
         }
-        true
+        is_accepted
+    }
+
+    /// Notes that strict RTP has ended its learning, or accepts another source than before a packet from `from`.
+    fn note_source(&mut self, (was_learning, before): (bool, Option<SocketAddr>), from: SocketAddr) {
+        if let Some(source) = before.filter(|_| was_learning && !self.strict.is_learning()) {
+            self.note(format!("Strict RTP learning complete - Locking on source address {source}"));
+        }
+        if self.strict.source() == before {
+            return;
+        }
+        self.note(match Some(from) {
+            it if it == self.symmetric.rtp() => format!("Strict RTP switching to RTP remote address {from} as source"),
+            it if it == self.alternative => format!("Strict RTP switching to RTP alt remote address {from} as source"),
+            _ => format!("Strict RTP switching source address to {from}"),
+        });
     }
 
     /// Records the source address of the peer's RTCP. With `nat=comedia` our RTCP is sent there from now on.
     pub fn handle_reports(&mut self, from: SocketAddr) {
-        self.symmetric.handle_rtcp(from);
+        if self.symmetric.handle_rtcp(from) && debug::RTP.is_on() {
+            let text = format!("RTCP NAT: Got RTCP from other end. Now sending to address {from}");
+            self.notes.push(Note::debug(0, text));
+        }
     }
 
     /// Returns whether media is accepted from every source (`strictrtp=no`).
@@ -156,6 +215,8 @@ fn is_usable(address: &SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn remote() -> Remote {
@@ -172,6 +233,45 @@ mod tests {
         remote.set_signalled(Instant::now(), Some(address("0.0.0.0:4000")));
         assert_eq!((remote.media(), remote.reports()), (None, None));
         assert_eq!(remote.signalled(Component::Rtp), Some(address("0.0.0.0:4000")));
+    }
+
+    #[test]
+    fn changes_of_the_source_are_noted_in_the_words_of_the_original() {
+        let (mut remote, mut now) = (remote(), Instant::now());
+        let (signalled, actual) = (address("192.0.2.1:4000"), address("198.51.100.7:6000"));
+        remote.set_signalled(now, Some(signalled));
+        for number in 0..8 {
+            now += Duration::from_millis(20);
+            remote.accepts_media(now, actual, number);
+        }
+        now += Duration::from_secs(3);
+        remote.accepts_media(now, actual, 8);
+        assert_eq!(
+            lines(&mut remote),
+            [
+                "Strict RTP learning after remote address set to: 192.0.2.1:4000",
+                "Strict RTP switching source address to 198.51.100.7:6000",
+                "Strict RTP learning complete - Locking on source address 198.51.100.7:6000",
+            ]
+        );
+        remote.set_alternative(now, Some(address("192.0.2.9:4000")));
+        remote.accepts_media(now, address("192.0.2.9:4000"), 9);
+        remote.accepts_media(now, signalled, 9);
+        assert_eq!(
+            lines(&mut remote),
+            [
+                "Strict RTP learning after alternate remote address set to: 192.0.2.9:4000",
+                "Strict RTP switching to RTP alt remote address 192.0.2.9:4000 as source",
+                "Strict RTP switching to RTP remote address 192.0.2.1:4000 as source",
+            ]
+        );
+    }
+
+    fn lines(remote: &mut Remote) -> Vec<String> {
+        let notes = remote.take_notes().into_iter();
+        notes
+            .filter_map(|note| if let Note::OfInstance(Level::Console, text) = note { Some(text) } else { None })
+            .collect()
     }
 
     #[test]

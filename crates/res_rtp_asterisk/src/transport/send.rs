@@ -35,6 +35,11 @@ impl Way {
     pub fn to(&self) -> SocketAddr {
         self.route.0
     }
+
+    /// Returns whether the packet goes along a pair that ICE selected.
+    pub fn is_via_ice(&self) -> bool {
+        self.route.1.is_some()
+    }
 }
 
 /// The reason why a packet cannot be sent at this moment.

@@ -106,6 +106,57 @@ pub enum Packet<'a> {
     },
 }
 
+impl Packet<'_> {
+    /// The packet type.
+    pub fn packet_type(&self) -> u8 {
+        match self {
+            Self::SenderReport(_) => packet_type::SENDER_REPORT,
+            Self::ReceiverReport(_) => packet_type::RECEIVER_REPORT,
+            Self::Sdes(_) => packet_type::SOURCE_DESCRIPTION,
+            Self::Bye(_) => packet_type::GOODBYE,
+            Self::App(_) => packet_type::APPLICATION,
+            Self::Nack(_) => packet_type::TRANSPORT_FEEDBACK,
+            Self::Pli(_) | Self::Fir(_) | Self::Remb(_) => packet_type::PAYLOAD_FEEDBACK,
+            Self::FirH261 { .. } => packet_type::FIR_H261,
+            Self::ExtendedReport(_) => packet_type::EXTENDED_REPORT,
+            Self::Feedback(feedback) => feedback.packet_type,
+            Self::Unknown { packet_type, .. } => *packet_type,
+        }
+    }
+
+    /// The five bits in front of the packet type: a count of blocks, chunks or sources, or the format of feedback (RFC 4585 §6.1).
+    /// 0 for types where they are neither.
+    pub fn count(&self) -> u8 {
+        match self {
+            Self::SenderReport(report) => report.blocks.len() as u8,
+            Self::ReceiverReport(report) => report.blocks.len() as u8,
+            Self::Sdes(sdes) => sdes.chunks().count() as u8,
+            Self::Bye(bye) => bye.sources().count() as u8,
+            Self::Nack(_) | Self::Pli(_) => 1,
+            Self::Fir(_) => 4,
+            Self::Remb(_) => 15,
+            Self::Feedback(feedback) => feedback.format,
+            Self::Unknown { count, .. } => *count,
+            Self::App(_) | Self::ExtendedReport(_) | Self::FirH261 { .. } => 0,
+        }
+    }
+
+    /// The SSRC of the sender of a report or of feedback; `None` for other types.
+    pub fn sender_ssrc(&self) -> Option<u32> {
+        match self {
+            Self::SenderReport(report) => Some(report.ssrc),
+            Self::ReceiverReport(report) => Some(report.ssrc),
+            Self::Nack(nack) => Some(nack.sender_ssrc),
+            Self::Pli(pli) => Some(pli.sender_ssrc),
+            Self::Fir(fir) => Some(fir.sender_ssrc),
+            Self::Remb(remb) => Some(remb.sender_ssrc),
+            Self::Feedback(feedback) => Some(feedback.sender_ssrc),
+            Self::FirH261 { sender_ssrc } => Some(*sender_ssrc),
+            _ => None,
+        }
+    }
+}
+
 /// Reasons why a datagram is not RTCP, or why one of its packets is malformed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

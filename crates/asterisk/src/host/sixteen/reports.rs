@@ -1,9 +1,12 @@
-//! RTCP reports as messages on the host's bus; the host turns them into manager events and statistics.
+//! RTCP reports as messages on the host's bus, which turns them into manager events and statistics, and as lines of the console in
+//! the words of the original module.
 
 use std::ffi::CStr;
+use std::fmt::Write as _;
 use std::ptr::NonNull;
+use std::time::Duration;
 
-use crate::rtp::{Block, Direction, Report};
+use crate::rtp::{Block, Direction, Head, Report, Sender};
 use crate::{Ao2, log, module, sys, time};
 
 /// Publishes a report. Wraps `ast_rtp_publish_rtcp_message`.
@@ -21,7 +24,7 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
                 details.text(c"to", &report.peer.to_string());
                 sys::ast_rtp_rtcp_sent_type()
             }
-            Direction::Received { round_trip } => {
+            Direction::Received { round_trip, .. } => {
                 details.text(c"from", &report.peer.to_string());
                 if let Some(round_trip) = round_trip {
                     details.number(c"rtt", round_trip.as_secs_f64());
@@ -31,6 +34,122 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
         };
         sys::ast_rtp_publish_rtcp_message(instance, kind, message.as_ptr(), details.0);
     }
+}
+
+/// The words of the answers to `rtp set debug` and `rtcp set debug`, behind "RTP" or "RTCP".
+pub const DEBUGGING: &str = "Packet Debugging";
+
+/// Returns the lines about a received packet of any type.
+pub fn head_lines(head: &Head) -> String {
+    let Head { peer, packet_type, count, ssrc } = *head;
+    let name = match packet_type {
+        192 => "H.261 FUR",
+        200 => "Sender Report",
+        201 => "Receiver Report",
+        202 => "Source Description",
+        203 => "BYE",
+        205 => "RTPFB",
+        206 => "PSFB",
+        _ => return format!("\nRTCP from {peer}: {packet_type}(Unknown) skipping record\n"),
+    };
+    let counted = match (packet_type, count) {
+        (205, 1) => "Packet Subtype: 1 (NACK)".to_owned(),
+        (206, 15) => "Packet Subtype: 15 (REMB)".to_owned(),
+        (205 | 206, _) => format!("Packet Subtype: {count} (Unknown)"),
+        _ => format!("Reception reports: {count}"),
+    };
+    let ssrc = ssrc.unwrap_or(0);
+    let head = format!("\nRTCP from {peer}\nPT: {packet_type} ({name})\n{counted}\nSSRC of sender: {ssrc}\n");
+    match packet_type {
+        192 => head + "Received an RTCP Fast Update Request\n",
+        202 => head + &format!("Received an SDES from {peer}\n"),
+        203 => head + &format!("Received a BYE from {peer}\n"),
+        206 if count == 15 => head + "Received REMB report\n",
+        _ => head,
+    }
+}
+
+/// Returns the lines about a report.
+pub fn lines(report: &Report) -> String {
+    match report.direction {
+        Direction::Sent { jitter, via_ice } => sent_lines(report, jitter, via_ice),
+        Direction::Received { round_trip, .. } => received_lines(report, round_trip),
+    }
+}
+
+fn sent_lines(report: &Report, jitter: Duration, via_ice: bool) -> String {
+    let kind = if report.sender.is_some() { "SR" } else { "RR" };
+    let via = if via_ice { " (via ICE)" } else { "" };
+    let mut lines = format!("* Sent RTCP {kind} to {}{via}\n  Our SSRC: {}\n", report.peer, report.ssrc);
+    // Writing to a String cannot fail, here and below.
+    if let Some(Sender { time_of_day, rtp_timestamp, packet_count, octet_count, .. }) = report.sender {
+        let (seconds, microseconds) = (time_of_day.as_secs(), time_of_day.subsec_micros());
+        let _ = write!(
+            lines,
+            "  Sent(NTP): {seconds}.{microseconds:06}\n  Sent(RTP): {rtp_timestamp}\n  Sent packets: {packet_count}\n  \
+             Sent octets: {octet_count}\n"
+        );
+    }
+    if let Some(block) = report.block {
+        let _ = write!(
+            lines,
+            "  Report block:\n    Their SSRC: {}\n    Fraction lost: {}\n    Cumulative loss: {}\n    Highest seq no: {}\n{}    \
+             Their last SR: {}\n    DLSR: {:.4} (sec)\n\n",
+            block.ssrc,
+            block.fraction_lost,
+            block.cumulative_lost,
+            block.extended_highest_sequence_number,
+            jitter_lines(&block, jitter),
+            block.last_sr,
+            delay(&block)
+        );
+    }
+    lines
+}
+
+#[cfg(feature = "host-16")]
+fn jitter_lines(_block: &Block, jitter: Duration) -> String {
+    format!("    IA jitter: {:.4}\n", jitter.as_secs_f64())
+}
+
+#[cfg(feature = "host-22")]
+fn jitter_lines(block: &Block, jitter: Duration) -> String {
+    let (samples, seconds) = (block.jitter_in_timestamp_units, jitter.as_secs_f64());
+    format!("    IA jitter (samp): {samples}\n    IA jitter (secs): {seconds:.6}\n")
+}
+
+fn received_lines(report: &Report, round_trip: Option<Duration>) -> String {
+    let mut lines = String::new();
+    if let Some(Sender { time_of_day, rtp_timestamp, packet_count, octet_count, .. }) = report.sender {
+        let (seconds, microseconds) = (time_of_day.as_secs(), time_of_day.subsec_micros());
+        let _ = write!(
+            lines,
+            "NTP timestamp: {seconds}.{microseconds:06}\nRTP timestamp: {rtp_timestamp}\nSPC: {packet_count}\tSOC: {octet_count}\n"
+        );
+    }
+    if let Some(block) = report.block {
+        let highest = block.extended_highest_sequence_number;
+        let _ = write!(
+            lines,
+            "  Fraction lost: {}\n  Packets lost so far: {}\n  Highest sequence number: {}\n  Sequence number cycles: {}\n  \
+             Interarrival jitter{}: {}\n  Last SR(our NTP): {}.{:010}\n  DLSR: {:.4} (sec)\n  RTT: {:.4}(sec)\n",
+            block.fraction_lost,
+            block.cumulative_lost,
+            highest & 0xFFFF,
+            highest >> 16,
+            if cfg!(feature = "host-22") { " (samp)" } else { "" },
+            block.jitter_in_timestamp_units,
+            block.last_sr >> 16,
+            block.last_sr << 16,
+            delay(&block),
+            round_trip.unwrap_or_default().as_secs_f64()
+        );
+    }
+    lines
+}
+
+fn delay(block: &Block) -> f64 {
+    f64::from(block.delay_since_last_sr_in_65536ths) / 65536.0
 }
 
 /// Makes the host's report object; `None` if out of memory.

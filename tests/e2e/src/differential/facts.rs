@@ -1,0 +1,195 @@
+//! Facts about a run: what came out, without times, random numbers and ports.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use crate::rtp::Rtp;
+
+/// Facts by their name, such as `caller.audio.sequence`.
+pub type Facts = BTreeMap<String, String>;
+
+/// Notes a fact, unless it has no value.
+pub fn note(facts: &mut Facts, name: &str, value: impl Into<String>) {
+    let value = value.into();
+    if !value.is_empty() {
+        facts.insert(name.to_owned(), value);
+    }
+}
+
+/// Writes equal neighbours once, with their number: `+160 x29`.
+pub fn runs<T: Display>(values: impl IntoIterator<Item = T>) -> String {
+    let mut counted: Vec<(String, usize)> = Vec::new();
+    for value in values {
+        let value = value.to_string();
+        match counted.last_mut() {
+            Some((last, count)) if *last == value => *count += 1,
+            _ => counted.push((value, 1)),
+        }
+    }
+    let written =
+        counted.iter().map(|(value, count)| if *count == 1 { value.clone() } else { format!("{value} x{count}") });
+    written.collect::<Vec<_>>().join(", ")
+}
+
+/// Notes everything about the packets that a party received on one stream. `sent` has the payloads of all senders in their
+/// order, `events` the payload types of telephone-events.
+pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>], events: &[u8]) {
+    let is_event = |packet: &&Rtp| events.contains(&packet.payload_type) && packet.payload.len() == 4;
+    let media: Vec<_> = received.iter().filter(|packet| !is_event(packet)).collect();
+    let digits: Vec<_> = received.iter().filter(is_event).collect();
+    let mut fact = |name: &str, value: String| note(facts, &format!("{place}.{name}"), value);
+    fact("packets", runs(media.iter().map(|packet| shape(packet))));
+    fact("payloads", payloads(media.iter().map(|packet| packet.payload.as_slice()), sent));
+    fact(
+        "sequence",
+        runs(pairs(received).map(|(one, next)| format!("{:+}", next.sequence.wrapping_sub(one.sequence) as i16))),
+    );
+    fact(
+        "timestamps",
+        runs(media.windows(2).map(|pair| format!("{:+}", pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32))),
+    );
+    fact("sources", sources(received));
+    fact("events", self::events(&digits));
+}
+
+fn pairs(packets: &[Rtp]) -> impl Iterator<Item = (&Rtp, &Rtp)> {
+    packets.windows(2).map(|pair| (&pair[0], &pair[1])).filter(|(one, next)| one.ssrc == next.ssrc)
+}
+
+/// Payload type, marker, length, and what a header has beyond that.
+fn shape(packet: &Rtp) -> String {
+    let marker = if packet.marker { "M" } else { "" };
+    let mut shape = format!("{}{marker}/{}", packet.payload_type, packet.payload.len());
+    if let Some((profile, words)) = &packet.extension {
+        shape += &format!(" extension {profile:x}/{}", words.len());
+    }
+    if !packet.csrc.is_empty() {
+        shape += &format!(" csrc {:x?}", packet.csrc);
+    }
+    if packet.padding > 0 {
+        shape += &format!(" padding {}", packet.padding);
+    }
+    shape
+}
+
+/// Payloads as the numbers of the sent ones, in runs such as `#3-#17`; others by their octets.
+pub fn payloads<'a>(received: impl IntoIterator<Item = &'a [u8]>, sent: &[Vec<u8>]) -> String {
+    let mut written: Vec<(Option<usize>, String)> = Vec::new();
+    let mut from = 0;
+    for received in received {
+        let place = sent.iter().skip(from).position(|payload| *payload == received).map(|place| place + from);
+        let place = place.or_else(|| sent.iter().position(|payload| *payload == received));
+        match (place, written.last_mut()) {
+            (Some(now), Some((Some(last), text))) if now == *last + 1 => {
+                *last = now;
+                text.truncate(text.find('-').unwrap_or(text.len()));
+                *text += &format!("-#{now}");
+            }
+            (Some(now), _) => written.push((Some(now), format!("#{now}"))),
+            (None, _) => written.push((None, octets(received))),
+        }
+        from = place.map_or(from, |place| place + 1);
+    }
+    runs(written.into_iter().map(|(_, text)| text))
+}
+
+/// The first octets of a payload, as text where they are.
+fn octets(payload: &[u8]) -> String {
+    match std::str::from_utf8(payload) {
+        Ok(text) if !text.chars().any(char::is_control) => format!("{text:?}"),
+        _ => payload.iter().take(24).map(|octet| format!("{octet:02x}")).collect(),
+    }
+}
+
+/// Sources by letters, in the order of their appearance.
+fn sources(received: &[Rtp]) -> String {
+    let mut known: Vec<u32> = Vec::new();
+    let letters = received.iter().map(|packet| {
+        let place = known.iter().position(|ssrc| *ssrc == packet.ssrc).unwrap_or_else(|| {
+            known.push(packet.ssrc);
+            known.len() - 1
+        });
+        char::from(b'A' + (place % 26) as u8)
+    });
+    let letters: Vec<_> = letters.collect();
+    // The number of packets is a fact of its own.
+    let mut changes = letters;
+    changes.dedup();
+    changes.into_iter().map(String::from).collect::<Vec<_>>().join(" ")
+}
+
+/// Each telephone-event: its payload type, key, marker, number of ends, and duration to the nearest 40 ms at 8 kHz.
+fn events(packets: &[&Rtp]) -> String {
+    let mut events: Vec<(u32, u8, String, usize, u16)> = Vec::new();
+    for packet in packets {
+        let [key, flags, high, low] = *packet.payload.first_chunk().unwrap_or(&[0; 4]);
+        let (duration, is_end) = (u16::from_be_bytes([high, low]), flags & 0x80 != 0);
+        let is_same = |event: &&mut (u32, u8, String, usize, u16)| (event.0, event.1) == (packet.timestamp, key);
+        match events.last_mut().filter(is_same) {
+            Some(event) => (event.3, event.4) = (event.3 + usize::from(is_end), event.4.max(duration)),
+            None => {
+                let marker = if packet.marker { "M" } else { "" };
+                let head = format!("{}{marker} key {key} volume {}", packet.payload_type, flags & 0x3F);
+                events.push((packet.timestamp, key, head, usize::from(is_end), duration));
+            }
+        }
+    }
+    let written = events.iter().map(|(_, _, head, ends, duration)| {
+        format!("{head} ends {ends} duration {}", (u32::from(*duration) + 160) / 320 * 320)
+    });
+    written.collect::<Vec<_>>().join("; ")
+}
+
+/// A datagram that is no RTP: the packets of a compound, each with its number of reports or sources, or its first octets.
+pub fn control(datagram: &[u8], is_at_rtcp: bool) -> String {
+    let place = if is_at_rtcp { "" } else { " at the port of RTP" };
+    let mut rest = datagram;
+    let mut kinds = Vec::new();
+    while let Some(([flags, kind, high, low], _)) = rest.split_first_chunk::<4>()
+        && flags >> 6 == 2
+    {
+        let name = match kind {
+            200 => "SR",
+            201 => "RR",
+            202 => "SDES",
+            203 => "BYE",
+            204 => "APP",
+            205 => "RTPFB",
+            206 => "PSFB",
+            _ => "other",
+        };
+        kinds.push(format!("{name}/{}", flags & 0x1F));
+        let length = 4 * (usize::from(u16::from_be_bytes([*high, *low])) + 1);
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    if kinds.is_empty() {
+        format!("{} octets {}{place}", datagram.len(), octets(&datagram[..datagram.len().min(4)]))
+    } else {
+        kinds.join(" ") + place
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_neighbours_are_counted() {
+        assert_eq!(runs([160, 160, 320, 160]), "160 x2, 320, 160");
+    }
+
+    #[test]
+    fn packets_are_told_by_what_was_sent() {
+        let sent: Vec<_> = (0..5_u8).map(|number| vec![number; 3]).collect();
+        let packet =
+            |sequence: u16, ssrc, payload: &[u8]| Rtp { sequence, ssrc, payload: payload.to_vec(), ..Rtp::default() };
+        let received =
+            [packet(65_535, 1, &sent[0]), packet(0, 1, &sent[1]), packet(1, 1, &sent[3]), packet(7, 2, b"text")];
+        let mut facts = Facts::new();
+        packets(&mut facts, "caller", &received, &sent, &[101]);
+        assert_eq!(facts["caller.payloads"], "#0-#1, #3, \"text\"");
+        assert_eq!(facts["caller.sequence"], "+1 x2");
+        assert_eq!(facts["caller.sources"], "A B");
+        assert_eq!(facts["caller.packets"], "0/3 x3, 0/4");
+    }
+}
