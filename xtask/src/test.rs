@@ -141,6 +141,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("directions", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
+    ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
@@ -149,6 +150,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("servers", Version::Eleven..=Version::Eleven, "its answers are not timed"),
     ("strangers", Version::Eleven..=Version::Eleven, "its log has more lines"),
+    ("text", Version::Eleven..=Version::Sixteen, "its SIP has no text"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
 

@@ -93,9 +93,10 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// A text frame with the payload in that part of the buffer.
-    pub fn text(&mut self, format: &Format, payload: Range<usize>, timing: Timing) -> HostFrame {
-        self.media(sys::AST_FRAME_TEXT, format, payload, timing, false);
+    /// A text frame with the payload in that part of the buffer. `samples` is the advance of the timestamp, in milliseconds.
+    pub fn text(&mut self, format: &Format, payload: Range<usize>, timing: Timing, samples: u32) -> HostFrame {
+        let frame = self.media(sys::AST_FRAME_TEXT, format, payload, timing, false);
+        frame.samples = samples.try_into().unwrap_or(i32::MAX);
         self.hand_out()
     }
 

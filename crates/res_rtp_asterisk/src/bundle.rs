@@ -255,7 +255,7 @@ impl Session {
     /// Changes the SSRC of our stream, and moves its SRTP policy to the new one.
     pub fn change_ssrc(&self) {
         self.with(|state| {
-            let Some((old, new)) = state.source_mut().change_ssrc() else { return };
+            let Some((old, new)) = state.change_ssrc() else { return };
             if state.bundle().has_own_transport() {
                 state.transport().change_source(old, new);
                 return;

@@ -33,6 +33,7 @@ pub mod samples;
 pub mod sip;
 pub mod site;
 pub mod stranger;
+pub mod text;
 pub mod tone;
 pub mod user;
 pub mod wire;

@@ -34,6 +34,8 @@ pub static STATISTICS: AtomicBool = AtomicBool::new(false);
 pub struct Destination {
     /// The address.
     pub to: SocketAddr,
+    /// The address of ours that it left from; its IP may be unspecified.
+    pub from: SocketAddr,
     /// Whether it is the remote address of a pair that ICE selected.
     pub via_ice: bool,
 }
@@ -115,7 +117,7 @@ mod tests {
     fn a_sent_packet_is_a_line_in_the_columns_of_the_original() {
         let line_of = |content, via_ice, payload_type, len| {
             let written = Written::of(Header { payload_type, ..HEADER }, len, content);
-            line(sent(Destination { to: peer(), via_ice }, &written))
+            line(sent(Destination { to: peer(), from: peer(), via_ice }, &written))
         };
         let media = "Sent RTP packet to      192.0.2.1:4000 (type 00, seq 000007, ts 000160, len 000160)";
         assert_eq!(line_of(Content::Media, false, 0, 160), media);

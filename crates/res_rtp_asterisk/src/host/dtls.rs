@@ -66,7 +66,9 @@ impl host::Dtls for Session {
     }
 
     fn setup(&self, _instance: Instance<'_>) -> Setup {
-        self.with_dtls(|dtls| to_host(dtls.setup())).unwrap_or(Setup::ActPass)
+        let now = clock::now();
+        let setup = self.with_at(now, |state| state.transport_mut().describe_setup(now)).flatten();
+        setup.map_or(Setup::ActPass, to_host)
     }
 
     fn set_setup(&self, _instance: Instance<'_>, setup: Setup) {

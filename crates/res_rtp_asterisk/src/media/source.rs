@@ -157,7 +157,9 @@ impl Source {
         let Span { ticks, clock_rate, .. } = media.span;
         self.clock_rate = Some(clock_rate);
         let (timestamp, after_pause) = if media.ticks_before {
-            (self.pictures.packet(now, ticks, clock_rate), false)
+            // Text that the host makes itself does not say how much time has passed.
+            let advance = (ticks > 0 || clock_rate != rtp::text::CLOCK_RATE).then_some(ticks);
+            (self.pictures.packet(now, advance, clock_rate), false)
         } else {
             let stamp = self.timeline.frame(now, media.span);
             (stamp.timestamp, stamp.after_pause)

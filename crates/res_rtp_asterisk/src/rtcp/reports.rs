@@ -2,7 +2,6 @@
 //!
 //! The transport knows their route (`transport/send.rs`).
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{Direction, Figures};
@@ -187,7 +186,7 @@ impl Rtcp {
     pub fn handle(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: events::Source,
         packet: &Packet<'_>,
         streams: Streams<'_>,
         notes: &mut Vec<Note>,
@@ -208,7 +207,7 @@ impl Rtcp {
     fn handle_blocks(
         &mut self,
         now: Instant,
-        from: SocketAddr,
+        from: events::Source,
         (ssrc, info): (u32, Option<SenderInfo>),
         blocks: &ReportBlocks<'_>,
         sender: &mut SenderStatistics,

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use asterisk::rtp::Direction;
 use ice::Component;
-use rtp::Packet;
 use rtp::demux::{Class, classify};
 use rtp::packet::HEADER_LEN;
 use rtp::rtcp::{self, Compound};
+use rtp::{Header, Packet};
 
 use super::State;
 use crate::bundle::{PictureRequest, Whose};
@@ -145,14 +145,14 @@ impl State {
             Ok(Incoming::Nothing) => self.drive(now),
             // ICE and DTLS may also answer a datagram that they refused.
             Err(reason @ (Refused::Stun | Refused::Dtls)) => {
-                self.refuse(reason);
+                self.refuse_from(received.from, reason);
                 self.drive(now);
             }
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
             Err(reason) => {
-                self.refuse(reason);
-                if component == Component::Rtp && datagram.len() < HEADER_LEN {
-                    self.notes.extend(known::too_short(received.from));
+                self.refuse_from(received.from, reason);
+                if component == Component::Rtp {
+                    self.note_if_short(received);
                 }
             }
         }
@@ -175,28 +175,42 @@ impl State {
     }
 
     fn drop_media(&mut self, received: &Received, reason: Refused) {
-        self.refuse(reason);
+        self.refuse_from(received.from, reason);
         if debug::DETAIL.wants(received.from) {
             self.notes.push(debug::dropped(received.from, received.len, reason));
         }
         if reason == Refused::Source {
             self.notes.extend(known::refused_source(received.from));
         }
+        self.note_if_short(received);
+    }
+
+    fn note_if_short(&mut self, received: &Received) {
+        if received.len < HEADER_LEN {
+            self.notes.extend(known::too_short(received.from));
+        }
     }
 
     /// Checks the source address and the sequence number of a packet of our own stream, and counts the packet.
     fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
-        self.transport.judge_source(now, arrived.from, header.sequence_number)?;
-        // A second SSRC with a payload type that was not negotiated (repair packets, foreign traffic) is not a change of
-        // source. Only payload types that the reading thread has looked up are known here; the host must not be asked.
-        let is_stray = !self.clock_rates.knows(header.payload_type)
-            && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
-        if !is_stray && !self.count_received(now, arrived) {
+        self.transport.judge_source(now, arrived.from, header)?;
+        let usable = self.is_beside(header) || self.count_received(now, arrived);
+        // Digits have a check of their own: the number of some senders stands still.
+        if !usable && !self.clock_rates.is_without_clock(header.payload_type) {
             return Err(Refused::Sequence);
         }
         self.start_reports(now);
         Ok(())
+    }
+
+    /// Returns whether a packet is of a second SSRC that is not a change of source: it has a payload type that was not
+    /// negotiated (repair packets, foreign traffic), or one without a clock (digits, comfort noise). Only payload types that the
+    /// reading thread has looked up are known here; the host must not be asked.
+    fn is_beside(&self, header: &Header) -> bool {
+        let (known, payload_type) = (&self.clock_rates, header.payload_type);
+        let is_media = known.knows(payload_type) && !known.is_without_clock(payload_type);
+        !is_media && self.receiver.ssrc().is_some_and(|known| known != header.ssrc)
     }
 
     /// Counts a packet of our own stream. Returns false for a duplicate or an unconfirmed jump of the sequence number.
@@ -249,6 +263,7 @@ impl State {
         };
         self.transport.handle_report_from(component);
         let wants_debug = debug::RTCP.wants(from);
+        let local = self.transport.socket(component).local();
         let mut is_peer = self.transport.remote().is_open() || is_from_peer && self.receiver.ssrc().is_none();
         for packet in compound {
             // The other packets of the compound are still used: some phones send a malformed SDES packet only.
@@ -259,10 +274,11 @@ impl State {
             if wants_debug {
                 self.notes.push(Note::Verbose(events::head(from, &packet).lines()));
             }
-            let heard = self.handle_rtcp_packet(now, from, &packet);
+            let source = events::Source { peer: from, local };
+            let heard = self.handle_rtcp_packet(now, source, &packet);
             if wants_debug {
                 let direction = Direction::Received { round_trip: heard.round_trip, figures: self.settings.figures };
-                let shown = events::shown(from, direction, &packet, self.source.ssrc());
+                let shown = events::shown(source, direction, &packet, self.source.ssrc());
                 self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
             }
             is_peer |= heard.is_from_source;
@@ -274,7 +290,7 @@ impl State {
     }
 
     /// Handles one packet of a compound.
-    fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
+    fn handle_rtcp_packet(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         match packet {
             rtcp::Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
             rtcp::Packet::Fir(fir) => fir.entries.iter().for_each(|entry| self.handle_picture_request(now, entry.ssrc)),
@@ -284,13 +300,14 @@ impl State {
         Heard::default()
     }
 
-    fn handle_report(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
+    fn handle_report(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         self.rtcp.handle(now, from, packet, streams, &mut self.notes)
     }
 
     /// Handles a compound packet that the parent received. The parent has already counted malformed packets.
     pub fn handle_reports_from_parent(&mut self, now: Instant, from: SocketAddr, compound: &[u8]) {
+        let from = events::Source { peer: from, local: self.transport.socket(Component::Rtp).local() };
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
         }

@@ -74,7 +74,7 @@ impl State {
         }
     }
 
-    fn way_of_media(&mut self) -> Result<Way, Obstacle> {
+    pub(super) fn way_of_media(&mut self) -> Result<Way, Obstacle> {
         if self.transport.remote().is_stopped() {
             return Err(Obstacle::NoRoute);
         }
@@ -84,14 +84,18 @@ impl State {
     }
 
     /// Finds the route and protection, then writes a packet and sends it. Returns whether it was sent.
-    fn send_packet(&mut self, now: Instant, write: impl FnOnce(&mut Source) -> Written) -> Result<bool, Obstacle> {
+    pub(super) fn send_packet(
+        &mut self,
+        now: Instant,
+        write: impl FnOnce(&mut Source) -> Written,
+    ) -> Result<bool, Obstacle> {
         let source = &mut self.source;
         let sent = match self.transport.remote().is_stopped() {
             true => None,
             false => self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
                 let way = transport.way_of_media(stream)?;
                 let written = write(source);
-                let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+                let to = transport.destination(&way);
                 Ok((to, written, transport.send(&way, Which::Rtp, source.packet())))
             }),
         };
@@ -184,6 +188,7 @@ impl State {
     /// destination.
     pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
+        self.finish_text(now);
         if self.transport.ends_with_stop() {
             self.say_goodbye(now);
         }
@@ -213,7 +218,7 @@ impl State {
                 Kind::Regular => transport.way_of_reports(stream),
                 Kind::Last => transport.way_of_farewell(stream),
             }?;
-            let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+            let to = transport.destination(&way);
             rtcp.send(now, kind, streams, to, |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
         self.note_report_sent(sent.flatten(), told);
