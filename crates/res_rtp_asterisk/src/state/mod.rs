@@ -314,13 +314,13 @@ impl State {
         }
     }
 
-    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session before, and drops the
-    /// host's instance, which is about to be freed.
+    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session long before, and drops
+    /// the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
         self.finish_text(now);
-        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
-            self.send_report(now, Kind::Last);
+        if self.transport.may_say_farewell(now) {
+            self.say_goodbye(now);
         }
         let refusals = self.shown(now).refusals();
         if !refusals.is_empty() {

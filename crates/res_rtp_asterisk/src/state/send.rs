@@ -8,7 +8,6 @@ use ice::Component;
 use rtp::telephone_event::Key;
 
 use super::State;
-use crate::clock;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::diagnosis::counters::Refused;
@@ -188,12 +187,22 @@ impl State {
     /// destination.
     pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
-        self.finish_text(clock::now());
+        self.finish_text(now);
+        if self.transport.ends_with_stop() {
+            self.say_goodbye(now);
+        }
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
             self.rtcp.stop();
         }
         self.transport.stop_media(now);
         self.source.mark_next();
+    }
+
+    /// Sends the last report of our stream, with a BYE, if the peer was told of it and has not had one.
+    pub(super) fn say_goodbye(&mut self, now: Instant) {
+        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
+            self.send_report(now, Kind::Last);
+        }
     }
 
     pub(super) fn send_report(&mut self, now: Instant, kind: Kind) {
@@ -204,7 +213,10 @@ impl State {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         let rtcp = &mut self.rtcp;
         let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
-            let way = transport.way_of_reports(stream)?;
+            let way = match kind {
+                Kind::Regular => transport.way_of_reports(stream),
+                Kind::Last => transport.way_of_farewell(stream),
+            }?;
             let to = transport.destination(&way);
             rtcp.send(now, kind, streams, to, |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
