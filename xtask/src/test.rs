@@ -144,6 +144,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
+    ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
