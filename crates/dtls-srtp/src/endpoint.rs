@@ -85,6 +85,14 @@ impl Endpoint {
         if before != self.setup && self.setup.is_settled() { Associations::StartOver } else { Associations::GoOn }
     }
 
+    /// Notes that our next description is an offer. `holdconn` of the peer's last one does not outlast it (RFC 4145 §7.3): we offer
+    /// an association anew.
+    pub fn offer_again(&mut self) {
+        if self.setup == Setup::HoldConn {
+            self.setup = Setup::ActPass;
+        }
+    }
+
     /// Notes, behind the peer's description, that it does without ICE. Nobody else opens the NAT in front of us then, so we are the
     /// client if we may (RFC 5763 §5), and our ClientHello does.
     pub fn handle_peer_without_ice(&mut self) -> Associations {
@@ -256,6 +264,20 @@ mod tests {
         assert!(side.has_association());
         assert!(side.set_setup(Setup::Active));
         assert_eq!((side.endpoint.setup(), side.association.phase()), (Setup::Passive, Phase::Idle));
+    }
+
+    #[test]
+    fn rfc4145_section_7_3_holdconn_is_not_in_our_next_offer() {
+        let mut side = Side::new(Setup::ActPass);
+        side.set_setup(Setup::Active);
+        side.endpoint.offer_again();
+        assert_eq!(side.endpoint.setup(), Setup::Passive, "roles that are settled stay");
+        side.set_setup(Setup::HoldConn);
+        assert_eq!(side.endpoint.setup(), Setup::HoldConn, "in the answer");
+        side.endpoint.offer_again();
+        assert_eq!(side.endpoint.setup(), Setup::ActPass);
+        assert!(side.set_setup(Setup::Active));
+        assert_eq!(side.endpoint.setup(), Setup::Passive);
     }
 
     #[test]

@@ -48,6 +48,7 @@ mod globals;
 mod host;
 mod media;
 mod notes;
+mod pace;
 #[cfg(test)]
 mod packet_cost;
 mod relay;

@@ -65,8 +65,9 @@ const PACKET_LEN: usize = 8192;
 
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
-/// Limits the log lines about refused packets: a peer with wrong keys sends fifty of them per second.
-static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 5);
+/// Limits the log lines about refused packets: a peer with wrong keys sends fifty of them per second. The RTP engine logs the
+/// address that they come from.
+static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 3);
 
 impl Session {
     /// The number of sessions.

@@ -3,9 +3,11 @@
 //!
 //! A packet that is passed on changes in one octet: payload type and marker. CSRC list, header extension, payload and padding stay.
 
+use std::time::Instant;
+
 use crate::Header;
 use crate::packet::HEADER_LEN;
-use crate::telephone_event::Receiver;
+use crate::telephone_event::{Event, Receiver};
 
 /// The number of payload types.
 const PAYLOAD_TYPES: usize = 128;
@@ -19,7 +21,10 @@ pub enum Content {
         clock_rate: u32,
     },
     /// A digit (RFC 4733 telephone-event). Its timestamp is that of the beginning.
-    Event,
+    Event {
+        /// The clock of its timestamps in Hz.
+        clock_rate: u32,
+    },
     /// Comfort noise (RFC 3389).
     Noise,
 }
@@ -53,29 +58,33 @@ impl Passages {
     /// the end, repetitions of the end packet included. `reported` has the digits of the channel.
     pub fn choose(&self, header: &Header, reported: &Receiver) -> Option<Passage> {
         let passage = self.of(header.payload_type)?;
-        let is_event = passage.content == Content::Event;
-        let is_of_channel = reported.active().is_some() || is_event && reported.has_reported(header.timestamp);
+        let is_event = matches!(passage.content, Content::Event { .. });
+        let is_of_channel = reported.active().is_some() || is_event && reported.has_ended(header);
         (!is_of_channel).then_some(passage)
     }
 }
 
-/// Follows the digits that are passed on, so that none of them is reported a second time after the bridge ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+/// Follows the digits that are passed on, so that none of them is reported as well when the bridge ends.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct PassedDigits {
-    last: Option<u32>,
+    last: Option<(Header, Event, u32)>,
 }
 
 impl PassedDigits {
-    /// Records a packet that was passed on.
-    pub fn passed(&mut self, header: &Header, content: Content) {
-        if content == Content::Event {
-            self.last = Some(header.timestamp);
+    /// Takes in a packet that was passed on, with its payload.
+    pub fn passed(&mut self, header: &Header, content: Content, payload: &[u8]) {
+        if let Content::Event { clock_rate } = content
+            && let Some(event) = Event::parse(payload)
+        {
+            self.last = Some((*header, event, clock_rate));
         }
     }
 
-    /// Returns the timestamp of the last digit that was passed on.
-    pub fn last(&self) -> Option<u32> {
-        self.last
+    /// Makes `receiver` ignore the rest of the last digit that was passed on.
+    pub fn hide_from(&self, now: Instant, receiver: &mut Receiver) {
+        if let Some((header, event, clock_rate)) = &self.last {
+            receiver.pass_over(now, header, *event, *clock_rate);
+        }
     }
 }
 
@@ -88,10 +97,7 @@ pub fn rewrite(packet: &mut [u8], payload_type: u8, marker: bool) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use super::*;
-    use crate::telephone_event::Event;
 
     const HEADER: Header = Header { marker: false, payload_type: 101, sequence_number: 7, timestamp: 9000, ssrc: 1 };
 
@@ -130,30 +136,34 @@ mod tests {
         let voice = Header { payload_type: 0, timestamp: 9160, ..HEADER };
         let passages = Passages::new(|payload_type| match payload_type {
             0 => Some(Passage { payload_type: 0, content: Content::Media { clock_rate: 8000 } }),
-            101 => Some(Passage { payload_type: 96, content: Content::Event }),
+            101 => Some(Passage { payload_type: 96, content: Content::Event { clock_rate: 8000 } }),
             _ => None,
         });
         let mut reported = Receiver::new();
         let both = |reported: &Receiver| (passages.choose(&HEADER, reported), passages.choose(&voice, reported));
         assert_eq!(both(&reported), (passages.of(101), passages.of(0)));
         let mut event = Event { event: 5, end: false, volume: 10, duration: 160 };
-        reported.handle_event(Instant::now(), 7, HEADER.timestamp, true, event, 8000);
+        reported.handle_event(Instant::now(), &Header { marker: true, ..HEADER }, event, 8000);
         assert_eq!(both(&reported), (None, None));
         event.end = true;
-        reported.handle_event(Instant::now(), 8, HEADER.timestamp, false, event, 8000);
+        reported.handle_event(Instant::now(), &Header { sequence_number: 8, ..HEADER }, event, 8000);
         assert_eq!(both(&reported), (None, passages.of(0)), "the end comes three times");
         assert_eq!(passages.choose(&Header { timestamp: 9999, ..HEADER }, &reported), passages.of(101));
         assert_eq!(passages.choose(&Header { payload_type: 8, ..HEADER }, &reported), None);
     }
 
     #[test]
-    fn the_last_digit_is_known() {
-        let mut digits = PassedDigits::default();
-        digits.passed(&HEADER, Content::Noise);
-        digits.passed(&HEADER, Content::Media { clock_rate: 8000 });
-        assert_eq!(digits.last(), None);
-        digits.passed(&HEADER, Content::Event);
-        digits.passed(&Header { timestamp: 9500, ..HEADER }, Content::Media { clock_rate: 8000 });
-        assert_eq!(digits.last(), Some(9000));
+    fn a_digit_that_was_passed_on_is_hidden_from_the_channel() {
+        let (mut digits, mut channel, now) = (PassedDigits::default(), Receiver::new(), Instant::now());
+        digits.passed(&HEADER, Content::Noise, &[64]);
+        digits.passed(&HEADER, Content::Event { clock_rate: 8000 }, &[5]);
+        digits.hide_from(now, &mut channel);
+        assert!(!channel.has_ended(&HEADER), "neither was a digit");
+        digits.passed(&HEADER, Content::Event { clock_rate: 8000 }, &[5, 10, 0, 160]);
+        digits.passed(&Header { timestamp: 9500, ..HEADER }, Content::Media { clock_rate: 8000 }, &[0; 160]);
+        digits.hide_from(now, &mut channel);
+        let rest = Event { event: 5, end: true, volume: 10, duration: 320 };
+        let signals = channel.handle_event(now, &Header { sequence_number: 8, ..HEADER }, rest, 8000);
+        assert_eq!(signals.into_iter().count(), 0);
     }
 }

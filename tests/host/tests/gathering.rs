@@ -85,6 +85,18 @@ fn behind_a_nat_that_changes_ports_a_call_gets_sockets_whose_address_is_known() 
 }
 
 #[test]
+fn while_a_phone_rings_the_mapping_that_it_was_told_is_kept() {
+    let server = StunServer::start(Answer::Mapped(PUBLIC, 1000));
+    let host = host(&format!("stunaddr={}\nstunpool=2", server.address()));
+    let _first = Instance::new();
+    assert!(shows(&host, "Pool: 2 of 2"), "{}", host.command("rtp show gathering").1);
+    assert_eq!(server.indications(), 0);
+    let offered = Instance::new();
+    assert_eq!(reflexive(&offered).len(), 2);
+    assert!(common::eventually(|| server.indications() == 2), "one from each socket");
+}
+
+#[test]
 fn the_machine_s_own_address_is_told_once() {
     let server = StunServer::start(Answer::Mapped(Ipv4Addr::LOCALHOST, 0));
     let host = asking(server.address());

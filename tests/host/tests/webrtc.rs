@@ -65,6 +65,23 @@ fn the_described_ssrc_stays_when_another_source_is_heard() {
 }
 
 #[test]
+fn refused_packets_are_logged_with_their_address_and_the_call() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    let to = call.instance.local();
+    let stranger = std::net::UdpSocket::bind((to.ip(), 0)).expect("loopback");
+    let mut forgery = [0x5a; 60];
+    forgery[..2].copy_from_slice(&[0x80, 111]);
+    (0..12).for_each(|_| drop(stranger.send_to(&forgery, to)));
+    let line = format!("10 packets refused, the last from {}: srtp", stranger.local_addr().expect("bound"));
+    assert!(call.talk_until(|_| host.log().contains(&line)), "{}", host.log());
+    let log = host.log();
+    let line = log.lines().find(|logged| logged.contains(&line)).expect("it is there");
+    assert!(line.contains(&format!("RTP port {}, ", to.port())), "{line}");
+}
+
+#[test]
 fn a_dialplan_that_reads_nothing_does_not_keep_the_call_from_coming_up() {
     let host = host();
     let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());

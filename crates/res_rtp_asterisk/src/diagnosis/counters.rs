@@ -44,17 +44,22 @@ impl Refused {
 pub struct Counters([u64; 13]);
 
 impl Counters {
-    /// Counts one refused packet.
-    pub fn add(&mut self, reason: Refused) {
-        if let Some(count) = self.0.get_mut(reason as usize) {
-            *count += 1;
-        }
+    /// Counts one refused packet. Returns how many of this reason there are by now.
+    pub fn add(&mut self, reason: Refused) -> u64 {
+        let Some(count) = self.0.get_mut(reason as usize) else { return 0 };
+        *count += 1;
+        *count
     }
 
     /// Returns the reasons with a count above zero.
     pub fn all(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
         REASONS.iter().copied().zip(self.0).filter(|(_, count)| *count > 0)
     }
+}
+
+/// Whether this many refused packets of a session are worth a line in the log: 10, 100, 1000 and so on. A few are common.
+pub fn is_worth_a_line(count: u64) -> bool {
+    count >= 10 && 10_u64.pow(count.ilog10()) == count
 }
 
 const REASONS: [Refused; 13] = [
@@ -92,6 +97,12 @@ const NAMES: [&str; 13] = [
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_is_worth_a_handful_of_lines() {
+        let lines: Vec<u64> = (0..=2_000_000).filter(|count| is_worth_a_line(*count)).collect();
+        assert_eq!(lines, [10, 100, 1000, 10_000, 100_000, 1_000_000]);
+    }
 
     #[test]
     fn every_reason_counts_under_its_own_name() {

@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn sockets_of_the_pool_bring_their_mapping() {
         let [rtp, rtcp] = ["203.0.113.5:777", "203.0.113.5:999"].map(|address| address.parse().unwrap());
-        let mapped = Some(Reflexive { base: ip("192.0.2.5"), rtp, rtcp });
+        let mapped = Some(Reflexive { base: ip("192.0.2.5"), rtp, rtcp, server: rtp });
         let all = told(&["192.0.2.5"], &Gathering::default(), &Known::default(), mapped);
         assert_eq!(all[1..], ["1694498815 203.0.113.5 777 typ srflx raddr 192.0.2.5 rport P"]);
         assert_eq!(told(&["192.0.2.6"], &Gathering::default(), &Known::default(), mapped).len(), 1);

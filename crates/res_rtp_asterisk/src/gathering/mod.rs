@@ -38,6 +38,9 @@ use asterisk::thread::JoinHandle;
 
 use crate::config::Settings;
 use crate::transport::sockets::Pair;
+pub use server::Addresses;
+pub use settings::{Host, Server as Named};
+
 use acl::Acl;
 use interfaces::Interfaces;
 use pool::Pool;
@@ -242,6 +245,13 @@ impl Shared {
             self.wake.signal();
         }
     }
+}
+
+/// Returns a seed.
+pub fn random() -> [u8; 32] {
+    let mut octets = [0; 32];
+    asterisk::random::fill(&mut octets);
+    octets
 }
 
 /// The most addresses that are remembered as those that sessions are bound to.

@@ -9,17 +9,15 @@ use std::time::{Duration, Instant};
 use ice::gather::mapping::{Event, Mapping, REQUEST_LEN};
 
 use super::probe::Counters;
+use crate::pace::Backoff;
 use crate::transport::sockets::{MediaSocket, Pair};
 
 /// Pairs of sockets, all bound to one address.
-#[derive(Default)]
 pub struct Pool {
     wanted: Option<Wanted>,
     warm: Vec<Warm>,
-    /// When the next pair may be opened, after failures.
-    not_before: Option<Instant>,
-    /// Failures since a pair was last ready.
-    failures: u32,
+    /// When the next pair may be opened, after failures since a pair was last ready.
+    backoff: Backoff,
 }
 
 /// The sockets that the pool is to have.
@@ -52,6 +50,14 @@ pub struct Reflexive {
     pub rtp: SocketAddr,
     /// The address of the RTCP socket.
     pub rtcp: SocketAddr,
+    /// The STUN server that has told them.
+    pub server: SocketAddr,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { wanted: None, warm: Vec::new(), backoff: Backoff::new(FIRST_PAUSE, LONGEST_PAUSE) }
+    }
 }
 
 impl Pool {
@@ -79,7 +85,7 @@ impl Pool {
     pub fn want(&mut self, wanted: Option<Wanted>) {
         if self.wanted != wanted {
             self.warm.clear();
-            (self.not_before, self.failures) = (None, 0);
+            self.backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         }
         self.wanted = wanted;
     }
@@ -92,11 +98,11 @@ impl Pool {
         }
         if self.warm.iter().any(|warm| warm.has_failed) {
             self.warm.retain(|warm| !warm.has_failed);
-            self.handle_failure(now);
+            self.backoff.handle_failure(now);
         } else if self.warm.iter().any(|warm| warm.reflexive().is_some()) {
-            self.failures = 0;
+            self.backoff.handle_success();
         }
-        let is_allowed = self.not_before.is_none_or(|until| until <= now);
+        let is_allowed = self.backoff.is_over(now);
         self.wanted.filter(|wanted| is_allowed && self.warm.len() < wanted.count)
     }
 
@@ -104,7 +110,7 @@ impl Pool {
     pub fn add(&mut self, now: Instant, wanted: Wanted, pair: io::Result<Pair>, counters: &mut Counters) {
         match pair {
             Ok(pair) => {
-                let mapping = || Mapping::new(now, wanted.server, KEEPALIVE, super::thread::random());
+                let mapping = || Mapping::new(now, wanted.server, KEEPALIVE, super::random());
                 let mappings = [mapping(), mapping()];
                 let mut warm = Warm { pair, base: wanted.base, mappings, mapped: [None; 2], has_failed: false };
                 warm.drive(now, counters);
@@ -112,22 +118,16 @@ impl Pool {
             }
             Err(error) => {
                 asterisk::debug!(1, "STUN: no sockets for the pool: {error}");
-                self.handle_failure(now);
+                self.backoff.handle_failure(now);
             }
         }
-    }
-
-    fn handle_failure(&mut self, now: Instant) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        self.not_before = Some(now + pause);
     }
 
     /// Returns when [`Self::drive`] is due next.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let is_short = self.wanted.is_some_and(|wanted| self.warm.len() < wanted.count);
         let next = self.warm.iter().flat_map(|warm| warm.mappings.iter().map(Mapping::poll_timeout)).min();
-        let open = is_short.then(|| self.not_before.map_or(now, |until| until.max(now)) + BETWEEN_PAIRS);
+        let open = is_short.then(|| self.backoff.until().map_or(now, |until| until.max(now)) + BETWEEN_PAIRS);
         open.into_iter().chain(next).min()
     }
 
@@ -140,7 +140,8 @@ impl Pool {
 impl Warm {
     fn reflexive(&self) -> Option<Reflexive> {
         let [rtp, rtcp] = self.mapped;
-        Some(Reflexive { base: self.base, rtp: rtp?, rtcp: rtcp? })
+        let server = self.mappings[0].server();
+        Some(Reflexive { base: self.base, rtp: rtp?, rtcp: rtcp?, server })
     }
 
     fn drive(&mut self, now: Instant, counters: &mut Counters) {

@@ -41,7 +41,7 @@ impl Probe {
     /// Asks the first of `servers`, which have to be of the same family as `base`; `None` if there are none.
     pub fn new(now: Instant, base: IpAddr, servers: &[SocketAddr]) -> Option<Self> {
         let servers = of_family(base, servers);
-        let mapping = Mapping::new(now, *servers.first()?, INTERVAL, super::thread::random());
+        let mapping = Mapping::new(now, *servers.first()?, INTERVAL, super::random());
         let (socket, mapped, failure) = (None, None, None);
         Some(Self { base, servers, mapping, socket, mapped, preserved_before: false, failure })
     }
@@ -52,7 +52,7 @@ impl Probe {
         let Some(first) = self.servers.first() else { return false };
         if !self.servers.contains(&self.mapping.server()) {
             self.socket = None;
-            self.mapping = Mapping::new(now, *first, INTERVAL, super::thread::random());
+            self.mapping = Mapping::new(now, *first, INTERVAL, super::random());
         }
         true
     }

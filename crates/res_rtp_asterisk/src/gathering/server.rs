@@ -1,4 +1,4 @@
-//! The addresses of the STUN server. A name is looked up in `/etc/hosts` and by the name servers of `/etc/resolv.conf`, again when
+//! The addresses of a STUN or TURN server. A name is looked up in `/etc/hosts` and by the name servers of `/etc/resolv.conf`, again when
 //! the answer has expired, and never by a function that blocks.
 
 use std::fs;
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use ice::gather::dns::{Found, Lookup, MAX_QUERY, NotFound};
 
 use super::settings::{Host, Server};
+use crate::pace::Backoff;
 
 /// The addresses of a server, kept up to date.
 pub struct Addresses {
@@ -17,7 +18,7 @@ pub struct Addresses {
     lookup: Option<Resolving>,
     /// When the name is looked up next; `None` for an address.
     next: Option<Instant>,
-    failures: u32,
+    backoff: Backoff,
     failure: Option<NotFound>,
 }
 
@@ -34,7 +35,8 @@ impl Addresses {
             Host::Address(ip) => (vec![SocketAddr::new(*ip, server.port)], None),
             Host::Name(_) => (Vec::new(), Some(now)),
         };
-        Self { server: server.clone(), known, lookup: None, next, failures: 0, failure: None }
+        let backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
+        Self { server: server.clone(), known, lookup: None, next, backoff, failure: None }
     }
 
     /// Returns the addresses. Those of an expired answer are kept until there is another.
@@ -45,6 +47,11 @@ impl Addresses {
     /// Returns why the name could not be looked up the last time.
     pub fn failure(&self) -> Option<NotFound> {
         self.failure
+    }
+
+    /// Returns whether the name is being looked up.
+    pub fn is_looking_up(&self) -> bool {
+        self.lookup.is_some()
     }
 
     /// Returns the descriptor of a lookup's socket.
@@ -67,7 +74,7 @@ impl Addresses {
                 return Some(self.take_in(now, Ok(Found { addresses, lifetime: HOSTS_LIFETIME })));
             }
             let servers = name_servers(&fs::read_to_string("/etc/resolv.conf").unwrap_or_default());
-            let lookup = Lookup::new(now, name, &servers, super::thread::random());
+            let lookup = Lookup::new(now, name, &servers, super::random());
             self.lookup = Some(Resolving { lookup, socket: None });
         }
         let result = self.lookup.as_mut()?.drive(now)?;
@@ -78,7 +85,8 @@ impl Addresses {
     fn take_in(&mut self, now: Instant, result: Result<Found, NotFound>) -> Result<bool, NotFound> {
         match result {
             Ok(Found { addresses, lifetime }) => {
-                (self.failures, self.failure, self.next) = (0, None, Some(now + lifetime));
+                (self.failure, self.next) = (None, Some(now + lifetime));
+                self.backoff.handle_success();
                 let port = self.server.port;
                 let known: Vec<_> = addresses.into_iter().map(|ip| SocketAddr::new(ip, port)).collect();
                 let changed = known != self.known;
@@ -87,8 +95,8 @@ impl Addresses {
             }
             Err(failure) => {
                 self.failure = Some(failure);
-                self.next = Some(now + FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE));
-                self.failures += 1;
+                self.backoff.handle_failure(now);
+                self.next = self.backoff.until();
                 Err(failure)
             }
         }

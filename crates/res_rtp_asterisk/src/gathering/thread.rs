@@ -17,6 +17,7 @@ use super::server::Addresses;
 use super::settings::Gathering;
 use super::{Known, Plan, Shared};
 use crate::clock;
+use crate::pace::Hourly;
 use crate::transport::interfaces;
 use crate::transport::sockets::Pair;
 
@@ -34,13 +35,6 @@ pub fn run(shared: &Shared) {
     }
 }
 
-/// Returns a seed for transaction ids.
-pub fn random() -> [u8; 32] {
-    let mut octets = [0; 32];
-    asterisk::random::fill(&mut octets);
-    octets
-}
-
 /// The state of the thread.
 struct Turns<'a> {
     shared: &'a Shared,
@@ -50,8 +44,7 @@ struct Turns<'a> {
     changes: Option<Changes>,
     /// When the machine's addresses are looked at next.
     look_at: Instant,
-    /// When the last warning was written.
-    warned: Option<Instant>,
+    warnings: Hourly,
     counters: Counters,
 }
 
@@ -70,7 +63,7 @@ impl<'a> Turns<'a> {
             probes: Vec::new(),
             changes: changes.ok(),
             look_at: now,
-            warned: None,
+            warnings: Hourly::default(),
             counters: Counters::default(),
         }
     }
@@ -182,11 +175,10 @@ impl<'a> Turns<'a> {
     /// Writes one line in an hour about the server.
     fn warn(&mut self, now: Instant, failure: &str) {
         let server = &self.shared.plan.server;
-        if self.warned.is_some_and(|at| now.saturating_duration_since(at) < BETWEEN_WARNINGS) {
+        if !self.warnings.allow(now) {
             asterisk::debug!(1, "STUN: {server}: {failure}");
             return;
         }
-        self.warned = Some(now);
         asterisk::warning!(
             "STUN: server {server} (stunaddr): {failure}; browsers are not told our public address, it will be asked again \
              (see 'rtp show gathering')"
@@ -252,7 +244,5 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(30);
 
 /// Time after a change of an address until it is looked at.
 const SETTLING: Duration = Duration::from_millis(200);
-
-const BETWEEN_WARNINGS: Duration = Duration::from_secs(3600);
 
 const AFTER_A_PANIC: Duration = Duration::from_secs(60);

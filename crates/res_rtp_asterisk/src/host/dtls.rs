@@ -29,7 +29,8 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let terms = Terms { min_version: globals.settings().dtls_min_version, suites: suites() };
+        let settings = globals.settings();
+        let terms = Terms { min_version: settings.dtls_min_version, mtu: settings.dtls_mtu, suites: suites() };
         let context = globals.contexts().get(clock::now(), configuration, terms).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed
@@ -65,7 +66,9 @@ impl host::Dtls for Session {
     }
 
     fn setup(&self, _instance: Instance<'_>) -> Setup {
-        self.with_dtls(|dtls| to_host(dtls.setup())).unwrap_or(Setup::ActPass)
+        let now = clock::now();
+        let setup = self.with_at(now, |state| state.transport_mut().describe_setup(now)).flatten();
+        setup.map_or(Setup::ActPass, to_host)
     }
 
     fn set_setup(&self, _instance: Instance<'_>, setup: Setup) {

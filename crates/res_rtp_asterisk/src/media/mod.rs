@@ -7,3 +7,4 @@ pub mod incoming;
 pub mod native;
 pub mod outgoing;
 pub mod source;
+pub mod text;

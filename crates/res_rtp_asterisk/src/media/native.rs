@@ -17,6 +17,7 @@ use rtp::packet::HEADER_LEN;
 use rtp::telephone_event::Receiver;
 
 use super::incoming::clock_rate;
+use crate::clock;
 use crate::console::debug;
 use crate::session::Session;
 use crate::state::bridged::Passed;
@@ -67,6 +68,7 @@ impl Bridge {
         let is_due = self.is_due(now, session);
         let Self { peer, passages, due, .. } = self;
         let (header, len) = (packet.arrived.header, packet.octets.len().saturating_sub(HEADER_LEN));
+        let event = event_of(&packet);
         let passed = peer.inform_at(now, |state| {
             if is_due && let Some(peer) = state.transport().instance() {
                 (*passages, *due) = (compare(instance, peer), None);
@@ -77,7 +79,7 @@ impl Bridge {
         match passed.flatten()? {
             (_, Passed::Channel) => None,
             (passage, Passed::On { shown_to }) => {
-                self.digits.passed(&header, passage.content);
+                self.digits.passed(&header, passage.content, &event);
                 if let Some(to) = shown_to {
                     asterisk::verbose!(0, "{}", debug::passed_on(to, passage.payload_type, len));
                 }
@@ -86,9 +88,9 @@ impl Bridge {
         }
     }
 
-    /// Returns the timestamp of the last digit that was passed on.
-    pub fn last_digit(&self) -> Option<u32> {
-        self.digits.last()
+    /// Makes the channel ignore the rest of the last digit that was passed on.
+    pub fn hide_from(&self, now: Instant, reported: &mut Receiver) {
+        self.digits.hide_from(now, reported);
     }
 
     /// Returns whether payload types have to be compared again, which they have a moment after a description.
@@ -107,13 +109,19 @@ impl Session {
         let bridge = peer.map(|(peer, peer_instance)| Box::new(Bridge::new(self, instance, peer, peer_instance)));
         let is_bridged = bridge.is_some();
         // The locks are given back before the former peer is dropped.
-        let former = self.reading().ok_or(Failed)?.incoming.set_bridge(bridge);
+        let former = self.reading().ok_or(Failed)?.incoming.set_bridge(clock::now(), bridge);
         drop(former);
         if is_bridged {
             self.writing().ok_or(Failed)?.forget_rest();
         }
         self.with(|state| state.set_bridged(is_bridged)).ok_or(Failed)
     }
+}
+
+/// Copies the octets that would be a telephone-event (RFC 4733 §2.3), because sending may encrypt them.
+fn event_of(packet: &InBuffer<'_>) -> [u8; 4] {
+    let payload = packet.octets.get(packet.arrived.payload.clone());
+    payload.and_then(|payload| payload.first_chunk().copied()).unwrap_or_default()
 }
 
 /// Finds the payload types of `from` that `to` has negotiated as well.
@@ -126,7 +134,7 @@ fn compare(from: Instance<'_>, to: Instance<'_>) -> Passages {
             }
             Payload::Code { code: rtp_code::DTMF, clock_rate } => {
                 let (payload_type, clock) = to.payload_type_of_digits(Some(clock_rate))?;
-                (clock == clock_rate).then_some((payload_type, Content::Event))?
+                (clock == clock_rate).then_some((payload_type, Content::Event { clock_rate }))?
             }
             Payload::Code { code, .. } => (to.payload_type_of_code(code)?, Content::Noise),
         };

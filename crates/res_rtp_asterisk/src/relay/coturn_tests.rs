@@ -69,11 +69,14 @@ mod as_root {
         fn servers(&self, server: &str, username: &str, secret: Secret) -> Servers {
             let authorities = Some(self.directory.join("certificate.pem"));
             let servers = vec![server.parse::<Server>().unwrap()];
-            Servers::new(Relays { servers, username: username.into(), secret, authorities, ..Relays::default() })
+            let relays = Relays { servers, username: username.into(), secret, authorities, ..Relays::default() };
+            let servers = Servers::new(relays);
+            assert_eq!(servers.resolve(Instant::now(), 0, 1), super::super::servers::Resolved::Known);
+            servers
         }
 
         fn link(&self, server: &str) -> Link {
-            self.servers(server, "pbx", Secret::Password("word".into())).connect(0, None).unwrap()
+            self.servers(server, "pbx", Secret::Password("word".into())).connect(Instant::now(), 0, None).unwrap()
         }
     }
 
@@ -191,10 +194,10 @@ mod as_root {
         let coturn = Coturn::start(&["--use-auth-secret", "--static-auth-secret=north"]);
         for (secret, user) in [("north", ""), ("north", "pbx")] {
             let servers = coturn.servers(&coturn.udp(), user, Secret::Shared(secret.into()));
-            allocated(&mut servers.connect(0, None).unwrap());
+            allocated(&mut servers.connect(Instant::now(), 0, None).unwrap());
         }
         let servers = coturn.servers(&coturn.udp(), "", Secret::Shared("south".into()));
-        assert_eq!(failure(servers.connect(0, None).unwrap()), Failure::Unauthorised);
+        assert_eq!(failure(servers.connect(Instant::now(), 0, None).unwrap()), Failure::Unauthorised);
     }
 
     #[test]
@@ -202,14 +205,14 @@ mod as_root {
     fn refusals_of_coturn_are_told_apart() {
         let coturn = Coturn::with_a_user(&["--user-quota=1"]);
         let wrong = coturn.servers(&coturn.udp(), "pbx", Secret::Password("another".into()));
-        assert_eq!(failure(wrong.connect(0, None).unwrap()), Failure::Unauthorised);
+        assert_eq!(failure(wrong.connect(Instant::now(), 0, None).unwrap()), Failure::Unauthorised);
         let mut first = coturn.link(&coturn.udp());
         allocated(&mut first);
         assert_eq!(failure(coturn.link(&coturn.udp())), Failure::Quota);
         let stranger =
             coturn.servers(&format!("turns:127.0.0.1:{}", coturn.tls_port), "pbx", Secret::Password("word".into()));
         let distrusting = Servers::new(Relays { authorities: None, ..stranger.relays().clone() });
-        match first_event(&mut distrusting.connect(0, None).unwrap()) {
+        match first_event(&mut distrusting.connect(Instant::now(), 0, None).unwrap()) {
             Err(Trouble::Connection(error)) => assert!(error.to_string().contains("certificate"), "{error}"),
             other => panic!("{other:?}"),
         }

@@ -1,17 +1,21 @@
 //! The configured TURN servers: which is tried next, and what went wrong with them.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use asterisk::lock;
+use asterisk::worker::Id;
 use openssl::ssl::{Ssl, SslConnector, SslMethod};
 use turn::{Credentials, Protocol, Server};
 
 use super::link::Link;
 use super::settings::{Relays, Secret};
+use crate::gathering::{Addresses, Host, Named};
+use crate::pace::{Backoff, Hourly};
 
 /// The servers of one reading of `rtp.conf`.
 pub struct Servers {
@@ -22,22 +26,68 @@ pub struct Servers {
 }
 
 /// Our knowledge of a server.
-#[derive(Debug, Default)]
 struct State {
-    /// Failures since the last success.
-    failures: u32,
-    not_before: Option<Instant>,
+    /// The server is left alone after failures since the last success.
+    backoff: Backoff,
     trouble: Option<String>,
-    told: Option<Instant>,
+    lines: Hourly,
     allocations: u64,
-    addresses: Vec<SocketAddr>,
-    resolved: Option<Instant>,
+    addresses: Addresses,
+    /// Slots that wait for the name's addresses, which another slot looks up.
+    waiting: Vec<Id>,
+}
+
+/// The addresses of a server, as far as a slot needs to know.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resolved {
+    /// They are there.
+    Known,
+    /// The slot that asks looks them up: it calls [`Servers::look_up`] when the descriptor is readable, or the time has come.
+    Asking {
+        /// The socket.
+        fd: Option<RawFd>,
+        /// The time.
+        due: Instant,
+    },
+    /// Another slot looks them up, and has this one called.
+    Waiting,
+    /// The lookup has failed.
+    Failed(String),
+}
+
+impl State {
+    fn look_up(&mut self, now: Instant) -> Resolved {
+        let outcome = self.addresses.drive(now);
+        if self.addresses.is_looking_up() {
+            let due = self.addresses.poll_timeout().unwrap_or(now);
+            return Resolved::Asking { fd: self.addresses.fd(), due };
+        }
+        match (outcome, self.addresses.failure()) {
+            // Addresses of an answer that has expired are better than none.
+            _ if !self.addresses.known().is_empty() => Resolved::Known,
+            (Some(Err(failure)), _) | (None, Some(failure)) => Resolved::Failed(failure.to_string()),
+            _ => Resolved::Failed(io::ErrorKind::AddrNotAvailable.to_string()),
+        }
+    }
+
+    fn new(now: Instant, server: &Server) -> Self {
+        let host =
+            server.address().map_or_else(|| Host::Name(server.host.clone()), |address| Host::Address(address.ip()));
+        Self {
+            backoff: Backoff::new(FIRST_WAIT, LONGEST_WAIT),
+            trouble: None,
+            lines: Hourly::default(),
+            allocations: 0,
+            addresses: Addresses::of(&Named { host, port: server.port }, now),
+            waiting: Vec::new(),
+        }
+    }
 }
 
 impl Servers {
     /// Knows nothing of the servers yet.
     pub fn new(relays: Relays) -> Self {
-        let states = Mutex::new(relays.servers.iter().map(|_| State::default()).collect());
+        let states = Mutex::new(relays.servers.iter().map(|server| State::new(Instant::now(), server)).collect());
         Self { relays, states, connector: Mutex::new(None) }
     }
 
@@ -49,19 +99,40 @@ impl Servers {
     /// Returns the first server that may be tried; or else when one may.
     pub fn choose(&self, now: Instant) -> Result<usize, Instant> {
         let states = lock(&self.states);
-        let free = states.iter().position(|state| state.not_before.is_none_or(|at| at <= now));
-        free.ok_or_else(|| states.iter().filter_map(|state| state.not_before).min().unwrap_or(now + FIRST_WAIT))
+        let free = states.iter().position(|state| state.backoff.is_over(now));
+        free.ok_or_else(|| states.iter().filter_map(|state| state.backoff.until()).min().unwrap_or(now + FIRST_WAIT))
     }
 
-    /// Begins an allocation. Waits for the resolver if the server has a name, so the caller holds no lock. `instead` is an address that
-    /// the server has named in its place.
-    pub fn connect(&self, at: usize, instead: Option<SocketAddr>) -> io::Result<Link> {
+    /// Has `slot` find out the server's addresses, or wait for the slot that does.
+    pub fn resolve(&self, now: Instant, at: usize, slot: Id) -> Resolved {
+        let mut states = lock(&self.states);
+        let Some(state) = states.get_mut(at) else { return Resolved::Failed(io::ErrorKind::NotFound.to_string()) };
+        if state.addresses.is_looking_up() {
+            state.waiting.push(slot);
+            return Resolved::Waiting;
+        }
+        state.look_up(now)
+    }
+
+    /// Goes on with the lookup that [`Self::resolve`] began.
+    pub fn look_up(&self, now: Instant, at: usize) -> Resolved {
+        let mut states = lock(&self.states);
+        states.get_mut(at).map_or_else(|| Resolved::Failed(String::new()), |state| state.look_up(now))
+    }
+
+    /// Takes out the slots that wait for the addresses of this server.
+    pub fn take_waiting(&self, at: usize) -> Vec<Id> {
+        lock(&self.states).get_mut(at).map(|state| std::mem::take(&mut state.waiting)).unwrap_or_default()
+    }
+
+    /// Begins an allocation at a server whose addresses are known. `instead` is an address that the server has named in its place.
+    pub fn connect(&self, now: Instant, at: usize, instead: Option<SocketAddr>) -> io::Result<Link> {
         let server = self.relays.servers.get(at).ok_or(io::ErrorKind::NotFound)?;
         let address = match instead {
             Some(address) => address,
-            None => self.address(at, server)?,
+            None => self.address(at)?,
         };
-        let (now, credentials) = (Instant::now(), self.credentials());
+        let credentials = self.credentials();
         match server.protocol {
             Protocol::Udp => Link::over_udp(now, address, credentials),
             Protocol::Tcp => Link::over_stream(now, address, credentials, None),
@@ -69,22 +140,10 @@ impl Servers {
         }
     }
 
-    fn address(&self, at: usize, server: &Server) -> io::Result<SocketAddr> {
-        if let Some(address) = server.address() {
-            return Ok(address);
-        }
-        let now = Instant::now();
-        let is_fresh =
-            |state: &&mut State| state.resolved.is_some_and(|then| now.saturating_duration_since(then) < NAMES_LAST);
-        if let Some(state) = lock(&self.states).get_mut(at).filter(is_fresh) {
-            return pick(&state.addresses, state.failures);
-        }
-        #[expect(clippy::disallowed_methods, reason = "the pool's own thread may wait for DNS, and holds no lock")]
-        let found: Vec<_> = (server.host.as_str(), server.port).to_socket_addrs()?.collect();
-        let mut states = lock(&self.states);
-        let state = states.get_mut(at).ok_or(io::ErrorKind::NotFound)?;
-        (state.addresses, state.resolved) = (found, Some(now));
-        pick(&state.addresses, state.failures)
+    fn address(&self, at: usize) -> io::Result<SocketAddr> {
+        let states = lock(&self.states);
+        let state = states.get(at).ok_or(io::ErrorKind::NotFound)?;
+        pick(state.addresses.known(), state.backoff.failures())
     }
 
     fn credentials(&self) -> Credentials {
@@ -122,13 +181,9 @@ impl Servers {
     /// Notes an allocation.
     pub fn handle_success(&self, at: usize) {
         if let Some(state) = lock(&self.states).get_mut(at) {
-            *state = State {
-                allocations: state.allocations + 1,
-                told: state.told,
-                addresses: std::mem::take(&mut state.addresses),
-                resolved: state.resolved,
-                ..State::default()
-            };
+            state.backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+            state.trouble = None;
+            state.allocations += 1;
         }
     }
 
@@ -137,17 +192,12 @@ impl Servers {
         let mut states = lock(&self.states);
         let (state, server) = (states.get_mut(at)?, self.relays.servers.get(at)?);
         // Slots that fail together count once.
-        if state.not_before.is_none_or(|until| until <= now) {
-            state.not_before = Some(now + wait_after(state.failures));
-            state.failures += 1;
+        if state.backoff.is_over(now) {
+            state.backoff.handle_failure(now);
         }
         let line = format!("TURN: no relayed address from {server}: {trouble}");
         state.trouble = Some(trouble);
-        let is_due = state.told.is_none_or(|told| now.saturating_duration_since(told) >= LINE_EACH);
-        is_due.then(|| {
-            state.told = Some(now);
-            line
-        })
+        state.lines.allow(now).then_some(line)
     }
 
     /// Like [`Self::handle_failure`], for a server that works and has no room: each call that ends may make some, so the wait does not
@@ -155,7 +205,7 @@ impl Servers {
     pub fn handle_full(&self, now: Instant, at: usize, trouble: String) -> Option<String> {
         let line = self.handle_failure(now, at, trouble);
         if let Some(state) = lock(&self.states).get_mut(at) {
-            state.failures = 0;
+            state.backoff.handle_success();
         }
         line
     }
@@ -164,7 +214,7 @@ impl Servers {
     pub fn shown(&self, now: Instant) -> Vec<String> {
         let states = lock(&self.states);
         let show = |(server, state): (&Server, &State)| {
-            let waits = state.not_before.map_or(0, |until| until.saturating_duration_since(now).as_secs());
+            let waits = state.backoff.until().map_or(0, |until| until.saturating_duration_since(now).as_secs());
             match &state.trouble {
                 Some(trouble) => format!("{server}: {trouble}; tried again in {waits} s"),
                 None => format!("{server}: {} allocations", state.allocations),
@@ -179,19 +229,9 @@ fn pick(addresses: &[SocketAddr], failures: u32) -> io::Result<SocketAddr> {
     addresses.get(at).copied().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
-fn wait_after(failures: u32) -> Duration {
-    FIRST_WAIT.saturating_mul(1 << failures.min(10)).min(LONGEST_WAIT)
-}
-
 /// Time for which a server is left alone after its first failure, and after many.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(300);
-
-/// Time between two log lines about a server.
-const LINE_EACH: Duration = Duration::from_secs(3600);
-
-/// The resolver does not tell for how long a name is valid.
-const NAMES_LAST: Duration = Duration::from_secs(60);
 
 /// Files in which distributions have the authorities that the system trusts.
 const SYSTEM_AUTHORITIES: [&str; 3] =
@@ -248,7 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_and_have_an_end() {
-        assert_eq!([0, 1, 2, 40].map(wait_after), [5, 10, 20, 300].map(Duration::from_secs));
+    fn an_address_is_known_and_a_name_is_found_without_waiting_for_the_resolver() {
+        let (servers, now) = (servers(&["192.0.2.1", "localhost", "never.invalid"]), Instant::now());
+        let [first, second] = [1, 2];
+        assert_eq!(servers.resolve(now, 0, first), Resolved::Known);
+        assert_eq!(servers.resolve(now, 1, first), Resolved::Known, "of /etc/hosts");
+        assert!(matches!(servers.resolve(now, 2, first), Resolved::Asking { .. }));
+        assert_eq!(servers.resolve(now, 2, second), Resolved::Waiting);
+        assert!(matches!(servers.look_up(now, 2), Resolved::Asking { .. }));
+        assert_eq!(servers.take_waiting(2).len(), 1);
     }
 }

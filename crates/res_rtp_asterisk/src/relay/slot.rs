@@ -1,14 +1,15 @@
 //! One place of the pool: it makes an allocation, keeps it alive until a session takes it, and makes the next.
 
+use std::os::fd::RawFd;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use asterisk::lock;
-use asterisk::worker::{Id, Tag, Task, Tasks};
+use asterisk::worker::{Id, Interest, OneShot, Tag, Task, Tasks};
 use turn::{Event, Failure, MAX_DATAGRAM};
 
 use super::link::{FromServer, Link, Trouble};
-use super::servers::Servers;
+use super::servers::{Resolved, Servers};
 
 /// A place of the pool, or an allocation that is given back. A task of the pool's thread.
 pub struct Slot {
@@ -21,6 +22,8 @@ pub struct Slot {
 enum State {
     /// The next attempt is due at the task's deadline.
     Empty,
+    /// The addresses of the server with this number are looked up.
+    Resolving { server: usize, watched: Option<(OneShot, RawFd)> },
     /// An allocation is being made.
     Trying(Attempt),
     /// An allocation waits for a session.
@@ -114,6 +117,17 @@ impl Slot {
     /// Receives and lets time pass, then acts upon what came of it.
     fn proceed(&self, now: Instant, is_ready: bool) {
         let mut state = lock(&self.state);
+        if let State::Resolving { server, watched } = &mut *state {
+            let server = *server;
+            // The lookup may turn to another server, with another socket.
+            if let Some((mut watched, fd)) = watched.take() {
+                watched.forget(&self.tasks, fd);
+            }
+            *state = State::Empty;
+            drop(state);
+            let resolved = self.servers.look_up(now, server);
+            return self.handle_resolved(now, server, resolved);
+        }
         if matches!(*state, State::Empty) {
             drop(state);
             return self.begin(now);
@@ -136,30 +150,55 @@ impl Slot {
     /// Chooses a server and begins with it.
     fn begin(&self, now: Instant) {
         match self.servers.choose(now) {
-            Ok(server) => self.connect(server, None, 0),
+            Ok(server) => {
+                let resolved = self.servers.resolve(now, server, self.id);
+                self.handle_resolved(now, server, resolved);
+            }
             Err(later) => self.tasks.schedule(self.id, later),
         }
     }
 
-    fn connect(&self, server: usize, instead: Option<std::net::SocketAddr>, hops: u32) {
-        // The resolver may take its time.
-        let connected = self.servers.connect(server, instead);
-        let now = Instant::now();
-        match connected {
-            Ok(link) => {
-                let mut state = lock(&self.state);
-                if matches!(*state, State::Empty) {
-                    *state = State::Trying(Attempt { server, link, hops });
-                    self.wait(&mut state);
-                }
+    /// Begins an allocation if the server's addresses are known, or waits for them.
+    fn handle_resolved(&self, now: Instant, server: usize, resolved: Resolved) {
+        let failure = match resolved {
+            Resolved::Waiting => return,
+            Resolved::Asking { fd, due } => return self.await_addresses(server, fd, due),
+            Resolved::Known => self.connect(now, server).err().map(|error| error.to_string()),
+            Resolved::Failed(failure) => Some(failure),
+        };
+        let waiting = self.servers.take_waiting(server);
+        waiting.into_iter().for_each(|slot| self.tasks.schedule(slot, now));
+        if let Some(failure) = failure {
+            if let Some(line) = self.servers.handle_failure(now, server, failure) {
+                asterisk::warning!("{line}");
             }
-            Err(error) => {
-                if let Some(line) = self.servers.handle_failure(now, server, error.to_string()) {
-                    asterisk::warning!("{line}");
-                }
-                self.tasks.schedule(self.id, now);
-            }
+            self.tasks.schedule(self.id, now);
         }
+    }
+
+    fn await_addresses(&self, server: usize, fd: Option<RawFd>, due: Instant) {
+        let mut state = lock(&self.state);
+        if !matches!(*state, State::Empty) {
+            return;
+        }
+        let watched = fd.map(|fd| {
+            let mut watched = OneShot::new(self.id, TAG);
+            // Fails only when memory is exhausted; then the lookup times out.
+            let _ = watched.ask(&self.tasks, fd, Interest::Read);
+            (watched, fd)
+        });
+        *state = State::Resolving { server, watched };
+        self.tasks.schedule(self.id, due);
+    }
+
+    fn connect(&self, now: Instant, server: usize) -> std::io::Result<()> {
+        let link = self.servers.connect(now, server, None)?;
+        let mut state = lock(&self.state);
+        if matches!(*state, State::Empty) {
+            *state = State::Trying(Attempt { server, link, hops: 0 });
+            self.wait(&mut state);
+        }
+        Ok(())
     }
 
     /// Acts upon the allocation's events. Returns a line for the log.
@@ -215,7 +254,7 @@ impl Slot {
     ) -> Option<String> {
         **state = State::Empty;
         if let (Trouble::Server(Failure::Redirected(other)), true) = (&trouble, hops < MOST_HOPS) {
-            match self.servers.connect(server, Some(*other)) {
+            match self.servers.connect(now, server, Some(*other)) {
                 Ok(link) => {
                     **state = State::Trying(Attempt { server, link, hops: hops + 1 });
                     return None;
@@ -237,7 +276,7 @@ impl Slot {
             State::Empty => Some(Instant::now()),
             State::Ready { since, .. } => Some(*since + OLDEST),
             State::Leaving { until, .. } => Some(*until),
-            State::Trying(_) => None,
+            State::Trying(_) | State::Resolving { .. } => None,
             State::Over => return,
         };
         let link = state.link().and_then(|link| {
@@ -255,7 +294,7 @@ impl State {
         match self {
             Self::Trying(Attempt { link, .. }) | Self::Ready { attempt: Attempt { link, .. }, .. } => Some(link),
             Self::Leaving { link, .. } => Some(link),
-            Self::Empty | Self::Over => None,
+            Self::Empty | Self::Resolving { .. } | Self::Over => None,
         }
     }
 }

@@ -7,6 +7,7 @@ use rtp::bridge::{Content, Passage, rewrite};
 
 use super::State;
 use crate::console::debug::{self, Destination};
+use crate::console::known;
 use crate::diagnosis::counters::Refused;
 use crate::media::native::InBuffer;
 use crate::transport::arrived::Arrived;
@@ -49,7 +50,10 @@ impl State {
         match self.send_as_it_is(packet, passage) {
             Ok(None) => Passed::Channel,
             Ok(Some((to, is_sent))) => {
-                self.note_passed_on(now, arrived, passage, is_sent);
+                match is_sent {
+                    true => self.note_passed_on(now, arrived, passage),
+                    false => self.note_not_passed_on(to),
+                }
                 let is_shown = is_sent && debug::RTP.wants(to.to);
                 Passed::On { shown_to: is_shown.then_some(to) }
             }
@@ -77,19 +81,21 @@ impl State {
             }
             let marker = source.take_mark() || packet.arrived.header.marker;
             rewrite(packet.octets, passage.payload_type, marker);
-            let to = Destination { to: way.to(), via_ice: way.is_via_ice() };
+            let to = transport.destination(&way);
             Ok(Some((to, transport.send(&way, Which::Rtp, packet.octets))))
         });
         sent.unwrap_or(Err(Obstacle::NoRoute))
     }
 
-    fn note_passed_on(&mut self, now: Instant, arrived: &Arrived, passage: Passage, is_sent: bool) {
-        if !is_sent {
-            return self.refuse(Refused::Unsendable);
-        }
+    fn note_not_passed_on(&mut self, to: Destination) {
+        self.refuse(Refused::Unsendable);
+        self.notes.extend(known::not_sent("RTP Transmission error of packet", to.to));
+    }
+
+    fn note_passed_on(&mut self, now: Instant, arrived: &Arrived, passage: Passage) {
         let clock_rate = match passage.content {
             Content::Media { clock_rate } => Some(clock_rate),
-            Content::Event | Content::Noise => None,
+            Content::Event { .. } | Content::Noise => None,
         };
         self.source.count_passed_on(now, &arrived.header, arrived.payload.len(), clock_rate);
         if let Some(instance) = self.transport.instance() {

@@ -1,17 +1,21 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`bridged`] passes those of a native bridge on, [`send`] sends packets, and [`show`] collects the facts for `rtp show sessions`.
+//! [`receive`] handles received datagrams, [`bridged`] passes those of a native bridge on, [`send`] sends packets, [`text`] sends text
+//! with redundancy, [`pictures`] asks for whole pictures, and [`show`] collects the facts for `rtp show sessions`.
 
 pub mod bridged;
+mod pictures;
 pub mod receive;
 mod send;
 mod show;
+mod text;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use asterisk::limit::RateLimit;
 use asterisk::pollable::AlwaysReadable;
 use asterisk::rtp::{DtmfMode, InstancePtr};
 use rtp::statistics::ReceiverStatistics;
@@ -19,15 +23,19 @@ use rtp::statistics::ReceiverStatistics;
 use crate::bundle::Bundle;
 use crate::clock;
 use crate::config::Settings;
-use crate::diagnosis::counters::{Counters, Refused};
+use crate::diagnosis::counters::{Counters, Refused, is_worth_a_line};
 use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
+use crate::media::text::Redundancy;
 use crate::notes::Note;
 use crate::rtcp::reports::{Kind, Rtcp};
 use crate::transport::Transport;
 use crate::transport::sockets::Pair;
 use crate::transport::watch;
+
+/// Limits the warnings about refused packets, of all sessions.
+static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 1);
 
 /// Everything about a session, except the parts that only the reading or the writing thread needs.
 pub struct State {
@@ -37,6 +45,9 @@ pub struct State {
     bundle: Bundle,
     /// The stream that we send.
     source: Source,
+    /// Text with redundancy, if a description asks for it.
+    redundancy: Option<Redundancy>,
+    has_warned_of_text: bool,
     /// Statistics of the stream that we receive.
     receiver: ReceiverStatistics,
     /// Clock rates of the payload types that the reading thread has looked up so far.
@@ -68,6 +79,8 @@ impl State {
             transport: Transport::new(clock::now(), instance, &settings, sockets, always),
             bundle: Bundle::default(),
             source: Source::new(),
+            redundancy: None,
+            has_warned_of_text: false,
             receiver: ReceiverStatistics::new(0),
             clock_rates: ClockRates::default(),
             rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
@@ -116,6 +129,17 @@ impl State {
         &mut self.source
     }
 
+    /// Changes the SSRC of our stream. A decoder of video at the peer begins anew, and needs a whole picture. Returns the old SSRC and
+    /// the new one; `None` if it stays.
+    pub fn change_ssrc(&mut self, now: Instant) -> Option<(u32, u32)> {
+        let changed = self.source.change_ssrc()?;
+        self.rtcp.pictures_mut().handle_interruption(now);
+        if let Some(redundancy) = &mut self.redundancy {
+            redundancy.sender.change_source();
+        }
+        Some(changed)
+    }
+
     /// Returns the statistics of the stream that we receive.
     pub fn receiver(&self) -> &ReceiverStatistics {
         &self.receiver
@@ -146,6 +170,19 @@ impl State {
         self.counters.add(reason);
     }
 
+    /// Counts a packet from `from` that was refused. Now and then there is a line that names the call and the address.
+    fn refuse_from(&mut self, from: SocketAddr, reason: Refused) {
+        let count = self.counters.add(reason);
+        if !is_worth_a_line(count) {
+            return;
+        }
+        let (text, reason_name) = (format!("{count} packets refused, the last from {from}"), reason.name());
+        let text = self.transport.about_the_call(&format!("{text}: {reason_name}"));
+        // The SSRC and libsrtp's reason are in the SRTP module's own line, which knows no address.
+        let is_warning = reason == Refused::Srtp && REFUSALS.allow().is_some();
+        self.notes.push(if is_warning { Note::Warning(text) } else { Note::debug(1, text) });
+    }
+
     /// Returns the collected log lines and events, to add to them.
     pub fn notes_mut(&mut self) -> &mut Vec<Note> {
         &mut self.notes
@@ -163,6 +200,8 @@ impl State {
 
     /// Sets the address of the peer's description. Returns whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr) -> bool {
+        // A description comes with a hold, with its end, or with another address.
+        self.rtcp.pictures_mut().handle_interruption(now);
         self.transport.set_address(now, address, &self.settings)
     }
 
@@ -232,8 +271,10 @@ impl State {
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
         }
+        self.handle_request_timeout(now);
         self.source.digits_mut().handle_timeout(now);
         self.flush_digits(now);
+        self.send_text(now);
     }
 
     /// Runs media timers on the channel's thread if the worker thread must not use the SRTP keys
@@ -250,8 +291,8 @@ impl State {
         let watch = watch.map(|deadline| watch::on_grid(self.grid, now, deadline));
         self.transport.watch_keys(now);
         let media = match self.transport.is_keyed_by_host() || self.transport.is_silent() {
-            true => [None; 2],
-            false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout()],
+            true => [None; 3],
+            false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout(), self.text_timeout()],
         };
         let gone = self.transport.gone().and_then(|gone| gone.poll_timeout(self.patience()));
         let next = [self.transport.poll_timeout(), watch, gone].into_iter().chain(media);
@@ -277,16 +318,18 @@ impl State {
         }
     }
 
-    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session before, and drops the
-    /// host's instance, which is about to be freed.
+    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session long before, and drops
+    /// the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
-        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
-            self.send_report(now, Kind::Last);
+        self.finish_text(now);
+        if self.transport.may_say_farewell(now) {
+            self.say_goodbye(now);
         }
         let refusals = self.shown(now).refusals();
         if !refusals.is_empty() {
-            self.notes.push(Note::debug(1, format!("RTP session ended, refused packets: {refusals}")));
+            let text = self.transport.about_the_call(&format!("the session ended, refused packets: {refusals}"));
+            self.notes.push(Note::debug(1, text));
         }
         self.transport.end();
     }

@@ -37,6 +37,11 @@ impl Dtls {
         self.endpoint.setup()
     }
 
+    /// Records that our next description is an offer.
+    pub fn offer_again(&mut self) {
+        self.endpoint.offer_again();
+    }
+
     /// Returns our certificate.
     pub fn certificate(&self) -> &Certificate {
         self.endpoint.certificate()

@@ -18,9 +18,9 @@ use ::ice::{
 };
 
 use super::sockets::{Pair, Received};
-use crate::gathering::Known;
 use crate::gathering::candidates::{self, Disguise};
 use crate::gathering::settings::Gathering;
+use crate::gathering::{Known, random};
 use crate::globals::globals;
 
 /// The ICE agent, and the parts of the peer's description that the host has set but not started yet.
@@ -405,12 +405,6 @@ impl IceSide {
     fn told(&self) -> Option<Credentials> {
         Some(Credentials { ufrag: self.ufrag.clone()?, password: self.password.clone()? })
     }
-}
-
-fn random() -> [u8; 32] {
-    let mut octets = [0; 32];
-    asterisk::random::fill(&mut octets);
-    octets
 }
 
 #[cfg(test)]

@@ -10,12 +10,15 @@ pub mod contexts;
 mod described;
 mod drive;
 pub mod dtls;
+mod farewell;
 pub mod ice;
 pub mod interfaces;
 pub mod kept;
 pub mod keys;
+mod mapping;
 pub mod names;
 mod plain_stun;
+pub mod ports;
 pub mod receive;
 mod reconnect;
 pub mod relay;
@@ -35,7 +38,7 @@ use std::sync::Arc;
 
 use asterisk::pollable::AlwaysReadable;
 use asterisk::rtp::{ADDRESS_ENDS_DESCRIPTION, HOLD_ACTIVATES_AFTER_STOP, Instance, InstancePtr};
-use dtls_srtp::{PeerAddress, Phase};
+use dtls_srtp::{PeerAddress, Phase, Setup};
 use rtp::rtcp::mux::{self, Mux};
 
 use crate::config::Settings;
@@ -45,9 +48,11 @@ use crate::gathering::Known;
 use crate::globals::globals;
 use described::Described;
 use dtls::Dtls;
+use farewell::Farewell;
 use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
+use mapping::Mappings;
 use names::Names;
 use plain_stun::PlainStun;
 use reconnect::Reconnect;
@@ -71,6 +76,8 @@ pub struct Transport {
     instance: Option<InstancePtr>,
     /// The RTP and RTCP sockets, open as long as the session exists.
     sockets: Pair,
+    /// Sockets of the pool until checks begin.
+    mappings: Option<Mappings>,
     /// The ICE side; `None` if ICE is off or the host stopped it.
     ice: Option<IceSide>,
     /// The DTLS side; `None` if the host has not configured DTLS.
@@ -93,9 +100,10 @@ pub struct Transport {
     /// The host has activated the session: media may start.
     is_activated: bool,
     silence: Silence,
+    farewell: Farewell,
     /// Tracks which thread reads the sockets.
     watch: Watch,
-    /// Media packets that the channel has not read yet.
+    /// Packets that the channel has not read yet.
     kept: Kept,
     overdue: Overdue,
     /// The signs that the peer is gone.
@@ -116,6 +124,8 @@ impl Transport {
         Self {
             instance: Some(instance),
             ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
+            kept: Kept::new(sockets.rtp.receive_buffer(), always),
+            mappings: Mappings::of(now, &sockets),
             sockets,
             dtls: None,
             names: None,
@@ -130,8 +140,8 @@ impl Transport {
             uses_rtcp: false,
             is_activated: false,
             silence: Silence::default(),
+            farewell: Farewell::default(),
             watch: Watch::Off,
-            kept: Kept::new(always),
             overdue: Overdue::default(),
             gone: Gone::default(),
             scratch: Vec::new(),
@@ -187,7 +197,7 @@ impl Transport {
         &mut self.watch
     }
 
-    /// Returns the media packets that the channel has not read yet.
+    /// Returns the packets that the channel has not read yet.
     pub fn kept_mut(&mut self) -> &mut Kept {
         &mut self.kept
     }
@@ -237,7 +247,7 @@ impl Transport {
         let is_active = ice.is_active();
         // chan_sip from 11.11 on also starts a stream that the peer's offer has refused, when it prints its answer.
         if !ADDRESS_ENDS_DESCRIPTION {
-            self.handle_description();
+            self.handle_description(now);
         }
         self.gone.handle_description(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
@@ -247,8 +257,8 @@ impl Transport {
     }
 
     /// Records that the host has passed a description of the peer, up to its end: the session is in use.
-    pub fn handle_description(&mut self) {
-        self.silence.handle_description();
+    pub fn handle_description(&mut self, now: Instant) {
+        self.silence.handle_description(now);
         self.end_description();
     }
 
@@ -276,7 +286,7 @@ impl Transport {
     /// Sets the address of the peer's description, which ends it on some hosts. Without a line of ICE in it, ICE ends. Returns
     /// whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr, settings: &Settings) -> bool {
-        self.handle_description();
+        self.handle_description(now);
         let is_without_ice = self.described.handle_address(now) && self.is_ice_active();
         // Some phones put a call on hold by an address that leads nowhere, and nothing else.
         let drops_ice = is_without_ice && !address.ip().is_unspecified();
@@ -305,14 +315,32 @@ impl Transport {
         }
     }
 
+    /// Returns whether the host ends the stream if it stops media now, and does not only hold it. Where that cannot be told, the end of
+    /// the session is the end of the stream.
+    pub fn ends_with_stop(&self) -> bool {
+        HOLD_ACTIVATES_AFTER_STOP && self.silence.ends_with_stop()
+    }
+
+    /// Returns our `a=setup` value for a description that the host is about to print, with DTLS. In an established call it is an offer
+    /// unless the peer's description has just arrived.
+    pub fn describe_setup(&mut self, now: Instant) -> Option<Setup> {
+        let is_offer = self.described.was_answer(now);
+        let dtls = self.dtls.as_mut()?;
+        if is_offer && dtls.is_keyed() {
+            dtls.offer_again();
+        }
+        Some(dtls.setup())
+    }
+
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
     /// until then.
-    pub fn stop_media(&mut self) {
+    pub fn stop_media(&mut self, now: Instant) {
+        self.farewell.handle_stop(now, self.reports_route());
         self.remote.stop();
         self.end_description();
         self.described.handle_stop();
         if HOLD_ACTIVATES_AFTER_STOP {
-            self.silence.handle_stop();
+            self.silence.handle_stop(now);
         }
     }
 
@@ -405,7 +433,8 @@ impl Transport {
         }
         let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
-        [ice, dtls, relay, self.overdue.poll_timeout(), self.reconnect.poll_timeout()].into_iter().flatten().min()
+        let own = [self.overdue.poll_timeout(), self.reconnect.poll_timeout(), self.mappings_timeout()];
+        [ice, dtls, relay].into_iter().chain(own).flatten().min()
     }
 
     /// Runs the timers of ICE and DTLS. Returns whether [`Self::drive`] has to be called.
@@ -414,6 +443,7 @@ impl Transport {
             self.names = None;
             return false;
         }
+        self.keep_mappings(now);
         let checked = self.ice.as_mut().is_some_and(|ice| ice.handle_timeout(now));
         self.ask_for_names();
         let peers = PerComponent::from_fn(|component| self.peer_address(component));

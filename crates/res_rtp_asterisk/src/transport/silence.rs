@@ -5,6 +5,11 @@
 //! (the remote address), `stop`, `activate`. Without a description before the `stop` the stream was refused, without
 //! an `activate` after it the call has ended. A hold that is answered in an ACK lacks the `activate`; no browser does that, and such a
 //! session is silent until its next description.
+//!
+//! When the peer answers a call that is cancelled at that moment (RFC 3261 §9.1), chan_sip stops the instance, reads the peer's
+//! description all the same, and activates it. Such a description, shortly after the end, does not end the silence.
+
+use std::time::{Duration, Instant};
 
 /// Whether the session may send anything but answers to the peer's checks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -12,6 +17,8 @@ pub struct Silence {
     /// The host has passed a description of the peer and has not activated the session since.
     is_described: bool,
     is_silent: bool,
+    /// When the host stopped the session without a description of the peer before. It has not activated the session since.
+    ended: Option<Instant>,
 }
 
 impl Silence {
@@ -20,63 +27,108 @@ impl Silence {
         self.is_silent
     }
 
-    /// Records that the host passes a description of the peer, which also ends the silence.
-    pub fn handle_description(&mut self) {
-        *self = Self { is_described: true, is_silent: false };
+    /// Records that the host passes a description of the peer. It ends the silence, unless it has crossed the end of the call.
+    pub fn handle_description(&mut self, now: Instant) {
+        if self.ended.is_none_or(|ended| now >= ended + CROSSING) {
+            *self = Self { is_described: true, is_silent: false, ended: None };
+        }
     }
 
     /// Records that the host has stopped the session.
-    pub fn handle_stop(&mut self) {
+    pub fn handle_stop(&mut self, now: Instant) {
+        self.ended = (!self.is_described).then_some(now);
         self.is_silent = true;
+    }
+
+    /// Returns whether a stop now ends the stream, and is no hold.
+    pub fn ends_with_stop(self) -> bool {
+        !self.is_described
     }
 
     /// Records that the host has activated the session.
     pub fn handle_activation(&mut self) {
         self.is_silent &= !self.is_described;
         self.is_described = false;
+        self.ended = None;
     }
 }
+
+/// A description that comes earlier after the end of a call was on its way by then. A stream that was refused is not offered again so
+/// soon.
+const CROSSING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn up() -> Silence {
+    fn up(now: Instant) -> Silence {
         let mut silence = Silence::default();
-        silence.handle_description();
+        silence.handle_description(now);
         silence.handle_activation();
         silence
     }
 
     #[test]
     fn a_call_that_ends_falls_silent_whether_it_was_answered_or_not() {
-        let mut answered = up();
-        answered.handle_stop();
+        let now = Instant::now();
+        let mut answered = up(now);
+        answered.handle_stop(now);
         assert!(answered.is_silent());
         let mut unanswered = Silence::default();
-        unanswered.handle_description();
-        unanswered.handle_stop();
+        unanswered.handle_description(now);
+        unanswered.handle_stop(now);
         assert!(unanswered.is_silent());
     }
 
     #[test]
+    fn rfc3261_section_9_1_an_answer_that_crosses_the_cancel_leaves_the_silence() {
+        let now = Instant::now();
+        for mut ringing in [Silence::default(), up(now)] {
+            ringing.handle_stop(now);
+            for _ in ["the start of ICE", "the address"] {
+                ringing.handle_description(now + CROSSING / 2);
+            }
+            ringing.handle_activation();
+            assert!(ringing.is_silent());
+        }
+    }
+
+    #[test]
     fn a_hold_goes_on_with_reports_and_checks() {
-        let mut held = up();
-        held.handle_description();
-        held.handle_stop();
+        let now = Instant::now();
+        let mut held = up(now);
+        assert!(held.ends_with_stop());
+        held.handle_description(now);
+        assert!(!held.ends_with_stop());
+        held.handle_stop(now);
         held.handle_activation();
-        assert!(!held.is_silent());
-        held.handle_stop();
+        assert!(!held.is_silent() && held.ends_with_stop());
+        held.handle_stop(now);
         assert!(held.is_silent(), "the held call has ended");
     }
 
     #[test]
+    fn a_hold_that_is_answered_in_an_ack_is_silent_until_the_next_description() {
+        let now = Instant::now();
+        let mut held = up(now);
+        held.handle_description(now);
+        held.handle_stop(now);
+        held.handle_description(now);
+        assert!(!held.is_silent());
+    }
+
+    #[test]
     fn a_refused_stream_is_silent_until_it_is_described_again() {
-        let mut refused = up();
-        refused.handle_stop();
-        refused.handle_activation();
-        assert!(refused.is_silent());
-        refused.handle_description();
-        assert!(!refused.is_silent());
+        let now = Instant::now();
+        for is_activated in [true, false] {
+            let mut refused = up(now);
+            refused.handle_stop(now);
+            if is_activated {
+                refused.handle_activation();
+            }
+            assert!(refused.is_silent());
+            refused.handle_description(now + CROSSING);
+            assert!(!refused.is_silent());
+        }
     }
 }

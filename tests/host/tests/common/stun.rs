@@ -29,6 +29,7 @@ pub enum Answer {
 pub struct StunServer {
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
+    indications: Arc<AtomicUsize>,
     ends: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -38,19 +39,24 @@ impl StunServer {
         let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
         socket.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
         let address = socket.local_addr().expect("bound");
-        let (requests, ends) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
-        let (counter, end) = (Arc::clone(&requests), Arc::clone(&ends));
+        let [requests, indications] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+        let ends = Arc::new(AtomicBool::new(false));
+        let (counter, end, kept) = (Arc::clone(&requests), Arc::clone(&ends), Arc::clone(&indications));
         let thread = thread::spawn(move || {
             let mut request = [0; 2048];
             while !end.load(Ordering::Relaxed) {
                 let Ok((length, from)) = socket.recv_from(&mut request) else { continue };
+                if request[..length].starts_with(&BINDING_INDICATION) {
+                    kept.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
                 counter.fetch_add(1, Ordering::Relaxed);
                 if let Some(response) = respond(answer, &request[..length], from) {
                     socket.send_to(&response, from).expect("loopback");
                 }
             }
         });
-        Self { address, requests, ends, thread: Some(thread) }
+        Self { address, requests, indications, ends, thread: Some(thread) }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -61,7 +67,15 @@ impl StunServer {
     pub fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
     }
+
+    /// The number of Binding indications so far.
+    pub fn indications(&self) -> usize {
+        self.indications.load(Ordering::Relaxed)
+    }
 }
+
+/// Type, length and magic cookie.
+const BINDING_INDICATION: [u8; 8] = [0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42];
 
 impl Drop for StunServer {
     fn drop(&mut self) {
