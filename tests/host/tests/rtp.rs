@@ -269,6 +269,7 @@ fn audio_comes_back_after_hold_though_the_phone_stayed_where_it_was() {
         let (instance, mut phone) = call();
         instance.set_property(sys_nat(), nat);
         send_and_receive(&instance, &phone, 1);
+        instance.set_remote(phone.address());
         instance.stop();
         instance.write(2);
         phone.send(instance.local(), 3);
