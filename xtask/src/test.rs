@@ -145,6 +145,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
+    ("paths", Version::Sixteen..=Version::TwentyTwo, "restarts and strangers have it all"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("servers", Version::Eleven..=Version::Eleven, "its answers are not timed"),
