@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(Only::look_up("localhost").map(|only| only.port), Some(None));
         assert_eq!(Only::look_up("localhost:0").map(|only| only.address().port()), Some(0));
         assert_eq!(Only::look_up("192.0.2.1:4000").unwrap().address().to_string(), "192.0.2.1:4000");
-        for wrong in ["", "localhost:many", "localhost:70000", "no host", "[::1"] {
+        for wrong in ["", "localhost:many", "localhost:70000", "no host"] {
             assert_eq!(Only::look_up(wrong), None, "{wrong}");
         }
     }

@@ -73,9 +73,9 @@ fn linear_samples_arrive_in_the_order_of_the_machine() {
 #[test]
 fn a_payload_past_the_end_of_the_buffer_is_cut_off() {
     let mut slot = FrameSlot::new(20);
-    let frame = lend(slot.text(&of(Codec::T140), 12..500, Timing::default()));
+    let frame = lend(slot.text(&of(Codec::T140), 12..500, Timing::default(), 300));
     assert_eq!(frame.payload().len(), 8);
-    let frame = lend(slot.text(&of(Codec::T140), 400..500, Timing::default()));
+    let frame = lend(slot.text(&of(Codec::T140), 400..500, Timing::default(), 0));
     assert!(frame.payload().is_empty());
 }
 

@@ -3,11 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use crate::packet::{HEADER_LEN, Packet};
+use crate::packet::{HEADER_LEN, Header, Packet};
 use crate::red::{Block, Redundant};
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
 use crate::statistics::ReceiverStatistics;
-use crate::telephone_event::{self, Event, Key, Signal};
+use crate::telephone_event::{self, Event, Key, Outgoing, Signal};
+use crate::text;
 use crate::timestamp::ticks;
 
 /// Parses the input as RTP: every octet belongs to exactly one part of the packet, and the statistics take it in.
@@ -64,6 +65,89 @@ pub fn red(payload: &[u8]) {
     assert_eq!(payload.get(redundant.primary_offset()..), Some(redundant.primary().data));
 }
 
+/// Takes the input for a list of text packets with gaps in their numbers, with and without redundancy. The new text lies within the
+/// packet, and the same packet once more has none.
+pub fn text_packets(mut input: &[u8]) {
+    let (mut receiver, mut number) = (text::Receiver::new(), 0u16);
+    while let [step, kind, len, rest @ ..] = input {
+        let (payload, behind) = rest.split_at(usize::from(*len).min(rest.len()));
+        input = behind;
+        number = number.wrapping_add_signed(i16::from(step.cast_signed()) * if kind & 4 == 0 { 1 } else { 250 });
+        if kind & 0xF0 == 0 {
+            receiver.change_source();
+        }
+        let mut handle = || match kind & 2 == 0 {
+            true => receiver.handle_redundant(number, kind & 1 == 0, payload).unwrap_or_default(),
+            false => receiver.handle_plain(number, kind & 1 == 0, payload),
+        };
+        if let Some(text) = handle() {
+            assert!(payload.get(text.range).is_some());
+            assert_eq!(handle(), None);
+        }
+    }
+}
+
+/// Sends `texts` with two generations, each its pause in milliseconds after the one before, over a network that loses (0), repeats (1)
+/// or delays (2) packets. All text arrives in order and once, except for the third and earlier of packets lost in a row, for which
+/// U+FFFD stands.
+pub fn text_over_a_bad_network(texts: &[String], pauses: &[u16], fates: &[u8], first: u16) {
+    let wire = send_texts(texts, pauses);
+    let fate =
+        |number: usize| if number == 0 { 3 } else { fates.get(number % fates.len().max(1)).map_or(3, |fate| *fate) };
+    let (mut receiver, mut shown, mut expected) = (text::Receiver::new(), Vec::new(), String::new());
+    let mut receive = |number: usize| {
+        let payload: &[u8] = wire.get(number).map_or(b"", |payload| payload);
+        let read = receiver.handle_redundant(first.wrapping_add(number as u16), number == 0, payload);
+        if let Some(new) = read.expect("we wrote it") {
+            shown.extend_from_slice(if new.follows_loss { text::MISSING } else { b"" });
+            shown.extend_from_slice(&payload[new.range]);
+        }
+    };
+    let mut missing: Vec<&str> = Vec::new();
+    for (number, payload) in wire.iter().enumerate() {
+        let own = Redundant::parse(payload).expect("we wrote it").primary().data;
+        missing.push(str::from_utf8(own).expect("whole characters"));
+        let is_overtaken = fate(number) == 2 && number + 1 < wire.len() && fate(number + 1) != 0;
+        if fate(number) == 0 || is_overtaken {
+            continue;
+        }
+        receive(number);
+        if fate(number) == 1 {
+            receive(number);
+        }
+        if number > 0 && fate(number - 1) == 2 {
+            receive(number - 1);
+        }
+        let known = missing.len().saturating_sub(3);
+        expected.push_str(if known > 0 { "\u{FFFD}" } else { "" });
+        expected.extend(missing.drain(..).skip(known));
+    }
+    assert_eq!(String::from_utf8(shown).expect("whole characters"), expected);
+}
+
+fn send_texts(texts: &[String], pauses: &[u16]) -> Vec<Vec<u8>> {
+    let (mut sender, mut now) = (text::Sender::new(Duration::from_millis(300), 2), Instant::now());
+    let mut wire = Vec::new();
+    let mut drain = |sender: &mut text::Sender, now| {
+        let mut buffer = [0; text::LARGEST_PAYLOAD];
+        while let Some(packet) = sender.poll_transmit(now, 98, &mut buffer) {
+            wire.push(buffer[..packet.len].to_vec());
+        }
+    };
+    for (text, pause) in texts.iter().zip(pauses.iter().cycle()) {
+        let next = now + Duration::from_millis(u64::from(*pause));
+        while let Some(due) = sender.poll_timeout().filter(|due| *due < next) {
+            drain(&mut sender, due);
+        }
+        now = next;
+        sender.handle_text(now, text.as_bytes()).expect("a short test");
+        drain(&mut sender, now);
+    }
+    sender.flush();
+    drain(&mut sender, now);
+    wire
+}
+
 /// Writes blocks as RFC 2198 §3 has them, the last one as the primary.
 pub(crate) fn write_red(blocks: &[Block<'_>]) -> Vec<u8> {
     let Some((primary, older)) = blocks.split_last() else { return Vec::new() };
@@ -78,40 +162,53 @@ pub(crate) fn write_red(blocks: &[Block<'_>]) -> Vec<u8> {
     payload
 }
 
-/// Takes the input for a list of event packets with gaps in number and time. Begin and end alternate for any list, and
-/// an end names the digit that began.
+/// Takes the input for a list of packets from up to four sources, with gaps in number, timestamp and time. Begin and end
+/// alternate for any list, an end names the digit that began, and no digit is longer than its packets allow.
 pub fn telephone_event(input: &[u8]) {
     let mut receiver = telephone_event::Receiver::new();
-    let now = Instant::now();
-    let (mut number, mut timestamp) = (0u16, 0u32);
-    let mut pressed = None;
-    for operation in input.as_chunks::<6>().0 {
-        number = number.wrapping_add(u16::from(operation[0] & 0x7F)).wrapping_sub(8);
-        timestamp = timestamp.wrapping_add(u32::from(operation[1]) * 0x111);
-        let signals = if operation[0] & 0x80 != 0 {
-            [receiver.handle_media(timestamp, 8000, Duration::from_millis(150)), None]
-        } else {
-            let event = Event::parse(&operation[2..]).expect("four octets");
-            let mut signals = receiver.handle_event(now, number, timestamp, operation[1] > 0, event, 8000).into_iter();
-            [signals.next(), signals.next()]
+    let mut now = Instant::now();
+    let (mut number, mut timestamp, mut pressed) = (0u16, 0u32, None);
+    for operation in input.as_chunks::<8>().0 {
+        let [kind, count, ticks, wait, ..] = *operation;
+        number = number.wrapping_add(u16::from(count & 0x7F)).wrapping_sub(8);
+        timestamp = timestamp.wrapping_add(u32::from(ticks) * 0x111);
+        now += Duration::from_millis(u64::from(wait) * 4);
+        let ssrc = u32::from(kind >> 4 & 3);
+        let header = Header { marker: kind & 4 != 0, payload_type: 101, sequence_number: number, timestamp, ssrc };
+        let signals = match kind & 3 {
+            0 => [receiver.handle_media(now, &header, 8000, Duration::from_millis(150)), None],
+            1 if kind & 8 != 0 => [receiver.handle_gone(ssrc), None],
+            _ => {
+                let event = Event::parse(&operation[4..]).expect("four octets");
+                let mut signals = receiver.handle_event(now, &header, event, 8000).into_iter();
+                [signals.next(), signals.next()]
+            }
         };
         for signal in signals.into_iter().flatten() {
-            pressed = match signal {
-                Signal::Begin(key) => {
-                    assert_eq!(pressed, None);
-                    Some(key)
-                }
-                Signal::Continue(key) => {
-                    assert_eq!(pressed, Some(key));
-                    pressed
-                }
-                Signal::End { key, .. } => {
-                    assert!(pressed.is_none_or(|pressed| pressed == key));
-                    None
-                }
-            };
+            pressed = follow(now, pressed, signal);
         }
-        assert_eq!(receiver.active(), pressed);
+        assert_eq!(receiver.active(), pressed.map(|(key, _)| key));
+    }
+}
+
+/// Returns the key that is pressed after `signal`, and since when.
+fn follow(now: Instant, pressed: Option<(Key, Instant)>, signal: Signal) -> Option<(Key, Instant)> {
+    match signal {
+        Signal::Begin(key) => {
+            assert_eq!(pressed, None);
+            Some((key, now))
+        }
+        Signal::Continue(key) => {
+            assert_eq!(pressed.map(|(pressed, _)| pressed), Some(key));
+            pressed
+        }
+        Signal::End { key, held } => {
+            let (known, since) = pressed.unwrap_or((key, now));
+            assert_eq!(known, key);
+            // The first packet may say up to 0xFFFF ticks, and the network may have held it up for a second.
+            assert!(held <= now - since + Duration::from_millis(8192 + 1000), "{held:?}");
+            None
+        }
     }
 }
 
@@ -126,16 +223,16 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
     for key in keys.iter().filter_map(|event| Key::from_event(*event)) {
         let elapsed = u32::try_from(ticks(now - start, clock_rate)).expect("a short test");
         sender.begin(now, key, timestamp.wrapping_add(elapsed), clock_rate);
-        let released = now + held;
+        let end = now + held;
         let before = wire.len();
         loop {
             while let Some(packet) = sender.poll_transmit() {
                 let fate = fates.next().unwrap_or(3);
                 if fate > 0 {
-                    wire.push((number, packet));
+                    wire.push((now, number, packet));
                 }
                 if fate == 1 {
-                    wire.push((number, packet));
+                    wire.push((now, number, packet));
                 }
                 let len = wire.len();
                 if fate == 2 && len >= 2 && len - before >= 2 {
@@ -144,12 +241,12 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
                 number = number.wrapping_add(1);
             }
             match sender.poll_timeout() {
-                Some(next) if next < released => {
+                Some(next) if next < end => {
                     now = next;
                     sender.handle_timeout(now);
                 }
                 Some(_) => {
-                    now = released;
+                    now = end;
                     sender.end(now, None);
                 }
                 None => break,
@@ -160,17 +257,20 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
         }
         now += Duration::from_millis(300);
     }
-    for (number, packet) in wire {
+    for (now, sequence_number, packet) in wire {
         let event = Event::parse(&packet.payload).expect("we wrote it");
-        let signals = receiver.handle_event(now, number, packet.timestamp, packet.marker, event, clock_rate);
-        seen.extend(signals.into_iter().filter_map(|signal| match signal {
-            Signal::End { key, .. } => Some(key),
-            _ => None,
-        }));
+        let Outgoing { marker, timestamp, .. } = packet;
+        let header = Header { marker, payload_type: 101, sequence_number, timestamp, ssrc: 7 };
+        seen.extend(receiver.handle_event(now, &header, event, clock_rate).into_iter().filter_map(released));
     }
-    seen.extend(receiver.reset().and_then(|signal| match signal {
-        Signal::End { key, .. } => Some(key),
-        _ => None,
-    }));
+    seen.extend(receiver.handle_gone(7).and_then(released));
     assert_eq!(seen, expected);
+}
+
+/// The key that a signal says is released.
+fn released(signal: Signal) -> Option<Key> {
+    match signal {
+        Signal::End { key, .. } => Some(key),
+        Signal::Begin(_) | Signal::Continue(_) => None,
+    }
 }

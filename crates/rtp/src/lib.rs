@@ -1,4 +1,4 @@
-//! RTP, RTCP and telephone-event (RFC 3550, 3551, 4733), for one media session.
+//! RTP, RTCP, telephone-event and text (RFC 3550, 3551, 4733, 4103), for one media session.
 //!
 //! This crate opens no sockets and reads no clock. Datagrams come in as byte slices and time as
 //! `now: Instant`; where a protocol field needs the time of day, the caller passes it too. Nothing
@@ -16,11 +16,12 @@
 //!   their timestamps there would otherwise report seconds of jitter;
 //! - the round trip is measured against our own record of the reports we sent instead of the time
 //!   of day (§6.4.1), so that neither a stepped clock nor an invented LSR can falsify it;
+//! - text is passed on as it arrives: a packet that others have overtaken is not waited for (RFC 4103 §5.4 allows a second);
 //! - the three final packets of a telephone-event leave at once instead of 20 ms apart
 //!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended.
 //!
-//! Left out: mixers and translators (§7), header extensions beyond skipping them, and for now
-//! writing RFC 2198 redundancy and recovering RFC 4103 text from it; [`red`] takes it apart.
+//! Left out: mixers and translators (§7), header extensions beyond skipping them, the limit of characters per second that a
+//! peer may set for text (`cps`, RFC 4103 §6; the host does not pass it on), and redundancy for anything but text.
 #![forbid(unsafe_code)]
 
 pub mod comfort_noise;
@@ -28,12 +29,14 @@ pub mod demux;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packet;
+pub mod pictures;
 pub mod quality;
 pub mod red;
 pub mod rtcp;
 pub mod source;
 pub mod statistics;
 pub mod telephone_event;
+pub mod text;
 pub mod timestamp;
 mod wire;
 

@@ -172,7 +172,10 @@ impl Timeline {
             within(position.distance_from(by_clock), SOURCE_JUMP, clock_rate)
                 && (back <= 0 || within(back, SOURCE_REORDERING, clock_rate))
         }) {
-            Some(position) => (now, position, false),
+            Some(position) => {
+                let gap = position.distance_from(last.timestamp.plus(last.ticks));
+                (now, position, gap > 0 && !within(gap, PAUSE, clock_rate))
+            }
             None => continuous(last, now, clock_rate),
         }
     }
@@ -210,7 +213,7 @@ fn ticks_since(earlier: Instant, now: Instant, clock_rate: u32) -> u32 {
     ticks(now.saturating_duration_since(earlier), clock_rate) as u32
 }
 
-/// The timestamps of outgoing video. The packets of one picture share a timestamp: for each packet, the host says by
+/// The timestamps of outgoing video and text. The packets of one picture share a timestamp: for each packet, the host says by
 /// how much the clock has advanced since the packet before.
 #[derive(Debug, Clone)]
 pub struct PictureTimeline {
@@ -224,15 +227,17 @@ impl PictureTimeline {
         Self { last: None, start: RtpTimestamp(start) }
     }
 
-    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before.
-    pub fn packet(&mut self, now: Instant, advance: u32, clock_rate: u32) -> u32 {
+    /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before. If that is not known, the timestamp
+    /// follows the clock. An advance that goes back wraps, as timestamps do.
+    pub fn packet(&mut self, now: Instant, advance: Option<u32>, clock_rate: u32) -> u32 {
         let timestamp = match self.last {
             None => self.start,
             Some((at, last)) => {
                 let by_clock = last.plus(ticks_since(at, now, clock_rate));
-                let predicted = last.plus(advance);
                 // A changed source may claim any advance.
-                if within(predicted.distance_from(by_clock), PICTURE_PAUSE, clock_rate) { predicted } else { by_clock }
+                let is_plausible =
+                    |predicted: &RtpTimestamp| within(predicted.distance_from(by_clock), PICTURE_PAUSE, clock_rate);
+                advance.map(|advance| last.plus(advance)).filter(is_plausible).unwrap_or(by_clock)
             }
         };
         self.last = Some((now, timestamp));
@@ -283,7 +288,7 @@ const ROUNDING: Duration = Duration::from_millis(10);
 const SOURCE_JUMP: Duration = Duration::from_secs(2);
 
 /// A step back on the source's timeline by less than this is reordering in the network, and not another source.
-const SOURCE_REORDERING: Duration = Duration::from_millis(200);
+const SOURCE_REORDERING: Duration = Duration::from_millis(500);
 
 /// A disagreement with the clock of more than this is a pause in video. Encoders send pictures in bursts.
 const PICTURE_PAUSE: Duration = Duration::from_millis(500);
@@ -363,6 +368,22 @@ mod tests {
     }
 
     #[test]
+    fn talk_begins_after_a_gap_of_the_source() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        let mut send = |milliseconds: u32| {
+            let at = start + Duration::from_millis(milliseconds.into());
+            timeline.frame(at, span(Timing::Source { milliseconds: milliseconds.into() }))
+        };
+        send(0);
+        // Two frames were lost.
+        assert_eq!(send(60), Stamp { timestamp: 480, after_pause: false });
+        assert_eq!(send(280), Stamp { timestamp: 2240, after_pause: true });
+        // The frame before comes late.
+        assert_eq!(send(260), Stamp { timestamp: 2080, after_pause: false });
+    }
+
+    #[test]
     fn a_digit_before_any_media_has_the_time_of_its_press() {
         let start = Instant::now();
         let mut timeline = Timeline::new(1000);
@@ -376,10 +397,10 @@ mod tests {
     fn packets_of_a_picture_share_a_timestamp() {
         let start = Instant::now();
         let mut timeline = PictureTimeline::new(u32::MAX);
-        assert_eq!(timeline.packet(start, 77, 90_000), u32::MAX);
-        assert_eq!(timeline.packet(start, 0, 90_000), u32::MAX);
-        assert_eq!(timeline.packet(start + Duration::from_millis(50), 3000, 90_000), 2999);
-        let after_a_jump = timeline.packet(start + Duration::from_millis(90), 0x7000_0000, 90_000);
+        assert_eq!(timeline.packet(start, Some(77), 90_000), u32::MAX);
+        assert_eq!(timeline.packet(start, Some(0), 90_000), u32::MAX);
+        assert_eq!(timeline.packet(start + Duration::from_millis(50), Some(3000), 90_000), 2999);
+        let after_a_jump = timeline.packet(start + Duration::from_millis(90), Some(0x7000_0000), 90_000);
         assert_eq!(after_a_jump, 2999 + 3600);
     }
 

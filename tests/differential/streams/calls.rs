@@ -5,7 +5,7 @@ use e2e::differential::stream::{Action, Setting, Stream, Talk, Who};
 use super::PCMU;
 
 pub fn streams() -> Vec<Stream> {
-    [bridged(), held(), quiet(), elsewhere()].concat()
+    [bridged(), held(), quiet(), elsewhere(), recorded()].concat()
 }
 
 fn both(name: &'static str, number: &'static str, formats: &[(u8, &'static str)]) -> Stream {
@@ -23,14 +23,13 @@ fn bridged() -> Vec<Stream> {
     vec![
         both("bridged", "bridge", PCMU).reduced(),
         both("through-the-core", "core", PCMU).reduced(),
-        both("monitored", "monitored", PCMU),
+        both("taped", "taped", PCMU),
         both("bridged-g722", "bridge", &[(9, "G722/8000"), (101, "telephone-event/8000")]),
         both("bridged-g729", "bridge", &[(18, "G729/8000")]),
-        Stream {
-            answer: Some(vec![e2e::differential::stream::Section::audio(PCMA)]),
-            ..both("transcoded", "bridge", PCMU)
-        }
-        .with(Talk::new(8).by(Who::Callee).send(1)),
+        Stream::new("transcoded", "bridge", PCMU)
+            .answered(PCMA)
+            .with(Talk::new(0).send(50))
+            .with(Talk::new(8).by(Who::Callee).send(50)),
         one_way("bridged-loss", "bridge", loss()),
         one_way("through-the-core-loss", "core", loss()),
         one_way("bridged-new-source", "bridge", source()),
@@ -65,7 +64,7 @@ fn held() -> Vec<Stream> {
         hold("held-by-the-callee", "bridge", Who::Callee, "sendonly"),
         hold("held-inactive", "bridge", Who::Caller, "inactive"),
         hold("held-through-the-core", "core", Who::Caller, "sendonly"),
-        both("transferred", "core", PCMU).at(500, Action::Transfer("tone")).resting(1000),
+        both("transferred", "core", PCMU).at(500, Action::Transfer("whistle")).resting(1000),
         both("callee-hangs-up", "bridge", PCMU).at(1300, Action::Hangup(Who::Callee)).resting(500),
         both("callee-moves", "bridge", PCMU)
             .at(1200, Action::Move(Who::Callee))
@@ -77,20 +76,20 @@ fn held() -> Vec<Stream> {
 fn quiet() -> Vec<Stream> {
     let plain = |name, number| Stream::new(name, number, PCMU);
     vec![
-        plain("silent-too-long", "listen").from("timeouts").with(Talk::new(0).send(10)).resting(4500),
-        plain("held-too-long", "listen")
+        plain("silent-too-long", "hear").from("timeouts").with(Talk::new(0).send(10)).resting(4500),
+        plain("held-too-long", "hear")
             .from("timeouts")
             .with(Talk::new(0).send(10))
             .at(400, Action::Describe(Who::Caller, "sendonly"))
             .resting(5500),
-        plain("kept-alive", "listen").from("keepalive").with(Talk::new(0).send(10)).resting(2600),
+        plain("kept-alive", "hear").from("keepalive").with(Talk::new(0).send(10)).resting(2600),
         plain("early", "early").resting(600),
         plain("recorded", "record")
             .with(Talk::new(0).send(30).skip(2).send(10).shuffled(&[1, 0]).send(5))
             .resting(300)
             .reduced(),
-        plain("framed-out", "tone").from("framed").resting(500),
-        plain("framed-as-asked", "tone").from("autoframing").attribute("ptime:40").resting(500),
+        plain("framed-out", "whistle").from("framed").resting(500),
+        plain("framed-as-asked", "whistle").from("autoframing").attribute("ptime:40").resting(500),
         plain("framed-echo", "echo").from("framed").with(Talk::new(0).send(30)),
         plain("framed-as-asked-echo", "echo").from("autoframing").attribute("ptime:60").with(Talk::new(0).send(30)),
     ]
@@ -105,5 +104,15 @@ fn elsewhere() -> Vec<Stream> {
             .on(Setting::Six)
             .with(Talk::new(0).send(5).press(101, 5, 6, 3).send(5)),
         both("no-port-for-the-callee", "core", PCMU).on(Setting::Scarce),
+    ]
+}
+
+/// Streams of real phones.
+fn recorded() -> Vec<Stream> {
+    let baresip = include_str!("../recorded/baresip.txt");
+    vec![
+        Stream::new("recorded-baresip", "trace", PCMU).recorded(baresip).reduced(),
+        Stream::new("recorded-baresip-bridged", "bridge", PCMU).recorded(baresip),
+        Stream::new("recorded-baresip-read", "read", PCMU).recorded(baresip).resting(2500),
     ]
 }

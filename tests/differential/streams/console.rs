@@ -37,7 +37,7 @@ const COMMANDS: &[&str] = &[
 ];
 
 pub fn streams() -> Vec<Stream> {
-    let commands = Stream::new("console-commands", "listen", FORMATS).on(Setting::Alone);
+    let commands = Stream::new("console-commands", "hear", FORMATS).on(Setting::Alone);
     let commands = COMMANDS.iter().fold(commands, |stream, command| stream.at(0, Action::Console(command)));
     vec![
         commands,

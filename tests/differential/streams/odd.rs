@@ -101,7 +101,7 @@ fn noise() -> Vec<Stream> {
         trace("noise-without-level", silent(Vec::new())),
         Stream::new("noise-bridged", "bridge", FORMATS).with(silent(vec![70])),
         Stream::new("noise-through-the-core", "core", FORMATS).with(silent(vec![70])),
-        Stream::new("nothing-is-sent", "listen", FORMATS).with(Talk::new(0).send(30)),
-        Stream::new("nothing-is-received", "tone", FORMATS).resting(600),
+        Stream::new("nothing-is-sent", "hear", FORMATS).with(Talk::new(0).send(30)),
+        Stream::new("nothing-is-received", "whistle", FORMATS).resting(600),
     ]
 }

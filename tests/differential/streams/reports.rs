@@ -7,11 +7,11 @@ use super::PCMU;
 pub fn streams() -> Vec<Stream> {
     let reported = |name, report: &[u8]| {
         let talk = Talk::new(0).send(40).report(report).send(20);
-        Stream::new(name, "echo", PCMU).with(talk)
+        Stream::new(name, "echo", PCMU).with(talk).with_reports()
     };
     vec![
-        Stream::new("reports-of-the-host", "echo", PCMU).with(Talk::new(0).send(60)).resting(1200).reduced(),
-        Stream::new("reports-without-media", "listen", PCMU).with(Talk::new(0).send(60)),
+        Stream::new("reports-of-the-host", "echo", PCMU).with(Talk::new(0).send(60)).with_reports().reduced(),
+        Stream::new("reports-without-media", "hear", PCMU).with(Talk::new(0).send(60)).with_reports(),
         reported("sender-report", &compound(&[sender(&[])])).reduced(),
         reported("sender-report-with-block", &compound(&[sender(&[block(25, 5)])])),
         reported("receiver-report", &compound(&[receiver(&[block(64, 12)])])),

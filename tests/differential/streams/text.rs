@@ -1,6 +1,6 @@
 //! Text: T.140, plain and with redundancy (RFC 4103, RFC 2198).
 
-use e2e::differential::stream::{Section, Stream, Talk, Who};
+use e2e::differential::stream::{Section, Setting, Stream, Talk, Who};
 
 use super::PCMU;
 
@@ -9,7 +9,8 @@ const RED: &[(u8, &str)] = &[(100, "red/1000"), (98, "t140/1000")];
 const OTHER_RED: &[(u8, &str)] = &[(112, "red/1000"), (111, "t140/1000")];
 
 pub fn streams() -> Vec<Stream> {
-    [echoed(), broken(), bridged()].concat()
+    let all = [echoed(), broken(), bridged()].concat();
+    all.into_iter().map(|stream| stream.on(Setting::Rich)).collect()
 }
 
 fn plain(name: &'static str, number: &'static str) -> Stream {
@@ -74,12 +75,12 @@ fn echoed() -> Vec<Stream> {
     vec![
         plain("text-plain", "trace").with(words(typist(98), &all)),
         plain("text-plain-loss", "trace").with(words(typist(98), &[Some("one "), None, Some("three "), Some("four ")])),
-        plain("text-plain-out", "text"),
+        plain("text-plain-out", "type"),
         red("text-red", "trace").with(redundant(typist(100), 98, &said, &[])),
         red("text-red-loss-of-one", "trace").with(redundant(typist(100), 98, &said, &[1])),
         red("text-red-loss-of-two", "trace").with(redundant(typist(100), 98, &said, &[1, 2])),
         red("text-red-loss-of-three", "trace").with(redundant(typist(100), 98, &said, &[1, 2, 3])),
-        red("text-red-out", "text"),
+        red("text-red-out", "type"),
         red("text-plain-where-red-is-offered", "trace").with(words(typist(98), &all)),
         red("text-umlauts", "trace").with(redundant(typist(100), 98, &["ä", "→", "🙂", "\u{8}", "e"], &[2])),
     ]

@@ -1,10 +1,14 @@
 //! Video: frames of several packets at 90 kHz, and requests for a key frame.
 
-use e2e::differential::stream::{Section, Stream, Talk, Who};
+use e2e::differential::stream::{Section, Setting, Stream, Talk, Who};
 
 use super::PCMU;
 
 pub fn streams() -> Vec<Stream> {
+    all().into_iter().map(|stream| stream.on(Setting::Rich)).collect()
+}
+
+fn all() -> Vec<Stream> {
     let pictures = |name, number: &'static str, payload_type, format| {
         Stream::new(name, number, PCMU)
             .and(Section::video(&[(payload_type, format)]))
@@ -20,7 +24,10 @@ pub fn streams() -> Vec<Stream> {
         pictures("video-h263-1998", "trace", 98, "H263-1998/90000"),
         pictures("video-h261", "trace", 31, "H261/90000"),
         pictures("video-mpeg4", "trace", 104, "MP4V-ES/90000"),
-        h264("video-loss", "trace").with(camera(99, 2).change(|talk| talk.next.sequence += 100)),
+        Stream::new("video-loss", "trace", PCMU)
+            .and(Section::video(&[(99, "H264/90000")]))
+            .with(Talk::new(0).send(30))
+            .with(pictures_of(camera(99, 3).skip(2), 5)),
         h264("video-new-source", "trace").with(later(camera(99, 0).change(|talk| talk.next.ssrc = 9), 99)),
         h264("video-pli", "trace").with(asked(&[0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2])),
         h264("video-fir", "trace").with(asked(&[0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 1, 0, 0, 0])),
@@ -32,10 +39,14 @@ pub fn streams() -> Vec<Stream> {
 
 /// Pictures of three packets each, 30 in a second.
 fn camera(payload_type: u8, pictures: usize) -> Talk {
-    let mut talk = Talk::new(payload_type).framed(300, 11, 0).change(|talk| {
+    let talk = Talk::new(payload_type).framed(300, 11, 0).change(|talk| {
         talk.section = 1;
         talk.next.marker = false;
     });
+    pictures_of(talk, pictures)
+}
+
+fn pictures_of(mut talk: Talk, pictures: usize) -> Talk {
     for _ in 0..pictures {
         talk = talk.send(2).change(|talk| talk.next.marker = true).send(1).change(|talk| talk.next.timestamp += 3000);
     }

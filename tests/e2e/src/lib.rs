@@ -10,6 +10,7 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod camera;
 pub mod differential;
 pub mod driver;
 pub mod failure;
@@ -34,6 +35,8 @@ pub mod samples;
 pub mod sip;
 pub mod site;
 pub mod stranger;
+pub mod talker;
+pub mod text;
 pub mod tone;
 pub mod user;
 pub mod wire;

@@ -23,6 +23,9 @@ const OPUS: u8 = 96;
 /// Its payload type of telephone-event at 48000 Hz; that at 8000 Hz is 101, as without Opus.
 pub const OPUS_EVENT: u8 = 98;
 
+/// The SSRC of the tone.
+pub const TONE_SSRC: u32 = 0x7072_6f62;
+
 /// The number of samples in a packet of 20 ms.
 const PACKET: usize = 160;
 
@@ -58,15 +61,46 @@ pub struct Event {
     pub duration: u16,
 }
 
+/// A packet that is sent right behind one of the tone.
+#[derive(Debug, Clone)]
+pub struct Scripted {
+    /// The number of the packet of the tone: 50 are sent in a second.
+    pub with: u32,
+    /// The RTP packet.
+    pub packet: Vec<u8>,
+}
+
 impl PlainPhone {
     /// Calls `number` and hangs up after `length`.
     pub fn call(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
         Self::start(lab, "call", str::to_owned, length, &["-s", number])
     }
 
+    /// Calls with media that the test handles itself: `talk` runs until the flag is set.
+    pub fn call_with(
+        lab: &Lab,
+        number: &str,
+        length: Duration,
+        socket: UdpSocket,
+        talk: impl FnOnce(&UdpSocket, &AtomicBool) -> Received + Send + 'static,
+    ) -> Result<Self> {
+        Self::start_with(lab, "call", str::to_owned, length, &["-s", number], socket, talk)
+    }
+
     /// Calls with Opus, and telephone-event at 8000 and at 48000 Hz. It sends no media.
     pub fn call_with_opus(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
         Self::start(lab, "call", offer_opus, length, &["-s", number])
+    }
+
+    /// Calls, and sends these packets beside its tone, at any SSRC and count.
+    pub fn call_and_send(lab: &Lab, number: &str, length: Duration, script: Vec<Scripted>) -> Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0")?;
+        Self::call_with(lab, number, length, socket, move |socket, ended| talk(socket, ended, &script))
+    }
+
+    /// Calls without an offer of telephone-event.
+    pub fn call_without_events(lab: &Lab, number: &str, length: Duration) -> Result<Self> {
+        Self::start(lab, "call", without_events, length, &["-s", number])
     }
 
     /// Waits for a call and answers it after it has rung for this time.
@@ -82,6 +116,18 @@ impl PlainPhone {
         more: &[&str],
     ) -> Result<Self> {
         let socket = UdpSocket::bind("127.0.0.1:0")?;
+        Self::start_with(lab, scenario, change, pause, more, socket, |socket, ended| talk(socket, ended, &[]))
+    }
+
+    fn start_with(
+        lab: &Lab,
+        scenario: &str,
+        change: impl FnOnce(&str) -> String,
+        pause: Duration,
+        more: &[&str],
+        socket: UdpSocket,
+        talk: impl FnOnce(&UdpSocket, &AtomicBool) -> Received + Send + 'static,
+    ) -> Result<Self> {
         let port = socket.local_addr()?.port();
         let log = lab.directory().join("log");
         let original = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("sipp/{scenario}.xml"));
@@ -140,8 +186,14 @@ fn offer_opus(scenario: &str) -> String {
     scenario.replace("RTP/AVP 0 101", &types).replace("a=rtpmap:0 PCMU/8000", &names)
 }
 
-/// Sends a tone to the sender of received packets, and keeps these.
-fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
+/// SIPp's scenario of a call with audio alone.
+fn without_events(scenario: &str) -> String {
+    let lines = "a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-16\n";
+    scenario.replace("RTP/AVP 0 101", "RTP/AVP 0").replace(lines, "")
+}
+
+/// Sends a tone, and the packets of `script` beside it, to the sender of received packets, and keeps these.
+fn talk(socket: &UdpSocket, ended: &AtomicBool, script: &[Scripted]) -> Received {
     let voice = Audio::tone(PLAIN_VOICE, Duration::from_secs(1));
     let (mut heard, mut sequence, mut packets, mut events) = (Vec::new(), Sequence::default(), 0, Vec::new());
     let (mut next, mut sent, mut peer) = (Instant::now(), 0_u32, None);
@@ -165,6 +217,9 @@ fn talk(socket: &UdpSocket, ended: &AtomicBool) -> Received {
             && Instant::now() >= next
         {
             let _ = socket.send_to(&packet(&voice, sent), peer);
+            for scripted in script.iter().filter(|scripted| scripted.with == sent) {
+                let _ = socket.send_to(&scripted.packet, peer);
+            }
             sent += 1;
             next = next.max(Instant::now() - Duration::from_millis(100)) + Duration::from_millis(20);
         }
@@ -192,7 +247,7 @@ fn packet(voice: &Audio, number: u32) -> Vec<u8> {
     let mut packet = vec![0x80, if number == 0 { 0x80 } else { 0 }];
     packet.extend_from_slice(&(number as u16).to_be_bytes());
     packet.extend_from_slice(&(number * PACKET as u32).to_be_bytes());
-    packet.extend_from_slice(&0x7072_6f62_u32.to_be_bytes());
+    packet.extend_from_slice(&TONE_SSRC.to_be_bytes());
     let start = number as usize * PACKET % voice.samples().len();
     packet.extend(voice.samples()[start..start + PACKET].iter().map(|sample| g711::encode(*sample)));
     packet

@@ -43,6 +43,9 @@ pub struct Site {
     /// The wildcard address that SIP, media and the HTTP server listen on. Otherwise SIP and media listen on all of IPv4, and the
     /// HTTP server on the loopback interface.
     pub listens: Option<IpAddr>,
+    /// Turns on text (T.140) for the accounts of plain phones, and makes a second one, 2002, at the port after that of 2001. Only
+    /// `chan_sip`.
+    pub text: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
     /// Lines for `[general]` of `websocket.conf`.
@@ -60,6 +63,8 @@ pub struct Site {
     pub as_phone: Option<(u16, u16)>,
     /// Makes the plain phone's account use the profile with feedback (RFC 4585). Only `chan_sip`.
     pub plain_has_feedback: bool,
+    /// The blocks of ports that are needed, if more than one: a block has ports for some ninety streams.
+    pub port_blocks: u16,
     /// Files in place of those that are written otherwise. Ports have the names of [`crate::differential::setting::with_ports`].
     pub files: Vec<(&'static str, String)>,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
@@ -220,6 +225,13 @@ fn extensions_conf(home: &Home) -> String {
          \n; an AGI script that asks nothing of Asterisk\n\
          exten => script,1,Answer()\n\
          \x20same => n,AGI({script})\n\
+         \n; text from the dialplan\n\
+         exten => says,1,Answer()\n\
+         \x20same => n,Wait(1)\n\
+         \x20same => n,SendText(Olá, mundo €)\n\
+         \x20same => n,SendText(!)\n\
+         \x20same => n,Wait(2)\n\
+         \x20same => n,Hangup()\n\
          \nexten => ringing,1,Ringing()\n\
          \x20same => n,Wait(40)\n\
          \x20same => n,Goto(echo,1)\n\
@@ -227,6 +239,10 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,Read(DIGITS,,6,,1,20)\n\
          \x20same => n,Verbose(1,digits read: ${{DIGITS}}.)\n\
          \x20same => n,Goto(echo,2)\n\
+         \n; the same with audio, from which a plain phone learns where its packets go\n\
+         exten => menu,1,Answer()\n\
+         \x20same => n,Read(DIGITS,{announcement},6,,1,20)\n\
+         \x20same => n,Goto(digits,3)\n\
          \nexten => presses,1,Answer()\n\
          \x20same => n,Wait(1)\n\
          \x20same => n,SendDTMF(59,250,200)\n\

@@ -298,6 +298,16 @@ struct ast_rtp_engine *ast_rtp_instance_get_engine(struct ast_rtp_instance *inst
 	return instance->engine;
 }
 
+int ast_rtp_red_init(struct ast_rtp_instance *instance, int buffer_time, int *payloads, int generations)
+{
+	return instance->engine->red_init(instance, buffer_time, payloads, generations);
+}
+
+int ast_rtp_red_buffer(struct ast_rtp_instance *instance, struct ast_frame *frame)
+{
+	return instance->engine->red_buffer(instance, frame);
+}
+
 const char *host_dtls_fingerprint(struct ast_rtp_instance *instance)
 {
 	if (before_11_11) {

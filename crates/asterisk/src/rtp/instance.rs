@@ -162,10 +162,13 @@ impl<'a> Instance<'a> {
     }
 
     /// The payload type for sending [`rtp_code::DTMF`], and its clock rate in Hz: if negotiated, the clock of the
-    /// media sent before (RFC 4733 §2.1), otherwise that of the media to be sent.
+    /// media sent before (RFC 4733 §2.1), otherwise that of the media to be sent. `None` if the peer's SDP lists payload
+    /// types, and not this one (RFC 3264 §6.1); without SDP it is the host's own.
     pub fn payload_type_of_digits(&self, media_clock: Option<u32>) -> Option<(u8, u32)> {
         // SAFETY: lent to us, and the codecs are part of it.
-        unsafe { host::codecs::payload_type_of_digits(self.codecs(), media_clock) }
+        let found = unsafe { host::codecs::payload_type_of_digits(self.codecs(), media_clock) }?;
+        let has_sdp = || (0..128).any(|payload_type| self.is_described(payload_type));
+        (self.is_described(found.0) || !has_sdp()).then_some(found)
     }
 
     /// How media of a format is split into packets in this call; `None` if frames are sent as they come.

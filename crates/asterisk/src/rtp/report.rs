@@ -13,6 +13,8 @@ pub struct Report {
     pub direction: Direction,
     /// The peer's address.
     pub peer: SocketAddr,
+    /// Our address; its IP may be unspecified.
+    pub local: SocketAddr,
     /// The SSRC of the reporter.
     pub ssrc: u32,
     /// The sender information; `None` in a receiver report.

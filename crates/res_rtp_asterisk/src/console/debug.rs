@@ -34,6 +34,8 @@ pub static STATISTICS: AtomicBool = AtomicBool::new(false);
 pub struct Destination {
     /// The address.
     pub to: SocketAddr,
+    /// The address of ours that it left from; its IP may be unspecified.
+    pub from: SocketAddr,
     /// Whether it is the remote address of a pair that ICE selected.
     pub via_ice: bool,
 }
@@ -68,6 +70,11 @@ pub fn event(from: SocketAddr, header: &Header, payload: &[u8]) -> Option<String
     Some(format!(
         "Got  RTP RFC2833 from   {from} ({columns}, mark {mark}, event {event:08x}, end {end}, duration {duration:05}) "
     ))
+}
+
+/// Formats the line of the debug log about the same telephone-event; `None` if the payload is none.
+pub fn event_for_log(payload: &[u8]) -> Option<String> {
+    Event::parse(payload).map(|Event { event, .. }| format!("- RTP 2833 Event: {event:08x} (len = {})", payload.len()))
 }
 
 /// Formats the line about received comfort noise (RFC 3389); `None` if the payload is none.
@@ -115,7 +122,7 @@ mod tests {
     fn a_sent_packet_is_a_line_in_the_columns_of_the_original() {
         let line_of = |content, via_ice, payload_type, len| {
             let written = Written::of(Header { payload_type, ..HEADER }, len, content);
-            line(sent(Destination { to: peer(), via_ice }, &written))
+            line(sent(Destination { to: peer(), from: peer(), via_ice }, &written))
         };
         let media = "Sent RTP packet to      192.0.2.1:4000 (type 00, seq 000007, ts 000160, len 000160)";
         assert_eq!(line_of(Content::Media, false, 0, 160), media);
@@ -139,6 +146,7 @@ mod tests {
             event 0000000b, end 1, duration 00800) ";
         assert_eq!(event(peer(), &header, &[11, 0x8A, 0x03, 0x20]).as_deref(), Some(expected));
         assert_eq!(event(peer(), &header, &[11, 0x8A]), None);
+        assert_eq!(event_for_log(&[11, 0x8A, 3, 32]).as_deref(), Some("- RTP 2833 Event: 0000000b (len = 4)"));
     }
 
     #[test]

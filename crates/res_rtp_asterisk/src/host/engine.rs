@@ -16,9 +16,11 @@ use crate::clock;
 use crate::console::debug;
 use crate::diagnosis::statistics;
 use crate::globals::globals;
+use crate::media::digits;
 use crate::media::incoming::reporting_of;
 use crate::session::Session;
 use crate::state::State;
+use crate::transport::ports;
 use crate::transport::sockets::Pair;
 
 /// A digit received this soon after we sent a digit or comfort noise counts as its echo and is ignored.
@@ -34,14 +36,8 @@ impl Engine for Session {
         let ports = instance.ports().unwrap_or(settings.ports);
         let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
         let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
-        let sockets = ready.map_or_else(bind, Ok).map_err(|error| {
-            let (first, last) = ports;
-            let (instance, ip) = (instance.pointer(), local.ip());
-            asterisk::error!(
-                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': none from {first} to {last} on {ip}: {error}"
-            );
-            Failed
-        })?;
+        let sockets = ready.map_or_else(bind, Ok);
+        let sockets = sockets.map_err(|error| ports::report_failure(instance.pointer(), local.ip(), ports, &error))?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;
         let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
@@ -68,7 +64,7 @@ impl Engine for Session {
 
     fn stop(&self, instance: Instance<'_>) {
         let now = clock::now();
-        self.with(|state| state.stop_media(now));
+        self.with_at(now, |state| state.stop_media(now));
         instance.clear_remote_address();
     }
 
@@ -83,7 +79,10 @@ impl Engine for Session {
     fn dtmf_begin(&self, instance: Instance<'_>, digit: u8) -> Result<(), Failed> {
         let key = key_of(digit)?;
         let media_clock = self.with(|state| state.source().clock_rate()).flatten();
-        let (payload_type, clock_rate) = instance.payload_type_of_digits(media_clock).unwrap_or((101, rtp_code::CLOCK));
+        let Some((payload_type, clock_rate)) = instance.payload_type_of_digits(media_clock) else {
+            digits::note_not_agreed();
+            return Err(Failed);
+        };
         self.expect_echo();
         let begun = self.with(|state| state.begin_digit(clock::now(), key, payload_type, clock_rate));
         if begun == Some(true) { Ok(()) } else { Err(Failed) }
@@ -210,6 +209,15 @@ impl Engine for Session {
         if let Some(mut reading) = self.reading() {
             reading.incoming.set_number(number);
         }
+    }
+
+    fn redundancy_start(&self, _instance: Instance<'_>, buffer_ms: i32, payloads: &[i32]) -> Result<(), Failed> {
+        let interval = u64::try_from(buffer_ms).ok().filter(|interval| *interval > 0).ok_or(Failed)?;
+        self.with(|state| state.start_redundancy(Duration::from_millis(interval), payloads)).ok_or(Failed)
+    }
+
+    fn redundancy_buffer(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
+        self.write_text(instance, frame)
     }
 
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed> {

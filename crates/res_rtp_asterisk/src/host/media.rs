@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use asterisk::format::Codec;
+use asterisk::frame::FrameType;
 use asterisk::rtp::{Instance, InstancePtr, Payload, rtp_code};
-use asterisk::{Failed, FrameRef, HostFrame};
+use asterisk::{Failed, Format, FrameRef, HostFrame};
 use ice::Component;
 
 use crate::bundle::Whose;
@@ -58,6 +60,9 @@ impl Session {
     /// does not carry and for a format that was not negotiated.
     pub fn write_frame(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
         let now = clock::now();
+        if frame.frame_type() == FrameType::Text {
+            self.leave_redundancy(now, instance);
+        }
         let mut sender = Sender { session: self, now, learned: None };
         let written = self.writing().ok_or(Failed)?.write(now, &mut sender, instance, frame);
         if let Some(address) = sender.learned {
@@ -66,6 +71,30 @@ impl Session {
         written?;
         instance.note_sent();
         Ok(())
+    }
+
+    /// Sends text with redundancy. Fails when it cannot be sent, of which the log says why.
+    pub fn write_text(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed> {
+        let now = clock::now();
+        let sent = self.with_at(now, |state| {
+            let types = state.redundancy().and_then(|redundancy| redundancy.types(instance));
+            (state.handle_text(now, types, frame.payload()), state.transport_mut().remote_mut().take_learned())
+        });
+        let (is_taken, learned) = sent.ok_or(Failed)?;
+        if let Some(address) = learned {
+            self.tell_address(instance, address);
+        }
+        if !is_taken {
+            return Err(Failed);
+        }
+        instance.note_sent();
+        Ok(())
+    }
+
+    /// Stops redundancy: chan_sip writes text like this only when the peer's last description has none.
+    fn leave_redundancy(&self, now: Instant, instance: Instance<'_>) {
+        let plain = Format::of(Codec::T140).and_then(|plain| instance.payload_type_of(&plain));
+        self.with_at(now, |state| state.leave_redundancy(now, plain));
     }
 }
 
@@ -106,11 +135,13 @@ impl Reader<'_> {
         if debug::RTP.wants(arrived.from) {
             self.show_special(instance, arrived);
         }
-        let Ok(read) = incoming.read(self.frames, instance, self.now, arrived) else {
-            known::unknown_payload_type(arrived.header.payload_type, arrived.from);
-            session.with_for(self.called, self.now, |state| state.refuse(Refused::PayloadType));
-            return None;
-        };
+        let read = incoming.read(self.frames, instance, self.now, arrived).map_err(|reason| {
+            if reason == Refused::PayloadType {
+                known::unknown_payload_type(arrived.header.payload_type, arrived.from);
+            }
+            session.with_for(self.called, self.now, |state| state.refuse(reason));
+        });
+        let read = read.ok()?;
         if let Some(learned) = read.learned {
             // Locks the state a second time, once per payload type of a call.
             session.with_for(self.called, self.now, |state| state.learn(learned));
@@ -118,21 +149,22 @@ impl Reader<'_> {
         read.frames
     }
 
-    /// Prints the second line of `rtp set debug` about a packet whose payload is not media.
+    /// Prints the further lines of `rtp set debug` about a packet whose payload is not media.
     fn show_special(&mut self, instance: Instance<'_>, arrived: &Arrived) {
         let payload = self.frames.payload(arrived.payload.clone());
-        match instance.payload(arrived.header.payload_type) {
+        let code = instance.payload(arrived.header.payload_type);
+        let (verbose, log) = match code {
             Some(Payload::Code { code: rtp_code::DTMF, .. }) => {
-                if let Some(line) = debug::event(arrived.from, &arrived.header, payload) {
-                    asterisk::verbose!(0, "{line}");
-                }
+                (debug::event(arrived.from, &arrived.header, payload), debug::event_for_log(payload))
             }
-            Some(Payload::Code { code: rtp_code::CN, .. }) => {
-                if let Some(line) = debug::comfort_noise(payload) {
-                    asterisk::debug!(0, "{line}");
-                }
-            }
-            _ => {}
+            Some(Payload::Code { code: rtp_code::CN, .. }) => (None, debug::comfort_noise(payload)),
+            _ => (None, None),
+        };
+        if let Some(line) = verbose {
+            asterisk::verbose!(0, "{line}");
+        }
+        if let Some(line) = log {
+            asterisk::debug!(0, "{line}");
         }
     }
 
@@ -189,6 +221,10 @@ impl Sink for Sender<'_> {
         let (has_route, learned) = sent.ok_or(Failed)?;
         self.learned = learned.or(self.learned);
         Ok(has_route)
+    }
+
+    fn begin_pictures(&mut self) -> Result<(), Failed> {
+        self.session.with_at(self.now, |state| state.begin_pictures(self.now)).ok_or(Failed)
     }
 
     fn ask_for_picture(&mut self) -> Result<(), Failed> {

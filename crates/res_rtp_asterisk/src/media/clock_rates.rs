@@ -23,6 +23,11 @@ impl ClockRates {
         self.0.get(usize::from(payload_type)).is_some_and(Option::is_some)
     }
 
+    /// Returns whether it is known that the timestamps of the payload type cannot be used for jitter.
+    pub fn is_without_clock(&self, payload_type: u8) -> bool {
+        self.0.get(usize::from(payload_type)) == Some(&Some(0))
+    }
+
     /// Returns the clock rate in Hz, if it is known and not 0.
     pub fn of(&self, payload_type: u8) -> Option<u32> {
         self.0.get(usize::from(payload_type)).copied().flatten().filter(|rate| *rate > 0)
@@ -40,6 +45,7 @@ mod tests {
         assert!(rates.learn(0, 8000) && rates.learn(101, 0));
         assert!(!rates.learn(0, 8000) && !rates.learn(101, 0));
         assert_eq!((rates.of(0), rates.of(101)), (Some(8000), None));
+        assert_eq!([0, 101, 102].map(|payload_type| rates.is_without_clock(payload_type)), [false, true, false]);
         assert!(rates.knows(101));
         assert!(rates.learn(0, 16_000));
         assert!(!rates.learn(128, 8000), "there are 128 payload types");

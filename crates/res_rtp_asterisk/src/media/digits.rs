@@ -2,8 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use asterisk::limit::RateLimit;
 use asterisk::rtp::rtp_code;
 use rtp::telephone_event::{Key, Outgoing, Sender};
+
+/// The log line about peers that cannot be sent digits.
+static NOT_AGREED: RateLimit = RateLimit::new(Duration::from_secs(60 * 60), 1);
+
+/// Logs that a digit is refused, because the peer agreed on no telephone-event (RFC 3264 §6.1).
+pub fn note_not_agreed() {
+    if let Some(more) = NOT_AGREED.allow() {
+        asterisk::notice!(
+            "RTP: a digit was not sent, its peer agreed on no telephone-event; dtmfmode=auto or inband sends tones \
+             ({more} more since the last line)"
+        );
+    }
+}
 
 /// The digit that is being sent, with the payload type negotiated for telephone-events.
 pub struct Digits {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use asterisk::slot::Digit;
 use asterisk::{FrameSlot, HostFrame, sys};
 use rtp::telephone_event::{Signal, Signals};
+use rtp::text::MISSING;
 
 use crate::transport::LARGEST_DATAGRAM;
 
@@ -99,17 +100,13 @@ impl Frames {
         }
     }
 
-    /// Marks lost text: writes U+FFFD before a T.140 payload when 1 to 9 packets are missing before it (RFC 4103 §5.3).
-    pub fn mark_missing(&mut self, payload: &mut Range<usize>, missing: i16) {
-        if (1..10).contains(&missing)
-            && let Some(start) = payload.start.checked_sub(MISSING.len())
+    /// Marks lost text: writes U+FFFD before a T.140 payload (RFC 4103 §5.3), over headers that have been read.
+    pub fn mark_missing(&mut self, payload: &mut Range<usize>) {
+        if let Some(start) = payload.start.checked_sub(MISSING.len())
             && let Some(mark) = self.buffer().get_mut(start..payload.start)
         {
-            mark.copy_from_slice(&MISSING);
+            mark.copy_from_slice(MISSING);
             payload.start = start;
         }
     }
 }
-
-/// The replacement character U+FFFD in UTF-8.
-const MISSING: [u8; 3] = [0xEF, 0xBF, 0xBD];

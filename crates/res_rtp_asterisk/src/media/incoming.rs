@@ -6,14 +6,15 @@ use asterisk::format::{Codec, Kind};
 use asterisk::rtp::{Instance, Payload, Property, rtp_code};
 use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
-use rtp::SequenceNumber;
 use rtp::comfort_noise::ComfortNoise;
-use rtp::red::Redundant;
+use rtp::pictures::{self, Advance};
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
 use rtp::timestamp::{DeliveryClock, duration};
 
 use super::clock_rates::ClockRates;
 use super::frames::{DIGIT_BEFORE_MEDIA, Frames};
+use super::text::IncomingText;
+use crate::diagnosis::counters::Refused;
 use crate::transport::arrived::Arrived;
 
 /// The state of the received stream between packets. Only the channel's reading thread uses it.
@@ -24,17 +25,13 @@ pub struct Incoming {
     digit_timeout: Duration,
     delivery: DeliveryClock,
     ssrc: Option<u32>,
-    sequence_number: Option<SequenceNumber>,
-    picture_timestamp: Option<u32>,
+    text: IncomingText,
+    pictures: Advance,
     /// The clock rates that have been reported as [`Learned`].
     clock_rates: ClockRates,
     /// The number of the stream within its channel, if the host supplied one.
     number: Option<i32>,
 }
-
-/// The packet's payload type was not negotiated, or the host has no frame for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownPayload;
 
 /// The result of reading a packet.
 pub struct Read {
@@ -62,8 +59,8 @@ impl Incoming {
             digit_timeout: duration(dtmf_timeout.into(), rtp_code::CLOCK),
             delivery: DeliveryClock::default(),
             ssrc: None,
-            sequence_number: None,
-            picture_timestamp: None,
+            text: IncomingText::default(),
+            pictures: Advance::default(),
             clock_rates: ClockRates::default(),
             number: None,
         }
@@ -84,28 +81,27 @@ impl Incoming {
         self.events.set_reporting(reporting);
     }
 
-    /// Makes the frames of the packet `arrived`, whose octets are in the buffer of `frames`.
+    /// Makes the frames of the packet `arrived`, whose octets are in the buffer of `frames`. Fails when its payload type was not
+    /// negotiated or the host has no frame for it, and when the lengths in it do not add up.
     pub fn read(
         &mut self,
         frames: &mut Frames,
         instance: Instance<'_>,
         now: Instant,
         arrived: &Arrived,
-    ) -> Result<Read, UnknownPayload> {
+    ) -> Result<Read, Refused> {
         let payload_type = arrived.header.payload_type;
-        let payload = instance.payload(payload_type).filter(is_readable).ok_or(UnknownPayload)?;
-        let ssrc = arrived.header.ssrc;
-        let changed = self.ssrc.replace(ssrc).is_some_and(|known| known != ssrc);
-        let first = changed.then(|| self.source_changed(frames));
+        let payload = instance.payload(payload_type).filter(is_readable).ok_or(Refused::PayloadType)?;
+        let first = self.note_source(frames, &payload, arrived.header.ssrc);
         let (clock_rate, frame) = match &payload {
             Payload::Media(format) => {
                 let clock_rate = clock_rate(format);
-                (clock_rate, self.media_frames(frames, format, arrived, clock_rate))
+                (clock_rate, self.media_frames(frames, now, format, arrived, clock_rate)?)
             }
             Payload::Code { code: rtp_code::DTMF, clock_rate } => {
                 (0, self.event_frames(frames, now, arrived, *clock_rate))
             }
-            Payload::Code { code: rtp_code::CISCO_DTMF, .. } => (0, self.cisco_frames(frames, arrived)),
+            Payload::Code { code: rtp_code::CISCO_DTMF, .. } => (0, self.cisco_frames(frames, now, arrived)),
             Payload::Code { .. } => (0, comfort_noise(frames, arrived)),
         };
         let learned = self.clock_rates.learn(payload_type, clock_rate).then_some(Learned { payload_type, clock_rate });
@@ -116,32 +112,41 @@ impl Incoming {
         Ok(Read { frames: all.map(|frames| self.number.into_iter().fold(frames, HostFrame::in_stream)), learned })
     }
 
-    fn source_changed(&mut self, frames: &mut Frames) -> HostFrame {
-        self.sequence_number = None;
-        let ended = self.events.reset();
-        frames.source_changed(ended)
+    /// Returns the frame for a changed source of media. Digits and comfort noise may come under another SSRC beside it, which is
+    /// no change.
+    fn note_source(&mut self, frames: &mut Frames, payload: &Payload, ssrc: u32) -> Option<HostFrame> {
+        if matches!(payload, Payload::Code { code: rtp_code::DTMF | rtp_code::CN, .. }) {
+            return None;
+        }
+        let old = self.ssrc.replace(ssrc).filter(|old| *old != ssrc)?;
+        self.delivery = DeliveryClock::default();
+        self.text.change_source();
+        self.pictures.handle_other_source();
+        let ended = self.events.handle_gone(old).or_else(|| self.cisco_events.handle_gone());
+        Some(frames.source_changed(ended))
     }
 
     fn media_frames(
         &mut self,
         frames: &mut Frames,
+        now: Instant,
         format: &Format,
         arrived: &Arrived,
         clock_rate: u32,
-    ) -> Option<HostFrame> {
-        let ended = self.events.handle_media(arrived.header.timestamp, clock_rate, self.digit_timeout);
+    ) -> Result<Option<HostFrame>, Refused> {
+        let ended = self.events.handle_media(now, &arrived.header, clock_rate, self.digit_timeout);
+        let ended = ended.or_else(|| self.cisco_events.handle_media(now, self.digit_timeout));
         let digit = ended.and_then(|signal| frames.digit(DIGIT_BEFORE_MEDIA, signal));
-        let frame = match format.kind()? {
-            Kind::Audio => self.voice(frames, format, arrived, clock_rate),
-            Kind::Video => self.picture(frames, format, arrived),
-            Kind::Text => self.text(frames, format, arrived),
-            Kind::Image => return digit,
+        let frame = match format.kind() {
+            Some(Kind::Audio) => self.voice(frames, format, arrived, clock_rate),
+            Some(Kind::Video) => self.picture(frames, now, format, arrived),
+            Some(Kind::Text) => self.text.frame(frames, format, arrived).map_err(|_| Refused::Malformed)?,
+            Some(Kind::Image) | None => return Ok(digit),
         };
-        self.sequence_number = Some(SequenceNumber(arrived.header.sequence_number));
-        Some(match digit {
+        Ok(Some(match digit {
             Some(digit) => digit.followed_by(frame),
             None => frame,
-        })
+        }))
     }
 
     fn voice(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived, clock_rate: u32) -> HostFrame {
@@ -155,32 +160,11 @@ impl Incoming {
         frames.media().voice(format, arrived.payload.clone(), timing)
     }
 
-    fn picture(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived) -> HostFrame {
+    fn picture(&mut self, frames: &mut Frames, now: Instant, format: &Format, arrived: &Arrived) -> HostFrame {
         let header = &arrived.header;
-        let last = self.picture_timestamp.replace(header.timestamp);
-        let since = last.map_or(0, |last| header.timestamp.wrapping_sub(last));
+        let advance = self.pictures.packet(now, header.timestamp);
         let timing = Timing { sequence_number: header.sequence_number, ..Timing::default() };
-        frames.media().video(format, arrived.payload.clone(), timing, since, header.marker)
-    }
-
-    /// Makes a T.140 text frame (RFC 4103). Lost packets are marked with U+FFFD.
-    fn text(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived) -> HostFrame {
-        let number = arrived.header.sequence_number;
-        let missing = self.sequence_number.map_or(0, |last| SequenceNumber(number).distance_from(last) - 1);
-        let mut payload = arrived.payload.clone();
-        let timing = Timing { sequence_number: number, ..Timing::default() };
-        if format.codec() == Some(Codec::T140Red) {
-            // The redundant generations of RFC 2198 are not used yet.
-            let Ok(redundant) = Redundant::parse(frames.payload(payload.clone())) else { return HostFrame::null() };
-            payload.start += redundant.primary_offset();
-            frames.mark_missing(&mut payload, missing);
-            return match Format::of(Codec::T140) {
-                Some(plain) if !payload.is_empty() => frames.media().text(&plain, payload, timing),
-                _ => HostFrame::null(),
-            };
-        }
-        frames.mark_missing(&mut payload, missing);
-        frames.media().text(format, payload, timing)
+        frames.media().video(format, arrived.payload.clone(), timing, advance, header.marker)
     }
 
     fn event_frames(
@@ -191,15 +175,13 @@ impl Incoming {
         clock_rate: u32,
     ) -> Option<HostFrame> {
         let event = Event::parse(frames.payload(arrived.payload.clone()))?;
-        let header = &arrived.header;
-        let (number, timestamp) = (header.sequence_number, header.timestamp);
-        let signals = self.events.handle_event(now, number, timestamp, header.marker, event, clock_rate);
+        let signals = self.events.handle_event(now, &arrived.header, event, clock_rate);
         frames.signals(signals)
     }
 
-    fn cisco_frames(&mut self, frames: &mut Frames, arrived: &Arrived) -> Option<HostFrame> {
+    fn cisco_frames(&mut self, frames: &mut Frames, now: Instant, arrived: &Arrived) -> Option<HostFrame> {
         let digit = cisco::Digit::parse(frames.payload(arrived.payload.clone()))?;
-        let signals = self.cisco_events.handle_digit(digit);
+        let signals = self.cisco_events.handle_digit(now, digit);
         frames.signals(signals)
     }
 }
@@ -229,7 +211,7 @@ pub fn clock_rate(format: &Format) -> u32 {
     match format.kind() {
         Some(Kind::Audio) if format.codec() == Some(Codec::G722) => 8000,
         Some(Kind::Audio) => format.rate().max(1),
-        Some(Kind::Video | Kind::Image) => 90_000,
+        Some(Kind::Video | Kind::Image) => pictures::CLOCK,
         Some(Kind::Text) | None => 1000,
     }
 }

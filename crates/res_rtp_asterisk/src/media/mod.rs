@@ -6,3 +6,4 @@ pub mod frames;
 pub mod incoming;
 pub mod outgoing;
 pub mod source;
+pub mod text;

@@ -10,11 +10,21 @@ use rtp::rtcp::{Packet, Report, ReportBlock, SenderInfo};
 use crate::console::debug::Destination;
 use crate::notes::Note;
 
+/// The way that a packet of the peer came.
+#[derive(Debug, Clone, Copy)]
+pub struct Source {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// Our address; its IP may be unspecified.
+    pub local: SocketAddr,
+}
+
 /// Converts a report that we sent. `jitter` is that of the received stream.
 pub fn sent(to: Destination, report: &Report<'_>, jitter: Duration) -> host::Report {
     host::Report {
         direction: Direction::Sent { jitter, via_ice: to.via_ice },
         peer: to.to,
+        local: to.from,
         ssrc: report.ssrc,
         sender: report.sender.map(sender),
         block_count: report.blocks.len(),
@@ -34,7 +44,7 @@ pub fn head(from: SocketAddr, packet: &Packet<'_>) -> host::Head {
 
 /// Converts a report of the peer for the lines of `rtcp set debug`, with the block about `our_ssrc` or else the first one. `None` if
 /// the packet is no report.
-pub fn shown(from: SocketAddr, direction: Direction, packet: &Packet<'_>, our_ssrc: u32) -> Option<host::Report> {
+pub fn shown(from: Source, direction: Direction, packet: &Packet<'_>, our_ssrc: u32) -> Option<host::Report> {
     let (ssrc, info, blocks) = match packet {
         Packet::SenderReport(report) => (report.ssrc, Some(report.info), report.blocks),
         Packet::ReceiverReport(report) => (report.ssrc, None, report.blocks),
@@ -46,7 +56,7 @@ pub fn shown(from: SocketAddr, direction: Direction, packet: &Packet<'_>, our_ss
 
 /// Converts a report of the peer: its sender, the number of its blocks, and one of them.
 pub fn received(
-    from: SocketAddr,
+    from: Source,
     direction: Direction,
     ssrc: u32,
     info: Option<SenderInfo>,
@@ -54,7 +64,8 @@ pub fn received(
 ) -> host::Report {
     host::Report {
         direction,
-        peer: from,
+        peer: from.peer,
+        local: from.local,
         ssrc,
         sender: info.map(sender),
         block_count,
@@ -112,7 +123,7 @@ mod tests {
             SenderInfo { ntp: NtpTimestamp::from_unix(wall), rtp_timestamp: 8000, packet_count: 50, octet_count: 8000 };
         let report = Report { ssrc: 1, sender: Some(info), blocks: &[BLOCK], cname: "", bye: false };
         let jitter = Duration::from_micros(2125);
-        let told = sent(Destination { to: address(), via_ice: true }, &report, jitter);
+        let told = sent(Destination { to: address(), from: address(), via_ice: true }, &report, jitter);
         assert_eq!(told.direction, Direction::Sent { jitter, via_ice: true });
         assert_eq!((told.peer, told.ssrc, told.block_count), (address(), 1, 1));
         assert_eq!(told.sender.map(|sender| (sender.time_of_day, sender.packet_count)), Some((wall, 50)));
@@ -130,9 +141,10 @@ mod tests {
         let heads: Vec<_> = heads.map(|head| (head.packet_type, head.count, head.ssrc)).collect();
         assert_eq!(heads, [(201, 2, Some(9)), (202, 1, None), (203, 1, None)]);
         let direction = Direction::Received { round_trip: None, figures: Figures::Correct };
-        let shown_to = |ssrc| shown(address(), direction, &packets[0], ssrc).unwrap();
+        let from = Source { peer: address(), local: address() };
+        let shown_to = |ssrc| shown(from, direction, &packets[0], ssrc).unwrap();
         assert_eq!((shown_to(7).block_count, shown_to(7).block.unwrap().ssrc), (2, 7));
         assert_eq!(shown_to(1).block.unwrap().ssrc, 6);
-        assert_eq!(shown(address(), direction, &packets[1], 7), None);
+        assert_eq!(shown(from, direction, &packets[1], 7), None);
     }
 }

@@ -1,11 +1,14 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`send`] sends packets, and [`show`] collects the facts for `rtp show sessions`.
+//! [`receive`] handles received datagrams, [`send`] sends packets, [`text`] sends text with redundancy, [`pictures`] asks for whole
+//! pictures, and [`show`] collects the facts for `rtp show sessions`.
 
+mod pictures;
 pub mod receive;
 mod send;
 mod show;
+mod text;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,6 +26,7 @@ use crate::diagnosis::counters::{Counters, Refused, is_worth_a_line};
 use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
+use crate::media::text::Redundancy;
 use crate::notes::Note;
 use crate::rtcp::reports::{Kind, Rtcp};
 use crate::transport::Transport;
@@ -40,6 +44,9 @@ pub struct State {
     bundle: Bundle,
     /// The stream that we send.
     source: Source,
+    /// Text with redundancy, if a description asks for it.
+    redundancy: Option<Redundancy>,
+    has_warned_of_text: bool,
     /// Statistics of the stream that we receive.
     receiver: ReceiverStatistics,
     /// Clock rates of the payload types that the reading thread has looked up so far.
@@ -69,6 +76,8 @@ impl State {
             transport: Transport::new(clock::now(), instance, &settings, sockets, always),
             bundle: Bundle::default(),
             source: Source::new(),
+            redundancy: None,
+            has_warned_of_text: false,
             receiver: ReceiverStatistics::new(0),
             clock_rates: ClockRates::default(),
             rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
@@ -114,6 +123,17 @@ impl State {
     /// Returns the stream that we send, to change it.
     pub fn source_mut(&mut self) -> &mut Source {
         &mut self.source
+    }
+
+    /// Changes the SSRC of our stream. A decoder of video at the peer begins anew, and needs a whole picture. Returns the old SSRC and
+    /// the new one; `None` if it stays.
+    pub fn change_ssrc(&mut self, now: Instant) -> Option<(u32, u32)> {
+        let changed = self.source.change_ssrc()?;
+        self.rtcp.pictures_mut().handle_interruption(now);
+        if let Some(redundancy) = &mut self.redundancy {
+            redundancy.sender.change_source();
+        }
+        Some(changed)
     }
 
     /// Returns the statistics of the stream that we receive.
@@ -176,6 +196,8 @@ impl State {
 
     /// Sets the address of the peer's description. Returns whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr) -> bool {
+        // A description comes with a hold, with its end, or with another address.
+        self.rtcp.pictures_mut().handle_interruption(now);
         self.transport.set_address(now, address, &self.settings)
     }
 
@@ -245,8 +267,10 @@ impl State {
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
         }
+        self.handle_request_timeout(now);
         self.source.digits_mut().handle_timeout(now);
         self.flush_digits(now);
+        self.send_text(now);
     }
 
     /// Runs media timers on the channel's thread if the worker thread must not use the SRTP keys
@@ -263,8 +287,8 @@ impl State {
         let watch = watch.map(|deadline| watch::on_grid(self.grid, now, deadline));
         self.transport.watch_keys(now);
         let media = match self.transport.is_keyed_by_host() || self.transport.is_silent() {
-            true => [None; 2],
-            false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout()],
+            true => [None; 3],
+            false => [self.rtcp.poll_timeout(), self.source.digits().poll_timeout(), self.text_timeout()],
         };
         let gone = self.transport.gone().and_then(|gone| gone.poll_timeout(self.patience()));
         let next = [self.transport.poll_timeout(), watch, gone].into_iter().chain(media);
@@ -290,12 +314,13 @@ impl State {
         }
     }
 
-    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session before, and drops the
-    /// host's instance, which is about to be freed.
+    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session long before, and drops
+    /// the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
-        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
-            self.send_report(now, Kind::Last);
+        self.finish_text(now);
+        if self.transport.may_say_farewell(now) {
+            self.say_goodbye(now);
         }
         let refusals = self.shown(now).refusals();
         if !refusals.is_empty() {

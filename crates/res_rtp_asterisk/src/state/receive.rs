@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use asterisk::rtp::Direction;
 use ice::Component;
-use rtp::Packet;
 use rtp::demux::{Class, classify};
 use rtp::packet::HEADER_LEN;
 use rtp::rtcp::{self, Compound};
+use rtp::{Header, Packet};
 
 use super::State;
-use crate::bundle::{PictureRequest, Whose};
+use crate::bundle::Whose;
 use crate::console::{debug, known};
 use crate::cost::{self, Deed};
 use crate::diagnosis::counters::Refused;
@@ -20,6 +20,7 @@ use crate::notes::Note;
 use crate::rtcp::events;
 use crate::rtcp::reports::{Heard, Streams};
 use crate::transport::arrived::Arrived;
+use crate::transport::kept;
 use crate::transport::receive::Incoming;
 use crate::transport::relay::FromRelay;
 use crate::transport::sockets::Received;
@@ -33,6 +34,13 @@ pub struct Taken {
     pub whose: Whose,
 }
 
+impl Taken {
+    fn into_kept(self) -> kept::Packet {
+        let Self { arrived, whose } = self;
+        kept::Packet::Media { arrived, is_own: matches!(whose, Whose::Own) }
+    }
+}
+
 /// Most datagrams that the worker thread reads from one session before it turns to others.
 const BURST: usize = 64;
 
@@ -42,13 +50,25 @@ impl State {
     pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
         self.handle_visit(now);
         if component == Component::Rtp
-            && let Some((arrived, is_own)) = self.transport.kept_mut().take(buffer)
+            && let Some(packet) = self.transport.kept_mut().take(buffer)
         {
-            let whose = if is_own { Whose::Own } else { self.whose_now(arrived.header.ssrc) };
-            return Some(Taken { arrived, whose });
+            return self.receive_kept(now, packet, buffer);
         }
         let received = self.transport.socket(component).receive(buffer)?;
         self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
+    }
+
+    fn receive_kept(&mut self, now: Instant, packet: kept::Packet, buffer: &mut [u8]) -> Option<Taken> {
+        match packet {
+            kept::Packet::Media { arrived, is_own: true } => Some(Taken { arrived, whose: Whose::Own }),
+            kept::Packet::Media { arrived, is_own: false } => {
+                let whose = self.whose_now(arrived.header.ssrc);
+                Some(Taken { arrived, whose })
+            }
+            kept::Packet::Raw { component, received } => {
+                self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
+            }
+        }
     }
 
     /// Reads a socket in place of a channel that does not read. Called by the worker thread. Media is kept for the channel.
@@ -79,7 +99,8 @@ impl State {
         self.drive_relay(now);
     }
 
-    /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media.
+    /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media. `only_for_host`: so are
+    /// media and RTCP that only host threads may decrypt.
     fn take(
         &mut self,
         now: Instant,
@@ -89,15 +110,12 @@ impl State {
         only_for_host: bool,
     ) {
         let Some(datagram) = scratch.get_mut(..received.len) else { return };
-        if only_for_host && is_media_or_rtcp(datagram) {
+        let packet = match only_for_host && is_media_or_rtcp(datagram) {
+            true => Some(kept::Packet::Raw { component, received: *received }),
+            false => self.handle_datagram(now, component, received, datagram).map(Taken::into_kept),
+        };
+        if packet.is_some_and(|packet| !self.transport.kept_mut().keep(packet, scratch)) {
             self.refuse(Refused::RingFull);
-            return;
-        }
-        if let Some(Taken { arrived, whose }) = self.handle_datagram(now, component, received, datagram) {
-            let packet = scratch.get(..arrived.len).unwrap_or_default();
-            if self.transport.kept_mut().keep(packet, arrived, matches!(whose, Whose::Own)) {
-                self.refuse(Refused::RingFull);
-            }
         }
     }
 
@@ -133,8 +151,8 @@ impl State {
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
             Err(reason) => {
                 self.refuse_from(received.from, reason);
-                if component == Component::Rtp && datagram.len() < HEADER_LEN {
-                    self.notes.extend(known::too_short(received.from));
+                if component == Component::Rtp {
+                    self.note_if_short(received);
                 }
             }
         }
@@ -164,21 +182,39 @@ impl State {
         if reason == Refused::Source {
             self.notes.extend(known::refused_source(received.from));
         }
+        self.note_if_short(received);
+    }
+
+    fn note_if_short(&mut self, received: &Received) {
+        if received.len < HEADER_LEN {
+            self.notes.extend(known::too_short(received.from));
+        }
     }
 
     /// Checks the source address and the sequence number of a packet of our own stream, and counts the packet.
     fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
-        self.transport.judge_source(now, arrived.from, header.sequence_number)?;
-        // A second SSRC with a payload type that was not negotiated (repair packets, foreign traffic) is not a change of
-        // source. Only payload types that the reading thread has looked up are known here; the host must not be asked.
-        let is_stray = !self.clock_rates.knows(header.payload_type)
-            && self.receiver.ssrc().is_some_and(|known| known != header.ssrc);
-        if !is_stray && !self.count_received(now, arrived) {
+        self.transport.judge_source(now, arrived.from, header)?;
+        let known = self.receiver.ssrc();
+        let usable = self.is_beside(header) || self.count_received(now, arrived);
+        // Digits have a check of their own: the number of some senders stands still.
+        if !usable && !self.clock_rates.is_without_clock(header.payload_type) {
             return Err(Refused::Sequence);
+        }
+        if known.is_some() && known != self.receiver.ssrc() {
+            self.handle_other_encoder(now, header.payload_type);
         }
         self.start_reports(now);
         Ok(())
+    }
+
+    /// Returns whether a packet is of a second SSRC that is not a change of source: it has a payload type that was not
+    /// negotiated (repair packets, foreign traffic), or one without a clock (digits, comfort noise). Only payload types that the
+    /// reading thread has looked up are known here; the host must not be asked.
+    fn is_beside(&self, header: &Header) -> bool {
+        let (known, payload_type) = (&self.clock_rates, header.payload_type);
+        let is_media = known.knows(payload_type) && !known.is_without_clock(payload_type);
+        !is_media && self.receiver.ssrc().is_some_and(|known| known != header.ssrc)
     }
 
     /// Counts a packet of our own stream. Returns false for a duplicate or an unconfirmed jump of the sequence number.
@@ -231,6 +267,7 @@ impl State {
         };
         self.transport.handle_report_from(component);
         let wants_debug = debug::RTCP.wants(from);
+        let local = self.transport.socket(component).local();
         let mut is_peer = self.transport.remote().is_open() || is_from_peer && self.receiver.ssrc().is_none();
         for packet in compound {
             // The other packets of the compound are still used: some phones send a malformed SDES packet only.
@@ -241,10 +278,11 @@ impl State {
             if wants_debug {
                 self.notes.push(Note::Verbose(events::head(from, &packet).lines()));
             }
-            let heard = self.handle_rtcp_packet(now, from, &packet);
+            let source = events::Source { peer: from, local };
+            let heard = self.handle_rtcp_packet(now, source, &packet);
             if wants_debug {
                 let direction = Direction::Received { round_trip: heard.round_trip, figures: self.settings.figures };
-                let shown = events::shown(from, direction, &packet, self.source.ssrc());
+                let shown = events::shown(source, direction, &packet, self.source.ssrc());
                 self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
             }
             is_peer |= heard.is_from_source;
@@ -256,7 +294,7 @@ impl State {
     }
 
     /// Handles one packet of a compound.
-    fn handle_rtcp_packet(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
+    fn handle_rtcp_packet(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         match packet {
             rtcp::Packet::Pli(pli) => self.handle_picture_request(now, pli.media_ssrc),
             rtcp::Packet::Fir(fir) => fir.entries.iter().for_each(|entry| self.handle_picture_request(now, entry.ssrc)),
@@ -266,30 +304,17 @@ impl State {
         Heard::default()
     }
 
-    fn handle_report(&mut self, now: Instant, from: SocketAddr, packet: &rtcp::Packet<'_>) -> Heard {
+    fn handle_report(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         self.rtcp.handle(now, from, packet, streams, &mut self.notes)
     }
 
     /// Handles a compound packet that the parent received. The parent has already counted malformed packets.
     pub fn handle_reports_from_parent(&mut self, now: Instant, from: SocketAddr, compound: &[u8]) {
+        let from = events::Source { peer: from, local: self.transport.socket(Component::Rtp).local() };
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
         }
-    }
-
-    fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) {
-        if !self.bundle.handle_picture_request(now, media_ssrc) {
-            self.rtcp.pictures_mut().handle_request(now);
-        }
-    }
-
-    /// Returns a picture request that the channel has to be told of, once per request.
-    pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
-        if self.rtcp.pictures_mut().take_request() {
-            return Some(self.bundle.marks().picture_request());
-        }
-        self.bundle.take_picture_request()
     }
 }
 

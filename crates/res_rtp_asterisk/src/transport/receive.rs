@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use ::ice::Component;
 use dtls_srtp::{Admission, PeerAddress};
+use rtp::Header;
 use rtp::demux::{Class, classify};
 
 use super::Transport;
@@ -176,8 +177,8 @@ impl Transport {
 
     /// Checks the source address of a media packet. Without ICE, strict RTP decides which source is accepted, and symmetric RTP may
     /// send our media there (RFC 4961).
-    pub fn judge_source(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> Result<(), Refused> {
-        if self.is_ice_active() || self.remote.accepts_media(now, from, sequence_number) {
+    pub fn judge_source(&mut self, now: Instant, from: SocketAddr, header: &Header) -> Result<(), Refused> {
+        if self.is_ice_active() || self.remote.accepts_media(now, from, header) {
             return Ok(());
         }
         Err(Refused::Source)

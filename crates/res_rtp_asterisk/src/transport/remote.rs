@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ice::Component;
+use rtp::Header;
 use rtp::source::{StrictRtp, SymmetricRtp};
 
 use crate::config::Settings;
@@ -134,9 +135,9 @@ impl Remote {
     }
 
     /// Returns whether strict RTP accepts a media packet from this source. With `nat=comedia` our media is sent there from now on.
-    pub fn accepts_media(&mut self, now: Instant, from: SocketAddr, sequence_number: u16) -> bool {
+    pub fn accepts_media(&mut self, now: Instant, from: SocketAddr, header: &Header) -> bool {
         let before = (self.strict.is_learning(), self.strict.source());
-        let is_accepted = self.strict.handle_packet(now, from, sequence_number).is_accepted();
+        let is_accepted = self.strict.handle_packet(now, from, header.ssrc, header.sequence_number).is_accepted();
         if before != (self.strict.is_learning(), self.strict.source()) {
             self.note_source(before, from);
         }
@@ -223,6 +224,10 @@ mod tests {
         Remote::new(Instant::now(), &Settings::default())
     }
 
+    fn header(sequence_number: u16) -> Header {
+        Header { marker: false, payload_type: 0, sequence_number, timestamp: 0, ssrc: 1 }
+    }
+
     fn address(text: &str) -> SocketAddr {
         text.parse().unwrap()
     }
@@ -242,10 +247,10 @@ mod tests {
         remote.set_signalled(now, Some(signalled));
         for number in 0..8 {
             now += Duration::from_millis(20);
-            remote.accepts_media(now, actual, number);
+            remote.accepts_media(now, actual, &header(number));
         }
         now += Duration::from_secs(3);
-        remote.accepts_media(now, actual, 8);
+        remote.accepts_media(now, actual, &header(8));
         assert_eq!(
             lines(&mut remote),
             [
@@ -255,8 +260,8 @@ mod tests {
             ]
         );
         remote.set_alternative(now, Some(address("192.0.2.9:4000")));
-        remote.accepts_media(now, address("192.0.2.9:4000"), 9);
-        remote.accepts_media(now, signalled, 9);
+        remote.accepts_media(now, address("192.0.2.9:4000"), &header(9));
+        remote.accepts_media(now, signalled, &header(9));
         assert_eq!(
             lines(&mut remote),
             [

@@ -8,6 +8,7 @@ use rtp::rtcp::mux;
 
 use super::Transport;
 use super::keys::Protection;
+use crate::console::debug::Destination;
 use crate::diagnosis::counters::Refused;
 
 /// A destination, and our address to send from; `None` lets the kernel choose.
@@ -34,11 +35,6 @@ impl Way {
     /// Returns the destination.
     pub fn to(&self) -> SocketAddr {
         self.route.0
-    }
-
-    /// Returns whether the packet goes along a pair that ICE selected.
-    pub fn is_via_ice(&self) -> bool {
-        self.route.1.is_some()
     }
 }
 
@@ -75,7 +71,15 @@ impl Transport {
         self.way(component, route, stream)
     }
 
-    fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
+    /// Returns where a packet goes and where from, for the console and events.
+    pub fn destination(&self, way: &Way) -> Destination {
+        let (to, source) = way.route;
+        let from = source.unwrap_or_else(|| self.socket(way.component).local());
+        // Only a selected pair names the source.
+        Destination { to, from, via_ice: source.is_some() }
+    }
+
+    pub(super) fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
         match self.protection_of(stream) {
             Protection::Due => None,
             _ if self.is_silent() => None,

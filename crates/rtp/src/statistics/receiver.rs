@@ -7,7 +7,7 @@ use super::sequence::Sequence;
 use super::{Accumulator, Validity};
 use crate::packet::Header;
 use crate::rtcp::{NtpTimestamp, ReportBlock};
-use crate::timestamp::{SequenceNumber, ticks};
+use crate::timestamp::{RtpTimestamp, SequenceNumber, ticks};
 
 /// Counts one stream that we receive, and validates its sequence numbers.
 #[derive(Debug, Clone)]
@@ -60,12 +60,12 @@ impl ReceiverStatistics {
     /// Counts a packet that arrived `now` with `payload_len` octets of payload. `clock_rate` is the clock of its payload in hertz, or `None` for payloads
     /// whose timestamps stand still while packets arrive (telephone-event), which say nothing about jitter.
     pub fn update(&mut self, now: Instant, packet: &Header, payload_len: usize, clock_rate: Option<u32>) -> Validity {
-        let number = SequenceNumber(packet.sequence_number);
+        let (number, timestamp) = (SequenceNumber(packet.sequence_number), RtpTimestamp(packet.timestamp));
         let validity = match &mut self.source {
-            Some(source) if source.ssrc == packet.ssrc => source.sequence.update(number),
+            Some(source) if source.ssrc == packet.ssrc => source.sequence.update(number, timestamp),
             known => {
                 let first = if known.is_some() { Validity::NewSource } else { Validity::First };
-                *known = Some(Source::new(packet.ssrc, number, self.probation));
+                *known = Some(Source::new(packet.ssrc, number, timestamp, self.probation));
                 if self.probation > 0 { Validity::Probation } else { first }
             }
         };
@@ -174,10 +174,10 @@ impl ReceiverStatistics {
 }
 
 impl Source {
-    fn new(ssrc: u32, first: SequenceNumber, probation: u16) -> Self {
+    fn new(ssrc: u32, first: SequenceNumber, timestamp: RtpTimestamp, probation: u16) -> Self {
         Self {
             ssrc,
-            sequence: Sequence::new(first, probation),
+            sequence: Sequence::new(first, timestamp, probation),
             transit: None,
             jitter_q4: 0,
             clock_rate: 0,

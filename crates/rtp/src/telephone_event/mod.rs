@@ -13,7 +13,12 @@
 //! 8000 Hz, 1.4 s at 48000) is sent in segments, each with a timestamp of its own (§2.5.1.3). The
 //! clock is that of the media in the same stream (§2.1), as SDP names it with the payload type.
 
+mod arrival;
 pub mod cisco;
+mod ended;
+#[cfg(test)]
+mod habits;
+mod pressed;
 mod receiver;
 mod sender;
 

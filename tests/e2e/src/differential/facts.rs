@@ -18,6 +18,11 @@ pub fn note(facts: &mut Facts, name: &str, value: impl Into<String>) {
 
 /// Writes equal neighbours once, with their number: `+160 x29`.
 pub fn runs<T: Display>(values: impl IntoIterator<Item = T>) -> String {
+    counted(values).join(", ")
+}
+
+/// Equal neighbours once, with their number.
+pub fn counted<T: Display>(values: impl IntoIterator<Item = T>) -> Vec<String> {
     let mut counted: Vec<(String, usize)> = Vec::new();
     for value in values {
         let value = value.to_string();
@@ -26,9 +31,8 @@ pub fn runs<T: Display>(values: impl IntoIterator<Item = T>) -> String {
             _ => counted.push((value, 1)),
         }
     }
-    let written =
-        counted.iter().map(|(value, count)| if *count == 1 { value.clone() } else { format!("{value} x{count}") });
-    written.collect::<Vec<_>>().join(", ")
+    let once = |(value, count)| if count == 1 { value } else { format!("{value} x{count}") };
+    counted.into_iter().map(once).collect()
 }
 
 /// Notes everything about the packets that a party received on one stream. `sent` has the payloads of all senders in their
@@ -40,16 +44,61 @@ pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>
     let mut fact = |name: &str, value: String| note(facts, &format!("{place}.{name}"), value);
     fact("packets", runs(media.iter().map(|packet| shape(packet))));
     fact("payloads", payloads(media.iter().map(|packet| packet.payload.as_slice()), sent));
-    fact(
-        "sequence",
-        runs(pairs(received).map(|(one, next)| format!("{:+}", next.sequence.wrapping_sub(one.sequence) as i16))),
-    );
+    // The number of packets is a fact of its own, and that of events depends on the time.
+    let mut steps: Vec<_> =
+        pairs(received).map(|(one, next)| next.sequence.wrapping_sub(one.sequence) as i16).collect();
+    steps.dedup();
+    fact("sequence", runs(steps.iter().map(|step| format!("{step:+}"))));
     fact(
         "timestamps",
         runs(media.windows(2).map(|pair| format!("{:+}", pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32))),
     );
     fact("sources", sources(received));
     fact("events", self::events(&digits));
+}
+
+/// Notes what a party can read on a stream of text, and how it is sent; how it is cut into packets depends on the time. `red` has the
+/// payload types with redundancy (RFC 2198).
+pub fn text(facts: &mut Facts, place: &str, received: &[Rtp], red: &[u8]) {
+    let mut fact = |name: &str, value: String| note(facts, &format!("{place}.{name}"), value);
+    let parts: Vec<_> = received.iter().map(|packet| (packet, Written::of(packet, red))).collect();
+    fact("read", format!("{:?}", parts.iter().map(|(_, written)| written.primary.as_str()).collect::<String>()));
+    let mut forms: Vec<_> =
+        parts.iter().map(|(packet, written)| format!("{} with {}", packet.payload_type, written.generations)).collect();
+    forms.dedup();
+    fact("form", forms.join(", "));
+    let advance = |(one, next): (&Rtp, &Rtp)| match next.timestamp.wrapping_sub(one.timestamp) as i32 {
+        0 => "stand still",
+        1.. => "go on",
+        _ => "go back",
+    };
+    let mut steps: Vec<_> = pairs(received).map(advance).collect();
+    steps.dedup();
+    fact("timestamps", steps.join(", "));
+    fact("sources", sources(received));
+}
+
+/// The content of a packet of text.
+struct Written {
+    primary: String,
+    generations: usize,
+}
+
+impl Written {
+    fn of(packet: &Rtp, red: &[u8]) -> Self {
+        let (mut rest, mut old) = (packet.payload.as_slice(), Vec::new());
+        if red.contains(&packet.payload_type) {
+            // RFC 2198 §3: heads of four octets, and one of one octet for the primary block.
+            while let [head, _, high, low, after @ ..] = rest
+                && head & 0x80 != 0
+            {
+                old.push(usize::from(u16::from_be_bytes([*high, *low]) & 0x3FF));
+                rest = after;
+            }
+            rest = rest.get(1 + old.iter().sum::<usize>()..).unwrap_or_default();
+        }
+        Self { primary: String::from_utf8_lossy(rest).into_owned(), generations: old.len() }
+    }
 }
 
 fn pairs(packets: &[Rtp]) -> impl Iterator<Item = (&Rtp, &Rtp)> {
@@ -169,6 +218,11 @@ pub fn control(datagram: &[u8], is_at_rtcp: bool) -> String {
     }
 }
 
+/// Whether [`control`] describes nothing but a report and its source.
+pub fn is_report(control: &str) -> bool {
+    control.split(' ').all(|part| ["SR/", "RR/", "SDES/"].iter().any(|name| part.starts_with(name)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,6 +230,18 @@ mod tests {
     #[test]
     fn equal_neighbours_are_counted() {
         assert_eq!(runs([160, 160, 320, 160]), "160 x2, 320, 160");
+    }
+
+    #[test]
+    fn text_is_read_behind_its_redundancy() {
+        let payload = [&[0xE2, 0, 0, 0, 0xE2, 0, 0, 4, 0x62][..], b"one two "].concat();
+        let red = Rtp { payload_type: 100, payload, ..Rtp::default() };
+        let mut facts = Facts::new();
+        text(&mut facts, "caller.text", &[red], &[100]);
+        assert_eq!(
+            (facts["caller.text.read"].as_str(), facts["caller.text.form"].as_str()),
+            ("\"two \"", "100 with 2")
+        );
     }
 
     #[test]
@@ -188,7 +254,7 @@ mod tests {
         let mut facts = Facts::new();
         packets(&mut facts, "caller", &received, &sent, &[101]);
         assert_eq!(facts["caller.payloads"], "#0-#1, #3, \"text\"");
-        assert_eq!(facts["caller.sequence"], "+1 x2");
+        assert_eq!(facts["caller.sequence"], "+1");
         assert_eq!(facts["caller.sources"], "A B");
         assert_eq!(facts["caller.packets"], "0/3 x3, 0/4");
     }

@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::facts::{Facts, note, runs};
+use super::facts::{Facts, counted, note, runs};
 
 /// The part of the log that is written from now on.
 #[derive(Debug)]
@@ -72,11 +72,20 @@ pub fn facts(facts: &mut Facts, lines: &[Line], names: &Names) {
             Some((name, value)) => note(facts, name, value),
         }
     }
-    let logged = lines.iter().filter(|line| matches!(line.level.as_str(), "NOTICE" | "WARNING" | "ERROR" | "DTMF"));
+    let logged = lines.iter().filter(|line| is_telling(line));
     let logged =
         logged.map(|line| format!("{} {}: {}", line.level, line.file, names.in_place_of_numbers(&line.message)));
-    note(facts, "log", runs(logged).replace(", ", "\n  "));
+    note(facts, "log", counted(logged).join("\n  "));
     note(facts, "frames", frames(lines));
+}
+
+/// Whether a line is above the level of verbose. Of digits it is what came from the engine: the rest depends on the time.
+fn is_telling(line: &Line) -> bool {
+    match line.level.as_str() {
+        "NOTICE" | "WARNING" | "ERROR" => true,
+        "DTMF" => line.message.contains(" received on "),
+        _ => false,
+    }
 }
 
 /// What the engine says to the console, each kind of line once in the order of its first.
@@ -92,7 +101,8 @@ pub fn debug(facts: &mut Facts, lines: &[Line], names: &Names) {
 }
 
 fn is_the_dialplan(line: &Line) -> bool {
-    ["pbx.c", "app_verbose.c", "app_dial.c", "asterisk.c", "manager.c", "chan_sip.c"].contains(&line.file.as_str())
+    ["pbx.c", "app_verbose.c", "app_dial.c", "asterisk.c", "manager.c", "chan_sip.c", "netsock2.c", "logger.c"]
+        .contains(&line.file.as_str())
 }
 
 /// Frames that a channel read: kind, format, milliseconds, samples and octets.

@@ -36,7 +36,9 @@ pub fn play(host: &Host, stream: &Stream) -> Result<Facts> {
         log::debug(&mut facts, &log.lines()?, &names);
     }
     note(&mut facts, "recorded", recorded(&call)?);
-    log::events(&mut facts, &host.events(), &names);
+    if stream.is_about_reports {
+        log::events(&mut facts, &host.events(), &names);
+    }
     Ok(facts)
 }
 
@@ -227,7 +229,9 @@ impl Party {
 
     fn learn(&mut self, description: &Message) {
         if !description.body.is_empty() {
-            self.host = (0..self.sections.len()).map(|number| description.media(number)).collect();
+            self.host = (0..self.sections.len())
+                .map(|number| description.media(number).filter(|address| address.port() != 0))
+                .collect();
         }
     }
 
@@ -242,10 +246,15 @@ impl Party {
         note(facts, &format!("{}.requests", who.name()), requests);
         for (place, media) in self.media.iter().enumerate() {
             let name = format!("{}.{}", who.name(), self.sections[place].kind);
-            facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types());
+            match self.sections[place].kind {
+                "text" => facts::text(facts, &name, &media.packets(), &self.sections[place].types("red")),
+                _ => facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types()),
+            }
             let arrived = media.arrived();
             let other = arrived.iter().filter(|one| Rtp::parse(&one.bytes).is_none());
-            let mut kinds: Vec<_> = other.map(|one| facts::control(&one.bytes, one.is_rtcp)).collect();
+            let kinds = other.map(|one| facts::control(&one.bytes, one.is_rtcp));
+            let is_telling = |kind: &String| stream.is_about_reports || !facts::is_report(kind);
+            let mut kinds: Vec<_> = kinds.filter(is_telling).collect();
             kinds.sort();
             kinds.dedup();
             note(facts, &format!("{name}.control"), kinds.join(", "));
@@ -315,6 +324,6 @@ impl Who {
 impl Stream {
     /// Whether the number connects to a second phone.
     pub fn has_callee(&self) -> bool {
-        ["bridge", "core", "monitored"].contains(&self.number)
+        ["bridge", "core", "taped"].contains(&self.number)
     }
 }

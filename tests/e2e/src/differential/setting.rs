@@ -1,6 +1,7 @@
 //! The configurations that streams run on.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::ops::RangeInclusive;
 
 use super::stream::Setting;
 use crate::ports::Ports;
@@ -8,12 +9,13 @@ use crate::site::Site;
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Plain, Self::Strict, Self::Six, Self::Scarce, Self::Alone];
+    pub const ALL: [Self; 6] = [Self::Plain, Self::Rich, Self::Strict, Self::Six, Self::Scarce, Self::Alone];
 
     /// A word for directories.
     pub fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Rich => "rich",
             Self::Strict => "strict",
             Self::Six => "six",
             Self::Scarce => "scarce",
@@ -23,7 +25,7 @@ impl Setting {
 
     /// How many streams run at a time.
     pub fn at_a_time(self) -> usize {
-        if matches!(self, Self::Alone | Self::Scarce) { 1 } else { 4 }
+        if matches!(self, Self::Alone | Self::Scarce) { 1 } else { 6 }
     }
 
     /// The loopback address of this setting.
@@ -37,23 +39,29 @@ impl Setting {
     /// The configuration of an Asterisk with `ports`.
     pub fn site(self) -> Site {
         let strict = if self == Self::Strict { "yes" } else { "no" };
-        let rtp = format!(
-            "rtpstart = {{rtp}}\nrtpend = {{end}}\nicesupport = no\nstrictrtp = {strict}\nrtcpinterval = 500\n"
-        );
-        let end = if self == Self::Scarce { "{few}" } else { "{end}" };
+        let range = match self {
+            Self::Scarce => "rtpstart = {rtp}\nrtpend = {few}\n".to_owned(),
+            _ => format!("rtpstart = {}\nrtpend = {}\n", RANGE.start(), RANGE.end()),
+        };
+        let rtp = format!("[general]\n{range}icesupport = no\nstrictrtp = {strict}\nrtcpinterval = 500\n");
+        let bind = if self == Self::Six { "[::]" } else { "0.0.0.0" };
+        let rich = if matches!(self, Self::Rich | Self::Scarce) { "yes" } else { "no" };
         let files = vec![
-            ("rtp.conf", format!("[general]\n{}", rtp.replace("{end}", end))),
-            ("sip.conf", SIP_CONF.replace("{bind}", if self == Self::Six { "[::]" } else { "0.0.0.0" })),
+            ("rtp.conf", rtp),
+            ("sip.conf", SIP_CONF.replace("{bind}", bind).replace("{rich}", rich)),
             ("extensions.conf", EXTENSIONS_CONF.replace("{loopback}", &host(self.loopback()))),
         ];
         Site { files, ..Site::default() }
     }
 }
 
+/// The ports of both sides together: a host keeps those of a call for half a minute. [`Ports`] gives them to nobody.
+const RANGE: RangeInclusive<u16> = 32_000..=32_767;
+
 /// Replaces the names of ports in a configuration file.
 pub fn with_ports(text: &str, ports: &Ports) -> String {
     let first = *ports.rtp.start();
-    let values = [("{sip}", ports.sip), ("{rtp}", first), ("{few}", first + 5), ("{end}", *ports.rtp.end())];
+    let values = [("{sip}", ports.sip), ("{rtp}", first), ("{few}", first + 5)];
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
 }
 
@@ -70,11 +78,10 @@ allowguest = yes
 alwaysauthreject = no
 directmedia = no
 nat = no
-videosupport = yes
-textsupport = yes
+videosupport = {rich}
+textsupport = {rich}
 rtptimeout = 0
 t1min = 100
-preferred_codec_only = yes
 disallow = all
 allow = ulaw,alaw,gsm,g722,g726,g726aal2,g723,g729,ilbc,speex,speex16,slin,slin16,adpcm,lpc10,siren7,siren14
 allow = h261,h263,h263p,h264,mpeg4,t140,red
@@ -113,7 +120,7 @@ disallow = all
 allow = ulaw:40
 ";
 
-/// Numbers are words with a name behind them. `trace` logs the frames that the channel reads.
+/// Numbers are words with a name behind them; N, X and Z would stand for digits. `trace` logs the frames that the channel reads.
 const EXTENSIONS_CONF: &str = "[calls]
 exten => _echo-.,1,Answer()
  same => n,Echo()
@@ -134,19 +141,19 @@ exten => _presses-.,1,Answer()
  same => n,Wait(0.2)
  same => n,SendDTMF(1#D,150,120)
  same => n,Wait(30)
-exten => _text-.,1,Answer()
+exten => _type-.,1,Answer()
  same => n,Wait(0.2)
  same => n,SendText(one)
  same => n,SendText(two)
  same => n,Wait(30)
-exten => _listen-.,1,Answer()
+exten => _hear-.,1,Answer()
  same => n,Wait(30)
-exten => _tone-.,1,Answer()
+exten => _whistle-.,1,Answer()
  same => n,Playtones(440)
  same => n,Wait(30)
 exten => _bridge-.,1,Dial(SIP/x@{loopback}:${CUT(EXTEN,-,2)},20)
 exten => _core-.,1,Dial(SIP/x@{loopback}:${CUT(EXTEN,-,2)},20,tTkK)
-exten => _monitored-.,1,MixMonitor(${CHANNEL(uniqueid)}.wav)
+exten => _taped-.,1,MixMonitor(${CHANNEL(uniqueid)}.wav)
  same => n,Dial(SIP/x@{loopback}:${CUT(EXTEN,-,2)},20)
 exten => h,1,Verbose(1,fact statistics=${CHANNEL(rtpqos,audio,all)})
  same => n,Verbose(1,fact end=yes)

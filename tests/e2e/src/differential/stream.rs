@@ -23,6 +23,8 @@ pub struct Stream {
     pub steps: Vec<Step>,
     /// How long the call goes on after the last step.
     pub rest: Duration,
+    /// Whether the host's reports are facts: it stays up for several of them.
+    pub is_about_reports: bool,
     /// Whether it belongs to the reduced set, which runs on hosts of continuous integration.
     pub is_reduced: bool,
 }
@@ -32,6 +34,8 @@ pub struct Stream {
 pub enum Setting {
     /// Strict RTP off.
     Plain,
+    /// With video and text.
+    Rich,
     /// Strict RTP on.
     Strict,
     /// The host listens on IPv6.
@@ -105,12 +109,39 @@ impl Stream {
         let offer = vec![Section::audio(formats)];
         let (steps, rest) = (Vec::new(), Duration::from_millis(300));
         let setting = Setting::Plain;
-        Self { name, setting, account: "guest", number, offer, answer: None, steps, rest, is_reduced: false }
+        Self {
+            name,
+            setting,
+            account: "guest",
+            number,
+            offer,
+            answer: None,
+            steps,
+            rest,
+            is_about_reports: false,
+            is_reduced: false,
+        }
     }
 
     /// Adds what a [`Talk`] has gathered.
     pub fn with(mut self, talk: Talk) -> Self {
         self.steps.extend(talk.steps);
+        self
+    }
+
+    /// Adds a recorded stream of the caller: lines of milliseconds, `rtp` or `rtcp`, and octets in hex; `#` begins a comment. Lines that
+    /// are none of these are left out.
+    pub fn recorded(mut self, text: &str) -> Self {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        self.steps.extend(lines.filter_map(|line| {
+            let mut words = line.split(' ');
+            let at = Duration::from_millis(100 + words.next()?.parse::<u64>().ok()?);
+            let is_rtcp = words.next()? == "rtcp";
+            let digits = words.next()?.as_bytes().chunks(2);
+            let octet = |pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+            let bytes = digits.map(octet).collect::<Option<_>>()?;
+            Some(Step { at, action: Action::Send { who: Who::Caller, section: 0, is_rtcp, bytes } })
+        }));
         self
     }
 
@@ -158,6 +189,12 @@ impl Stream {
         self
     }
 
+    /// Takes reports as facts.
+    pub fn with_reports(mut self) -> Self {
+        self.is_about_reports = true;
+        self.resting(1700)
+    }
+
     /// Belongs to the reduced set.
     pub fn reduced(mut self) -> Self {
         self.is_reduced = true;
@@ -166,8 +203,7 @@ impl Stream {
 
     /// The payload types of telephone-events.
     pub fn event_types(&self) -> Vec<u8> {
-        let formats = self.offer.iter().flat_map(|section| &section.formats);
-        formats.filter(|(_, name)| name.starts_with("telephone-event")).map(|(number, _)| *number).collect()
+        self.offer.iter().flat_map(|section| section.types("telephone-event")).collect()
     }
 }
 
@@ -175,6 +211,11 @@ impl Section {
     /// A stream of audio.
     pub fn audio(formats: &[(u8, &'static str)]) -> Self {
         Self { kind: "audio", formats: formats.to_vec(), attributes: Vec::new() }
+    }
+
+    /// The payload types of formats whose name begins with this.
+    pub fn types(&self, name: &str) -> Vec<u8> {
+        self.formats.iter().filter(|(_, format)| format.starts_with(name)).map(|(number, _)| *number).collect()
     }
 
     /// A stream of video.

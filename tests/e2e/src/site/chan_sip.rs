@@ -12,22 +12,35 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
     let (sip, plain) = site.as_phone.unwrap_or((ports.sip, ports.plain));
     format!(
         "[general]\ncontext = calls\nudpbindaddr = {sip}\nallowguest = no\nrealm = localhost\n\
-         nat = force_rport,comedia\n{videosupport}{media_address}\n\
+         nat = force_rport,comedia\n{videosupport}{textsupport}{media_address}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
          {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-         allow = {codecs}\n{encryption}{plain_certificate}",
+         allow = {codecs}{text}\n{encryption}{plain_certificate}{second}",
         encryption = encryption(site.plain, site.plain_has_feedback),
         plain_certificate = if site.plain.is_dtls() { named(certificate, key) } else { String::new() },
         media_address = if site.plain.has_ice() { media_address() } else { String::new() },
         sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), sip),
         codecs = site.codecs(),
+        textsupport = if site.text { "textsupport = yes\n" } else { "" },
+        text = if site.text { TEXT } else { "" },
+        second = if site.text { second_phone(plain + 1) } else { String::new() },
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
         video = if site.video { ",h264" } else { "" },
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
         certificate = if site.without_certificate { String::new() } else { named(certificate, key) },
+    )
+}
+
+/// The formats of text, with redundancy and without.
+const TEXT: &str = ",red,t140";
+
+/// A second plain phone with text.
+fn second_phone(port: u16) -> String {
+    format!(
+        "[2002]\ntype = friend\nhost = 127.0.0.1\nport = {port}\ninsecure = invite,port\ndisallow = all\nallow = ulaw{TEXT}\n"
     )
 }
 

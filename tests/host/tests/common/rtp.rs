@@ -205,8 +205,13 @@ impl Instance {
     }
 
     pub fn dtmf_begin(&self, digit: u8) {
+        assert!(self.tries_dtmf_begin(digit));
+    }
+
+    /// Begins a digit. Returns whether the engine sends it.
+    pub fn tries_dtmf_begin(&self, digit: u8) -> bool {
         // SAFETY: the reference is ours.
-        assert_eq!(unsafe { sys::ast_rtp_instance_dtmf_begin(self.as_ptr(), digit as _) }, 0);
+        unsafe { sys::ast_rtp_instance_dtmf_begin(self.as_ptr(), digit as _) == 0 }
     }
 
     pub fn dtmf_end(&self, digit: u8, milliseconds: c_uint) {
@@ -254,6 +259,7 @@ impl Drop for Instance {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
     Voice { format: sys::ast_format_id, payload: Vec<u8>, samples: c_int },
+    Text { format: sys::ast_format_id, text: String, samples: c_int },
     DigitBegin(u8),
     DigitEnd(u8),
     Other(sys::ast_frame_type),
@@ -270,6 +276,15 @@ impl Frame {
                     Self::Voice {
                         format: frame.subclass.format.id,
                         payload: slice::from_raw_parts(frame.data.ptr.cast::<u8>(), length).to_vec(),
+                        samples: frame.samples,
+                    }
+                }
+                sys::AST_FRAME_TEXT => {
+                    let length = usize::try_from(frame.datalen).expect("not negative");
+                    let octets = slice::from_raw_parts(frame.data.ptr.cast::<u8>(), length).to_vec();
+                    Self::Text {
+                        format: frame.subclass.format.id,
+                        text: String::from_utf8(octets).expect("UTF-8"),
                         samples: frame.samples,
                     }
                 }

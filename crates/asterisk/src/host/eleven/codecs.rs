@@ -20,14 +20,13 @@ pub unsafe fn payload(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> Opt
     }
 }
 
-/// Whether SDP lists the payload type. This host cannot tell SDP from the table of RFC 3551, so the result is true for
-/// both. That is harmless, because this host has no streams that share a transport.
+/// Whether SDP lists the payload type. Wraps `ast_rtp_codecs_find_payload_code`.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn is_described(codecs: *mut sys::ast_rtp_codecs, payload_type: u8) -> bool {
     // SAFETY: guaranteed by our caller.
-    unsafe { payload(codecs, payload_type) }.is_some()
+    unsafe { sys::ast_rtp_codecs_find_payload_code(codecs, payload_type.into()) >= 0 }
 }
 
 /// The payload type for sending a format. Wraps `ast_rtp_codecs_payload_code`.
@@ -48,14 +47,21 @@ pub unsafe fn payload_type_of_code(codecs: *mut sys::ast_rtp_codecs, code: i32) 
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 0, ptr::null(), code) }).ok()
 }
 
-/// The payload type and clock of telephone-event. This host has one for all media.
+/// The payload type and clock of telephone-event. This host has one for all media. If SDP lists it, it is looked up by its
+/// meaning: before 11.11 the host finds the one of its own table instead.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, _media_clock: Option<u32>) -> Option<(u8, u32)> {
     // SAFETY: guaranteed by our caller.
-    let payload_type = unsafe { payload_type_of_code(codecs, rtp_code::DTMF) }?;
-    Some((payload_type, rtp_code::CLOCK))
+    let is_digits = |payload_type| unsafe {
+        is_described(codecs, payload_type)
+            && matches!(payload(codecs, payload_type), Some(Payload::Code { code: rtp_code::DTMF, .. }))
+    };
+    // SAFETY: as above.
+    let default = unsafe { payload_type_of_code(codecs, rtp_code::DTMF) };
+    let agreed = default.filter(|default| is_digits(*default)).or_else(|| (0..128).find(|number| is_digits(*number)));
+    Some((agreed.or(default)?, rtp_code::CLOCK))
 }
 
 /// How media of a format is split into packets. Wraps `ast_codec_pref_getsize`.

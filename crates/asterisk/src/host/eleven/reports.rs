@@ -241,7 +241,7 @@ mod tests {
 
     fn report(direction: Direction, ssrc: u32, sender: Option<Sender>) -> Report {
         let peer = ([192, 0, 2, 1], 4001).into();
-        Report { direction, peer, ssrc, sender, block_count: 1, block: Some(BLOCK) }
+        Report { direction, peer, local: peer, ssrc, sender, block_count: 1, block: Some(BLOCK) }
     }
 
     #[test]

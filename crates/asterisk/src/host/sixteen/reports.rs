@@ -3,6 +3,7 @@
 
 use std::ffi::CStr;
 use std::fmt::Write as _;
+use std::net::{SocketAddr, UdpSocket};
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -22,10 +23,12 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
         let kind = match report.direction {
             Direction::Sent { .. } => {
                 details.text(c"to", &report.peer.to_string());
+                details.text(c"from", &local(report).to_string());
                 sys::ast_rtp_rtcp_sent_type()
             }
             Direction::Received { round_trip, .. } => {
                 details.text(c"from", &report.peer.to_string());
+                details.text(c"to", &local(report).to_string());
                 if let Some(round_trip) = round_trip {
                     details.number(c"rtt", round_trip.as_secs_f64());
                 }
@@ -150,6 +153,18 @@ fn received_lines(report: &Report, round_trip: Option<Duration>) -> String {
 
 fn delay(block: &Block) -> f64 {
     f64::from(block.delay_since_last_sr_in_65536ths) / 65536.0
+}
+
+/// Returns our address of a report. If the socket has none of its own, that which the kernel sends to the peer from.
+fn local(report: &Report) -> SocketAddr {
+    let outside = || {
+        // Nothing is sent.
+        let socket = UdpSocket::bind((report.local.ip(), 0)).ok()?;
+        socket.connect(report.peer).ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    };
+    let ip = Some(report.local.ip()).filter(|ip| !ip.is_unspecified()).or_else(outside);
+    SocketAddr::new(ip.unwrap_or(report.local.ip()).to_canonical(), report.local.port())
 }
 
 /// Makes the host's report object; `None` if out of memory.

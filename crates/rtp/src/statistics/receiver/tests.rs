@@ -69,7 +69,39 @@ fn rfc3550_a1_large_jump_needs_two_packets_in_sequence() {
     assert_eq!(stream.steady(40001), Validity::Restarted);
     assert_eq!(stream.steady(40002), Validity::Ok { missing: 0 });
     assert_eq!((stream.receiver.expected(), stream.receiver.cumulative_lost()), (2, 0));
-    assert_eq!(stream.receiver.packets(), 4);
+    assert_eq!(stream.receiver.packets(), 6, "those that jumped are heard");
+}
+
+#[test]
+fn a_jump_costs_no_packet() {
+    let mut stream = Stream::new(0);
+    let numbers = (1..16).chain(5016..5031).chain(3..18);
+    assert!(numbers.clone().all(|number| stream.steady(number).is_usable()));
+    assert_eq!(stream.receiver.packets(), 45);
+    assert_eq!(stream.receiver.cumulative_lost(), 0);
+    assert_eq!(stream.steady(30_000), Validity::Jump);
+    assert_eq!(stream.steady(30_000), Validity::Duplicate);
+}
+
+#[test]
+fn a_sequence_number_that_stands_still_loses_no_packet_and_a_duplicate_is_one() {
+    let mut stream = Stream::new(0);
+    assert_eq!(stream.packet(4711, 0), Validity::First);
+    for n in 1..30 {
+        assert_eq!(stream.packet(4711, n * 160), Validity::StandsStill);
+        assert_eq!(stream.packet(4711, n * 160), Validity::Duplicate);
+    }
+    assert_eq!((stream.receiver.packets(), stream.receiver.cumulative_lost()), (30, 0));
+    assert_eq!(stream.packet(4712, 30 * 160), Validity::Ok { missing: 0 });
+}
+
+#[test]
+fn a_second_count_on_one_ssrc_costs_no_packet() {
+    let mut stream = Stream::new(0);
+    for n in 0..20u16 {
+        assert!(stream.packet(20_000 + n, u32::from(n) * 160).is_usable());
+        assert!(stream.packet(19_990 + n / 2, 90_000 + u32::from(n)).is_usable());
+    }
 }
 
 #[test]
