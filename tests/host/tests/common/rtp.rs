@@ -293,7 +293,7 @@ impl Frame {
                     let octets = slice::from_raw_parts(frame.data.ptr.cast::<u8>(), length).to_vec();
                     Self::Text {
                         format: frame.subclass.format.id,
-                        text: String::from_utf8(octets).expect("UTF-8"),
+                        text: String::from_utf8_lossy(&octets).into_owned(),
                         samples: frame.samples,
                     }
                 }
