@@ -197,9 +197,13 @@ fn after_the_bridge_each_leg_sends_as_itself_again() {
 fn nothing_is_passed_on_to_a_leg_on_hold() {
     let _host = host();
     let [mut one, mut other] = bridged();
+    // A hold is a description, `stop`, `activate`; its end a description and `activate`.
+    other.instance.set_remote(other.phone.address());
     other.instance.stop();
+    other.instance.activate();
     assert_eq!(one.send(0, false, &[1; FRAME_LEN]).1, []);
     other.instance.set_remote(other.phone.address());
+    other.instance.activate();
     assert_eq!(one.send(0, false, &[2; FRAME_LEN]).1, []);
     assert_eq!(other.phone.receive().payload, [2; FRAME_LEN]);
     assert_eq!(other.send(0, false, &[3; FRAME_LEN]).1, []);
