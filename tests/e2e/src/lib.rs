@@ -10,6 +10,7 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod datagrams;
 pub mod differential;
 pub mod driver;
 pub mod failure;
