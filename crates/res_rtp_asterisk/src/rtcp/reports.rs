@@ -5,13 +5,14 @@
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{Direction, Figures};
+use rtp::pictures::Wanted;
 use rtp::quality::media_experience_score;
 use rtp::rtcp::interval::ReportTimer;
 use rtp::rtcp::{Goodbye, NtpTimestamp, Pace, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
 use rtp::statistics::{Accumulator, ReceiverStatistics, RoundTrip, SenderStatistics};
 
 use super::events;
-use super::feedback::{Pictures, Requests};
+use super::feedback::Requests;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::notes::Note;
@@ -22,7 +23,7 @@ pub struct Rtcp {
     goodbye: Goodbye,
     /// Whether a report has been sent.
     has_reported: bool,
-    pictures: Pictures,
+    pictures: Wanted,
     requests: Requests,
     events: Pace,
     scores: Scores,
@@ -75,7 +76,7 @@ impl Rtcp {
             schedule: ReportTimer::new(interval),
             goodbye: Goodbye::default(),
             has_reported: false,
-            pictures: Pictures::default(),
+            pictures: Wanted::default(),
             requests: Requests::default(),
             events: Pace::default(),
             scores: Scores::default(),
@@ -100,8 +101,8 @@ impl Rtcp {
         &self.scores
     }
 
-    /// Returns the peer's picture requests for our stream, to change them.
-    pub fn pictures_mut(&mut self) -> &mut Pictures {
+    /// Returns whether the peer needs a whole picture of our stream, to change it.
+    pub fn pictures_mut(&mut self) -> &mut Wanted {
         &mut self.pictures
     }
 
@@ -126,9 +127,9 @@ impl Rtcp {
         self.schedule.is_running()
     }
 
-    /// Returns when the next report is due.
+    /// Returns when the next report or a picture request is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.schedule.poll_timeout()
+        self.schedule.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min()
     }
 
     /// Returns whether a report is due, and restarts the timer if so.

@@ -11,7 +11,7 @@ use rtp::rtcp::{self, Compound};
 use rtp::{Header, Packet};
 
 use super::State;
-use crate::bundle::{PictureRequest, Whose};
+use crate::bundle::Whose;
 use crate::console::{debug, known};
 use crate::cost::{self, Deed};
 use crate::diagnosis::counters::Refused;
@@ -195,10 +195,14 @@ impl State {
     fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
         self.transport.judge_source(now, arrived.from, header)?;
+        let known = self.receiver.ssrc();
         let usable = self.is_beside(header) || self.count_received(now, arrived);
         // Digits have a check of their own: the number of some senders stands still.
         if !usable && !self.clock_rates.is_without_clock(header.payload_type) {
             return Err(Refused::Sequence);
+        }
+        if known.is_some() && known != self.receiver.ssrc() {
+            self.handle_other_encoder(now, header.payload_type);
         }
         self.start_reports(now);
         Ok(())
@@ -311,20 +315,6 @@ impl State {
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
         }
-    }
-
-    fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) {
-        if !self.bundle.handle_picture_request(now, media_ssrc) {
-            self.rtcp.pictures_mut().handle_request(now);
-        }
-    }
-
-    /// Returns a picture request that the channel has to be told of, once per request.
-    pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
-        if self.rtcp.pictures_mut().take_request() {
-            return Some(self.bundle.marks().picture_request());
-        }
-        self.bundle.take_picture_request()
     }
 }
 

@@ -13,7 +13,6 @@ use crate::console::known;
 use crate::diagnosis::counters::Refused;
 use crate::media::source::{Content, Media, Source, Written};
 use crate::notes::Note;
-use crate::rtcp::feedback::Request;
 use crate::rtcp::reports::{Kind, Streams};
 use crate::transport::Transport;
 use crate::transport::send::{Obstacle, Route, Way};
@@ -224,24 +223,7 @@ impl State {
         self.note_report_sent(sent.flatten(), told);
     }
 
-    /// Sends the peer a Full Intra Request for the stream that we receive (RFC 5104 §4.3.1).
-    pub fn ask_for_picture(&mut self, now: Instant) {
-        let described = self.bundle.marks().described_ssrc;
-        let Some(media_ssrc) = self.receiver.ssrc().or(described).filter(|_| self.transport.uses_rtcp()) else {
-            return;
-        };
-        let mut told = Vec::new();
-        let ssrc = self.source.ssrc();
-        let (requests, cname) = self.rtcp.requests_mut();
-        let request = Request { ssrc, media_ssrc, cname };
-        let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
-            let way = transport.way_of_reports(stream)?;
-            requests.send(now, &request, way.to(), |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
-        });
-        self.note_report_sent(sent.flatten(), told);
-    }
-
-    fn note_report_sent(&mut self, sent: Option<bool>, mut told: Vec<Note>) {
+    pub(super) fn note_report_sent(&mut self, sent: Option<bool>, mut told: Vec<Note>) {
         self.notes.append(&mut told);
         if sent == Some(false) {
             self.refuse(Refused::Unsendable);
