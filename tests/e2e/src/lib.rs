@@ -11,6 +11,7 @@
 pub mod asterisk;
 pub mod baresip;
 pub mod camera;
+pub mod datagrams;
 pub mod differential;
 pub mod driver;
 pub mod failure;
