@@ -270,7 +270,7 @@ fn jitters(lab: &Lab) -> Result<(String, String)> {
     let mut columns = line
         .into_iter()
         .flat_map(|line| line.split(')'))
-        .map(|part| part.trim_start().split_whitespace().next().unwrap_or_default().to_owned());
+        .map(|part| part.split_whitespace().next().unwrap_or_default().to_owned());
     match (columns.nth(1), columns.next()) {
         (Some(received), Some(sent)) => Ok((received, sent)),
         _ => Err(Failure::new(format!("sip show channelstats: {stats}"))),
