@@ -151,7 +151,6 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("picture_phones", Version::Eleven..=Version::Eleven, "its chan_sip refuses the video of guests"),
-    ("transfers", Version::Eleven..=Version::Eleven, "its transfers have other ends"),
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("servers", Version::Eleven..=Version::Eleven, "its answers are not timed"),
     ("strangers", Version::Eleven..=Version::Eleven, "its log has more lines"),
