@@ -147,6 +147,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
+    ("paths", Version::Sixteen..=Version::TwentyTwo, "restarts and strangers have it all"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("picture_phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),

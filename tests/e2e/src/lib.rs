@@ -19,6 +19,7 @@ pub mod lab;
 pub mod links;
 pub mod linphone;
 pub mod manager;
+pub mod moving;
 pub mod nat;
 pub mod page;
 pub mod peer;

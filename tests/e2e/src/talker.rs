@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use crate::camera;
 use crate::failure::{Failure, Result, ensure};
 use crate::g711;
 use crate::lab::Lab;
 use crate::plain_phone::SipPhone;
 use crate::rtp::{Media, Rtp};
 use crate::sip::{Description, Message};
+use crate::site::Site;
 use crate::tone::Audio;
 
 /// A format of audio: its payload type and its name.
@@ -25,6 +27,17 @@ const EVENT: u8 = 101;
 
 /// The samples in a packet of 20 ms.
 const PACKET: u32 = 160;
+
+/// Anybody may call, and `tone` answers with one of 440 Hz. Calls end in six seconds instead of 32, as `chan_sip` remembers them for 64 times its timer (RFC 3261 §17.1.1.1).
+pub fn site() -> Site {
+    let mut site = camera::site();
+    for (_, text) in &mut site.files {
+        *text = text.replace("t1min = 100\n", "t1min = 100\ntimert1 = 100\ntimerb = 6400\n");
+        let tone = "[calls]\nexten => tone,1,Answer()\n same => n,Playtones(440)\n same => n,Wait(30)\n";
+        *text = text.replace("[calls]\n", tone);
+    }
+    site
+}
 
 /// A phone that talks.
 #[derive(Debug)]
@@ -155,6 +168,16 @@ impl Talker {
     /// The digits that came as telephone-events, each once.
     pub fn digits(&self) -> Vec<u8> {
         self.ear().digits()
+    }
+
+    /// Waits until this number of digits has come.
+    pub fn has_digits(&self, number: usize) -> Result {
+        let end = Instant::now() + Duration::from_secs(10);
+        while self.digits().len() < number {
+            ensure(Instant::now() < end, || format!("{:?} came instead of {number} digits", self.digits()))?;
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Its description.

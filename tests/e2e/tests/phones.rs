@@ -6,12 +6,11 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use e2e::camera;
 use e2e::failure::{Result, ensure};
 use e2e::g711;
 use e2e::lab::Lab;
 use e2e::site::{MUSIC, Site};
-use e2e::talker::{PCMU, Talker};
+use e2e::talker::{PCMU, Talker, site};
 use e2e::tone::Audio;
 
 const CALLER: f64 = 800.0;
@@ -217,17 +216,6 @@ impl Footprint {
         let descriptors = fs::read_dir(format!("{process}/fd"))?.count();
         Ok(Self { descriptors, threads: field("Threads:"), resident_kib: field("VmRSS:") })
     }
-}
-
-/// Calls end in six seconds instead of 32, as `chan_sip` remembers them for 64 times its timer (RFC 3261 §17.1.1.1).
-fn site() -> Site {
-    let mut site = camera::site();
-    for (_, text) in &mut site.files {
-        *text = text.replace("t1min = 100\n", "t1min = 100\ntimert1 = 100\ntimerb = 6400\n");
-        let tone = "[calls]\nexten => tone,1,Answer()\n same => n,Playtones(440)\n same => n,Wait(30)\n";
-        *text = text.replace("[calls]\n", tone);
-    }
-    site
 }
 
 fn connected(lab: &Lab, bridge: &str) -> Result<(Talker, Talker)> {

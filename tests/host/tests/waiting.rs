@@ -27,7 +27,7 @@ fn with_keys_from_sdp_nothing_is_lost_in_two_seconds_that_nobody_reads() {
     for value in 1..=200 {
         call.say(value);
         if value % 50 == 0 {
-            call.report();
+            call.report_and(&[]);
         }
         sleep(Duration::from_millis(10));
     }

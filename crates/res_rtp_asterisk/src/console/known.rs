@@ -38,8 +38,8 @@ static DETAILS: RateLimit = RateLimit::new(Duration::from_secs(1), 50);
 /// Limits lines about unknown payload types.
 static UNKNOWN: SharedLimit<IpAddr, 50> = SharedLimit::new(Duration::from_secs(10), 5);
 
-/// Limits lines about short datagrams.
-static SHORT: SharedLimit<IpAddr, 50> = SharedLimit::new(Duration::from_secs(10), 5);
+/// Limits lines about short datagrams, which come from as many addresses as a stranger likes to forge.
+static SHORT: SharedLimit<IpAddr, 2> = SharedLimit::new(Duration::from_secs(10), 1);
 
 /// Limits lines about what could not be sent.
 static TRANSMISSIONS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);

@@ -20,6 +20,11 @@ impl Farewell {
     /// Records that the host stops media. `route` is that of reports until now.
     pub fn handle_stop(&mut self, now: Instant, route: Option<(Component, Route)>) {
         self.stopped = Some(now);
+        self.handle_change(route);
+    }
+
+    /// Records that the peer's address changes, perhaps to one that leads nowhere. `route` is that of reports until now.
+    pub fn handle_change(&mut self, route: Option<(Component, Route)>) {
         self.route = route.or(self.route);
     }
 

@@ -286,6 +286,7 @@ impl Transport {
     /// Sets the address of the peer's description, which ends it on some hosts. Without a line of ICE in it, ICE ends. Returns
     /// whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr, settings: &Settings) -> bool {
+        self.farewell.handle_change(self.reports_route());
         self.handle_description(now);
         let is_without_ice = self.described.handle_address(now) && self.is_ice_active();
         // Some phones put a call on hold by an address that leads nowhere, and nothing else.

@@ -4,6 +4,7 @@ use super::rtp::{FRAME_LEN, Frame, Instance, Phone, RTCP, RTP, to_host};
 use asterisk_sys as sys;
 use std::{
     ffi::{CStr, c_int, c_void},
+    net::UdpSocket,
     ptr, slice,
     time::Duration,
 };
@@ -157,15 +158,31 @@ impl SdesCall {
 
     /// The phone sends the next 20 ms of a repeated µ-law value.
     pub fn say(&mut self, value: u8) {
-        let packet = self.phone.packet(0, false, &[value; FRAME_LEN]);
+        self.send(0, &[value; FRAME_LEN]);
+    }
+
+    /// The SSRC of the phone's stream.
+    pub fn ssrc(&self) -> u32 {
+        self.phone.ssrc
+    }
+
+    /// The phone's socket for media.
+    pub fn socket(&self) -> &UdpSocket {
+        &self.phone.rtp
+    }
+
+    /// The phone sends its next packet, with this payload.
+    pub fn send(&mut self, payload_type: u8, payload: &[u8]) {
+        let packet = self.phone.packet(payload_type, false, payload);
         let protected = self.srtp.protect(&packet, RTP).expect("protected");
         self.phone.rtp.send_to(&protected, self.instance.local()).expect("loopback");
     }
 
-    /// The phone sends a receiver report about a stream that it has not heard.
-    pub fn report(&self) {
+    /// The phone sends a receiver report with this behind it.
+    pub fn report_and(&self, rest: &[u8]) {
         let mut report = vec![0x80, 201, 0, 1];
         report.extend_from_slice(&self.phone.ssrc.to_be_bytes());
+        report.extend_from_slice(rest);
         let protected = self.srtp.protect(&report, RTCP).expect("protected");
         self.phone.rtcp.send_to(&protected, self.instance.local_rtcp()).expect("loopback");
     }
