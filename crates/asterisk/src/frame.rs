@@ -111,6 +111,12 @@ impl<'a> FrameRef<'a> {
         u32::try_from(self.raw().samples).unwrap_or(0)
     }
 
+    /// The advance of a video frame's timestamp since the frame before, in ticks of 90 kHz. The host keeps it where other frames
+    /// have their samples.
+    pub fn advance(&self) -> i32 {
+        self.raw().samples
+    }
+
     /// The position in the stream in milliseconds, if the frame has timing information.
     pub fn timestamp_ms(&self) -> Option<i64> {
         self.has_timing().then(|| self.raw().ts)

@@ -17,6 +17,8 @@ pub enum Fact {
     EndOfCandidates = 2,
     /// The connection that carried the call's signalling is closed; the value says why.
     SignallingClosed = 3,
+    /// The host asks the peer for a whole picture (RFC 5168), which WebRTC endpoints understand in RTCP alone.
+    PictureWanted = 4,
 }
 
 /// The exported function: the kind of fact, the engine's ICE user fragment and the value, both of them strings that are lent
@@ -32,7 +34,7 @@ const MODULE: &str = "res_rtp_asterisk.so";
 impl Fact {
     /// The kind with this number.
     pub fn from_number(number: c_int) -> Option<Self> {
-        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed]
+        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed, Self::PictureWanted]
             .into_iter()
             .find(|fact| *fact as c_int == number)
     }

@@ -79,17 +79,18 @@ impl FrameSlot {
         self.hand_out()
     }
 
-    /// A video frame. `samples` is the advance of the timestamp; `marker` is true for the last frame of a picture.
+    /// A video frame. `advance` is that of the timestamp since the frame before, in ticks of 90 kHz; `marker` is true for the last
+    /// frame of a picture.
     pub fn video(
         &mut self,
         format: &Format,
         payload: Range<usize>,
         timing: Timing,
-        samples: u32,
+        advance: i32,
         marker: bool,
     ) -> HostFrame {
         let frame = self.media(sys::AST_FRAME_VIDEO, format, payload, timing, marker);
-        frame.samples = samples.try_into().unwrap_or(i32::MAX);
+        frame.samples = advance;
         self.hand_out()
     }
 

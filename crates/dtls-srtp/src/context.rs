@@ -12,6 +12,7 @@ use openssl::ssl::{
 use crate::certificate::Certificate;
 use crate::hello::{ClientHello, Secret};
 use crate::keys::Profile;
+use crate::session::MAX_DATAGRAM_LEN;
 
 /// The checks that a peer's certificate has to pass (`dtlsverify` in the host's configuration).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +51,8 @@ pub struct ContextConfig {
     pub srtp_profiles: Vec<Profile>,
     /// The oldest version of DTLS.
     pub min_version: MinVersion,
+    /// The longest datagram that is sent, in bytes; at most [`MAX_DATAGRAM_LEN`](crate::MAX_DATAGRAM_LEN) counts.
+    pub mtu: u32,
 }
 
 /// Reasons why a configuration cannot be used.
@@ -87,6 +90,7 @@ pub struct Context {
     certificate: Certificate,
     verify: Verify,
     srtp_profiles: Vec<Profile>,
+    mtu: u32,
     secret: Secret,
     min_version: MinVersion,
 }
@@ -96,7 +100,7 @@ impl Context {
     pub fn new(config: ContextConfig) -> Result<Arc<Self>, ContextError> {
         let mut builder = SslContextBuilder::new(SslMethod::dtls())?;
         set_min_version(&mut builder, config.min_version)?;
-        // The MTU is `MAX_DATAGRAM_LEN`, not the kernel's. A session ticket would let a peer resume without its
+        // The MTU is ours, not the kernel's. A session ticket would let a peer resume without its
         // certificate.
         builder.set_options(SslOptions::NO_QUERY_MTU | SslOptions::NO_RENEGOTIATION | SslOptions::NO_TICKET);
         // With encrypt-then-MAC (RFC 7366), OpenSSL ends the association at the first forged record.
@@ -118,13 +122,18 @@ impl Context {
         config.certificate.chain.iter().try_for_each(|link| builder.add_extra_chain_cert(link.clone()))?;
         builder.set_private_key(&config.certificate.key)?;
         let (ssl, secret) = (builder.build(), Secret::new()?);
-        let ContextConfig { certificate, verify, srtp_profiles, min_version, .. } = config;
-        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, secret, min_version }))
+        let ContextConfig { certificate, verify, srtp_profiles, min_version, mtu, .. } = config;
+        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, mtu, secret, min_version }))
     }
 
     /// The certificate that we show the peer. Its fingerprint goes into the SDP.
     pub fn certificate(&self) -> &Certificate {
         &self.certificate
+    }
+
+    /// The longest datagram that is sent, in bytes.
+    pub(crate) fn mtu(&self) -> u32 {
+        self.mtu.min(MAX_DATAGRAM_LEN as u32)
     }
 
     /// The checks that the peer's certificate has to pass.

@@ -123,6 +123,7 @@ fn new_context(fingerprint: bool) -> Arc<Context> {
         ca_path: None,
         srtp_profiles: vec![Profile::Aes128CmSha1_80],
         min_version: MinVersion::default(),
+        mtu: MAX_DATAGRAM_LEN as u32,
     })
     .expect("a context")
 }

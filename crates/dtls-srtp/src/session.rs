@@ -471,7 +471,7 @@ fn new_stream(context: &Context, role: Role) -> Result<SslStream<Wire>, ErrorSta
 
 fn new_ssl(context: &Context, role: Role) -> Result<Ssl, ErrorStack> {
     let mut ssl = context.ssl()?;
-    ssl.set_mtu(MAX_DATAGRAM_LEN as u32)?;
+    ssl.set_mtu(context.mtu())?;
     match role {
         Role::Client => ssl.set_connect_state(),
         Role::Server => ssl.set_accept_state(),
@@ -480,7 +480,7 @@ fn new_ssl(context: &Context, role: Role) -> Result<Ssl, ErrorStack> {
     Ok(ssl)
 }
 
-/// The longest datagram that a session sends, in bytes. It passes every path that carries media: IPv6 within a tunnel
+/// The longest datagram that a session sends, in bytes, whatever its context allows. It passes every path that carries media: IPv6 within a tunnel
 /// or two.
 pub const MAX_DATAGRAM_LEN: usize = 1200;
 /// The number of datagrams that are kept before the handshake begins. A ClientHello with post-quantum key shares takes

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::{
     Admission, Association, Associations, Certificate, Context, ContextConfig, Endpoint, Fingerprint, HashFunction,
-    MinVersion, Path, PeerAddress, Phase, Profile, Setup, Verify,
+    MAX_DATAGRAM_LEN, MinVersion, Path, PeerAddress, Phase, Profile, Setup, Verify,
 };
 
 /// An endpoint with one association.
@@ -98,6 +98,7 @@ fn context_of(fingerprint: bool, srtp_profiles: Vec<Profile>) -> Arc<Context> {
         ca_path: None,
         srtp_profiles,
         min_version: MinVersion::default(),
+        mtu: MAX_DATAGRAM_LEN as u32,
     })
     .expect("a context")
 }

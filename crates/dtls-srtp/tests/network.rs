@@ -35,6 +35,17 @@ fn every_profile_is_agreed_on() {
 }
 
 #[test]
+fn no_datagram_of_a_handshake_is_longer_than_the_mtu() {
+    let mut small = config();
+    small.mtu = 256;
+    let mut pair = introduced(Peer::with(Role::Client, small.clone()), Peer::with(Role::Server, small));
+    pair.run();
+    pair.assert_agreed();
+    let longest = pair.peers.iter().map(|peer| peer.longest).max();
+    assert!(longest.is_some_and(|longest| (200..=256).contains(&longest)), "{longest:?}");
+}
+
+#[test]
 fn handshakes_survive_loss_delay_and_duplicates() {
     for seed in 1..=60 {
         let network = Network {

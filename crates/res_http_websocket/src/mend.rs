@@ -78,6 +78,7 @@ impl From<Event> for Told {
     fn from(event: Event) -> Self {
         match event {
             Event::Candidate { ufrag, candidate } => Self { ufrag, fact: Fact::Candidate, value: candidate },
+            Event::PictureWanted { ufrag } => Self { ufrag, fact: Fact::PictureWanted, value: String::new() },
             Event::EndOfCandidates { ufrag } => Self { ufrag, fact: Fact::EndOfCandidates, value: String::new() },
         }
     }

@@ -20,10 +20,11 @@ use std::time::Instant;
 
 use asterisk::Failed;
 use asterisk::worker::Id;
+use rtp::pictures::Wanted;
 
+use crate::clock;
 use crate::diagnosis::verdict::ShownCarrier;
 use crate::notes::Note;
-use crate::rtcp::feedback::Pictures;
 use crate::session::Session;
 use crate::state::State;
 use crate::transport::Transport;
@@ -57,7 +58,7 @@ struct Child {
     marks: Marks,
     /// An SSRC that was assigned to this child by its payload type. The peer's description does not name it.
     learned_ssrc: Option<u32>,
-    pictures: Pictures,
+    pictures: Wanted,
 }
 
 /// Identifies a stream within a bundle: its packets by SSRC, its frames by stream number. The host supplies both.
@@ -201,7 +202,7 @@ impl Bundle {
 
     /// Returns the next of the peer's picture requests for a child's stream, once per request.
     pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
-        let marks = self.children.iter_mut().find_map(|child| child.pictures.take_request().then_some(child.marks));
+        let marks = self.children.iter_mut().find_map(|child| child.pictures.take().then_some(child.marks));
         marks.map(Marks::picture_request)
     }
 
@@ -255,7 +256,7 @@ impl Session {
     /// Changes the SSRC of our stream, and moves its SRTP policy to the new one.
     pub fn change_ssrc(&self) {
         self.with(|state| {
-            let Some((old, new)) = state.change_ssrc() else { return };
+            let Some((old, new)) = state.change_ssrc(clock::now()) else { return };
             if state.bundle().has_own_transport() {
                 state.transport().change_source(old, new);
                 return;
@@ -298,7 +299,7 @@ impl Session {
 
     fn begin_to_share(self: &Arc<Self>, parent: &Arc<Self>) -> Result<(), Failed> {
         let (ssrc, marks) = self.with(|state| (state.source().ssrc(), state.bundle().marks)).ok_or(Failed)?;
-        let child = Child { session: Arc::clone(self), ssrc, marks, learned_ssrc: None, pictures: Pictures::default() };
+        let child = Child { session: Arc::clone(self), ssrc, marks, learned_ssrc: None, pictures: Wanted::default() };
         let mut notes = Vec::new();
         let cname = parent.carry(&mut notes, |state| take_in(state, child)).unwrap_or(Err(Failed));
         self.tell(notes);

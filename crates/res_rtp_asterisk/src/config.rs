@@ -2,14 +2,16 @@
 //! read by `gathering/settings.rs`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
-//! affected.
+//! affected. A key that changes nothing is logged as well.
+
+mod keys;
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
 use asterisk::rtp::Figures;
-use dtls_srtp::MinVersion;
+use dtls_srtp::{MAX_DATAGRAM_LEN, MinVersion};
 use rtp::rtcp::mux::Policy;
 
 use crate::gathering::settings::Gathering;
@@ -41,6 +43,8 @@ pub struct Settings {
     pub consent_timeout: Option<Duration>,
     /// The oldest version of DTLS that a handshake may agree on (`dtlsminversion`).
     pub dtls_min_version: MinVersion,
+    /// Largest datagram of a DTLS handshake, in octets (`dtls_mtu`).
+    pub dtls_mtu: u32,
     /// Which addresses are offered as candidates, and how further ones are found.
     pub gathering: Gathering,
     /// The TURN servers, and how many of their addresses are kept ready.
@@ -62,6 +66,7 @@ impl Default for Settings {
             rtcp_mux: Policy::Auto,
             consent_timeout: Some(Duration::from_secs(DEFAULT_CONSENT_TIMEOUT.into())),
             dtls_min_version: MinVersion::default(),
+            dtls_mtu: LARGEST_DTLS,
             gathering: Gathering::default(),
             relays: Relays::default(),
             figures: Figures::default(),
@@ -70,10 +75,15 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads `rtp.conf`. A missing file gives the defaults. Returns `None` when the file is unchanged or cannot be parsed.
+    /// Reads `rtp.conf`. A missing file gives the defaults when the module is loaded. Returns `None` when the settings stay as they are:
+    /// the file is unchanged, cannot be parsed, or is missing at a reload.
     pub fn load(reload: Reload) -> Option<Self> {
         let config = match Config::load(c"rtp.conf", reload) {
             Load::Loaded(config) => config,
+            Load::Missing if reload == Reload::IfChanged => {
+                asterisk::notice!("rtp.conf was not found, the settings stay as they are");
+                return None;
+            }
             Load::Missing => {
                 asterisk::notice!("rtp.conf was not found, using defaults");
                 return Some(Self::default());
@@ -92,6 +102,7 @@ impl Settings {
         };
         let settings = Self::read(&mut lines);
         lines.problems.iter().for_each(|problem| asterisk::error!("{problem}"));
+        keys::remarks(&lines.entries).iter().for_each(|remark| asterisk::warning!("{remark}"));
         Some(settings)
     }
 
@@ -105,12 +116,13 @@ impl Settings {
             checksums: lines.boolean("rtpchecksums", default.checksums),
             dtmf_timeout: lines.number("dtmftimeout", 0..=64_000, Outside::Default, default.dtmf_timeout),
             rtcp_interval: Duration::from_millis(interval.into()),
-            strict_rtp: lines.boolean("strictrtp", default.strict_rtp),
+            strict_rtp: lines.strict_rtp(default.strict_rtp),
             probation: lines.number("probation", 1..=1000, Outside::Default, default.probation),
             ice: lines.boolean("icesupport", default.ice),
             rtcp_mux: lines.mux(default.rtcp_mux),
             consent_timeout: Some(Duration::from_secs(consent.into())).filter(|timeout| !timeout.is_zero()),
             dtls_min_version: lines.dtls_version(default.dtls_min_version),
+            dtls_mtu: lines.number("dtls_mtu", 256..=LARGEST_DTLS, Outside::Nearest, default.dtls_mtu),
             gathering: Gathering::read(lines),
             relays: Relays::read(&lines.entries, &mut lines.problems),
             figures: lines.figures(default.figures),
@@ -120,6 +132,9 @@ impl Settings {
 
 /// The default of `consenttimeout` in seconds: the lifetime of consent (RFC 7675 §5.1).
 const DEFAULT_CONSENT_TIMEOUT: u32 = 30;
+
+/// The default and the limit of `dtls_mtu`.
+const LARGEST_DTLS: u32 = MAX_DATAGRAM_LEN as u32;
 
 /// The lines that settings are read from, and the errors found in them.
 #[derive(Debug, Default)]
@@ -180,6 +195,12 @@ impl<'a> Lines<'a> {
             self.problems.push(format!("{bad}; using {}", if default { "yes" } else { "no" }));
             default
         })
+    }
+
+    /// Reads `strictrtp`. Asterisk 16 has the word `seqno` for a probation by sequence numbers alone, which ours is.
+    fn strict_rtp(&mut self, default: bool) -> bool {
+        let is_seqno = self.find("strictrtp").is_some_and(|entry| entry.value.trim().eq_ignore_ascii_case("seqno"));
+        is_seqno || self.boolean("strictrtp", default)
     }
 
     /// Reads first and last port. A range without room for two ports is an error and gives `default`.
@@ -275,6 +296,7 @@ mod tests {
             ("rtcpmux", "no"),
             ("consenttimeout", "45"),
             ("dtlsminversion", "1.0"),
+            ("dtls_mtu", "600"),
             ("statistics", "original"),
         ]);
         let expected = Settings {
@@ -288,6 +310,7 @@ mod tests {
             rtcp_mux: Policy::No,
             consent_timeout: Some(Duration::from_secs(45)),
             dtls_min_version: MinVersion::Dtls10,
+            dtls_mtu: 600,
             gathering: Gathering::default(),
             relays: Relays::default(),
             figures: Figures::Original,
@@ -295,6 +318,7 @@ mod tests {
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
         assert_eq!(read(&[("rtcpmux", "Auto")]).0.rtcp_mux, Policy::Auto);
+        assert!(read(&[("strictrtp", "SeqNo")]).0.strict_rtp);
         assert_eq!(read(&[("rtcpmux", "on")]).0.rtcp_mux, Policy::Yes);
         assert_eq!(read(&[("consenttimeout", "0")]).0.consent_timeout, None);
     }
@@ -312,6 +336,7 @@ mod tests {
             ("rtcpmux", "sometimes"),
             ("consenttimeout", "never"),
             ("dtlsminversion", "1.3"),
+            ("dtls_mtu", "1500"),
             ("statistics", "wrong"),
         ];
         let (settings, problems) = read(&broken);
@@ -334,7 +359,15 @@ mod tests {
         let (settings, problems) = read(&written);
         assert_eq!(settings, Settings::default());
         assert_eq!(problems, [""; 0]);
-        assert!(written.len() > 6, "{written:?}");
+        let keys: Vec<_> = sample_keys().collect();
+        let missing: Vec<_> = keys::USED.iter().filter(|key| !keys.contains(key)).collect();
+        assert!(missing.is_empty() && written.len() > 20, "{missing:?} {written:?}");
+    }
+
+    /// The keys that the sample shows in section `[general]`, commented or not.
+    fn sample_keys() -> impl Iterator<Item = &'static str> {
+        let lines = include_str!("../../../contrib/samples/rtp.conf").lines();
+        lines.filter_map(|line| Some(line.strip_prefix(';').unwrap_or(line).split_once(" = ")?.0))
     }
 
     #[test]

@@ -87,6 +87,9 @@ unsafe fn text<'a>(raw: *const c_char) -> Option<&'a str> {
 fn handle(fact: Fact, ufrag: &str, value: &str) -> bool {
     let Some(session) = find(ufrag) else { return false };
     match fact {
+        Fact::PictureWanted => {
+            session.inform(|state| state.ask_for_picture_soon(clock::now()));
+        }
         Fact::Candidate => handle_candidate(&session, value),
         Fact::EndOfCandidates => {
             inform(&session, IceSide::handle_end_of_candidates);

@@ -67,7 +67,7 @@ static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Limits the log lines about refused packets: a peer with wrong keys sends fifty of them per second. The RTP engine logs the
 /// address that they come from.
-static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 3);
+static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(10), 2);
 
 impl Session {
     /// The number of sessions.

@@ -29,6 +29,7 @@ pub mod demux;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod packet;
+pub mod pictures;
 pub mod quality;
 pub mod red;
 pub mod rtcp;

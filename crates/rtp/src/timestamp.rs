@@ -228,7 +228,7 @@ impl PictureTimeline {
     }
 
     /// Returns the timestamp of a packet that is sent `now`, `advance` ticks after the one before. If that is not known, the timestamp
-    /// follows the clock.
+    /// follows the clock. An advance that goes back wraps, as timestamps do.
     pub fn packet(&mut self, now: Instant, advance: Option<u32>, clock_rate: u32) -> u32 {
         let timestamp = match self.last {
             None => self.start,
@@ -288,7 +288,7 @@ const ROUNDING: Duration = Duration::from_millis(10);
 const SOURCE_JUMP: Duration = Duration::from_secs(2);
 
 /// A step back on the source's timeline by less than this is reordering in the network, and not another source.
-const SOURCE_REORDERING: Duration = Duration::from_millis(200);
+const SOURCE_REORDERING: Duration = Duration::from_millis(500);
 
 /// A disagreement with the clock of more than this is a pause in video. Encoders send pictures in bursts.
 const PICTURE_PAUSE: Duration = Duration::from_millis(500);

@@ -4,6 +4,7 @@ use crate::edit::Edits;
 use crate::memory::{Dialog, Section as Offered};
 use crate::message::{Message, trimmed};
 use crate::payload_types;
+use crate::pictures::Feedback;
 use crate::rules::{Rule, Rules};
 use crate::sdp::{Description, Direction, Level, Line, MAX_SECTIONS, Section};
 use crate::sipml;
@@ -164,6 +165,7 @@ impl Changes {
         if !section.is_refused {
             self.fit_direction(answer, section, offered.direction);
             self.fit_profile(answer, section, &offered.protocol);
+            self.tell_feedback(answer, section, offered.feedback);
             self.end_candidates(answer, section, dialog);
         }
     }
@@ -181,6 +183,23 @@ impl Changes {
         }
         if let Some((section, mid)) = grouped {
             self.group(offer, section, &mid);
+        }
+    }
+
+    /// [`Rule::Pictures`], for an offer of the host's.
+    pub fn offer_feedback(&mut self, offer: &Description<'_>) {
+        for section in offer.sections.iter().filter(|section| !section.is_refused && offer.is_secure(section)) {
+            self.tell_feedback(offer, section, Feedback::BOTH);
+        }
+    }
+
+    /// Adds what the engine understands in RTCP of these kinds, to a video section with the profile for it (RFC 4585 §4).
+    fn tell_feedback(&mut self, description: &Description<'_>, section: &Section<'_>, understood: Feedback) {
+        let is_video = section.media == b"video" && description.text(&section.protocol).ends_with(b"AVPF");
+        if is_video && self.may(Rule::Pictures) {
+            for line in understood.without(section.level.feedback).lines() {
+                self.insert(Rule::Pictures, section.end(), line, description);
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 //!
 //! chan_sip reads and prints session descriptions as of 2012. A [`Dialect`] stands between it and one client, sees every
 //! message in both directions, and changes what one of the [rules](Rule) is about. It reads messages that carry
-//! `application/sdp` (alone or in a multipart body), responses to INVITE, UPDATE, and INFO with candidates, and no other.
+//! `application/sdp` (alone or in a multipart body), responses to INVITE, UPDATE, and INFO with candidates or for pictures,
+//! and no other.
 //!
 //! ```
 //! use sip_dialect::{Dialect, Outcome, Rules};
@@ -22,7 +23,7 @@
 //! |---|---|
 //! | `rules` | the rules, with client and RFC |
 //! | `change` | what the rules do to a description |
-//! | `payload_types`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
+//! | `payload_types`, `pictures`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
 //! | `message`, `body`, `sdp` | where the parts of a message are |
 //! | `edit` | changes by position; everything else is copied |
 //! | `memory` | dialogs |
@@ -41,6 +42,7 @@ pub mod fuzzing;
 mod memory;
 mod message;
 mod payload_types;
+mod pictures;
 mod respond;
 mod rules;
 mod sdp;
@@ -100,6 +102,11 @@ pub enum Event {
         /// The attribute.
         candidate: String,
     },
+    /// The host asks the client for a whole picture.
+    PictureWanted {
+        /// The ICE user fragment of the video section.
+        ufrag: String,
+    },
     /// The client has told all its candidates (RFC 8838 §13).
     EndOfCandidates {
         /// The host's ICE user fragment.
@@ -135,6 +142,7 @@ impl Dialect {
         let Some(message) = Message::parse(bytes) else { return unreadable(bytes) };
         match message.start {
             Start::Request(b"BYE") => self.end(&message),
+            Start::Request(b"INFO") => self.host_informs(&message),
             Start::Request(b"INVITE") => self.describe(&message, Side::Host, Role::Offer),
             Start::Response(101..=299) if message.answers(b"INVITE") => {
                 self.describe(&message, Side::Host, Role::Answer)
@@ -189,6 +197,13 @@ impl Dialect {
         let events = &mut self.events;
         self.dialogs.change(info.call_id, |dialog| trickle::take(info, dialog, events));
         Outcome::Answered { response: respond::ok(info, b""), rule: Rule::Trickle }
+    }
+
+    /// The INFO passes as well: the client answers it.
+    fn host_informs(&mut self, info: &Message<'_>) -> Outcome {
+        let dialog = self.dialogs.get(info.call_id).filter(|_| self.rules.has(Rule::Pictures));
+        self.events.extend(dialog.and_then(|dialog| pictures::wanted(info, dialog)));
+        Outcome::Unchanged
     }
 
     /// An INVITE or a response to one.
@@ -297,11 +312,15 @@ impl Dialect {
         }
         let dialog: Option<&Dialog> = self.dialogs.get(message.call_id).map(|dialog| &*dialog);
         match (role, dialog) {
-            (Role::Offer, dialog) => changes.name_sections(description, dialog),
+            (Role::Offer, dialog) => {
+                changes.offer_feedback(description);
+                changes.name_sections(description, dialog);
+            }
             (Role::Answer, Some(dialog)) if dialog.offer == Some(message.sequence.number) => {
                 changes.fit_answer(description, dialog);
             }
             (Role::Answer, Some(dialog)) if dialog.offerless == Some(message.sequence.number) => {
+                changes.offer_feedback(description);
                 changes.name_sections(description, Some(dialog));
             }
             // The offer was not read, or is forgotten.

@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use crate::sdp::{Description, Direction};
+use crate::pictures::Feedback;
+use crate::sdp::{self, Description, Direction};
 use crate::sipml;
 use crate::version::{self, Told};
 
@@ -27,6 +28,8 @@ pub struct Dialog {
     pub client: Vec<Section>,
     /// The ICE user fragments of the host's last description, by section.
     pub host: Vec<Option<Text>>,
+    /// The index of the video section in the host's last description.
+    pub host_video: Option<usize>,
     /// The client's last description said that candidates may follow (RFC 8840 §4.1).
     pub trickles: bool,
     /// The host has accepted an INVITE, or the client one of the host's.
@@ -62,6 +65,8 @@ pub struct Section {
     pub protocol: Text,
     /// `a=ice-ufrag:`, also of the session.
     pub ufrag: Option<Text>,
+    /// The kinds of feedback that ask for whole pictures.
+    pub feedback: Feedback,
 }
 
 impl Dialogs {
@@ -147,6 +152,7 @@ impl Dialog {
                 let direction = section.level.direction().or(session.direction());
                 let mid = section.level.mid.as_ref().and_then(kept);
                 Section {
+                    feedback: section.level.feedback,
                     is_bundled: mid.as_deref().is_some_and(|mid| description.bundles(mid)),
                     mid,
                     direction: meant(direction.map_or(Direction::BOTH, |(direction, _)| *direction)),
@@ -161,6 +167,8 @@ impl Dialog {
     pub fn describe_host(&mut self, description: &Description<'_>) {
         let session = &description.session;
         let ufrags = description.sections.iter().map(|section| section.level.ufrag.as_ref().or(session.ufrag.as_ref()));
+        let is_video = |section: &sdp::Section<'_>| section.media == b"video" && !section.is_refused;
+        self.host_video = description.sections.iter().position(is_video);
         self.host = ufrags.map(|ufrag| ufrag.and_then(|range| bounded(description.text(range)))).collect();
     }
 

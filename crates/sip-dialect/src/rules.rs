@@ -40,6 +40,10 @@ pub enum Rule {
     /// A description that has changed has a higher version in `o=` (RFC 3264 §8). libdatachannel and werift begin a session
     /// anew with version 0, str0m repeats its version; the host ignores such a description, also when it is a hold.
     Version,
+    /// Requests for whole pictures: video sections say that FIR and PLI are understood (RFC 4585 §4.2, RFC 5104 §7.1), without
+    /// which a browser sends none, and what the host asks for in INFO (RFC 5168), the engine asks for in RTCP, which is all that
+    /// browsers understand.
+    Pictures,
     /// sipML5 2.1: it says sendonly where its browser is recvonly, so inactive is the only answer that fits both; and when it
     /// resumes it has one more `m=audio`, bundled with the first (RFC 9143), of which the host understands one.
     Sipml,
@@ -47,7 +51,7 @@ pub enum Rule {
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::SessionDirection,
         Self::AnswerDirection,
         Self::PayloadTypes,
@@ -59,6 +63,7 @@ impl Rule {
         Self::LongCandidates,
         Self::FingerprintCase,
         Self::Version,
+        Self::Pictures,
         Self::Sipml,
     ];
 
@@ -76,6 +81,7 @@ impl Rule {
             Self::LongCandidates => "longcandidates",
             Self::FingerprintCase => "fingerprintcase",
             Self::Version => "version",
+            Self::Pictures => "pictures",
             Self::Sipml => "sipml",
         }
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use memchr::memchr;
 
 use crate::message::{number, trimmed};
+use crate::pictures::Feedback;
 
 /// A session description: the lines in front of the first `m=` line, and the media sections.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct Level {
     pub candidates: Vec<Line>,
     /// `a=rtpmap:` lines (RFC 8866 §6.6).
     pub rtpmaps: Vec<Line>,
+    /// The kinds of feedback in `a=rtcp-fb:` lines that ask for whole pictures.
+    pub feedback: Feedback,
     /// Whether there is `a=rtcp-mux` (RFC 5761 §5.1.1).
     pub has_mux: bool,
     /// `a=fingerprint:` lines (RFC 8122 §5).
@@ -256,6 +259,7 @@ impl Level {
             b"ice-ufrag" => self.ufrag = Some(line.value),
             b"candidate" => self.candidates.push(line),
             b"rtpmap" => self.rtpmaps.push(line),
+            b"rtcp-fb" => self.feedback.take(value.get(1..).unwrap_or_default()),
             b"rtcp-mux" => self.has_mux = true,
             b"fingerprint" => self.fingerprints.push(line),
             b"end-of-candidates" => self.is_complete = true,

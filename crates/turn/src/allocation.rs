@@ -16,6 +16,7 @@ use turn_client_proto::udp::TurnClientUdp;
 use crate::Credentials;
 use crate::answers::{Answers, Failure};
 use crate::frames::MAGIC_COOKIE;
+use crate::probe::{Outcome, Probe};
 
 turn_client_proto::impl_client!(Client, (Udp, TurnClientUdp), (Tcp, TurnClientTcp));
 
@@ -98,6 +99,7 @@ pub struct Allocation {
     wanted: Instant,
     last_sent: Instant,
     keepalives: u64,
+    probe: Probe,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +140,7 @@ impl Allocation {
             wanted: now,
             last_sent: now,
             keepalives: 0,
+            probe: Probe::new(now),
         }
     }
 
@@ -147,6 +150,14 @@ impl Allocation {
         // An empty one would mean to `client` that a connection is closed.
         if datagram.is_empty() || self.stage == Stage::Over {
             return None;
+        }
+        match self.probe.handle_received(now, datagram) {
+            Some(Outcome::Alive) => return None,
+            Some(Outcome::Dropped) => {
+                self.fail(Failure::Dropped);
+                return None;
+            }
+            None => {}
         }
         self.answers.handle_received(datagram);
         let transport = self.client.transport();
@@ -170,6 +181,7 @@ impl Allocation {
         match self.stage {
             Stage::Allocating { until } if until <= now => self.fail(Failure::Silent),
             Stage::Releasing { until } if until <= now => self.finish(Event::Released),
+            Stage::Allocated { .. } if self.probe.is_unanswered(now) => self.fail(Failure::Silent),
             _ => {}
         }
     }
@@ -181,7 +193,8 @@ impl Allocation {
             Stage::Allocating { until } | Stage::Releasing { until } => until,
             Stage::Allocated { .. } => self.last_sent + KEEPALIVE_INTERVAL,
         };
-        Some(own.min(self.wanted))
+        let probe = self.probe.poll_timeout().filter(|_| self.is_idle());
+        Some(own.min(self.wanted).min(probe.unwrap_or(own)))
     }
 
     /// Writes the next datagram or frame for the server into `buffer`, which has room for [`MAX_DATAGRAM`] octets; returns its length.
@@ -193,13 +206,15 @@ impl Allocation {
         while let Some(transmit) = self.client.poll_transmit(self.point(now)) {
             let message: &[u8] = transmit.data.as_ref();
             self.answers.handle_sent(message);
+            self.probe.handle_sent(message);
             self.last_sent = now;
             // Only credentials of absurd length make a request longer than the buffer.
             let Some(room) = buffer.get_mut(..message.len()) else { continue };
             room.copy_from_slice(message);
             return Some(message.len());
         }
-        if let Some(len) = self.write_held(buffer).or_else(|| self.write_keepalive(buffer)) {
+        let written = self.write_held(buffer).or_else(|| self.write_probe(buffer));
+        if let Some(len) = written.or_else(|| self.write_keepalive(buffer)) {
             return Some(len);
         }
         self.follow(now);
@@ -260,6 +275,11 @@ impl Allocation {
             Stage::Allocated { relayed, mapped } => Some((relayed, mapped)),
             _ => None,
         }
+    }
+
+    /// Returns whether the server owes an answer for so long that it has perhaps forgotten the allocation.
+    pub fn is_doubtful(&self) -> bool {
+        self.probe.is_doubtful()
     }
 
     /// Returns the server's address.
@@ -335,6 +355,7 @@ impl Allocation {
             return false;
         }
         self.peers.push((ip, Permission::Asked));
+        self.probe.put_off(self.now);
         self.wanted = self.now;
         true
     }
@@ -377,6 +398,22 @@ impl Allocation {
         padding.fill(0);
         self.last_sent = self.now;
         Some(padded)
+    }
+
+    /// Whether nobody uses the allocation, and only a request shows whether the server knows it.
+    fn is_idle(&self) -> bool {
+        let is_allocated = matches!(self.stage, Stage::Allocated { .. });
+        is_allocated && self.config.transport == Transport::Datagram && self.peers.is_empty()
+    }
+
+    fn write_probe(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if !self.is_idle() {
+            return None;
+        }
+        let request = self.probe.poll_transmit(self.now, &self.config.credentials)?;
+        buffer.get_mut(..request.len())?.copy_from_slice(request);
+        self.last_sent = self.now;
+        Some(request.len())
     }
 
     /// Writes a Binding indication, if nothing has been sent for a while: it keeps the way through NATs open (RFC 8656 §3.1).

@@ -178,7 +178,7 @@ fn nothing_is_sent_for_less_than_the_life_of_a_nats_mapping() {
     let mut bench = Bench::ready(Transport::Datagram);
     bench.run(Duration::from_secs(61));
     let indications = bench.sent.iter().filter(|sent| sent[..2] == [0x00, 0x11] && sent.len() == 20).count();
-    assert_eq!(indications, 4);
+    assert_eq!((indications, bench.count(REFRESH)), (2, 2));
 }
 
 #[test]
@@ -276,4 +276,39 @@ fn an_answer_with_another_transaction_id_is_not_one() {
     forged[19] ^= 1;
     assert_eq!(bench.allocation.handle_datagram(bench.now, &forged), None);
     assert_eq!(bench.allocation.poll_event(), None);
+}
+
+#[test]
+fn a_server_that_was_restarted_is_noticed_while_nobody_uses_the_allocation() {
+    let mut bench = Bench::ready(Transport::Datagram);
+    bench.run(Duration::from_secs(300));
+    assert_eq!(bench.events, []);
+    // It has another nonce, and knows nothing.
+    bench.server.change_nonce();
+    let forgetful = |server: &Server, request: &[u8]| {
+        let answer = server.answer(request)?;
+        let is_refused = stun_types::message::Message::from_bytes(&answer)
+            .unwrap()
+            .has_class(stun_types::message::MessageClass::Error);
+        Some(if is_refused { answer } else { server.refuse(request, 437, None) })
+    };
+    bench.run_with(Duration::from_secs(31), forgetful);
+    assert_eq!(bench.events, [Event::Failed(Failure::Dropped)]);
+}
+
+#[test]
+fn a_server_that_is_gone_is_noticed_while_nobody_uses_the_allocation() {
+    let mut bench = Bench::ready(Transport::Datagram);
+    bench.run_with(Duration::from_secs(32), |_, _| None);
+    assert!(bench.allocation.is_doubtful(), "not handed out by now");
+    bench.run_with(Duration::from_secs(8), |_, _| None);
+    assert_eq!(bench.events, [Event::Failed(Failure::Silent)]);
+}
+
+#[test]
+fn an_allocation_over_tcp_is_not_asked_for() {
+    let mut bench = Bench::ready(Transport::Stream);
+    bench.sent.clear();
+    bench.run(Duration::from_secs(300));
+    assert!(bench.sent.iter().all(|sent| method(sent) != Some(REFRESH)));
 }

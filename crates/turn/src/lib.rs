@@ -31,6 +31,7 @@ mod answers;
 mod credentials;
 mod frames;
 pub mod fuzzing;
+mod probe;
 mod server;
 #[cfg(test)]
 mod testing;

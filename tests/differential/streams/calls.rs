@@ -26,11 +26,10 @@ fn bridged() -> Vec<Stream> {
         both("taped", "taped", PCMU),
         both("bridged-g722", "bridge", &[(9, "G722/8000"), (101, "telephone-event/8000")]),
         both("bridged-g729", "bridge", &[(18, "G729/8000")]),
-        Stream {
-            answer: Some(vec![e2e::differential::stream::Section::audio(PCMA)]),
-            ..both("transcoded", "bridge", PCMU)
-        }
-        .with(Talk::new(8).by(Who::Callee).send(1)),
+        Stream::new("transcoded", "bridge", PCMU)
+            .answered(PCMA)
+            .with(Talk::new(0).send(50))
+            .with(Talk::new(8).by(Who::Callee).send(50)),
         one_way("bridged-loss", "bridge", loss()),
         one_way("through-the-core-loss", "core", loss()),
         one_way("bridged-new-source", "bridge", source()),

@@ -4,15 +4,23 @@
 //! ways.
 
 use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, ensure};
+use serde_json::json;
+
 use crate::lab::Lab;
 use crate::phone::RtcpMux;
 use crate::site::Protection;
+use crate::tone::Audio;
+
+/// The frequency of [`Baresip::plain`]'s tone.
+pub const VOICE: f64 = 700.0;
 
 /// A running baresip, ended on drop.
 #[derive(Debug)]
@@ -29,11 +37,33 @@ impl Baresip {
         Ok(phone)
     }
 
+    /// Starts it without encryption; it sends a tone of [`VOICE`]: after a hold, its player and its microphone are no longer connected.
+    pub fn plain(lab: &Lab) -> Result<Self> {
+        let voice = lab.directory().join("log/baresip.wav");
+        Audio::tone(VOICE, Duration::from_secs(60)).write_wav(&voice)?;
+        let source = format!("module aufile.so\naudio_source aufile,{}\n", voice.display());
+        let phone = Self::run_with(lab, Protection::None, &configuration(lab, RtcpMux::Negotiate, &source), &[])?;
+        phone.until_logged("baresip is ready")?;
+        Ok(phone)
+    }
+
     /// Starts it; it calls `number`.
     pub fn call(lab: &Lab, number: &str, protection: Protection, mux: RtcpMux) -> Result<Self> {
         let phone = Self::run(lab, protection, mux, &["-e", &format!("/dial {number}")])?;
         phone.until_connected()?;
         Ok(phone)
+    }
+
+    /// Types a command, such as `dial` with a number or `hold` with nothing (its `ctrl_tcp`: JSON in netstrings).
+    pub fn tell(&self, lab: &Lab, command: &str, parameter: &str) -> Result {
+        let command = json!({ "command": command, "params": parameter }).to_string();
+        let mut connection = TcpStream::connect((Ipv4Addr::LOCALHOST, lab.ports().proxy))?;
+        connection.set_read_timeout(Some(Duration::from_secs(5)))?;
+        write!(connection, "{}:{command},", command.len())?;
+        // The first answer may be an event.
+        let mut answer = [0; 4096];
+        let length = connection.read(&mut answer)?;
+        ensure(length > 0, || format!("baresip does not take {command}"))
     }
 
     /// Waits until its call is up.
@@ -47,10 +77,14 @@ impl Baresip {
     }
 
     fn run(lab: &Lab, protection: Protection, mux: RtcpMux, more: &[&str]) -> Result<Self> {
+        Self::run_with(lab, protection, &configuration(lab, mux, "audio_source aubridge,loop\n"), more)
+    }
+
+    fn run_with(lab: &Lab, protection: Protection, configuration: &str, more: &[&str]) -> Result<Self> {
         let log = lab.directory().join("log/baresip.log");
         let home = lab.directory().join("baresip");
         fs::create_dir_all(&home)?;
-        fs::write(home.join("config"), configuration(lab, mux))?;
+        fs::write(home.join("config"), configuration)?;
         fs::write(home.join("accounts"), account(lab, protection))?;
         let output = File::create(&log)?;
         let child = Command::new("baresip")
@@ -90,14 +124,16 @@ fn modules() -> &'static Path {
     Path::new("/usr/lib/baresip/modules")
 }
 
-fn configuration(lab: &Lab, mux: RtcpMux) -> String {
+fn configuration(lab: &Lab, mux: RtcpMux, source: &str) -> String {
     let mux = if matches!(mux, RtcpMux::Require) { "yes" } else { "no" };
     format!(
         "module_path {}\nsip_listen 127.0.0.1:{}\nmodule g711.so\nmodule aubridge.so\nmodule srtp.so\n\
          module dtls_srtp.so\nmodule ice.so\nmodule_app account.so\nmodule_app menu.so\n\
-         audio_player aubridge,loop\naudio_source aubridge,loop\nrtcp_mux {mux}\nrtp_timeout 0\n",
+         module_app ctrl_tcp.so\nctrl_tcp_listen 127.0.0.1:{}\n\
+         audio_player aubridge,loop\n{source}rtcp_mux {mux}\nrtp_timeout 0\n",
         modules().display(),
-        lab.ports().plain
+        lab.ports().plain,
+        lab.ports().proxy
     )
 }
 

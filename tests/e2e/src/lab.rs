@@ -76,7 +76,7 @@ impl Lab {
     }
 
     fn prepare(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<(Home, Ports)> {
-        let (home, ports) = (home(prefix, name)?, Ports::claim()?);
+        let (home, ports) = (home(prefix, name)?, Ports::claim_blocks(site.port_blocks.max(1))?);
         home.link_modules(prefix, modules)?;
         site.write(Driver::of(prefix.version()), &home, &ports)?;
         Ok((home, ports))

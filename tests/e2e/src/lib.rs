@@ -10,6 +10,7 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod camera;
 pub mod differential;
 pub mod driver;
 pub mod failure;
@@ -18,6 +19,7 @@ pub mod lab;
 pub mod links;
 pub mod linphone;
 pub mod manager;
+pub mod moving;
 pub mod nat;
 pub mod page;
 pub mod peer;
@@ -33,6 +35,7 @@ pub mod samples;
 pub mod sip;
 pub mod site;
 pub mod stranger;
+pub mod talker;
 pub mod text;
 pub mod tone;
 pub mod user;

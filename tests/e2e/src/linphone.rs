@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,13 +19,25 @@ pub struct Linphone {
 }
 
 impl Linphone {
-    /// Starts it. It has no sound card: it sends silence.
+    /// Starts it with DTLS over ICE. It has no sound card: it sends silence.
     pub fn start(lab: &Lab) -> Result<Self> {
+        Self::run(lab, PROTECTED)
+    }
+
+    /// Starts it without encryption. It sends the tone of the file `voice`, and records what it hears in the file `ear`.
+    pub fn plain(lab: &Lab, voice: &Path, ear: &Path) -> Result<Self> {
+        let mut phone = Self::run(lab, "")?;
+        phone.tell(&format!("play {}", voice.display()))?;
+        phone.tell(&format!("record {}", ear.display()))?;
+        Ok(phone)
+    }
+
+    fn run(lab: &Lab, protection: &str) -> Result<Self> {
         let directory = lab.directory().join("log");
         let (configuration, log) = (directory.join("linphone.conf"), directory.join("linphone.log"));
         // It does not start without this directory, and does not create it.
         fs::create_dir_all(directory.join(".local/share/linphone"))?;
-        fs::write(&configuration, Self::configuration(lab))?;
+        fs::write(&configuration, Self::configuration(lab, protection))?;
         let output = File::create(directory.join("linphone.out"))?;
         let mut child = Command::new("linphonec")
             .args(["-d", "6", "-l"])
@@ -45,13 +57,12 @@ impl Linphone {
     }
 
     /// RTP has the number of the manager's port, which is a TCP port, and is even.
-    fn configuration(lab: &Lab) -> String {
+    fn configuration(lab: &Lab, protection: &str) -> String {
         let (sip, rtp) = (lab.ports().plain, lab.ports().manager);
         format!(
             "[sip]\nsip_port={sip}\nsip_tcp_port=0\nsip_tls_port=0\ncontact=sip:2001@127.0.0.1\nguess_hostname=0\n\
              use_ipv6=0\nipv6_migration_done=1\n\
-             media_encryption=dtls\nmedia_encryption_mandatory=1\n[net]\nnat_policy_ref=ice\n\
-             [nat_policy_0]\nref=ice\nprotocols=ice\n[rtp]\naudio_rtp_port={rtp}\n\
+             {protection}[rtp]\naudio_rtp_port={rtp}\n\
              [video]\nenabled=0\ncapture=0\ndisplay=0\n"
         )
     }
@@ -83,11 +94,13 @@ impl Linphone {
         Ok(String::from_utf8_lossy(&log).lines().filter(|line| line.contains(text)).count())
     }
 
-    fn tell(&mut self, command: &str) -> Result {
+    /// Types a command.
+    pub fn tell(&mut self, command: &str) -> Result {
         Ok(writeln!(self.commands, "{command}")?)
     }
 
-    fn until(&self, text: &str, times: usize) -> Result {
+    /// Waits until its log contains `text` more than `times` times.
+    pub fn until(&self, text: &str, times: usize) -> Result {
         let end = Instant::now() + PATIENCE;
         while self.count(text)? <= times {
             if Instant::now() > end {
@@ -120,3 +133,7 @@ const READY: &str = "Creating listening point";
 const HEARD: &str = "RTP : [d=";
 const NOTHING_HEARD: &str = "RTP : [d=0.00";
 const ENDED: &str = "LinphoneCallReleased";
+
+/// DTLS over ICE, and nothing else.
+const PROTECTED: &str = "media_encryption=dtls\nmedia_encryption_mandatory=1\n[net]\nnat_policy_ref=ice\n\
+                         [nat_policy_0]\nref=ice\nprotocols=ice\n";

@@ -21,31 +21,37 @@ pub struct Ports {
     pub proxy: u16,
     /// The ports of calls.
     pub rtp: RangeInclusive<u16>,
-    /// A listener at the block's first port, which nobody connects to. It reserves the block; the kernel releases it
+    /// Listeners at the first port of each block, which nobody connects to. They reserve the blocks; the kernel releases them
     /// however the process ends.
-    _claim: TcpListener,
+    _claims: Vec<TcpListener>,
 }
 
 impl Ports {
     /// Finds the first block whose ports are all free.
     pub fn claim() -> io::Result<Self> {
-        let blocks = (FIRST..LAST).step_by(usize::from(BLOCK));
-        let mut ports = blocks.filter_map(|first| Self::claim_block(first).ok());
+        Self::claim_blocks(1)
+    }
+
+    /// Finds the first row of blocks that are all free, for more calls than one has ports for.
+    pub fn claim_blocks(count: u16) -> io::Result<Self> {
+        let blocks = (FIRST..LAST - BLOCK * (count - 1)).step_by(usize::from(BLOCK));
+        let mut ports = blocks.filter_map(|first| Self::claim_row(first, count).ok());
         ports.next().ok_or_else(|| io::Error::other(format!("no free ports between {FIRST} and {LAST}")))
     }
 
-    fn claim_block(first: u16) -> io::Result<Self> {
-        let claim = TcpListener::bind((Ipv4Addr::LOCALHOST, first))?;
+    fn claim_row(first: u16, count: u16) -> io::Result<Self> {
+        let heads = (0..count).map(|number| TcpListener::bind((Ipv4Addr::LOCALHOST, first + number * BLOCK)));
+        let claims = heads.collect::<io::Result<Vec<_>>>()?;
         // A phone may have SIP over TLS at the port after its own.
         let [sip, ws, wss, plain, proxy, manager] = [0, 1, 2, 3, 5, 6].map(|offset| first + offset);
-        let rtp = first + 8..=first + BLOCK - 1;
+        let rtp = first + 8..=first + BLOCK * count - 1;
         for port in [ws, wss, plain + 1, manager, proxy] {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         }
         for port in [sip, plain] {
             UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
         }
-        Ok(Self { sip, ws, wss, plain, manager, proxy, rtp, _claim: claim })
+        Ok(Self { sip, ws, wss, plain, manager, proxy, rtp, _claims: claims })
     }
 }
 

@@ -62,6 +62,8 @@ pub struct Site {
     pub as_phone: Option<(u16, u16)>,
     /// Makes the plain phone's account use the profile with feedback (RFC 4585). Only `chan_sip`.
     pub plain_has_feedback: bool,
+    /// The blocks of ports that are needed, if more than one: a block has ports for some ninety streams.
+    pub port_blocks: u16,
     /// Files in place of those that are written otherwise. Ports have the names of [`crate::differential::setting::with_ports`].
     pub files: Vec<(&'static str, String)>,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.

@@ -18,7 +18,10 @@ use crate::lab::Lab;
 use crate::site::Protection;
 use crate::wire::{Capture, Forger};
 
+pub mod flood;
 pub mod forged;
+
+pub use flood::Flood;
 
 /// Datagrams per second.
 const RATE: u32 = 10_000;

@@ -6,11 +6,12 @@
 
 use std::time::Duration;
 
-use e2e::baresip::Baresip;
+use e2e::baresip::{Baresip, VOICE};
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::RtcpMux;
 use e2e::site::{MUSIC, Protection, Site};
+use e2e::talker::{self, Talker};
 
 #[test]
 #[cfg_attr(not(baresip), ignore = "ASTERISK_PREFIX names no Asterisk, or there is no baresip")]
@@ -28,6 +29,33 @@ fn it_calls_over_ice_with_keys_in_the_description() -> Result {
 #[cfg_attr(not(baresip), ignore = "ASTERISK_PREFIX names no Asterisk, or there is no baresip")]
 fn it_is_called_over_ice_with_keys_in_the_description() -> Result {
     is_called("baresip-called-sdes", Protection::SdesOverIce, RtcpMux::Negotiate)
+}
+
+const A_WHILE: Duration = Duration::from_millis(500);
+
+#[test]
+#[cfg_attr(not(baresip), ignore = "ASTERISK_PREFIX names no Asterisk, or there is no baresip")]
+fn it_holds_presses_digits_and_transfers() -> Result {
+    let lab = Lab::start("baresip-plain", &talker::site())?;
+    let mut callee = Talker::new(&lab, "callee", 1000.0)?;
+    let phone = Baresip::plain(&lab)?;
+    let sip = format!("127.0.0.1:{}", lab.ports().sip);
+    phone.tell(&lab, "dial", &format!("sip:core-{}@{sip}", callee.phone.port()))?;
+    callee.is_called()?;
+    callee.hears(VOICE, A_WHILE)?;
+    phone.tell(&lab, "hold", "")?;
+    callee.hears(MUSIC, A_WHILE)?;
+    phone.tell(&lab, "resume", "")?;
+    callee.hears(VOICE, A_WHILE)?;
+    phone.tell(&lab, "sndcode", "704")?;
+    callee.has_digits(3)?;
+    ensure(callee.digits() == [7, 0, 4], || format!("the callee was sent {:?}", callee.digits()))?;
+    phone.tell(&lab, "reinvite", "")?;
+    callee.hears(VOICE, A_WHILE)?;
+    phone.tell(&lab, "transfer", &format!("sip:tone@{sip}"))?;
+    callee.hears(440.0, A_WHILE)?;
+    callee.phone.bye()?;
+    lab.until_idle(Duration::from_secs(5))
 }
 
 fn calls(name: &str, protection: Protection, mux: RtcpMux) -> Result {

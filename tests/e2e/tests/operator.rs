@@ -98,6 +98,7 @@ fn shapes(version: Version) -> Vec<&'static str> {
          duration 00160) ",
         "Got  RTP RFC2833 from   127.0.0.1:#+ (type 101, seq 000###, ts 038400, len 000004, mark 0, event 00000005, end 1, \
          duration 00480) ",
+        "- RTP 2833 Event: 00000005 (len = 4)",
         "Unknown RTP codec 35 received from '127.0.0.1:#+'",
         "RTP Read too short",
         "* Sent RTCP SR to 127.0.0.1:#+",

@@ -4,111 +4,9 @@
 use std::thread;
 use std::time::Duration;
 
-use e2e::failure::{Failure, Result, ensure};
-use e2e::lab::Lab;
-use e2e::links::Links;
-use e2e::phone::{Browser, Direction, Library, Phone, RtcpMux};
-use e2e::site::Site;
-
-/// The longest gap of a restart.
-const RESTART: Duration = Duration::from_millis(500);
-
-/// The longest gap of a NAT that has forgotten its binding.
-const REBINDING: Duration = Duration::from_millis(300);
-
-/// A browser looks at its interfaces every two seconds.
-const NOTICED: Duration = Duration::from_secs(3);
-
-/// How the gaps of several events are judged.
-#[derive(Clone, Copy)]
-enum Judged {
-    /// Few, on a machine that may be busy: the median counts, and may take twice as long. A restart that sticks takes seconds.
-    Few,
-    /// Twenty, each of which counts.
-    Each,
-}
-
-impl Judged {
-    fn events(self) -> usize {
-        match self {
-            Self::Few => 3,
-            Self::Each => 20,
-        }
-    }
-
-    fn judge(self, name: &str, mut gaps: Vec<Duration>, limit: Duration) -> Result {
-        gaps.sort();
-        println!("{name}: {gaps:?}");
-        let (counts, limit) = match self {
-            Self::Few => (gaps.get(gaps.len() / 2), limit * 2),
-            Self::Each => (gaps.last(), limit),
-        };
-        ensure(counts.is_some_and(|gap| *gap < limit), || format!("the gaps are {gaps:?}"))
-    }
-}
-
-/// A call of a page with the host, over links.
-struct Call {
-    lab: Lab,
-    phone: Phone,
-    name: String,
-    gaps: Vec<Duration>,
-}
-
-impl Call {
-    fn start(links: u8, browser: Browser, what: &str) -> Result<Self> {
-        let mut call = Self::prepare(links, browser, what)?;
-        call.phone.call("echo", RtcpMux::Require)?;
-        // A path that has just been found is checked more often.
-        thread::sleep(Duration::from_secs(5));
-        Ok(call)
-    }
-
-    fn prepare(links: u8, browser: Browser, what: &str) -> Result<Self> {
-        let name = format!("restart-{what}-{}", browser.name());
-        let lab = Lab::joined_by(Links::new(links)?, &name, &Site::default())?;
-        lab.asterisk().cli("core set debug 2 res_rtp_asterisk.so")?;
-        let phone = Phone::of_library(&lab, Library::JsSip, browser, "1001")?;
-        Ok(Self { lab, phone, name, gaps: Vec::new() })
-    }
-
-    fn links(&self) -> Result<&Links> {
-        self.lab.links().ok_or_else(|| Failure::new("there are no links"))
-    }
-
-    /// The network's number, and the port, of the page's address in use.
-    fn address(&mut self) -> Result<(u8, u16)> {
-        let local = self.phone.statistics()?["local"].as_str().unwrap_or_default().to_owned();
-        let address = local.rsplit(' ').next().and_then(|address| address.parse::<std::net::SocketAddrV4>().ok());
-        let address = address.ok_or_else(|| Failure::new(format!("the page's address is {local:?}")))?;
-        Ok((address.ip().octets()[2], address.port()))
-    }
-
-    /// Measures the longest gap while `event` happens and for a while after it.
-    fn measure(&mut self, event: impl FnOnce(&mut Self) -> Result, after: Duration) -> Result {
-        self.phone.watch_gaps()?;
-        event(self)?;
-        thread::sleep(after);
-        let (longest, stalled) = self.phone.longest_gap()?;
-        let address = self.address()?;
-        println!("{}: {longest:?}, the page did not look for {stalled:?}, then on {address:?}", self.name);
-        self.gaps.push(longest);
-        self.phone.lives()
-    }
-
-    fn restart(&mut self) -> Result {
-        self.phone.restart(false).map(drop)
-    }
-
-    fn finish(mut self, judged: Judged, limit: Duration) -> Result {
-        judged.judge(&self.name, std::mem::take(&mut self.gaps), limit)?;
-        self.phone.hangup()?;
-        self.lab.until_idle(Duration::from_secs(10))
-    }
-}
-
-/// The longest time in which a page's media may move again after a restart, if it does.
-const AFTERWARDS: Duration = Duration::from_secs(4);
+use e2e::failure::Result;
+use e2e::moving::{AFTERWARDS, Call, Judged, NOTICED, RESTART, rebinds, restarts_when_the_old_path_is_dead};
+use e2e::phone::{Browser, Direction};
 
 fn restarts(links: u8, browser: Browser, judged: Judged) -> Result {
     let mut call = Call::start(links, browser, &format!("{links}-links"))?;
@@ -142,20 +40,6 @@ fn restarts_on_hold(browser: Browser, judged: Judged) -> Result {
     call.finish(judged, RESTART)
 }
 
-/// The path in use dies, which the page notices in a few seconds; then it restarts.
-fn restarts_when_the_old_path_is_dead(browser: Browser, judged: Judged) -> Result {
-    let mut call = Call::start(2, browser, "dead")?;
-    for _ in 0..judged.events() {
-        let (link, _) = call.address()?;
-        call.links()?.silence(link)?;
-        thread::sleep(Duration::from_secs(5));
-        call.measure(Call::restart, AFTERWARDS)?;
-        call.links()?.unsilence(link)?;
-        thread::sleep(Duration::from_secs(2));
-    }
-    call.finish(judged, RESTART)
-}
-
 /// The page's machine gets another address, and the page restarts when it notices.
 fn restarts_when_the_address_changes(browser: Browser, judged: Judged) -> Result {
     let mut call = Call::start(1, browser, "address")?;
@@ -165,16 +49,6 @@ fn restarts_when_the_address_changes(browser: Browser, judged: Judged) -> Result
         call.measure(Call::restart, AFTERWARDS)?;
     }
     call.finish(judged, RESTART)
-}
-
-fn rebinds(browser: Browser, judged: Judged) -> Result {
-    let mut call = Call::start(1, browser, "rebinding")?;
-    let (_, port) = call.address()?;
-    for event in 0..judged.events() {
-        let seen = 61_001 + event as u16;
-        call.measure(|call| call.links()?.rebind(port, seen), Duration::from_secs(3))?;
-    }
-    call.finish(judged, REBINDING)
 }
 
 /// Every scenario in turn, twenty times each.

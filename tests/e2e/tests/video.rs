@@ -134,6 +134,9 @@ fn nothing_is_left(lab: &Lab) -> Result {
     let sessions = lab.asterisk().cli("rtp show sessions")?;
     ensure(sessions.contains("0 RTP sessions"), || format!("sessions are left: {sessions}"))?;
     let log = lab.log()?;
-    let errors: Vec<&str> = log.lines().filter(|line| line.contains(".rs: ") && line.contains("ERROR")).collect();
+    let errors: Vec<&str> = log
+        .lines()
+        .filter(|line| (line.contains(".rs: ") || line.contains("res_rtp_asterisk.c: ")) && line.contains("ERROR"))
+        .collect();
     ensure(errors.is_empty(), || format!("{errors:?}"))
 }

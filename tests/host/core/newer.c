@@ -5,7 +5,7 @@
 #include "asterisk/tcptls.h"
 #include "stream.h"
 
-int ast_verb_sys_level = 3;
+int ast_verb_sys_level = 4;
 
 void ast_tcptls_stream_set_timeout_disable(struct ast_tcptls_stream *stream)
 {

@@ -182,6 +182,124 @@ fn reports_go_both_ways() {
     assert!(events.contains("Event: RTCPSent\r\n") && events.contains("Event: RTCPReceived\r\n"), "{events}");
 }
 
+/// Whether one of the RTCP packets that arrive within this time has a BYE (RFC 3550 §6.6).
+fn hears_goodbye(phone: &Phone, within: Duration) -> bool {
+    let end = Instant::now() + within;
+    let mut buffer = [0; 2048];
+    while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+        phone.rtcp.set_read_timeout(Some(left)).expect("a timeout");
+        if let Ok(length) = phone.rtcp.recv(&mut buffer)
+            && packet_types(&buffer[..length]).contains(&203)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn packet_types(mut compound: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [_, packet_type, high, low, ..] = *compound {
+        types.push(packet_type);
+        let length = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
+        compound = compound.get(length..).unwrap_or_default();
+    }
+    types
+}
+
+const SOON: Duration = Duration::from_secs(5);
+
+/// The orders in which chan_sip ends a call: by either side, in a hold, or with the instance alone.
+#[test]
+fn rtcp_ends_with_a_goodbye_however_the_call_ends() {
+    let _host = host("strictrtp=no");
+    let begun = || {
+        let (instance, phone) = call();
+        send_and_receive(&instance, &phone, 1);
+        (instance, phone)
+    };
+    let (instance, phone) = begun();
+    instance.stop();
+    assert!(hears_goodbye(&phone, SOON), "chan_sip keeps the instance for 32 s");
+    instance.stop();
+    drop(instance);
+    assert!(!hears_goodbye(&phone, Duration::from_millis(100)), "once");
+
+    let (instance, phone) = begun();
+    drop(instance);
+    assert!(hears_goodbye(&phone, SOON), "without a stop");
+
+    for leads_nowhere in [false, true] {
+        let (instance, phone) = begun();
+        let address = phone.address();
+        instance.set_remote(if leads_nowhere { ([0, 0, 0, 0], address.port()).into() } else { address });
+        instance.stop();
+        instance.activate();
+        assert!(!hears_goodbye(&phone, Duration::from_millis(300)), "a hold is no end");
+        instance.stop();
+        assert!(hears_goodbye(&phone, SOON), "held; the address leads nowhere: {leads_nowhere}");
+    }
+
+    let (instance, phone) = call();
+    instance.stop();
+    drop(instance);
+    assert!(!hears_goodbye(&phone, Duration::from_millis(100)), "nothing was sent (RFC 3550 §6.3.7)");
+}
+
+#[test]
+fn a_call_goes_on_through_reloads() {
+    let host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    let begin = "[general]\nrtpstart=30000\nrtpend=";
+    for (value, file) in (1..).zip([
+        Some(format!("{begin}30999\nrtcpinterval=700\nstrictrtp=yes\n")),
+        Some(format!("{begin}20\nprobation=many\nicesupport=perhaps\nrtpstrat=7\n")),
+        Some("[general\nrtpstart=1".to_owned()),
+        None,
+        Some(format!("{begin}30999\n")),
+    ]) {
+        match file {
+            Some(text) => host.configure("rtp.conf", &text),
+            None => std::fs::remove_file(host.directory().join("rtp.conf")).expect("it was there"),
+        }
+        assert_eq!(host.reload(MODULE), 0);
+        send_and_receive(&instance, &phone, value);
+        phone.send(instance.local(), value);
+        assert_eq!(instance.read_until(Frame::voice).expect("audio"), [value; FRAME_LEN]);
+    }
+    let log = host.log();
+    for said in ["probation = 'many'", "icesupport = 'perhaps'", "unknown key 'rtpstrat'", "settings stay as they are"]
+    {
+        assert!(log.contains(said), "{said} in {log}");
+    }
+}
+
+#[test]
+fn without_rtp_conf_a_reload_keeps_the_ports() {
+    let host = host("");
+    std::fs::remove_file(host.directory().join("rtp.conf")).expect("it was there");
+    assert_eq!(host.reload(MODULE), 0);
+    for _ in 0..5 {
+        assert!((30_000..31_000).contains(&Instance::new().local().port()));
+    }
+}
+
+/// A range of ten pairs has room for ten calls, and for the next one as soon as one has ended.
+#[test]
+fn a_full_range_of_ports_is_named_and_the_last_pair_is_found() {
+    let host = host("");
+    host.configure("rtp.conf", "[general]\nrtpstart=30500\nrtpend=30519\n");
+    assert_eq!(host.reload(MODULE), 0);
+    let mut calls = Vec::from_iter(std::iter::from_fn(Instance::try_new));
+    assert!((1..=10).contains(&calls.len()), "{}", calls.len());
+    let log = host.log();
+    assert!(log.contains("rtpstart = 30500 to rtpend = 30519 (rtp.conf)"), "{log}");
+    let freed = calls.swap_remove(calls.len() / 2).local().port();
+    assert_eq!(Instance::new().local().port(), freed);
+    let settings = host.command("rtp show settings").1;
+    assert!(settings.contains("none free for 1 calls"), "{settings}");
+}
+
 #[test]
 fn strict_rtp_keeps_a_stranger_out() {
     let _host = host("strictrtp=yes");
@@ -269,7 +387,9 @@ fn audio_comes_back_after_hold_though_the_phone_stayed_where_it_was() {
         let (instance, mut phone) = call();
         instance.set_property(sys_nat(), nat);
         send_and_receive(&instance, &phone, 1);
+        instance.set_remote(phone.address());
         instance.stop();
+        instance.activate();
         instance.write(2);
         phone.send(instance.local(), 3);
         assert!(instance.read_until(Frame::voice).is_some(), "music on hold of the phone");

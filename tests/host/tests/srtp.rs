@@ -4,140 +4,17 @@ mod common;
 
 use asterisk_sys as sys;
 use common::HostThread;
+use common::rtp::{RTCP, RTP};
+use common::sdes::{End, KEY, OTHER_KEY, OTHER_SSRC, SALT, SSRC, policy_res, res};
 use host_tests::{Host, Kind, Loading};
-use std::{
-    ffi::{c_int, c_void},
-    ptr, slice,
-};
+use std::ptr;
 
 const MODULE: &str = "res_srtp";
-const KEY: [u8; 16] = *b"0123456789abcdef";
-const SALT: [u8; 14] = *b"ghijklmnopqrst";
-const OTHER_KEY: [u8; 16] = *b"fedcba9876543210";
-/// The SSRC of the first end of a pair; the second has another (RFC 3711 §3.2.3).
-const SSRC: u32 = 0xcafe_babe;
-const OTHER_SSRC: u32 = 0x0bad_cafe;
-
-const RTP: c_int = 0;
-const RTCP: c_int = 1;
 
 fn host() -> Host {
     let host = Host::start(Kind::Newest);
     assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
     host
-}
-
-fn res() -> &'static sys::ast_srtp_res {
-    // SAFETY: not null while the module is loaded; the tables are statics of the module.
-    unsafe { sys::res_srtp.as_ref() }.expect("registered")
-}
-
-fn policy_res() -> &'static sys::ast_srtp_policy_res {
-    // SAFETY: as above.
-    unsafe { sys::res_srtp_policy.as_ref() }.expect("registered")
-}
-
-/// The streams that a policy applies to.
-#[derive(Clone, Copy)]
-enum Streams {
-    AnyInbound,
-    Outbound(u32),
-}
-
-/// A policy, as chan_sip makes it from `a=crypto`.
-struct Policy(*mut sys::ast_srtp_policy);
-
-impl Policy {
-    fn new(suite: sys::ast_srtp_suite, key: &[u8], streams: Streams) -> Self {
-        let table = policy_res();
-        // SAFETY: calls functions of the table with its own objects, and buffers of the given lengths.
-        unsafe {
-            let policy = table.alloc.expect("there")();
-            assert!(!policy.is_null());
-            assert_eq!(table.set_suite.expect("there")(policy, suite), 0);
-            let set_key = table.set_master_key.expect("there");
-            assert_eq!(set_key(policy, key.as_ptr(), key.len(), SALT.as_ptr(), SALT.len()), 0);
-            let (ssrc, inbound) = match streams {
-                Streams::AnyInbound => (0, 1),
-                Streams::Outbound(ssrc) => (ssrc, 0),
-            };
-            table.set_ssrc.expect("there")(policy, ssrc.into(), inbound);
-            Self(policy)
-        }
-    }
-}
-
-impl Drop for Policy {
-    fn drop(&mut self) {
-        // SAFETY: ours, and destroyed once.
-        unsafe { policy_res().destroy.expect("there")(self.0) };
-    }
-}
-
-/// One end of a call: it receives with the policy `receiving` and sends with `sending`.
-struct End(*mut sys::ast_srtp);
-
-impl End {
-    fn new(suite: sys::ast_srtp_suite, receiving: &[u8], sending: &[u8], ssrc: u32) -> Self {
-        let mut srtp = ptr::null_mut();
-        let inbound = Policy::new(suite, receiving, Streams::AnyInbound);
-        // SAFETY: a location for the result. There is no instance, so the log names no peer.
-        let failed = unsafe { res().create.expect("there")(&raw mut srtp, ptr::null_mut(), inbound.0) };
-        assert!(failed == 0 && !srtp.is_null());
-        let end = Self(srtp);
-        let outbound = Policy::new(suite, sending, Streams::Outbound(ssrc));
-        // SAFETY: both live; the policy is copied, and destroyed at the end of this function.
-        assert_eq!(unsafe { res().add_stream.expect("there")(end.0, outbound.0) }, 0);
-        end
-    }
-
-    fn pair(suite: sys::ast_srtp_suite) -> (Self, Self) {
-        (Self::new(suite, &OTHER_KEY, &KEY, SSRC), Self::new(suite, &KEY, &OTHER_KEY, OTHER_SSRC))
-    }
-
-    fn replace(&mut self, suite: sys::ast_srtp_suite, receiving: &[u8], sending: &[u8], ssrc: u32) {
-        let before = self.0;
-        let inbound = Policy::new(suite, receiving, Streams::AnyInbound);
-        let outbound = Policy::new(suite, sending, Streams::Outbound(ssrc));
-        // SAFETY: both live during the calls.
-        unsafe {
-            assert_eq!(res().replace.expect("there")(&raw mut self.0, ptr::null_mut(), inbound.0), 0);
-            assert_eq!(res().add_stream.expect("there")(self.0, outbound.0), 0);
-        }
-        assert_eq!(self.0, before, "another thread may hold the pointer");
-    }
-
-    fn protect(&self, packet: &[u8], rtcp: c_int) -> Option<Vec<u8>> {
-        let mut packet = packet.to_vec();
-        let mut buffer = packet.as_mut_ptr().cast::<c_void>();
-        let mut length = c_int::try_from(packet.len()).expect("fits");
-        // SAFETY: a packet of this length; the result is a buffer that is valid until the next call.
-        let answer = unsafe { res().protect.expect("there")(self.0, &raw mut buffer, &raw mut length, rtcp) };
-        // SAFETY: as above.
-        (answer == length).then(|| unsafe { slice::from_raw_parts(buffer.cast::<u8>(), length as usize) }.to_vec())
-    }
-
-    /// The decrypted packet, or the errno.
-    fn unprotect(&self, packet: &[u8], rtcp: c_int) -> Result<Vec<u8>, i32> {
-        let mut packet = packet.to_vec();
-        let mut length = c_int::try_from(packet.len()).expect("fits");
-        // SAFETY: this thread's errno, and a packet of this length.
-        unsafe {
-            *libc::__errno_location() = 0;
-            if res().unprotect.expect("there")(self.0, packet.as_mut_ptr().cast(), &raw mut length, rtcp) < 0 {
-                return Err(*libc::__errno_location());
-            }
-        }
-        packet.truncate(length as usize);
-        Ok(packet)
-    }
-}
-
-impl Drop for End {
-    fn drop(&mut self) {
-        // SAFETY: ours, and destroyed once.
-        unsafe { res().destroy.expect("there")(self.0) };
-    }
 }
 
 fn rtp(sequence_number: u16) -> Vec<u8> {

@@ -75,8 +75,12 @@ fn refused_packets_are_logged_with_their_address_and_the_call() {
     forgery[..2].copy_from_slice(&[0x80, 111]);
     (0..12).for_each(|_| drop(stranger.send_to(&forgery, to)));
     let line = format!("10 packets refused, the last from {}: srtp", stranger.local_addr().expect("bound"));
-    assert!(call.talk_until(|_| host.log().contains(&line)), "{}", host.log());
-    let log = host.log();
+    let mut log = String::new();
+    let is_logged = call.talk_until(|_| {
+        log.push_str(&host.log());
+        log.contains(&line)
+    });
+    assert!(is_logged, "{log}");
     let line = log.lines().find(|logged| logged.contains(&line)).expect("it is there");
     assert!(line.contains(&format!("RTP port {}, ", to.port())), "{line}");
 }

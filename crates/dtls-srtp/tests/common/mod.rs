@@ -19,6 +19,8 @@ pub struct Peer {
     pub refusals: Vec<Failure>,
     pub is_closed: bool,
     pub sent: usize,
+    /// The length of the longest datagram sent.
+    pub longest: usize,
 }
 
 impl Peer {
@@ -40,6 +42,7 @@ impl Peer {
             refusals: Vec::new(),
             is_closed: false,
             sent: 0,
+            longest: 0,
         }
     }
 
@@ -53,6 +56,7 @@ impl Peer {
         let mut datagrams = Vec::new();
         let mut buffer = [0; MAX_DATAGRAM_LEN];
         while let Some(len) = self.session.poll_transmit(&mut buffer) {
+            self.longest = self.longest.max(len);
             datagrams.push(buffer[..len].to_vec());
         }
         self.sent += datagrams.len();
@@ -77,6 +81,7 @@ pub fn config() -> ContextConfig {
         ca_path: None,
         srtp_profiles: vec![Profile::Aes128CmSha1_80, Profile::Aes128CmSha1_32],
         min_version: MinVersion::default(),
+        mtu: MAX_DATAGRAM_LEN as u32,
     }
 }
 

@@ -13,6 +13,7 @@ use super::debug;
 use super::relay::SHOW_RELAYS;
 use crate::config::Settings;
 use crate::globals::globals;
+use crate::transport::ports;
 use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
@@ -144,6 +145,7 @@ fn shown(settings: &Settings) -> String {
         MinVersion::Dtls10 => "1.0 and later",
         MinVersion::Dtls12 => "1.2 and later",
     };
+    let (used, failures) = ports::usage();
     let figures = match settings.figures {
         Figures::Correct => "correct",
         Figures::Original => "original",
@@ -152,7 +154,8 @@ fn shown(settings: &Settings) -> String {
         "\n\nGeneral Settings:\n----------------\n  Port start:      {}\n  Port end:        {}\n  Checksums:       {}\n  \
          DTMF Timeout:    {}\n  Strict RTP:      {}\n  Probation:       {} frames\n  Replay Protect:  Yes\n  \
          ICE support:     {}\n  RTCP interval:   {} ms\n  RTCP mux:        {mux}\n  Consent:         {consent}\n  \
-         DTLS:            {dtls}\n  Statistics:      {figures}",
+         DTLS:            {dtls}\n  Statistics:      {figures}\n  \
+         DTLS MTU:        {}\n  Ports in use:    {used} pairs, none free for {failures} calls",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),
@@ -161,6 +164,7 @@ fn shown(settings: &Settings) -> String {
         settings.probation,
         yes(settings.ice),
         settings.rtcp_interval.as_millis(),
+        settings.dtls_mtu,
     )
 }
 

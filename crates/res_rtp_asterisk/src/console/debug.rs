@@ -72,6 +72,11 @@ pub fn event(from: SocketAddr, header: &Header, payload: &[u8]) -> Option<String
     ))
 }
 
+/// Formats the line of the debug log about the same telephone-event; `None` if the payload is none.
+pub fn event_for_log(payload: &[u8]) -> Option<String> {
+    Event::parse(payload).map(|Event { event, .. }| format!("- RTP 2833 Event: {event:08x} (len = {})", payload.len()))
+}
+
 /// Formats the line about received comfort noise (RFC 3389); `None` if the payload is none.
 pub fn comfort_noise(payload: &[u8]) -> Option<String> {
     let level = ComfortNoise::parse(payload)?.level_in_minus_dbov;
@@ -141,6 +146,7 @@ mod tests {
             event 0000000b, end 1, duration 00800) ";
         assert_eq!(event(peer(), &header, &[11, 0x8A, 0x03, 0x20]).as_deref(), Some(expected));
         assert_eq!(event(peer(), &header, &[11, 0x8A]), None);
+        assert_eq!(event_for_log(&[11, 0x8A, 3, 32]).as_deref(), Some("- RTP 2833 Event: 0000000b (len = 4)"));
     }
 
     #[test]

@@ -10,14 +10,14 @@ use crate::notes::{Level, Note};
 
 /// Logs that a packet has a payload type that was not negotiated.
 pub fn unknown_payload_type(payload_type: u8, from: SocketAddr) {
-    if STRANGERS.allow(from.ip()).is_some() {
+    if UNKNOWN.allow(from.ip()).is_some() {
         asterisk::notice!("Unknown RTP codec {payload_type} received from '{from}'");
     }
 }
 
 /// Makes the line about a datagram that is too short for an RTP header, which also phones send as a keepalive.
 pub fn too_short(from: SocketAddr) -> Option<Note> {
-    STRANGERS.allow(from.ip()).map(|_| Note::Warning("RTP Read too short".to_owned()))
+    SHORT.allow(from.ip()).map(|_| Note::Warning("RTP Read too short".to_owned()))
 }
 
 /// Makes the line about a packet that the system did not send. `what` is the beginning of the line: `RTP`, `RTCP SR`.
@@ -35,8 +35,11 @@ pub fn refused_source(from: SocketAddr) -> Option<Note> {
 /// Limits lines of the debug log, of which a flood would write one for each packet.
 static DETAILS: RateLimit = RateLimit::new(Duration::from_secs(1), 50);
 
-/// Limits lines about what came from an address.
-static STRANGERS: SharedLimit<IpAddr, 50> = SharedLimit::new(Duration::from_secs(10), 5);
+/// Limits lines about unknown payload types.
+static UNKNOWN: SharedLimit<IpAddr, 50> = SharedLimit::new(Duration::from_secs(10), 5);
+
+/// Limits lines about short datagrams, which come from as many addresses as a stranger likes to forge.
+static SHORT: SharedLimit<IpAddr, 2> = SharedLimit::new(Duration::from_secs(10), 1);
 
 /// Limits lines about what could not be sent.
 static TRANSMISSIONS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);

@@ -29,7 +29,8 @@ impl host::Dtls for Session {
             return Err(Failed);
         }
         let globals = globals().ok_or(Failed)?;
-        let terms = Terms { min_version: globals.settings().dtls_min_version, suites: suites() };
+        let settings = globals.settings();
+        let terms = Terms { min_version: settings.dtls_min_version, mtu: settings.dtls_mtu, suites: suites() };
         let context = globals.contexts().get(clock::now(), configuration, terms).map_err(|error| {
             asterisk::error!("DTLS: {error}");
             Failed

@@ -20,6 +20,7 @@ use crate::media::digits;
 use crate::media::incoming::reporting_of;
 use crate::session::Session;
 use crate::state::State;
+use crate::transport::ports;
 use crate::transport::sockets::Pair;
 
 /// A digit received this soon after we sent a digit or comfort noise counts as its echo and is ignored.
@@ -35,14 +36,8 @@ impl Engine for Session {
         let ports = instance.ports().unwrap_or(settings.ports);
         let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
         let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
-        let sockets = ready.map_or_else(bind, Ok).map_err(|error| {
-            let (first, last) = ports;
-            let (instance, ip) = (instance.pointer(), local.ip());
-            asterisk::error!(
-                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': none from {first} to {last} on {ip}: {error}"
-            );
-            Failed
-        })?;
+        let sockets = ready.map_or_else(bind, Ok);
+        let sockets = sockets.map_err(|error| ports::report_failure(instance.pointer(), local.ip(), ports, &error))?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;
         let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
@@ -69,7 +64,7 @@ impl Engine for Session {
 
     fn stop(&self, instance: Instance<'_>) {
         let now = clock::now();
-        self.with(|state| state.stop_media(now));
+        self.with_at(now, |state| state.stop_media(now));
         instance.clear_remote_address();
     }
 

@@ -149,21 +149,22 @@ impl Reader<'_> {
         read.frames
     }
 
-    /// Prints the second line of `rtp set debug` about a packet whose payload is not media.
+    /// Prints the further lines of `rtp set debug` about a packet whose payload is not media.
     fn show_special(&mut self, instance: Instance<'_>, arrived: &Arrived) {
         let payload = self.frames.payload(arrived.payload.clone());
-        match instance.payload(arrived.header.payload_type) {
+        let code = instance.payload(arrived.header.payload_type);
+        let (verbose, log) = match code {
             Some(Payload::Code { code: rtp_code::DTMF, .. }) => {
-                if let Some(line) = debug::event(arrived.from, &arrived.header, payload) {
-                    asterisk::verbose!(0, "{line}");
-                }
+                (debug::event(arrived.from, &arrived.header, payload), debug::event_for_log(payload))
             }
-            Some(Payload::Code { code: rtp_code::CN, .. }) => {
-                if let Some(line) = debug::comfort_noise(payload) {
-                    asterisk::debug!(0, "{line}");
-                }
-            }
-            _ => {}
+            Some(Payload::Code { code: rtp_code::CN, .. }) => (None, debug::comfort_noise(payload)),
+            _ => (None, None),
+        };
+        if let Some(line) = verbose {
+            asterisk::verbose!(0, "{line}");
+        }
+        if let Some(line) = log {
+            asterisk::debug!(0, "{line}");
         }
     }
 
@@ -220,6 +221,10 @@ impl Sink for Sender<'_> {
         let (has_route, learned) = sent.ok_or(Failed)?;
         self.learned = learned.or(self.learned);
         Ok(has_route)
+    }
+
+    fn begin_pictures(&mut self) -> Result<(), Failed> {
+        self.session.with_at(self.now, |state| state.begin_pictures(self.now)).ok_or(Failed)
     }
 
     fn ask_for_picture(&mut self) -> Result<(), Failed> {

@@ -7,6 +7,7 @@ use asterisk::rtp::{Instance, Payload, Property, rtp_code};
 use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
 use rtp::comfort_noise::ComfortNoise;
+use rtp::pictures::{self, Advance};
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
 use rtp::timestamp::{DeliveryClock, duration};
 
@@ -25,7 +26,7 @@ pub struct Incoming {
     delivery: DeliveryClock,
     ssrc: Option<u32>,
     text: IncomingText,
-    picture_timestamp: Option<u32>,
+    pictures: Advance,
     /// The clock rates that have been reported as [`Learned`].
     clock_rates: ClockRates,
     /// The number of the stream within its channel, if the host supplied one.
@@ -59,7 +60,7 @@ impl Incoming {
             delivery: DeliveryClock::default(),
             ssrc: None,
             text: IncomingText::default(),
-            picture_timestamp: None,
+            pictures: Advance::default(),
             clock_rates: ClockRates::default(),
             number: None,
         }
@@ -120,6 +121,7 @@ impl Incoming {
         let old = self.ssrc.replace(ssrc).filter(|old| *old != ssrc)?;
         self.delivery = DeliveryClock::default();
         self.text.change_source();
+        self.pictures.handle_other_source();
         let ended = self.events.handle_gone(old).or_else(|| self.cisco_events.handle_gone());
         Some(frames.source_changed(ended))
     }
@@ -137,7 +139,7 @@ impl Incoming {
         let digit = ended.and_then(|signal| frames.digit(DIGIT_BEFORE_MEDIA, signal));
         let frame = match format.kind() {
             Some(Kind::Audio) => self.voice(frames, format, arrived, clock_rate),
-            Some(Kind::Video) => self.picture(frames, format, arrived),
+            Some(Kind::Video) => self.picture(frames, now, format, arrived),
             Some(Kind::Text) => self.text.frame(frames, format, arrived).map_err(|_| Refused::Malformed)?,
             Some(Kind::Image) | None => return Ok(digit),
         };
@@ -158,12 +160,11 @@ impl Incoming {
         frames.media().voice(format, arrived.payload.clone(), timing)
     }
 
-    fn picture(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived) -> HostFrame {
+    fn picture(&mut self, frames: &mut Frames, now: Instant, format: &Format, arrived: &Arrived) -> HostFrame {
         let header = &arrived.header;
-        let last = self.picture_timestamp.replace(header.timestamp);
-        let since = last.map_or(0, |last| header.timestamp.wrapping_sub(last));
+        let advance = self.pictures.packet(now, header.timestamp);
         let timing = Timing { sequence_number: header.sequence_number, ..Timing::default() };
-        frames.media().video(format, arrived.payload.clone(), timing, since, header.marker)
+        frames.media().video(format, arrived.payload.clone(), timing, advance, header.marker)
     }
 
     fn event_frames(
@@ -210,7 +211,7 @@ pub fn clock_rate(format: &Format) -> u32 {
     match format.kind() {
         Some(Kind::Audio) if format.codec() == Some(Codec::G722) => 8000,
         Some(Kind::Audio) => format.rate().max(1),
-        Some(Kind::Video | Kind::Image) => 90_000,
+        Some(Kind::Video | Kind::Image) => pictures::CLOCK,
         Some(Kind::Text) | None => 1000,
     }
 }

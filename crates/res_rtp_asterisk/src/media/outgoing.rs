@@ -7,6 +7,7 @@ use asterisk::frame::FrameType;
 use asterisk::rtp::Instance;
 use asterisk::smoother::{ByteOrder, Smoother};
 use asterisk::{Failed, Format, FrameRef, sys};
+use rtp::pictures::Origin;
 use rtp::timestamp::{Span, Timing};
 
 use super::incoming::clock_rate;
@@ -20,6 +21,9 @@ pub trait Sink {
     /// Sends a packet. Returns whether media has a route. Fails after a panic poisoned the session.
     fn send(&mut self, media: &Media<'_>) -> Result<bool, Failed>;
 
+    /// Notes that a source of video begins. Fails after a panic poisoned the session.
+    fn begin_pictures(&mut self) -> Result<(), Failed>;
+
     /// Asks the peer for a whole picture (RFC 5104 §4.3.1). Fails after a panic poisoned the session.
     fn ask_for_picture(&mut self) -> Result<(), Failed>;
 }
@@ -30,6 +34,8 @@ pub struct Outgoing {
     smoother: Option<Smoother>,
     /// Buffer for linear samples in network byte order.
     swapped: Vec<u8>,
+    /// The numbers of the video packets that the frames were made from.
+    origin: Origin,
     /// Whether the last packet had a route. If so, the next frame is sent without asking for the route first.
     had_route: bool,
 }
@@ -44,7 +50,7 @@ struct Negotiated<'a> {
 impl Outgoing {
     /// Creates the state of a stream that has not begun.
     pub fn new() -> Self {
-        Self { format: None, smoother: None, swapped: Vec::new(), had_route: false }
+        Self { format: None, smoother: None, swapped: Vec::new(), origin: Origin::default(), had_route: false }
     }
 
     /// Sends a frame, split into packets of the negotiated length. Drops the frame while media has no route. Fails for a frame type
@@ -92,8 +98,11 @@ impl Outgoing {
             });
         };
         let negotiated = Negotiated { format: &format, payload_type, kind };
-        if kind == Kind::Audio {
-            self.prepare_smoother(instance, &format);
+        match kind {
+            Kind::Audio => self.prepare_smoother(instance, &format),
+            // The number is that of a packet, in 16 bits.
+            Kind::Video if self.origin.begins_with(frame.sequence_number() as u16) => sink.begin_pictures()?,
+            _ => {}
         }
         self.had_route = self.send_negotiated(now, sink, &negotiated, frame)?;
         if !self.had_route {
@@ -201,8 +210,12 @@ fn feed(
 
 fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, payload: &'a [u8]) -> Media<'a> {
     let Negotiated { format, payload_type, kind } = *negotiated;
-    // Two samples of G.722 are one tick of its 8000 Hz RTP clock (RFC 3551 §4.5.2).
-    let ticks = if format.codec() == Some(Codec::G722) { frame.samples() / 2 } else { frame.samples() };
+    let ticks = match kind {
+        Kind::Video => frame.advance().cast_unsigned(),
+        // Two samples of G.722 are one tick of its 8000 Hz RTP clock (RFC 3551 §4.5.2).
+        _ if format.codec() == Some(Codec::G722) => frame.samples() / 2,
+        _ => frame.samples(),
+    };
     let timing = match (frame.timestamp_ms(), frame.delivery()) {
         (Some(milliseconds), _) => Timing::Source { milliseconds },
         (None, Some(due)) => Timing::At(at_time_of_day(now, due)),
@@ -211,7 +224,7 @@ fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, pay
     Media {
         payload_type,
         marker: kind == Kind::Video && frame.is_marked(),
-        marks_pauses: kind == Kind::Audio,
+        marks_pauses: kind != Kind::Video,
         span: Span { ticks, clock_rate: clock_rate(format), timing },
         ticks_before: kind != Kind::Audio,
         payload,

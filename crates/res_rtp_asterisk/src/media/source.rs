@@ -30,9 +30,10 @@ pub struct Source {
 pub struct Media<'a> {
     /// The negotiated payload type.
     pub payload_type: u8,
-    /// Whether the frame requests the marker bit.
+    /// Whether the frame requests the marker bit, as the last one of a picture does.
     pub marker: bool,
-    /// Whether the marker bit is set after a pause, as for audio (RFC 3551 §4.1).
+    /// Whether the marker bit is set after a pause and where a source begins, as for audio (RFC 3551 §4.1) and text
+    /// (RFC 4103). In video it would end a picture (RFC 3551 §5).
     pub marks_pauses: bool,
     /// The duration and time of the frame.
     pub span: Span,
@@ -164,7 +165,8 @@ impl Source {
             let stamp = self.timeline.frame(now, media.span);
             (stamp.timestamp, stamp.after_pause)
         };
-        let marker = media.marker || std::mem::take(&mut self.marker_due) || (media.marks_pauses && after_pause);
+        let begins = std::mem::take(&mut self.marker_due) || after_pause;
+        let marker = media.marker || (media.marks_pauses && begins);
         let header = self.header(media.payload_type, marker, timestamp);
         self.write(Content::Media, header, media.payload, (timestamp, clock_rate))
     }

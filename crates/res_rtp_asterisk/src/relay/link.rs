@@ -107,6 +107,11 @@ impl Link {
         }
     }
 
+    /// Returns whether the server has perhaps forgotten the allocation.
+    pub fn is_doubtful(&self) -> bool {
+        matches!(&self.stage, Stage::Connected(allocation) if allocation.is_doubtful())
+    }
+
     /// Returns the next fact about the allocation. After an error the link is of no use.
     pub fn poll_event(&mut self) -> Option<Result<Event, Trouble>> {
         if let Some(trouble) = self.broken.take() {

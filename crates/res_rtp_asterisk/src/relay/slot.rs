@@ -80,7 +80,8 @@ impl Slot {
     /// Takes the allocation, if one is ready and nobody is using the slot. Never waits.
     pub fn take(&self, now: Instant) -> Option<Link> {
         let mut state = self.state.try_lock().ok()?;
-        if !matches!(&*state, State::Ready { attempt, .. } if attempt.link.addresses().is_some()) {
+        let is_good = |link: &Link| link.addresses().is_some() && !link.is_doubtful();
+        if !matches!(&*state, State::Ready { attempt, .. } if is_good(&attempt.link)) {
             return None;
         }
         let State::Ready { attempt: Attempt { mut link, .. }, .. } = std::mem::replace(&mut *state, State::Empty)

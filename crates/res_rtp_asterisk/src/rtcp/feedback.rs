@@ -10,32 +10,14 @@ use super::reports::LARGEST_REPORT;
 use crate::console::debug;
 use crate::notes::Note;
 
-/// The peer's requests for pictures of one stream that we send.
-#[derive(Debug, Default)]
-pub struct Pictures {
-    /// A request that the channel's thread has not passed to the host yet.
-    is_wanted: bool,
-    pace: Pace,
-}
-
-impl Pictures {
-    /// Records a request by the peer, unless one was recorded a moment ago.
-    pub fn handle_request(&mut self, now: Instant) {
-        self.is_wanted |= self.pace.allows(now, PICTURE_PACE);
-    }
-
-    /// Returns true, once per recorded request, when the host has to be told.
-    pub fn take_request(&mut self) -> bool {
-        std::mem::take(&mut self.is_wanted)
-    }
-}
-
 /// Our own requests to the peer.
 #[derive(Debug, Default)]
 pub struct Requests {
     /// The command sequence number (RFC 5104 §4.3.1.1).
     sequence: u8,
     pace: Pace,
+    /// When a request is due that another thread has noted.
+    due: Option<Instant>,
 }
 
 /// The contents of a Full Intra Request.
@@ -49,6 +31,21 @@ pub struct Request<'a> {
 }
 
 impl Requests {
+    /// Notes that a request is due, for a thread that may send.
+    pub fn note_due(&mut self, now: Instant) {
+        self.due = self.due.or(Some(now));
+    }
+
+    /// Returns when a request is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Returns whether a request is due, once.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
     /// Sends a Full Intra Request to `to`, unless one was sent a moment ago. `send` sends the compound packet and returns whether it
     /// was sent; this method returns the same, or `None` if it did not call `send`.
     pub fn send(

@@ -1,17 +1,18 @@
-//! Sender and receiver reports (RFC 3550 §6.4): sends ours at regular intervals and evaluates the peer's.
+//! Sender and receiver reports (RFC 3550 §6.4): sends ours at random intervals and evaluates the peer's.
 //!
 //! The transport knows their route (`transport/send.rs`).
 
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{Direction, Figures};
+use rtp::pictures::Wanted;
 use rtp::quality::media_experience_score;
-use rtp::rtcp::interval::{ReportTimer, Spacing};
+use rtp::rtcp::interval::ReportTimer;
 use rtp::rtcp::{Goodbye, NtpTimestamp, Pace, Packet, Report, ReportBlock, ReportBlocks, SenderInfo};
 use rtp::statistics::{Accumulator, ReceiverStatistics, RoundTrip, SenderStatistics};
 
 use super::events;
-use super::feedback::{Pictures, Requests};
+use super::feedback::Requests;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::notes::Note;
@@ -20,7 +21,7 @@ use crate::notes::Note;
 pub struct Rtcp {
     schedule: ReportTimer,
     goodbye: Goodbye,
-    pictures: Pictures,
+    pictures: Wanted,
     requests: Requests,
     events: Pace,
     scores: Scores,
@@ -57,22 +58,22 @@ pub struct Streams<'a> {
 /// Whether a report ends the stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A report at the regular interval.
+    /// A report that is due.
     Regular,
     /// The last report, with a BYE (RFC 3550 §6.6).
     Last,
 }
 
 impl Rtcp {
-    /// Creates the RTCP state with a random CNAME. `interval` is the time between two reports; none is due before
+    /// Creates the RTCP state with a random CNAME. `interval` is the average time between two reports; none is due before
     /// [`Self::start`]. Manager events tell their `figures` so.
     pub fn new(interval: Duration, figures: Figures) -> Self {
         let mut name = [0; 8];
         asterisk::random::fill(&mut name);
         Self {
-            schedule: ReportTimer::new(interval, Spacing::Fixed),
+            schedule: ReportTimer::new(interval),
             goodbye: Goodbye::default(),
-            pictures: Pictures::default(),
+            pictures: Wanted::default(),
             requests: Requests::default(),
             events: Pace::default(),
             scores: Scores::default(),
@@ -97,8 +98,8 @@ impl Rtcp {
         &self.scores
     }
 
-    /// Returns the peer's picture requests for our stream, to change them.
-    pub fn pictures_mut(&mut self) -> &mut Pictures {
+    /// Returns whether the peer needs a whole picture of our stream, to change it.
+    pub fn pictures_mut(&mut self) -> &mut Wanted {
         &mut self.pictures
     }
 
@@ -107,8 +108,9 @@ impl Rtcp {
         (&mut self.requests, &self.cname)
     }
 
-    /// Starts the report timer.
+    /// Starts the report timer: the stream begins, or goes on after an end.
     pub fn start(&mut self, now: Instant) {
+        self.goodbye.handle_return();
         self.schedule.start(now, asterisk::random::u32());
     }
 
@@ -122,19 +124,19 @@ impl Rtcp {
         self.schedule.is_running()
     }
 
-    /// Returns when the next report is due.
+    /// Returns when the next report or a picture request is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.schedule.poll_timeout()
+        self.schedule.poll_timeout().into_iter().chain(self.requests.poll_timeout()).min()
     }
 
     /// Returns whether a report is due, and restarts the timer if so.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
-        self.schedule.poll_timeout().is_some_and(|due| due <= now)
-            && self.schedule.handle_timeout(now, asterisk::random::u32())
+        self.schedule.handle_timeout(now, asterisk::random::u32)
     }
 
-    /// Returns true, once, when the end of our stream needs a BYE. `has_sent`: we have sent media.
+    /// Stops the report timer, and returns true, once, when the end of our stream needs a BYE. `has_sent`: we have sent media.
     pub fn say_goodbye(&mut self, has_sent: bool) -> bool {
+        self.schedule.stop();
         self.goodbye.take(has_sent)
     }
 

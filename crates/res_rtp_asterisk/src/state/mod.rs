@@ -1,8 +1,10 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`send`] sends packets, [`text`] sends text with redundancy, and [`show`] collects the facts for `rtp show sessions`.
+//! [`receive`] handles received datagrams, [`send`] sends packets, [`text`] sends text with redundancy, [`pictures`] asks for whole
+//! pictures, and [`show`] collects the facts for `rtp show sessions`.
 
+mod pictures;
 pub mod receive;
 mod send;
 mod show;
@@ -123,9 +125,11 @@ impl State {
         &mut self.source
     }
 
-    /// Changes the SSRC of our stream. Returns the old and the new one; `None` if it stays.
-    pub fn change_ssrc(&mut self) -> Option<(u32, u32)> {
+    /// Changes the SSRC of our stream. A decoder of video at the peer begins anew, and needs a whole picture. Returns the old SSRC and
+    /// the new one; `None` if it stays.
+    pub fn change_ssrc(&mut self, now: Instant) -> Option<(u32, u32)> {
         let changed = self.source.change_ssrc()?;
+        self.rtcp.pictures_mut().handle_interruption(now);
         if let Some(redundancy) = &mut self.redundancy {
             redundancy.sender.change_source();
         }
@@ -192,6 +196,8 @@ impl State {
 
     /// Sets the address of the peer's description. Returns whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr) -> bool {
+        // A description comes with a hold, with its end, or with another address.
+        self.rtcp.pictures_mut().handle_interruption(now);
         self.transport.set_address(now, address, &self.settings)
     }
 
@@ -261,6 +267,7 @@ impl State {
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
         }
+        self.handle_request_timeout(now);
         self.source.digits_mut().handle_timeout(now);
         self.flush_digits(now);
         self.send_text(now);
@@ -307,13 +314,13 @@ impl State {
         }
     }
 
-    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session before, and drops the
-    /// host's instance, which is about to be freed.
+    /// Ends the session: sends a BYE if the peer has received anything and the host has not stopped the session long before, and drops
+    /// the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
         self.finish_text(now);
-        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
-            self.send_report(now, Kind::Last);
+        if self.transport.may_say_farewell(now) {
+            self.say_goodbye(now);
         }
         let refusals = self.shown(now).refusals();
         if !refusals.is_empty() {

@@ -11,7 +11,7 @@ use rtp::rtcp::{self, Compound};
 use rtp::{Header, Packet};
 
 use super::State;
-use crate::bundle::{PictureRequest, Whose};
+use crate::bundle::Whose;
 use crate::console::{debug, known};
 use crate::cost::{self, Deed};
 use crate::diagnosis::counters::Refused;
@@ -20,6 +20,7 @@ use crate::notes::Note;
 use crate::rtcp::events;
 use crate::rtcp::reports::{Heard, Streams};
 use crate::transport::arrived::Arrived;
+use crate::transport::kept;
 use crate::transport::receive::Incoming;
 use crate::transport::relay::FromRelay;
 use crate::transport::sockets::Received;
@@ -33,6 +34,13 @@ pub struct Taken {
     pub whose: Whose,
 }
 
+impl Taken {
+    fn into_kept(self) -> kept::Packet {
+        let Self { arrived, whose } = self;
+        kept::Packet::Media { arrived, is_own: matches!(whose, Whose::Own) }
+    }
+}
+
 /// Most datagrams that the worker thread reads from one session before it turns to others.
 const BURST: usize = 64;
 
@@ -42,13 +50,25 @@ impl State {
     pub fn receive(&mut self, now: Instant, component: Component, buffer: &mut [u8]) -> Option<Taken> {
         self.handle_visit(now);
         if component == Component::Rtp
-            && let Some((arrived, is_own)) = self.transport.kept_mut().take(buffer)
+            && let Some(packet) = self.transport.kept_mut().take(buffer)
         {
-            let whose = if is_own { Whose::Own } else { self.whose_now(arrived.header.ssrc) };
-            return Some(Taken { arrived, whose });
+            return self.receive_kept(now, packet, buffer);
         }
         let received = self.transport.socket(component).receive(buffer)?;
         self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
+    }
+
+    fn receive_kept(&mut self, now: Instant, packet: kept::Packet, buffer: &mut [u8]) -> Option<Taken> {
+        match packet {
+            kept::Packet::Media { arrived, is_own: true } => Some(Taken { arrived, whose: Whose::Own }),
+            kept::Packet::Media { arrived, is_own: false } => {
+                let whose = self.whose_now(arrived.header.ssrc);
+                Some(Taken { arrived, whose })
+            }
+            kept::Packet::Raw { component, received } => {
+                self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
+            }
+        }
     }
 
     /// Reads a socket in place of a channel that does not read. Called by the worker thread. Media is kept for the channel.
@@ -79,7 +99,8 @@ impl State {
         self.drive_relay(now);
     }
 
-    /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media.
+    /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media. `only_for_host`: so are
+    /// media and RTCP that only host threads may decrypt.
     fn take(
         &mut self,
         now: Instant,
@@ -89,15 +110,12 @@ impl State {
         only_for_host: bool,
     ) {
         let Some(datagram) = scratch.get_mut(..received.len) else { return };
-        if only_for_host && is_media_or_rtcp(datagram) {
+        let packet = match only_for_host && is_media_or_rtcp(datagram) {
+            true => Some(kept::Packet::Raw { component, received: *received }),
+            false => self.handle_datagram(now, component, received, datagram).map(Taken::into_kept),
+        };
+        if packet.is_some_and(|packet| !self.transport.kept_mut().keep(packet, scratch)) {
             self.refuse(Refused::RingFull);
-            return;
-        }
-        if let Some(Taken { arrived, whose }) = self.handle_datagram(now, component, received, datagram) {
-            let packet = scratch.get(..arrived.len).unwrap_or_default();
-            if self.transport.kept_mut().keep(packet, arrived, matches!(whose, Whose::Own)) {
-                self.refuse(Refused::RingFull);
-            }
         }
     }
 
@@ -177,10 +195,14 @@ impl State {
     fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
         self.transport.judge_source(now, arrived.from, header)?;
+        let known = self.receiver.ssrc();
         let usable = self.is_beside(header) || self.count_received(now, arrived);
         // Digits have a check of their own: the number of some senders stands still.
         if !usable && !self.clock_rates.is_without_clock(header.payload_type) {
             return Err(Refused::Sequence);
+        }
+        if known.is_some() && known != self.receiver.ssrc() {
+            self.handle_other_encoder(now, header.payload_type);
         }
         self.start_reports(now);
         Ok(())
@@ -293,20 +315,6 @@ impl State {
         for packet in Compound::parse(compound).into_iter().flatten().flatten() {
             self.handle_report(now, from, &packet);
         }
-    }
-
-    fn handle_picture_request(&mut self, now: Instant, media_ssrc: u32) {
-        if !self.bundle.handle_picture_request(now, media_ssrc) {
-            self.rtcp.pictures_mut().handle_request(now);
-        }
-    }
-
-    /// Returns a picture request that the channel has to be told of, once per request.
-    pub fn take_picture_request(&mut self) -> Option<PictureRequest> {
-        if self.rtcp.pictures_mut().take_request() {
-            return Some(self.bundle.marks().picture_request());
-        }
-        self.bundle.take_picture_request()
     }
 }
 

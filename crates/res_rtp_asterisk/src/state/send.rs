@@ -8,13 +8,11 @@ use ice::Component;
 use rtp::telephone_event::Key;
 
 use super::State;
-use crate::clock;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
 use crate::diagnosis::counters::Refused;
 use crate::media::source::{Content, Media, Source, Written};
 use crate::notes::Note;
-use crate::rtcp::feedback::Request;
 use crate::rtcp::reports::{Kind, Streams};
 use crate::transport::Transport;
 use crate::transport::send::{Obstacle, Route, Way};
@@ -189,12 +187,22 @@ impl State {
     /// destination.
     pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
-        self.finish_text(clock::now());
+        self.finish_text(now);
+        if self.transport.ends_with_stop() {
+            self.say_goodbye(now);
+        }
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {
             self.rtcp.stop();
         }
         self.transport.stop_media(now);
         self.source.mark_next();
+    }
+
+    /// Sends the last report of our stream, with a BYE, if the peer was told of it and has not had one.
+    pub(super) fn say_goodbye(&mut self, now: Instant) {
+        if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
+            self.send_report(now, Kind::Last);
+        }
     }
 
     pub(super) fn send_report(&mut self, now: Instant, kind: Kind) {
@@ -205,31 +213,17 @@ impl State {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
         let rtcp = &mut self.rtcp;
         let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
-            let way = transport.way_of_reports(stream)?;
+            let way = match kind {
+                Kind::Regular => transport.way_of_reports(stream),
+                Kind::Last => transport.way_of_farewell(stream),
+            }?;
             let to = transport.destination(&way);
             rtcp.send(now, kind, streams, to, |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
         });
         self.note_report_sent(sent.flatten(), told);
     }
 
-    /// Sends the peer a Full Intra Request for the stream that we receive (RFC 5104 §4.3.1).
-    pub fn ask_for_picture(&mut self, now: Instant) {
-        let described = self.bundle.marks().described_ssrc;
-        let Some(media_ssrc) = self.receiver.ssrc().or(described).filter(|_| self.transport.uses_rtcp()) else {
-            return;
-        };
-        let mut told = Vec::new();
-        let ssrc = self.source.ssrc();
-        let (requests, cname) = self.rtcp.requests_mut();
-        let request = Request { ssrc, media_ssrc, cname };
-        let sent = self.bundle.over(&mut self.transport, &mut self.notes, |transport, stream| {
-            let way = transport.way_of_reports(stream)?;
-            requests.send(now, &request, way.to(), |compound| transport.send(&way, Which::Rtcp, compound), &mut told)
-        });
-        self.note_report_sent(sent.flatten(), told);
-    }
-
-    fn note_report_sent(&mut self, sent: Option<bool>, mut told: Vec<Note>) {
+    pub(super) fn note_report_sent(&mut self, sent: Option<bool>, mut told: Vec<Note>) {
         self.notes.append(&mut told);
         if sent == Some(false) {
             self.refuse(Refused::Unsendable);

@@ -47,6 +47,8 @@ struct Entry {
 pub struct Terms {
     /// `dtlsminversion` of `rtp.conf`.
     pub min_version: MinVersion,
+    /// `dtls_mtu` of `rtp.conf`.
+    pub mtu: u32,
     /// The suites of the loaded SRTP module.
     pub suites: Suites,
 }
@@ -134,6 +136,7 @@ impl Contexts {
             ca_path: wanted.ca_path.as_ref().map(Into::into),
             srtp_profiles: profiles(wanted, terms.suites),
             min_version: terms.min_version,
+            mtu: terms.mtu,
         };
         Context::new(config).map_err(|error| error.to_string())
     }
@@ -175,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    const HOST: Terms = Terms { min_version: MinVersion::Dtls12, suites: Suites::Host };
+    const HOST: Terms = Terms { min_version: MinVersion::Dtls12, mtu: 1200, suites: Suites::Host };
 
     #[test]
     fn a_change_of_the_oldest_version_counts_for_the_next_call() {

@@ -1,22 +1,42 @@
-//! Keeps the newest media packets that the worker thread has read while the channel was not reading, and signals them to the host
-//! through a descriptor.
+//! Keeps the packets that the worker thread has read while the channel was not reading, and signals them to the host through a
+//! descriptor.
 //!
-//! Memory is allocated with the first kept packet and freed when the channel has read the last one. So no packet allocates by
-//! itself, and a call whose channel reads uses no memory here.
+//! They are what the socket's own buffer would have kept: as many, in order, and none that comes when it is full. Memory is allocated
+//! with the first kept packet and freed when the channel has read the last one. So no packet allocates by itself, and a call whose
+//! channel reads uses no memory here.
 
 use std::collections::VecDeque;
+use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 
+use ::ice::Component;
 use asterisk::pollable::{AlwaysReadable, Pollable};
 
 use super::arrived::Arrived;
+use super::sockets::Received;
 
-/// Packets kept per ring: 640 ms of a stream with 20 ms per packet.
-const PACKETS: usize = 32;
+/// A packet that waits for the channel's thread.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packet {
+    /// Media, decrypted, checked and parsed. `is_own`: of the session's own stream, not of a bundled session.
+    Media { arrived: Arrived, is_own: bool },
+    /// Media or RTCP as it was received, which only the channel's thread may decrypt.
+    Raw { component: Component, received: Received },
+}
 
-/// Largest packet that is kept, in octets. Media packets within any common path MTU are smaller.
-const LARGEST: usize = 2048;
+impl Packet {
+    fn len(&self) -> usize {
+        match self {
+            Self::Media { arrived, .. } => arrived.len,
+            Self::Raw { received, .. } => received.len,
+        }
+    }
+
+    fn is_of_bundled(&self) -> bool {
+        matches!(self, Self::Media { is_own: false, .. })
+    }
+}
 
 /// Media packets that wait for the channel's thread, and the descriptor that the channel polls.
 pub struct Kept {
@@ -31,9 +51,10 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// Creates an empty store. All sessions share `always`.
-    pub fn new(always: Arc<AlwaysReadable>) -> Self {
-        let (own, bundled) = Default::default();
+    /// Creates an empty store. `receive_buffer` is the size of the socket's buffer, which this one equals. All sessions share `always`.
+    pub fn new(receive_buffer: usize, always: Arc<AlwaysReadable>) -> Self {
+        let room = receive_buffer.clamp(LEAST_ROOM, MOST_ROOM);
+        let [own, bundled] = [Ring::new(room), Ring::new(room)];
         Self { own, bundled, pollable: None, always, is_handed_out: false }
     }
 
@@ -50,29 +71,27 @@ impl Kept {
         self.pollable.as_ref().map_or(socket, Pollable::as_raw_fd)
     }
 
-    /// Keeps a packet. Returns whether this or an older packet was dropped.
-    pub fn keep(&mut self, packet: &[u8], arrived: Arrived, is_own: bool) -> bool {
+    /// Keeps a packet, whose octets are at the start of `datagram`. Returns whether there was room for it.
+    pub fn keep(&mut self, packet: Packet, datagram: &[u8]) -> bool {
         // The host polls the socket and would not be woken for a kept packet. It would be read late and out of order.
         if self.is_handed_out && self.pollable.is_none() {
-            return true;
+            return false;
         }
         let was_empty = self.is_empty();
-        let ring = if is_own { &mut self.own } else { &mut self.bundled };
-        let lost = ring.keep(packet, arrived);
-        if was_empty && !self.is_empty() {
+        let ring = if packet.is_of_bundled() { &mut self.bundled } else { &mut self.own };
+        let is_kept = ring.keep(packet, datagram);
+        if was_empty && is_kept {
             self.signal(true);
         }
-        lost
+        is_kept
     }
 
-    /// Moves the oldest packet into `buffer`; the session's own packets go before those of bundled sessions. Returns the packet's
-    /// header, and whether it is the session's own.
-    pub fn take(&mut self, buffer: &mut [u8]) -> Option<(Arrived, bool)> {
+    /// Moves the oldest packet into `buffer`; the session's own packets go before those of bundled sessions.
+    pub fn take(&mut self, buffer: &mut [u8]) -> Option<Packet> {
         if self.is_empty() {
             return None;
         }
-        let own = self.own.take(buffer).map(|arrived| (arrived, true));
-        let taken = own.or_else(|| Some((self.bundled.take(buffer)?, false)));
+        let taken = self.own.take(buffer).or_else(|| self.bundled.take(buffer));
         if self.is_empty() {
             self.signal(false);
         }
@@ -81,7 +100,8 @@ impl Kept {
 
     /// Drops all packets.
     pub fn clear(&mut self) {
-        (self.own, self.bundled) = (Ring::default(), Ring::default());
+        self.own.clear();
+        self.bundled.clear();
         self.signal(false);
     }
 
@@ -97,54 +117,43 @@ impl Kept {
     }
 }
 
-/// A bounded queue of packets, already decrypted.
-#[derive(Default)]
+/// A bounded queue of packets.
+#[derive(Debug)]
 struct Ring {
-    memory: Vec<u8>,
-    order: VecDeque<Place>,
-    free: Vec<usize>,
-}
-
-struct Place {
-    slot: usize,
-    arrived: Arrived,
+    octets: VecDeque<u8>,
+    order: VecDeque<Packet>,
+    room: usize,
 }
 
 impl Ring {
-    /// Keeps a packet. Returns whether the oldest packet was dropped, or this one because it is too large.
-    fn keep(&mut self, packet: &[u8], arrived: Arrived) -> bool {
-        if packet.len() > LARGEST {
-            return true;
-        }
-        if self.memory.is_empty() {
-            self.memory = vec![0; PACKETS * LARGEST];
-            self.free = (0..PACKETS).collect();
-            self.order.reserve(PACKETS);
-        }
-        let (slot, lost) = match self.free.pop() {
-            Some(slot) => (slot, false),
-            None => match self.order.pop_front() {
-                Some(oldest) => (oldest.slot, true),
-                None => return true,
-            },
-        };
-        if let Some(room) = self.memory.get_mut(slot * LARGEST..slot * LARGEST + packet.len()) {
-            room.copy_from_slice(packet);
-        }
-        self.order.push_back(Place { slot, arrived });
-        lost
+    /// Creates an empty queue, whose `room` in octets counts [`OVERHEAD`] for each packet.
+    fn new(room: usize) -> Self {
+        Self { octets: VecDeque::new(), order: VecDeque::new(), room }
+    }
+
+    /// Keeps a packet. Returns whether there was room.
+    fn keep(&mut self, packet: Packet, datagram: &[u8]) -> bool {
+        let used = self.octets.len() + self.order.len() * OVERHEAD;
+        let octets = datagram.get(..packet.len()).filter(|octets| used + octets.len() + OVERHEAD <= self.room);
+        let Some(octets) = octets else { return false };
+        self.octets.extend(octets);
+        self.order.push_back(packet);
+        true
     }
 
     /// Moves the oldest packet into `buffer`.
-    fn take(&mut self, buffer: &mut [u8]) -> Option<Arrived> {
-        let Place { slot, arrived } = self.order.pop_front()?;
-        self.free.push(slot);
-        let packet = self.memory.get(slot * LARGEST..slot * LARGEST + arrived.len)?;
-        buffer.get_mut(..arrived.len)?.copy_from_slice(packet);
-        if self.order.is_empty() {
-            *self = Self::default();
+    fn take(&mut self, buffer: &mut [u8]) -> Option<Packet> {
+        let packet = self.order.pop_front()?;
+        let room = buffer.get_mut(..packet.len());
+        let is_whole = room.is_some_and(|room| self.octets.read_exact(room).is_ok());
+        if self.order.is_empty() || !is_whole {
+            self.clear();
         }
-        Some(arrived)
+        Some(packet).filter(|_| is_whole)
+    }
+
+    fn clear(&mut self) {
+        *self = Self::new(self.room);
     }
 
     fn is_empty(&self) -> bool {
@@ -152,37 +161,62 @@ impl Ring {
     }
 }
 
+/// Octets that a kept packet counts besides its own. The kernel counts more for each datagram in a socket's buffer (its `truesize`), so
+/// whatever fits there has room here.
+const OVERHEAD: usize = 512;
+
+/// The limits of a ring's room in octets, whatever the size of the socket's buffer is (`net.core.rmem_default`, 208 KiB unless set).
+/// 208 KiB are 6 s of audio with 20 ms per packet.
+const LEAST_ROOM: usize = 64 << 10;
+const MOST_ROOM: usize = 4 << 20;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arrived(len: usize) -> Arrived {
+    fn media(len: usize, is_own: bool) -> Packet {
         let header = rtp::Header { marker: false, payload_type: 0, sequence_number: 1, timestamp: 2, ssrc: 3 };
-        Arrived { from: "192.0.2.1:4000".parse().unwrap(), len, header, payload: 12..len }
+        let from = "192.0.2.1:4000".parse().unwrap();
+        Packet::Media { arrived: Arrived { from, len, header, payload: 12..len }, is_own }
+    }
+
+    fn raw(len: usize) -> Packet {
+        let [from, to] = ["192.0.2.1:4000", "192.0.2.2:5000"].map(|address| address.parse().unwrap());
+        Packet::Raw { component: Component::Rtcp, received: Received { len, from, to } }
+    }
+
+    fn kept() -> Kept {
+        Kept::new(212_992, Arc::new(AlwaysReadable::new().unwrap()))
     }
 
     #[test]
-    fn the_newest_packets_stay_in_order() {
-        let mut ring = Ring::default();
-        let lost = (0..40u8).filter(|n| ring.keep(&[*n; 100], arrived(100))).count();
-        assert_eq!(lost, 8);
-        let mut buffer = [0; LARGEST];
-        for n in 8..40 {
-            assert_eq!(ring.take(&mut buffer), Some(arrived(100)));
-            assert_eq!(buffer[99], n);
+    fn what_a_socket_would_keep_is_kept_in_order_and_no_more() {
+        let mut kept = kept();
+        let is_kept = (0..1000_u32).filter(|n| kept.keep(media(172, true), &[*n as u8; 300])).count();
+        // A Linux socket of this size counts 768 octets for each of these datagrams, and takes one beyond its limit.
+        assert!((278..=350).contains(&is_kept), "{is_kept}");
+        let mut buffer = [0; 2048];
+        for n in 0..is_kept {
+            assert_eq!(kept.take(&mut buffer), Some(media(172, true)));
+            assert_eq!(buffer[..172], [n as u8; 172]);
         }
-        assert!(ring.is_empty() && ring.take(&mut buffer).is_none());
-        assert!(ring.keep(&[0; LARGEST + 1], arrived(LARGEST + 1)));
+        assert_eq!(kept.take(&mut buffer), None);
+        assert_eq!((kept.own.octets.capacity(), kept.own.order.capacity()), (0, 0));
+        assert!(kept.keep(media(172, true), &[0; 172]), "there is room again");
+        kept.clear();
+        assert_eq!(kept.take(&mut buffer), None);
     }
 
     #[test]
     fn packets_of_the_session_itself_come_first() {
-        let mut kept = Kept::new(Arc::new(AlwaysReadable::new().unwrap()));
-        let mut buffer = [0; LARGEST];
-        assert!(!kept.keep(&[1; 50], arrived(50), false));
-        assert!(!kept.keep(&[2; 60], arrived(60), true));
-        assert_eq!(kept.take(&mut buffer), Some((arrived(60), true)));
-        assert_eq!(kept.take(&mut buffer), Some((arrived(50), false)));
+        let mut kept = kept();
+        let mut buffer = [0; 2048];
+        for packet in [media(50, false), media(60, true), raw(70)] {
+            assert!(kept.keep(packet, &[1; 100]));
+        }
+        for packet in [media(60, true), raw(70), media(50, false)] {
+            assert_eq!(kept.take(&mut buffer), Some(packet));
+        }
         assert_eq!(kept.take(&mut buffer), None);
     }
 }

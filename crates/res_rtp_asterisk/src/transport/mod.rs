@@ -10,6 +10,7 @@ pub mod contexts;
 mod described;
 mod drive;
 pub mod dtls;
+mod farewell;
 pub mod ice;
 pub mod interfaces;
 pub mod kept;
@@ -17,6 +18,7 @@ pub mod keys;
 mod mapping;
 pub mod names;
 mod plain_stun;
+pub mod ports;
 pub mod receive;
 mod reconnect;
 pub mod relay;
@@ -46,6 +48,7 @@ use crate::gathering::Known;
 use crate::globals::globals;
 use described::Described;
 use dtls::Dtls;
+use farewell::Farewell;
 use ice::IceSide;
 use kept::Kept;
 use keys::SessionKeys;
@@ -97,9 +100,10 @@ pub struct Transport {
     /// The host has activated the session: media may start.
     is_activated: bool,
     silence: Silence,
+    farewell: Farewell,
     /// Tracks which thread reads the sockets.
     watch: Watch,
-    /// Media packets that the channel has not read yet.
+    /// Packets that the channel has not read yet.
     kept: Kept,
     overdue: Overdue,
     /// The signs that the peer is gone.
@@ -120,6 +124,7 @@ impl Transport {
         Self {
             instance: Some(instance),
             ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
+            kept: Kept::new(sockets.rtp.receive_buffer(), always),
             mappings: Mappings::of(now, &sockets),
             sockets,
             dtls: None,
@@ -135,8 +140,8 @@ impl Transport {
             uses_rtcp: false,
             is_activated: false,
             silence: Silence::default(),
+            farewell: Farewell::default(),
             watch: Watch::Off,
-            kept: Kept::new(always),
             overdue: Overdue::default(),
             gone: Gone::default(),
             scratch: Vec::new(),
@@ -192,7 +197,7 @@ impl Transport {
         &mut self.watch
     }
 
-    /// Returns the media packets that the channel has not read yet.
+    /// Returns the packets that the channel has not read yet.
     pub fn kept_mut(&mut self) -> &mut Kept {
         &mut self.kept
     }
@@ -281,6 +286,7 @@ impl Transport {
     /// Sets the address of the peer's description, which ends it on some hosts. Without a line of ICE in it, ICE ends. Returns
     /// whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr, settings: &Settings) -> bool {
+        self.farewell.handle_change(self.reports_route());
         self.handle_description(now);
         let is_without_ice = self.described.handle_address(now) && self.is_ice_active();
         // Some phones put a call on hold by an address that leads nowhere, and nothing else.
@@ -310,6 +316,12 @@ impl Transport {
         }
     }
 
+    /// Returns whether the host ends the stream if it stops media now, and does not only hold it. Where that cannot be told, the end of
+    /// the session is the end of the stream.
+    pub fn ends_with_stop(&self) -> bool {
+        HOLD_ACTIVATES_AFTER_STOP && self.silence.ends_with_stop()
+    }
+
     /// Returns our `a=setup` value for a description that the host is about to print, with DTLS. In an established call it is an offer
     /// unless the peer's description has just arrived.
     pub fn describe_setup(&mut self, now: Instant) -> Option<Setup> {
@@ -324,6 +336,7 @@ impl Transport {
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
     /// until then.
     pub fn stop_media(&mut self, now: Instant) {
+        self.farewell.handle_stop(now, self.reports_route());
         self.remote.stop();
         self.end_description();
         self.described.handle_stop();

@@ -79,7 +79,7 @@ impl Transport {
         Destination { to, from, via_ice: source.is_some() }
     }
 
-    fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
+    pub(super) fn way(&self, component: Component, route: Route, stream: Stream) -> Option<Way> {
         match self.protection_of(stream) {
             Protection::Due => None,
             _ if self.is_silent() => None,

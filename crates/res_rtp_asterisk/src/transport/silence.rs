@@ -40,6 +40,11 @@ impl Silence {
         self.is_silent = true;
     }
 
+    /// Returns whether a stop now ends the stream, and is no hold.
+    pub fn ends_with_stop(self) -> bool {
+        !self.is_described
+    }
+
     /// Records that the host has activated the session.
     pub fn handle_activation(&mut self) {
         self.is_silent &= !self.is_described;
@@ -92,10 +97,12 @@ mod tests {
     fn a_hold_goes_on_with_reports_and_checks() {
         let now = Instant::now();
         let mut held = up(now);
+        assert!(held.ends_with_stop());
         held.handle_description(now);
+        assert!(!held.ends_with_stop());
         held.handle_stop(now);
         held.handle_activation();
-        assert!(!held.is_silent());
+        assert!(!held.is_silent() && held.ends_with_stop());
         held.handle_stop(now);
         assert!(held.is_silent(), "the held call has ended");
     }

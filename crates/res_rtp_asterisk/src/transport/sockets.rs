@@ -11,10 +11,11 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use libc::{c_int, c_void, socklen_t};
 
+use super::ports::{Claim, Search};
 use crate::gathering::pool::Reflexive;
 
 /// The length and addresses of a received datagram.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Received {
     /// Length of the datagram in octets, at most that of the buffer.
     pub len: usize,
@@ -40,32 +41,28 @@ pub struct Pair {
     pub rtcp: MediaSocket,
     /// Their addresses behind a NAT, if those are known already.
     pub mapped: Option<Reflexive>,
+    /// Keeps the ports ours. Dropped after the sockets.
+    pub _claim: Claim,
 }
 
 impl Pair {
     /// Binds two adjacent free ports of `ip`. The search starts at a place in the range that `random` selects, and wraps once.
     /// `checksums`: the kernel computes UDP checksums. Fails with `EADDRINUSE` when no pair is free.
     pub fn bind(ip: IpAddr, ports: (u16, u16), random: u32, checksums: bool) -> io::Result<Self> {
-        let first = ports.0.next_multiple_of(2);
-        // The last pair ends within the range. A range too small for a pair still gets one.
-        let pairs = (u32::from(ports.1) + 1).saturating_sub(first.into()).max(2) / 2;
-        for offset in 0..pairs {
-            let pair = (random % pairs + offset) % pairs;
-            // `pair` counts the even ports between two u16.
-            let port = first + (pair * 2) as u16;
-            match Self::bind_at(ip, port, checksums) {
-                Ok(sockets) => return Ok(sockets),
-                Err(error) if is_taken(&error) => {}
-                Err(error) => return Err(error),
+        let mut search = Search::new(ports, random);
+        let mut rtp = MediaSocket::open(ip, checksums)?;
+        while let Some(claim) = search.claim(ip) {
+            if !rtp.bind(claim.port())? {
+                continue;
             }
+            let mut rtcp = MediaSocket::open(ip, checksums)?;
+            if rtcp.bind(claim.port() | 1)? {
+                return Ok(Self { rtp, rtcp, mapped: None, _claim: claim });
+            }
+            // A bound socket cannot be bound again.
+            rtp = rtcp;
         }
         Err(io::Error::from_raw_os_error(libc::EADDRINUSE))
-    }
-
-    fn bind_at(ip: IpAddr, port: u16, checksums: bool) -> io::Result<Self> {
-        let rtp = MediaSocket::bind(SocketAddr::new(ip, port), checksums)?;
-        let rtcp = MediaSocket::bind(SocketAddr::new(ip, port | 1), checksums)?;
-        Ok(Self { rtp, rtcp, mapped: None })
     }
 }
 
@@ -89,20 +86,31 @@ pub fn open(address: SocketAddr) -> io::Result<OwnedFd> {
 }
 
 impl MediaSocket {
-    fn bind(local: SocketAddr, checksums: bool) -> io::Result<Self> {
-        let fd = open(local)?;
-        let socket = Self { fd, local };
-        if local.is_ipv6() && local.ip().is_unspecified() {
+    /// Opens a socket that is not bound yet, for the local address `ip`.
+    fn open(ip: IpAddr, checksums: bool) -> io::Result<Self> {
+        let local = SocketAddr::new(ip, 0);
+        let socket = Self { fd: open(local)?, local };
+        if ip.is_ipv6() && ip.is_unspecified() {
             socket.set_option(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
         }
         if !checksums {
             let _ = socket.set_option(libc::SOL_SOCKET, libc::SO_NO_CHECK, 1);
         }
-        if local.ip().is_unspecified() {
+        if ip.is_unspecified() {
             socket.ask_for_destination();
         }
-        bind_to(socket.fd(), local)?;
         Ok(socket)
+    }
+
+    /// Binds the socket to `port`. Returns false if the port is in use or forbidden; then another one may be tried.
+    fn bind(&mut self, port: u16) -> io::Result<bool> {
+        let local = SocketAddr::new(self.local.ip(), port);
+        match bind_to(self.fd(), local) {
+            Ok(()) => self.local = local,
+            Err(error) if is_taken(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        Ok(true)
     }
 
     /// Returns the descriptor, for polling.
@@ -178,6 +186,17 @@ impl MediaSocket {
         } else {
             let _ = self.set_option(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1);
         }
+    }
+
+    /// Returns the size of the receive buffer, in octets as the kernel counts them: with its own overhead.
+    pub fn receive_buffer(&self) -> usize {
+        let (mut value, mut len): (c_int, _) = (0, size_of::<c_int>() as socklen_t);
+        // SAFETY: `value` has room for the `len` octets that the kernel writes during the call.
+        let got = check(unsafe {
+            let value = (&raw mut value).cast::<c_void>();
+            libc::getsockopt(self.fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, value, &raw mut len)
+        });
+        got.ok().and_then(|()| usize::try_from(value).ok()).unwrap_or_default()
     }
 
     fn set_option(&self, level: c_int, option: c_int, value: c_int) -> io::Result<()> {
@@ -352,6 +371,20 @@ mod tests {
         let port = taken.rtp.local().port();
         let error = Pair::bind("127.0.0.1".parse().unwrap(), (port, port + 1), 7, true).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
+    }
+
+    #[test]
+    fn ports_that_other_processes_have_are_passed_over() {
+        // No other test uses this address.
+        let ip = IpAddr::from([127, 0, 0, 9]);
+        let port = pair("127.0.0.9").rtp.local().port();
+        let found = || Pair::bind(ip, (port, port + 3), 0, true).unwrap().rtp.local().port();
+        assert_eq!(found(), port);
+        let rtcp_is_taken = std::net::UdpSocket::bind((ip, port + 1)).unwrap();
+        assert_eq!(found(), port + 2);
+        drop(rtcp_is_taken);
+        let _rtp_is_taken = std::net::UdpSocket::bind((ip, port)).unwrap();
+        assert_eq!(found(), port + 2);
     }
 
     #[test]

@@ -46,6 +46,11 @@ impl Goodbye {
     pub fn take(&mut self, has_sent: bool) -> bool {
         !std::mem::replace(&mut self.was_due, true) && has_sent
     }
+
+    /// Records that the source sends again: a stream that was refused is back, and will end once more.
+    pub fn handle_return(&mut self) {
+        self.was_due = false;
+    }
 }
 
 impl Writer<'_> {
@@ -91,5 +96,7 @@ mod tests {
         assert!(goodbye.take(true));
         assert!(!goodbye.take(true));
         assert!(!Goodbye::default().take(false));
+        goodbye.handle_return();
+        assert!(goodbye.take(true));
     }
 }

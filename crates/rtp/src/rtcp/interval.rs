@@ -1,78 +1,78 @@
 //! The RTCP interval: when the next report is due (RFC 3550 §6.2, §6.3).
 //!
 //! A telephone call has two members, so the bandwidth rule of §6.2 never gives more than its minimum interval.
-//! `rtcpinterval` in the host's configuration replaces that minimum. The first report is sent after half of it (§6.2),
-//! so that the round trip is known early.
+//! `rtcpinterval` in the host's configuration replaces that minimum. Reports come at random times around it, so that those of many
+//! calls do not fall together (§6.3.1). The first one comes after half of it (§6.2), so that the round trip is known early.
 
 use std::time::{Duration, Instant};
-
-/// The distribution of reports around the interval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spacing {
-    /// Reports are exactly the interval apart, as the host's administrator configured it.
-    Fixed,
-    /// Reports are 0.5 to 1.5 times the interval apart, divided by e - 3/2 (§6.3.1).
-    Randomised,
-}
 
 /// The timer of one session's reports.
 #[derive(Debug, Clone)]
 pub struct ReportTimer {
     interval: Duration,
-    spacing: Spacing,
-    next: Option<Instant>,
+    running: Option<Running>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Running {
+    /// When the last report was sent, or else the timer started (`tp`).
+    last: Instant,
+    /// When to look whether a report is due (`tn`).
+    next: Instant,
+    /// The interval that is meant on average: half of it before the first report.
+    interval: Duration,
 }
 
 impl ReportTimer {
-    /// Creates a stopped timer.
-    pub fn new(interval: Duration, spacing: Spacing) -> Self {
-        Self { interval, spacing, next: None }
+    /// Creates a stopped timer with this average interval.
+    pub fn new(interval: Duration) -> Self {
+        Self { interval, running: None }
     }
 
-    /// Starts the timer, unless it runs already. Call it when the first packet is sent or received. `random` has to be
-    /// uniformly distributed over its range; only [`Spacing::Randomised`] uses it.
+    /// Starts the timer, unless it runs already. Call it when the first packet is sent or received. `random` has to be uniformly
+    /// distributed over its range.
     pub fn start(&mut self, now: Instant, random: u32) {
-        if self.next.is_none() {
-            self.next = Some(now + self.spread(self.interval / 2, random));
-        }
+        let interval = self.interval / 2;
+        self.running.get_or_insert_with(|| Running { last: now, next: now + spread(interval, random), interval });
     }
 
     /// Stops the timer, because RTCP was switched off or the call ended.
     pub fn stop(&mut self) {
-        self.next = None;
+        self.running = None;
     }
 
-    /// Whether a report is due. If so, the timer is set for the next one. `random` is used as by [`Self::start`].
-    pub fn handle_timeout(&mut self, now: Instant, random: u32) -> bool {
-        let due = self.next.is_some_and(|next| next <= now);
-        if due {
-            self.next = Some(now + self.spread(self.interval, random));
+    /// Whether a report is due. If so, the timer is set for the next one. `random` is asked for numbers that are uniformly distributed
+    /// over their range.
+    pub fn handle_timeout(&mut self, now: Instant, mut random: impl FnMut() -> u32) -> bool {
+        let Some(running) = self.running.as_mut().filter(|running| running.next <= now) else { return false };
+        // Reconsideration (§6.3.6): the time is drawn again, and the report goes only if that has passed as well.
+        running.next = running.last + spread(running.interval, random());
+        if running.next > now {
+            return false;
         }
-        due
+        let interval = self.interval;
+        *running = Running { last: now, next: now + spread(interval, random()), interval };
+        true
     }
 
     /// When [`Self::handle_timeout`] next has something to do; `None` while the timer is stopped.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.next
+        self.running.map(|running| running.next)
     }
 
     /// Whether the timer runs.
     pub fn is_running(&self) -> bool {
-        self.next.is_some()
-    }
-
-    fn spread(&self, interval: Duration, random: u32) -> Duration {
-        match self.spacing {
-            Spacing::Fixed => interval,
-            Spacing::Randomised => {
-                let factor = 0.5 + f64::from(random) / (f64::from(u32::MAX) + 1.0);
-                interval.mul_f64(factor / COMPENSATION)
-            }
-        }
+        self.running.is_some()
     }
 }
 
-/// e - 3/2. Without it, timer reconsideration converges to less than the intended average (§6.3.1).
+/// Draws a time between 0.5 and 1.5 times the interval, compensated for reconsideration (§6.3.1).
+fn spread(interval: Duration, random: u32) -> Duration {
+    let factor = 0.5 + f64::from(random) / (f64::from(u32::MAX) + 1.0);
+    interval.mul_f64(factor / COMPENSATION)
+}
+
+/// e - 3/2. Without it, reconsideration makes the average longer than the interval that is meant (§6.3.1).
 const COMPENSATION: f64 = std::f64::consts::E - 1.5;
 
 #[cfg(test)]
@@ -84,30 +84,53 @@ mod tests {
     #[test]
     fn rfc3550_section_6_2_first_report_after_half_the_interval() {
         let now = Instant::now();
-        let mut schedule = ReportTimer::new(INTERVAL, Spacing::Fixed);
-        assert!(!schedule.handle_timeout(now, 0));
-        schedule.start(now, 0);
-        schedule.start(now + Duration::from_secs(1), 0);
-        assert_eq!(schedule.poll_timeout(), Some(now + INTERVAL / 2));
-        assert!(!schedule.handle_timeout(now + Duration::from_secs(2), 0));
-        let due = now + INTERVAL / 2;
-        assert!(schedule.handle_timeout(due, 0));
-        assert!(!schedule.handle_timeout(due, 0));
-        assert_eq!(schedule.poll_timeout(), Some(due + INTERVAL));
-        schedule.stop();
-        assert!(!schedule.is_running());
+        let mut timer = ReportTimer::new(INTERVAL);
+        assert!(!timer.handle_timeout(now, || 0));
+        timer.start(now, 0);
+        timer.start(now + Duration::from_secs(1), u32::MAX);
+        let due = now + (INTERVAL / 2).mul_f64(0.5 / COMPENSATION);
+        assert_eq!(timer.poll_timeout(), Some(due));
+        assert!(!timer.handle_timeout(due - Duration::from_millis(1), || 0));
+        assert!(timer.handle_timeout(due, || 0));
+        assert!(!timer.handle_timeout(due, || 0));
+        assert_eq!(timer.poll_timeout(), Some(due + INTERVAL.mul_f64(0.5 / COMPENSATION)));
+        timer.stop();
+        assert!(!timer.is_running());
     }
 
     #[test]
-    fn rfc3550_section_6_3_1_randomised_interval() {
-        let now = Instant::now();
-        let next = |random| {
-            let mut schedule = ReportTimer::new(INTERVAL * 2, Spacing::Randomised);
-            schedule.start(now, random);
-            schedule.poll_timeout().unwrap() - now
+    fn rfc3550_section_6_3_1_reports_are_random_times_apart_and_the_interval_on_average() {
+        let start = Instant::now();
+        let mut state = 7_u32;
+        let mut random = || {
+            state = state.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+            state
         };
-        assert_eq!(next(0), INTERVAL.mul_f64(0.5 / COMPENSATION));
-        assert!(next(u32::MAX) < INTERVAL.mul_f64(1.5 / COMPENSATION) + Duration::from_micros(1));
-        assert!(next(u32::MAX / 2) > next(0));
+        let mut timer = ReportTimer::new(INTERVAL);
+        timer.start(start, random());
+        let mut sent = Vec::new();
+        while sent.len() < 4000 {
+            let now = timer.poll_timeout().unwrap();
+            if timer.handle_timeout(now, &mut random) {
+                sent.push(now);
+            }
+        }
+        let apart = || sent.windows(2).map(|two| (two[1] - two[0]).as_secs_f64() / INTERVAL.as_secs_f64());
+        assert!(apart().all(|apart| (0.41..1.24).contains(&apart)));
+        let mean = apart().sum::<f64>() / 3999.0;
+        assert!((0.97..1.03).contains(&mean), "{mean}");
+        let lengths = [0.5..0.8, 0.8..1.0, 1.0..1.2].map(|range| apart().filter(|apart| range.contains(apart)).count());
+        assert!(lengths.iter().all(|count| *count > 400), "{lengths:?}");
+    }
+
+    #[test]
+    fn rfc3550_section_6_3_6_a_report_is_put_off_when_the_time_drawn_again_is_later() {
+        let now = Instant::now();
+        let mut timer = ReportTimer::new(INTERVAL);
+        timer.start(now, 0);
+        let first = timer.poll_timeout().unwrap();
+        assert!(!timer.handle_timeout(first, || u32::MAX));
+        let later = timer.poll_timeout().unwrap();
+        assert!(later > first && timer.handle_timeout(later, || u32::MAX / 2));
     }
 }

@@ -7,6 +7,7 @@ pub mod dtls_phone;
 pub mod identity;
 pub mod mdns;
 pub mod rtp;
+pub mod sdes;
 pub mod stun;
 pub mod webrtc;
 pub mod websocket;

@@ -76,17 +76,26 @@ impl Instance {
 
     /// Creates an instance on this address of the machine, with RTCP and telephone-event.
     pub fn on(ip: IpAddr) -> Self {
+        Self::try_on(ip).expect("the engine makes an instance")
+    }
+
+    /// Creates an instance on loopback, if there is a free port.
+    pub fn try_new() -> Option<Self> {
+        Self::try_on(Ipv4Addr::LOCALHOST.into())
+    }
+
+    fn try_on(ip: IpAddr) -> Option<Self> {
         let address = to_host((ip, 0).into());
         // SAFETY: name and address live during the call; the engine needs no scheduler.
         let instance = unsafe {
             sys::ast_rtp_instance_new(c"asterisk".as_ptr(), ptr::null_mut(), &raw const address, ptr::null_mut())
         };
-        let instance = Self(NonNull::new(instance).expect("the engine makes an instance"));
+        let instance = Self(NonNull::new(instance)?);
         instance.set_property(sys::AST_RTP_PROPERTY_RTCP, 1);
         instance.set_property(sys::AST_RTP_PROPERTY_DTMF, 1);
         // SAFETY: the reference is ours.
         unsafe { sys::ast_rtp_instance_dtmf_mode_set(instance.as_ptr(), sys::AST_RTP_DTMF_MODE_RFC2833) };
-        instance
+        Some(instance)
     }
 
     pub fn as_ptr(&self) -> *mut sys::ast_rtp_instance {
@@ -130,7 +139,7 @@ impl Instance {
         unsafe { sys::ast_rtp_instance_set_remote_address(self.as_ptr(), &raw const address) };
     }
 
-    /// Puts the call on hold as chan_sip does.
+    /// Stops the instance as chan_sip does: at the end of the call, or after the description of a hold.
     pub fn stop(&self) {
         // SAFETY: as above.
         unsafe { sys::ast_rtp_instance_stop(self.as_ptr()) };
@@ -284,7 +293,7 @@ impl Frame {
                     let octets = slice::from_raw_parts(frame.data.ptr.cast::<u8>(), length).to_vec();
                     Self::Text {
                         format: frame.subclass.format.id,
-                        text: String::from_utf8(octets).expect("UTF-8"),
+                        text: String::from_utf8_lossy(&octets).into_owned(),
                         samples: frame.samples,
                     }
                 }

@@ -505,6 +505,14 @@ impl Call {
         }
     }
 
+    /// The browser says `count` packets, one every 10 ms, while nobody reads the instance.
+    pub fn browser_talks_alone(&mut self, count: usize) {
+        for _ in 0..count {
+            self.say(0x22);
+            self.browser_alone_for(Duration::from_millis(10));
+        }
+    }
+
     /// Runs the browser only; nobody reads the instance, as while a dialplan waits.
     pub fn browser_alone_until(&mut self, mut done: impl FnMut(&Self) -> bool) -> bool {
         let give_up = Instant::now() + Duration::from_secs(10);

@@ -1,0 +1,78 @@
+//! Channels that read late: the dialplan waits for a database or the machine is busy. What a socket's buffer would have kept for them is
+//! kept, though our thread reads the socket to answer ICE and DTLS.
+
+mod common;
+
+use common::rtp::{FRAME_LEN, Frame, RTCP, RTP};
+use common::sdes::SdesCall;
+use common::webrtc::{Call, Offer};
+use host_tests::{Host, Kind};
+use std::thread::sleep;
+use std::time::Duration;
+
+fn host() -> Host {
+    let host = Host::start(Kind::Newest);
+    host.configure("rtp.conf", "[general]\nrtpstart=33000\nrtpend=33999\n");
+    host.load_all(&["res_srtp", "res_rtp_asterisk"]);
+    host
+}
+
+/// Only the channel's thread may use keys from SDP, because chan_sip exchanges them under the channel's lock.
+#[test]
+fn with_keys_from_sdp_nothing_is_lost_in_two_seconds_that_nobody_reads() {
+    let host = host();
+    let mut call = SdesCall::new();
+    call.say(0);
+    assert_eq!(call.heard(), [0]);
+    for value in 1..=200 {
+        call.say(value);
+        if value % 50 == 0 {
+            call.report_and(&[]);
+        }
+        sleep(Duration::from_millis(10));
+    }
+    assert_eq!(call.heard(), Vec::from_iter(1..=200));
+    call.say(201);
+    assert_eq!(call.heard(), [201], "the channel reads in time again");
+    let sessions = host.command("rtp show sessions").1;
+    assert!(!sessions.contains("ring full") && !sessions.contains("srtp"), "{sessions}");
+}
+
+#[test]
+fn a_browser_is_heard_from_the_first_word_on_after_two_seconds_that_nobody_reads() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    assert!(call.talk_until(|call| call.connected && !call.frames.is_empty()));
+    call.mute = true;
+    for _ in 0..2 {
+        while call.instance.is_readable(RTP, Duration::from_millis(50)) {
+            call.instance.read(RTP);
+        }
+        call.browser_talks_alone(150);
+        let mut heard = 0;
+        while call.instance.is_readable(RTP, Duration::from_millis(100)) {
+            let frames = call.instance.read(RTP);
+            heard += frames.iter().filter_map(Frame::voice).filter(|voice| voice == &[0x22; FRAME_LEN]).count();
+        }
+        assert_eq!(heard, 150, "{}", host.command("rtp show sessions").1);
+    }
+    assert!(call.instance.descriptor(RTCP) >= 0);
+}
+
+/// The rest waits for nobody: memory is bounded, and the oldest packets are those that a socket would have kept.
+#[test]
+fn a_channel_that_never_reads_keeps_the_beginning() {
+    let _host = host();
+    let mut call = SdesCall::new();
+    for number in 0..2000_u32 {
+        call.say((number % 251) as u8);
+        if number % 20 == 0 {
+            // Our thread keeps up, so that no packet is dropped by the kernel.
+            sleep(Duration::from_millis(5));
+        }
+    }
+    sleep(Duration::from_millis(100));
+    let heard = call.heard();
+    assert!((278..=600).contains(&heard.len()), "{}", heard.len());
+    assert!((0..278_u32).zip(&heard).all(|(number, value)| (number % 251) as u8 == *value));
+}
