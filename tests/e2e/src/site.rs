@@ -229,7 +229,6 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,Wait(1)\n\
          \x20same => n,SendText(Olá, mundo €)\n\
          \x20same => n,SendText(!)\n\
-         \x20same => n,Wait(2)\n\
          \x20same => n,Hangup()\n\
          \nexten => ringing,1,Ringing()\n\
          \x20same => n,Wait(40)\n\

@@ -56,7 +56,8 @@ pub struct Media {
     number: u16,
     /// Decides which packets are lost.
     dice: u32,
-    lost_in_a_row: u32,
+    /// Packets that were lost in a row, of those received and those sent.
+    lost_in_a_row: [u32; 2],
     texts: BTreeMap<u16, String>,
     packets: Vec<Packet>,
 }
@@ -90,7 +91,7 @@ impl Media {
             began: now,
             number: 0,
             dice,
-            lost_in_a_row: 0,
+            lost_in_a_row: [0; 2],
             texts,
             packets,
         })
@@ -142,7 +143,7 @@ impl Media {
     pub fn run(&mut self) -> Result {
         let mut buffer = [0; 2048];
         while let Ok(len) = self.socket.recv(&mut buffer) {
-            if !self.is_lost() {
+            if !self.is_lost(0) {
                 self.read(&buffer[..len]).ok_or_else(|| Failure::new(format!("no text: {:02x?}", &buffer[..len])))?;
             }
         }
@@ -192,7 +193,7 @@ impl Media {
         self.generations.pop_front();
         self.generations.push_back(text);
         self.number = self.number.wrapping_add(1);
-        if !self.is_lost() {
+        if !self.is_lost(1) {
             self.socket.send_to(&packet, peer.address)?;
         }
         self.next = Instant::now() + INTERVAL;
@@ -227,10 +228,10 @@ impl Media {
     }
 
     /// Loses one in ten packets, but never three in a row.
-    fn is_lost(&mut self) -> bool {
+    fn is_lost(&mut self, direction: usize) -> bool {
         self.dice = self.dice.wrapping_mul(1_103_515_245).wrapping_add(12_345);
-        let is_lost = self.offer.loses && (self.dice >> 16).is_multiple_of(10) && self.lost_in_a_row < 2;
-        self.lost_in_a_row = if is_lost { self.lost_in_a_row + 1 } else { 0 };
+        let is_lost = self.offer.loses && (self.dice >> 16).is_multiple_of(10) && self.lost_in_a_row[direction] < 2;
+        self.lost_in_a_row[direction] = if is_lost { self.lost_in_a_row[direction] + 1 } else { 0 };
         is_lost
     }
 }
