@@ -113,7 +113,7 @@ fn one_call(number: u64, directory: &std::path::Path) {
             call.instance.stop();
         }
         _ => {
-            let offer = if number % 2 == 0 { Offer::Browser } else { Offer::Asterisk };
+            let offer = if number.is_multiple_of(2) { Offer::Browser } else { Offer::Asterisk };
             let mut call = Call::new(Kind::Newest, offer, directory);
             assert!(call.talk_until(|call| call.connected), "no keys");
             call.instance.stop();
