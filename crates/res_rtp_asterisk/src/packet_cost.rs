@@ -1,5 +1,5 @@
 //! Tests that a received packet costs one lock, one clock reading and one parse, and a sent packet one lock and one clock
-//! reading. The test host calls the module through the same functions as the real host.
+//! reading; a packet that a bridge passes on costs one lock more than one that is received. The test host calls the module through the same functions as the real host.
 
 #[expect(dead_code, reason = "the tests of the built module use the rest")]
 #[path = "../../../tests/host/tests/common/rtp.rs"]
@@ -35,8 +35,30 @@ fn a_packet_costs_one_lock_one_parse_and_one_reading_of_the_clock() {
         let (read, written) = costs;
         assert_eq!(read, vec![[1, 1, 1]; PACKETS as usize], "clock, lock and parse of a packet that is read");
         assert_eq!(written, vec![[1, 1, 0]; PACKETS as usize], "clock, lock and parse of a packet that is written");
+        pass_on(&call, &mut phone);
     }
     <crate::RtpModule as asterisk::module::Module>::unload().expect("no session is left");
+}
+
+/// Bridges the call to another one.
+fn pass_on(call: &Instance, phone: &mut Phone) {
+    let (other, ear) = (Instance::new(), Phone::new());
+    other.set_remote(ear.address());
+    for leg in [call, &other] {
+        leg.map(0, c"PCMU", 8000);
+    }
+    call.bridge(Some(&other));
+    let costs = (0..PACKETS).map(|n| {
+        counted::take();
+        phone.send(call.local(), n as u8);
+        assert_eq!(call.read(RTP), []);
+        let cost = counted::take();
+        assert_eq!(ear.receive().payload, [n as u8; FRAME_LEN]);
+        cost
+    });
+    // The first one starts the reports of the other call.
+    assert_eq!(costs.skip(1).collect::<Vec<_>>(), vec![[1, 2, 1]; PACKETS as usize - 1], "clock, lock and parse");
+    call.bridge(None);
 }
 
 fn exchange(call: &Instance, phone: &mut Phone, value: u8) {

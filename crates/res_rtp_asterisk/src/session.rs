@@ -23,7 +23,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,8 @@ pub struct Session {
     put_off: AtomicBool,
     /// Something came from the TURN server while the door was shut. Only the worker thread uses this flag.
     relay_put_off: AtomicBool,
+    /// The number of descriptions that the host has processed.
+    descriptions: AtomicU32,
     /// The threads that are telling the host the peer's address, which it then sets as if a description had it.
     telling: Mutex<Vec<libc::pthread_t>>,
     state: Mutex<State>,
@@ -84,6 +86,7 @@ impl Session {
             door: Door::to(instance),
             put_off: AtomicBool::new(false),
             relay_put_off: AtomicBool::new(false),
+            descriptions: AtomicU32::new(0),
             telling: Mutex::default(),
             state: Mutex::new(state),
             reading: Mutex::new(reading),
@@ -91,6 +94,16 @@ impl Session {
         });
         session.worker.add(id, Arc::clone(&session));
         session
+    }
+
+    /// Counts a description that the host processes.
+    pub fn note_description(&self) {
+        self.descriptions.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of descriptions that the host has processed.
+    pub fn descriptions(&self) -> u32 {
+        self.descriptions.load(Ordering::Relaxed)
     }
 
     /// Returns the session's key in the worker thread's table.
@@ -148,9 +161,14 @@ impl Session {
     /// and nothing told to the host: the worker thread does what follows. Returns `None` when this session has ended or its lock is
     /// poisoned.
     pub fn inform<R>(&self, run: impl FnOnce(&mut State) -> R) -> Option<R> {
+        self.inform_at(clock::now(), run)
+    }
+
+    /// Like [`Self::inform`], for a caller that has already read the clock.
+    pub fn inform_at<R>(&self, now: Instant, run: impl FnOnce(&mut State) -> R) -> Option<R> {
         let mut state = self.lock_state().filter(|state| state.is_live())?;
         let result = run(&mut state);
-        if let Some(deadline) = state.rearm(clock::now()) {
+        if let Some(deadline) = state.rearm(now) {
             self.worker.schedule(self.id, deadline);
         }
         Some(result)
@@ -313,9 +331,11 @@ impl Session {
         self.watch(false);
         self.worker.remove(self.id);
         self.door.close();
-        if let Some(mut reading) = self.reading() {
+        let bridge = self.reading().and_then(|mut reading| {
             reading.has_ended = true;
-        }
+            reading.incoming.set_bridge(clock::now(), None)
+        });
+        drop(bridge);
         self.with(State::end);
         self.part();
     }

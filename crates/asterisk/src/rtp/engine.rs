@@ -77,6 +77,16 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
         Ok(())
     }
 
+    /// Passes packets on to `peer` from now on, without the channel; `None` ends it. The host calls it for either instance of two
+    /// that it bridges, and keeps both during the call. Some hosts hold neither channel's lock.
+    fn local_bridge(
+        self: &Arc<Self>,
+        _instance: Instance<'_>,
+        _peer: Option<(&Arc<Self>, Instance<'_>)>,
+    ) -> Result<(), Failed> {
+        Err(Failed)
+    }
+
     /// Sends comfort noise of this level (RFC 3389).
     fn send_comfort_noise(&self, instance: Instance<'_>, level: i32) -> Result<(), Failed>;
 

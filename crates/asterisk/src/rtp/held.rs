@@ -62,7 +62,6 @@ pub(crate) unsafe fn with<E, T: Copy>(
 ///
 /// # Safety
 /// The instance is one of this engine, and the host keeps it during the call.
-#[allow(dead_code, reason = "only some hosts pass two instances")]
 pub(crate) unsafe fn session_of<E>(instance: Instance<'_>) -> Option<Arc<E>> {
     // SAFETY: as in `with`.
     unsafe { instance.data().cast::<Held<E>>().as_ref() }.map(|held| Arc::clone(&held.session))

@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use super::held::{Held, with};
+use super::held::{Held, session_of, with};
 use super::{Component, DtmfMode, Engine, Instance, Property, ice};
 use crate::fence::fence_crypto;
 use crate::{Failed, FrameRef, answer, check, host, module, sockaddr, sys};
@@ -71,8 +71,7 @@ impl Tables {
     }
 }
 
-/// The functions of engine `E`. There is no `local_bridge`, so the host passes the packets of bridged calls itself.
-/// There is no `payload_set`: some hosts call it with the codecs locked and lock the instance next, while in every
+/// The functions of engine `E`. There is no `payload_set`: some hosts call it with the codecs locked and lock the instance next, while in every
 /// other call the order is the opposite, which would end in a deadlock.
 pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
     host::table::complete::<E>(sys::ast_rtp_engine {
@@ -96,6 +95,7 @@ pub(super) fn engine<E: Engine>() -> sys::ast_rtp_engine {
         red_init: Some(red_init::<E>),
         red_buffer: Some(red_buffer::<E>),
         read: Some(read::<E>),
+        local_bridge: Some(local_bridge::<E>),
         dtmf_compatible: Some(dtmf_compatible),
         activate: Some(activate::<E>),
         stun_request: Some(stun_request::<E>),
@@ -340,6 +340,27 @@ unsafe extern "C" fn sendcng<E: Engine>(instance: *mut sys::ast_rtp_instance, le
     unsafe {
         with("rtp sendcng", -1, instance, |held: &Held<E>, instance| {
             answer(held.session.send_comfort_noise(instance, level))
+        })
+    }
+}
+
+/// Bridges one direction: packets that `instance` receives go to `peer`, or to the channel again if that is null.
+unsafe extern "C" fn local_bridge<E: Engine>(
+    instance: *mut sys::ast_rtp_instance,
+    peer: *mut sys::ast_rtp_instance,
+) -> c_int {
+    // SAFETY: the host lends both for the call (the peer may be null), and bridges only instances whose engines have the same
+    // `local_bridge`.
+    unsafe {
+        with("rtp local_bridge", -1, instance, |held: &Held<E>, instance| {
+            let Some(peer) = NonNull::new(peer) else {
+                return answer(held.session.local_bridge(instance, None));
+            };
+            let peer = Instance::lend(peer);
+            match session_of::<E>(peer) {
+                Some(session) => answer(held.session.local_bridge(instance, Some((&session, peer)))),
+                None => -1,
+            }
         })
     }
 }

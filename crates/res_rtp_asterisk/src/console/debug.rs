@@ -56,6 +56,11 @@ pub fn sent(to: Destination, written: &Written) -> Note {
     Note::Verbose(format!("{what} {to} ({})", Columns(&written.header, written.payload_len)))
 }
 
+/// Formats the line about a packet that a bridge passed on, with `len` octets behind the fixed header. Check [`Switch::wants`] first.
+pub fn passed_on(to: Destination, payload_type: u8, len: usize) -> String {
+    format!("Sent RTP P2P packet to {to} (type {payload_type:02}, len {len:06})")
+}
+
 /// Makes the line about a received packet. Check [`Switch::wants`] first.
 pub fn received(from: SocketAddr, header: &Header, payload_len: usize) -> Note {
     Note::Verbose(format!("Got  RTP packet from    {from} ({})", Columns(header, payload_len)))
@@ -126,6 +131,8 @@ mod tests {
         };
         let media = "Sent RTP packet to      192.0.2.1:4000 (type 00, seq 000007, ts 000160, len 000160)";
         assert_eq!(line_of(Content::Media, false, 0, 160), media);
+        let passed = "Sent RTP P2P packet to 192.0.2.1:4000 (type 08, len 000160)";
+        assert_eq!(passed_on(Destination { to: peer(), from: peer(), via_ice: false }, 8, 160), passed);
         let digit = "Sent RTP DTMF packet to 192.0.2.1:4000 (via ICE) (type 101, seq 000007, ts 000160, len 000004)";
         assert_eq!(line_of(Content::Digit, true, 101, 4), digit);
         let noise = "Sent Comfort Noise RTP packet to 192.0.2.1:4000 (type 13, seq 000007, ts 000160, len 000001)";

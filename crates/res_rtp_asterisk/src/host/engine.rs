@@ -116,6 +116,7 @@ impl Engine for Session {
         if self.is_telling() {
             return;
         }
+        self.note_description();
         let now = clock::now();
         self.with_at(now, |state| {
             match address {
@@ -209,6 +210,14 @@ impl Engine for Session {
         if let Some(mut reading) = self.reading() {
             reading.incoming.set_number(number);
         }
+    }
+
+    fn local_bridge(
+        self: &Arc<Self>,
+        instance: Instance<'_>,
+        peer: Option<(&Arc<Self>, Instance<'_>)>,
+    ) -> Result<(), Failed> {
+        self.bridge(instance, peer)
     }
 
     fn redundancy_start(&self, _instance: Instance<'_>, buffer_ms: i32, payloads: &[i32]) -> Result<(), Failed> {

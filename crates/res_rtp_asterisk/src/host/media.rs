@@ -132,15 +132,17 @@ impl Reader<'_> {
         incoming: &mut Incoming,
         arrived: &Arrived,
     ) -> Option<HostFrame> {
-        if debug::RTP.wants(arrived.from) {
+        let passed = incoming.pass_on(self.frames, session, instance, self.now, arrived);
+        if passed.is_none() && debug::RTP.wants(arrived.from) {
             self.show_special(instance, arrived);
         }
-        let read = incoming.read(self.frames, instance, self.now, arrived).map_err(|reason| {
-            if reason == Refused::PayloadType {
-                known::unknown_payload_type(arrived.header.payload_type, arrived.from);
-            }
-            session.with_for(self.called, self.now, |state| state.refuse(reason));
-        });
+        let read =
+            passed.map_or_else(|| incoming.read(self.frames, instance, self.now, arrived), Ok).map_err(|reason| {
+                if reason == Refused::PayloadType {
+                    known::unknown_payload_type(arrived.header.payload_type, arrived.from);
+                }
+                session.with_for(self.called, self.now, |state| state.refuse(reason));
+            });
         let read = read.ok()?;
         if let Some(learned) = read.learned {
             // Locks the state a second time, once per payload type of a call.

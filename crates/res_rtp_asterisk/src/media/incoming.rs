@@ -6,6 +6,7 @@ use asterisk::format::{Codec, Kind};
 use asterisk::rtp::{Instance, Payload, Property, rtp_code};
 use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
+use rtp::bridge::Content;
 use rtp::comfort_noise::ComfortNoise;
 use rtp::pictures::{self, Advance};
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
@@ -13,8 +14,10 @@ use rtp::timestamp::{DeliveryClock, duration};
 
 use super::clock_rates::ClockRates;
 use super::frames::{DIGIT_BEFORE_MEDIA, Frames};
+use super::native::{Bridge, InBuffer};
 use super::text::IncomingText;
 use crate::diagnosis::counters::Refused;
+use crate::session::Session;
 use crate::transport::arrived::Arrived;
 
 /// The state of the received stream between packets. Only the channel's reading thread uses it.
@@ -31,6 +34,8 @@ pub struct Incoming {
     clock_rates: ClockRates,
     /// The number of the stream within its channel, if the host supplied one.
     number: Option<i32>,
+    /// Where packets go instead of the channel.
+    bridge: Option<Box<Bridge>>,
 }
 
 /// The result of reading a packet.
@@ -63,7 +68,38 @@ impl Incoming {
             pictures: Advance::default(),
             clock_rates: ClockRates::default(),
             number: None,
+            bridge: None,
         }
+    }
+
+    /// Passes packets on by `bridge` from now on, or to the channel again. Returns the bridge before, to be dropped without a lock.
+    /// The channel does not hear the rest of a digit that went by it.
+    pub fn set_bridge(&mut self, now: Instant, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
+        let former = std::mem::replace(&mut self.bridge, bridge);
+        if let Some(former) = &former {
+            former.hide_from(now, &mut self.events);
+        }
+        former
+    }
+
+    /// Passes the packet `arrived`, whose octets are in the buffer of `frames`, on to a bridged session. Returns `None` if it has to
+    /// go to the channel.
+    pub fn pass_on(
+        &mut self,
+        frames: &mut Frames,
+        session: &Session,
+        instance: Instance<'_>,
+        now: Instant,
+        arrived: &Arrived,
+    ) -> Option<Read> {
+        let octets = frames.buffer().get_mut(..arrived.len)?;
+        let packet = InBuffer { octets, arrived };
+        let passage = self.bridge.as_mut()?.pass_on(now, (session, instance), packet, &self.events)?;
+        let clock_rate = match passage.content {
+            Content::Media { clock_rate } => clock_rate,
+            Content::Event { .. } | Content::Noise => 0,
+        };
+        Some(Read { frames: None, learned: self.learn(arrived.header.payload_type, clock_rate) })
     }
 
     /// Sets the number of the stream within its channel.
@@ -104,12 +140,16 @@ impl Incoming {
             Payload::Code { code: rtp_code::CISCO_DTMF, .. } => (0, self.cisco_frames(frames, now, arrived)),
             Payload::Code { .. } => (0, comfort_noise(frames, arrived)),
         };
-        let learned = self.clock_rates.learn(payload_type, clock_rate).then_some(Learned { payload_type, clock_rate });
+        let learned = self.learn(payload_type, clock_rate);
         let all = match (first, frame) {
             (Some(first), Some(frame)) => Some(first.followed_by(frame)),
             (first, frame) => first.or(frame),
         };
         Ok(Read { frames: all.map(|frames| self.number.into_iter().fold(frames, HostFrame::in_stream)), learned })
+    }
+
+    fn learn(&mut self, payload_type: u8, clock_rate: u32) -> Option<Learned> {
+        self.clock_rates.learn(payload_type, clock_rate).then_some(Learned { payload_type, clock_rate })
     }
 
     /// Returns the frame for a changed source of media. Digits and comfort noise may come under another SSRC beside it, which is

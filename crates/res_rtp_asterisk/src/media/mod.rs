@@ -4,6 +4,7 @@ pub mod clock_rates;
 pub mod digits;
 pub mod frames;
 pub mod incoming;
+pub mod native;
 pub mod outgoing;
 pub mod source;
 pub mod text;

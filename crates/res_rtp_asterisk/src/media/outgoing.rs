@@ -133,6 +133,11 @@ impl Outgoing {
         }
     }
 
+    /// Discards the buffered rest of a frame, because packets of a bridge come next.
+    pub fn forget_rest(&mut self) {
+        self.reset_smoother();
+    }
+
     /// Discards the smoother and what it holds. The next frame of voice creates a new one.
     fn reset_smoother(&mut self) {
         (self.smoother, self.format) = (None, None);

@@ -129,6 +129,16 @@ impl Source {
         self.marker_due = true;
     }
 
+    /// Returns whether the next media packet has to have the marker bit, once.
+    pub fn take_mark(&mut self) -> bool {
+        std::mem::take(&mut self.marker_due)
+    }
+
+    /// Returns whether a description names our SSRC.
+    pub fn is_announced(&self) -> bool {
+        self.is_announced
+    }
+
     /// Returns our SSRC for a description (RFC 5576 §4.1). From now on it does not change: some peers drop packets of any other
     /// (werift, str0m).
     pub fn announce_ssrc(&mut self) -> u32 {
@@ -148,7 +158,9 @@ impl Source {
         }
         let (old, new) = (self.ssrc, asterisk::random::u32());
         self.ssrc = new;
-        self.statistics.change_ssrc(new);
+        if !self.passes_on() {
+            self.statistics.change_ssrc(new);
+        }
         self.marker_due = true;
         Some((old, new))
     }
@@ -202,7 +214,30 @@ impl Source {
     /// Counts a sent packet. Digits and comfort noise count as well (RFC 3550 §6.4.1).
     pub fn count(&mut self, now: Instant, written: &Written) {
         let (timestamp, clock_rate) = written.at;
+        self.resume();
         self.statistics.sent(now, written.payload_len, timestamp, clock_rate);
+    }
+
+    /// Counts a packet of another session that was sent as it is. `clock_rate` is that of its timestamp in Hz; `None` if the
+    /// timestamp is not of this moment.
+    pub fn count_passed_on(&mut self, now: Instant, header: &Header, payload_len: usize, clock_rate: Option<u32>) {
+        self.statistics.passed_on(now, payload_len, header, clock_rate);
+    }
+
+    /// Returns when the last packet was passed on; `None` if we have sent one of our own since.
+    pub fn last_passed_on(&self) -> Option<Instant> {
+        self.statistics.last_packet().filter(|_| self.passes_on())
+    }
+
+    /// Reports on our own SSRC again, after packets of another were passed on.
+    pub fn resume(&mut self) {
+        if self.passes_on() {
+            self.statistics.change_ssrc(self.ssrc);
+        }
+    }
+
+    fn passes_on(&self) -> bool {
+        self.statistics.ssrc() != self.ssrc
     }
 
     /// Returns the stream's current RTP timestamp and clock rate in Hz. `otherwise` is the rate before the first media packet.

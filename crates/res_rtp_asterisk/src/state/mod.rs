@@ -1,9 +1,10 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`send`] sends packets, [`text`] sends text with redundancy, [`pictures`] asks for whole
-//! pictures, and [`show`] collects the facts for `rtp show sessions`.
+//! [`receive`] handles received datagrams, [`bridged`] passes those of a native bridge on, [`send`] sends packets, [`text`] sends text
+//! with redundancy, [`pictures`] asks for whole pictures, and [`show`] collects the facts for `rtp show sessions`.
 
+pub mod bridged;
 mod pictures;
 pub mod receive;
 mod send;
@@ -55,6 +56,8 @@ pub struct State {
     counters: Counters,
     /// Log lines and events that the host gets after the state is unlocked.
     notes: Vec<Note>,
+    /// Whether received packets are passed on to another session (`media/native.rs`).
+    is_bridged: bool,
     /// How the host wants digits to be sent.
     dtmf_mode: DtmfMode,
     /// The earliest deadline that the worker thread has been given.
@@ -83,6 +86,7 @@ impl State {
             rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
             counters: Counters::default(),
             notes: Vec::new(),
+            is_bridged: false,
             dtmf_mode: DtmfMode::None,
             armed: None,
             grid,

@@ -197,8 +197,8 @@ impl State {
         self.transport.judge_source(now, arrived.from, header)?;
         let known = self.receiver.ssrc();
         let usable = self.is_beside(header) || self.count_received(now, arrived);
-        // Digits have a check of their own: the number of some senders stands still.
-        if !usable && !self.clock_rates.is_without_clock(header.payload_type) {
+        // Digits have a check of their own: the number of some senders stands still. At the other end of a bridge the phone checks.
+        if !usable && !self.clock_rates.is_without_clock(header.payload_type) && !self.is_bridged {
             return Err(Refused::Sequence);
         }
         if known.is_some() && known != self.receiver.ssrc() {
@@ -230,7 +230,7 @@ impl State {
 
     /// Counts a packet that the parent received, decrypted and checked. Returns whether it is accepted.
     pub fn handle_from_parent(&mut self, now: Instant, arrived: &Arrived) -> bool {
-        let usable = self.count_received(now, arrived);
+        let usable = self.count_received(now, arrived) || self.is_bridged;
         if usable {
             self.start_reports(now);
         } else {

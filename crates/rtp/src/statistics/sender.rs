@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::Header;
 use crate::rtcp::{NtpTimestamp, ReportBlock, SenderInfo};
 use crate::statistics::Accumulator;
 use crate::timestamp::{RtpTimestamp, duration, ticks};
@@ -92,6 +93,19 @@ impl SenderStatistics {
         self.total_octets += payload_len as u64;
     }
 
+    /// Counts a packet that was passed on from another session, with its SSRC. `clock_rate` is that of its timestamp in Hz; `None`
+    /// for a timestamp that is not of this moment, as in a telephone-event.
+    pub fn passed_on(&mut self, now: Instant, payload_len: usize, header: &Header, clock_rate: Option<u32>) {
+        if header.ssrc != self.ssrc {
+            self.change_ssrc(header.ssrc);
+        }
+        let (timestamp, clock_rate) = match (clock_rate, self.last) {
+            (None, Some(last)) => (self.timestamp_at(now), last.clock_rate),
+            (clock_rate, _) => (header.timestamp, clock_rate.unwrap_or(0)),
+        };
+        self.sent(now, payload_len, timestamp, clock_rate);
+    }
+
     /// Whether the next report is a sender report, because a packet was sent since the last report (§6.4).
     pub fn has_sent_since_report(&self) -> bool {
         self.packets != self.packets_at_last_report
@@ -104,15 +118,7 @@ impl SenderStatistics {
         self.reports[self.next_report] = Some(SentReport { middle: ntp.middle(), at: now });
         self.next_report = (self.next_report + 1) % REMEMBERED_REPORTS;
         self.packets_at_last_report = self.packets;
-        SenderInfo {
-            ntp,
-            rtp_timestamp: self.last.map_or(0, |last| {
-                let elapsed = ticks(now.saturating_duration_since(last.at), last.clock_rate);
-                last.timestamp.plus(elapsed as u32).0
-            }),
-            packet_count: self.packets,
-            octet_count: self.octets,
-        }
+        SenderInfo { ntp, rtp_timestamp: self.timestamp_at(now), packet_count: self.packets, octet_count: self.octets }
     }
 
     /// Takes in a block of a peer's report that arrived `now`.
@@ -158,6 +164,14 @@ impl SenderStatistics {
     /// The figures that the peer has reported about our stream.
     pub fn remote(&self) -> &Remote {
         &self.remote
+    }
+
+    /// The RTP timestamp of this moment; 0 before the first packet.
+    fn timestamp_at(&self, now: Instant) -> u32 {
+        self.last.map_or(0, |last| {
+            let elapsed = ticks(now.saturating_duration_since(last.at), last.clock_rate);
+            last.timestamp.plus(elapsed as u32).0
+        })
     }
 
     fn round_trip(&self, now: Instant, block: &ReportBlock) -> Option<Duration> {
@@ -246,5 +260,20 @@ mod tests {
         sender.change_ssrc(78);
         assert_eq!(sender.sender_info(start, NtpTimestamp(6)).packet_count, 0);
         assert_eq!((sender.packets(), sender.octets()), (1, 160));
+    }
+
+    #[test]
+    fn packets_passed_on_are_reported_with_their_own_ssrc() {
+        let start = Instant::now();
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let header = |timestamp| Header { marker: false, payload_type: 0, sequence_number: 1, timestamp, ssrc: 99 };
+        let mut sender = SenderStatistics::new(SSRC);
+        sender.sent(start, 160, 5, 8000);
+        sender.passed_on(at(20), 160, &header(8000), Some(8000));
+        assert_eq!((sender.ssrc(), sender.packets(), sender.octets()), (99, 2, 320));
+        // The packets of an event carry the timestamp of its beginning.
+        sender.passed_on(at(120), 4, &header(8000), None);
+        let info = sender.sender_info(at(130), NtpTimestamp(5));
+        assert_eq!((info.rtp_timestamp, info.packet_count, info.octet_count), (8000 + 880, 2, 164));
     }
 }

@@ -30,6 +30,11 @@ impl History {
         self.next = (self.next + 1) % REMEMBERED;
     }
 
+    /// Whether an event with this timestamp has ended.
+    pub(super) fn has_timestamp(&self, timestamp: RtpTimestamp) -> bool {
+        self.events.iter().flatten().any(|ended| ended.timestamp == timestamp)
+    }
+
     /// Whether a packet belongs to an event that has ended. An event that begins in place of one is no longer that.
     pub(super) fn has(&mut self, packet: &Arrival) -> bool {
         let ended = self.events.iter_mut().filter(|event| event.is_some_and(|ended| ended.repeats(packet)));

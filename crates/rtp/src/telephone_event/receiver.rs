@@ -107,6 +107,19 @@ impl Receiver {
         if self.pressed.is_some_and(|pressed| pressed.is_of(ssrc)) { self.end() } else { None }
     }
 
+    /// Whether a packet with this header belongs to an event that has ended.
+    pub fn has_ended(&self, header: &Header) -> bool {
+        let source = self.sources.0.iter().flatten().find(|source| source.ssrc == header.ssrc);
+        source.is_some_and(|source| source.history.has_timestamp(RtpTimestamp(header.timestamp)))
+    }
+
+    /// Ignores the rest of the event that this packet belongs to, because its begin went another way than by this receiver.
+    pub fn pass_over(&mut self, now: Instant, header: &Header, event: Event, clock_rate: u32) {
+        if let Some(packet) = Arrival::new(now, header, event, clock_rate) {
+            self.sources.of(&packet).history.add(Pressed::new(&packet).end());
+        }
+    }
+
     /// The key that is pressed; `None` if there is none.
     pub fn active(&self) -> Option<Key> {
         self.pressed.map(|pressed| pressed.key())

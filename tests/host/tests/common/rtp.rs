@@ -213,6 +213,17 @@ impl Instance {
         None
     }
 
+    /// Bridges what this instance receives to `peer`, or ends the bridge, as the core does for each direction.
+    pub fn bridge(&self, peer: Option<&Self>) {
+        let peer = peer.map_or(ptr::null_mut(), Self::as_ptr);
+        // SAFETY: both references are ours, and both instances of one engine.
+        let failed = unsafe {
+            let engine = sys::ast_rtp_instance_get_engine(self.as_ptr());
+            (*engine).local_bridge.expect("the engine bridges")(self.as_ptr(), peer)
+        };
+        assert_eq!(failed, 0);
+    }
+
     pub fn dtmf_begin(&self, digit: u8) {
         assert!(self.tries_dtmf_begin(digit));
     }
