@@ -18,7 +18,9 @@
 //!   of day (§6.4.1), so that neither a stepped clock nor an invented LSR can falsify it;
 //! - text is passed on as it arrives: a packet that others have overtaken is not waited for (RFC 4103 §5.4 allows a second);
 //! - the three final packets of a telephone-event leave at once instead of 20 ms apart
-//!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended.
+//!   (RFC 4733 §2.5.1.4), because nothing drives this side of the host after a digit has ended;
+//! - packets that jump, or whose number stands still, are used, though A.1 of RFC 3550 counts none of them as received
+//!   at once: a sender may count as it likes, and only a duplicate is of no use.
 //!
 //! [`bridge`] passes packets of one session on to another.
 //!

@@ -108,6 +108,8 @@ pub struct Timeline {
     start: RtpTimestamp,
     has_frames: bool,
     source: Option<SourceOffset>,
+    /// The end of what was sent, telephone-events included: after that there is a pause.
+    covered: Option<RtpTimestamp>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +129,7 @@ struct SourceOffset {
 impl Timeline {
     /// Creates a timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
     pub fn new(start: u32) -> Self {
-        Self { last: None, start: RtpTimestamp(start), has_frames: false, source: None }
+        Self { last: None, start: RtpTimestamp(start), has_frames: false, source: None, covered: None }
     }
 
     /// Places a frame that is sent `now`.
@@ -145,6 +147,7 @@ impl Timeline {
             Timing::Continuous | Timing::At(_) => None,
         };
         self.last = Some(Sent { at, timestamp, ticks: span.ticks });
+        self.cover(timestamp.plus(span.ticks), span.clock_rate);
         Stamp { timestamp: timestamp.0, after_pause }
     }
 
@@ -153,6 +156,21 @@ impl Timeline {
     pub fn at(&mut self, now: Instant, clock_rate: u32) -> u32 {
         let last = self.begin(now);
         last.timestamp.plus(ticks_since(last.at, now, clock_rate)).0
+    }
+
+    /// Notes that a telephone-event is sent in place of frames `now`: no pause precedes the frame that follows.
+    pub fn covered(&mut self, now: Instant, clock_rate: u32) {
+        let now = RtpTimestamp(self.at(now, clock_rate));
+        self.cover(now, clock_rate);
+    }
+
+    /// Moves the end of what was sent. A late frame does not move it back; another source's timeline may.
+    fn cover(&mut self, end: RtpTimestamp, clock_rate: u32) {
+        let is_late = |known: &RtpTimestamp| {
+            let back = known.distance_from(end);
+            back > 0 && within(back, SOURCE_REORDERING, clock_rate)
+        };
+        self.covered = Some(self.covered.filter(is_late).unwrap_or(end));
     }
 
     /// The reference for the next timestamp: the last frame, or the beginning.
@@ -173,7 +191,7 @@ impl Timeline {
                 && (back <= 0 || within(back, SOURCE_REORDERING, clock_rate))
         }) {
             Some(position) => {
-                let gap = position.distance_from(last.timestamp.plus(last.ticks));
+                let gap = position.distance_from(self.covered.unwrap_or(last.timestamp));
                 (now, position, gap > 0 && !within(gap, PAUSE, clock_rate))
             }
             None => continuous(last, now, clock_rate),
@@ -381,6 +399,21 @@ mod tests {
         assert_eq!(send(280), Stamp { timestamp: 2240, after_pause: true });
         // The frame before comes late.
         assert_eq!(send(260), Stamp { timestamp: 2080, after_pause: false });
+        assert_eq!(send(300), Stamp { timestamp: 2400, after_pause: false });
+        assert_eq!(send(140), Stamp { timestamp: 1120, after_pause: false });
+        assert_eq!(send(320), Stamp { timestamp: 2560, after_pause: false });
+    }
+
+    #[test]
+    fn talk_goes_on_after_a_digit() {
+        let start = Instant::now();
+        let mut timeline = Timeline::new(0);
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        timeline.frame(at(0), span(Timing::Source { milliseconds: 0 }));
+        timeline.covered(at(20), 8000);
+        timeline.covered(at(180), 8000);
+        let stamp = timeline.frame(at(200), span(Timing::Source { milliseconds: 200 }));
+        assert_eq!(stamp, Stamp { timestamp: 1600, after_pause: false });
     }
 
     #[test]

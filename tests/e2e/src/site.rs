@@ -43,8 +43,7 @@ pub struct Site {
     /// The wildcard address that SIP, media and the HTTP server listen on. Otherwise SIP and media listen on all of IPv4, and the
     /// HTTP server on the loopback interface.
     pub listens: Option<IpAddr>,
-    /// Turns on text (T.140) for the accounts of plain phones, and makes a second one, 2002, at the port after that of 2001. Only
-    /// `chan_sip`.
+    /// Makes accounts for text phones (T.140), 2003 and 2004. Only `chan_sip`.
     pub text: bool,
     /// More lines for `[general]` of `rtp.conf`.
     pub rtp: String,
@@ -230,7 +229,6 @@ fn extensions_conf(home: &Home) -> String {
          \x20same => n,Wait(1)\n\
          \x20same => n,SendText(Olá, mundo €)\n\
          \x20same => n,SendText(!)\n\
-         \x20same => n,Wait(2)\n\
          \x20same => n,Hangup()\n\
          \nexten => ringing,1,Ringing()\n\
          \x20same => n,Wait(40)\n\

@@ -28,6 +28,35 @@ const EVENT: u8 = 101;
 /// The samples in a packet of 20 ms.
 const PACKET: u32 = 160;
 
+/// The voices of a caller and of the phone that it calls.
+pub const VOICES: [f64; 2] = [800.0, 1000.0];
+
+/// A tone that lasts as long is not a remainder of something.
+pub const A_WHILE: Duration = Duration::from_millis(500);
+
+/// A call between two talkers, with [`VOICES`]; `bridge` is `core` or `bridge`.
+pub fn connected(lab: &Lab, bridge: &str) -> Result<(Talker, Talker)> {
+    let (mut caller, mut callee) = (Talker::new(lab, "caller", VOICES[0])?, Talker::new(lab, "callee", VOICES[1])?);
+    let number = format!("{bridge}-{}", callee.phone.port());
+    thread::scope(|scope| {
+        let answering = scope.spawn(|| callee.is_called());
+        caller.call(&number)?;
+        joined(answering.join())
+    })?;
+    Ok((caller, callee))
+}
+
+/// The outcome of a thread.
+pub fn joined(outcome: thread::Result<Result>) -> Result {
+    outcome.unwrap_or_else(|_| ensure(false, || "the called phone panicked".to_owned()))
+}
+
+/// Waits until both hear each other.
+pub fn hear_each_other(caller: &Talker, callee: &Talker) -> Result {
+    caller.hears(VOICES[1], A_WHILE)?;
+    callee.hears(VOICES[0], A_WHILE)
+}
+
 /// Anybody may call, and `tone` answers with one of 440 Hz. Calls end in six seconds instead of 32, as `chan_sip` remembers them for 64 times its timer (RFC 3261 §17.1.1.1).
 pub fn site() -> Site {
     let mut site = camera::site();

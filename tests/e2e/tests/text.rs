@@ -41,7 +41,7 @@ fn what_is_typed_comes_back_in_red() -> Result {
 fn no_character_is_lost_when_one_in_ten_packets_is() -> Result {
     let lab = lab("text-loss")?;
     let called = TextPhone::answer(&lab, Account::Second, Offer { red: Some(112), t140: 111, loses: true })?;
-    let caller = TextPhone::call(&lab, Account::First, "2002", Offer { loses: true, ..RED })?;
+    let caller = TextPhone::call(&lab, Account::First, "2004", Offer { loses: true, ..RED })?;
     let words: Vec<String> = (0..16).map(|number| format!("word {number}, ")).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     called.types("hello ");
@@ -58,7 +58,7 @@ fn no_character_is_lost_when_one_in_ten_packets_is() -> Result {
 fn a_phone_with_redundancy_and_one_without_read_each_other() -> Result {
     let lab = lab("text-plain")?;
     let called = TextPhone::answer(&lab, Account::Second, PLAIN)?;
-    let caller = TextPhone::call(&lab, Account::First, "2002", RED)?;
+    let caller = TextPhone::call(&lab, Account::First, "2004", RED)?;
     caller.types_slowly(&["to ", "plain ", "text"]);
     called.types_slowly(&["and ", "back"]);
     thread::sleep(ON_ITS_WAY);

@@ -5,9 +5,9 @@ mod common;
 
 use common::rtp::{FRAME_LEN, Frame, Instance, Phone, RTCP, RTP};
 use common::sdes::SdesCall;
+use e2e::datagrams::Datagrams;
 use host_tests::{Host, Kind};
 use std::net::{SocketAddr, UdpSocket};
-use std::path::Path;
 use std::time::Duration;
 
 fn host(configuration: &str) -> Host {
@@ -56,10 +56,10 @@ fn plain_call(count: u64, configuration: &str) {
     instance.set_remote(phone.address());
     instance.activate();
     let stranger = UdpSocket::bind("127.0.0.3:0").expect("loopback");
-    let mut source = Source::new(phone.ssrc);
+    let mut source = Datagrams::new(phone.ssrc);
     let between = between_looks(count);
     for number in 0..count {
-        let datagram = source.next();
+        let datagram = source.make();
         // A stranger whom nobody keeps out may well be heard.
         let from = if is_strict && number % 3 == 0 { &stranger } else { &phone.rtp };
         send(from, datagram, if number % 5 == 0 { instance.local_rtcp() } else { instance.local() });
@@ -97,10 +97,10 @@ fn call_with_keys(count: u64) {
     let _host = host("");
     let mut call = SdesCall::new();
     let stranger = UdpSocket::bind("127.0.0.3:0").expect("loopback");
-    let mut source = Source::new(call.ssrc());
+    let mut source = Datagrams::new(call.ssrc());
     let between = between_looks(count);
     for number in 0..count {
-        let datagram = source.next();
+        let datagram = source.make();
         let to = if number % 5 == 0 { call.instance.local_rtcp() } else { call.instance.local() };
         match number % 3 {
             0 => send(&stranger, datagram, to),
@@ -139,91 +139,3 @@ fn read_all(instance: &Instance) {
         }
     }
 }
-
-/// Datagrams of all kinds: the seeds of the fuzz targets and their corpora if there are any, as they are, changed, and behind the header
-/// of the call's own stream. The same in each run.
-struct Source {
-    inputs: Vec<Vec<u8>>,
-    ssrc: u32,
-    sequence_number: u16,
-    state: u64,
-    datagram: Vec<u8>,
-}
-
-impl Source {
-    fn new(ssrc: u32) -> Self {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let mut inputs = Vec::new();
-        for target in TARGETS {
-            for directory in [format!("tests/fuzz/seeds/{target}"), format!("target/fuzz/{target}/corpus")]
-                .map(|at| workspace.join(at))
-            {
-                let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-                inputs.extend(entries.filter_map(|entry| std::fs::read(entry.path()).ok()));
-            }
-        }
-        inputs.iter_mut().for_each(|input| input.truncate(LONGEST));
-        inputs.sort();
-        assert!(inputs.len() >= TARGETS.len(), "the seeds are in the tree");
-        Self { inputs, ssrc, sequence_number: 65_000, state: 0x9e37_79b9_7f4a_7c15, datagram: Vec::new() }
-    }
-
-    fn next(&mut self) -> &[u8] {
-        let (kind, which, count) = (self.random() % 8, self.random(), self.random() % 4);
-        self.datagram.clear();
-        if kind < 4 {
-            self.begin_packet(kind);
-        }
-        let input = &self.inputs[which % self.inputs.len()];
-        self.datagram.extend_from_slice(input);
-        for _ in 0..count {
-            let (at, bit) = (self.random(), self.random() % 8);
-            if let Some(length) = std::num::NonZeroUsize::new(self.datagram.len()) {
-                self.datagram[at % length] ^= 1 << bit;
-            }
-        }
-        if kind == 7 {
-            let length = self.random() % (self.datagram.len() + 1);
-            self.datagram.truncate(length);
-        }
-        self.datagram.truncate(LONGEST);
-        &self.datagram
-    }
-
-    /// Begins an RTP packet of the call, with voice, a digit, text or anything else.
-    fn begin_packet(&mut self, kind: usize) {
-        self.sequence_number = match self.random() % 50 {
-            0 => self.random() as u16,
-            step => self.sequence_number.wrapping_add(step as u16 % 3),
-        };
-        let payload_type = [0, 101, 105, self.random() as u8][kind % 4];
-        let timestamp = u32::from(self.sequence_number).wrapping_mul(160);
-        self.datagram.extend_from_slice(&[0x80, payload_type]);
-        self.datagram.extend_from_slice(&self.sequence_number.to_be_bytes());
-        self.datagram.extend_from_slice(&timestamp.to_be_bytes());
-        self.datagram.extend_from_slice(&self.ssrc.to_be_bytes());
-    }
-
-    /// xorshift64, whose numbers need not be good.
-    fn random(&mut self) -> usize {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        (self.state >> 11) as usize
-    }
-}
-
-/// The fuzz targets whose inputs are, or begin like, datagrams.
-const TARGETS: [&str; 9] = [
-    "rtp_packet",
-    "rtcp_compound",
-    "rtp_red",
-    "telephone_event",
-    "srtp_unprotect",
-    "dtls_records",
-    "dtls_session",
-    "ice_session",
-    "mdns_answer",
-];
-
-const LONGEST: usize = 1400;

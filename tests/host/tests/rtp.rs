@@ -244,6 +244,13 @@ fn rtcp_ends_with_a_goodbye_however_the_call_ends() {
     instance.stop();
     drop(instance);
     assert!(!hears_goodbye(&phone, Duration::from_millis(100)), "nothing was sent (RFC 3550 §6.3.7)");
+
+    let (instance, mut phone) = call();
+    phone.send(instance.local(), 1);
+    assert!(instance.read_until(Frame::voice).is_some());
+    phone.rtcp.recv(&mut [0; 2048]).expect("a report to a phone that alone has talked");
+    instance.stop();
+    assert!(hears_goodbye(&phone, SOON), "only reports were sent");
 }
 
 #[test]

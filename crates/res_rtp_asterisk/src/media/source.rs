@@ -201,6 +201,7 @@ impl Source {
     pub fn write_digit(&mut self, now: Instant, event: &telephone_event::Outgoing) -> Written {
         let clock_rate = self.digits.clock_rate();
         let at = self.now_in_stream(now, clock_rate);
+        self.timeline.covered(now, at.1);
         let header = self.header(self.digits.payload_type(), event.marker, event.timestamp);
         self.write(Content::Digit, header, &event.payload, at)
     }

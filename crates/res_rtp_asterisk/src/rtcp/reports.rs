@@ -21,6 +21,8 @@ use crate::notes::Note;
 pub struct Rtcp {
     schedule: ReportTimer,
     goodbye: Goodbye,
+    /// Whether a report has been sent.
+    has_reported: bool,
     pictures: Wanted,
     requests: Requests,
     events: Pace,
@@ -73,6 +75,7 @@ impl Rtcp {
         Self {
             schedule: ReportTimer::new(interval),
             goodbye: Goodbye::default(),
+            has_reported: false,
             pictures: Wanted::default(),
             requests: Requests::default(),
             events: Pace::default(),
@@ -137,7 +140,7 @@ impl Rtcp {
     /// Stops the report timer, and returns true, once, when the end of our stream needs a BYE. `has_sent`: we have sent media.
     pub fn say_goodbye(&mut self, has_sent: bool) -> bool {
         self.schedule.stop();
-        self.goodbye.take(has_sent)
+        self.goodbye.take(has_sent || self.has_reported)
     }
 
     /// Writes a report and passes the compound packet to `send`, which returns whether it was sent. Returns the same, or `None` if
@@ -170,6 +173,7 @@ impl Rtcp {
         let mut buffer = [0; LARGEST_REPORT];
         let len = report.write(&mut buffer).ok()?;
         let sent = send(buffer.get_mut(..len)?);
+        self.has_reported |= sent;
         if sent {
             let told = events::sent(to, &report, receiver.jitter());
             if debug::RTCP.wants(to.to) {

@@ -126,6 +126,11 @@ mod tests {
             prop_assert_eq!(Event::parse(&event.to_bytes()), Some(event));
         }
 
+        #[test]
+        fn begin_and_end_alternate_for_any_packets(operations in prop::collection::vec(any::<u8>(), 0..800)) {
+            crate::fuzzing::telephone_event(&operations);
+        }
+
         /// Digits cross a network that loses, duplicates and reorders packets.
         #[test]
         fn every_digit_arrives_once_when_one_packet_of_it_does(

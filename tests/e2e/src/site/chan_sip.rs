@@ -18,15 +18,14 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
-         allow = {codecs}{text}\n{encryption}{plain_certificate}{second}",
+         allow = {codecs}\n{encryption}{plain_certificate}{text}",
         encryption = encryption(site.plain, site.plain_has_feedback),
         plain_certificate = if site.plain.is_dtls() { named(certificate, key) } else { String::new() },
         media_address = if site.plain.has_ice() { media_address() } else { String::new() },
         sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), sip),
         codecs = site.codecs(),
         textsupport = if site.text { "textsupport = yes\n" } else { "" },
-        text = if site.text { TEXT } else { "" },
-        second = if site.text { second_phone(plain + 1) } else { String::new() },
+        text = if site.text { text_phones() } else { String::new() },
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
         video = if site.video { ",h264" } else { "" },
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
@@ -34,14 +33,14 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
     )
 }
 
-/// The formats of text, with redundancy and without.
-const TEXT: &str = ",red,t140";
-
-/// A second plain phone with text.
-fn second_phone(port: u16) -> String {
-    format!(
-        "[2002]\ntype = friend\nhost = 127.0.0.1\nport = {port}\ninsecure = invite,port\ndisallow = all\nallow = ulaw{TEXT}\n"
-    )
+/// The accounts of text phones, with redundancy and without.
+fn text_phones() -> String {
+    let phone = |user: &str| {
+        format!(
+            "[{user}]\ntype = friend\nhost = dynamic\nsecret = demo-{user}\ninsecure = invite\ndisallow = all\nallow = ulaw,red,t140\n"
+        )
+    };
+    phone("2003") + &phone("2004")
 }
 
 /// The address of candidates as that of the media too: otherwise linphone takes the difference for an ICE mismatch (RFC 8839

@@ -1,10 +1,12 @@
 //! The text of one phone: written and read by the letter of RFC 4103, packet by packet.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result};
+use crate::rtp::Rtp;
+use crate::sip::Description;
 
 /// The time between two packets (RFC 4103 §5.1).
 pub const INTERVAL: Duration = Duration::from_millis(300);
@@ -54,7 +56,8 @@ pub struct Media {
     number: u16,
     /// Decides which packets are lost.
     dice: u32,
-    lost_in_a_row: u32,
+    /// Packets that were lost in a row, of those received and those sent.
+    lost_in_a_row: [u32; 2],
     texts: BTreeMap<u16, String>,
     packets: Vec<Packet>,
 }
@@ -88,7 +91,7 @@ impl Media {
             began: now,
             number: 0,
             dice,
-            lost_in_a_row: 0,
+            lost_in_a_row: [0; 2],
             texts,
             packets,
         })
@@ -97,18 +100,17 @@ impl Media {
     /// The description, as offer or answer.
     pub fn description(&self) -> String {
         let port = |socket: &UdpSocket| socket.local_addr().map_or(0, |address| address.port());
-        let (audio, text, t140) = (port(&self.audio), port(&self.socket), self.offer.t140);
-        let (types, red) = match self.offer.red {
-            Some(red) => {
-                let types = format!("{red} {t140}");
-                (types, format!("a=rtpmap:{red} red/1000\r\na=fmtp:{red} {t140}/{t140}/{t140}\r\n"))
-            }
-            None => (t140.to_string(), String::new()),
-        };
-        format!(
-            "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio {audio} RTP/AVP 0\r\n\
-             a=rtpmap:0 PCMU/8000\r\nm=text {text} RTP/AVP {types}\r\na=rtpmap:{t140} t140/1000\r\n{red}"
-        )
+        let (mut types, mut attributes, t140) = (Vec::new(), Vec::new(), self.offer.t140);
+        if let Some(red) = self.offer.red {
+            types.push((red, "red/1000"));
+            attributes.push(format!("fmtp:{red} {t140}/{t140}/{t140}"));
+        }
+        types.push((t140, "t140/1000"));
+        let attributes: Vec<&str> = attributes.iter().map(String::as_str).collect();
+        Description::new(Ipv4Addr::LOCALHOST.into())
+            .with("audio", port(&self.audio), &[(0, "PCMU/8000")], &[])
+            .with("text", port(&self.socket), &types, &attributes)
+            .text(1)
     }
 
     /// Takes in the other party's description.
@@ -127,11 +129,6 @@ impl Media {
         Ok(())
     }
 
-    /// Whether the other party's description is known.
-    pub fn is_connected(&self) -> bool {
-        self.peer.is_some()
-    }
-
     /// Adds text to the next packet.
     pub fn types(&mut self, text: &str) {
         self.waiting.push_str(text);
@@ -146,7 +143,7 @@ impl Media {
     pub fn run(&mut self) -> Result {
         let mut buffer = [0; 2048];
         while let Ok(len) = self.socket.recv(&mut buffer) {
-            if !self.is_lost() {
+            if !self.is_lost(0) {
                 self.read(&buffer[..len]).ok_or_else(|| Failure::new(format!("no text: {:02x?}", &buffer[..len])))?;
             }
         }
@@ -181,23 +178,22 @@ impl Media {
         let marker = self.generations.iter().all(String::is_empty);
         let payload_type = peer.red.filter(|_| self.offer.red.is_some()).unwrap_or(peer.t140);
         let timestamp = self.began.elapsed().as_millis() as u32;
-        let mut packet = vec![0x80, payload_type | if marker { 0x80 } else { 0 }];
-        packet.extend_from_slice(&self.number.to_be_bytes());
-        packet.extend_from_slice(&timestamp.to_be_bytes());
-        packet.extend_from_slice(&u32::from(peer.t140).to_be_bytes());
+        let mut payload = Vec::new();
         if payload_type != peer.t140 {
             for (text, back) in self.generations.iter().zip([2_u32, 1]) {
-                packet.push(0x80 | peer.t140);
-                packet.extend_from_slice(&((back * 300) << 10 | text.len() as u32).to_be_bytes()[1..]);
+                payload.push(0x80 | peer.t140);
+                payload.extend_from_slice(&((back * 300) << 10 | text.len() as u32).to_be_bytes()[1..]);
             }
-            packet.push(peer.t140);
-            self.generations.iter().for_each(|text| packet.extend_from_slice(text.as_bytes()));
+            payload.push(peer.t140);
+            self.generations.iter().for_each(|text| payload.extend_from_slice(text.as_bytes()));
         }
-        packet.extend_from_slice(text.as_bytes());
+        payload.extend_from_slice(text.as_bytes());
+        let (sequence, ssrc) = (self.number, u32::from(self.offer.t140));
+        let packet = Rtp { payload_type, marker, sequence, timestamp, ssrc, payload, ..Rtp::default() }.write();
         self.generations.pop_front();
         self.generations.push_back(text);
         self.number = self.number.wrapping_add(1);
-        if !self.is_lost() {
+        if !self.is_lost(1) {
             self.socket.send_to(&packet, peer.address)?;
         }
         self.next = Instant::now() + INTERVAL;
@@ -205,16 +201,13 @@ impl Media {
     }
 
     fn read(&mut self, packet: &[u8]) -> Option<()> {
-        let (header, payload) = packet.split_first_chunk::<12>()?;
-        let payload_type = header[1] & 0x7F;
-        let number = u16::from_be_bytes([header[2], header[3]]);
-        let timestamp = u32::from_be_bytes([header[4], header[5], header[6], header[7]]);
-        self.packets.push(Packet { payload_type, marker: header[1] & 0x80 != 0, timestamp });
+        let Rtp { payload_type, marker, sequence: number, timestamp, payload, .. } = Rtp::parse(packet)?;
+        self.packets.push(Packet { payload_type, marker, timestamp });
         if payload_type == self.offer.t140 {
-            self.texts.entry(number).or_insert(String::from_utf8(payload.to_vec()).ok()?);
+            self.texts.entry(number).or_insert(String::from_utf8(payload).ok()?);
             return Some(());
         }
-        let (mut rest, mut lengths) = (payload, Vec::new());
+        let (mut rest, mut lengths) = (payload.as_slice(), Vec::new());
         while let [0x80..=0xFF, _, middle, low, behind @ ..] = rest {
             lengths.push(usize::from(u16::from_be_bytes([middle & 3, *low])));
             rest = behind;
@@ -235,10 +228,10 @@ impl Media {
     }
 
     /// Loses one in ten packets, but never three in a row.
-    fn is_lost(&mut self) -> bool {
+    fn is_lost(&mut self, direction: usize) -> bool {
         self.dice = self.dice.wrapping_mul(1_103_515_245).wrapping_add(12_345);
-        let is_lost = self.offer.loses && (self.dice >> 16).is_multiple_of(10) && self.lost_in_a_row < 2;
-        self.lost_in_a_row = if is_lost { self.lost_in_a_row + 1 } else { 0 };
+        let is_lost = self.offer.loses && (self.dice >> 16).is_multiple_of(10) && self.lost_in_a_row[direction] < 2;
+        self.lost_in_a_row[direction] = if is_lost { self.lost_in_a_row[direction] + 1 } else { 0 };
         is_lost
     }
 }

@@ -1,17 +1,18 @@
-//! A text phone: SIP over UDP, and T.140 text with the redundancy of RFC 4103 or without. It sends no audio.
+//! A text phone: T.140 text with the redundancy of RFC 4103 or without, and no audio. Its network may lose packets in both
+//! directions.
 //!
-//! It shares no code with our modules. Its network may lose packets in both directions.
+//! It shares no code with our modules.
 
-use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
+use crate::plain_phone::SipPhone;
 
 mod media;
-mod sip;
 
 pub use media::{Offer, Packet, Received};
 
@@ -24,9 +25,9 @@ pub struct TextPhone {
 /// The account of a text phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Account {
-    /// 2001.
+    /// 2003.
     First,
-    /// 2002.
+    /// 2004.
     Second,
 }
 
@@ -47,11 +48,16 @@ impl TextPhone {
     }
 
     fn start(lab: &Lab, account: Account, number: Option<String>, offer: Offer) -> Result<Self> {
-        let port = lab.ports().plain + u16::from(account == Account::Second);
-        let socket = UdpSocket::bind(("127.0.0.1", port))?;
         let host = SocketAddr::from(([127, 0, 0, 1], lab.ports().sip));
+        let user = match account {
+            Account::First => "2003",
+            Account::Second => "2004",
+        };
+        let mut sip = SipPhone::new(host, user)?.with_secret(&format!("demo-{user}"));
+        sip.register()?;
+        let media = media::Media::new(offer)?;
         let (orders, taken) = channel();
-        let thread = thread::spawn(move || live(&socket, host, number.as_deref(), offer, &taken));
+        let thread = thread::spawn(move || live(sip, media, number.as_deref(), &taken));
         Ok(Self { orders, thread })
     }
 
@@ -85,38 +91,35 @@ impl TextPhone {
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn live(
-    socket: &UdpSocket,
-    host: SocketAddr,
+    mut sip: SipPhone,
+    mut media: media::Media,
     number: Option<&str>,
-    offer: Offer,
     orders: &Receiver<Order>,
 ) -> Result<Received> {
-    let mut media = media::Media::new(offer)?;
-    let mut call = sip::Call::new(socket, host, media.description())?;
-    let began = Instant::now();
-    if let Some(number) = number {
-        call.invite(number)?;
-    }
-    let mut hangs_up = false;
-    while !call.is_over() {
-        if let Some(description) = call.handle()? {
-            media.connect(&description)?;
+    let description = match number {
+        Some(number) => sip.call(number, &media.description())?.body,
+        None => {
+            let invite = sip.rung(PATIENCE)?;
+            sip.answer(&media.description())?;
+            invite.body
         }
-        while media.is_connected() && !hangs_up {
-            match orders.try_recv() {
-                Ok(Order::Type(text)) => media.types(&text),
-                Ok(Order::HangUp) => hangs_up = true,
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+    };
+    media.connect(&description)?;
+    let (began, mut hangs_up) = (Instant::now(), false);
+    while !sip.methods().iter().any(|method| method == "BYE") {
+        while let Ok(order) = orders.try_recv() {
+            match order {
+                Order::Type(text) => media.types(&text),
+                Order::HangUp => hangs_up = true,
             }
         }
         media.run()?;
         if hangs_up && media.is_idle() {
-            hangs_up = false;
-            call.bye()?;
+            sip.bye()?;
+            break;
         }
-        if began.elapsed() > PATIENCE {
-            return Err(Failure::new(format!("the text phone's call did not end: {}", call.transcript())));
-        }
+        ensure(began.elapsed() < PATIENCE, || "the text phone's call did not end".to_owned())?;
+        thread::sleep(Duration::from_millis(5));
     }
     // What was sent before the end is still on its way.
     thread::sleep(Duration::from_millis(50));
