@@ -1,4 +1,5 @@
 //! A call through a real host goes on whatever arrives: the inputs of the fuzz targets come from the phone itself and from a stranger.
+//! The host plays music, which no digit ends: there are digits among the inputs.
 //!
 //! `cargo test -p e2e --test datagrams -- --ignored --nocapture`; `DATAGRAMS_SECONDS` is the time, 600 unless set.
 
@@ -14,7 +15,7 @@ use e2e::plain::{PlainPhone, Received};
 use e2e::site::Site;
 
 const SSRC: u32 = 0x0a11_da7a;
-/// What the phone says, which Echo repeats.
+/// The audio of the phone.
 const SAID: [u8; 160] = [0x5a; 160];
 
 #[test]
@@ -25,29 +26,29 @@ fn a_call_goes_on_for_ten_minutes_whatever_arrives() -> Result {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     let (tell, told) = mpsc::channel();
     let length = Duration::from_secs(seconds);
-    let phone = PlainPhone::call_with(&lab, "echo", length, socket, move |socket, ended| {
+    let phone = PlainPhone::call_with(&lab, "music", length, socket, move |socket, ended| {
         let _ = tell.send(flood(socket, ended));
         Received::default()
     })?;
     // The call ends when the phone hangs up, and not before.
     phone.finish(length + Duration::from_secs(30))?;
-    let Flood { sent, repeated, longest } = told.recv()?;
-    println!("{sent} datagrams in {seconds} s; {repeated} packets came back, at most {longest:?} apart");
-    ensure(longest < Duration::from_secs(10), || format!("nothing came back for {longest:?}"))?;
+    let Flood { sent, heard, longest } = told.recv()?;
+    println!("{sent} datagrams in {seconds} s; {heard} packets of music, at most {longest:?} apart");
+    ensure(longest < Duration::from_secs(5), || format!("there was no music for {longest:?}"))?;
     lab.until_idle(Duration::from_secs(5))
 }
 
 struct Flood {
     sent: u64,
-    /// Packets with the phone's words.
-    repeated: u64,
+    /// Packets of music.
+    heard: u64,
     longest: Duration,
 }
 
 fn flood(socket: &UdpSocket, ended: &AtomicBool) -> Flood {
     let stranger = UdpSocket::bind("127.0.0.3:0").expect("loopback");
     let mut datagrams = Datagrams::new(SSRC);
-    let (mut sent, mut repeated, mut longest) = (0, 0, Duration::ZERO);
+    let (mut sent, mut heard, mut longest) = (0, 0, Duration::ZERO);
     let (mut peer, mut sequence, mut last) = (None, 0_u16, None);
     let mut buffer = [0; 2048];
     let _ = socket.set_read_timeout(Some(Duration::from_millis(5)));
@@ -55,8 +56,8 @@ fn flood(socket: &UdpSocket, ended: &AtomicBool) -> Flood {
     while !ended.load(Ordering::Relaxed) {
         if let Ok((length, from)) = socket.recv_from(&mut buffer) {
             peer = Some(from);
-            if buffer[..length].ends_with(&SAID) {
-                repeated += 1;
+            if matches!(buffer[..length], [0x80, 0x00 | 0x80, ..]) {
+                heard += 1;
                 longest = longest.max(last.map_or(Duration::ZERO, |last: Instant| last.elapsed()));
                 last = Some(Instant::now());
             }
@@ -73,7 +74,7 @@ fn flood(socket: &UdpSocket, ended: &AtomicBool) -> Flood {
         }
     }
     longest = longest.max(last.map_or(Duration::MAX, |last| last.elapsed()));
-    Flood { sent, repeated, longest }
+    Flood { sent, heard, longest }
 }
 
 fn voice(sequence: u16) -> Vec<u8> {

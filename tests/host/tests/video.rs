@@ -156,7 +156,10 @@ fn a_whole_picture_is_wanted_after_a_hold_and_of_another_sender_under_another_ss
     other.receive();
     assert_eq!((other.wishes(&one), one.wishes(&other)), (0, 0));
 
+    // A hold, and its end.
+    other.instance.set_remote(other.phone.address());
     other.instance.stop();
+    other.instance.activate();
     other.instance.set_remote(other.phone.address());
     assert_eq!((other.wishes(&one), other.wishes(&one)), (1, 0), "after a hold");
 

@@ -225,6 +225,6 @@ mod tests {
             "  ICE support:     Yes",
         ];
         assert_eq!(shown.trim_start().lines().take(10).collect::<Vec<_>>(), expected);
-        assert!(shown.ends_with("\n  Statistics:      correct"), "{shown}");
+        assert!(shown.contains("\n  Statistics:      correct\n"), "{shown}");
     }
 }
