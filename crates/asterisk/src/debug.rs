@@ -124,7 +124,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "asks the system's resolver")]
     fn names_are_looked_up() {
-        let here = Only::look_up("localhost:4000").unwrap();
+        let here = Only::look_up("127.0.0.1:4000").unwrap();
         assert!(here.ip.is_loopback() && here.port == Some(4000));
         assert_eq!(Only::look_up("localhost").map(|only| only.port), Some(None));
         assert_eq!(Only::look_up("localhost:0").map(|only| only.address().port()), Some(0));

@@ -44,6 +44,9 @@ pub const DEBUGGING: &str = crate::host::reports::DEBUGGING;
 /// Whether a hold activates an instance again after it has stopped it. If so, an instance that stays stopped has ended.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = crate::host::instance::HOLD_ACTIVATES_AFTER_STOP;
 
+/// Whether the host makes a manager event of a peer's report that says nothing about our stream.
+pub const TELLS_REPORTS_ABOUT_NOBODY: bool = crate::host::instance::TELLS_REPORTS_ABOUT_NOBODY;
+
 /// Whether the address of a description is the last that the engine is told of it, and ICE credentials that it lacks are not
 /// mentioned.
 pub const ADDRESS_ENDS_DESCRIPTION: bool = crate::host::instance::ADDRESS_ENDS_DESCRIPTION;

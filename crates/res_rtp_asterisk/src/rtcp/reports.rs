@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::{Direction, Figures};
+use asterisk::rtp::{Direction, Figures, TELLS_REPORTS_ABOUT_NOBODY};
 use rtp::pictures::Wanted;
 use rtp::quality::media_experience_score;
 use rtp::rtcp::interval::ReportTimer;
@@ -219,22 +219,38 @@ impl Rtcp {
         notes: &mut Vec<Note>,
     ) -> Option<Duration> {
         let mut last = None;
+        let mut is_about_us = false;
         for block in blocks.iter() {
             let round_trip = match sender.handle_report(now, &block) {
                 RoundTrip::NotOurs => continue,
                 RoundTrip::Unknown => None,
                 RoundTrip::Measured(time) => Some(time),
             };
-            last = round_trip;
+            (last, is_about_us) = (round_trip, true);
             let remote = sender.remote();
             self.scores.there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
-            if self.events.allows(now, EVENT_PACE) {
-                let about_us = (blocks.len(), Some(block));
-                let direction = Direction::Received { round_trip, figures: self.figures };
-                notes.push(Note::Report(events::received(from, direction, ssrc, info, about_us)));
-            }
+            self.tell_received(now, from, (ssrc, info), (blocks.len(), Some(block)), round_trip, notes);
+        }
+        if TELLS_REPORTS_ABOUT_NOBODY && !is_about_us {
+            self.tell_received(now, from, (ssrc, info), (blocks.len(), None), None, notes);
         }
         last
+    }
+
+    /// Makes a manager event of a report, or of one of its blocks.
+    fn tell_received(
+        &mut self,
+        now: Instant,
+        from: events::Source,
+        (ssrc, info): (u32, Option<SenderInfo>),
+        about: (usize, Option<ReportBlock>),
+        round_trip: Option<Duration>,
+        notes: &mut Vec<Note>,
+    ) {
+        if self.events.allows(now, EVENT_PACE) {
+            let direction = Direction::Received { round_trip, figures: self.figures };
+            notes.push(Note::Report(events::received(from, direction, ssrc, info, about)));
+        }
     }
 }
 

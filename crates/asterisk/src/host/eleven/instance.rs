@@ -11,6 +11,9 @@ pub const NEGOTIATES_MUX: bool = false;
 /// stops the instance, and then activates it, whoever made the offer. At the end of a call it only stops it.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = true;
 
+/// Whether the host makes an event of a peer's report that says nothing about our stream. The original of 11 makes an event of each block.
+pub const TELLS_REPORTS_ABOUT_NOBODY: bool = false;
+
 /// Whether the host passes the ICE credentials of a description before its address, and says nothing of a description that has
 /// none. chan_sip 11 reads the attributes first, and neither stops ICE in mid-call nor starts it for an answer in an ACK.
 pub const ADDRESS_ENDS_DESCRIPTION: bool = true;

@@ -13,6 +13,9 @@ pub const NEGOTIATES_MUX: bool = true;
 /// a hold from the end of the call. It destroys the instance soon after the BYE.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = false;
 
+/// Whether the host makes an event of a peer's report that says nothing about our stream. The originals of 16 and 22 make an event of each report.
+pub const TELLS_REPORTS_ABOUT_NOBODY: bool = true;
+
 /// Whether the host passes the ICE credentials of a description before its address, and says nothing of a description that has
 /// none. chan_pjsip stops ICE then.
 pub const ADDRESS_ENDS_DESCRIPTION: bool = false;

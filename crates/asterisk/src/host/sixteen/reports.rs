@@ -29,9 +29,7 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
             Direction::Received { round_trip, .. } => {
                 details.text(c"from", &report.peer.to_string());
                 details.text(c"to", &local(report).to_string());
-                if let Some(round_trip) = round_trip {
-                    details.number(c"rtt", round_trip.as_secs_f64());
-                }
+                details.number(c"rtt", round_trip.unwrap_or_default().as_secs_f64());
                 sys::ast_rtp_rtcp_received_type()
             }
         };
