@@ -112,7 +112,7 @@ fn crowd(lab: &Lab, length: Duration) -> Result<Vec<String>> {
     fs::write(&voice, tone.samples().iter().map(|sample| g711::encode(*sample)).collect::<Vec<_>>())?;
     let scenario = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp/crowd.xml"))?;
     fs::write(log.join("crowd.xml"), scenario.replace("VOICE", &voice.display().to_string()))?;
-    let known = lab.log()?.matches(STATISTICS).count();
+    let known = statistics(lab)?.len();
     let status = Command::new("sipp")
         .arg(format!("127.0.0.1:{}", lab.ports().sip))
         .arg("-sf")
@@ -137,12 +137,14 @@ fn crowd(lab: &Lab, length: Duration) -> Result<Vec<String>> {
         .status()?;
     ensure(status.success(), || format!("calls failed ({status}): {}", log.display()))?;
     lab.until_idle(PATIENCE)?;
-    let log = lab.log()?;
-    Ok(log.lines().filter(|line| line.contains(STATISTICS)).skip(known).map(str::to_owned).collect())
+    Ok(statistics(lab)?.split_off(known))
 }
 
-/// Before Asterisk's statistics of a call that has ended.
-const STATISTICS: &str = "app_verbose.c:  fact statistics=";
+/// Asterisk's statistics of the calls that have ended. Asterisk 11 has a second space before a message.
+fn statistics(lab: &Lab) -> Result<Vec<String>> {
+    let is_one = |line: &&str| line.contains("app_verbose.c: ") && line.contains(" fact statistics=");
+    Ok(lab.log()?.lines().filter(is_one).map(str::to_owned).collect())
+}
 
 /// The packets that Asterisk received in a call.
 fn received(statistics: &str) -> u32 {
