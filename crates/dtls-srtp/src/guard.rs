@@ -25,7 +25,7 @@ use crate::proof;
 use crate::record;
 use crate::role::Role;
 
-/// What goes to OpenSSL, in this order.
+/// The messages for OpenSSL, in this order.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
     /// A record as it is.

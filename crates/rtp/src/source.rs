@@ -304,7 +304,7 @@ const LEARNING: Duration = Duration::from_millis(1500);
 /// takes to change its access point, and short enough to leave most of [`LEARNING`] to the next source.
 const SILENCE: Duration = Duration::from_millis(500);
 
-/// The same for a sender that goes on from another address: longer than a packet of 60 ms.
+/// A sender that goes on from another address has been silent at the old one for this time, which is longer than a packet of 60 ms.
 const SILENCE_OF_THE_SAME: Duration = Duration::from_millis(80);
 
 /// The most packets between the last one from the old address and one from the new: two seconds of 20 ms each.

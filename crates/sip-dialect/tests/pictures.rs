@@ -13,7 +13,7 @@ const VIDEO: &str = include_str!("descriptions/video-99-is-av1.sdp");
 /// The answer of chan_sip 11.25.3 with our engine, without video.
 const AUDIO: &str = include_str!("descriptions/asterisk-answer.sdp");
 
-/// What chan_sip prints into the body, shortened.
+/// The body that chan_sip writes, shortened.
 const WISH: &str = "<media_control><vc_primitive><to_encoder><picture_fast_update>\r\n</picture_fast_update>";
 
 const BOTH: &str = "a=rtcp-fb:* ccm fir|a=rtcp-fb:* nack pli";

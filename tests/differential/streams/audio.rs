@@ -12,7 +12,7 @@ fn echo(name: &'static str, talk: Talk) -> Stream {
     Stream::new(name, "trace", PCMU).with(talk)
 }
 
-/// What a network does to packets.
+/// Packets that a network loses, repeats and reorders.
 fn order() -> Vec<Stream> {
     let talk = || Talk::new(0);
     vec![

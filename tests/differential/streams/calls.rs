@@ -1,4 +1,4 @@
-//! What happens in calls: two parties, hold, transfer, other addresses, silence, IPv6, no free ports.
+//! Events of calls: two parties, hold, transfer, other addresses, silence, IPv6, no free ports.
 
 use e2e::differential::stream::{Action, Setting, Stream, Talk, Who};
 

@@ -1,4 +1,4 @@
-//! What the console says: commands, their answers, and lines about packets.
+//! The console: commands, their answers, and lines about packets.
 
 use e2e::differential::stream::{Action, Setting, Stream, Talk};
 

@@ -1,4 +1,4 @@
-//! Who is heard, and where media goes: strict RTP, symmetric RTP, strangers.
+//! Sources that are heard, and the way of media: strict RTP, symmetric RTP, strangers.
 
 use e2e::differential::stream::{Action, Setting, Stream, Talk, Who};
 

@@ -15,7 +15,7 @@ use crate::site::Site;
 /// The time between two pictures, as at 30 Hz.
 pub const PICTURE: Duration = Duration::from_millis(33);
 
-/// The same in ticks of 90 kHz.
+/// That time in ticks of 90 kHz.
 pub const TICKS: u32 = 3000;
 
 /// A video format: its payload type in the tables of Asterisk, and its name (RFC 3551 §6 and the RFCs of the payloads).

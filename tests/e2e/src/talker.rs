@@ -79,7 +79,7 @@ pub struct Talker {
     version: u32,
 }
 
-/// What it sends, and the sockets.
+/// Its media, and the sockets.
 #[derive(Debug)]
 struct Stream {
     media: Media,
@@ -224,7 +224,7 @@ impl Talker {
     }
 }
 
-/// What a talker hears.
+/// The media that a talker hears.
 #[derive(Clone, Debug)]
 pub struct Ear(Arc<Mutex<Stream>>);
 

@@ -65,9 +65,9 @@ pub struct Redundancy {
 /// Payload types for text with redundancy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextTypes {
-    /// That of the packet (`text/red`).
+    /// The packet's payload type (`text/red`).
     pub packet: u8,
-    /// That of the blocks in it (`text/t140`).
+    /// The payload type of the blocks in it (`text/t140`).
     pub block: u8,
 }
 

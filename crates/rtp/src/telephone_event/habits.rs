@@ -16,7 +16,7 @@ struct Press {
     held: Duration,
 }
 
-/// What a sender does against the RFC, or otherwise than most.
+/// A way in which senders depart from the RFC, or from most others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Habit {
     None,
@@ -174,7 +174,7 @@ fn presses() -> impl Strategy<Value = Vec<Press>> {
     prop::collection::vec(press, 1..8)
 }
 
-/// What happens to a packet: it is lost (0), or comes twice (1), or is late by a few milliseconds, or arrives. No more than
+/// The fate of a packet: it is lost (0), or comes twice (1), or is late by a few milliseconds, or arrives. No more than
 /// [`MOST_LOST`] are lost in a row.
 fn carry(sent: &[Sent], fates: &[u8]) -> Vec<Sent> {
     let mut fates = fates.iter().cycle();

@@ -21,7 +21,7 @@ impl LogReader {
         Ok(Self { path, from })
     }
 
-    /// What was written since.
+    /// The lines that were written since.
     pub fn lines(&self) -> io::Result<Vec<Line>> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(self.from))?;
@@ -88,7 +88,7 @@ fn is_telling(line: &Line) -> bool {
     }
 }
 
-/// What the engine says to the console, each kind of line once in the order of its first.
+/// The engine's lines on the console, each kind of line once in the order of its first.
 pub fn debug(facts: &mut Facts, lines: &[Line], names: &Names) {
     let mut said: Vec<String> = Vec::new();
     for line in lines.iter().filter(|line| line.level == "VERBOSE" && !is_the_dialplan(line)) {

@@ -19,7 +19,7 @@ pub struct Stream {
     pub offer: Vec<Section>,
     /// The streams of the callee's description, if it is not as the caller's.
     pub answer: Option<Vec<Section>>,
-    /// What happens after the answer, in any order.
+    /// The events after the answer, in any order.
     pub steps: Vec<Step>,
     /// How long the call goes on after the last step.
     pub rest: Duration,
@@ -73,11 +73,11 @@ pub enum Who {
 pub struct Step {
     /// When, counted from the answer.
     pub at: Duration,
-    /// What.
+    /// The event.
     pub action: Action,
 }
 
-/// What may happen.
+/// An event of a call.
 #[derive(Clone, Debug)]
 pub enum Action {
     /// A datagram for the host's port of the `section`th stream.
