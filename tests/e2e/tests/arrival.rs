@@ -33,7 +33,7 @@ fn firefox_is_called() -> Result {
     measure(Browser::Firefox, Direction::In)
 }
 
-/// Who makes the call, as the page sees it.
+/// The side that makes the call, as the page sees it.
 #[derive(Debug, Clone, Copy)]
 enum Direction {
     Out,

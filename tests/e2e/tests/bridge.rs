@@ -179,7 +179,7 @@ fn until_heard(from: &Desk, to: &Desk, stream: &mut Stream, such: impl Fn(&[u8])
 
 /// Sends packets and checks that the other phone hears exactly the expected ones, in this order.
 fn passes(from: &Desk, to: &Desk, packets: &[Vec<u8>], expected: &[Vec<u8>]) -> Result {
-    // What was sent before has arrived by then.
+    // Packets that were sent before have arrived by then.
     let quiet = || thread::sleep(Duration::from_millis(200));
     quiet();
     while !to.take().is_empty() {

@@ -37,7 +37,7 @@ fn a_phone_that_agreed_on_no_telephone_event_gets_none() -> Result {
     ensure(received.events.is_empty(), || format!("{:?}", received.events))
 }
 
-/// What a phone does against RFC 4733.
+/// A habit of phones that RFC 4733 does not allow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Habit {
     None,

@@ -1,4 +1,4 @@
-//! What operators and their scripts read about a plain call: answers of the console, lines of `rtp set debug` and `rtcp set debug`,
+//! Texts that operators and their scripts read about a plain call: answers of the console, lines of `rtp set debug` and `rtcp set debug`,
 //! notices, events of the manager interface, and statistics. The shapes are those of Asterisk's own module. The tests pass with it
 //! too, apart from those about `statistics` and `rtp set detail`.
 

@@ -22,7 +22,7 @@ pub struct Offer {
     pub loses: bool,
 }
 
-/// What a phone has received.
+/// The packets and the text that a phone has received.
 #[derive(Clone, Debug, Default)]
 pub struct Received {
     /// The text; U+FFFD stands for packets whose text is unknown.
@@ -156,7 +156,7 @@ impl Media {
         Ok(())
     }
 
-    /// What has been received.
+    /// The packets and the text received so far.
     pub fn received(self) -> Received {
         let mut text = String::new();
         // The numbers may wrap once: the first packet is the one after the widest gap.

@@ -121,7 +121,7 @@ fn live(
         ensure(began.elapsed() < PATIENCE, || "the text phone's call did not end".to_owned())?;
         thread::sleep(Duration::from_millis(5));
     }
-    // What was sent before the end is still on its way.
+    // Packets that were sent before the end are still on their way.
     thread::sleep(Duration::from_millis(50));
     media.run()?;
     Ok(media.received())
