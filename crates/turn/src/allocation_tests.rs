@@ -1,3 +1,7 @@
+use stun_types::message::Message;
+use stun_types::prelude::*;
+use turn_client_proto::types::attribute::Lifetime;
+
 use super::*;
 use crate::testing::{
     ALLOCATE, CHANNEL_BIND, CREATE_PERMISSION, MAPPED, REFRESH, RELAYED, Server, credentials, indication, method,
@@ -179,6 +183,17 @@ fn nothing_is_sent_for_less_than_the_life_of_a_nats_mapping() {
     bench.run(Duration::from_secs(61));
     let indications = bench.sent.iter().filter(|sent| sent[..2] == [0x00, 0x11] && sent.len() == 20).count();
     assert_eq!((indications, bench.count(REFRESH)), (2, 2));
+}
+
+#[test]
+fn an_allocation_that_was_probed_lives_as_long_as_its_user_believes() {
+    let mut bench = Bench::ready(Transport::Datagram);
+    bench.server.lifetime = 3600;
+    bench.run(Duration::from_secs(40));
+    let lifetime = |sent: &Vec<u8>| Message::from_bytes(sent).ok()?.attribute::<Lifetime>().ok().map(|it| it.seconds());
+    let of = |kind| bench.sent.iter().filter(|sent| method(sent) == Some(kind)).filter_map(lifetime).max();
+    let (allocated, probed) = (of(ALLOCATE), of(REFRESH));
+    assert!(allocated.is_some() && allocated == probed, "{allocated:?} {probed:?}");
 }
 
 #[test]

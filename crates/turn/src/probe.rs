@@ -1,7 +1,7 @@
 //! Asks the server now and then whether it still knows the allocation, while nobody uses that: a Refresh request (RFC 8656 §7.1).
 //!
-//! `turn-client-proto` refreshes an allocation a minute before it expires, after nine minutes as a rule. A server that was restarted
-//! has forgotten it by then, and the next call would be told of a relayed address that leads nowhere. Over TCP and TLS the end of the
+//! `turn-client-proto` refreshes an allocation a minute before it expires, half an hour after it asked as a rule. A server that was
+//! restarted has forgotten it by then, and the next call would be told of a relayed address that leads nowhere. Over TCP and TLS the end of the
 //! connection tells.
 
 use std::time::{Duration, Instant};
@@ -21,6 +21,9 @@ use crate::Credentials;
 pub(crate) struct Probe {
     /// Realm and nonce of the last request; `None` while no request can be made like it.
     known: Option<(String, String)>,
+    /// The lifetime that `turn-client-proto` asks for, in seconds. A probe asks for the same, because it knows nothing of the probe's
+    /// answer and refreshes at its own time.
+    lifetime: u32,
     due: Instant,
     pending: Option<Pending>,
 }
@@ -47,12 +50,14 @@ pub(crate) enum Outcome {
 impl Probe {
     /// The first probe is due in a while.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { known: None, due: now + INTERVAL, pending: None }
+        Self { known: None, lifetime: LIFETIME, due: now + INTERVAL, pending: None }
     }
 
     /// Learns realm and nonce from a request of ours. There is no probe with what RFC 8489 has added to RFC 5389.
     pub(crate) fn handle_sent(&mut self, request: &[u8]) {
         let Ok(message) = Message::from_bytes(request) else { return };
+        let asked = message.attribute::<Lifetime>().map_or(0, |lifetime| lifetime.seconds());
+        self.lifetime = if asked > 0 { asked } else { self.lifetime };
         if let (Ok(realm), Ok(nonce)) = (message.attribute::<Realm>(), message.attribute::<Nonce>()) {
             let is_plain = message.has_attribute(MessageIntegrity::TYPE)
                 && !message.has_attribute(PasswordAlgorithm::TYPE)
@@ -108,7 +113,7 @@ impl Probe {
     pub(crate) fn poll_transmit(&mut self, now: Instant, credentials: &Credentials) -> Option<&[u8]> {
         if self.pending.is_none() && self.due <= now {
             let (realm, nonce) = self.known.as_ref()?;
-            let (id, request) = refresh(credentials, realm, nonce)?;
+            let (id, request) = refresh(credentials, realm, nonce, self.lifetime)?;
             let is_second = self.due + INTERVAL <= now;
             self.pending = Some(Pending { id, request, sent: 0, again: now, is_second });
         }
@@ -127,12 +132,12 @@ impl Probe {
     }
 }
 
-fn refresh(credentials: &Credentials, realm: &str, nonce: &str) -> Option<(TransactionId, Vec<u8>)> {
+fn refresh(credentials: &Credentials, realm: &str, nonce: &str, lifetime: u32) -> Option<(TransactionId, Vec<u8>)> {
     let Credentials { username, password } = credentials;
     let kind = MessageType::from_class_method(MessageClass::Request, REFRESH);
     let id = TransactionId::generate();
     let mut message = Message::builder(kind, id, MessageWriteVec::new());
-    message.add_attribute(&Lifetime::new(LIFETIME)).ok()?;
+    message.add_attribute(&Lifetime::new(lifetime)).ok()?;
     message.add_attribute(&Username::new(username).ok()?).ok()?;
     message.add_attribute(&Realm::new(realm).ok()?).ok()?;
     message.add_attribute(&Nonce::new(nonce).ok()?).ok()?;
@@ -142,8 +147,8 @@ fn refresh(credentials: &Credentials, realm: &str, nonce: &str) -> Option<(Trans
 }
 
 const REFRESH: Method = Method::new(0x0004);
-/// The lifetime that servers grant by default, in seconds (RFC 8656 §3.2).
-const LIFETIME: u32 = 600;
+/// The lifetime of a request that names none, in seconds: an hour, which servers shorten (RFC 8656 §7.2).
+const LIFETIME: u32 = 3600;
 /// The time between two probes.
 const INTERVAL: Duration = Duration::from_secs(30);
 /// The first retransmission comes after this time, the next after twice as long.
