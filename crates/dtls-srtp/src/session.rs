@@ -235,7 +235,8 @@ impl Session {
 
     /// When [`handle_timeout`](Self::handle_timeout) next has something to do. May change after any other call.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let overdue = self.guard.poll_timeout().filter(|_| matches!(self.state, State::Handshake));
+        [self.timers.next(), overdue].into_iter().flatten().min()
     }
 
     /// The number of datagrams that have brought the handshake further, or to its end. Compare it before and after a
