@@ -7,7 +7,8 @@
 //! session is silent until its next description.
 //!
 //! When the peer answers a call that is cancelled at that moment (RFC 3261 §9.1), chan_sip stops the instance, reads the peer's
-//! description all the same, and activates it. Such a description, shortly after the end, does not end the silence.
+//! description all the same, and activates it. An `activate` shortly after the end does not end the silence. (Video and text are never
+//! activated: there a description ends it at once.)
 
 use std::time::{Duration, Instant};
 
@@ -27,11 +28,9 @@ impl Silence {
         self.is_silent
     }
 
-    /// Records that the host passes a description of the peer. It ends the silence, unless it has crossed the end of the call.
-    pub fn handle_description(&mut self, now: Instant) {
-        if self.ended.is_none_or(|ended| now >= ended + CROSSING) {
-            *self = Self { is_described: true, is_silent: false, ended: None };
-        }
+    /// Records that the host passes a description of the peer. It ends the silence.
+    pub fn handle_description(&mut self) {
+        (self.is_described, self.is_silent) = (true, false);
     }
 
     /// Records that the host has stopped the session.
@@ -45,16 +44,16 @@ impl Silence {
         !self.is_described
     }
 
-    /// Records that the host has activated the session.
-    pub fn handle_activation(&mut self) {
-        self.is_silent &= !self.is_described;
+    /// Records that the host has activated the session. If its description has crossed the end of the call, the silence goes on.
+    pub fn handle_activation(&mut self, now: Instant) {
+        let has_crossed = self.ended.take().is_some_and(|ended| now < ended + CROSSING);
+        self.is_silent = has_crossed || self.is_silent && !self.is_described;
         self.is_described = false;
-        self.ended = None;
     }
 }
 
-/// A description that comes earlier after the end of a call was on its way by then. A stream that was refused is not offered again so
-/// soon.
+/// A description whose session is activated earlier after the end of a call was on its way by then. A stream of audio that was refused is
+/// not offered again so soon.
 const CROSSING: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
@@ -63,8 +62,8 @@ mod tests {
 
     fn up(now: Instant) -> Silence {
         let mut silence = Silence::default();
-        silence.handle_description(now);
-        silence.handle_activation();
+        silence.handle_description();
+        silence.handle_activation(now);
         silence
     }
 
@@ -75,7 +74,7 @@ mod tests {
         answered.handle_stop(now);
         assert!(answered.is_silent());
         let mut unanswered = Silence::default();
-        unanswered.handle_description(now);
+        unanswered.handle_description();
         unanswered.handle_stop(now);
         assert!(unanswered.is_silent());
     }
@@ -86,9 +85,9 @@ mod tests {
         for mut ringing in [Silence::default(), up(now)] {
             ringing.handle_stop(now);
             for _ in ["the start of ICE", "the address"] {
-                ringing.handle_description(now + CROSSING / 2);
+                ringing.handle_description();
             }
-            ringing.handle_activation();
+            ringing.handle_activation(now + CROSSING / 2);
             assert!(ringing.is_silent());
         }
     }
@@ -98,10 +97,10 @@ mod tests {
         let now = Instant::now();
         let mut held = up(now);
         assert!(held.ends_with_stop());
-        held.handle_description(now);
+        held.handle_description();
         assert!(!held.ends_with_stop());
         held.handle_stop(now);
-        held.handle_activation();
+        held.handle_activation(now);
         assert!(!held.is_silent() && held.ends_with_stop());
         held.handle_stop(now);
         assert!(held.is_silent(), "the held call has ended");
@@ -111,9 +110,9 @@ mod tests {
     fn a_hold_that_is_answered_in_an_ack_is_silent_until_the_next_description() {
         let now = Instant::now();
         let mut held = up(now);
-        held.handle_description(now);
+        held.handle_description();
         held.handle_stop(now);
-        held.handle_description(now);
+        held.handle_description();
         assert!(!held.is_silent());
     }
 
@@ -124,11 +123,21 @@ mod tests {
             let mut refused = up(now);
             refused.handle_stop(now);
             if is_activated {
-                refused.handle_activation();
+                refused.handle_activation(now);
             }
             assert!(refused.is_silent());
-            refused.handle_description(now + CROSSING);
+            refused.handle_description();
+            refused.handle_activation(now + CROSSING);
             assert!(!refused.is_silent());
         }
+    }
+
+    #[test]
+    fn video_that_comes_right_after_a_description_without_it_is_heard_though_nobody_activates_it() {
+        let now = Instant::now();
+        let mut video = Silence::default();
+        video.handle_stop(now);
+        video.handle_description();
+        assert!(!video.is_silent());
     }
 }
