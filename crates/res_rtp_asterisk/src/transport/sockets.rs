@@ -375,16 +375,17 @@ mod tests {
 
     #[test]
     fn ports_that_other_processes_have_are_passed_over() {
-        // No other test uses this address.
+        // Tests that run beside this one may use ports of this address too: the wildcard address has it.
         let ip = IpAddr::from([127, 0, 0, 9]);
-        let port = pair("127.0.0.9").rtp.local().port();
-        let found = || Pair::bind(ip, (port, port + 3), 0, true).unwrap().rtp.local().port();
-        assert_eq!(found(), port);
-        let rtcp_is_taken = std::net::UdpSocket::bind((ip, port + 1)).unwrap();
-        assert_eq!(found(), port + 2);
-        drop(rtcp_is_taken);
-        let _rtp_is_taken = std::net::UdpSocket::bind((ip, port)).unwrap();
-        assert_eq!(found(), port + 2);
+        let bind = |port| std::net::UdpSocket::bind((ip, port)).ok();
+        let four = |port: u16| (port..port + 4).map(bind).collect::<Option<Vec<_>>>();
+        let (port, mut held) = (21_000..28_000).step_by(4).find_map(|port| Some((port, four(port)?))).unwrap();
+        let found = || Pair::bind(ip, (port, port + 3), 0, true).map(|pair| pair.rtp.local().port());
+        assert_eq!(found().unwrap_err().raw_os_error(), Some(libc::EADDRINUSE));
+        // The RTP port of the first pair is free, and both of the second.
+        held.truncate(2);
+        held.remove(0);
+        assert_eq!(found().unwrap(), port + 2);
     }
 
     #[test]
