@@ -205,8 +205,9 @@ impl Rtcp {
             Packet::ReceiverReport(report) => (report.ssrc, None, &report.blocks),
             _ => return Heard::default(),
         };
-        let round_trip = self.handle_blocks(now, from, (ssrc, info), blocks, sender, notes);
-        Heard { is_from_source: receiver.ssrc() == Some(ssrc), round_trip }
+        let is_from_source = receiver.ssrc() == Some(ssrc);
+        let round_trip = self.handle_blocks(now, from, (ssrc, info), blocks, (sender, is_from_source), notes);
+        Heard { is_from_source, round_trip }
     }
 
     fn handle_blocks(
@@ -215,7 +216,7 @@ impl Rtcp {
         from: events::Source,
         (ssrc, info): (u32, Option<SenderInfo>),
         blocks: &ReportBlocks<'_>,
-        sender: &mut SenderStatistics,
+        (sender, is_from_source): (&mut SenderStatistics, bool),
         notes: &mut Vec<Note>,
     ) -> Option<Duration> {
         let mut last = None;
@@ -231,7 +232,7 @@ impl Rtcp {
             self.scores.there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
             self.tell_received(now, from, (ssrc, info), (blocks.len(), Some(block)), round_trip, notes);
         }
-        if TELLS_REPORTS_ABOUT_NOBODY && !is_about_us {
+        if TELLS_REPORTS_ABOUT_NOBODY && is_from_source && !is_about_us {
             self.tell_received(now, from, (ssrc, info), (blocks.len(), None), None, notes);
         }
         last
