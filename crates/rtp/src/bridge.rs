@@ -55,11 +55,13 @@ impl Passages {
     }
 
     /// Returns how this packet is passed on; `None` if it goes to the channel. The channel hears a digit that it has begun to hear to
-    /// the end, repetitions of the end packet included. `reported` has the digits of the channel.
-    pub fn choose(&self, header: &Header, reported: &Receiver) -> Option<Passage> {
+    /// the end, repetitions of the end packet included. `reported` has the digits of the channel. A digit that was `passed` on before
+    /// goes on to be, also by another bridge.
+    pub fn choose(&self, header: &Header, reported: &Receiver, passed: &PassedDigits) -> Option<Passage> {
         let passage = self.of(header.payload_type)?;
         let is_event = matches!(passage.content, Content::Event { .. });
-        let is_of_channel = reported.active().is_some() || is_event && reported.has_ended(header);
+        let has_ended = || reported.has_ended(header) && !passed.has(header);
+        let is_of_channel = reported.active().is_some() || is_event && has_ended();
         (!is_of_channel).then_some(passage)
     }
 }
@@ -78,6 +80,13 @@ impl PassedDigits {
         {
             self.last = Some((*header, event, clock_rate));
         }
+    }
+
+    /// Whether a packet belongs to the digit that was passed on last.
+    pub fn has(&self, header: &Header) -> bool {
+        self.last.as_ref().is_some_and(|(last, ..)| {
+            (last.ssrc, last.timestamp, last.payload_type) == (header.ssrc, header.timestamp, header.payload_type)
+        })
     }
 
     /// Makes `receiver` ignore the rest of the last digit that was passed on.
@@ -140,7 +149,10 @@ mod tests {
             _ => None,
         });
         let mut reported = Receiver::new();
-        let both = |reported: &Receiver| (passages.choose(&HEADER, reported), passages.choose(&voice, reported));
+        let passed = PassedDigits::default();
+        let both = |reported: &Receiver| {
+            (passages.choose(&HEADER, reported, &passed), passages.choose(&voice, reported, &passed))
+        };
         assert_eq!(both(&reported), (passages.of(101), passages.of(0)));
         let mut event = Event { event: 5, end: false, volume: 10, duration: 160 };
         reported.handle_event(Instant::now(), &Header { marker: true, ..HEADER }, event, 8000);
@@ -148,8 +160,8 @@ mod tests {
         event.end = true;
         reported.handle_event(Instant::now(), &Header { sequence_number: 8, ..HEADER }, event, 8000);
         assert_eq!(both(&reported), (None, passages.of(0)), "the end comes three times");
-        assert_eq!(passages.choose(&Header { timestamp: 9999, ..HEADER }, &reported), passages.of(101));
-        assert_eq!(passages.choose(&Header { payload_type: 8, ..HEADER }, &reported), None);
+        assert_eq!(passages.choose(&Header { timestamp: 9999, ..HEADER }, &reported, &passed), passages.of(101));
+        assert_eq!(passages.choose(&Header { payload_type: 8, ..HEADER }, &reported, &passed), None);
     }
 
     #[test]
@@ -165,5 +177,17 @@ mod tests {
         let rest = Event { event: 5, end: true, volume: 10, duration: 320 };
         let signals = channel.handle_event(now, &Header { sequence_number: 8, ..HEADER }, rest, 8000);
         assert_eq!(signals.into_iter().count(), 0);
+    }
+
+    #[test]
+    fn a_digit_goes_on_by_the_bridge_that_takes_the_place_of_the_one_that_passed_its_begin() {
+        let (mut digits, mut channel, now) = (PassedDigits::default(), Receiver::new(), Instant::now());
+        let event = Passage { payload_type: 96, content: Content::Event { clock_rate: 8000 } };
+        let passages = Passages::new(|payload_type| (payload_type == 101).then_some(event));
+        digits.passed(&HEADER, event.content, &[5, 10, 0, 160]);
+        digits.hide_from(now, &mut channel);
+        let end = Header { sequence_number: 8, ..HEADER };
+        assert_eq!(passages.choose(&end, &channel, &digits), Some(event));
+        assert_eq!(passages.choose(&end, &channel, &PassedDigits::default()), None, "it was hidden");
     }
 }

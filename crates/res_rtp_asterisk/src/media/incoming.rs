@@ -6,7 +6,7 @@ use asterisk::format::{Codec, Kind};
 use asterisk::rtp::{Instance, Payload, Property, rtp_code};
 use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
-use rtp::bridge::Content;
+use rtp::bridge::{Content, PassedDigits};
 use rtp::comfort_noise::ComfortNoise;
 use rtp::pictures::{self, Advance};
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
@@ -36,6 +36,8 @@ pub struct Incoming {
     number: Option<i32>,
     /// Where packets go instead of the channel.
     bridge: Option<Box<Bridge>>,
+    /// The digits that went by a bridge, this one or one before.
+    passed_digits: PassedDigits,
 }
 
 /// The result of reading a packet.
@@ -69,6 +71,7 @@ impl Incoming {
             clock_rates: ClockRates::default(),
             number: None,
             bridge: None,
+            passed_digits: PassedDigits::default(),
         }
     }
 
@@ -76,8 +79,8 @@ impl Incoming {
     /// The channel does not hear the rest of a digit that went by it.
     pub fn set_bridge(&mut self, now: Instant, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
         let former = std::mem::replace(&mut self.bridge, bridge);
-        if let Some(former) = &former {
-            former.hide_from(now, &mut self.events);
+        if former.is_some() {
+            self.passed_digits.hide_from(now, &mut self.events);
         }
         former
     }
@@ -94,7 +97,14 @@ impl Incoming {
     ) -> Option<Read> {
         let octets = frames.buffer().get_mut(..arrived.len)?;
         let packet = InBuffer { octets, arrived };
-        let passage = self.bridge.as_mut()?.pass_on(now, (session, instance), packet, &self.events)?;
+        let (bridge, digits) = (self.bridge.as_mut()?, &mut self.passed_digits);
+        let Some(passage) = bridge.pass_on(now, (session, instance), packet, &self.events, digits) else {
+            // The other phone has heard the beginning, so the channel does not report the rest as a digit.
+            if digits.has(&arrived.header) {
+                digits.hide_from(now, &mut self.events);
+            }
+            return None;
+        };
         let clock_rate = match passage.content {
             Content::Media { clock_rate } => clock_rate,
             Content::Event { .. } | Content::Noise => 0,

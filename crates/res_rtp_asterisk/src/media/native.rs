@@ -31,7 +31,6 @@ pub struct Bridge {
     descriptions: [u32; 2],
     /// When the payload types have to be compared again.
     due: Option<Instant>,
-    digits: PassedDigits,
 }
 
 /// A media packet in its buffer.
@@ -52,18 +51,20 @@ impl Bridge {
             descriptions: [session.descriptions(), peer.descriptions()],
             passages: compare(instance, peer_instance),
             peer: Arc::clone(peer),
-            due: None,
-            digits: PassedDigits::default(),
+            // The host may be in the middle of a description.
+            due: Some(clock::now() + DESCRIPTION),
         }
     }
 
-    /// Passes a packet of `session` on. Returns `None` if it has to go to the channel. `reported` has the digits of the channel.
+    /// Passes a packet of `session` on. Returns `None` if it has to go to the channel. `reported` has the digits of the channel,
+    /// `digits` those that were passed on.
     pub fn pass_on(
         &mut self,
         now: Instant,
         (session, instance): (&Session, Instance<'_>),
         packet: InBuffer<'_>,
         reported: &Receiver,
+        digits: &mut PassedDigits,
     ) -> Option<Passage> {
         let is_due = self.is_due(now, session);
         let Self { peer, passages, due, .. } = self;
@@ -73,24 +74,19 @@ impl Bridge {
             if is_due && let Some(peer) = state.transport().instance() {
                 (*passages, *due) = (compare(instance, peer), None);
             }
-            let passage = passages.choose(&header, reported)?;
+            let passage = passages.choose(&header, reported, digits)?;
             Some((passage, state.pass_on(now, packet, passage)))
         });
         match passed.flatten()? {
             (_, Passed::Channel) => None,
             (passage, Passed::On { shown_to }) => {
-                self.digits.passed(&header, passage.content, &event);
+                digits.passed(&header, passage.content, &event);
                 if let Some(to) = shown_to {
                     asterisk::verbose!(0, "{}", debug::passed_on(to, passage.payload_type, len));
                 }
                 Some(passage)
             }
         }
-    }
-
-    /// Makes the channel ignore the rest of the last digit that was passed on.
-    pub fn hide_from(&self, now: Instant, reported: &mut Receiver) {
-        self.digits.hide_from(now, reported);
     }
 
     /// Returns whether payload types have to be compared again, which they have a moment after a description.
@@ -108,13 +104,14 @@ impl Session {
     pub fn bridge(&self, instance: Instance<'_>, peer: Option<(&Arc<Self>, Instance<'_>)>) -> Result<(), Failed> {
         let bridge = peer.map(|(peer, peer_instance)| Box::new(Bridge::new(self, instance, peer, peer_instance)));
         let is_bridged = bridge.is_some();
+        if is_bridged {
+            self.writing().ok_or(Failed)?.forget_rest();
+            self.with(|state| state.set_bridged(true)).ok_or(Failed)?;
+        }
         // The locks are given back before the former peer is dropped.
         let former = self.reading().ok_or(Failed)?.incoming.set_bridge(clock::now(), bridge);
         drop(former);
-        if is_bridged {
-            self.writing().ok_or(Failed)?.forget_rest();
-        }
-        self.with(|state| state.set_bridged(is_bridged)).ok_or(Failed)
+        if is_bridged { Ok(()) } else { self.with(|state| state.set_bridged(false)).ok_or(Failed) }
     }
 }
 
