@@ -73,7 +73,8 @@ impl Receiver {
         self.reporting = reporting;
     }
 
-    /// Ignores events that begin before `until`: they are the echo of a digit that we sent ourselves.
+    /// Ignores what comes of events before `until`, and with [`Reporting::EndOnly`] all of an event that begins before: it is the echo of
+    /// a digit that we sent ourselves.
     pub fn mute_until(&mut self, until: Instant) {
         self.mute_until = Some(until);
     }
@@ -149,6 +150,9 @@ impl Receiver {
             return (self.reporting == Reporting::BeginAndEnd).then_some(Signal::Continue(packet.key));
         }
         if self.is_muted(packet.now) {
+            if self.reporting == Reporting::EndOnly {
+                self.sources.of(packet).history.add(Pressed::new(packet).end());
+            }
             return None;
         }
         self.pressed = Some(Pressed::new(packet));

@@ -194,6 +194,18 @@ fn our_own_digit_echoed_begins_nothing() {
 }
 
 #[test]
+fn with_ends_only_the_rest_of_a_muted_digit_is_no_digit() {
+    let mut stream = Stream::new();
+    stream.receiver.set_reporting(Reporting::EndOnly);
+    stream.receiver.mute_until(stream.now + std::time::Duration::from_millis(500));
+    assert_eq!(stream.event(1000, '7', 160, false), []);
+    stream.wait(520);
+    assert_eq!(stream.event(1000, '7', 4320, false), []);
+    assert_eq!(stream.event(1000, '7', 4480, true), []);
+    assert_eq!(stream.event(9000, '7', 160, false), [end('7', 0)]);
+}
+
+#[test]
 fn flash_is_a_key_and_other_events_are_ignored() {
     let mut stream = Stream::new();
     let flash = Event { event: 16, end: true, volume: 0, duration: 1 };
