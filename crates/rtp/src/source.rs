@@ -210,6 +210,12 @@ impl Candidate {
         shortest: Duration,
     ) -> u32 {
         let remaining = match slot {
+            // The network has repeated the packet.
+            Some(known)
+                if (known.address, known.last) == (address, sequence_number) && now < known.received + shortest =>
+            {
+                return known.remaining;
+            }
             Some(known) if known.address == address => {
                 // The number of some senders stands still.
                 let in_sequence = [known.last, known.last.next()].contains(&sequence_number);
