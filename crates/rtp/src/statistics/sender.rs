@@ -96,7 +96,8 @@ impl SenderStatistics {
     /// Counts a packet that was passed on from another session, with its SSRC. `clock_rate` is that of its timestamp in Hz; `None`
     /// for a timestamp that is not of this moment, as in a telephone-event.
     pub fn passed_on(&mut self, now: Instant, payload_len: usize, header: &Header, clock_rate: Option<u32>) {
-        if header.ssrc != self.ssrc {
+        // Digits may have an SSRC of their own beside the media.
+        if header.ssrc != self.ssrc && (clock_rate.is_some() || self.packets == 0) {
             self.change_ssrc(header.ssrc);
         }
         let (timestamp, clock_rate) = match (clock_rate, self.last) {
