@@ -212,6 +212,9 @@ fn follow(now: Instant, pressed: Option<(Key, Instant)>, signal: Signal) -> Opti
     }
 }
 
+/// The pause between two digits, in milliseconds.
+pub const PAUSE_MS: u64 = 300;
+
 /// Sends digits, each pressed for `held`, over a network that loses (0), duplicates (1) or swaps (2) packets. Every
 /// digit of which a packet arrives is found.
 pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), held: Duration, clock_rate: u32) {
@@ -255,7 +258,7 @@ pub fn digits_over_a_bad_network(keys: &[u8], fates: &[u8], first: (u16, u32), h
         if wire.len() > before {
             expected.push(key);
         }
-        now += Duration::from_millis(300);
+        now += Duration::from_millis(PAUSE_MS);
     }
     for (now, sequence_number, packet) in wire {
         let event = Event::parse(&packet.payload).expect("we wrote it");
