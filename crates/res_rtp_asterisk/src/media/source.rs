@@ -157,10 +157,10 @@ impl Source {
             return None;
         }
         let (old, new) = (self.ssrc, asterisk::random::u32());
-        self.ssrc = new;
         if !self.passes_on() {
             self.statistics.change_ssrc(new);
         }
+        self.ssrc = new;
         self.marker_due = true;
         Some((old, new))
     }
@@ -284,6 +284,7 @@ mod tests {
         send(&mut source, now);
         let (old, new) = source.change_ssrc().unwrap();
         assert_ne!(old, new);
+        assert_eq!(source.statistics_mut().ssrc(), new, "reports are of the new one before it sends");
         assert_eq!(send(&mut source, now + Duration::from_millis(20)).ssrc, new);
         assert_eq!(source.announce_ssrc(), new);
         let before = send(&mut source, now + Duration::from_millis(40));
