@@ -233,6 +233,9 @@ impl Engine for Session {
         let payload_type = instance.payload_type_of_code(rtp_code::CN).unwrap_or(rtp::comfort_noise::PAYLOAD_TYPE);
         // The host passes the loudness; the packet carries the level below overload in -dBov (RFC 3389 §3).
         let level = 127 - (level & 0x7F) as u8;
+        if self.with(|state| state.is_kept_alive(clock::now())) == Some(true) {
+            return Ok(());
+        }
         self.expect_echo();
         let sent = self.with(|state| state.send_comfort_noise(clock::now(), payload_type, level));
         if sent == Some(true) { Ok(()) } else { Err(Failed) }

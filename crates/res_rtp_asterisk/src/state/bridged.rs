@@ -105,7 +105,7 @@ impl State {
     }
 
     /// Returns whether packets passed on keep the peer's NAT bindings open.
-    pub(super) fn is_kept_alive(&self, now: Instant) -> bool {
+    pub fn is_kept_alive(&self, now: Instant) -> bool {
         let last = self.source.last_passed_on();
         last.is_some_and(|last| now.saturating_duration_since(last) < KEEPS_ALIVE)
     }

@@ -44,10 +44,9 @@ impl State {
     }
 
     /// Sends comfort noise (RFC 3389); the host also uses it to keep NAT bindings open. `level` is in -dBov. Returns whether it was
-    /// sent, or is not needed because a bridge sends.
+    /// sent.
     pub fn send_comfort_noise(&mut self, now: Instant, payload_type: u8, level: u8) -> bool {
-        self.is_kept_alive(now)
-            || self.send_packet(now, |source| source.write_comfort_noise(now, payload_type, level)) == Ok(true)
+        self.send_packet(now, |source| source.write_comfort_noise(now, payload_type, level)) == Ok(true)
     }
 
     /// Starts to send a digit (RFC 4733). `clock_rate` is that of `payload_type` in Hz. Returns false without a route or keys.
