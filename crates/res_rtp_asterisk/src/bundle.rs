@@ -253,6 +253,14 @@ impl Session {
         });
     }
 
+    /// Notes that a source of video begins in the stream that we send. The host asks the parent for wishes of a child.
+    pub fn begin_pictures(&self, now: Instant) -> Option<()> {
+        self.with_at(now, |state| {
+            state.begin_pictures(now);
+            self.tell_parent(state, |child| child.pictures.handle_source(now));
+        })
+    }
+
     /// Changes the SSRC of our stream, and moves its SRTP policy to the new one.
     pub fn change_ssrc(&self) {
         self.with(|state| {

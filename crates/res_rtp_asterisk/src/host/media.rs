@@ -226,7 +226,7 @@ impl Sink for Sender<'_> {
     }
 
     fn begin_pictures(&mut self) -> Result<(), Failed> {
-        self.session.with_at(self.now, |state| state.begin_pictures(self.now)).ok_or(Failed)
+        self.session.begin_pictures(self.now).ok_or(Failed)
     }
 
     fn ask_for_picture(&mut self) -> Result<(), Failed> {
