@@ -1,5 +1,4 @@
 use stun_types::message::Message;
-use stun_types::prelude::*;
 use turn_client_proto::types::attribute::Lifetime;
 
 use super::*;
