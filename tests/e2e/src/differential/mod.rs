@@ -2,7 +2,7 @@
 //!
 //! A [`Stream`] is data. [`compare`] plays it on two Asterisks at the same time, one with the modules that the host came with and
 //! one with ours. A run gives [`Facts`], without times, random numbers and ports. A busy machine falsifies a fact now and then: a
-//! difference counts if it occurs in each of [`ATTEMPTS`] runs. `tests/differential` has the streams and the differences that are
+//! difference counts if it occurs in each of three runs. `tests/differential` has the streams and the differences that are
 //! accepted.
 
 use std::fs;
