@@ -27,12 +27,7 @@ pub const FORMATS: [Format; 5] =
 
 /// The configuration of an Asterisk that phones with cameras call. Anybody may, and `core-PORT` calls another phone.
 pub fn site() -> Site {
-    let mut site = Setting::Plain.site();
-    for (_, text) in &mut site.files {
-        // It would refuse the video.
-        *text = text.replace("preferred_codec_only = yes\n", "");
-    }
-    site
+    Setting::Rich.site()
 }
 
 /// A phone with a camera.
