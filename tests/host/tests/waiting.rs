@@ -45,7 +45,8 @@ fn a_browser_is_heard_from_the_first_word_on_after_two_seconds_that_nobody_reads
     assert!(call.talk_until(|call| call.connected && !call.frames.is_empty()));
     call.mute = true;
     for _ in 0..2 {
-        while call.instance.is_readable(RTP, Duration::from_millis(50)) {
+        // The last packets of before are still on their way on a busy machine.
+        while call.instance.is_readable(RTP, Duration::from_millis(500)) {
             call.instance.read(RTP);
         }
         call.browser_talks_alone(150);
