@@ -5,7 +5,7 @@ mod common;
 use std::net::UdpSocket;
 use std::time::Duration;
 
-use common::rtp::{Instance, Phone, RTP};
+use common::rtp::{Instance, RTP, call};
 use host_tests::{Host, Kind, Loading};
 
 const MODULE: &str = "res_rtp_asterisk";
@@ -15,13 +15,6 @@ fn host() -> Host {
     host.configure("rtp.conf", "[general]\nrtpstart=32000\nrtpend=32999\n");
     assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
     host
-}
-
-fn call() -> (Instance, Phone) {
-    let (instance, phone) = (Instance::new(), Phone::new());
-    instance.set_remote(phone.address());
-    instance.activate();
-    (instance, phone)
 }
 
 /// Has the channel read all that has come.

@@ -4,7 +4,7 @@ mod common;
 
 use common::{
     HostThread, descriptors,
-    rtp::{FRAME_LEN, Frame, Instance, Phone, RTCP, RTP},
+    rtp::{FRAME_LEN, Frame, Instance, Phone, RTCP, RTP, call},
     threads,
 };
 use host_tests::{Host, Kind, Loading};
@@ -18,13 +18,6 @@ fn host(configuration: &str) -> Host {
     host.configure("rtp.conf", &format!("{general}{configuration}\n"));
     assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
     host
-}
-
-fn call() -> (Instance, Phone) {
-    let (instance, phone) = (Instance::new(), Phone::new());
-    instance.set_remote(phone.address());
-    instance.activate();
-    (instance, phone)
 }
 
 #[test]

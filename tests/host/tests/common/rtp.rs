@@ -403,3 +403,11 @@ impl Packet {
         }
     }
 }
+
+/// A call of a phone whose description the host has passed.
+pub fn call() -> (Instance, Phone) {
+    let (instance, phone) = (Instance::new(), Phone::new());
+    instance.set_remote(phone.address());
+    instance.activate();
+    (instance, phone)
+}
