@@ -21,7 +21,7 @@ use crate::wire::{Capture, Forger};
 pub mod flood;
 pub mod forged;
 
-pub use flood::Flood;
+pub use flood::{Flood, a_browser_is_not_disturbed};
 
 /// Datagrams per second.
 const RATE: u32 = 10_000;

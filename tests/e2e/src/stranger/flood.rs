@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::{Eavesdropper, Spray, Stranger, Times, longest_gap};
 use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
+use crate::phone::{Browser, Phone, RtcpMux};
+use crate::plain::{PLAIN_VOICE, PlainPhone};
 use crate::prefix::Version;
 use crate::site::Protection;
 
@@ -93,4 +95,24 @@ fn processor_time(lab: &Lab) -> Result<Duration> {
     let fields = status.rsplit_once(')').map(|(_, fields)| fields.split_whitespace()).into_iter().flatten();
     let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
     Ok(Duration::from_millis(ticks * 10))
+}
+
+/// Checks that a call between a browser and a plain phone goes on through a flood of this length.
+///
+/// # Errors
+/// When it does not, or more is logged than may be.
+pub fn a_browser_is_not_disturbed(lab: &Lab, length: Duration) -> Result {
+    let mut phone = Phone::registered(lab, Browser::Chromium, "1001")?;
+    let plain = PlainPhone::answer(lab, Duration::ZERO)?;
+    let eavesdropper = Eavesdropper::start(lab, Some(plain.port()))?;
+    phone.dial("2001", RtcpMux::Require)?;
+    phone.connected(Duration::from_secs(15))?;
+    phone.hears(PLAIN_VOICE)?;
+    let flood = Flood::of(lab, &eavesdropper, Protection::DtlsOverIce, length)?;
+    phone.hears(PLAIN_VOICE)?;
+    phone.hangup()?;
+    plain.finish(Duration::from_secs(20))?;
+    eavesdropper.finish()?;
+    flood.is_not_felt(lab, |times| (&times.peer_to_asterisk, &times.asterisk_to_other))?;
+    flood.is_not_felt(lab, |times| (&times.other_to_asterisk, &times.asterisk_to_peer))
 }
