@@ -1,4 +1,4 @@
-//! The hosts that `restarts` and `strangers` leave out: the network of a page changes, and a stranger floods its call.
+//! For Asterisk 22, which `restarts` and `strangers` leave out: the network of a page changes, and a stranger floods its call.
 
 use std::time::Duration;
 
