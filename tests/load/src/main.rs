@@ -26,6 +26,10 @@ use round::{Figures, ROWS};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.iter().any(|word| word == "--help") {
+        println!("{}", options::USAGE);
+        return ExitCode::SUCCESS;
+    }
     let outcome = Options::parse(&words).map_err(Failure::new).and_then(|options| compare(&options));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
