@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Crowd {
     sip: UdpSocket,
     server: SocketAddrV4,
     media: Option<Media>,
+    context: Arc<Context>,
+    kind: Kind,
     inbox: Inbox,
     legs: Vec<(Dialog, Leg)>,
     by_call_id: HashMap<String, usize>,
@@ -57,6 +60,8 @@ pub struct Crowd {
     began: Instant,
     /// The number of slots that are done.
     slots: u64,
+    /// That number when datagrams were last read.
+    read: u64,
     talk: Talk,
     failure: Option<Failure>,
     buffer: Vec<u8>,
@@ -83,40 +88,46 @@ impl Place {
 }
 
 impl Crowd {
-    /// Calls that have not begun.
+    /// A crowd of nobody.
     pub fn new(place: &Place, server: u16, load: &Load) -> Result<Self> {
-        let media = Media::bind(place.ip)?;
-        let at = place.sip.local_addr()?.to_string();
-        let context = context(load.gcm)?;
-        let kinds: &[Kind] = if load.shape == Shape::Echo { &[load.kind] } else { &[load.kind, Kind::Plain] };
-        let legs: Vec<_> = (0..load.calls * kinds.len())
-            .map(|number| {
-                let kind = kinds[number % kinds.len()];
-                (Dialog::new(kind.name(), number, &at), Leg::new(number, kind, &context, &media))
-            })
-            .collect();
-        let by_call_id =
-            legs.iter().enumerate().map(|(number, (dialog, _))| (dialog.call_id().to_owned(), number)).collect();
         Ok(Self {
             sip: place.sip.try_clone()?,
             server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, server),
-            media: Some(media),
+            media: Some(Media::bind(place.ip)?),
+            context: context(load.gcm)?,
+            kind: load.kind,
             inbox: Inbox::new(),
-            legs,
-            by_call_id,
+            legs: Vec::new(),
+            by_call_id: HashMap::new(),
             by_port: [vec![NOBODY; 1 << 16], vec![NOBODY; 1 << 16]],
             shape: load.shape,
             began: Instant::now(),
             slots: 0,
+            read: 0,
             talk: Talk::UntilHeard,
             failure: None,
             buffer: vec![0; 1 << 16],
         })
     }
 
-    /// Begins calls at this rate, and waits until all legs have heard the other side.
-    pub fn set_up(&mut self, rate: u32) -> Result {
-        let numbers = 0..self.legs.len();
+    /// Adds legs without calls.
+    fn grow(&mut self, calls: usize) -> Result<Range<usize>> {
+        let before = self.legs.len();
+        let at = self.sip.local_addr()?.to_string();
+        let kinds: &[Kind] = if self.shape == Shape::Echo { &[self.kind] } else { &[self.kind, Kind::Plain] };
+        let Some(media) = &self.media else { return Ok(0..0) };
+        for number in before..before + calls * kinds.len() {
+            let kind = kinds[number % kinds.len()];
+            let (dialog, leg) = (Dialog::new(kind.name(), number, &at), Leg::new(number, kind, &self.context, media));
+            self.by_call_id.insert(dialog.call_id().to_owned(), number);
+            self.legs.push((dialog, leg));
+        }
+        Ok(before..self.legs.len())
+    }
+
+    /// Begins more calls at this rate, and waits until all legs have heard the other side. Legs of earlier calls are silent.
+    pub fn set_up(&mut self, calls: usize, rate: u32) -> Result {
+        let numbers = self.grow(calls)?;
         self.talk = Talk::UntilHeard;
         self.paced(numbers.step_by(self.step()), rate, |crowd, now, leg| crowd.call(now, leg))?;
         let is_up = |(dialog, leg): &(Dialog, Leg)| dialog.is_up() && leg.marks.heard.is_some();
@@ -210,7 +221,8 @@ impl Crowd {
         // The media stands beside the legs while it is used.
         let mut media = self.media.take().ok_or_else(|| Failure::new("the crowd has no sockets"))?;
         while Instant::now() < end {
-            if self.talk == Talk::UntilHeard || self.slots.is_multiple_of(READ_EVERY) {
+            if self.talk == Talk::UntilHeard || self.slots >= self.read + READ_EVERY {
+                self.read = self.slots;
                 self.take_sip(&mut media)?;
                 self.take_media(&mut media);
             }

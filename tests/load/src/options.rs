@@ -16,7 +16,11 @@ cargo xtask load [options]
   --gcm              the caller's DTLS prefers AES-GCM
   --ours DIR         modules to measure (built by the command, for the Asterisk of ASTERISK_PREFIX)
   --others DIR       modules to compare with (the originals of ASTERISK_PREFIX)
-  --only SIDE        measure `ours` or `others` alone";
+  --only SIDE        measure `ours` or `others` alone
+  --limit            find the number of calls at which packets are lost, with the server on a processor of its own
+  --web              measure WebSockets: the cost of an echo of 1 KiB, the memory of an idle session
+  --table            measure everything that contrib/docs/performance.md has, with --seconds and --rounds, and write its table;
+                     takes half an hour";
 
 /// The protection and the transport of a leg's media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +95,24 @@ pub struct Load {
     pub gcm: bool,
 }
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A load.
+    Load,
+    /// The number of calls of a load at which packets are lost.
+    Limit,
+    /// WebSockets.
+    Web,
+    /// Everything that the document has.
+    Table,
+}
+
 /// The command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// What is measured.
+    pub task: Task,
     /// The load.
     pub load: Load,
     /// The number of rounds.
@@ -114,7 +133,8 @@ impl Options {
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let (kind, shape, steady) = (Kind::Plain, Shape::Echo, Duration::from_secs(5));
         let load = Load { calls: 50, steady, rate: 50, kind, shape, gcm: false };
-        let mut options = Self { load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
+        let mut options =
+            Self { task: Task::Load, load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value.\n{USAGE}"));
@@ -125,6 +145,9 @@ impl Options {
                 "--rate" => options.load.rate = number(word, value()?, 1..=1000)? as u32,
                 "--kind" => options.load.kind = named(word, value()?, &Kind::ALL)?,
                 "--shape" => options.load.shape = named(word, value()?, &Shape::ALL)?,
+                "--limit" => options.task = Task::Limit,
+                "--web" => options.task = Task::Web,
+                "--table" => options.task = Task::Table,
                 "--gcm" => options.load.gcm = true,
                 "--ours" => options.ours = Some(value()?.into()),
                 "--others" => options.others = Some(value()?.into()),
@@ -162,13 +185,14 @@ mod tests {
     #[test]
     fn every_option_has_its_place() {
         let options = parse(
-            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --gcm --ours a --others b --only ours",
+            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --gcm --ours a --others b --only ours --limit",
         )
         .unwrap();
         let steady = Duration::from_secs(10);
         let load = Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, gcm: true };
         let (ours, others) = (Some("a".into()), Some("b".into()));
-        assert_eq!(options, Options { load, rounds: 3, ours, others, sides: vec![Side::Ours] });
+        let sides = vec![Side::Ours];
+        assert_eq!(options, Options { task: Task::Limit, load, rounds: 3, ours, others, sides });
     }
 
     #[test]

@@ -14,6 +14,14 @@ use crate::server::{self, Server, Used};
 /// What a round has measured, in the units of [`ROWS`].
 pub type Figures = [Option<f64>; ROWS.len()];
 
+/// The places in [`ROWS`] of the figures that the table shows.
+pub const PACKET: usize = 0;
+pub const SET_UP: usize = 4;
+pub const HANDSHAKE: usize = 6;
+pub const HEARD: usize = 7;
+pub const MEMORY: usize = 9;
+pub const IDLE: usize = 10;
+
 /// The names and units of figures.
 pub const ROWS: [&str; 11] = [
     "server CPU per packet, µs",
@@ -45,7 +53,7 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     let idle = idle(server)?;
     let mut crowd = Crowd::new(place, server.port(), load)?;
     let (memory, before) = (server.memory()?, server.used()?);
-    crowd.set_up(load.rate)?;
+    crowd.set_up(load.calls, load.rate)?;
     crowd.talk(Talk::Nobody, PAUSE)?;
     let (up, with_calls) = (server.used()?, server.memory()?);
     let steady = steady(server, &mut crowd, load)?;
@@ -82,20 +90,20 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
 }
 
 /// Two calls, for what is made once.
-fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
-    let mut crowd = Crowd::new(place, server.port(), &Load { calls: 2, ..*load })?;
-    crowd.set_up(load.rate)?;
+pub fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
+    let mut crowd = Crowd::new(place, server.port(), load)?;
+    crowd.set_up(2, load.rate)?;
     crowd.talk(Talk::All, PAUSE)?;
     crowd.tear_down(load.rate)?;
     server.lab().until_idle(Duration::from_secs(10))
 }
 
-/// The context switches of a second without calls.
+/// The context switches per second without calls.
 fn idle(server: &Server) -> Result<f64> {
     std::thread::sleep(PAUSE);
     let before = server.used()?;
-    std::thread::sleep(Duration::from_secs(1));
-    Ok((server.used()?.switches - before.switches) as f64)
+    std::thread::sleep(Duration::from_secs(2));
+    Ok((server.used()?.switches - before.switches) as f64 / 2.0)
 }
 
 /// The steady state: CPU of the server and of this process per packet, context switches per packet, percentage lost.
@@ -124,6 +132,22 @@ fn steady(server: &Server, crowd: &mut Crowd, load: &Load) -> Result<[f64; 4]> {
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     Some(sorted[(last as f64 * part).round() as usize])
+}
+
+/// The medians of several rounds; `None` where no round has measured a figure.
+pub fn medians(rounds: &[Figures]) -> Figures {
+    std::array::from_fn(|row| quantile(&sorted(rounds, row), 0.5))
+}
+
+/// The least values of several rounds.
+pub fn minima(rounds: &[Figures]) -> Figures {
+    std::array::from_fn(|row| quantile(&sorted(rounds, row), 0.0))
+}
+
+fn sorted(rounds: &[Figures], row: usize) -> Vec<f64> {
+    let mut values: Vec<f64> = rounds.iter().filter_map(|figures| figures[row]).collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 /// The title of a load.
