@@ -146,6 +146,9 @@ impl State {
             // ICE and DTLS may also answer a datagram that they refused.
             Err(reason @ (Refused::Stun | Refused::Dtls)) => {
                 self.refuse_from(received.from, reason);
+                if reason == Refused::Dtls && !self.transport.has_dtls() {
+                    self.note_unexpected_dtls(received.from);
+                }
                 self.drive(now);
             }
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
@@ -183,6 +186,11 @@ impl State {
             self.notes.extend(known::refused_source(received.from));
         }
         self.note_if_short(received);
+    }
+
+    fn note_unexpected_dtls(&mut self, from: SocketAddr) {
+        let instance = self.transport.instance();
+        self.notes.extend(instance.and_then(|instance| known::unexpected_dtls(from, instance.pointer())));
     }
 
     fn note_if_short(&mut self, received: &Received) {
