@@ -248,7 +248,7 @@ impl Party {
             let name = format!("{}.{}", who.name(), self.sections[place].kind);
             match self.sections[place].kind {
                 "text" => facts::text(facts, &name, &media.packets(), &self.sections[place].types("red")),
-                _ => facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types()),
+                _ => facts::packets(facts, &name, &media.packets(), &sent(stream, place), stream),
             }
             let arrived = media.arrived();
             let other = arrived.iter().filter(|one| Rtp::parse(&one.bytes).is_none());
