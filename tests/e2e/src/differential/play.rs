@@ -17,6 +17,9 @@ use crate::sip::{Description, Message};
 /// How long the call may take to be written to the log, after it has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the host may take to end the callee's leg, if it does.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// How long the callee waits to be called.
 const RINGING: Duration = Duration::from_secs(5);
 
@@ -26,6 +29,7 @@ pub fn play(host: &Host, stream: &Stream) -> Result<Facts> {
     let mut call = Call::place(host, stream)?;
     call.go_through_the_steps()?;
     let lines = call.logged(&log)?;
+    call.until_the_callee_is_told();
     let mut facts = std::mem::take(&mut call.facts);
     let names = call.names();
     for (who, party) in &call.parties {
@@ -172,6 +176,15 @@ impl<'a> Call<'a> {
                 return Ok(lines);
             }
             thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Waits for the callee's BYE, which comes after the last line of the log.
+    fn until_the_callee_is_told(&self) {
+        let Some(callee) = self.parties.get(&Who::Callee) else { return };
+        let end = Instant::now() + ENDING;
+        while !callee.phone.methods().iter().any(|method| method == "BYE") && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
         }
     }
 
