@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use asterisk::rtp::Direction;
 use ice::Component;
 use rtp::demux::{Class, classify};
 use rtp::packet::HEADER_LEN;
@@ -293,8 +292,7 @@ impl State {
             let source = events::Source { peer: from, local };
             let heard = self.handle_rtcp_packet(now, source, &packet);
             if wants_debug {
-                let direction = Direction::Received { round_trip: heard.round_trip, figures: self.settings.figures };
-                let shown = events::shown(source, direction, &packet, self.source.ssrc());
+                let shown = events::shown(source, heard.figures, &packet, self.source.ssrc());
                 self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
             }
             is_peer |= heard.is_from_source;
