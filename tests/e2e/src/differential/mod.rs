@@ -2,7 +2,7 @@
 //!
 //! A [`Stream`] is data. [`compare`] plays it on two Asterisks at the same time, one with the modules that the host came with and
 //! one with ours. A run gives [`Facts`], without times, random numbers and ports. A busy machine falsifies a fact now and then: a
-//! difference counts if it occurs in each of three runs. `tests/differential` has the streams and the differences that are
+//! difference counts if it occurs in each of six runs. `tests/differential` has the streams and the differences that are
 //! accepted.
 
 use std::fs;
@@ -26,7 +26,7 @@ use stream::{Setting, Stream};
 use crate::failure::{Failure, Result, ensure};
 
 /// How often a stream is played if the sides differ.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 6;
 
 /// Plays the streams that `is_chosen` on both sides. Fails with the differences that no entry accepts, and with the entries that are
 /// about nothing, if all their streams were played.
