@@ -96,11 +96,11 @@ impl Incoming {
         arrived: &Arrived,
     ) -> Option<Read> {
         let octets = frames.buffer().get_mut(..arrived.len)?;
+        let event = octets.get(arrived.payload.clone()).and_then(Event::parse);
         let packet = InBuffer { octets, arrived };
         let (bridge, digits) = (self.bridge.as_mut()?, &mut self.passed_digits);
         let Some(passage) = bridge.pass_on(now, (session, instance), packet, &self.events, digits) else {
             // The other phone has heard the beginning, so the channel does not report the rest as a digit.
-            let event = Event::parse(frames.payload(arrived.payload.clone()));
             if event.is_some_and(|event| digits.has(now, &arrived.header, event)) {
                 digits.hide_from(&mut self.events);
             }
