@@ -232,11 +232,13 @@ impl Changes {
         }
     }
 
-    /// Groups one section. The host has a transport for each, so no two can share one; and a section in a group has
-    /// rtcp-mux (RFC 9143 §9.3).
+    /// Groups the only section that carries media. The host has a transport for each, so no two can share one; beside a group of one,
+    /// the others could not stay outside: Chromium's next offer groups all, and an answer may not take one out again (RFC 9143
+    /// §7.3.3). A section in a group has rtcp-mux (§9.3).
     fn group(&mut self, description: &Description<'_>, section: &Section<'_>, mid: &str) {
         let has_mid = section.level.mid.is_some() || self.may(Rule::Mid);
-        if self.may(Rule::Group) && has_mid && description.bundle.is_none() && section.level.has_mux {
+        let is_alone = description.sections.iter().filter(|section| !section.is_refused).count() == 1;
+        if self.may(Rule::Group) && is_alone && has_mid && description.bundle.is_none() && section.level.has_mux {
             let line = format!("a=group:BUNDLE {mid}");
             self.insert(Rule::Group, description.session.span.end, &line, description);
         }

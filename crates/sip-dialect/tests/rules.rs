@@ -83,6 +83,17 @@ fn a_refused_section_has_its_mid_and_no_group() {
     assert_eq!(call.host_answers(&refused).1, "a=mid:0");
 }
 
+/// Chromium ends the call at the answer to its next offer: "Answer cannot remove m= section with mid='1' from already-established
+/// BUNDLE group".
+#[test]
+fn rfc9143_section_7_3_3_of_two_sections_none_is_grouped() {
+    let mut call = Call::new(Rules::from(Rule::Mid).with(Rule::Group));
+    call.client_offers(VIDEO);
+    let answer = format!("{ANSWER}m=video 12056 UDP/TLS/RTP/SAVPF 120\r\na=fingerprint:sha-256 00\r\n");
+    assert_eq!(call.host_answers(&answer).1, "a=mid:0|a=mid:1");
+    assert_eq!(call.host_offers(&answer).1, "a=mid:0|a=mid:1");
+}
+
 #[test]
 fn an_offer_without_mids_or_group_is_answered_without() {
     let mut call = Call::new(Rules::from(Rule::Mid).with(Rule::Group));
