@@ -80,6 +80,12 @@ pub fn host_module() -> *mut sys::ast_module {
     if info.is_null() { ptr::null_mut() } else { unsafe { (*info).self_ } }
 }
 
+/// Whether a module is loaded, by its file's name. Wraps `ast_module_check`.
+pub fn is_loaded(file: &CStr) -> bool {
+    // SAFETY: the host only reads the string.
+    unsafe { sys::ast_module_check(file.as_ptr()) != 0 }
+}
+
 /// The name of the module: its file name without `.so`.
 pub fn name() -> &'static CStr {
     let info = CURRENT.load(Ordering::Acquire);
