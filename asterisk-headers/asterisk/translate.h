@@ -67,5 +67,8 @@ struct ast_frame *ast_trans_frameout(struct ast_trans_pvt *pvt, int datalen, int
 int __ast_register_translator(struct ast_translator *t, struct ast_module *module);
 /** Ends its use in new paths; those that exist go on. */
 int ast_unregister_translator(struct ast_translator *t);
+/** Makes a registered translator available to new paths, or ends that. */
+void ast_translator_activate(struct ast_translator *t);
+void ast_translator_deactivate(struct ast_translator *t);
 
 #endif

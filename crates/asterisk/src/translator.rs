@@ -92,8 +92,7 @@ pub fn in_use() -> usize {
 
 static PATHS: AtomicUsize = AtomicUsize::new(0);
 
-/// A registered translator. Dropping it wraps `ast_unregister_translator`; paths that exist go on, so [`in_use`] has to be 0 before
-/// the module is unmapped.
+/// A registered translator. Dropping it wraps `ast_unregister_translator` and frees what paths refer to: see [`end`].
 #[derive(Debug)]
 pub struct Registration(NonNull<sys::ast_translator>);
 
@@ -109,7 +108,7 @@ impl Registration {
             newpvt: Some(begin::<T>),
             framein: Some(frame_in::<T>),
             frameout: Some(frame_out::<T>),
-            destroy: Some(end::<T>),
+            destroy: Some(destroy::<T>),
             sample: Some(sample::<T>),
             buf_size: T::MAX_OUTPUT as c_int,
             desc_size: size_of::<*mut T>() as c_int,
@@ -119,22 +118,53 @@ impl Registration {
         for (place, byte) in translator.name.iter_mut().take(NAME_LEN).zip(T::NAME.to_bytes()) {
             *place = byte.cast_signed();
         }
-        let translator = NonNull::from(Box::leak(translator));
-        let registration = Self(translator);
-        // SAFETY: the translator stays where it is until `drop` has unregistered it.
-        check(unsafe { sys::__ast_register_translator(translator.as_ptr(), module::host_module()) })?;
+        let registration = Self(NonNull::from(Box::leak(translator)));
+        registration.register()?;
         Ok(registration)
+    }
+
+    /// Lets new paths lead through the translator, or not. Paths that exist go on. Wraps `ast_translator_activate` and
+    /// `ast_translator_deactivate`.
+    pub fn set_active(&self, is_active: bool) {
+        let set = if is_active { sys::ast_translator_activate } else { sys::ast_translator_deactivate };
+        // SAFETY: registered, and ours until `drop`.
+        unsafe { set(self.0.as_ptr()) };
+    }
+
+    fn register(&self) -> Result<(), Failed> {
+        // SAFETY: the translator stays where it is until `drop` has unregistered it.
+        check(unsafe { sys::__ast_register_translator(self.0.as_ptr(), module::host_module()) })
+    }
+
+    fn unregister(&self) {
+        // SAFETY: ours until `drop`; the host looks for it by its address, and does nothing if it is not registered.
+        unsafe { sys::ast_unregister_translator(self.0.as_ptr()) };
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // SAFETY: `new` leaked the box, and the host forgets it here. Paths refer to it until they end; the module waits for them.
-        unsafe {
-            sys::ast_unregister_translator(self.0.as_ptr());
-            drop(Box::from_raw(self.0.as_ptr()));
-        }
+        self.unregister();
+        // SAFETY: `new` leaked the box, and the host has forgotten it.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
+}
+
+/// Ends registrations, before the module is unmapped. While paths lead through one of them, nothing changes and they are given back.
+///
+/// The host reads the translator once more after it has ended a path, and then counts the module's use down. So a path that ends
+/// during a forced unload, which ignores that count, is a risk that the host's own translators run as well.
+pub fn end(registrations: Vec<Registration>) -> Result<(), Vec<Registration>> {
+    // From here on no new path begins.
+    registrations.iter().for_each(Registration::unregister);
+    if in_use() == 0 {
+        return Ok(());
+    }
+    for registration in &registrations {
+        // It was accepted before; if memory has run out since, paths merely lead around it.
+        let _ = registration.register();
+    }
+    Err(registrations)
 }
 
 /// The state of a path as the host lends it to a callback.
@@ -229,7 +259,7 @@ unsafe extern "C" fn frame_out<T: Translate>(path: *mut sys::ast_trans_pvt) -> *
     fence("translator frameout", ptr::null_mut(), || unsafe { Path::<T>::lend(path) }.frame_out())
 }
 
-unsafe extern "C" fn end<T: Translate>(path: *mut sys::ast_trans_pvt) {
+unsafe extern "C" fn destroy<T: Translate>(path: *mut sys::ast_trans_pvt) {
     // SAFETY: the host lends a path of this translator for the call, and frees it afterwards.
     fence("translator destroy", (), || unsafe { Path::<T>::lend(path) }.end());
 }
