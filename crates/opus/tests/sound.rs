@@ -52,7 +52,6 @@ fn at_five_percent_loss_copies_sound_better_than_concealment() {
             let (whole, holed) = (heard(rate, &packets, |_| false), heard(rate, &packets, |number| lost[number]));
             difference(&whole, &holed)
         });
-        println!("{rate:?}: the difference to no loss is {with:.4} with copies, {without:.4} without");
         assert!(with < without * 0.7, "{rate:?}: {with} with copies, {without} without");
     }
 }
