@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Instant;
 
 use e2e::page;
 use e2e::prefix::{Prefix, Version};
@@ -219,6 +220,7 @@ impl Suite {
     fn run_program(&self, program: &Path, arguments: &[&str]) -> Result<(), Failure> {
         let name = program.file_stem().unwrap_or_default().display();
         let failed = |why: &dyn Display| format!("{}: {name} failed: {why}", self.host.version());
+        let began = Instant::now();
         let mut child = Command::new(program)
             .arg(format!("--test-threads={}", at_a_time(program)))
             .args(arguments)
@@ -232,6 +234,7 @@ impl Suite {
             println!("{}: {line}", self.host.version());
         }
         let status = child.wait().map_err(|error| failed(&error))?;
+        println!("{}: {name} {}: {} s", self.host.version(), arguments.join(" "), began.elapsed().as_secs());
         if status.success() { Ok(()) } else { Err(failed(&status)) }
     }
 }
