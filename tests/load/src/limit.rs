@@ -34,7 +34,7 @@ pub fn find(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<f64
     use_processors(|number| number != 0)?;
     let outcome = server.and_then(|server| {
         round::warm_up(&server, &place, load)?;
-        let mut crowd = Crowd::new(&place, server.port(), load)?;
+        let mut crowd = Crowd::new(&place, &server, load)?;
         grow(&mut crowd, &server, load).map_err(|failure| Failure::new(format!("{name}: {failure}")))
     });
     use_processors(|_| true)?;
@@ -46,7 +46,8 @@ fn grow(crowd: &mut Crowd, server: &Server, load: &Load) -> Result<f64> {
     while calls < MOST {
         let more = (calls / 8).max(FIRST).min(MOST - calls);
         crowd.talk(Talk::Nobody, WAY)?;
-        crowd.set_up(more, RATE)?;
+        crowd.grow(more)?;
+        crowd.set_up(RATE)?;
         calls += more;
         let lost = loss(crowd, server, load)?;
         eprintln!("{calls} calls: {lost}");

@@ -13,6 +13,7 @@ cargo xtask load [options]
   --rate N           calls begun and ended per second (50)
   --kind KIND        plain, sdes, dtls or ice: the media of callers (plain); ice is DTLS over ICE, as browsers have it
   --shape SHAPE      echo, or bridge to a plain phone (echo)
+  --over TRANSPORT   udp, or ws for a WebSocket for each caller, as browsers have it (ws for ice, udp for the others)
   --gcm              the caller's DTLS prefers AES-GCM
   --ours DIR         modules to measure (built by the command, for the Asterisk of ASTERISK_PREFIX)
   --others DIR       modules to compare with (the originals of ASTERISK_PREFIX)
@@ -69,6 +70,38 @@ impl Shape {
     }
 }
 
+/// The transport of callers' SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// One socket of UDP for all.
+    Udp,
+    /// A WebSocket for each (RFC 7118).
+    Ws,
+}
+
+impl Over {
+    /// Its name in Via.
+    pub fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Ws => "WS",
+        }
+    }
+
+    /// Its parameter of URIs.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Ws => ";transport=ws",
+        }
+    }
+
+    /// The usual one of callers with this media.
+    pub fn usual(kind: Kind) -> Self {
+        if kind == Kind::Ice { Self::Ws } else { Self::Udp }
+    }
+}
+
 /// One of the two sets of modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -91,6 +124,8 @@ pub struct Load {
     pub kind: Kind,
     /// The other end of calls.
     pub shape: Shape,
+    /// The transport of callers' SIP; `None` for [`Over::usual`].
+    pub over: Option<Over>,
     /// The callers' DTLS prefers AES-GCM.
     pub gcm: bool,
 }
@@ -125,6 +160,13 @@ pub struct Options {
     pub sides: Vec<Side>,
 }
 
+impl Load {
+    /// The transport of callers' SIP.
+    pub fn over(&self) -> Over {
+        self.over.unwrap_or(Over::usual(self.kind))
+    }
+}
+
 impl Options {
     /// Parses the words of a command line.
     ///
@@ -132,7 +174,7 @@ impl Options {
     /// A sentence that names the word which is wrong.
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let (kind, shape, steady) = (Kind::Plain, Shape::Echo, Duration::from_secs(5));
-        let load = Load { calls: 50, steady, rate: 50, kind, shape, gcm: false };
+        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false };
         let mut options =
             Self { task: Task::Load, load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
         let mut words = words.iter();
@@ -145,6 +187,7 @@ impl Options {
                 "--rate" => options.load.rate = number(word, value()?, 1..=1000)? as u32,
                 "--kind" => options.load.kind = named(word, value()?, &Kind::ALL)?,
                 "--shape" => options.load.shape = named(word, value()?, &Shape::ALL)?,
+                "--over" => options.load.over = Some(named(word, value()?, &[("udp", Over::Udp), ("ws", Over::Ws)])?),
                 "--limit" => options.task = Task::Limit,
                 "--web" => options.task = Task::Web,
                 "--table" => options.task = Task::Table,
@@ -185,11 +228,12 @@ mod tests {
     #[test]
     fn every_option_has_its_place() {
         let options = parse(
-            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --gcm --ours a --others b --only ours --limit",
+            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --over udp --gcm --ours a --others b --only ours --limit",
         )
         .unwrap();
         let steady = Duration::from_secs(10);
-        let load = Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, gcm: true };
+        let over = Some(Over::Udp);
+        let load = Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, over, gcm: true };
         let (ours, others) = (Some("a".into()), Some("b".into()));
         let sides = vec![Side::Ours];
         assert_eq!(options, Options { task: Task::Limit, load, rounds: 3, ours, others, sides });

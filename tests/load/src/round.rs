@@ -51,9 +51,10 @@ pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figu
 fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     warm_up(server, place, load)?;
     let idle = idle(server)?;
-    let mut crowd = Crowd::new(place, server.port(), load)?;
+    let mut crowd = Crowd::new(place, server, load)?;
+    crowd.grow(load.calls)?;
     let (memory, before) = (server.memory()?, server.used()?);
-    crowd.set_up(load.calls, load.rate)?;
+    crowd.set_up(load.rate)?;
     crowd.talk(Talk::Nobody, PAUSE)?;
     let (up, with_calls) = (server.used()?, server.memory()?);
     let steady = steady(server, &mut crowd, load)?;
@@ -91,8 +92,9 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
 
 /// Two calls, for what is made once.
 pub fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
-    let mut crowd = Crowd::new(place, server.port(), load)?;
-    crowd.set_up(2, load.rate)?;
+    let mut crowd = Crowd::new(place, server, load)?;
+    crowd.grow(2)?;
+    crowd.set_up(load.rate)?;
     crowd.talk(Talk::All, PAUSE)?;
     crowd.tear_down(load.rate)?;
     server.lab().until_idle(Duration::from_secs(10))
@@ -158,7 +160,13 @@ pub fn title(load: &Load) -> String {
         Shape::Bridge => format!(", {} legs, callees plain", calls * 2),
     };
     let gcm = if load.gcm { ", AES-GCM preferred" } else { "" };
-    format!("{calls} calls, {} {}{gcm}{legs}, {} s steady", kind.name(), shape.name(), load.steady.as_secs())
+    format!(
+        "{calls} calls over {}, {} {}{gcm}{legs}, {} s steady",
+        load.over().via(),
+        kind.name(),
+        shape.name(),
+        load.steady.as_secs()
+    )
 }
 
 #[cfg(test)]

@@ -156,6 +156,7 @@ allow = ulaw
 [account](!)
 type = friend
 host = dynamic
+transport = udp,ws
 insecure = invite,port
 
 [keyed](!,account)

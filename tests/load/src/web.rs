@@ -98,7 +98,8 @@ pub fn idle_memory(server: &Server) -> Result<f64> {
     Ok(memory as f64 / IDLE as f64)
 }
 
-fn connect(port: u16, protocol: &'static str) -> Result<WebSocket<TcpStream>> {
+/// A session of this protocol at `/ws`; without one if it is empty.
+pub fn connect(port: u16, protocol: &'static str) -> Result<WebSocket<TcpStream>> {
     let mut request = format!("ws://127.0.0.1:{port}/ws").into_client_request()?;
     if !protocol.is_empty() {
         request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
