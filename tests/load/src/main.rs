@@ -15,6 +15,7 @@ mod limit;
 mod options;
 mod round;
 mod server;
+mod share;
 mod signalling;
 mod stream;
 mod table;

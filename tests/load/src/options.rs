@@ -14,6 +14,7 @@ cargo xtask load [options]
   --kind KIND        plain, sdes, dtls or ice: the media of callers (plain); ice is DTLS over ICE, as browsers have it
   --shape SHAPE      echo, or bridge to a plain phone (echo)
   --over TRANSPORT   udp, or ws for a WebSocket for each caller, as browsers have it (ws for ice, udp for the others)
+  --share            show the media modules' part of the CPU too, by perf
   --gcm              the caller's DTLS prefers AES-GCM
   --ours DIR         modules to measure (built by the command, for the Asterisk of ASTERISK_PREFIX)
   --others DIR       modules to compare with (the originals of ASTERISK_PREFIX)
@@ -128,6 +129,8 @@ pub struct Load {
     pub over: Option<Over>,
     /// The callers' DTLS prefers AES-GCM.
     pub gcm: bool,
+    /// The part of the media modules is sampled.
+    pub share: bool,
 }
 
 /// What is measured.
@@ -174,7 +177,7 @@ impl Options {
     /// A sentence that names the word which is wrong.
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let (kind, shape, steady) = (Kind::Plain, Shape::Echo, Duration::from_secs(5));
-        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false };
+        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false, share: false };
         let mut options =
             Self { task: Task::Load, load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
         let mut words = words.iter();
@@ -191,6 +194,7 @@ impl Options {
                 "--limit" => options.task = Task::Limit,
                 "--web" => options.task = Task::Web,
                 "--table" => options.task = Task::Table,
+                "--share" => options.load.share = true,
                 "--gcm" => options.load.gcm = true,
                 "--ours" => options.ours = Some(value()?.into()),
                 "--others" => options.others = Some(value()?.into()),
@@ -228,12 +232,13 @@ mod tests {
     #[test]
     fn every_option_has_its_place() {
         let options = parse(
-            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --over udp --gcm --ours a --others b --only ours --limit",
+            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --over udp --share --gcm --ours a --others b --only ours --limit",
         )
         .unwrap();
         let steady = Duration::from_secs(10);
         let over = Some(Over::Udp);
-        let load = Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, over, gcm: true };
+        let load =
+            Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, over, gcm: true, share: true };
         let (ours, others) = (Some("a".into()), Some("b".into()));
         let sides = vec![Side::Ours];
         assert_eq!(options, Options { task: Task::Limit, load, rounds: 3, ours, others, sides });

@@ -10,21 +10,24 @@ use crate::crowd::{Crowd, Place, Talk};
 use crate::leg::Marks;
 use crate::options::{Kind, Load, Shape};
 use crate::server::{self, Server, Used};
+use crate::share::Sampling;
 
 /// What a round has measured, in the units of [`ROWS`].
 pub type Figures = [Option<f64>; ROWS.len()];
 
 /// The places in [`ROWS`] of the figures that the table shows.
 pub const PACKET: usize = 0;
-pub const SET_UP: usize = 4;
-pub const HANDSHAKE: usize = 6;
-pub const HEARD: usize = 7;
-pub const MEMORY: usize = 9;
-pub const IDLE: usize = 10;
+pub const OWN: usize = 1;
+pub const SET_UP: usize = 5;
+pub const HANDSHAKE: usize = 7;
+pub const HEARD: usize = 8;
+pub const MEMORY: usize = 10;
+pub const IDLE: usize = 11;
 
 /// The names and units of figures.
-pub const ROWS: [&str; 11] = [
+pub const ROWS: [&str; 12] = [
     "server CPU per packet, µs",
+    "of that, media modules and their system calls",
     "generator CPU per packet, µs",
     "context switches of the server per packet",
     "packets lost, %",
@@ -39,6 +42,9 @@ pub const ROWS: [&str; 11] = [
 
 /// The time that is given to threads to end, and to those that begin to sleep.
 const PAUSE: Duration = Duration::from_millis(300);
+
+/// The time in which the media modules' part is sampled.
+const SAMPLED: Duration = Duration::from_secs(3);
 
 /// Runs a load against these modules.
 pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figures> {
@@ -58,6 +64,7 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     crowd.talk(Talk::Nobody, PAUSE)?;
     let (up, with_calls) = (server.used()?, server.memory()?);
     let steady = steady(server, &mut crowd, load)?;
+    let share = if load.share { Some(share(server, &mut crowd)?) } else { None };
     let down = server.used()?;
     crowd.tear_down(load.rate)?;
     server.lab().until_idle(Duration::from_secs(10))?;
@@ -77,6 +84,7 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     let heard = times(|marks| marks.answered, |marks| marks.heard);
     Ok([
         Some(packet),
+        share.map(|share| share * packet),
         Some(generator),
         Some(switches),
         Some(lost),
@@ -128,6 +136,14 @@ fn steady(server: &Server, crowd: &mut Crowd, load: &Load) -> Result<[f64; 4]> {
         after.switches.saturating_sub(before.switches) as f64 / packets,
         100.0 * (packets - arrived as f64) / packets,
     ])
+}
+
+/// The part of the server's time that the media modules use while all talk.
+fn share(server: &Server, crowd: &mut Crowd) -> Result<f64> {
+    let sampling = Sampling::start(server.pid(), SAMPLED, server.lab().directory())?;
+    crowd.talk(Talk::All, SAMPLED + PAUSE)?;
+    crowd.talk(Talk::Nobody, PAUSE)?;
+    sampling.finish()
 }
 
 /// The value below which this part of the sorted values is; `None` of no values.

@@ -9,7 +9,7 @@ use e2e::failure::{Failure, Result};
 
 use crate::compare::{self, Both};
 use crate::options::{Kind, Load, Options, Shape};
-use crate::round::{Figures, HANDSHAKE, HEARD, IDLE, MEMORY, PACKET, SET_UP};
+use crate::round::{Figures, HANDSHAKE, HEARD, IDLE, MEMORY, OWN, PACKET, SET_UP};
 
 /// The lines between which the document holds the table.
 const BEGIN: &str = "<!-- begin of what `cargo xtask load --table` writes -->\n";
@@ -79,6 +79,9 @@ fn echoes(options: &Options, kind: Kind, lines: &mut Vec<Line>) -> Result<Both> 
     for (calls, both) in [(50, &few), (300, &many)] {
         let what = format!("echoed packet, {}, {calls} calls", name(kind));
         lines.push(line(&what, both, PACKET, "µs", "≤ 0.85"));
+        if both.ours[OWN].is_some() {
+            lines.push(line("of that, media modules and their system calls", both, OWN, "µs", ""));
+        }
     }
     Ok(few)
 }
