@@ -52,7 +52,7 @@ pub fn limits(options: &Options, load: &Load) -> Result<[Option<f64>; 2]> {
     let ip = server::outside_address()?;
     let mut columns = [Vec::new(), Vec::new()];
     in_turns(options, |_, side| {
-        columns[side as usize].push(limit::find(name(side), &modules(options, side)?, load, ip)?);
+        columns[side as usize].extend(limit::find(name(side), &modules(options, side)?, load, ip)?);
         Ok(())
     })?;
     let both = columns.map(median);

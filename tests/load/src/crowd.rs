@@ -30,6 +30,9 @@ const READ_EVERY: u64 = 5;
 /// The longest time for a call to be set up or to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
+/// The most datagrams that wait for an answer.
+const EARLY: usize = 256;
+
 /// Nobody.
 const NOBODY: u32 = u32::MAX;
 
@@ -58,6 +61,8 @@ pub struct Crowd {
     by_call_id: HashMap<String, usize>,
     /// The leg of each port of the server, for each of our sockets.
     by_port: [Vec<u32>; 2],
+    /// Datagrams of ports that no answer has named yet: a ClientHello may overtake it.
+    early: Vec<(Component, SocketAddrV4, Vec<u8>)>,
     shape: Shape,
     began: Instant,
     /// The number of slots that are done.
@@ -102,6 +107,7 @@ impl Crowd {
             begun: 0,
             by_call_id: HashMap::new(),
             by_port: [vec![NOBODY; 1 << 16], vec![NOBODY; 1 << 16]],
+            early: Vec::new(),
             shape: load.shape,
             began: Instant::now(),
             slots: 0,
@@ -297,6 +303,9 @@ impl Crowd {
             self.inbox.receive(&socket, |from, datagram| {
                 let known = self.by_port[at][usize::from(from.port())];
                 let is_check = matches!(datagram.first(), Some(0..=3));
+                if known == NOBODY && !is_check && self.early.len() < EARLY {
+                    self.early.push((component, from, datagram.to_vec()));
+                }
                 let leg = if known == NOBODY && is_check { leg_of_check(datagram) } else { Some(known as usize) };
                 let Some((_, leg)) = leg.and_then(|leg| self.legs.get_mut(leg)) else { return };
                 arrived.extend(leg_takes(leg, component, from, datagram, media));
@@ -343,6 +352,11 @@ impl Crowd {
         self.by_port[0][usize::from(ports.rtp)] = number as u32;
         self.by_port[1][usize::from(ports.rtcp)] = number as u32;
         leg.drive(now, media);
+        let is_its_own =
+            |(component, from, _): &mut (Component, SocketAddrV4, Vec<u8>)| from.port() == ports[*component];
+        for (component, from, mut datagram) in self.early.extract_if(.., is_its_own) {
+            leg.take(now, component, from, &mut datagram, media);
+        }
         if leg.is_ready() {
             leg.speak((self.slots / u64::from(SLOTS)) as u32, media);
         }

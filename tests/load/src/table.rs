@@ -29,8 +29,9 @@ pub fn write(options: &Options) -> Result {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../contrib/docs/performance.md");
     // A document without its place for the table is an error now, and not in half an hour.
     replaced(&fs::read_to_string(&document)?, "")?;
+    let machine = machine(options)?;
     let lines = measure(options)?;
-    let table = table(options, &lines)?;
+    let table = table(&machine, options, &lines);
     fs::write(&document, replaced(&fs::read_to_string(&document)?, &table)?)?;
     println!("{table}");
     Ok(())
@@ -135,10 +136,9 @@ fn name(kind: Kind) -> &'static str {
     }
 }
 
-fn table(options: &Options, lines: &[Line]) -> Result<String> {
+fn table(machine: &str, options: &Options, lines: &[Line]) -> String {
     let mut text = format!(
-        "{}\n\n{} rounds with {} s of steady state, medians.\n\n| | original | ours | ours / original | target |\n|---|---|---|---|---|\n",
-        machine(options)?,
+        "{machine}\n\n{} rounds with {} s of steady state, medians.\n\n| | original | ours | ours / original | target |\n|---|---|---|---|---|\n",
         options.rounds,
         options.load.steady.as_secs()
     );
@@ -152,15 +152,17 @@ fn table(options: &Options, lines: &[Line]) -> Result<String> {
         let ratio = ratio.map_or_else(|| "–".to_owned(), |(ours, others)| format!("{:.2}", ours / others));
         let _ = writeln!(text, "| {what} | {} | {} | {ratio} | {target} |", show(others).trim(), show(ours).trim());
     }
-    Ok(text)
+    text
 }
 
-/// The machine and the versions.
+/// The machine, how busy it is before anything is measured, and the versions.
 fn machine(options: &Options) -> Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo")?;
     let models: Vec<_> = cpus.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(": ")).collect();
     let model = models.first().map_or("unknown processor", |(_, model)| model);
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let load = fs::read_to_string("/proc/loadavg")?;
+    let load = load.split(' ').next().unwrap_or_default();
     let said = |command: &mut Command| -> Result<String> {
         Ok(String::from_utf8_lossy(&command.output()?.stdout).trim().to_owned())
     };
@@ -169,7 +171,7 @@ fn machine(options: &Options) -> Result<String> {
     let others = compare::modules(options, crate::options::Side::Others)?;
     let whose = if others.ends_with("originals") { "its own modules" } else { "other modules" };
     Ok(format!(
-        "{} × {model}, Linux {}, {asterisk} with {whose} and with those of {commit}.",
+        "{} × {model}, Linux {}, load average {load} before. {asterisk} with {whose} and with those of {commit}.",
         models.len(),
         kernel.trim()
     ))
