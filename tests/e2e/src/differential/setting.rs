@@ -63,7 +63,7 @@ const RANGE: RangeInclusive<u16> = 32_000..=32_767;
 /// Replaces the names of ports in a configuration file.
 pub fn with_ports(text: &str, ports: &Ports) -> String {
     let first = *ports.rtp.start();
-    let values = [("{sip}", ports.sip), ("{rtp}", first), ("{few}", first + 5)];
+    let values = [("{sip}", ports.sip), ("{ws}", ports.ws), ("{rtp}", first), ("{few}", first + 5)];
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
 }
 
