@@ -222,6 +222,10 @@ impl State {
             let ssrcs = self.bundle.ssrcs();
             ssrcs.into_iter().for_each(|ssrc| self.key_bundled(ssrc));
         }
+        if self.transport.has_dtls() {
+            // This may be a host thread that reads, see `Engine::read`.
+            dtls_srtp::thread_stop();
+        }
     }
 
     /// Installs SRTP keys for the SSRC of a bundled session. Logs a warning when the SRTP module refuses them.
