@@ -13,6 +13,8 @@ use crate::fence::{self, fence_crypto};
 use crate::host::loader;
 use crate::{Failed, answer, log, symbols, sys};
 
+/// The module exports nothing, and loads after those that others depend on.
+pub const DEFAULT: c_uint = sys::AST_MODFLAG_DEFAULT as c_uint;
 /// The symbols that this module exports are visible to other modules.
 pub const GLOBAL_SYMBOLS: c_uint = sys::AST_MODFLAG_GLOBAL_SYMBOLS as c_uint;
 /// The module loads before those that depend on it: at the priority of the originals, before the channel drivers.

@@ -344,7 +344,7 @@ impl Session {
         self.door.close();
         let bridge = self.reading().and_then(|mut reading| {
             reading.has_ended = true;
-            reading.incoming.set_bridge(clock::now(), None)
+            reading.incoming.set_bridge(None)
         });
         drop(bridge);
         self.with(State::end);

@@ -81,10 +81,10 @@ impl Incoming {
 
     /// Passes packets on by `bridge` from now on, or to the channel again. Returns the bridge before, to be dropped without a lock.
     /// The channel does not hear the rest of a digit that went by it.
-    pub fn set_bridge(&mut self, now: Instant, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
+    pub fn set_bridge(&mut self, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
         let former = std::mem::replace(&mut self.bridge, bridge);
         if former.is_some() {
-            self.passed_digits.hide_from(now, &mut self.events);
+            self.passed_digits.hide_from(&mut self.events);
         }
         former
     }
@@ -100,12 +100,13 @@ impl Incoming {
         arrived: &Arrived,
     ) -> Option<Read> {
         let octets = frames.buffer().get_mut(..arrived.len)?;
+        let event = octets.get(arrived.payload.clone()).and_then(Event::parse);
         let packet = InBuffer { octets, arrived };
         let (bridge, digits) = (self.bridge.as_mut()?, &mut self.passed_digits);
         let Some(passage) = bridge.pass_on(now, (session, instance), packet, &self.events, digits) else {
             // The other phone has heard the beginning, so the channel does not report the rest as a digit.
-            if digits.has(&arrived.header) {
-                digits.hide_from(now, &mut self.events);
+            if event.is_some_and(|event| digits.has(now, &arrived.header, event)) {
+                digits.hide_from(&mut self.events);
             }
             return None;
         };
