@@ -1,6 +1,8 @@
 //! AES in counter mode (RFC 3711 §4.1.1, RFC 6188).
 
-use aes::cipher::{BlockCipher, BlockEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipher, StreamCipherSeek, consts::U16};
+use aes::cipher::{
+    BlockCipher, BlockEncrypt, BlockSizeUser, InnerIvInit, KeyInit, StreamCipher, StreamCipherSeek, consts::U16,
+};
 use aes::{Aes128, Aes256};
 use ctr::Ctr128BE;
 
