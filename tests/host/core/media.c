@@ -22,6 +22,7 @@ static const struct codec {
 	{ AST_FORMAT_SLINEAR, "slin", 8000, 10, 160, 80 },
 	{ AST_FORMAT_SLINEAR16, "slin16", 16000, 10, 320, 160 },
 	{ AST_FORMAT_G729A, "g729", 8000, 10, 10, 80 },
+	{ AST_FORMAT_G719, "g719", 48000, 0, 1, 6 },
 	{ AST_FORMAT_H264, "h264", 90000, 0, 0, 0 },
 	{ AST_FORMAT_T140, "t140", 1000, 0, 0, 0 },
 	{ AST_FORMAT_T140RED, "red", 1000, 0, 0, 0 },
