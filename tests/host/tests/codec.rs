@@ -19,7 +19,7 @@ const LINEAR: [(c_int, usize); 3] = [
 
 fn host(kind: Kind) -> Host {
     let host = Host::start(kind);
-    host.configure("websocket.conf", "[general]\nopus = g719\n");
+    host.configure("websocket.conf", "[sip]\nopus = g719\n");
     assert_eq!(host.load(CODEC), Loading::Loaded, "{}", host.log());
     host
 }
@@ -209,17 +209,17 @@ fn a_malformed_packet_sounds_like_a_lost_one_and_is_logged_once() {
 #[test]
 fn without_the_setting_nothing_is_registered_and_a_reload_brings_it() {
     let host = Host::start(Kind::Newest);
-    host.configure("websocket.conf", "[general]\nopus = no\n");
+    host.configure("websocket.conf", "[sip]\nopus = no\n");
     assert_eq!(host.load(CODEC), Loading::Loaded);
     assert!(Path::begin(OPUS, LINEAR[0].0).is_none());
-    host.configure("websocket.conf", "[general]\nopus = g719\n");
+    host.configure("websocket.conf", "[sip]\nopus = g719\n");
     assert_eq!(host.reload(CODEC), 0);
     let path = Path::begin(OPUS, LINEAR[0].0).expect("a translator");
-    host.configure("websocket.conf", "[general]\n");
+    host.configure("websocket.conf", "[sip]\n");
     assert_eq!(host.reload(CODEC), 0);
     assert!(Path::begin(OPUS, LINEAR[0].0).is_none());
     drop(path);
-    host.configure("websocket.conf", "[general]\nopus = g719\n");
+    host.configure("websocket.conf", "[sip]\nopus = g719\n");
     assert_eq!(host.reload(CODEC), 0);
     assert!(Path::begin(OPUS, LINEAR[0].0).is_some());
 }
