@@ -21,6 +21,8 @@ static const struct codec {
 	{ AST_FORMAT_G722, "g722", 16000, 10, 80, 160 },
 	{ AST_FORMAT_SLINEAR, "slin", 8000, 10, 160, 80 },
 	{ AST_FORMAT_SLINEAR16, "slin16", 16000, 10, 320, 160 },
+	{ AST_FORMAT_SLINEAR48, "slin48", 48000, 10, 960, 480 },
+	{ AST_FORMAT_G719, "g719", 48000, 20, 160, 960 },
 	{ AST_FORMAT_G729A, "g729", 8000, 10, 10, 80 },
 	{ AST_FORMAT_G719, "g719", 48000, 0, 1, 6 },
 	{ AST_FORMAT_H264, "h264", 90000, 0, 0, 0 },

@@ -94,6 +94,7 @@ impl Kept {
         let taken = self.own.take(buffer).or_else(|| self.bundled.take(buffer));
         if self.is_empty() {
             self.signal(false);
+            [&mut self.own, &mut self.bundled].into_iter().for_each(Ring::give_back);
         }
         taken
     }
@@ -117,6 +118,9 @@ impl Kept {
     }
 }
 
+/// Memory in octets that an empty queue keeps.
+const SHORT: usize = 2048;
+
 /// A bounded queue of packets.
 #[derive(Debug)]
 struct Ring {
@@ -129,6 +133,13 @@ impl Ring {
     /// Creates an empty queue, whose `room` in octets counts [`OVERHEAD`] for each packet.
     fn new(room: usize) -> Self {
         Self { octets: VecDeque::new(), order: VecDeque::new(), room }
+    }
+
+    /// Frees the memory of an empty queue that was long. A short one keeps it: with a relayed address each packet is kept for a moment.
+    fn give_back(&mut self) {
+        if self.octets.capacity() > SHORT {
+            (self.octets, self.order) = (VecDeque::new(), VecDeque::new());
+        }
     }
 
     /// Keeps a packet. Returns whether there was room.
