@@ -1,5 +1,6 @@
 //! Converts received media packets to frames of the host, and frames to packets.
 
+pub mod carried;
 pub mod clock_rates;
 pub mod digits;
 pub mod frames;

@@ -35,7 +35,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    fn into_kept(self) -> kept::Packet {
+    pub(super) fn into_kept(self) -> kept::Packet {
         let Self { arrived, whose } = self;
         kept::Packet::Media { arrived, is_own: matches!(whose, Whose::Own) }
     }
@@ -119,7 +119,7 @@ impl State {
         }
     }
 
-    fn handle_datagram(
+    pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
         component: Component,
