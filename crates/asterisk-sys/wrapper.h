@@ -26,4 +26,5 @@
 #include "asterisk/strings.h"
 #include "asterisk/tcptls.h"
 #include "asterisk/threadstorage.h"
+#include "asterisk/translate.h"
 #include "asterisk/utils.h"

@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod host;
 mod install;
+mod load;
 mod modules;
 mod nat;
 mod packages;
@@ -46,6 +47,9 @@ cargo xtask <command>
   test                              run all tests that this machine can run
   nat                               place calls through all kinds of NAT, with the Asterisk 11 of ASTERISK_PREFIX, and write
                                     the table into contrib/docs/nat.md; takes half an hour, as root
+  load [options]                    place calls in bulk through the Asterisk of ASTERISK_PREFIX, with its own modules and with
+                                    these in turns, and print what both cost; --help has the options
+  bench [PART]                      run the benchmarks of the crates, or those with PART in their name
   fuzz [--seconds N] [TARGET]       run each target of tests/fuzz, or TARGET, for 30 seconds or N
   asan                              run the unit tests of the crates that share memory with C with AddressSanitizer
   valgrind                          run the built modules in the small host of tests/host under valgrind";
@@ -80,6 +84,14 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
         "page" => {
             let [served] = options else { return Err(USAGE.to_owned()) };
             return page::put(served);
+        }
+        "load" => return load::compare(options),
+        "bench" => {
+            return match options {
+                [] => load::bench(None),
+                [part] if !part.starts_with('-') => load::bench(Some(part)),
+                _ => Err(USAGE.to_owned()),
+            };
         }
         "fuzz" => return fuzz::all(&fuzz::Options::parse(options).ok_or(USAGE)?),
         _ => {}
@@ -163,6 +175,8 @@ mod tests {
             "page a b",
             "install --host 11",
             "fuzz --seconds",
+            "bench --seconds",
+            "bench a b",
             "asan --check",
             "valgrind --host 11",
             "tset",

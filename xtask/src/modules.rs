@@ -1,4 +1,4 @@
-//! Builds the three modules and puts them into one directory, with the names of the host's modules directory.
+//! Builds the modules and puts them into one directory, with the names of the host's modules directory.
 
 use std::fs;
 use std::io;
@@ -17,6 +17,14 @@ use crate::zig::{GLIBC, Zig};
 /// The names of the modules, which are those of the originals.
 pub const MODULES: [&str; 3] = ["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
 
+/// A module that replaces none, for Asterisk 11 alone: later ones know Opus.
+const CODEC: &str = "codec_opus_g719";
+
+/// The modules that are built for this version.
+fn modules_of(version: Version) -> impl Iterator<Item = &'static str> {
+    MODULES.into_iter().chain((version == Version::Eleven).then_some(CODEC))
+}
+
 /// The program that installs them into an Asterisk.
 const INSTALLER: &str = "install";
 
@@ -25,7 +33,7 @@ pub fn build(version: Version) -> Result<PathBuf, Failure> {
     packages::ensure(&[packages::TO_BUILD])?;
     let mut build = cargo();
     build.args(["build", "--release"]);
-    for package in MODULES.into_iter().chain(["installer"]) {
+    for package in modules_of(version).chain(["installer"]) {
         build.args(["--package", package]);
     }
     choose_host(&mut build, version)?;
@@ -64,7 +72,7 @@ fn place(version: Version, built: &Path, glibc: Option<&str>) -> Result<PathBuf,
     let directory = directory(version);
     let failed = |error: io::Error| format!("{} could not be filled: {error}", directory.display());
     fs::create_dir_all(directory.join(".debug")).map_err(failed)?;
-    for module in MODULES {
+    for module in modules_of(version) {
         let (built, debug) = (built.join(format!("lib{module}.so")), format!(".debug/{module}.so.debug"));
         // Rename rather than overwrite: a host that has mapped the old file keeps it intact.
         let (staged, placed) = (format!(".{module}.so"), format!("{module}.so"));

@@ -31,11 +31,12 @@ const fn documented(name: &'static str, directory: &'static str) -> Package {
     Package { name, shown_by: Sign::File(directory) }
 }
 
-/// Packages to build the modules: a C compiler for the shim and libsrtp, libclang for bindgen, perl and
+/// Packages to build the modules: a C compiler for the shim and libsrtp, cmake for libopus, libclang for bindgen, perl and
 /// make for OpenSSL. Every Debian has the program perl, but not the modules for OpenSSL's Configure;
 /// `pod2man` comes with those.
 pub const TO_BUILD: &[Package] = &[
     program("gcc", "cc"),
+    program("cmake", "cmake"),
     program("make", "make"),
     program("perl", "pod2man"),
     program("clang", "clang"),

@@ -137,6 +137,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("baresip", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("carriers", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("defaults", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("directions", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),

@@ -13,6 +13,8 @@ pub enum Codec {
     Alaw,
     /// G.722: sampled at 16 kHz, but with an RTP clock of 8 kHz (RFC 3551 §4.5.2).
     G722,
+    /// G.719, which carries Opus on hosts that do not know Opus.
+    G719,
     /// 16-bit linear at 8 kHz.
     Slinear,
     /// T.140 text.

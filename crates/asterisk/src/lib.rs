@@ -33,6 +33,8 @@ pub mod sockaddr;
 pub mod symbols;
 pub mod thread;
 pub mod time;
+#[cfg(not(any(feature = "host-16", feature = "host-22")))]
+pub mod translator;
 pub mod worker;
 
 pub use ao2::{Ao2, Ao2Box};

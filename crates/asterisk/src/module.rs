@@ -13,6 +13,8 @@ use crate::fence::{self, fence_crypto};
 use crate::host::loader;
 use crate::{Failed, answer, log, symbols, sys};
 
+/// The module exports nothing, and loads after those that others depend on.
+pub const DEFAULT: c_uint = sys::AST_MODFLAG_DEFAULT as c_uint;
 /// The symbols that this module exports are visible to other modules.
 pub const GLOBAL_SYMBOLS: c_uint = sys::AST_MODFLAG_GLOBAL_SYMBOLS as c_uint;
 /// The module loads before those that depend on it: at the priority of the originals, before the channel drivers.
@@ -78,6 +80,12 @@ pub fn host_module() -> *mut sys::ast_module {
     let info = CURRENT.load(Ordering::Acquire);
     // SAFETY: `constructed` stored a static; the loader filled in its own pointer when it registered.
     if info.is_null() { ptr::null_mut() } else { unsafe { (*info).self_ } }
+}
+
+/// Whether a module is loaded, by its file's name. Wraps `ast_module_check`.
+pub fn is_loaded(file: &CStr) -> bool {
+    // SAFETY: the host only reads the string.
+    unsafe { sys::ast_module_check(file.as_ptr()) != 0 }
 }
 
 /// The name of the module: its file name without `.so`.

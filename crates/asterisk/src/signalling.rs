@@ -19,6 +19,8 @@ pub enum Fact {
     SignallingClosed = 3,
     /// The host asks the peer for a whole picture (RFC 5168), which WebRTC endpoints understand in RTCP alone.
     PictureWanted = 4,
+    /// The G.719 of the call's audio is Opus (RFC 7587), which the host does not know.
+    Opus = 5,
 }
 
 /// The exported function: the kind of fact, the engine's ICE user fragment and the value, both of them strings that are lent
@@ -34,7 +36,7 @@ const MODULE: &str = "res_rtp_asterisk.so";
 impl Fact {
     /// The kind with this number.
     pub fn from_number(number: c_int) -> Option<Self> {
-        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed, Self::PictureWanted]
+        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed, Self::PictureWanted, Self::Opus]
             .into_iter()
             .find(|fact| *fact as c_int == number)
     }

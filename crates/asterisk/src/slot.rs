@@ -67,15 +67,19 @@ impl FrameSlot {
         let frame = self.media(sys::AST_FRAME_VOICE, format, payload, timing, false);
         // SAFETY: `media` filled in a voice frame with its payload in our buffer; the host only reads it.
         frame.samples = unsafe { host::frame::count_samples(frame) };
+        note_length(frame, format);
         if format.is_slinear() && cfg!(target_endian = "little") {
             // SAFETY: `samples` is half of `datalen`, so the swap stays inside the payload.
             unsafe { sys::ast_swapcopy_samples(frame.data.ptr, frame.data.ptr, frame.samples) };
         }
-        let rate = i64::from(format.rate());
-        if rate > 0 {
-            frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO;
-            frame.len = (i64::from(frame.samples) * 1000 / rate) as _;
-        }
+        self.hand_out()
+    }
+
+    /// An audio frame with the payload in that part of the buffer, whose samples the host cannot count.
+    pub fn counted_voice(&mut self, format: &Format, payload: Range<usize>, timing: Timing, samples: u32) -> HostFrame {
+        let frame = self.media(sys::AST_FRAME_VOICE, format, payload, timing, false);
+        frame.samples = samples.try_into().unwrap_or(i32::MAX);
+        note_length(frame, format);
         self.hand_out()
     }
 
@@ -177,6 +181,15 @@ impl FrameSlot {
 
     fn hand_out(&mut self) -> HostFrame {
         HostFrame::from_raw(self.frame.as_ptr())
+    }
+}
+
+/// Writes the length in milliseconds that the samples of a frame take.
+fn note_length(frame: &mut sys::ast_frame, format: &Format) {
+    let rate = i64::from(format.rate());
+    if rate > 0 {
+        frame.flags |= sys::AST_FRFLAG_HAS_TIMING_INFO;
+        frame.len = (i64::from(frame.samples) * 1000 / rate) as _;
     }
 }
 

@@ -197,9 +197,11 @@ fn begin<'a>(
         max_messages_per_second: settings.max_messages_per_second,
         ..Config::default()
     };
-    let mender = (MENDS_SIP && call.protocol().name().eq_ignore_ascii_case("sip"))
-        .then(|| Mender::new(settings.sip_rules, max_message_len))
-        .flatten();
+    let mends = MENDS_SIP && call.protocol().name().eq_ignore_ascii_case("sip");
+    if mends {
+        running.carriers.handle_client(settings.sip_rules);
+    }
+    let mender = mends.then(|| Mender::new(settings.sip_rules, max_message_len)).flatten();
     let (protocol, greeting) = (call.protocol().clone(), accepted.response());
     let started = Session::start(running, protocol, stream, (client, place), config, mender, greeting.as_bytes());
     let session = started.map_err(|error| report::not_begun(&running.counters, address, &error))?;

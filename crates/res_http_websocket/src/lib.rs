@@ -23,6 +23,7 @@
 //! | load, reload, unload | `lifecycle`; the state in between: `running`; `websocket.conf`: `settings` |
 //! | the functions that C calls | `exports`; those that differ between hosts: `host` |
 //! | INVITEs that a client can no longer answer | `call_backs` |
+//! | warnings of what does not go with carried formats | `carriers` |
 //! | SIP messages mended on their way (`sip-dialect`) | `mend` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
@@ -30,6 +31,7 @@ mod accept;
 
 mod buffers;
 mod call_backs;
+mod carriers;
 mod cli;
 mod counters;
 mod echo;

@@ -79,6 +79,7 @@ pub fn start() -> Result<(), StartError> {
         }
     }
     host::provide();
+    running.carriers.handle_load(running.settings().sip_rules);
     Ok(())
 }
 
@@ -135,7 +136,10 @@ pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
 pub fn reload() -> Result<(), Failed> {
     let Some(running) = running() else { return Err(Failed) };
     match Settings::read(Reload::IfChanged) {
-        settings::Read::Settings(settings) => running.set_settings(Arc::from(settings)),
+        settings::Read::Settings(settings) => {
+            running.carriers.handle_reload(settings.sip_rules);
+            running.set_settings(Arc::from(settings));
+        }
         settings::Read::Unchanged => {}
         settings::Read::Invalid => {
             asterisk::error!(

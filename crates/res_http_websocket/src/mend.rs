@@ -79,6 +79,7 @@ impl From<Event> for Told {
         match event {
             Event::Candidate { ufrag, candidate } => Self { ufrag, fact: Fact::Candidate, value: candidate },
             Event::PictureWanted { ufrag } => Self { ufrag, fact: Fact::PictureWanted, value: String::new() },
+            Event::Opus { ufrag } => Self { ufrag, fact: Fact::Opus, value: String::new() },
             Event::EndOfCandidates { ufrag } => Self { ufrag, fact: Fact::EndOfCandidates, value: String::new() },
         }
     }

@@ -12,6 +12,7 @@ use websocket::CloseCode;
 
 use crate::buffers::Buffers;
 use crate::call_backs::CallBacks;
+use crate::carriers::Warnings;
 use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::protocols::{Attempt, Callback, Protocol, Protocols};
@@ -31,6 +32,7 @@ pub struct Running {
     pub limits: Arc<Limits>,
     pub counters: Arc<Counters>,
     pub call_backs: CallBacks,
+    pub carriers: Warnings,
     settings: Mutex<Arc<Settings>>,
 }
 
@@ -62,6 +64,7 @@ impl Running {
             limits: Arc::default(),
             counters: Arc::default(),
             call_backs: CallBacks::default(),
+            carriers: Warnings::default(),
             settings: Mutex::new(settings),
         }))
     }

@@ -62,7 +62,7 @@ impl Default for Settings {
             max_messages_per_second: None,
             trusted_proxies: Vec::new(),
             descriptor_reserve: 64,
-            sip_rules: if MENDS_SIP { Rules::ALL } else { Rules::NONE },
+            sip_rules: if MENDS_SIP { Rules::DEFAULT } else { Rules::NONE },
         }
     }
 }
@@ -134,11 +134,25 @@ impl Settings {
     }
 }
 
-/// Reads the section `[sip]`: a key for each rule, and all are on unless the file says otherwise. A host whose messages stay as
-/// they are has none of these keys.
+/// Reads the section `[sip]`: a key for each rule, and all are on unless the file says otherwise, but for those that name the format
+/// of the host which carries another. A host whose messages stay as they are has none of these keys.
 fn sip_rules(config: &Config) -> Rules {
-    let is_on = |rule: &Rule| MENDS_SIP && config.boolean(c"sip", rule.name(), true);
-    Rule::ALL.into_iter().filter(is_on).fold(Rules::NONE, Rules::with)
+    let is_on = |rule: &Rule| match rule {
+        Rule::Opus => is_carried(config, rule.name(), "g719"),
+        Rule::Vp8 => is_carried(config, rule.name(), "mpeg4"),
+        _ => config.boolean(c"sip", rule.name(), true),
+    };
+    Rule::ALL.into_iter().filter(|rule| MENDS_SIP && is_on(rule)).fold(Rules::NONE, Rules::with)
+}
+
+/// Reads the name of the host's format that carries another: there is one for each, or `no`.
+fn is_carried(config: &Config, key: &str, carrier: &str) -> bool {
+    let Some(entry) = config.get(c"sip", key) else { return false };
+    let is_on = entry.value.trim().eq_ignore_ascii_case(carrier);
+    if !is_on && entry.boolean() != Ok(false) {
+        entry.bad(format!("{carrier} or no")).use_instead("no");
+    }
+    is_on
 }
 
 /// Reads a list of entries between commas from all lines with this key; `None` without such a line. A line that cannot be

@@ -225,6 +225,17 @@ impl Session {
         Some(run(&mut reading.incoming, instance))
     }
 
+    /// Notes that the G.719 of the call is Opus. Locks one part of the session after the other.
+    pub fn note_opus(&self) {
+        if let Some(mut reading) = self.reading() {
+            reading.incoming.note_opus();
+        }
+        if let Some(mut writing) = self.writing() {
+            writing.note_opus();
+        }
+        self.inform(State::note_opus);
+    }
+
     /// Locks the reading side. Returns `None` after a panic poisoned the lock.
     pub fn reading(&self) -> Option<MutexGuard<'_, Reading>> {
         self.reading.lock().ok()
@@ -353,7 +364,7 @@ impl Session {
         self.leave_carrier();
         let bridge = self.reading().and_then(|mut reading| {
             reading.has_ended = true;
-            reading.incoming.set_bridge(clock::now(), None)
+            reading.incoming.set_bridge(None)
         });
         drop(bridge);
         self.with(State::end);

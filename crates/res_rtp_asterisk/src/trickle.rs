@@ -90,6 +90,7 @@ fn handle(fact: Fact, ufrag: &str, value: &str) -> bool {
         Fact::PictureWanted => {
             session.inform(|state| state.ask_for_picture_soon(clock::now()));
         }
+        Fact::Opus => session.note_opus(),
         Fact::Candidate => handle_candidate(&session, value),
         Fact::EndOfCandidates => {
             inform(&session, IceSide::handle_end_of_candidates);

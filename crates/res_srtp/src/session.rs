@@ -35,9 +35,10 @@ pub struct Session {
 
 struct State {
     contexts: Contexts,
-    /// The buffers of the last protected packet. There are two, as RTP and RTCP are protected independently.
-    rtp: Box<[u8]>,
-    rtcp: Box<[u8]>,
+    /// The buffers of the last protected packet, as long as the longest so far. There are two, as RTP and RTCP are protected
+    /// independently.
+    rtp: Vec<u8>,
+    rtcp: Vec<u8>,
     callback: Callback,
 }
 
@@ -76,11 +77,10 @@ impl Session {
     }
 
     pub fn new(instance: *mut sys::ast_rtp_instance, policy: Policy) -> Result<Self, Failed> {
-        let buffer = || vec![0; PACKET_LEN + MAX_TRAILER_LEN].into_boxed_slice();
         let state = State {
             contexts: Contexts::new(policy).map_err(no_session)?,
-            rtp: buffer(),
-            rtcp: buffer(),
+            rtp: Vec::new(),
+            rtcp: Vec::new(),
             callback: Callback { no_context: None, data: std::ptr::null_mut() },
         };
         COUNT.fetch_add(1, Ordering::AcqRel);
@@ -172,7 +172,13 @@ impl State {
             Which::Rtcp => (rtcp, Contexts::protect_rtcp),
         };
         let needed = packet.len() + MAX_TRAILER_LEN;
-        buffer.get_mut(..packet.len()).ok_or(Error::BufferTooSmall { needed })?.copy_from_slice(packet);
+        if packet.len() > PACKET_LEN {
+            return Err(Error::BufferTooSmall { needed });
+        }
+        if buffer.len() < needed {
+            buffer.resize(needed, 0);
+        }
+        buffer.get_mut(..packet.len()).ok_or(Error::Malformed)?.copy_from_slice(packet);
         let len = protect(contexts, buffer, packet.len())?;
         Ok((buffer.as_mut_ptr(), len))
     }

@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_uchar, c_uint, c_ulong, c_void};
 use std::slice;
 
-use asterisk::fence::fence_crypto;
+use asterisk::fence::{fence, fence_crypto};
 use asterisk::{Failed, random, sys};
 
 use crate::policy::Policy;
@@ -107,7 +107,8 @@ unsafe extern "C" fn set_cb(srtp: *mut sys::ast_srtp, callback: *const sys::ast_
 }
 
 unsafe extern "C" fn unprotect(srtp: *mut sys::ast_srtp, packet: *mut c_void, len: *mut c_int, flags: c_int) -> c_int {
-    let answer = fence_crypto("srtp unprotect", Err(Failed), || {
+    // No OpenSSL here, see `media_srtp::Session`.
+    let answer = fence("srtp unprotect", Err(Failed), || {
         // SAFETY: the host lends the session, and `len` bytes at `packet` to be written, for the call.
         unsafe {
             let packet = slice::from_raw_parts_mut(packet.cast::<u8>(), usize::try_from(*len).map_err(|_| Failed)?);
@@ -129,7 +130,7 @@ unsafe extern "C" fn protect(
     len: *mut c_int,
     flags: c_int,
 ) -> c_int {
-    let answer = fence_crypto("srtp protect", Err(Failed), || {
+    let answer = fence("srtp protect", Err(Failed), || {
         // SAFETY: the host lends the session and `len` bytes at `*packet`, and reads the result from both locations.
         unsafe {
             let plain = slice::from_raw_parts((*packet).cast::<u8>(), usize::try_from(*len).map_err(|_| Failed)?);

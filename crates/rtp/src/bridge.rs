@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::Header;
 use crate::packet::HEADER_LEN;
+pub use crate::telephone_event::PassedDigits;
 use crate::telephone_event::{Event, Receiver};
 
 /// The number of payload types.
@@ -55,45 +56,24 @@ impl Passages {
     }
 
     /// Returns how this packet is passed on; `None` if it goes to the channel. The channel hears a digit that it has begun to hear to
-    /// the end, repetitions of the end packet included. `reported` has the digits of the channel. A digit that was `passed` on before
-    /// goes on to be, also by another bridge.
-    pub fn choose(&self, header: &Header, reported: &Receiver, passed: &PassedDigits) -> Option<Passage> {
+    /// the end, repetitions of the end packet included. `event` is the payload, read as a telephone-event. `reported` has the digits
+    /// of the channel. A digit that was `passed` on before goes on to be, also by another bridge.
+    pub fn choose(
+        &self,
+        now: Instant,
+        header: &Header,
+        event: Option<Event>,
+        reported: &Receiver,
+        passed: &PassedDigits,
+    ) -> Option<Passage> {
         let passage = self.of(header.payload_type)?;
-        let is_event = matches!(passage.content, Content::Event { .. });
-        let has_ended = || reported.has_ended(header) && !passed.has(header);
-        let is_of_channel = reported.active().is_some() || is_event && has_ended();
-        (!is_of_channel).then_some(passage)
-    }
-}
-
-/// Follows the digits that are passed on, so that none of them is reported as well when the bridge ends.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct PassedDigits {
-    last: Option<(Header, Event, u32)>,
-}
-
-impl PassedDigits {
-    /// Takes in a packet that was passed on, with its payload.
-    pub fn passed(&mut self, header: &Header, content: Content, payload: &[u8]) {
-        if let Content::Event { clock_rate } = content
-            && let Some(event) = Event::parse(payload)
-        {
-            self.last = Some((*header, event, clock_rate));
-        }
-    }
-
-    /// Whether a packet belongs to the digit that was passed on last.
-    pub fn has(&self, header: &Header) -> bool {
-        self.last.as_ref().is_some_and(|(last, ..)| {
-            (last.ssrc, last.timestamp, last.payload_type) == (header.ssrc, header.timestamp, header.payload_type)
-        })
-    }
-
-    /// Makes `receiver` ignore the rest of the last digit that was passed on.
-    pub fn hide_from(&self, now: Instant, receiver: &mut Receiver) {
-        if let Some((header, event, clock_rate)) = &self.last {
-            receiver.pass_over(now, header, *event, *clock_rate);
-        }
+        let has_ended = match (passage.content, event) {
+            (Content::Event { clock_rate }, Some(event)) => {
+                reported.has_ended(now, header, event, clock_rate) && !passed.has(now, header, event)
+            }
+            _ => false,
+        };
+        (reported.active().is_none() && !has_ended).then_some(passage)
     }
 }
 
@@ -140,54 +120,44 @@ mod tests {
         assert_eq!((passages.of(0), passages.of(128)), (None, None));
     }
 
+    const BEGIN: Event = Event { event: 5, end: false, volume: 10, duration: 160 };
+    const DIGITS: Content = Content::Event { clock_rate: 8000 };
+
     #[test]
     fn the_channel_hears_a_digit_to_its_end_that_it_has_begun_to_hear() {
+        let now = Instant::now();
         let voice = Header { payload_type: 0, timestamp: 9160, ..HEADER };
         let passages = Passages::new(|payload_type| match payload_type {
             0 => Some(Passage { payload_type: 0, content: Content::Media { clock_rate: 8000 } }),
-            101 => Some(Passage { payload_type: 96, content: Content::Event { clock_rate: 8000 } }),
+            101 => Some(Passage { payload_type: 96, content: DIGITS }),
             _ => None,
         });
         let mut reported = Receiver::new();
         let passed = PassedDigits::default();
-        let both = |reported: &Receiver| {
-            (passages.choose(&HEADER, reported, &passed), passages.choose(&voice, reported, &passed))
-        };
+        let choose =
+            |header: &Header, reported: &Receiver| passages.choose(now, header, Some(BEGIN), reported, &passed);
+        let both = |reported: &Receiver| (choose(&HEADER, reported), choose(&voice, reported));
         assert_eq!(both(&reported), (passages.of(101), passages.of(0)));
-        let mut event = Event { event: 5, end: false, volume: 10, duration: 160 };
-        reported.handle_event(Instant::now(), &Header { marker: true, ..HEADER }, event, 8000);
+        reported.handle_event(now, &Header { marker: true, ..HEADER }, BEGIN, 8000);
         assert_eq!(both(&reported), (None, None));
-        event.end = true;
-        reported.handle_event(Instant::now(), &Header { sequence_number: 8, ..HEADER }, event, 8000);
+        reported.handle_event(now, &Header { sequence_number: 8, ..HEADER }, Event { end: true, ..BEGIN }, 8000);
         assert_eq!(both(&reported), (None, passages.of(0)), "the end comes three times");
-        assert_eq!(passages.choose(&Header { timestamp: 9999, ..HEADER }, &reported, &passed), passages.of(101));
-        assert_eq!(passages.choose(&Header { payload_type: 8, ..HEADER }, &reported, &passed), None);
-    }
-
-    #[test]
-    fn a_digit_that_was_passed_on_is_hidden_from_the_channel() {
-        let (mut digits, mut channel, now) = (PassedDigits::default(), Receiver::new(), Instant::now());
-        digits.passed(&HEADER, Content::Noise, &[64]);
-        digits.passed(&HEADER, Content::Event { clock_rate: 8000 }, &[5]);
-        digits.hide_from(now, &mut channel);
-        assert!(!channel.has_ended(&HEADER), "neither was a digit");
-        digits.passed(&HEADER, Content::Event { clock_rate: 8000 }, &[5, 10, 0, 160]);
-        digits.passed(&Header { timestamp: 9500, ..HEADER }, Content::Media { clock_rate: 8000 }, &[0; 160]);
-        digits.hide_from(now, &mut channel);
-        let rest = Event { event: 5, end: true, volume: 10, duration: 320 };
-        let signals = channel.handle_event(now, &Header { sequence_number: 8, ..HEADER }, rest, 8000);
-        assert_eq!(signals.into_iter().count(), 0);
+        assert_eq!(choose(&Header { timestamp: 9999, ..HEADER }, &reported), passages.of(101));
+        assert_eq!(choose(&Header { payload_type: 8, ..HEADER }, &reported), None);
     }
 
     #[test]
     fn a_digit_goes_on_by_the_bridge_that_takes_the_place_of_the_one_that_passed_its_begin() {
         let (mut digits, mut channel, now) = (PassedDigits::default(), Receiver::new(), Instant::now());
-        let event = Passage { payload_type: 96, content: Content::Event { clock_rate: 8000 } };
+        let event = Passage { payload_type: 96, content: DIGITS };
         let passages = Passages::new(|payload_type| (payload_type == 101).then_some(event));
-        digits.passed(&HEADER, event.content, &[5, 10, 0, 160]);
-        digits.hide_from(now, &mut channel);
-        let end = Header { sequence_number: 8, ..HEADER };
-        assert_eq!(passages.choose(&end, &channel, &digits), Some(event));
-        assert_eq!(passages.choose(&end, &channel, &PassedDigits::default()), None, "it was hidden");
+        digits.passed(now, &HEADER, BEGIN, 8000);
+        digits.hide_from(&mut channel);
+        for (number, end) in [(8, false), (9, true), (10, true)] {
+            let (header, rest) = (Header { sequence_number: number, ..HEADER }, Event { end, ..BEGIN });
+            assert_eq!(passages.choose(now, &header, Some(rest), &channel, &digits), Some(event));
+            digits.passed(now, &header, rest, 8000);
+            digits.hide_from(&mut channel);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::opus;
 use crate::packet::{HEADER_LEN, Header, Packet};
 use crate::red::{Block, Redundant};
 use crate::rtcp::{Compound, Packet as RtcpPacket, Writer};
@@ -24,6 +25,17 @@ pub fn rtp_packet(datagram: &[u8]) {
     receiver.update(now, &packet.header(), packet.payload.len(), Some(8000));
     receiver.update(now + Duration::from_millis(20), &packet.header(), packet.payload.len(), Some(48000));
     receiver.report_block(now);
+    opus_packet(packet.payload);
+}
+
+/// Measures the input as Opus: a packet has frames of 2.5 ms or a multiple, and of 120 ms at most; more bytes at the end of the only
+/// frame of a packet change nothing.
+pub fn opus_packet(packet: &[u8]) {
+    let Ok(samples) = opus::samples(packet) else { return };
+    assert!((120..=5760).contains(&samples) && samples.is_multiple_of(120));
+    if packet[0] & 0b11 == 0 && packet.len() < 1276 {
+        assert_eq!(opus::samples(&[packet, &[0]].concat()), Ok(samples));
+    }
 }
 
 /// Parses the input as RTCP: every packet is the same once it is written and parsed again.

@@ -22,7 +22,7 @@
 //! - packets that jump, or whose number stands still, are used, though A.1 of RFC 3550 counts none of them as received
 //!   at once: a sender may count as it likes, and only a duplicate is of no use.
 //!
-//! [`bridge`] passes packets of one session on to another.
+//! [`bridge`] passes packets of one session on to another. [`opus`] tells how long a packet of Opus is.
 //!
 //! Left out: mixers (§7), header extensions beyond skipping them, the limit of characters per second that a
 //! peer may set for text (`cps`, RFC 4103 §6; the host does not pass it on), and redundancy for anything but text.
@@ -33,6 +33,7 @@ pub mod comfort_noise;
 pub mod demux;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod opus;
 pub mod packet;
 pub mod pictures;
 pub mod quality;

@@ -38,7 +38,7 @@ const RECORDED: [(Take, &str); 12] = [
 
 /// The median over 10,000 messages, printed: criterion shows a mean, and a few messages are much longer than the others.
 fn median(_: &mut Criterion) {
-    let mut dialect = Dialect::new(Rules::ALL);
+    let mut dialect = Dialect::new(Rules::DEFAULT);
     let mut times: Vec<Duration> = RECORDED
         .iter()
         .cycle()
@@ -68,7 +68,7 @@ fn single(criterion: &mut Criterion) {
     ] {
         group.throughput(Throughput::Bytes(message.len() as u64));
         group.bench_function(name, |bencher| {
-            let mut dialect = Dialect::new(Rules::ALL);
+            let mut dialect = Dialect::new(Rules::DEFAULT);
             bencher.iter(|| black_box(dialect.handle_client(black_box(message.as_bytes()))));
         });
     }

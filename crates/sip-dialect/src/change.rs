@@ -1,5 +1,6 @@
 //! One change at a time: the edits of a description, and the rules that made them.
 
+use crate::carriers;
 use crate::edit::Edits;
 use crate::memory::{Dialog, Section as Offered};
 use crate::message::{Message, trimmed};
@@ -33,7 +34,8 @@ impl Changes {
         self.allowed.has(rule)
     }
 
-    fn insert(&mut self, rule: Rule, at: usize, line: &str, description: &Description<'_>) {
+    /// Adds a line at a position, which is the end of a line.
+    pub fn insert(&mut self, rule: Rule, at: usize, line: &str, description: &Description<'_>) {
         // The last line of a body may lack its end.
         let is_last = at == description.span.end;
         let has_end = self.is_longer || description.bytes.get(..at).is_some_and(|all| all.ends_with(b"\n"));
@@ -43,17 +45,39 @@ impl Changes {
         self.made = self.made.with(rule);
     }
 
-    fn replace(&mut self, rule: Rule, range: std::ops::Range<usize>, text: impl Into<Vec<u8>>) {
+    /// Replaces a range.
+    pub fn replace(&mut self, rule: Rule, range: std::ops::Range<usize>, text: impl Into<Vec<u8>>) {
         self.edits.replace(range, text);
         self.made = self.made.with(rule);
+    }
+
+    /// Removes a range.
+    pub fn cut(&mut self, rule: Rule, range: std::ops::Range<usize>) {
+        self.edits.cut(range);
+        self.made = self.made.with(rule);
+    }
+
+    /// [`Rule::Opus`] and [`Rule::Vp8`], for a description of the client's.
+    pub fn carry_formats(&mut self, description: &Description<'_>) {
+        let allowed = self.allowed;
+        for carrier in carriers::ALL.iter().filter(|carrier| allowed.has(carrier.rule)) {
+            carrier.name_for_host(self, description);
+        }
+    }
+
+    /// [`Rule::Opus`] and [`Rule::Vp8`], for a description of the host's.
+    pub fn name_carried_formats(&mut self, description: &Description<'_>) {
+        let allowed = self.allowed;
+        for carrier in carriers::ALL.iter().filter(|carrier| allowed.has(carrier.rule)) {
+            carrier.name_for_client(self, description);
+        }
     }
 
     /// [`Rule::SessionDirection`].
     pub fn move_direction(&mut self, description: &Description<'_>) {
         let Some((direction, _)) = description.session.direction() else { return };
         for (_, line) in &description.session.directions {
-            self.edits.cut(line.whole.clone());
-            self.made = self.made.with(Rule::SessionDirection);
+            self.cut(Rule::SessionDirection, line.whole.clone());
         }
         for section in description.sections.iter().filter(|section| section.level.directions.is_empty()) {
             self.insert(Rule::SessionDirection, section.end(), &format!("a={}", direction.name()), description);
@@ -64,7 +88,7 @@ impl Changes {
     pub fn cut_misread_payload_types(&mut self, description: &Description<'_>) {
         let sections = description.sections.iter().filter(|section| !section.is_refused);
         for section in sections.filter(|section| matches!(section.media, b"video" | b"text")) {
-            let Some(left) = payload_types::understood(description, section) else { continue };
+            let Some(left) = payload_types::understood(description, section, self.may(Rule::Vp8)) else { continue };
             match left.is_empty() {
                 true => self.replace(Rule::PayloadTypes, section.port.clone(), "0"),
                 false => self.replace(Rule::PayloadTypes, section.formats.clone(), left),
@@ -97,8 +121,7 @@ impl Changes {
             let Some((foundation, address)) = candidate_parts(description, candidate) else { continue };
             if address.len() <= LONGEST_ADDRESS {
                 if foundation.len() > LONGEST_FOUNDATION {
-                    self.edits.cut(foundation.start..foundation.end - LONGEST_FOUNDATION);
-                    self.made = self.made.with(Rule::LongCandidates);
+                    self.cut(Rule::LongCandidates, foundation.start..foundation.end - LONGEST_FOUNDATION);
                 }
                 continue;
             }
@@ -138,8 +161,7 @@ impl Changes {
         if let [first, .., last] = &offer.sections[..]
             && is_one
         {
-            self.edits.cut(first.end()..last.end());
-            self.made = self.made.with(Rule::Sipml);
+            self.cut(Rule::Sipml, first.end()..last.end());
         }
         is_one
     }
@@ -150,8 +172,7 @@ impl Changes {
         let mids = dialog.client.iter().filter_map(|section| section.mid.as_deref()).map(String::from_utf8_lossy);
         let group = format!("a=group:BUNDLE {}{}", mids.collect::<Vec<_>>().join(" "), answer.line_end);
         let mut more = if answer.bundle.is_none() { group.into_bytes() } else { Vec::new() };
-        let lowers = self.may(Rule::FingerprintCase);
-        before.iter().for_each(|offered| sipml::write_copy(answer, section, offered, lowers, &mut more));
+        before.iter().for_each(|offered| sipml::write_copy(answer, section, offered, self.allowed, &mut more));
         self.edits.insert(answer.session.span.end, more);
         self.made = self.made.with(Rule::Sipml);
         if let Some(mid) = last.mid.as_deref().filter(|_| section.level.mid.is_none()) {
@@ -196,9 +217,11 @@ impl Changes {
     /// Adds what the engine understands in RTCP of these kinds, to a video section with the profile for it (RFC 4585 §4).
     fn tell_feedback(&mut self, description: &Description<'_>, section: &Section<'_>, understood: Feedback) {
         let is_video = section.media == b"video" && description.text(&section.protocol).ends_with(b"AVPF");
-        if is_video && self.may(Rule::Pictures) {
+        let is_vp8 = self.may(Rule::Vp8) && carriers::VP8.is_in(description, section);
+        let rule = if self.may(Rule::Pictures) { Rule::Pictures } else { Rule::Vp8 };
+        if is_video && (is_vp8 || self.may(Rule::Pictures)) {
             for line in understood.without(section.level.feedback).lines() {
-                self.insert(Rule::Pictures, section.end(), line, description);
+                self.insert(rule, section.end(), line, description);
             }
         }
     }
@@ -209,11 +232,13 @@ impl Changes {
         }
     }
 
-    /// Groups one section. The host has a transport for each, so no two can share one; and a section in a group has
-    /// rtcp-mux (RFC 9143 §9.3).
+    /// Groups the only section that carries media. The host has a transport for each, so no two can share one; beside a group of one,
+    /// the others could not stay outside: Chromium's next offer groups all, and an answer may not take one out again (RFC 9143
+    /// §7.3.3). A section in a group has rtcp-mux (§9.3).
     fn group(&mut self, description: &Description<'_>, section: &Section<'_>, mid: &str) {
         let has_mid = section.level.mid.is_some() || self.may(Rule::Mid);
-        if self.may(Rule::Group) && has_mid && description.bundle.is_none() && section.level.has_mux {
+        let is_alone = description.sections.iter().filter(|section| !section.is_refused).count() == 1;
+        if self.may(Rule::Group) && is_alone && has_mid && description.bundle.is_none() && section.level.has_mux {
             let line = format!("a=group:BUNDLE {mid}");
             self.insert(Rule::Group, description.session.span.end, &line, description);
         }

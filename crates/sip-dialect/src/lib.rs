@@ -8,7 +8,7 @@
 //! ```
 //! use sip_dialect::{Dialect, Outcome, Rules};
 //!
-//! let mut dialect = Dialect::new(Rules::ALL);
+//! let mut dialect = Dialect::new(Rules::DEFAULT);
 //! let offer = "INVITE sip:echo@pbx SIP/2.0\r\nCall-ID: 1\r\nCSeq: 1 INVITE\r\nContent-Type: application/sdp\r\n\r\n\
 //!     v=0\r\na=sendrecv\r\nm=audio 9 RTP/AVP 0\r\na=sendonly\r\n";
 //! let Outcome::Changed { message, .. } = dialect.handle_client(offer.as_bytes()) else { panic!() };
@@ -23,7 +23,7 @@
 //! |---|---|
 //! | `rules` | the rules, with client and RFC |
 //! | `change` | what the rules do to a description |
-//! | `payload_types`, `pictures`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
+//! | `carriers`, `payload_types`, `pictures`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
 //! | `message`, `body`, `sdp` | where the parts of a message are |
 //! | `edit` | changes by position; everything else is copied |
 //! | `memory` | dialogs |
@@ -35,6 +35,7 @@
 #![forbid(unsafe_code)]
 
 mod body;
+mod carriers;
 mod change;
 mod edit;
 #[doc(hidden)]
@@ -105,6 +106,11 @@ pub enum Event {
     /// The host asks the client for a whole picture.
     PictureWanted {
         /// The ICE user fragment of the video section.
+        ufrag: String,
+    },
+    /// The G.719 of the host's audio section is Opus ([`Rule::Opus`]).
+    Opus {
+        /// The ICE user fragment of the section.
         ufrag: String,
     },
     /// The client has told all its candidates (RFC 8838 §13).
@@ -292,6 +298,7 @@ impl Dialect {
         if changes.may(Rule::PayloadTypes) {
             changes.cut_misread_payload_types(&description);
         }
+        changes.carry_formats(&description);
         if changes.may(Rule::Trickle) {
             changes.name_an_address(&description);
         }
@@ -310,6 +317,7 @@ impl Dialect {
         if changes.may(Rule::FingerprintCase) {
             changes.lower_fingerprints(description);
         }
+        changes.name_carried_formats(description);
         let dialog: Option<&Dialog> = self.dialogs.get(message.call_id).map(|dialog| &*dialog);
         match (role, dialog) {
             (Role::Offer, dialog) => {
@@ -325,6 +333,9 @@ impl Dialect {
             }
             // The offer was not read, or is forgotten.
             (Role::Answer, _) => {}
+        }
+        if changes.may(Rule::Opus) {
+            self.events.extend(carriers::sections_with_opus(description));
         }
         let events = &mut self.events;
         self.dialogs.change(message.call_id, |dialog| {

@@ -4,18 +4,21 @@
 //! payload type with another name keeps the meaning that it has in the host's table, which is longer than that of
 //! RFC 3551 §6.
 
+use crate::carriers;
 use crate::message::number;
 use crate::sdp::{Description, Section};
 
-/// The formats of a section without those that the host would misread; `None` if it misreads none.
-pub fn understood(description: &Description<'_>, section: &Section<'_>) -> Option<Vec<u8>> {
+/// The formats of a section without those that the host would misread; `None` if it misreads none. `has_vp8`: the host gets VP8
+/// under a name that it reads.
+pub fn understood(description: &Description<'_>, section: &Section<'_>, has_vp8: bool) -> Option<Vec<u8>> {
     let read = if section.media == b"video" { READ_IN_VIDEO } else { READ_IN_TEXT };
     let mut misread = [false; 128];
     for line in &section.level.rtpmaps {
         let mut words = description.text(&line.value).split(|byte| *byte == b' ' || *byte == b'/');
         let (Some(kind), Some(name)) = (words.next().and_then(number), words.next()) else { continue };
         if let Some(misread) = misread.get_mut(kind) {
-            let is_read = read.iter().any(|begin| begins_with(name, begin));
+            let is_carried = has_vp8 && section.media == b"video" && carriers::VP8.has_name(name);
+            let is_read = is_carried || read.iter().any(|begin| begins_with(name, begin));
             *misread = !is_read && has_another_meaning(kind, name);
         }
     }

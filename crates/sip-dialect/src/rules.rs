@@ -19,7 +19,7 @@ pub enum Rule {
     /// Answers have the offer's `a=mid`, and offers have one (RFC 5888 §9.1, RFC 8829 §5.2.1). aiortc 1.16, werift 0.24,
     /// GStreamer's webrtcbin and str0m refuse a description without, libdatachannel opens no track.
     Mid,
-    /// A description groups its first media section, if the offer groups it or there is none (RFC 9143 §7.3). str0m takes
+    /// A description groups its only media section, if the offer groups it or there is none (RFC 9143 §7.3). str0m takes
     /// no answer without a group.
     Group,
     /// An answer has the offer's transport (RFC 3264 §6, RFC 8829 §5.1.2): with `force_avp` the host answers RTP/SAVPF to
@@ -47,11 +47,17 @@ pub enum Rule {
     /// sipML5 2.1: it says sendonly where its browser is recvonly, so inactive is the only answer that fits both; and when it
     /// resumes it has one more `m=audio`, bundled with the first (RFC 9143), of which the host understands one.
     Sipml,
+    /// Opus (RFC 7587) is G719/48000 to the host, which does not know it. Off by default: the host's configuration has to go with
+    /// it.
+    Opus,
+    /// VP8 (RFC 7741) is MP4V-ES/90000 to the host, which does not know it. Off by default: the host's configuration has to go with
+    /// it.
+    Vp8,
 }
 
 impl Rule {
     /// All rules.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::SessionDirection,
         Self::AnswerDirection,
         Self::PayloadTypes,
@@ -65,6 +71,8 @@ impl Rule {
         Self::Version,
         Self::Pictures,
         Self::Sipml,
+        Self::Opus,
+        Self::Vp8,
     ];
 
     /// The rule's name: its key in the configuration, and its counter's.
@@ -83,10 +91,12 @@ impl Rule {
             Self::Version => "version",
             Self::Pictures => "pictures",
             Self::Sipml => "sipml",
+            Self::Opus => "opus",
+            Self::Vp8 => "vp8",
         }
     }
 
-    fn bit(self) -> u16 {
+    const fn bit(self) -> u16 {
         1 << self as u8
     }
 }
@@ -100,6 +110,8 @@ impl Rules {
     pub const NONE: Self = Self(0);
     /// All rules.
     pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
+    /// The rules that are on unless the configuration says otherwise.
+    pub const DEFAULT: Self = Self::ALL.without(Rule::Opus).without(Rule::Vp8);
 
     /// Whether the rule is in the set.
     pub fn has(self, rule: Rule) -> bool {
@@ -114,7 +126,7 @@ impl Rules {
 
     /// The set without the rule.
     #[must_use]
-    pub fn without(self, rule: Rule) -> Self {
+    pub const fn without(self, rule: Rule) -> Self {
         Self(self.0 & !rule.bit())
     }
 

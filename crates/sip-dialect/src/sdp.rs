@@ -63,6 +63,10 @@ pub struct Level {
     pub candidates: Vec<Line>,
     /// `a=rtpmap:` lines (RFC 8866 §6.6).
     pub rtpmaps: Vec<Line>,
+    /// `a=fmtp:` lines (RFC 8866 §6.15).
+    pub parameters: Vec<Line>,
+    /// `a=rtcp-fb:` lines (RFC 4585 §4.2).
+    pub feedback_lines: Vec<Line>,
     /// The kinds of feedback in `a=rtcp-fb:` lines that ask for whole pictures.
     pub feedback: Feedback,
     /// Whether there is `a=rtcp-mux` (RFC 5761 §5.1.1).
@@ -259,7 +263,11 @@ impl Level {
             b"ice-ufrag" => self.ufrag = Some(line.value),
             b"candidate" => self.candidates.push(line),
             b"rtpmap" => self.rtpmaps.push(line),
-            b"rtcp-fb" => self.feedback.take(value.get(1..).unwrap_or_default()),
+            b"fmtp" => self.parameters.push(line),
+            b"rtcp-fb" => {
+                self.feedback.take(value.get(1..).unwrap_or_default());
+                self.feedback_lines.push(line);
+            }
             b"rtcp-mux" => self.has_mux = true,
             b"fingerprint" => self.fingerprints.push(line),
             b"end-of-candidates" => self.is_complete = true,

@@ -1,6 +1,8 @@
 //! Descriptions of sipML5 2.1, whose browser means something else than they say.
 
+use crate::carriers;
 use crate::memory::Section as Offered;
+use crate::rules::{Rule, Rules};
 use crate::sdp::{Description, Direction, Section};
 
 /// Returns the direction that the client's browser will take an answer to. sipML5 asks its browser to hold by recvonly and
@@ -31,7 +33,7 @@ pub fn write_copy(
     answer: &Description<'_>,
     section: &Section<'_>,
     offered: &Offered,
-    lowers: bool,
+    allowed: Rules,
     written: &mut Vec<u8>,
 ) {
     let end = answer.line_end.as_bytes();
@@ -46,13 +48,14 @@ pub fn write_copy(
             continue;
         }
         match line.strip_prefix(b"a=fingerprint:") {
-            Some(fingerprint) if lowers => {
+            Some(fingerprint) if allowed.has(Rule::FingerprintCase) => {
                 let hash = fingerprint.iter().position(|byte| *byte == b' ').unwrap_or(0);
                 let (hash, rest) = fingerprint.split_at(hash);
                 [b"a=fingerprint:", &hash.to_ascii_lowercase()[..], rest]
                     .iter()
                     .for_each(|part| written.extend_from_slice(part));
             }
+            _ if allowed.has(Rule::Opus) => written.extend_from_slice(&carriers::named_for_client(line)),
             _ => written.extend_from_slice(line),
         }
         written.extend_from_slice(end);

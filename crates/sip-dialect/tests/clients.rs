@@ -42,19 +42,19 @@ fn rules<const N: usize>(rules: [Rule; N]) -> Rules {
 
 #[test]
 fn firefox_holds() {
-    let (lost, got, rules) = client_says(&mut Dialect::new(Rules::ALL), message!("jssip-firefox-holds"));
+    let (lost, got, rules) = client_says(&mut Dialect::new(Rules::DEFAULT), message!("jssip-firefox-holds"));
     assert_eq!((lost.as_str(), got.as_str(), rules), ("a=sendrecv", "", Rule::SessionDirection.into()));
 }
 
 #[test]
 fn sipml5_holds_as_the_host_understands() {
-    let (.., made) = client_says(&mut Dialect::new(Rules::ALL), message!("sipml5-chromium-holds"));
+    let (.., made) = client_says(&mut Dialect::new(Rules::DEFAULT), message!("sipml5-chromium-holds"));
     assert_eq!(made, Rules::NONE);
 }
 
 #[test]
 fn a_page_listens() {
-    let mut dialect = Dialect::new(Rules::ALL.without(Rule::FingerprintCase));
+    let mut dialect = Dialect::new(Rules::DEFAULT.without(Rule::FingerprintCase));
     assert_eq!(client_says(&mut dialect, message!("jssip-chromium-listens")).2, Rules::NONE);
     let answer = as_answer_to(message!("sipjs-chromium-is-answered"), message!("jssip-chromium-listens"));
     let (lost, got, made) = host_says(&mut dialect, &answer);
@@ -73,7 +73,7 @@ fn firefox_offers_video_without_h264() {
 
 #[test]
 fn jssip_is_called_and_refreshes() {
-    let mut dialect = Dialect::new(Rules::ALL.without(Rule::FingerprintCase));
+    let mut dialect = Dialect::new(Rules::DEFAULT.without(Rule::FingerprintCase));
     let (lost, got, _) = host_says(&mut dialect, message!("jssip-firefox-is-called"));
     assert_eq!((lost.as_str(), got.as_str()), ("", "a=group:BUNDLE 0|a=mid:0"));
     let (lost, got, made) = client_says(&mut dialect, message!("jssip-firefox-accepts"));
@@ -96,7 +96,7 @@ fn jssip_is_called_and_refreshes() {
 
 #[test]
 fn a_page_trickles() {
-    let mut dialect = Dialect::new(Rules::ALL);
+    let mut dialect = Dialect::new(Rules::DEFAULT);
     let (lost, got, made) = client_says(&mut dialect, message!("jssip-chromium-trickles"));
     assert_eq!((lost.as_str(), got.as_str(), made), ("c=IN IP4 0.0.0.0", "c=IN IP4 192.0.0.8", Rule::Trickle.into()));
     let answer = as_answer_to(message!("sipjs-chromium-is-answered"), message!("jssip-chromium-trickles"));
@@ -109,7 +109,7 @@ fn a_page_trickles() {
 
 #[test]
 fn a_page_hides_its_addresses() {
-    let (_, got, made) = client_says(&mut Dialect::new(Rules::ALL), message!("sipjs-chromium-hides-addresses"));
+    let (_, got, made) = client_says(&mut Dialect::new(Rules::DEFAULT), message!("sipjs-chromium-hides-addresses"));
     assert_eq!(made, rules([Rule::Trickle, Rule::LongCandidates]));
     let candidates: Vec<&str> = got.split('|').filter_map(|line| line.strip_prefix("a=candidate:")).collect();
     assert!(!candidates.is_empty());
@@ -149,7 +149,7 @@ fn str0m_holds_with_the_version_of_its_call() {
 
 #[test]
 fn sipml5_resumes_with_one_more_section() {
-    let mut dialect = Dialect::new(Rules::ALL);
+    let mut dialect = Dialect::new(Rules::DEFAULT);
     client_says(&mut dialect, message!("sipml5-chromium-holds"));
     let held = as_answer_to(message!("sipjs-chromium-is-answered"), message!("sipml5-chromium-holds"));
     let (_, got, _) = host_says(&mut dialect, &held.replace("a=sendrecv", "a=recvonly"));
@@ -180,7 +180,7 @@ fn a_foundation_of_32_characters_is_read_by_the_host() {
 #[test]
 fn what_no_rule_concerns_is_the_same() {
     let about_answers = [Rule::Mid, Rule::Group, Rule::Trickle, Rule::FingerprintCase];
-    let mut dialect = Dialect::new(about_answers.into_iter().fold(Rules::ALL, Rules::without));
+    let mut dialect = Dialect::new(about_answers.into_iter().fold(Rules::DEFAULT, Rules::without));
     assert_eq!(client_says(&mut dialect, message!("sipjs-chromium-calls")).2, Rules::NONE);
     assert_eq!(host_says(&mut dialect, message!("sipjs-chromium-is-answered")).2, Rules::NONE);
 }

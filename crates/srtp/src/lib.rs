@@ -28,6 +28,7 @@
 //! - Left out: AES-f8 (nobody offers it), master key identifiers (see [`sdes`]), null ciphers.
 
 mod contexts;
+mod engines;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;

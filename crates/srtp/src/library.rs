@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use libsrtp2_sys as sys;
 
 use crate::error::{Error, check};
-use crate::libcrypto;
+use crate::{engines, libcrypto};
 
 /// The number of [`Library`] values. libsrtp is initialised while it is not zero.
 static USERS: Mutex<usize> = Mutex::new(0);
@@ -18,13 +18,14 @@ static USERS: Mutex<usize> = Mutex::new(0);
 pub struct Library(());
 
 impl Library {
-    /// Initialises libsrtp unless it is already. Wraps `srtp_init`, which tests every cipher.
+    /// Initialises libsrtp unless it is already, with our ciphers. Wraps `srtp_init`, which tests every cipher.
     pub fn open() -> Result<Self, Error> {
         let mut users = USERS.lock().unwrap_or_else(PoisonError::into_inner);
         if *users == 0 {
             libcrypto::init();
             // SAFETY: the lock is held, so nobody else initialises or shuts down.
-            check(unsafe { sys::srtp_init() }).inspect_err(|_| shut_down())?;
+            let initialised = check(unsafe { sys::srtp_init() }).and_then(|()| engines::install());
+            initialised.inspect_err(|_| shut_down())?;
         }
         *users += 1;
         Ok(Self(()))

@@ -58,6 +58,7 @@ fn held() -> Vec<Stream> {
             .at(400, Action::Describe(who, attribute))
             .at(800, Action::Describe(who, "sendrecv"))
             .with(Talk::new(0).skip(60).send(20))
+            .with_music()
     };
     vec![
         hold("held-by-the-caller", "bridge", Who::Caller, "sendonly"),

@@ -1,5 +1,7 @@
 //! Telephone-events (RFC 4733): as a phone should send them, and as phones and carriers do.
 
+use std::time::Duration;
+
 use e2e::differential::stream::{Stream, Talk, Who};
 
 use super::PCMU;
@@ -124,12 +126,13 @@ fn new_timestamps() -> Talk {
     talk.send(10)
 }
 
-/// Durations up to the end of their field, in few packets.
+/// A duration up to the end of its field, in few packets.
 fn long() -> Talk {
     let talk = Talk::new(0).send(5);
-    let timestamp = talk.next.timestamp;
+    let (timestamp, began) = (talk.next.timestamp, talk.at);
     let mut talk = talk;
     for duration in [160, 20_000, 40_000, 60_000, 65_500] {
+        talk.at = began + Duration::from_millis(u64::from(duration) / 8);
         talk = talk.event(101, 1, duration, false, duration == 160, timestamp);
     }
     (0..3).fold(talk, |talk, _| talk.event(101, 1, 65_535, true, false, timestamp)).send(5)

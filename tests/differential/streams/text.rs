@@ -1,6 +1,6 @@
 //! Text: T.140, plain and with redundancy (RFC 4103, RFC 2198).
 
-use e2e::differential::stream::{Section, Setting, Stream, Talk, Who};
+use e2e::differential::stream::{Action, Section, Setting, Stream, Talk, Who};
 
 use super::PCMU;
 
@@ -76,6 +76,7 @@ fn echoed() -> Vec<Stream> {
         plain("text-plain", "trace").with(words(typist(98), &all)),
         plain("text-plain-loss", "trace").with(words(typist(98), &[Some("one "), None, Some("three "), Some("four ")])),
         plain("text-plain-out", "type"),
+        plain("text-no-utf-8", "trace").with(written(written(typist(98), b"a\xFFb"), b"\xE2\x82.")),
         red("text-red", "trace").with(redundant(typist(100), 98, &said, &[])),
         red("text-red-loss-of-one", "trace").with(redundant(typist(100), 98, &said, &[1])),
         red("text-red-loss-of-two", "trace").with(redundant(typist(100), 98, &said, &[1, 2])),
@@ -112,5 +113,13 @@ fn bridged() -> Vec<Stream> {
         bridge("text-through-the-core", "core", RED, &["fmtp:100 98/98/98"]),
         bridge("text-bridged-to-plain", "bridge", PLAIN, &[]),
         bridge("text-bridged-to-other-numbers", "bridge", OTHER_RED, &["fmtp:112 111/111/111"]),
+        held(bridge("text-held", "bridge", RED, &["fmtp:100 98/98/98"])),
+        held(bridge("text-held-through-the-core", "core", RED, &["fmtp:100 98/98/98"])),
     ]
+}
+
+/// The callee holds the call for a second while the caller types.
+fn held(stream: Stream) -> Stream {
+    let describe = |attribute| Action::Describe(Who::Callee, attribute);
+    stream.at(250, describe("sendonly")).at(1250, describe("sendrecv")).with_music()
 }

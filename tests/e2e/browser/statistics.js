@@ -1,11 +1,15 @@
 // Reduces getStats() to the few numbers that the tests need.
 
+/** The names of the formats in which streams are received and sent, such as audio/opus. */
+const codecs = (report, streams) => streams.map((stream) => report.get(stream?.codecId)?.mimeType ?? null);
+
 /** The numbers of video. */
 export function pictures(report) {
   const all = [...report.values()];
   const find = (type) => all.find((entry) => entry.type === type && (entry.kind ?? entry.mediaType) === 'video') ?? {};
   const [inbound, outbound, remote] = ['inbound-rtp', 'outbound-rtp', 'remote-inbound-rtp'].map(find);
   return {
+    codecs: codecs(report, [inbound, outbound]),
     decoded: inbound.framesDecoded ?? 0,
     keyFramesDecoded: inbound.keyFramesDecoded ?? null,
     packetsReceived: inbound.packetsReceived ?? 0,
@@ -46,6 +50,8 @@ export function summary(report) {
     return found ? `${found.candidateType} ${found.address}:${found.port}` : null;
   };
   return {
+    codecs: codecs(report, [inbound, outbound]),
+    concealed: inbound?.concealedSamples ?? null,
     packetsReceived: inbound?.packetsReceived ?? 0,
     packetsLost: inbound?.packetsLost ?? 0,
     jitter: inbound?.jitter ?? null,

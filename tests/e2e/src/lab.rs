@@ -69,7 +69,8 @@ impl Lab {
         Self::with_modules(name, site, &prefix, mixed.root())
     }
 
-    fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
+    /// Starts the Asterisk of `prefix` with the modules of this directory in place of its own.
+    pub fn with_modules(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
         let (home, ports) = Self::prepare(name, site, prefix, modules)?;
         let asterisk = Asterisk::start(prefix, home)?;
         Ok(Self { asterisk, ports, links: None })

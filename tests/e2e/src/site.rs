@@ -38,6 +38,8 @@ pub struct Site {
     pub video: bool,
     /// Makes all accounts prefer Opus, which the host passes on without transcoding.
     pub opus: bool,
+    /// Makes accounts of browsers prefer Opus and VP8 under the names of formats that `chan_sip` of Asterisk 11 knows.
+    pub carriers: bool,
     /// Turns on ARI for `user:secret`.
     pub ari: bool,
     /// The wildcard address that SIP, media and the HTTP server listen on. Otherwise SIP and media listen on all of IPv4, and the
@@ -111,7 +113,7 @@ impl Site {
         home.configure("ari.conf", "[general]\nenabled = yes\n[user]\ntype = user\npassword = secret\n")?;
         home.configure("http.conf", &http_conf(self, home, ports))?;
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
-        home.configure("websocket.conf", &format!("[general]\n{}", self.websocket))?;
+        home.configure("websocket.conf", &self.websocket_conf())?;
         home.configure(driver.configuration(), &self.accounts(driver, home, ports))?;
         home.configure("extensions.conf", &extensions_conf(home))?;
         std::fs::write(script(home), "#!/bin/sh\nexec sleep 300\n")?;
@@ -147,7 +149,13 @@ impl Site {
     fn modules_conf(&self, driver: Driver) -> String {
         let left_out = driver.left_out().iter().filter(|module| !self.ari || !ARI.contains(module));
         let left_out: String = left_out.map(|module| format!("noload = {module}\n")).collect();
-        format!("[modules]\nautoload = yes\n{left_out}")
+        let files = if self.carriers { "noload = format_g719.so\n" } else { "" };
+        format!("[modules]\nautoload = yes\n{left_out}{files}")
+    }
+
+    fn websocket_conf(&self) -> String {
+        let carriers = if self.carriers { "[sip]\nopus = g719\nvp8 = mpeg4\n" } else { "" };
+        format!("[general]\n{}{carriers}", self.websocket)
     }
 
     fn rtp_conf(&self, ports: &Ports) -> String {

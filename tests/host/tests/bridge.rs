@@ -156,6 +156,25 @@ fn a_digit_that_began_before_the_bridge_is_heard_to_its_end() {
 }
 
 #[test]
+fn the_channel_hears_no_packet_twice_while_it_hears_a_digit() {
+    let _host = host();
+    let mut legs = EVENTS.map(Leg::new);
+    assert_eq!(legs[0].digit(101, 5000, BEGIN), [Frame::DigitBegin(b'5')]);
+    join(&legs);
+    let [one, other] = &mut legs;
+    let (packet, frames) = one.send(0, false, &[1; FRAME_LEN]);
+    assert!(matches!(frames[..], [Frame::Voice { .. }]));
+    assert_eq!(one.receive(&packet), []);
+    assert_eq!(one.digit(101, 5000, END), [Frame::DigitEnd(b'5')]);
+    // The phone at the other end judges repetitions itself.
+    let (packet, _) = one.send(0, false, &[2; FRAME_LEN]);
+    assert_eq!(one.receive(&packet), []);
+    for _ in 0..2 {
+        assert_eq!(received(other)[12..], [2; FRAME_LEN]);
+    }
+}
+
+#[test]
 fn a_digit_that_went_by_the_bridge_is_not_heard_again_afterwards() {
     let _host = host();
     let mut legs = bridged();

@@ -238,6 +238,13 @@ fn rtcp_ends_with_a_goodbye_however_the_call_ends() {
     drop(instance);
     assert!(!hears_goodbye(&phone, Duration::from_millis(100)), "nothing was sent (RFC 3550 §6.3.7)");
 
+    let (instance, phone) = (Instance::new(), Phone::new());
+    instance.set_remote(phone.address());
+    instance.write(1);
+    std::thread::sleep(Duration::from_millis(1100));
+    instance.stop();
+    assert!(hears_goodbye(&phone, SOON), "chan_sip never activates video and text");
+
     let (instance, mut phone) = call();
     phone.send(instance.local(), 1);
     assert!(instance.read_until(Frame::voice).is_some());

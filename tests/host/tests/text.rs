@@ -221,3 +221,14 @@ fn text_that_is_gone_is_marked_once_and_lies_change_nothing() {
     let (_, shown) = host.command("rtp show sessions");
     assert!(shown.contains("malformed"), "{shown}");
 }
+
+#[test]
+fn what_is_no_text_is_replaced_before_the_host_reads_it() {
+    let _host = host();
+    let (instance, mut phone) = call(false);
+    for payload in [&b"a\xFFb"[..], b"\xE2\x82", "€.".as_bytes()] {
+        let packet = phone.packet(T140, false, payload);
+        phone.rtp.send_to(&packet, instance.local()).expect("loopback");
+    }
+    assert_eq!(read(&instance, ".").0, "a\u{FFFD}b\u{FFFD}€.", "RFC 3629 section 10");
+}

@@ -7,7 +7,7 @@ use super::InstancePtr;
 use crate::host;
 
 /// One RTCP report, sent or received.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// Whether it was sent or received.
     pub direction: Direction,
@@ -23,6 +23,8 @@ pub struct Report {
     pub block_count: usize,
     /// The report block about this stream.
     pub block: Option<Block>,
+    /// The score of the stream that the block is about, 0 to 100; 0 before the first. Only Asterisk 22 tells it.
+    pub score: f64,
 }
 
 /// The direction of a report.
@@ -39,6 +41,8 @@ pub enum Direction {
     Received {
         /// The round-trip time, if its block has LSR and DLSR to compute it from.
         round_trip: Option<Duration>,
+        /// The jitter of its block, which counts timestamp units, as a time.
+        jitter: Duration,
         /// How figures are told that Asterisk 11's own module tells wrong.
         figures: Figures,
     },

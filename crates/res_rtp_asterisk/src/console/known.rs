@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use asterisk::limit::{RateLimit, SharedLimit};
+use asterisk::rtp::InstancePtr;
 
 use crate::notes::{Level, Note};
 
@@ -18,6 +19,12 @@ pub fn unknown_payload_type(payload_type: u8, from: SocketAddr) {
 /// Makes the line about a datagram that is too short for an RTP header, which also phones send as a keepalive.
 pub fn too_short(from: SocketAddr) -> Option<Note> {
     SHORT.allow(from.ip()).map(|_| Note::Warning("RTP Read too short".to_owned()))
+}
+
+/// Makes the line about DTLS for a session that has none.
+pub fn unexpected_dtls(from: SocketAddr, instance: InstancePtr) -> Option<Note> {
+    let text = || format!("Received SSL traffic on RTP instance '{instance:p}' without an SSL session");
+    DTLS.allow(from.ip()).map(|_| Note::Error(text()))
 }
 
 /// Makes the line about a packet that the system did not send. `what` is the beginning of the line: `RTP`, `RTCP SR`.
@@ -40,6 +47,9 @@ static UNKNOWN: SharedLimit<IpAddr, 50> = SharedLimit::new(Duration::from_secs(1
 
 /// Limits lines about short datagrams, which come from as many addresses as a stranger likes to forge.
 static SHORT: SharedLimit<IpAddr, 2> = SharedLimit::new(Duration::from_secs(10), 1);
+
+/// Limits lines about DTLS without a session of it.
+static DTLS: SharedLimit<IpAddr, 2> = SharedLimit::new(Duration::from_secs(10), 1);
 
 /// Limits lines about what could not be sent.
 static TRANSMISSIONS: RateLimit = RateLimit::new(Duration::from_secs(10), 10);

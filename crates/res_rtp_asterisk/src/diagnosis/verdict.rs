@@ -33,6 +33,8 @@ pub struct Shown {
     pub keys_due: bool,
     /// Whether media is, or will be, encrypted.
     pub encrypted: bool,
+    /// Whether the host's G.719 is Opus.
+    pub has_opus: bool,
     /// The stream that we receive.
     pub received: Flow,
     /// The stream that we send.
@@ -224,7 +226,8 @@ impl Display for Shown {
             (_, children @ 1..) => writeln!(f, "  Bundle:   carries {children} more sessions")?,
             _ => {}
         }
-        writeln!(f, "  Media:    {}", if self.encrypted { "SRTP" } else { "not encrypted" })?;
+        let carried = if self.has_opus { ", Opus (G.719 to Asterisk)" } else { "" };
+        writeln!(f, "  Media:    {}{carried}", if self.encrypted { "SRTP" } else { "not encrypted" })?;
         writeln!(f, "  Received: {}", self.received)?;
         writeln!(f, "  Sent:     {}", self.sent)?;
         writeln!(f, "  RTCP:     {}", self.rtcp)?;
@@ -293,6 +296,12 @@ mod tests {
              Sent:     50 packets, 8000 octets, lost 1, jitter 0.0020 s, last 0.0 s ago\n  \
              RTCP:     off\n";
         assert_eq!(flowing().to_string(), expected);
+    }
+
+    #[test]
+    fn opus_has_its_own_name() {
+        let call = Shown { encrypted: true, has_opus: true, ..flowing() };
+        assert!(call.to_string().contains("\n  Media:    SRTP, Opus (G.719 to Asterisk)\n"), "{call}");
     }
 
     #[test]

@@ -185,6 +185,8 @@ impl Engine for Session {
     }
 
     fn bundle(self: &Arc<Self>, instance: Instance<'_>, parent: Option<&Arc<Self>>) -> Result<(), Failed> {
+        // The host may set payload types after this, and no address follows.
+        self.note_description();
         let Some(parent) = parent else {
             self.go_alone();
             return Ok(());

@@ -113,14 +113,14 @@ impl Reader<'_> {
         session: &Session,
         instance: Instance<'_>,
         incoming: &mut Incoming,
-        Taken { arrived, whose }: Taken,
+        Taken { mut arrived, whose }: Taken,
     ) -> Option<HostFrame> {
         match whose {
             Whose::Own => self.frames_of(session, instance, incoming, &arrived),
-            Whose::Child(child) => self.frames_of_child(&child, &arrived),
-            Whose::Unknown => match self.settle(session, instance, &arrived)? {
+            Whose::Child(child) => self.frames_of_child(&child, &mut arrived),
+            Whose::Unknown => match self.settle(session, instance, &mut arrived)? {
                 Settled::Own => self.frames_of(session, instance, incoming, &arrived),
-                Settled::Child(child) => self.frames_of_child(&child, &arrived),
+                Settled::Child(child) => self.frames_of_child(&child, &mut arrived),
             },
         }
     }
@@ -136,13 +136,16 @@ impl Reader<'_> {
         if passed.is_none() && debug::RTP.wants(arrived.from) {
             self.show_special(instance, arrived);
         }
-        let read =
-            passed.map_or_else(|| incoming.read(self.frames, instance, self.now, arrived), Ok).map_err(|reason| {
-                if reason == Refused::PayloadType {
-                    known::unknown_payload_type(arrived.header.payload_type, arrived.from);
-                }
-                session.with_for(self.called, self.now, |state| state.refuse(reason));
-            });
+        let for_channel = || match arrived.is_repeated {
+            true => Err(Refused::Sequence),
+            false => incoming.read(self.frames, instance, self.now, arrived),
+        };
+        let read = passed.map_or_else(for_channel, Ok).map_err(|reason| {
+            if reason == Refused::PayloadType {
+                known::unknown_payload_type(arrived.header.payload_type, arrived.from);
+            }
+            session.with_for(self.called, self.now, |state| state.refuse(reason));
+        });
         let read = read.ok()?;
         if let Some(learned) = read.learned {
             // Locks the state a second time, once per payload type of a call.
@@ -170,7 +173,7 @@ impl Reader<'_> {
         }
     }
 
-    fn frames_of_child(&mut self, child: &Session, arrived: &Arrived) -> Option<HostFrame> {
+    fn frames_of_child(&mut self, child: &Session, arrived: &mut Arrived) -> Option<HostFrame> {
         let frames = child.lend(|incoming, instance| {
             let usable = child.with_for(self.called, self.now, |state| state.handle_from_parent(self.now, arrived))?;
             if usable { self.frames_of(child, instance, incoming, arrived) } else { None }
@@ -180,7 +183,7 @@ impl Reader<'_> {
 
     /// Finds the session of a packet with an unknown SSRC: the one child whose description alone has its payload type
     /// (RFC 9143 §9.2), or else the session itself. Returns `None` when the packet is refused.
-    fn settle(&self, session: &Session, instance: Instance<'_>, arrived: &Arrived) -> Option<Settled> {
+    fn settle(&self, session: &Session, instance: Instance<'_>, arrived: &mut Arrived) -> Option<Settled> {
         let payload_type = arrived.header.payload_type;
         let children = session.with_at(self.now, |state| state.bundle().sessions())?;
         let has_it = |child: &Arc<Session>| child.lend(|_, child| child.is_described(payload_type)) == Some(true);

@@ -8,10 +8,12 @@ use asterisk::slot::Timing;
 use asterisk::{Format, HostFrame};
 use rtp::bridge::{Content, PassedDigits};
 use rtp::comfort_noise::ComfortNoise;
+use rtp::opus::Malformed;
 use rtp::pictures::{self, Advance};
 use rtp::telephone_event::{Event, Receiver, Reporting, cisco};
 use rtp::timestamp::{DeliveryClock, duration};
 
+use super::carried::Carried;
 use super::clock_rates::ClockRates;
 use super::frames::{DIGIT_BEFORE_MEDIA, Frames};
 use super::native::{Bridge, InBuffer};
@@ -38,6 +40,7 @@ pub struct Incoming {
     bridge: Option<Box<Bridge>>,
     /// The digits that went by a bridge, this one or one before.
     passed_digits: PassedDigits,
+    carried: Carried,
 }
 
 /// The result of reading a packet.
@@ -72,15 +75,16 @@ impl Incoming {
             number: None,
             bridge: None,
             passed_digits: PassedDigits::default(),
+            carried: Carried::default(),
         }
     }
 
     /// Passes packets on by `bridge` from now on, or to the channel again. Returns the bridge before, to be dropped without a lock.
     /// The channel does not hear the rest of a digit that went by it.
-    pub fn set_bridge(&mut self, now: Instant, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
+    pub fn set_bridge(&mut self, bridge: Option<Box<Bridge>>) -> Option<Box<Bridge>> {
         let former = std::mem::replace(&mut self.bridge, bridge);
         if former.is_some() {
-            self.passed_digits.hide_from(now, &mut self.events);
+            self.passed_digits.hide_from(&mut self.events);
         }
         former
     }
@@ -101,12 +105,13 @@ impl Incoming {
         arrived: &Arrived,
     ) -> Option<Read> {
         let octets = buffer.get_mut(..arrived.len)?;
+        let event = octets.get(arrived.payload.clone()).and_then(Event::parse);
         let packet = InBuffer { octets, arrived };
         let (bridge, digits) = (self.bridge.as_mut()?, &mut self.passed_digits);
         let Some(passage) = bridge.pass_on(now, (session, instance), packet, &self.events, digits) else {
             // The other phone has heard the beginning, so the channel does not report the rest as a digit.
-            if digits.has(&arrived.header) {
-                digits.hide_from(now, &mut self.events);
+            if event.is_some_and(|event| digits.has(now, &arrived.header, event)) {
+                digits.hide_from(&mut self.events);
             }
             return None;
         };
@@ -120,6 +125,11 @@ impl Incoming {
     /// Sets the number of the stream within its channel.
     pub fn set_number(&mut self, number: i32) {
         self.number = Some(number);
+    }
+
+    /// Notes that the G.719 of the call is Opus.
+    pub fn note_opus(&mut self) {
+        self.carried.note_opus();
     }
 
     /// Ignores digits that begin before `until`, because they are echoes of a digit that we sent.
@@ -193,7 +203,7 @@ impl Incoming {
         let ended = ended.or_else(|| self.cisco_events.handle_media(now, self.digit_timeout));
         let digit = ended.and_then(|signal| frames.digit(DIGIT_BEFORE_MEDIA, signal));
         let frame = match format.kind() {
-            Some(Kind::Audio) => self.voice(frames, format, arrived, clock_rate),
+            Some(Kind::Audio) => self.voice(frames, format, arrived, clock_rate).map_err(|_| Refused::Malformed)?,
             Some(Kind::Video) => self.picture(frames, now, format, arrived),
             Some(Kind::Text) => self.text.frame(frames, format, arrived).map_err(|_| Refused::Malformed)?,
             Some(Kind::Image) | None => return Ok(digit),
@@ -204,7 +214,14 @@ impl Incoming {
         }))
     }
 
-    fn voice(&mut self, frames: &mut Frames, format: &Format, arrived: &Arrived, clock_rate: u32) -> HostFrame {
+    fn voice(
+        &mut self,
+        frames: &mut Frames,
+        format: &Format,
+        arrived: &Arrived,
+        clock_rate: u32,
+    ) -> Result<HostFrame, Malformed> {
+        let samples = self.carried.samples(format, frames.payload(arrived.payload.clone())).transpose()?;
         let header = &arrived.header;
         let due = self.delivery.due(asterisk::time::wall(), header.timestamp, clock_rate, header.marker);
         let timing = Timing {
@@ -212,7 +229,11 @@ impl Incoming {
             sequence_number: header.sequence_number,
             delivery: Some(due),
         };
-        frames.media().voice(format, arrived.payload.clone(), timing)
+        let (media, payload) = (frames.media(), arrived.payload.clone());
+        Ok(match samples {
+            Some(samples) => media.counted_voice(format, payload, timing, samples),
+            None => media.voice(format, payload, timing),
+        })
     }
 
     fn picture(&mut self, frames: &mut Frames, now: Instant, format: &Format, arrived: &Arrived) -> HostFrame {

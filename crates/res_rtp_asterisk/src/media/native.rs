@@ -14,7 +14,7 @@ use asterisk::Failed;
 use asterisk::rtp::{BridgedChannel, Instance, Payload, rtp_code};
 use rtp::bridge::{Content, Passage, Passages, PassedDigits};
 use rtp::packet::HEADER_LEN;
-use rtp::telephone_event::Receiver;
+use rtp::telephone_event::{Event, Receiver};
 
 use super::incoming::clock_rate;
 use crate::clock;
@@ -83,13 +83,15 @@ impl Bridge {
             if is_due && let Some(peer) = state.transport().instance() {
                 (*passages, *due) = (compare(instance, peer), None);
             }
-            let passage = passages.choose(&header, reported, digits)?;
+            let passage = passages.choose(now, &header, event, reported, digits)?;
             Some((passage, state.pass_on(now, packet, passage)))
         });
         match passed.flatten()? {
             (_, Passed::Channel) => None,
             (passage, Passed::On { shown_to }) => {
-                digits.passed(&header, passage.content, &event);
+                if let (Content::Event { clock_rate }, Some(event)) = (passage.content, event) {
+                    digits.passed(now, &header, event, clock_rate);
+                }
                 if let Some(to) = shown_to {
                     asterisk::verbose!(0, "{}", debug::passed_on(to, passage.payload_type, len));
                 }
@@ -125,7 +127,7 @@ impl Session {
             self.leave_carrier();
         }
         // The locks are given back before the former peer is dropped.
-        let former = self.reading().ok_or(Failed)?.incoming.set_bridge(clock::now(), bridge);
+        let former = self.reading().ok_or(Failed)?.incoming.set_bridge(bridge);
         drop(former);
         if is_bridged {
             self.find_carrier();
@@ -139,10 +141,9 @@ impl Session {
     }
 }
 
-/// Copies the octets that would be a telephone-event (RFC 4733 §2.3), because sending may encrypt them.
-fn event_of(packet: &InBuffer<'_>) -> [u8; 4] {
-    let payload = packet.octets.get(packet.arrived.payload.clone());
-    payload.and_then(|payload| payload.first_chunk().copied()).unwrap_or_default()
+/// Reads the payload as a telephone-event (RFC 4733 §2.3), which it need not be. Sending may encrypt it.
+fn event_of(packet: &InBuffer<'_>) -> Option<Event> {
+    Event::parse(packet.octets.get(packet.arrived.payload.clone())?)
 }
 
 /// Finds the payload types of `from` that `to` has negotiated as well.

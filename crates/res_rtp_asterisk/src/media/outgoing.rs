@@ -10,6 +10,7 @@ use asterisk::{Failed, Format, FrameRef, sys};
 use rtp::pictures::Origin;
 use rtp::timestamp::{Span, Timing};
 
+use super::carried::Carried;
 use super::incoming::clock_rate;
 use super::source::Media;
 
@@ -38,6 +39,7 @@ pub struct Outgoing {
     origin: Origin,
     /// Whether the last packet had a route. If so, the next frame is sent without asking for the route first.
     had_route: bool,
+    carried: Carried,
 }
 
 /// A frame's format and the payload type that was negotiated for it.
@@ -45,12 +47,26 @@ struct Negotiated<'a> {
     format: &'a Format,
     payload_type: u8,
     kind: Kind,
+    /// The samples of the frame, if the host did not count them.
+    samples: Option<u32>,
 }
 
 impl Outgoing {
     /// Creates the state of a stream that has not begun.
     pub fn new() -> Self {
-        Self { format: None, smoother: None, swapped: Vec::new(), origin: Origin::default(), had_route: false }
+        Self {
+            format: None,
+            smoother: None,
+            swapped: Vec::new(),
+            origin: Origin::default(),
+            had_route: false,
+            carried: Carried::default(),
+        }
+    }
+
+    /// Notes that the G.719 of the call is Opus.
+    pub fn note_opus(&mut self) {
+        self.carried.note_opus();
     }
 
     /// Sends a frame, split into packets of the negotiated length. Drops the frame while media has no route. Fails for a frame type
@@ -97,7 +113,9 @@ impl Outgoing {
                 );
             });
         };
-        let negotiated = Negotiated { format: &format, payload_type, kind };
+        // Another leg of the call may have counted the samples as those of G.719.
+        let samples = self.carried.samples(&format, frame.payload()).and_then(Result::ok);
+        let negotiated = Negotiated { format: &format, payload_type, kind, samples };
         match kind {
             Kind::Audio => self.prepare_smoother(instance, &format),
             // The number is that of a packet, in 16 bits.
@@ -214,9 +232,10 @@ fn feed(
 }
 
 fn media<'a>(now: Instant, negotiated: &Negotiated<'_>, frame: FrameRef<'_>, payload: &'a [u8]) -> Media<'a> {
-    let Negotiated { format, payload_type, kind } = *negotiated;
+    let Negotiated { format, payload_type, kind, samples } = *negotiated;
     let ticks = match kind {
         Kind::Video => frame.advance().cast_unsigned(),
+        _ if let Some(samples) = samples => samples,
         // Two samples of G.722 are one tick of its 8000 Hz RTP clock (RFC 3551 §4.5.2).
         _ if format.codec() == Some(Codec::G722) => frame.samples() / 2,
         _ => frame.samples(),

@@ -39,7 +39,7 @@ impl IncomingText {
         };
         let (Some(text), Some(plain)) = (text, Format::of(Codec::T140)) else { return Ok(HostFrame::null()) };
         let start = arrived.payload.start;
-        let mut octets = start + text.range.start..start + text.range.end;
+        let mut octets = rtp::text::mend(frames.buffer(), start + text.range.start..start + text.range.end);
         if text.follows_loss {
             frames.mark_missing(&mut octets);
         }

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use asterisk::rtp::{self as host, Direction};
+use asterisk::rtp::{self as host, Direction, Figures};
 use rtp::rtcp::{Packet, Report, ReportBlock, SenderInfo};
 
 use crate::console::debug::Destination;
@@ -19,8 +19,21 @@ pub struct Source {
     pub local: SocketAddr,
 }
 
-/// Converts a report that we sent. `jitter` is that of the received stream.
-pub fn sent(to: Destination, report: &Report<'_>, jitter: Duration) -> host::Report {
+/// The figures that a report of the peer gives about our stream.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Heard {
+    /// The round-trip time, if the report allows to compute it.
+    pub round_trip: Option<Duration>,
+    /// The jitter of our stream at the peer.
+    pub jitter: Duration,
+    /// The score of our stream at the peer, 0 to 100.
+    pub score: f64,
+    /// How figures are told that Asterisk 11's own module tells wrong.
+    pub figures: Figures,
+}
+
+/// Converts a report that we sent. `jitter` and `score` are those of the received stream.
+pub fn sent(to: Destination, report: &Report<'_>, jitter: Duration, score: f64) -> host::Report {
     host::Report {
         direction: Direction::Sent { jitter, via_ice: to.via_ice },
         peer: to.to,
@@ -29,6 +42,7 @@ pub fn sent(to: Destination, report: &Report<'_>, jitter: Duration) -> host::Rep
         sender: report.sender.map(sender),
         block_count: report.blocks.len(),
         block: report.blocks.first().map(block),
+        score,
     }
 }
 
@@ -44,32 +58,34 @@ pub fn head(from: SocketAddr, packet: &Packet<'_>) -> host::Head {
 
 /// Converts a report of the peer for the lines of `rtcp set debug`, with the block about `our_ssrc` or else the first one. `None` if
 /// the packet is no report.
-pub fn shown(from: Source, direction: Direction, packet: &Packet<'_>, our_ssrc: u32) -> Option<host::Report> {
+pub fn shown(from: Source, heard: Heard, packet: &Packet<'_>, our_ssrc: u32) -> Option<host::Report> {
     let (ssrc, info, blocks) = match packet {
         Packet::SenderReport(report) => (report.ssrc, Some(report.info), report.blocks),
         Packet::ReceiverReport(report) => (report.ssrc, None, report.blocks),
         _ => return None,
     };
     let block = blocks.about(our_ssrc).or_else(|| blocks.iter().next());
-    Some(received(from, direction, ssrc, info, (blocks.len(), block)))
+    Some(received(from, heard, ssrc, info, (blocks.len(), block)))
 }
 
 /// Converts a report of the peer: its sender, the number of its blocks, and one of them.
 pub fn received(
     from: Source,
-    direction: Direction,
+    heard: Heard,
     ssrc: u32,
     info: Option<SenderInfo>,
     (block_count, about): (usize, Option<ReportBlock>),
 ) -> host::Report {
+    let Heard { round_trip, jitter, figures, .. } = heard;
     host::Report {
-        direction,
+        direction: Direction::Received { round_trip, jitter, figures },
         peer: from.peer,
         local: from.local,
         ssrc,
         sender: info.map(sender),
         block_count,
         block: about.as_ref().map(block),
+        score: heard.score,
     }
 }
 
@@ -97,7 +113,6 @@ fn block(block: &ReportBlock) -> host::Block {
 
 #[cfg(test)]
 mod tests {
-    use asterisk::rtp::Figures;
     use rtp::rtcp::{Compound, NtpTimestamp};
 
     use super::*;
@@ -123,7 +138,8 @@ mod tests {
             SenderInfo { ntp: NtpTimestamp::from_unix(wall), rtp_timestamp: 8000, packet_count: 50, octet_count: 8000 };
         let report = Report { ssrc: 1, sender: Some(info), blocks: &[BLOCK], cname: "", bye: false };
         let jitter = Duration::from_micros(2125);
-        let told = sent(Destination { to: address(), from: address(), via_ice: true }, &report, jitter);
+        let told = sent(Destination { to: address(), from: address(), via_ice: true }, &report, jitter, 88.1);
+        assert_eq!(told.score, 88.1);
         assert_eq!(told.direction, Direction::Sent { jitter, via_ice: true });
         assert_eq!((told.peer, told.ssrc, told.block_count), (address(), 1, 1));
         assert_eq!(told.sender.map(|sender| (sender.time_of_day, sender.packet_count)), Some((wall, 50)));
@@ -140,11 +156,10 @@ mod tests {
         let heads = packets.iter().map(|packet| head(address(), packet));
         let heads: Vec<_> = heads.map(|head| (head.packet_type, head.count, head.ssrc)).collect();
         assert_eq!(heads, [(201, 2, Some(9)), (202, 1, None), (203, 1, None)]);
-        let direction = Direction::Received { round_trip: None, figures: Figures::Correct };
         let from = Source { peer: address(), local: address() };
-        let shown_to = |ssrc| shown(from, direction, &packets[0], ssrc).unwrap();
+        let shown_to = |ssrc| shown(from, Heard::default(), &packets[0], ssrc).unwrap();
         assert_eq!((shown_to(7).block_count, shown_to(7).block.unwrap().ssrc), (2, 7));
         assert_eq!(shown_to(1).block.unwrap().ssrc, 6);
-        assert_eq!(shown(from, direction, &packets[1], 7), None);
+        assert_eq!(shown(from, Heard::default(), &packets[1], 7), None);
     }
 }

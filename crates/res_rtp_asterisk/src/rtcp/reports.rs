@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::{Direction, Figures, TELLS_REPORTS_ABOUT_NOBODY};
+use asterisk::rtp::{Figures, TELLS_REPORTS_ABOUT_NOBODY};
 use rtp::pictures::Wanted;
 use rtp::quality::media_experience_score;
 use rtp::rtcp::interval::ReportTimer;
@@ -36,8 +36,8 @@ pub struct Rtcp {
 pub struct Heard {
     /// Whether its sender is the SSRC that we receive media from.
     pub is_from_source: bool,
-    /// The round-trip time that it gives.
-    pub round_trip: Option<Duration>,
+    /// The figures that it gives.
+    pub figures: events::Heard,
 }
 
 /// Media experience scores, for the host's statistics.
@@ -175,7 +175,7 @@ impl Rtcp {
         let sent = send(buffer.get_mut(..len)?);
         self.has_reported |= sent;
         if sent {
-            let told = events::sent(to, &report, receiver.jitter());
+            let told = events::sent(to, &report, receiver.jitter(), self.scores.here.last());
             if debug::RTCP.wants(to.to) {
                 notes.push(Note::Verbose(told.lines()));
             }
@@ -206,8 +206,8 @@ impl Rtcp {
             _ => return Heard::default(),
         };
         let is_from_source = receiver.ssrc() == Some(ssrc);
-        let round_trip = self.handle_blocks(now, from, (ssrc, info), blocks, (sender, is_from_source), notes);
-        Heard { is_from_source, round_trip }
+        let figures = self.handle_blocks(now, from, (ssrc, info), blocks, (sender, is_from_source), notes);
+        Heard { is_from_source, figures }
     }
 
     fn handle_blocks(
@@ -218,8 +218,8 @@ impl Rtcp {
         blocks: &ReportBlocks<'_>,
         (sender, is_from_source): (&mut SenderStatistics, bool),
         notes: &mut Vec<Note>,
-    ) -> Option<Duration> {
-        let mut last = None;
+    ) -> events::Heard {
+        let mut heard = events::Heard { figures: self.figures, ..events::Heard::default() };
         let mut is_about_us = false;
         for block in blocks.iter() {
             let round_trip = match sender.handle_report(now, &block) {
@@ -227,15 +227,17 @@ impl Rtcp {
                 RoundTrip::Unknown => None,
                 RoundTrip::Measured(time) => Some(time),
             };
-            (last, is_about_us) = (round_trip, true);
+            is_about_us = true;
             let remote = sender.remote();
             self.scores.there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
-            self.tell_received(now, from, (ssrc, info), (blocks.len(), Some(block)), round_trip, notes);
+            let jitter = Duration::try_from_secs_f64(remote.jitter.last()).unwrap_or_default();
+            heard = events::Heard { round_trip, jitter, score: self.scores.there.last(), figures: self.figures };
+            self.tell_received(now, from, (ssrc, info), (blocks.len(), Some(block)), heard, notes);
         }
         if TELLS_REPORTS_ABOUT_NOBODY && is_from_source && !is_about_us {
-            self.tell_received(now, from, (ssrc, info), (blocks.len(), None), None, notes);
+            self.tell_received(now, from, (ssrc, info), (blocks.len(), None), heard, notes);
         }
-        last
+        heard
     }
 
     /// Makes a manager event of a report, or of one of its blocks.
@@ -245,12 +247,11 @@ impl Rtcp {
         from: events::Source,
         (ssrc, info): (u32, Option<SenderInfo>),
         about: (usize, Option<ReportBlock>),
-        round_trip: Option<Duration>,
+        heard: events::Heard,
         notes: &mut Vec<Note>,
     ) {
         if self.events.allows(now, EVENT_PACE) {
-            let direction = Direction::Received { round_trip, figures: self.figures };
-            notes.push(Note::Report(events::received(from, direction, ssrc, info, about)));
+            notes.push(Note::Report(events::received(from, heard, ssrc, info, about)));
         }
     }
 }

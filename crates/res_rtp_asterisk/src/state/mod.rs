@@ -58,6 +58,8 @@ pub struct State {
     counters: Counters,
     /// Log lines and events that the host gets after the state is unlocked.
     notes: Vec<Note>,
+    /// Whether the G.719 of the call is Opus (`media/carried.rs`).
+    has_opus: bool,
     /// Whether received packets are passed on to another session (`media/native.rs`).
     is_bridged: bool,
     /// How the host wants digits to be sent.
@@ -88,12 +90,18 @@ impl State {
             rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
             counters: Counters::default(),
             notes: Vec::new(),
+            has_opus: false,
             is_bridged: false,
             dtmf_mode: DtmfMode::None,
             armed: None,
             grid,
             settings,
         }
+    }
+
+    /// Notes that the G.719 of the call is Opus.
+    pub fn note_opus(&mut self) {
+        self.has_opus = true;
     }
 
     /// Returns the settings of `rtp.conf` at the time the session began.

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use asterisk::rtp::Direction;
 use ice::Component;
 use rtp::demux::{Class, classify};
 use rtp::packet::HEADER_LEN;
@@ -146,6 +145,9 @@ impl State {
             // ICE and DTLS may also answer a datagram that they refused.
             Err(reason @ (Refused::Stun | Refused::Dtls)) => {
                 self.refuse_from(received.from, reason);
+                if reason == Refused::Dtls && !self.transport.has_dtls() {
+                    self.note_unexpected_dtls(received.from);
+                }
                 self.drive(now);
             }
             Err(reason) if is_media(datagram) => self.drop_media(received, reason),
@@ -162,10 +164,10 @@ impl State {
     fn judge_media(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<Taken, Refused> {
         cost::note(Deed::ParsedPacket);
         let packet = Packet::parse(datagram).map_err(|_| Refused::Malformed)?;
-        let arrived = Arrived::new(from, datagram.len(), &packet);
+        let mut arrived = Arrived::new(from, datagram.len(), &packet);
         let whose = self.bundle.whose(packet.ssrc, self.receiver.ssrc());
         match whose {
-            Whose::Own => self.judge_own(now, &arrived)?,
+            Whose::Own => self.judge_own(now, &mut arrived)?,
             Whose::Child(_) | Whose::Unknown => self.transport.judge_bundled_source(from)?,
         }
         if debug::RTP.wants(from) {
@@ -185,6 +187,11 @@ impl State {
         self.note_if_short(received);
     }
 
+    fn note_unexpected_dtls(&mut self, from: SocketAddr) {
+        let instance = self.transport.instance();
+        self.notes.extend(instance.and_then(|instance| known::unexpected_dtls(from, instance.pointer())));
+    }
+
     fn note_if_short(&mut self, received: &Received) {
         if received.len < HEADER_LEN {
             self.notes.extend(known::too_short(received.from));
@@ -192,20 +199,25 @@ impl State {
     }
 
     /// Checks the source address and the sequence number of a packet of our own stream, and counts the packet.
-    fn judge_own(&mut self, now: Instant, arrived: &Arrived) -> Result<(), Refused> {
+    fn judge_own(&mut self, now: Instant, arrived: &mut Arrived) -> Result<(), Refused> {
         let header = &arrived.header;
         self.transport.judge_source(now, arrived.from, header)?;
         let known = self.receiver.ssrc();
         let usable = self.is_beside(header) || self.count_received(now, arrived);
-        // Digits have a check of their own: the number of some senders stands still. At the other end of a bridge the phone checks.
-        if !usable && !self.clock_rates.is_without_clock(header.payload_type) && !self.is_bridged {
-            return Err(Refused::Sequence);
-        }
+        let payload_type = header.payload_type;
+        // Digits have a check of their own: the number of some senders stands still.
+        self.judge_number(arrived, usable || self.clock_rates.is_without_clock(payload_type))?;
         if known.is_some() && known != self.receiver.ssrc() {
-            self.handle_other_encoder(now, header.payload_type);
+            self.handle_other_encoder(now, payload_type);
         }
         self.start_reports(now);
         Ok(())
+    }
+
+    /// Refuses a packet that is not `usable`, except for a bridge: the phone at its other end checks the numbers itself.
+    fn judge_number(&self, arrived: &mut Arrived, usable: bool) -> Result<(), Refused> {
+        arrived.is_repeated = !usable;
+        if usable || self.is_bridged { Ok(()) } else { Err(Refused::Sequence) }
     }
 
     /// Returns whether a packet is of a second SSRC that is not a change of source: it has a payload type that was not
@@ -224,19 +236,18 @@ impl State {
     }
 
     /// Checks and counts a packet of an unknown SSRC that turned out to be of our own stream. Returns whether it is accepted.
-    pub fn take_as_own(&mut self, now: Instant, arrived: &Arrived) -> bool {
+    pub fn take_as_own(&mut self, now: Instant, arrived: &mut Arrived) -> bool {
         self.judge_own(now, arrived).map_err(|reason| self.refuse(reason)).is_ok()
     }
 
     /// Counts a packet that the parent received, decrypted and checked. Returns whether it is accepted.
-    pub fn handle_from_parent(&mut self, now: Instant, arrived: &Arrived) -> bool {
-        let usable = self.count_received(now, arrived) || self.is_bridged;
-        if usable {
-            self.start_reports(now);
-        } else {
-            self.refuse(Refused::Sequence);
+    pub fn handle_from_parent(&mut self, now: Instant, arrived: &mut Arrived) -> bool {
+        let usable = self.count_received(now, arrived);
+        match self.judge_number(arrived, usable) {
+            Ok(()) => self.start_reports(now),
+            Err(reason) => self.refuse(reason),
         }
-        usable
+        usable || self.is_bridged
     }
 
     /// Stores the clock rate of a payload type that the reading thread has looked up.
@@ -281,8 +292,7 @@ impl State {
             let source = events::Source { peer: from, local };
             let heard = self.handle_rtcp_packet(now, source, &packet);
             if wants_debug {
-                let direction = Direction::Received { round_trip: heard.round_trip, figures: self.settings.figures };
-                let shown = events::shown(source, direction, &packet, self.source.ssrc());
+                let shown = events::shown(source, heard.figures, &packet, self.source.ssrc());
                 self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
             }
             is_peer |= heard.is_from_source;

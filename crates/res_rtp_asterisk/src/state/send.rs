@@ -188,7 +188,7 @@ impl State {
     pub fn stop_media(&mut self, now: Instant) {
         self.source.digits_mut().cancel();
         self.finish_text(now);
-        if self.transport.ends_with_stop() {
+        if self.transport.ends_with_stop(now) {
             self.say_goodbye(now);
         }
         if self.bundle.look(&self.transport, Transport::is_ice_active) != Some(true) {

@@ -58,6 +58,7 @@ impl State {
             gone: self.shown_gone(now),
             keys_due: protection == Protection::Due,
             encrypted: protection != Protection::Plain,
+            has_opus: self.has_opus,
             received: Flow {
                 packets: receiver.packets(),
                 octets: receiver.octets(),

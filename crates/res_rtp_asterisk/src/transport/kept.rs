@@ -216,7 +216,7 @@ mod tests {
     fn media(len: usize, is_own: bool) -> Packet {
         let header = rtp::Header { marker: false, payload_type: 0, sequence_number: 1, timestamp: 2, ssrc: 3 };
         let from = "192.0.2.1:4000".parse().unwrap();
-        Packet::Media { arrived: Arrived { from, len, header, payload: 12..len }, is_own }
+        Packet::Media { arrived: Arrived { from, len, header, payload: 12..len, is_repeated: false }, is_own }
     }
 
     fn raw(len: usize) -> Packet {

@@ -247,7 +247,7 @@ impl Transport {
         let is_active = ice.is_active();
         // chan_sip from 11.11 on also starts a stream that the peer's offer has refused, when it prints its answer.
         if !ADDRESS_ENDS_DESCRIPTION {
-            self.handle_description();
+            self.handle_description(now);
         }
         self.gone.handle_description(now);
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
@@ -257,8 +257,8 @@ impl Transport {
     }
 
     /// Records that the host has passed a description of the peer, up to its end: the session is in use.
-    pub fn handle_description(&mut self) {
-        self.silence.handle_description();
+    pub fn handle_description(&mut self, now: Instant) {
+        self.silence.handle_description(now);
         self.end_description();
     }
 
@@ -287,7 +287,7 @@ impl Transport {
     /// whether checks may begin.
     pub fn set_address(&mut self, now: Instant, address: SocketAddr, settings: &Settings) -> bool {
         self.farewell.handle_change(self.reports_route());
-        self.handle_description();
+        self.handle_description(now);
         let is_without_ice = self.described.handle_address(now) && self.is_ice_active();
         // Some phones put a call on hold by an address that leads nowhere, and nothing else.
         let drops_ice = is_without_ice && !address.ip().is_unspecified();
@@ -318,8 +318,8 @@ impl Transport {
 
     /// Returns whether the host ends the stream if it stops media now, and does not only hold it. Where that cannot be told, the end of
     /// the session is the end of the stream.
-    pub fn ends_with_stop(&self) -> bool {
-        HOLD_ACTIVATES_AFTER_STOP && self.silence.ends_with_stop()
+    pub fn ends_with_stop(&self, now: Instant) -> bool {
+        HOLD_ACTIVATES_AFTER_STOP && self.silence.ends_with_stop(now)
     }
 
     /// Returns our `a=setup` value for a description that the host is about to print, with DTLS. In an established call it is an offer

@@ -11,16 +11,24 @@ use crate::timestamp::{RtpTimestamp, duration, ticks};
 /// Counts one stream that we send, and evaluates the peer's reports about it.
 #[derive(Debug, Clone)]
 pub struct SenderStatistics {
-    ssrc: u32,
-    packets: u32,
-    octets: u32,
+    source: Counts,
+    /// The sources before, the newest first. A bridge sends with the SSRC of another session between two stretches with ours.
+    former: [Option<Counts>; FORMER],
     total_packets: u64,
     total_octets: u64,
-    last: Option<LastPacket>,
-    packets_at_last_report: u32,
     reports: [Option<SentReport>; REMEMBERED_REPORTS],
     next_report: usize,
     remote: Remote,
+}
+
+/// The counts of one SSRC (§6.4.1).
+#[derive(Debug, Clone, Copy)]
+struct Counts {
+    ssrc: u32,
+    packets: u32,
+    octets: u32,
+    last: Option<LastPacket>,
+    packets_at_last_report: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -64,31 +72,37 @@ impl SenderStatistics {
     /// Creates the statistics of a stream of which nothing has been sent.
     pub fn new(ssrc: u32) -> Self {
         Self {
-            ssrc,
-            packets: 0,
-            octets: 0,
+            source: Counts::new(ssrc),
+            former: [None; FORMER],
             total_packets: 0,
             total_octets: 0,
-            last: None,
-            packets_at_last_report: 0,
             reports: [None; REMEMBERED_REPORTS],
             next_report: 0,
             remote: Remote::default(),
         }
     }
 
-    /// Changes the SSRC. Its counts start at zero (§6.4.1); the totals of the session go on.
+    /// Changes the SSRC. The counts of a new one start at zero, those of one of the last before go on (§6.4.1). The totals of the
+    /// session go on.
     pub fn change_ssrc(&mut self, ssrc: u32) {
-        let (total_packets, total_octets) = (self.total_packets, self.total_octets);
-        *self = Self { total_packets, total_octets, remote: self.remote, ..Self::new(ssrc) };
+        if ssrc == self.source.ssrc {
+            return;
+        }
+        let is_it = |former: &Option<Counts>| former.is_some_and(|former| former.ssrc == ssrc);
+        let at = self.former.iter().position(is_it).unwrap_or(FORMER - 1);
+        let known = self.former[at].take().filter(|former| former.ssrc == ssrc);
+        self.former[..=at].rotate_right(1);
+        self.former[0] = Some(std::mem::replace(&mut self.source, known.unwrap_or(Counts::new(ssrc))));
+        self.reports = [None; REMEMBERED_REPORTS];
     }
 
     /// Counts a packet that was sent, with `payload_len` octets of payload. `timestamp` is the RTP timestamp of this
     /// moment; the packet of a telephone-event carries an earlier one.
     pub fn sent(&mut self, now: Instant, payload_len: usize, timestamp: u32, clock_rate: u32) {
-        self.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
-        self.packets = self.packets.wrapping_add(1);
-        self.octets = self.octets.wrapping_add(payload_len as u32);
+        let source = &mut self.source;
+        source.last = Some(LastPacket { timestamp: RtpTimestamp(timestamp), at: now, clock_rate });
+        source.packets = source.packets.wrapping_add(1);
+        source.octets = source.octets.wrapping_add(payload_len as u32);
         self.total_packets += 1;
         self.total_octets += payload_len as u64;
     }
@@ -97,10 +111,10 @@ impl SenderStatistics {
     /// for a timestamp that is not of this moment, as in a telephone-event.
     pub fn passed_on(&mut self, now: Instant, payload_len: usize, header: &Header, clock_rate: Option<u32>) {
         // Digits may have an SSRC of their own beside the media.
-        if header.ssrc != self.ssrc && (clock_rate.is_some() || self.packets == 0) {
+        if header.ssrc != self.source.ssrc && (clock_rate.is_some() || self.source.packets == 0) {
             self.change_ssrc(header.ssrc);
         }
-        let (timestamp, clock_rate) = match (clock_rate, self.last) {
+        let (timestamp, clock_rate) = match (clock_rate, self.source.last) {
             (None, Some(last)) => (self.timestamp_at(now), last.clock_rate),
             (clock_rate, _) => (header.timestamp, clock_rate.unwrap_or(0)),
         };
@@ -109,7 +123,7 @@ impl SenderStatistics {
 
     /// Whether the next report is a sender report, because a packet was sent since the last report (§6.4).
     pub fn has_sent_since_report(&self) -> bool {
-        self.packets != self.packets_at_last_report
+        self.source.packets != self.source.packets_at_last_report
     }
 
     /// Returns the sender information for a report that is sent `now`; `ntp` is the time of day at this moment. The RTP
@@ -118,13 +132,15 @@ impl SenderStatistics {
     pub fn sender_info(&mut self, now: Instant, ntp: NtpTimestamp) -> SenderInfo {
         self.reports[self.next_report] = Some(SentReport { middle: ntp.middle(), at: now });
         self.next_report = (self.next_report + 1) % REMEMBERED_REPORTS;
-        self.packets_at_last_report = self.packets;
-        SenderInfo { ntp, rtp_timestamp: self.timestamp_at(now), packet_count: self.packets, octet_count: self.octets }
+        let rtp_timestamp = self.timestamp_at(now);
+        let Counts { packets, octets, packets_at_last_report, .. } = &mut self.source;
+        *packets_at_last_report = *packets;
+        SenderInfo { ntp, rtp_timestamp, packet_count: *packets, octet_count: *octets }
     }
 
     /// Takes in a block of a peer's report that arrived `now`.
     pub fn handle_report(&mut self, now: Instant, block: &ReportBlock) -> RoundTrip {
-        if block.ssrc != self.ssrc {
+        if block.ssrc != self.source.ssrc {
             return RoundTrip::NotOurs;
         }
         self.remote.last = Some(*block);
@@ -139,17 +155,17 @@ impl SenderStatistics {
 
     /// Our SSRC.
     pub fn ssrc(&self) -> u32 {
-        self.ssrc
+        self.source.ssrc
     }
 
     /// The clock of the packet that we sent last, in hertz.
     pub fn clock_rate(&self) -> Option<u32> {
-        self.last.map(|last| last.clock_rate).filter(|rate| *rate > 0)
+        self.source.last.map(|last| last.clock_rate).filter(|rate| *rate > 0)
     }
 
     /// The time at which the last packet with this SSRC was sent.
     pub fn last_packet(&self) -> Option<Instant> {
-        self.last.map(|last| last.at)
+        self.source.last.map(|last| last.at)
     }
 
     /// Packets sent in this session, with any SSRC.
@@ -169,7 +185,7 @@ impl SenderStatistics {
 
     /// The RTP timestamp of this moment; 0 before the first packet.
     fn timestamp_at(&self, now: Instant) -> u32 {
-        self.last.map_or(0, |last| {
+        self.source.last.map_or(0, |last| {
             let elapsed = ticks(now.saturating_duration_since(last.at), last.clock_rate);
             last.timestamp.plus(elapsed as u32).0
         })
@@ -184,6 +200,15 @@ impl SenderStatistics {
         Some(now.saturating_duration_since(sent).saturating_sub(held))
     }
 }
+
+impl Counts {
+    fn new(ssrc: u32) -> Self {
+        Self { ssrc, packets: 0, octets: 0, last: None, packets_at_last_report: 0 }
+    }
+}
+
+/// The number of sources before the current one whose counts are kept: our own, and one of the peer of a bridge.
+const FORMER: usize = 2;
 
 /// The number of reports that are kept. A peer that reports less often than we do may refer to an older one.
 const REMEMBERED_REPORTS: usize = 8;
@@ -276,5 +301,24 @@ mod tests {
         sender.passed_on(at(120), 4, &header(8000), None);
         let info = sender.sender_info(at(130), NtpTimestamp(5));
         assert_eq!((info.rtp_timestamp, info.packet_count, info.octet_count), (8000 + 880, 2, 164));
+    }
+
+    #[test]
+    fn rfc3550_section_6_4_1_counts_of_an_ssrc_go_on_after_a_bridge() {
+        let now = Instant::now();
+        let header = |ssrc| Header { marker: false, payload_type: 0, sequence_number: 1, timestamp: 2, ssrc };
+        let mut sender = SenderStatistics::new(SSRC);
+        for stretch in 1..=3 {
+            sender.change_ssrc(SSRC);
+            sender.sent(now, 160, 5, 8000);
+            assert_eq!(sender.sender_info(now, NtpTimestamp(5)).packet_count, stretch);
+            sender.passed_on(now, 160, &header(99), Some(8000));
+            assert_eq!((sender.ssrc(), sender.sender_info(now, NtpTimestamp(5)).packet_count), (99, stretch));
+        }
+        // Our own source is not forgotten for those of a peer that changes.
+        sender.passed_on(now, 160, &header(100), Some(8000));
+        sender.change_ssrc(SSRC);
+        assert_eq!((sender.sender_info(now, NtpTimestamp(5)).octet_count, sender.packets()), (480, 7));
+        assert!(!sender.has_sent_since_report());
     }
 }

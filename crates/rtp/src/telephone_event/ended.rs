@@ -30,9 +30,9 @@ impl History {
         self.next = (self.next + 1) % REMEMBERED;
     }
 
-    /// Whether an event with this timestamp has ended.
-    pub(super) fn has_timestamp(&self, timestamp: RtpTimestamp) -> bool {
-        self.events.iter().flatten().any(|ended| ended.timestamp == timestamp)
+    /// Whether a packet repeats an event that has ended.
+    pub(super) fn is_repeated_by(&self, packet: &Arrival) -> bool {
+        self.events.iter().flatten().any(|ended| ended.is_repeated_by(packet))
     }
 
     /// Whether a packet belongs to an event that has ended. An event that begins in place of one is no longer that.
@@ -50,6 +50,11 @@ impl History {
 }
 
 impl Ended {
+    /// Whether a packet belongs to this event, and begins no other.
+    pub(super) fn is_repeated_by(&self, packet: &Arrival) -> bool {
+        self.repeats(packet) && !self.is_pressed_again(packet)
+    }
+
     fn repeats(&self, packet: &Arrival) -> bool {
         let later = packet.timestamp.distance_from(self.timestamp);
         let limit = ticks(REPETITIONS, packet.clock_rate);

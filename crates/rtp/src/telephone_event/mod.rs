@@ -18,10 +18,12 @@ pub mod cisco;
 mod ended;
 #[cfg(test)]
 mod habits;
+mod passed;
 mod pressed;
 mod receiver;
 mod sender;
 
+pub use passed::PassedDigits;
 pub use receiver::{Receiver, Reporting, Signal, Signals};
 pub use sender::{Outgoing, Sender};
 

@@ -63,6 +63,10 @@ impl Pressed {
         self.key
     }
 
+    pub(super) fn ssrc(&self) -> u32 {
+        self.ssrc
+    }
+
     pub(super) fn is_of(&self, ssrc: u32) -> bool {
         self.ssrc == ssrc
     }

@@ -58,6 +58,8 @@ pub enum Reporting {
 pub struct Receiver {
     reporting: Reporting,
     pressed: Option<Pressed>,
+    /// A digit whose begin went another way. Its rest is not reported.
+    hidden: Option<Pressed>,
     sources: Sources,
     mute_until: Option<Instant>,
 }
@@ -82,7 +84,10 @@ impl Receiver {
     /// Takes in one event packet. `clock_rate` is the clock of its payload type in hertz.
     pub fn handle_event(&mut self, now: Instant, header: &Header, event: Event, clock_rate: u32) -> Signals {
         let Some(packet) = Arrival::new(now, header, event, clock_rate) else { return Signals::default() };
-        if !self.sources.of(&packet).admits(&packet) {
+        if !self.sources.of(packet.ssrc).admits(&packet) {
+            return Signals::default();
+        }
+        if self.hides(&packet) {
             return Signals::default();
         }
         let goes_on = self.goes_on(&packet);
@@ -108,16 +113,20 @@ impl Receiver {
         if self.pressed.is_some_and(|pressed| pressed.is_of(ssrc)) { self.end() } else { None }
     }
 
-    /// Whether a packet with this header belongs to an event that has ended.
-    pub fn has_ended(&self, header: &Header) -> bool {
+    /// Whether a packet belongs to an event that has ended.
+    pub fn has_ended(&self, now: Instant, header: &Header, event: Event, clock_rate: u32) -> bool {
         let source = self.sources.0.iter().flatten().find(|source| source.ssrc == header.ssrc);
-        source.is_some_and(|source| source.history.has_timestamp(RtpTimestamp(header.timestamp)))
+        let packet = Arrival::new(now, header, event, clock_rate);
+        source.zip(packet).is_some_and(|(source, packet)| source.history.is_repeated_by(&packet))
     }
 
-    /// Ignores the rest of the event that this packet belongs to, because its begin went another way than by this receiver.
-    pub fn pass_over(&mut self, now: Instant, header: &Header, event: Event, clock_rate: u32) {
-        if let Some(packet) = Arrival::new(now, header, event, clock_rate) {
-            self.sources.of(&packet).history.add(Pressed::new(&packet).end());
+    /// Ignores the rest of an event that went another way than by this receiver so far.
+    pub(super) fn pass_over(&mut self, digit: Pressed, has_ended: bool) {
+        let source = self.sources.of(digit.ssrc());
+        source.newest = Some((digit.end().number, digit.end().timestamp));
+        match has_ended {
+            true => source.history.add(digit.end()),
+            false => self.hidden = Some(digit),
         }
     }
 
@@ -128,8 +137,21 @@ impl Receiver {
 
     /// Whether a packet belongs to the digit that is pressed, which then takes it in.
     fn goes_on(&mut self, packet: &Arrival) -> bool {
-        let source = self.sources.of(packet);
+        let source = self.sources.of(packet.ssrc);
         self.pressed.as_mut().is_some_and(|pressed| pressed.take(packet, |segment| source.history.add(segment)))
+    }
+
+    /// Whether a packet belongs to the digit that is not reported.
+    fn hides(&mut self, packet: &Arrival) -> bool {
+        let Some(mut hidden) = self.hidden.take() else { return false };
+        let source = self.sources.of(packet.ssrc);
+        let is_part = hidden.take(packet, |segment| source.history.add(segment));
+        if is_part && !packet.event.end {
+            self.hidden = Some(hidden);
+        } else {
+            self.sources.note_end(&hidden);
+        }
+        is_part
     }
 
     fn ended(&mut self, packet: &Arrival, goes_on: bool) -> Option<Signal> {
@@ -137,7 +159,7 @@ impl Receiver {
             return self.end();
         }
         let pressed = Pressed::new(packet);
-        self.sources.of(packet).history.add(pressed.end());
+        self.sources.of(packet.ssrc).history.add(pressed.end());
         let held = pressed.held();
         match self.reporting {
             Reporting::BeginAndEnd => Some(Signal::End { key: packet.key, held }),
@@ -151,7 +173,7 @@ impl Receiver {
         }
         if self.is_muted(packet.now) {
             if self.reporting == Reporting::EndOnly {
-                self.sources.of(packet).history.add(Pressed::new(packet).end());
+                self.sources.of(packet.ssrc).history.add(Pressed::new(packet).end());
             }
             return None;
         }
@@ -191,16 +213,16 @@ struct Source {
 }
 
 impl Sources {
-    /// The state of a packet's source. A new source replaces the one that was silent for longest.
-    fn of(&mut self, packet: &Arrival) -> &mut Source {
-        let known = |source: &Option<Source>| source.as_ref().is_some_and(|source| source.ssrc == packet.ssrc);
+    /// The state of a source. A new source replaces the one that was silent for longest.
+    fn of(&mut self, ssrc: u32) -> &mut Source {
+        let known = |source: &Option<Source>| source.as_ref().is_some_and(|source| source.ssrc == ssrc);
         let at = self.0.iter().position(known).unwrap_or(SOURCES - 1);
         self.0[..=at].rotate_right(1);
         let first = &mut self.0[0];
         if !known(first) {
             *first = None;
         }
-        first.get_or_insert_with(|| Source { ssrc: packet.ssrc, newest: None, history: History::default() })
+        first.get_or_insert_with(|| Source { ssrc, newest: None, history: History::default() })
     }
 
     fn note_end(&mut self, pressed: &Pressed) {

@@ -28,6 +28,8 @@ pub struct Entry {
     ours: Option<String>,
     /// Hosts by their number; none stands for 11.
     hosts: Vec<String>,
+    /// Whether it depends on chance, and so need not occur.
+    is_by_chance: bool,
     because: String,
 }
 
@@ -52,8 +54,8 @@ impl fmt::Display for Difference {
 }
 
 impl Entry {
-    /// Parses the list: paragraphs of a line `[stream fact]` and lines `original:`, `ours:`, `on:` and `because:`. A `*` stands for
-    /// anything, `#` begins a comment, and a line that begins with two spaces continues the one before.
+    /// Parses the list: paragraphs of a line `[stream fact]` and lines `original:`, `ours:`, `on:`, `occurs: by chance` and `because:`. A
+    /// `*` stands for anything, `#` begins a comment, and a line that begins with two spaces continues the one before.
     pub fn list(text: &str) -> Result<Vec<Self>> {
         let text = text.replace("\n  ", "\u{1}");
         let mut entries: Vec<Self> = Vec::new();
@@ -71,6 +73,7 @@ impl Entry {
                 "original" => entry.original = Some(value),
                 "ours" => entry.ours = Some(value),
                 "on" => entry.hosts = value.split_whitespace().map(str::to_owned).collect(),
+                "occurs" if value == "by chance" => entry.is_by_chance = true,
                 "because" => entry.because = value,
                 _ => return Err(wrong()),
             }
@@ -88,6 +91,11 @@ impl Entry {
             && matches(&self.fact, &difference.fact)
             && is(&self.original, &difference.original)
             && is(&self.ours, &difference.ours)
+    }
+
+    /// Whether it occurs by chance alone.
+    pub fn is_by_chance(&self) -> bool {
+        self.is_by_chance
     }
 
     /// Whether it may occur in this stream.
@@ -131,5 +139,8 @@ mod tests {
         assert!(entries[0].accepts(&differences[0]));
         assert!(!entries[0].accepts(&Difference { original: "lp=3".to_owned(), ..differences[0].clone() }));
         assert!(Entry::list("[a b]\n").is_err(), "no reason");
+        let list = Entry::list("[a b]\noccurs: by chance\nbecause: of chance\n[c d]\nbecause: always\n").unwrap();
+        assert_eq!([list[0].is_by_chance(), list[1].is_by_chance()], [true, false]);
+        assert!(Entry::list("[a b]\noccurs: now and then\nbecause: of chance\n").is_err());
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
+use super::stream::Stream;
 use crate::rtp::Rtp;
 
 /// Facts by their name, such as `caller.audio.sequence`.
@@ -36,8 +37,9 @@ pub fn counted<T: Display>(values: impl IntoIterator<Item = T>) -> Vec<String> {
 }
 
 /// Notes everything about the packets that a party received on one stream. `sent` has the payloads of all senders in their
-/// order, `events` the payload types of telephone-events.
-pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>], events: &[u8]) {
+/// order.
+pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>], stream: &Stream) {
+    let events = stream.event_types();
     let is_event = |packet: &&Rtp| events.contains(&packet.payload_type) && packet.payload.len() == 4;
     let media: Vec<_> = received.iter().filter(|packet| !is_event(packet)).collect();
     let digits: Vec<_> = received.iter().filter(is_event).collect();
@@ -49,10 +51,8 @@ pub fn packets(facts: &mut Facts, place: &str, received: &[Rtp], sent: &[Vec<u8>
         pairs(received).map(|(one, next)| next.sequence.wrapping_sub(one.sequence) as i16).collect();
     steps.dedup();
     fact("sequence", runs(steps.iter().map(|step| format!("{step:+}"))));
-    fact(
-        "timestamps",
-        runs(media.windows(2).map(|pair| format!("{:+}", pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32))),
-    );
+    let timestamps = if stream.has_music { advances(received) } else { increments(&media) };
+    fact("timestamps", timestamps);
     fact("sources", sources(received));
     fact("events", self::events(&digits));
 }
@@ -67,15 +67,25 @@ pub fn text(facts: &mut Facts, place: &str, received: &[Rtp], red: &[u8]) {
         parts.iter().map(|(packet, written)| format!("{} with {}", packet.payload_type, written.generations)).collect();
     forms.dedup();
     fact("form", forms.join(", "));
+    fact("timestamps", advances(received));
+    fact("sources", sources(received));
+}
+
+/// The timestamps' increments from packet to packet.
+fn increments(packets: &[&Rtp]) -> String {
+    runs(packets.windows(2).map(|pair| format!("{:+}", pair[1].timestamp.wrapping_sub(pair[0].timestamp) as i32)))
+}
+
+/// The directions in which the timestamps of a source go.
+fn advances(packets: &[Rtp]) -> String {
     let advance = |(one, next): (&Rtp, &Rtp)| match next.timestamp.wrapping_sub(one.timestamp) as i32 {
         0 => "stand still",
         1.. => "go on",
         _ => "go back",
     };
-    let mut steps: Vec<_> = pairs(received).map(advance).collect();
+    let mut steps: Vec<_> = pairs(packets).map(advance).collect();
     steps.dedup();
-    fact("timestamps", steps.join(", "));
-    fact("sources", sources(received));
+    steps.join(", ")
 }
 
 /// The content of a packet of text.
@@ -252,7 +262,8 @@ mod tests {
         let received =
             [packet(65_535, 1, &sent[0]), packet(0, 1, &sent[1]), packet(1, 1, &sent[3]), packet(7, 2, b"text")];
         let mut facts = Facts::new();
-        packets(&mut facts, "caller", &received, &sent, &[101]);
+        let stream = Stream::new("any", "echo", &[(0, "PCMU/8000"), (101, "telephone-event/8000")]);
+        packets(&mut facts, "caller", &received, &sent, &stream);
         assert_eq!(facts["caller.payloads"], "#0-#1, #3, \"text\"");
         assert_eq!(facts["caller.sequence"], "+1");
         assert_eq!(facts["caller.sources"], "A B");

@@ -79,10 +79,11 @@ pub fn facts(facts: &mut Facts, lines: &[Line], names: &Names) {
     note(facts, "frames", frames(lines));
 }
 
-/// Whether a line is above the level of verbose. Of digits it is what came from the engine: the rest depends on the time.
+/// Whether a line is above the level of verbose. Of digits it is what came from the engine: the rest depends on the time. So does
+/// whether a phone's answer about a transfer still belongs to the call.
 fn is_telling(line: &Line) -> bool {
     match line.level.as_str() {
-        "NOTICE" | "WARNING" | "ERROR" => true,
+        "NOTICE" | "WARNING" | "ERROR" => !line.message.contains("on REFER Notify message"),
         "DTMF" => line.message.contains(" received on "),
         _ => false,
     }

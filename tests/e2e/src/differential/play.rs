@@ -17,6 +17,9 @@ use crate::sip::{Description, Message};
 /// How long the call may take to be written to the log, after it has ended.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long the host may take to end the callee's leg, if it does.
+const ENDING: Duration = Duration::from_secs(1);
+
 /// How long the callee waits to be called.
 const RINGING: Duration = Duration::from_secs(5);
 
@@ -26,6 +29,7 @@ pub fn play(host: &Host, stream: &Stream) -> Result<Facts> {
     let mut call = Call::place(host, stream)?;
     call.go_through_the_steps()?;
     let lines = call.logged(&log)?;
+    call.until_the_callee_is_told();
     let mut facts = std::mem::take(&mut call.facts);
     let names = call.names();
     for (who, party) in &call.parties {
@@ -175,6 +179,15 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Waits for the callee's BYE, which comes after the last line of the log.
+    fn until_the_callee_is_told(&self) {
+        let Some(callee) = self.parties.get(&Who::Callee) else { return };
+        let end = Instant::now() + ENDING;
+        while !callee.phone.methods().iter().any(|method| method == "BYE") && Instant::now() < end {
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     fn names(&self) -> Names {
         let mut names = Vec::new();
         for (who, party) in &self.parties {
@@ -248,7 +261,7 @@ impl Party {
             let name = format!("{}.{}", who.name(), self.sections[place].kind);
             match self.sections[place].kind {
                 "text" => facts::text(facts, &name, &media.packets(), &self.sections[place].types("red")),
-                _ => facts::packets(facts, &name, &media.packets(), &sent(stream, place), &stream.event_types()),
+                _ => facts::packets(facts, &name, &media.packets(), &sent(stream, place), stream),
             }
             let arrived = media.arrived();
             let other = arrived.iter().filter(|one| Rtp::parse(&one.bytes).is_none());

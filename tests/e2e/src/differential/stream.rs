@@ -27,6 +27,8 @@ pub struct Stream {
     pub is_about_reports: bool,
     /// Whether it belongs to the reduced set, which runs on hosts of continuous integration.
     pub is_reduced: bool,
+    /// Whether the host plays music, whose packets go when its threads have time.
+    pub has_music: bool,
 }
 
 /// A configuration of the two Asterisks.
@@ -120,6 +122,7 @@ impl Stream {
             rest,
             is_about_reports: false,
             is_reduced: false,
+            has_music: false,
         }
     }
 
@@ -198,6 +201,12 @@ impl Stream {
     /// Belongs to the reduced set.
     pub fn reduced(mut self) -> Self {
         self.is_reduced = true;
+        self
+    }
+
+    /// Has the host play music: single increments of timestamps are no facts.
+    pub fn with_music(mut self) -> Self {
+        self.has_music = true;
         self
     }
 

@@ -15,7 +15,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          nat = force_rport,comedia\n{videosupport}{textsupport}{media_address}\n\
          [browser](!)\ntype = friend\nhost = dynamic\ntransport = ws,wss\nencryption = yes\navpf = yes\n\
          icesupport = yes\nrtcp_mux = {rtcp_mux}\ndtlsenable = yes\ndtlsverify = fingerprint\n\
-         {certificate}dtlssetup = actpass\ndisallow = all\nallow = {codecs}{video}\n\n\
+         {certificate}dtlssetup = actpass\ndisallow = all\nallow = {carried}{codecs}{video}\n\n\
          [1001](browser)\nsecret = demo-1001\n[1002](browser)\nsecret = demo-1002\n\n\
          [2001]\ntype = friend\nhost = 127.0.0.1\nport = {plain}\ninsecure = invite,port\ndisallow = all\n\
          allow = {codecs}\n{encryption}{plain_certificate}{text}",
@@ -24,10 +24,15 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
         media_address = if site.plain.has_ice() { media_address() } else { String::new() },
         sip = SocketAddr::new(site.listens.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), sip),
         codecs = site.codecs(),
+        carried = if site.carriers { "g719," } else { "" },
         textsupport = if site.text { "textsupport = yes\n" } else { "" },
         text = if site.text { text_phones() } else { String::new() },
         videosupport = if site.video { "videosupport = yes\n" } else { "" },
-        video = if site.video { ",h264" } else { "" },
+        video = match (site.video, site.carriers) {
+            (true, true) => ",mpeg4",
+            (true, false) => ",h264",
+            (false, _) => "",
+        },
         rtcp_mux = if site.without_rtcp_mux { "no" } else { "yes" },
         certificate = if site.without_certificate { String::new() } else { named(certificate, key) },
     )

@@ -68,10 +68,11 @@ impl Format {
     }
 }
 
-const CODECS: [(Codec, sys::ast_format_id); 6] = [
+const CODECS: [(Codec, sys::ast_format_id); 7] = [
     (Codec::Ulaw, sys::AST_FORMAT_ULAW),
     (Codec::Alaw, sys::AST_FORMAT_ALAW),
     (Codec::G722, sys::AST_FORMAT_G722),
+    (Codec::G719, sys::AST_FORMAT_G719),
     (Codec::Slinear, sys::AST_FORMAT_SLINEAR),
     (Codec::T140, sys::AST_FORMAT_T140),
     (Codec::T140Red, sys::AST_FORMAT_T140RED),

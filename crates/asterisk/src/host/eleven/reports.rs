@@ -24,7 +24,7 @@ pub unsafe fn publish(_instance: *mut sys::ast_rtp_instance, report: &Report) {
 fn event(report: &Report) -> Option<Event> {
     match (report.direction, report.sender, report.block) {
         (Direction::Sent { jitter, .. }, Some(sender), block) => Some(sent(report, sender, block, jitter)),
-        (Direction::Received { round_trip, figures }, _, Some(block)) => {
+        (Direction::Received { round_trip, figures, .. }, _, Some(block)) => {
             Some(received(report, block, round_trip.map(|time| shown_round_trip(time, figures))))
         }
         _ => None,
@@ -105,7 +105,7 @@ pub fn lines(report: &Report) -> String {
     match (report.direction, report.sender) {
         (Direction::Sent { jitter, via_ice }, Some(sender)) => sender_report_lines(report, sender, jitter, via_ice),
         (Direction::Sent { jitter, via_ice }, None) => receiver_report_lines(report, jitter, via_ice),
-        (Direction::Received { round_trip, figures }, _) => {
+        (Direction::Received { round_trip, figures, .. }, _) => {
             received_lines(report, round_trip.map(|time| shown_round_trip(time, figures)))
         }
     }
@@ -241,7 +241,7 @@ mod tests {
 
     fn report(direction: Direction, ssrc: u32, sender: Option<Sender>) -> Report {
         let peer = ([192, 0, 2, 1], 4001).into();
-        Report { direction, peer, local: peer, ssrc, sender, block_count: 1, block: Some(BLOCK) }
+        Report { direction, peer, local: peer, ssrc, sender, block_count: 1, block: Some(BLOCK), score: 0.0 }
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn rtcp_received_has_the_headers_of_the_original() {
-        let received = |round_trip, figures| Direction::Received { round_trip, figures };
+        let received = |round_trip, figures| Direction::Received { round_trip, jitter: Duration::ZERO, figures };
         let round_trip = Some(Duration::from_millis(23));
         let theirs = report(received(round_trip, Figures::Correct), 9, None);
         let expected = "From: 192.0.2.1:4001\r\nPT: 201(Receiver Report)\r\nReceptionReports: 1\r\nSenderSSRC: 9\r\n\
@@ -288,7 +288,8 @@ mod tests {
 
     #[test]
     fn a_report_of_the_peer_is_shown_as_by_the_original() {
-        let direction = Direction::Received { round_trip: Some(Duration::from_millis(23)), figures: Figures::Correct };
+        let round_trip = Some(Duration::from_millis(23));
+        let direction = Direction::Received { round_trip, jitter: Duration::ZERO, figures: Figures::Correct };
         let theirs = report(direction, 9, Some(SENDER));
         let expected = "NTP timestamp: 3908988800.2147483648\nRTP timestamp: 8000\nSPC: 50\tSOC: 8000\n  \
              Fraction lost: 64\n  Packets lost so far: 25\n  Highest sequence number: 2\n  Sequence number cycles: 1\n  \

@@ -24,12 +24,14 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
             Direction::Sent { .. } => {
                 details.text(c"to", &report.peer.to_string());
                 details.text(c"from", &local(report).to_string());
+                details.score(report.score);
                 sys::ast_rtp_rtcp_sent_type()
             }
             Direction::Received { round_trip, .. } => {
                 details.text(c"from", &report.peer.to_string());
                 details.text(c"to", &local(report).to_string());
                 details.number(c"rtt", round_trip.unwrap_or_default().as_secs_f64());
+                details.score(report.score);
                 sys::ast_rtp_rtcp_received_type()
             }
         };
@@ -74,7 +76,7 @@ pub fn head_lines(head: &Head) -> String {
 pub fn lines(report: &Report) -> String {
     match report.direction {
         Direction::Sent { jitter, via_ice } => sent_lines(report, jitter, via_ice),
-        Direction::Received { round_trip, .. } => received_lines(report, round_trip),
+        Direction::Received { round_trip, jitter, .. } => received_lines(report, round_trip, jitter),
     }
 }
 
@@ -119,7 +121,7 @@ fn jitter_lines(block: &Block, jitter: Duration) -> String {
     format!("    IA jitter (samp): {samples}\n    IA jitter (secs): {seconds:.6}\n")
 }
 
-fn received_lines(report: &Report, round_trip: Option<Duration>) -> String {
+fn received_lines(report: &Report, round_trip: Option<Duration>, jitter: Duration) -> String {
     let mut lines = String::new();
     if let Some(Sender { time_of_day, rtp_timestamp, packet_count, octet_count, .. }) = report.sender {
         let (seconds, microseconds) = (time_of_day.as_secs(), time_of_day.subsec_micros());
@@ -133,20 +135,36 @@ fn received_lines(report: &Report, round_trip: Option<Duration>) -> String {
         let _ = write!(
             lines,
             "  Fraction lost: {}\n  Packets lost so far: {}\n  Highest sequence number: {}\n  Sequence number cycles: {}\n  \
-             Interarrival jitter{}: {}\n  Last SR(our NTP): {}.{:010}\n  DLSR: {:.4} (sec)\n  RTT: {:.4}(sec)\n",
+             Interarrival jitter{}  Last SR(our NTP): {}.{:010}\n  DLSR: {:.4} (sec)\n  RTT: {:.4}(sec)\n{}",
             block.fraction_lost,
             block.cumulative_lost,
             highest & 0xFFFF,
             highest >> 16,
-            if cfg!(feature = "host-22") { " (samp)" } else { "" },
-            block.jitter_in_timestamp_units,
+            received_jitter(&block, jitter),
             block.last_sr >> 16,
             block.last_sr << 16,
             delay(&block),
-            round_trip.unwrap_or_default().as_secs_f64()
+            round_trip.unwrap_or_default().as_secs_f64(),
+            score_line(report.score)
         );
     }
     lines
+}
+
+#[cfg(feature = "host-16")]
+fn received_jitter(block: &Block, _jitter: Duration) -> String {
+    format!(": {}\n", block.jitter_in_timestamp_units)
+}
+
+#[cfg(feature = "host-22")]
+fn received_jitter(block: &Block, jitter: Duration) -> String {
+    let (samples, seconds) = (block.jitter_in_timestamp_units, jitter.as_secs_f64());
+    format!(" (samp): {samples}\n  Interarrival jitter (secs): {seconds:.6}\n")
+}
+
+/// The line with the score, which only Asterisk 22 has.
+fn score_line(score: f64) -> String {
+    if cfg!(feature = "host-22") { format!("  MES: {score:4.1}\n") } else { String::new() }
 }
 
 fn delay(block: &Block) -> f64 {
@@ -231,6 +249,13 @@ impl Details {
     fn number(&mut self, name: &CStr, number: f64) {
         // SAFETY: takes a number.
         self.set(name, unsafe { sys::ast_json_real_create(number) });
+    }
+
+    /// Sets the score, which only Asterisk 22 has.
+    fn score(&mut self, score: f64) {
+        if cfg!(feature = "host-22") {
+            self.number(c"mes", score);
+        }
     }
 
     fn set(&mut self, name: &CStr, value: *mut sys::ast_json) {

@@ -375,24 +375,19 @@ fn late_packets_of_an_earlier_segment_change_nothing() {
 }
 
 #[test]
-fn the_rest_of_a_digit_that_went_another_way_is_ignored() {
+fn a_digit_that_has_ended_is_known_by_source_key_and_timestamp() {
     let mut stream = Stream::new();
-    let event = Event { event: key('1').event(), end: false, volume: 10, duration: STEP };
-    stream.receiver.pass_over(stream.now, &header(7, 65530, 1000, true), event, CLOCK);
-    assert_eq!(stream.event(1000, '1', 320, false), []);
-    assert_eq!(stream.event(1000, '1', 480, true), []);
-    assert_eq!(stream.event(2000, '2', 160, false), [Signal::Begin(key('2'))]);
-    assert_eq!(stream.event(2000, '2', 320, true), [end('2', 320)]);
-}
-
-#[test]
-fn a_digit_that_has_ended_is_known_by_source_and_timestamp() {
-    let mut stream = Stream::new();
+    let update = |key_of| Event { event: key(key_of).event(), end: false, volume: 10, duration: STEP };
     stream.event(1000, '1', 160, false);
-    assert!(!stream.receiver.has_ended(&header(7, 0, 1000, false)));
+    let now = stream.now;
+    let has_ended = |stream: &Stream, ssrc, timestamp, key_of| {
+        stream.receiver.has_ended(now, &header(ssrc, 0, timestamp, false), update(key_of), CLOCK)
+    };
+    assert!(!has_ended(&stream, 7, 1000, '1'));
     stream.event(1000, '1', 320, true);
     stream.event(3000, '2', 320, true);
-    assert!(stream.receiver.has_ended(&header(7, 0, 1000, false)));
-    assert!(!stream.receiver.has_ended(&header(7, 0, 2000, false)));
-    assert!(!stream.receiver.has_ended(&header(8, 0, 1000, false)));
+    assert!(has_ended(&stream, 7, 1000, '1'));
+    assert!(!has_ended(&stream, 7, 1000, '2'));
+    assert!(!has_ended(&stream, 7, 2000, '1'));
+    assert!(!has_ended(&stream, 8, 1000, '1'));
 }

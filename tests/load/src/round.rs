@@ -1,0 +1,150 @@
+//! One round of one side: start, set-up, steady state, tear-down, and what was measured meanwhile.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use e2e::failure::{Failure, Result};
+
+use crate::crowd::{Crowd, Place, Talk};
+use crate::leg::Marks;
+use crate::options::{Kind, Load, Shape};
+use crate::server::{self, Server, Used};
+
+/// What a round has measured, in the units of [`ROWS`].
+pub type Figures = [Option<f64>; ROWS.len()];
+
+/// The names and units of figures.
+pub const ROWS: [&str; 11] = [
+    "server CPU per packet, µs",
+    "generator CPU per packet, µs",
+    "context switches of the server per packet",
+    "packets lost, %",
+    "CPU of set-up and tear-down per call, ms",
+    "INVITE to 200, median, ms",
+    "ICE pair to DTLS done, median, ms",
+    "200 to first packet heard, median, ms",
+    "200 to first packet heard, 95 %, ms",
+    "memory per call, KiB",
+    "context switches per second, idle",
+];
+
+/// The time that is given to threads to end, and to those that begin to sleep.
+const PAUSE: Duration = Duration::from_millis(300);
+
+/// Runs a load against these modules.
+pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figures> {
+    let place = Place::new(ip)?;
+    let server = Server::start(name, modules, load.calls, place.port()?, ip)?;
+    let outcome = measure(&server, &place, load);
+    outcome.map_err(|failure| Failure::new(format!("{failure}; see {}", server.lab().directory().display())))
+}
+
+fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
+    warm_up(server, place, load)?;
+    let idle = idle(server)?;
+    let mut crowd = Crowd::new(place, server.port(), load)?;
+    let (memory, before) = (server.memory()?, server.used()?);
+    crowd.set_up(load.rate)?;
+    crowd.talk(Talk::Nobody, PAUSE)?;
+    let (up, with_calls) = (server.used()?, server.memory()?);
+    let steady = steady(server, &mut crowd, load)?;
+    let down = server.used()?;
+    crowd.tear_down(load.rate)?;
+    server.lab().until_idle(Duration::from_secs(10))?;
+    let after = server.used()?;
+    let calls = load.calls as f64;
+    let set_up = (up.cpu - before.cpu + after.cpu - down.cpu).as_secs_f64() * 1e3 / calls;
+    let marks: Vec<Marks> = crowd.marks().collect();
+    let [packet, generator, switches, lost] = steady;
+    let times = |from: fn(&Marks) -> Option<Instant>, to: fn(&Marks) -> Option<Instant>| {
+        let mut times: Vec<f64> = marks
+            .iter()
+            .filter_map(|marks| Some(to(marks)?.saturating_duration_since(from(marks)?).as_secs_f64() * 1e3))
+            .collect();
+        times.sort_by(f64::total_cmp);
+        times
+    };
+    let heard = times(|marks| marks.answered, |marks| marks.heard);
+    Ok([
+        Some(packet),
+        Some(generator),
+        Some(switches),
+        Some(lost),
+        Some(set_up),
+        quantile(&times(|marks| marks.called, |marks| marks.answered), 0.5),
+        quantile(&times(|marks| marks.paired, |marks| marks.keyed), 0.5).filter(|_| load.kind == Kind::Ice),
+        quantile(&heard, 0.5),
+        quantile(&heard, 0.95),
+        Some(with_calls.saturating_sub(memory) as f64 / calls),
+        Some(idle),
+    ])
+}
+
+/// Two calls, for what is made once.
+fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
+    let mut crowd = Crowd::new(place, server.port(), &Load { calls: 2, ..*load })?;
+    crowd.set_up(load.rate)?;
+    crowd.talk(Talk::All, PAUSE)?;
+    crowd.tear_down(load.rate)?;
+    server.lab().until_idle(Duration::from_secs(10))
+}
+
+/// The context switches of a second without calls.
+fn idle(server: &Server) -> Result<f64> {
+    std::thread::sleep(PAUSE);
+    let before = server.used()?;
+    std::thread::sleep(Duration::from_secs(1));
+    Ok((server.used()?.switches - before.switches) as f64)
+}
+
+/// The steady state: CPU of the server and of this process per packet, context switches per packet, percentage lost.
+fn steady(server: &Server, crowd: &mut Crowd, load: &Load) -> Result<[f64; 4]> {
+    let own = || server::cpu(std::process::id());
+    crowd.talk(Talk::All, Duration::from_millis(500))?;
+    let (before, ours): (Used, Duration) = (server.used()?, own()?);
+    crowd.begin_window();
+    crowd.talk(Talk::All, load.steady)?;
+    crowd.end_window();
+    let (after, our_end) = (server.used()?, own()?);
+    // For those that are under way.
+    crowd.talk(Talk::Nobody, PAUSE)?;
+    let (sent, arrived) = crowd.counted();
+    let packets = sent as f64;
+    let micros = |time: Duration| time.as_secs_f64() * 1e6 / packets;
+    Ok([
+        micros(after.cpu - before.cpu),
+        micros(our_end - ours),
+        after.switches.saturating_sub(before.switches) as f64 / packets,
+        100.0 * (packets - arrived as f64) / packets,
+    ])
+}
+
+/// The value below which this part of the sorted values is; `None` of no values.
+fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
+    let last = sorted.len().checked_sub(1)?;
+    Some(sorted[(last as f64 * part).round() as usize])
+}
+
+/// The title of a load.
+pub fn title(load: &Load) -> String {
+    let Load { calls, kind, shape, .. } = load;
+    let legs = match shape {
+        Shape::Echo => String::new(),
+        Shape::Bridge => format!(", {} legs, callees plain", calls * 2),
+    };
+    let gcm = if load.gcm { ", AES-GCM preferred" } else { "" };
+    format!("{calls} calls, {} {}{gcm}{legs}, {} s steady", kind.name(), shape.name(), load.steady.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_the_sorted_values() {
+        assert_eq!(quantile(&[], 0.5), None);
+        assert_eq!(quantile(&[3.0], 0.95), Some(3.0));
+        assert_eq!(quantile(&[1.0, 2.0, 9.0], 0.5), Some(2.0));
+    }
+}

@@ -1,0 +1,106 @@
+//! RTP of a leg: packets of 20 ms of PCMU that carry their number, by which loss is counted.
+
+use std::ops::Range;
+
+/// The octets of a packet: header and 160 samples.
+const PACKET: usize = HEADER + 160;
+
+const HEADER: usize = 12;
+
+/// The octets of the payload that name the leg and the number of the packet.
+const STAMP: usize = 8;
+
+/// What a leg sends, and how much of it comes back or comes from the other leg.
+#[derive(Debug)]
+pub struct Stream {
+    leg: u32,
+    sequence: u16,
+    /// The number of the next packet.
+    next: u32,
+    /// Packets with these numbers count.
+    window: Range<u32>,
+    arrived: u32,
+}
+
+impl Stream {
+    /// The stream of a leg, of which nothing counts yet.
+    pub fn new(leg: u32) -> Self {
+        let sequence = leg.wrapping_mul(7919) as u16 & 0x0FFF;
+        Self { leg, sequence, next: 0, window: u32::MAX..u32::MAX, arrived: 0 }
+    }
+
+    /// Writes the next packet; `tick` is the number of periods of 20 ms since the beginning of all streams.
+    pub fn write(&mut self, tick: u32, buffer: &mut [u8]) -> usize {
+        let packet = &mut buffer[..PACKET];
+        packet[..2].copy_from_slice(&[0x80, 0]);
+        packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
+        packet[4..8].copy_from_slice(&tick.wrapping_mul(160).to_be_bytes());
+        packet[8..HEADER].copy_from_slice(&(0x1000_0000 | self.leg).to_be_bytes());
+        packet[HEADER..16].copy_from_slice(&self.leg.to_be_bytes());
+        packet[16..HEADER + STAMP].copy_from_slice(&self.next.to_be_bytes());
+        packet[HEADER + STAMP..].fill(0xFF);
+        self.sequence = self.sequence.wrapping_add(1);
+        self.next += 1;
+        PACKET
+    }
+
+    /// From now on packets count.
+    pub fn begin_window(&mut self) {
+        self.window = self.next..u32::MAX;
+        self.arrived = 0;
+    }
+
+    /// Later packets do not count any more.
+    pub fn end_window(&mut self) {
+        self.window.end = self.next;
+    }
+
+    /// Takes note of a packet with this number.
+    pub fn note(&mut self, number: u32) {
+        self.arrived += u32::from(self.window.contains(&number));
+    }
+
+    /// The packets that count: sent, and arrived.
+    pub fn counted(&self) -> (u32, u32) {
+        (self.window.end.min(self.next) - self.window.start.min(self.next), self.arrived)
+    }
+}
+
+/// The leg that sent this packet, and its number; `None` if it is none of [`Stream::write`].
+pub fn stamp(packet: &[u8]) -> Option<(usize, u32)> {
+    let word = |at: usize| packet.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
+    let is_ours = packet.len() == PACKET && packet[0] == 0x80 && packet[1] & 0x7F == 0;
+    is_ours.then_some(())?;
+    Some((word(HEADER)? as usize, word(HEADER + 4)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_of_the_window_count_and_others_do_not() {
+        let mut stream = Stream::new(7);
+        let mut buffer = [0; 300];
+        let mut send = |stream: &mut Stream| {
+            let len = stream.write(1, &mut buffer);
+            stamp(&buffer[..len]).unwrap()
+        };
+        let before = send(&mut stream);
+        stream.begin_window();
+        let [first, second] = [send(&mut stream), send(&mut stream)];
+        stream.end_window();
+        let after = send(&mut stream);
+        assert_eq!((before, first, second, after), ((7, 0), (7, 1), (7, 2), (7, 3)));
+        for (_, number) in [before, first, after] {
+            stream.note(number);
+        }
+        assert_eq!(stream.counted(), (2, 1));
+    }
+
+    #[test]
+    fn comfort_noise_and_digits_have_no_stamp() {
+        assert_eq!(stamp(&[0x80, 13, 0, 0]), None);
+        assert_eq!(stamp(&[0; 172]), None);
+    }
+}
