@@ -6,7 +6,8 @@ use std::{
 };
 
 const HEADERS: &str = "../../asterisk-headers";
-const CORE: &[&str] = &["ao2.c", "channels.c", "config.c", "http.c", "loader.c", "media.c", "rtp.c", "texts.c"];
+const CORE: &[&str] =
+    &["ao2.c", "channels.c", "config.c", "http.c", "loader.c", "media.c", "rtp.c", "texts.c", "translate.c"];
 
 fn main() {
     println!("cargo::rerun-if-changed=core");

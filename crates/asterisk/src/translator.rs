@@ -28,13 +28,22 @@ pub trait Translate: Send + Sized + 'static {
     fn new() -> Result<Self, Failed>;
 
     /// Takes a frame in. Without a payload it stands for a lost one of as many samples.
-    fn handle_frame(&mut self, frame: FrameRef<'_>);
+    fn handle_frame(&mut self, frame: FrameRef<'_>) -> Taken;
 
     /// Writes the next frame into `output`, which has [`Self::MAX_OUTPUT`] bytes. The host asks once after each frame that came in.
     fn poll_frame(&mut self, output: &mut [u8]) -> Option<Translated>;
 
     /// A payload of 20 ms, with which the host measures the cost of the translator.
     fn sample() -> &'static [u8];
+}
+
+/// What [`Translate::handle_frame`] does with a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    /// It is or will be a part of what goes out.
+    Used,
+    /// It is no part of it, because its sound went out before.
+    Dropped,
 }
 
 /// A frame that [`Translate::poll_frame`] has written.
@@ -208,7 +217,12 @@ impl<'a, T: Translate> Path<'a, T> {
 
     fn frame_in(&mut self, frame: FrameRef<'_>) {
         let (raw, state) = self.parts();
-        state.handle_frame(frame);
+        let taken = state.handle_frame(frame);
+        if taken == Taken::Dropped && raw.nextout.tv_sec != 0 {
+            // The host has moved it back to this frame, and expects a frame of its length to move it on.
+            let micros = i64::from(frame.samples()) * 1_000_000 / i64::from(T::FROM.rate());
+            raw.nextout = moved(raw.nextout, micros);
+        }
         // Older hosts warn if the number stays as it was. `frame_out` counts for itself.
         raw.samples = raw.samples.wrapping_add(1);
     }
@@ -226,15 +240,15 @@ impl<'a, T: Translate> Path<'a, T> {
         raw.f.len = i64::from(samples) * 1000 / i64::from(T::TO.rate());
         if raw.nextout.tv_sec != 0 {
             // The host has moved it by the gap, and moves it by this frame, which fills the gap.
-            raw.nextout = earlier(raw.nextout, made.recovered_ms);
+            raw.nextout = moved(raw.nextout, -1000 * i64::from(made.recovered_ms));
         }
         // SAFETY: `len` bytes are in the output buffer; the host copies them.
         unsafe { sys::ast_trans_frameout(raw, len, samples) }
     }
 }
 
-fn earlier(time: libc::timeval, by_ms: u32) -> libc::timeval {
-    let micros = time.tv_sec * 1_000_000 + time.tv_usec - i64::from(by_ms) * 1000;
+fn moved(time: libc::timeval, by_micros: i64) -> libc::timeval {
+    let micros = time.tv_sec * 1_000_000 + time.tv_usec + by_micros;
     libc::timeval { tv_sec: micros.div_euclid(1_000_000), tv_usec: micros.rem_euclid(1_000_000) }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::CStr;
 use std::mem;
 
-use asterisk::translator::{Sound, Translate, Translated};
+use asterisk::translator::{Sound, Taken, Translate, Translated};
 use asterisk::{Failed, FrameRef};
 use opus::{Position, Receiver};
 
@@ -39,12 +39,12 @@ impl<const HZ: u32> Translate for Decode<HZ> {
         Ok(Self { receiver, samples: vec![0; Self::MAX_OUTPUT / 2], written: 0, recovered: 0, lead: 0 })
     }
 
-    fn handle_frame(&mut self, frame: FrameRef<'_>) {
+    fn handle_frame(&mut self, frame: FrameRef<'_>) -> Taken {
         let (before, room) = (self.written, &mut self.samples[self.written..]);
         if frame.payload().is_empty() {
             let lost = frame.samples() as usize * HZ as usize / Self::FROM.rate() as usize;
             self.written += self.receiver.handle_loss(lost, room);
-            return;
+            return Taken::Used;
         }
         let read = self.receiver.handle_packet(position(frame), frame.payload(), room);
         self.written += read.written;
@@ -53,6 +53,7 @@ impl<const HZ: u32> Translate for Decode<HZ> {
         if read.was_malformed {
             warn(opus::Error::Malformed);
         }
+        if read.written > 0 { Taken::Used } else { Taken::Dropped }
     }
 
     fn poll_frame(&mut self, output: &mut [u8]) -> Option<Translated> {

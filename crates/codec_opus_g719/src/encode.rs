@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 
-use asterisk::translator::{Sound, Translate, Translated};
+use asterisk::translator::{Sound, Taken, Translate, Translated};
 use asterisk::{Failed, FrameRef};
 use opus::{MAX_PACKET_LEN, Sender};
 
@@ -33,7 +33,7 @@ impl<const HZ: u32> Translate for Encode<HZ> {
         Ok(Self { sender, lead: 0 })
     }
 
-    fn handle_frame(&mut self, frame: FrameRef<'_>) {
+    fn handle_frame(&mut self, frame: FrameRef<'_>) -> Taken {
         self.lead = self.sender.waiting();
         for part in frame.payload().chunks(2 * PART) {
             let mut samples = [0; PART];
@@ -42,6 +42,7 @@ impl<const HZ: u32> Translate for Encode<HZ> {
             }
             self.sender.handle_samples(&samples[..part.len() / 2]);
         }
+        Taken::Used
     }
 
     fn poll_frame(&mut self, output: &mut [u8]) -> Option<Translated> {

@@ -10,7 +10,7 @@ const OTHER_RED: &[(u8, &str)] = &[(112, "red/1000"), (111, "t140/1000")];
 
 pub fn streams() -> Vec<Stream> {
     let all = [echoed(), broken(), bridged()].concat();
-    all.into_iter().map(|stream| stream.on(Setting::Rich)).collect()
+    all.into_iter().map(|stream| stream.on(Setting::Rich)).chain(all_held()).collect()
 }
 
 fn plain(name: &'static str, number: &'static str) -> Stream {
@@ -100,26 +100,33 @@ fn broken() -> Vec<Stream> {
     ]
 }
 
+fn bridge(name: &'static str, number: &'static str, to: &[(u8, &'static str)], attributes: &[&'static str]) -> Stream {
+    let answer = vec![Section::audio(PCMU), Section::text(to, attributes)];
+    Stream { answer: Some(answer), ..red(name, number) }.with(Talk::new(0).by(Who::Callee).send(100)).with(redundant(
+        typist(100),
+        98,
+        &["one ", "two ", "three ", "four "],
+        &[1],
+    ))
+}
+
 fn bridged() -> Vec<Stream> {
-    let said = ["one ", "two ", "three ", "four "];
-    let bridge = |name, number, to: &[(u8, &'static str)], attributes: &[&'static str]| {
-        let answer = vec![Section::audio(PCMU), Section::text(to, attributes)];
-        Stream { answer: Some(answer), ..red(name, number) }
-            .with(Talk::new(0).by(Who::Callee).send(100))
-            .with(redundant(typist(100), 98, &said, &[1]))
-    };
     vec![
         bridge("text-bridged", "bridge", RED, &["fmtp:100 98/98/98"]),
         bridge("text-through-the-core", "core", RED, &["fmtp:100 98/98/98"]),
         bridge("text-bridged-to-plain", "bridge", PLAIN, &[]),
         bridge("text-bridged-to-other-numbers", "bridge", OTHER_RED, &["fmtp:112 111/111/111"]),
-        held(bridge("text-held", "bridge", RED, &["fmtp:100 98/98/98"])),
-        held(bridge("text-held-through-the-core", "core", RED, &["fmtp:100 98/98/98"])),
     ]
+}
+
+/// Each description makes the originals begin redundancy anew, with a timer that outlives the call.
+fn all_held() -> Vec<Stream> {
+    let all = [("text-held", "bridge"), ("text-held-through-the-core", "core")];
+    all.map(|(name, number)| held(bridge(name, number, RED, &["fmtp:100 98/98/98"]))).into()
 }
 
 /// The callee holds the call for a second while the caller types.
 fn held(stream: Stream) -> Stream {
     let describe = |attribute| Action::Describe(Who::Callee, attribute);
-    stream.at(250, describe("sendonly")).at(1250, describe("sendrecv")).with_music()
+    stream.at(250, describe("sendonly")).at(1250, describe("sendrecv")).with_music().on(Setting::Last)
 }

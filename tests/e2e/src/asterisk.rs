@@ -14,6 +14,9 @@ use crate::prefix::{Prefix, Version};
 /// The file names of our modules, which are those of the originals.
 pub const OUR_MODULES: [&str; 3] = ["res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"];
 
+/// The file name of our module that replaces none.
+const CODEC: &str = "codec_opus_g719.so";
+
 /// The longest time to wait for the start. An idle machine takes a third of a second, a busy one may take this long.
 const START: Duration = Duration::from_secs(60);
 
@@ -38,13 +41,17 @@ impl Home {
         Ok(home)
     }
 
-    /// Fills the modules directory with links: to files in `ours` if they exist, otherwise to the host's.
+    /// Fills the modules directory with links: to files in `ours` if they exist, otherwise to the host's. The codec of `ours` comes
+    /// to them.
     pub fn link_modules(&self, prefix: &Prefix, ours: &Path) -> io::Result<()> {
         for entry in fs::read_dir(prefix.modules())? {
             let name = entry?.file_name();
             let replaced = OUR_MODULES.iter().any(|module| name == *module) && ours.join(&name).exists();
             let source = if replaced { ours.join(&name) } else { prefix.modules().join(&name) };
             symlink(source.canonicalize()?, self.root.join("modules").join(&name))?;
+        }
+        if ours.join(CODEC).exists() && !self.root.join("modules").join(CODEC).exists() {
+            symlink(ours.join(CODEC).canonicalize()?, self.root.join("modules").join(CODEC))?;
         }
         if let Some(documentation) = prefix.documentation() {
             symlink(documentation.canonicalize()?, self.root.join("data/documentation"))?;

@@ -48,6 +48,17 @@ pub struct Received {
     pub lost: usize,
     /// The packets of telephone-events.
     pub events: Vec<Event>,
+    /// When the packets of audio came.
+    pub arrivals: Vec<Arrival>,
+}
+
+/// The arrival of a packet of audio.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "the words of the RFC")]
+pub struct Arrival {
+    pub at: Instant,
+    pub sequence_number: u16,
+    pub timestamp: u32,
 }
 
 /// A packet of a telephone-event (RFC 4733 §2.3).
@@ -197,7 +208,7 @@ fn talk(socket: &UdpSocket, ended: &AtomicBool, script: &[Scripted]) -> Received
     let voice = Audio::tone(PLAIN_VOICE, Duration::from_secs(1));
     let (mut heard, mut sequence, mut packets, mut events) = (Vec::new(), Sequence::default(), 0, Vec::new());
     let (mut next, mut sent, mut peer) = (Instant::now(), 0_u32, None);
-    let mut buffer = [0; 2048];
+    let (mut buffer, mut arrivals) = ([0; 2048], Vec::new());
     while !ended.load(Ordering::Relaxed) {
         let _ = socket.set_read_timeout(Some(Duration::from_millis(5)));
         let received = socket.recv_from(&mut buffer);
@@ -205,10 +216,16 @@ fn talk(socket: &UdpSocket, ended: &AtomicBool, script: &[Scripted]) -> Received
             events.extend(Event::parse(&buffer[..*length]));
         }
         if let Ok((length, from)) = received
-            && let [0x80, 0x00 | 0x80, high, low, _, _, _, _, source @ ..] = &buffer[..length]
+            && let [0x80, 0x00 | 0x80, high, low, rest @ ..] = &buffer[..length]
+            && let Some((timestamp, source)) = rest.split_first_chunk::<4>()
             && let Some((source, payload)) = source.split_first_chunk::<4>()
         {
             peer = Some(from);
+            arrivals.push(Arrival {
+                at: Instant::now(),
+                sequence_number: u16::from_be_bytes([*high, *low]),
+                timestamp: u32::from_be_bytes(*timestamp),
+            });
             packets += 1;
             sequence.seen(u32::from_be_bytes(*source), u16::from_be_bytes([*high, *low]));
             heard.extend(payload.iter().map(|byte| g711::decode(*byte)));
@@ -224,7 +241,7 @@ fn talk(socket: &UdpSocket, ended: &AtomicBool, script: &[Scripted]) -> Received
             next = next.max(Instant::now() - Duration::from_millis(100)) + Duration::from_millis(20);
         }
     }
-    Received { audio: Audio::of(heard), packets, lost: sequence.lost, events }
+    Received { audio: Audio::of(heard), packets, lost: sequence.lost, events, arrivals }
 }
 
 impl Event {

@@ -149,8 +149,9 @@ impl Site {
     fn modules_conf(&self, driver: Driver) -> String {
         let left_out = driver.left_out().iter().filter(|module| !self.ari || !ARI.contains(module));
         let left_out: String = left_out.map(|module| format!("noload = {module}\n")).collect();
-        let files = if self.carriers { "noload = format_g719.so\n" } else { "" };
-        format!("[modules]\nautoload = yes\n{left_out}{files}")
+        // Our translators are for the carriers alone.
+        let other = if self.carriers { "format_g719.so" } else { "codec_opus_g719.so" };
+        format!("[modules]\nautoload = yes\n{left_out}noload = {other}\n")
     }
 
     fn websocket_conf(&self) -> String {
@@ -249,6 +250,11 @@ fn extensions_conf(home: &Home) -> String {
          exten => menu,1,Answer()\n\
          \x20same => n,Read(DIGITS,{announcement},6,,1,20)\n\
          \x20same => n,Goto(digits,3)\n\
+         \n; a conference, and the same in A-law\n\
+         exten => conference,1,Answer()\n\
+         \x20same => n,ConfBridge(1)\n\
+         exten => conference-alaw,1,Set(SIP_CODEC_INBOUND=alaw)\n\
+         \x20same => n,Goto(conference,1)\n\
          \nexten => presses,1,Answer()\n\
          \x20same => n,Wait(1)\n\
          \x20same => n,SendDTMF(59,250,200)\n\

@@ -1,5 +1,6 @@
 //! Two desk phones in a call, which the host bridges natively: packets pass as they are.
 
+use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -19,10 +20,10 @@ struct Office {
     called: Desk,
 }
 
-const CALLER: &str = "m=audio PORT RTP/AVP 0 13 96\na=rtpmap:0 PCMU/8000\na=rtpmap:13 CN/8000\n\
+const CALLER: &str = "m=audio PORT RTP/AVP 0 8 13 96\na=rtpmap:0 PCMU/8000\na=rtpmap:8 PCMA/8000\na=rtpmap:13 CN/8000\n\
                       a=rtpmap:96 telephone-event/8000\na=fmtp:96 0-17\na=ptime:20\n";
 /// Has another payload type for digits: the one that both drivers offer.
-const CALLED: &str = "m=audio PORT RTP/AVP 0 13 101\na=rtpmap:0 PCMU/8000\na=rtpmap:13 CN/8000\n\
+const CALLED: &str = "m=audio PORT RTP/AVP 0 8 13 101\na=rtpmap:0 PCMU/8000\na=rtpmap:8 PCMA/8000\na=rtpmap:13 CN/8000\n\
                       a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-17\na=ptime:20\n";
 
 impl Office {
@@ -84,7 +85,7 @@ fn chan_sip(ports: &Ports, desks: [&Desk; 2], directmedia: &str) -> Result<Strin
     let [first, second] = desks.map(Desk::sip);
     Ok(format!(
         "[general]\ncontext = calls\nudpbindaddr = 127.0.0.1:{}\nallowguest = no\ndirectmedia = {directmedia}\n\
-         [desk](!)\ntype = peer\nhost = 127.0.0.1\ninsecure = invite\ndisallow = all\nallow = ulaw\n\
+         [desk](!)\ntype = peer\nhost = 127.0.0.1\ninsecure = invite\ndisallow = all\nallow = ulaw,alaw\n\
          [3001](desk)\nport = {}\n[3002](desk)\nport = {}\n",
         ports.sip, first?, second?
     ))
@@ -94,7 +95,7 @@ fn chan_pjsip(ports: &Ports, desks: [&Desk; 2], directmedia: &str) -> Result<Str
     let [first, second] = desks.map(Desk::sip);
     let account = |name: &str, port: u16| {
         format!(
-            "[{name}]\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = ulaw\ndirect_media = {directmedia}\naors = {name}\n\
+            "[{name}]\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = ulaw,alaw\ndirect_media = {directmedia}\naors = {name}\n\
              [{name}]\ntype = aor\ncontact = sip:{name}@127.0.0.1:{port}\n"
         )
     };
@@ -210,6 +211,18 @@ fn same(heard: &[Vec<u8>], expected: &[Vec<u8>]) -> Result {
     ensure(heard == expected, || format!("heard {:#?}, not {:#?}", shown(heard), shown(expected)))
 }
 
+/// Asterisk 16 and later send a phone the codec that it sends itself, unless `asymmetric_rtp_codec` says otherwise.
+fn hears_the_codec_that_it_sends(from: &Desk, to: &Desk, stream: &mut Stream) -> Result {
+    to.take();
+    for _ in 0..25 {
+        from.send(&stream.packet(0x80, 8, &[], &[0xD5; 160], 160))?;
+        thread::sleep(Duration::from_millis(20));
+    }
+    let heard = to.take();
+    let types: BTreeSet<_> = heard.iter().map(|packet| packet[1] & 0x7F).collect();
+    ensure(types == BTreeSet::from([0]), || format!("heard {types:?} in {} packets", heard.len()))
+}
+
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn packets_pass_as_they_are() -> Result {
@@ -231,6 +244,9 @@ fn packets_pass_as_they_are() -> Result {
     passes(caller, called, &sent, &expected)?;
     let expected: Vec<_> = with_payload_type(&back, 101, 96).collect();
     passes(called, caller, &back, &expected)?;
+    if cfg!(ari) {
+        hears_the_codec_that_it_sends(caller, called, &mut one)?;
+    }
     caller.hang_up()?;
     called.until("a BYE", || called.has_ended())
 }

@@ -1,5 +1,5 @@
-//! Opus and VP8 through the `chan_sip` of an Asterisk 11 that knows neither: they travel as G.719 and MPEG-4. Without translators for
-//! Opus, as here, a call is between browsers, or one that the dialplan only passes on.
+//! Opus and VP8 through the `chan_sip` of an Asterisk 11 that knows neither: they travel as G.719 and MPEG-4, and `codec_opus_g719`
+//! translates Opus for phones, files and conferences.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Colours, Phone, RtcpMux, Transport};
+use e2e::plain::{Arrival, PLAIN_VOICE, PlainPhone, Received};
+use e2e::proof::EchoCall;
 use e2e::site::{Site, VOICE};
 use serde_json::{Value, json};
 
@@ -57,6 +59,36 @@ fn the_dialplan_reads_digits_of_chromium_beside_opus() -> Result {
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn the_dialplan_reads_digits_of_firefox_beside_opus() -> Result {
     digits(Browser::Firefox, "carriers-digits-firefox")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_hears_a_file_in_opus_and_is_recorded() -> Result {
+    file(Browser::Chromium, "carriers-file-chromium")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_hears_a_file_in_opus_and_is_recorded() -> Result {
+    file(Browser::Firefox, "carriers-file-firefox")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_in_opus_and_a_plain_phone_hear_each_other() -> Result {
+    plain(Browser::Chromium, "carriers-plain-chromium", Duration::from_secs(60))
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_in_opus_and_a_plain_phone_hear_each_other() -> Result {
+    plain(Browser::Firefox, "carriers-plain-firefox", Duration::from_secs(10))
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn three_codecs_are_in_one_conference() -> Result {
+    conference("carriers-conference")
 }
 
 fn lab(name: &str, video: bool) -> Result<Lab> {
@@ -113,6 +145,99 @@ fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
     callee.until(&["ended"], Duration::from_secs(5))?;
     lab.until_idle(Duration::from_secs(5))
 }
+
+fn file(browser: Browser, name: &str) -> Result {
+    let lab = lab(name, false)?;
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.call("echo", RtcpMux::Require)?;
+    uses(&EchoCall { hold: true, ..EchoCall::SHORT }.prove(&lab, &mut phone)?, "audio/opus")
+}
+
+/// A call to a phone that has PCMU alone, and digits of the browser.
+fn plain(browser: Browser, name: &str, length: Duration) -> Result {
+    let lab = lab(name, false)?;
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    let plain = PlainPhone::answer(&lab, Duration::from_secs(1))?;
+    phone.dial("2001", RtcpMux::Require)?;
+    phone.connected(Duration::from_secs(15))?;
+    phone.hears(PLAIN_VOICE)?;
+    uses(&phone.statistics()?, "audio/opus")?;
+    thread::sleep(length);
+    phone.hears(PLAIN_VOICE)?;
+    phone.dtmf("5")?;
+    thread::sleep(Duration::from_secs(1));
+    println!("{name}: {}", phone.statistics()?);
+    phone.hangup()?;
+    let received = plain.finish(Duration::from_secs(20))?;
+    let heard = received.audio.time_of_tone(VOICE);
+    ensure(heard + Duration::from_secs(3) >= length, || format!("the phone heard {heard:?} of {length:?}"))?;
+    ensure(received.events.iter().any(|event| event.event == 5 && event.end), || format!("{:?}", received.events))?;
+    is_on_one_clock(&received, name)?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// Checks that packets have 20 ms each, and that their timestamps keep the time. A busy machine delays packets, so the least delay of
+/// the first quarter is compared with that of the last.
+fn is_on_one_clock(received: &Received, name: &str) -> Result {
+    // Before the first second both sides settle; the digit is at the end.
+    let arrivals = &received.arrivals;
+    let steady = arrivals.get(50..arrivals.len().saturating_sub(150)).unwrap_or_default();
+    let quarter = steady.len() / 4;
+    let (Some(first), true) = (steady.first(), quarter > 50) else {
+        return ensure(false, || format!("{} packets came", arrivals.len()));
+    };
+    let odd = steady.windows(2).filter(|two| {
+        let packets = two[1].sequence_number.wrapping_sub(two[0].sequence_number);
+        two[1].timestamp.wrapping_sub(two[0].timestamp) != u32::from(packets) * 160
+    });
+    let odd = odd.count();
+    let told = |arrival: &Arrival| f64::from(arrival.timestamp.wrapping_sub(first.timestamp)) / 8000.0;
+    let delay = |arrival: &Arrival| (arrival.at - first.at).as_secs_f64() - told(arrival);
+    let least = |some: &[Arrival]| some.iter().map(delay).fold(f64::MAX, f64::min);
+    let length = steady.last().map_or(0.0, told);
+    let drift = (least(&steady[3 * quarter..]) - least(&steady[..quarter])) / length;
+    println!("{name}: {length:.3} s of timestamps, drift {:.4} %, {odd} odd steps", drift * 100.0);
+    // All packets of a quarter may be some milliseconds late; over a minute that is nothing.
+    let allowed = 0.001_f64.max(0.03 / length);
+    ensure(drift.abs() < allowed && odd == 0, || format!("drift {drift}, {odd} of {} steps are odd", steady.len()))
+}
+
+/// Opus, A-law and µ-law, each with a tone of its own.
+fn conference(name: &str) -> Result {
+    let files = vec![("confbridge.conf", CONFBRIDGE.to_owned())];
+    let lab = Lab::start(name, &Site { carriers: true, files, ..Site::default() })?;
+    let mut opus = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let mut alaw = Phone::with_voice(&lab, Browser::Firefox, "1002", OTHER_VOICE)?;
+    alaw.register(&lab, Transport::Plain)?;
+    opus.call("conference", RtcpMux::Require)?;
+    alaw.call("conference-alaw", RtcpMux::Require)?;
+    let plain = PlainPhone::call(&lab, "conference", Duration::from_secs(25))?;
+    hears_both(&mut opus, OTHER_VOICE)?;
+    hears_both(&mut alaw, VOICE)?;
+    uses(&opus.statistics()?, "audio/opus")?;
+    uses(&alaw.statistics()?, "audio/PCMA")?;
+    let received = plain.finish(Duration::from_secs(40))?;
+    ensure(received.packets > 1000, || format!("the phone received {} packets", received.packets))?;
+    opus.hangup()?;
+    alaw.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// Waits until a browser hears the plain phone, which is louder, and the other browser.
+fn hears_both(phone: &mut Phone, other: f64) -> Result {
+    let mut heard = None;
+    for _ in 0..15 {
+        let now = phone.listen(&[PLAIN_VOICE, other], Duration::from_secs(1))?;
+        if now.rms > 0.01 && now.shares.len() == 2 && now.shares.iter().all(|share| *share > 0.03) {
+            return Ok(());
+        }
+        heard = Some(now);
+    }
+    ensure(false, || format!("the two others are not heard but {heard:?}"))
+}
+
+const CONFBRIDGE: &str = "[general]\n[default_user]\ntype = user\nquiet = yes\nannounce_only_user = no\n\
+    [default_bridge]\ntype = bridge\n";
 
 /// Waits until new frames are decoded, and returns how long after the end of the hold that was.
 fn has_pictures_again(phone: &mut Phone, resumed: Instant) -> Result<Duration> {

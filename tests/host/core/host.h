@@ -79,6 +79,13 @@ void host_channel_set_locked(struct ast_channel *channel, int locked);
 /** The cause of the hangup that it was asked for, or 0. */
 int host_channel_cause(struct ast_channel *channel);
 
+struct ast_trans_pvt;
+/** A path by a registered translator, or NULL: by format ids. */
+struct ast_trans_pvt *host_path_begin(int from, int to);
+void host_path_end(struct ast_trans_pvt *path);
+/** Translates a frame as the core does, with the delivery times of a path. The caller frees what it returns, if anything. */
+struct ast_frame *host_path_translate(struct ast_trans_pvt *path, struct ast_frame *frame);
+
 struct host_ao2_list {
 	size_t count;
 	void *objects[64];

@@ -335,6 +335,7 @@ static const struct mapping {
 	{ 99, AST_FORMAT_H264, 0, "H264", 90000 },
 	{ 101, 0, AST_RTP_DTMF, "telephone-event", 8000 },
 	{ 105, AST_FORMAT_T140RED, 0, "RED", 1000 },
+	{ 116, AST_FORMAT_G719, 0, "G719", 48000 },
 	{ 106, AST_FORMAT_T140, 0, "T140", 1000 },
 };
 #define MAPPINGS (sizeof mappings / sizeof *mappings)

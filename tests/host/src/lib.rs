@@ -166,8 +166,8 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        for module in modules::ALL {
-            let name = CString::new(*module).expect("no NUL");
+        for module in modules::all_and_codec() {
+            let name = CString::new(module).expect("no NUL");
             // A session that is closing uses its module for a moment longer; after a failed test one may remain.
             for _ in 0..200 {
                 // SAFETY: as in `unload`.

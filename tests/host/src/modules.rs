@@ -11,6 +11,14 @@ use std::{
 /// The three modules, in the order of loading.
 pub const ALL: &[&str] = &["res_http_websocket", "res_srtp", "res_rtp_asterisk"];
 
+/// The module with the translators of Opus, which replaces none of the host's.
+pub const CODEC: &str = "codec_opus_g719";
+
+/// All modules.
+pub fn all_and_codec() -> impl Iterator<Item = &'static str> {
+    ALL.iter().copied().chain([CODEC])
+}
+
 /// The result of loading a module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Loading {
@@ -65,7 +73,7 @@ fn build() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(&workspace).args(["build", "--quiet", "--release"]);
-    for module in ALL {
+    for module in all_and_codec() {
         command.args(["-p", module]);
     }
     assert!(command.status().expect("cargo runs").success(), "the modules do not build");

@@ -1,13 +1,14 @@
 //! Facts that the module of the WebSocket tells the engine by its exported function: candidates that come by themselves
-//! (RFC 8838), and the end of them.
+//! (RFC 8838), the end of them, and Opus under the name of G.719.
 
 mod common;
 
+use asterisk_sys as sys;
 use common::{
     descriptors, eventually,
     mdns::{AnswerTo, Responder},
-    rtp::{Frame, RTP as RTP_SOCKET},
-    webrtc::Call,
+    rtp::{self, Frame, Instance, Phone, RTP as RTP_SOCKET},
+    webrtc::{self, Call},
 };
 use host_tests::{Host, Kind, modules};
 use std::{
@@ -28,6 +29,7 @@ const RTP: &str = "res_rtp_asterisk";
 const CANDIDATE: c_int = 1;
 const END_OF_CANDIDATES: c_int = 2;
 const SIGNALLING_CLOSED: c_int = 3;
+const OPUS: c_int = 5;
 
 type Signal = unsafe extern "C" fn(c_int, *const c_char, *const c_char) -> c_int;
 
@@ -152,7 +154,7 @@ fn a_fact_about_nobody_and_one_that_makes_no_sense_are_refused() {
         // SAFETY: null is allowed.
         assert_eq!(unsafe { (engine.signal)(kind, ptr::null(), ptr::null()) }, -1);
     }
-    for kind in [c_int::MIN, 0, 5, c_int::MAX] {
+    for kind in [c_int::MIN, 0, 6, c_int::MAX] {
         assert!(!engine.tell(kind, &ufrag, &candidate_of(&call)));
     }
     for odd in ["", "candidate:", "candidate:1 1 udp 1 192.0.2.1 9 typ", &"candidate:1 ".repeat(10_000)] {
@@ -162,6 +164,52 @@ fn a_fact_about_nobody_and_one_that_makes_no_sense_are_refused() {
     assert!(engine.tell(CANDIDATE, &ufrag, &candidate_of(&call)));
     assert!(engine.tell(SIGNALLING_CLOSED, &ufrag, "the client has gone"));
     is_a_conversation(&mut call);
+}
+
+/// The payload type of G.719, as chan_sip offers it.
+const G719: u8 = 116;
+
+/// Reads the frame of a packet with this payload: its samples, or nothing.
+fn samples_of(instance: &Instance, phone: &mut Phone, payload: &[u8]) -> Option<c_int> {
+    let packet = phone.packet(G719, false, payload);
+    phone.rtp.send_to(&packet, instance.local()).expect("loopback");
+    assert!(instance.is_readable(RTP_SOCKET, Duration::from_secs(5)));
+    instance.read(RTP_SOCKET).iter().find_map(|frame| match frame {
+        Frame::Voice { samples, .. } => Some(*samples),
+        _ => None,
+    })
+}
+
+#[test]
+fn rfc6716_section_3_1_the_samples_of_opus_are_in_the_packet() {
+    let host = host();
+    let (engine, (instance, mut phone)) = (Engine::find(), rtp::call());
+    let tone = [&[0x78], &[0; 79][..]].concat();
+    assert_eq!(samples_of(&instance, &mut phone, &tone), Some(480), "the host counts 8000 octets a second");
+    assert!(engine.tell(OPUS, &webrtc::ufrag(&instance), ""));
+    assert_eq!(samples_of(&instance, &mut phone, &tone), Some(960));
+    for (packet, samples) in [(&[0xE0, 1][..], 120), (&[0x18, 1], 2880), (&[0x83, 4], 480)] {
+        assert_eq!(samples_of(&instance, &mut phone, packet), Some(samples), "{packet:?}");
+    }
+    for broken in [&[0x79, 0][..], &[0x7B], &[0x7B, 0], &[0x7A, 200, 1]] {
+        assert_eq!(samples_of(&instance, &mut phone, broken), None, "{broken:?}");
+    }
+    let (_, sessions) = host.command("rtp show sessions");
+    assert!(sessions.contains("Opus (G.719 to Asterisk)") && sessions.contains("malformed 4"), "{sessions}");
+}
+
+/// The other leg of a call may be a translator, or an engine that was told nothing.
+#[test]
+fn timestamps_of_opus_go_on_by_the_packet() {
+    let _host = host();
+    let (instance, phone) = rtp::call();
+    assert!(Engine::find().tell(OPUS, &webrtc::ufrag(&instance), ""));
+    let tone = [&[0x78], &[0; 79][..]].concat();
+    let sent = [0; 3].map(|_| {
+        instance.write_voice(sys::AST_FORMAT_G719, &tone, 480);
+        phone.receive()
+    });
+    assert!(sent.windows(2).all(|two| two[1].timestamp.wrapping_sub(two[0].timestamp) == 960), "{sent:?}");
 }
 
 #[test]

@@ -134,6 +134,26 @@ fn a_limit_that_is_misspelt_is_said_to_be_none() {
 }
 
 #[test]
+fn opus_and_vp8_have_one_carrier_each_and_phones_that_may_use_it_are_named() {
+    let host = Host::start(Kind::Newest);
+    host.configure("websocket.conf", "[sip]\nopus = G719\nvp8 = h264\n");
+    let accounts =
+        "[general]\n[1001]\ntype = friend\ntransport = ws\nallow = g719\n[2001]\ntype = peer\nallow = ulaw,g719\n";
+    host.configure("sip.conf", accounts);
+    assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
+    let log = host.log();
+    assert!(log.contains("websocket.conf, line 3: vp8 = 'h264' is not mpeg4 or no; using no"), "{log}");
+    assert!(log.contains("sip.conf: 2001 may use g719, but no transport of theirs is ws or wss"), "{log}");
+    let (_, settings) = host.command("websocket show settings");
+    assert!(settings.contains("sipml, opus") && !settings.contains("vp8"), "{settings}");
+    host.configure("websocket.conf", "[sip]\nopus = no\nvp8 = mpeg4\n; changed\n");
+    host.reload(MODULE);
+    assert!(!host.log().contains("sip.conf: "));
+    let (_, settings) = host.command("websocket show settings");
+    assert!(settings.contains("sipml, vp8") && !settings.contains("opus"), "{settings}");
+}
+
+#[test]
 fn the_address_from_a_trusted_proxy_counts() {
     let host = host("trustedproxies = 127.0.0.0/8\nmaxsessionsperaddress = 1\n");
     let through = |client| {

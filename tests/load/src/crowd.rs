@@ -1,9 +1,8 @@
 //! All calls of a load: one thread, one clock of a millisecond, three sockets.
 
 use std::collections::HashMap;
-use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,7 +15,9 @@ use ice::Component;
 use crate::batch::Inbox;
 use crate::dialog::{Dialog, Fact};
 use crate::leg::{Leg, Marks, Media, leg_of_check};
-use crate::options::{Kind, Load, Shape};
+use crate::options::{Kind, Load, Over, Shape};
+use crate::server::Server;
+use crate::signalling::Signalling;
 
 /// The period of media, and its parts: a leg sends in one of them.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -45,11 +46,15 @@ pub enum Talk {
 
 /// The calls of a load.
 pub struct Crowd {
-    sip: UdpSocket,
-    server: SocketAddrV4,
+    signalling: Signalling,
     media: Option<Media>,
+    context: Arc<Context>,
+    kind: Kind,
+    over: Over,
     inbox: Inbox,
     legs: Vec<(Dialog, Leg)>,
+    /// The number of legs whose calls have begun.
+    begun: usize,
     by_call_id: HashMap<String, usize>,
     /// The leg of each port of the server, for each of our sockets.
     by_port: [Vec<u32>; 2],
@@ -57,9 +62,10 @@ pub struct Crowd {
     began: Instant,
     /// The number of slots that are done.
     slots: u64,
+    /// That number when datagrams were last read.
+    read: u64,
     talk: Talk,
     failure: Option<Failure>,
-    buffer: Vec<u8>,
 }
 
 /// The socket of SIP and the address of media, which the server's configuration names.
@@ -83,40 +89,52 @@ impl Place {
 }
 
 impl Crowd {
-    /// Calls that have not begun.
-    pub fn new(place: &Place, server: u16, load: &Load) -> Result<Self> {
-        let media = Media::bind(place.ip)?;
-        let at = place.sip.local_addr()?.to_string();
-        let context = context(load.gcm)?;
-        let kinds: &[Kind] = if load.shape == Shape::Echo { &[load.kind] } else { &[load.kind, Kind::Plain] };
-        let legs: Vec<_> = (0..load.calls * kinds.len())
-            .map(|number| {
-                let kind = kinds[number % kinds.len()];
-                (Dialog::new(kind.name(), number, &at), Leg::new(number, kind, &context, &media))
-            })
-            .collect();
-        let by_call_id =
-            legs.iter().enumerate().map(|(number, (dialog, _))| (dialog.call_id().to_owned(), number)).collect();
+    /// A crowd of nobody.
+    pub fn new(place: &Place, server: &Server, load: &Load) -> Result<Self> {
         Ok(Self {
-            sip: place.sip.try_clone()?,
-            server: SocketAddrV4::new(Ipv4Addr::LOCALHOST, server),
-            media: Some(media),
+            signalling: Signalling::new(place.sip.try_clone()?, server.port(), server.web_port())?,
+            media: Some(Media::bind(place.ip)?),
+            context: context(load.gcm)?,
+            kind: load.kind,
+            over: load.over(),
             inbox: Inbox::new(),
-            legs,
-            by_call_id,
+            legs: Vec::new(),
+            begun: 0,
+            by_call_id: HashMap::new(),
             by_port: [vec![NOBODY; 1 << 16], vec![NOBODY; 1 << 16]],
             shape: load.shape,
             began: Instant::now(),
             slots: 0,
+            read: 0,
             talk: Talk::UntilHeard,
             failure: None,
-            buffer: vec![0; 1 << 16],
         })
     }
 
-    /// Begins calls at this rate, and waits until all legs have heard the other side.
+    /// Adds legs without calls; callers connect their WebSockets.
+    pub fn grow(&mut self, calls: usize) -> Result {
+        let before = self.legs.len();
+        let at = self.signalling.address()?;
+        let kinds: &[Kind] = if self.shape == Shape::Echo { &[self.kind] } else { &[self.kind, Kind::Plain] };
+        let Some(media) = &self.media else { return Ok(()) };
+        for number in before..before + calls * kinds.len() {
+            let is_caller = number % kinds.len() == 0;
+            let (kind, over) = (kinds[number % kinds.len()], if is_caller { self.over } else { Over::Udp });
+            if over == Over::Ws {
+                self.signalling.connect(number)?;
+            }
+            let leg = Leg::new(number, kind, &self.context, media);
+            let dialog = Dialog::new(kind.name(), number, &at, over);
+            self.by_call_id.insert(dialog.call_id().to_owned(), number);
+            self.legs.push((dialog, leg));
+        }
+        Ok(())
+    }
+
+    /// Begins the calls of new legs at this rate, and waits until all have heard the other side. Earlier ones are silent.
     pub fn set_up(&mut self, rate: u32) -> Result {
-        let numbers = 0..self.legs.len();
+        let numbers = self.begun..self.legs.len();
+        self.begun = numbers.end;
         self.talk = Talk::UntilHeard;
         self.paced(numbers.step_by(self.step()), rate, |crowd, now, leg| crowd.call(now, leg))?;
         let is_up = |(dialog, leg): &(Dialog, Leg)| dialog.is_up() && leg.marks.heard.is_some();
@@ -134,7 +152,7 @@ impl Crowd {
         let numbers = 0..self.legs.len();
         self.paced(numbers.step_by(self.step()), rate, |crowd, now, leg| {
             let bye = crowd.legs[leg].0.end(now);
-            crowd.send(&bye)
+            crowd.signalling.send(leg, &bye)
         })?;
         let end = Instant::now() + PATIENCE;
         while self.legs.iter().any(|(dialog, _)| !dialog.is_over()) {
@@ -197,12 +215,8 @@ impl Crowd {
             Shape::Echo => "echo".to_owned(),
             Shape::Bridge => format!("pair-{}", leg + 1),
         };
-        let invite = self.legs[leg].0.call(now, &number, &self.server.to_string(), &description);
-        self.send(&invite)
-    }
-
-    fn send(&self, message: &str) -> Result {
-        Ok(self.sip.send_to(message.as_bytes(), self.server).map(drop)?)
+        let invite = self.legs[leg].0.call(now, &number, &self.signalling.server(), &description);
+        self.signalling.send(leg, &invite)
     }
 
     /// Does what is due until `end`.
@@ -210,7 +224,8 @@ impl Crowd {
         // The media stands beside the legs while it is used.
         let mut media = self.media.take().ok_or_else(|| Failure::new("the crowd has no sockets"))?;
         while Instant::now() < end {
-            if self.talk == Talk::UntilHeard || self.slots.is_multiple_of(READ_EVERY) {
+            if self.talk == Talk::UntilHeard || self.slots >= self.read + READ_EVERY {
+                self.read = self.slots;
                 self.take_sip(&mut media)?;
                 self.take_media(&mut media);
             }
@@ -231,7 +246,8 @@ impl Crowd {
             std::thread::sleep(left);
             return;
         }
-        let fds = [self.sip.as_fd(), media.sockets[0].as_fd(), media.sockets[1].as_fd()];
+        let [udp, web] = self.signalling.as_fds();
+        let fds = [udp, web, media.sockets[0].as_fd(), media.sockets[1].as_fd()];
         let mut fds = fds.map(|fd| libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 });
         let left = libc::timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
         // SAFETY: the kernel reads and writes the array and reads the time, which are locals.
@@ -268,7 +284,7 @@ impl Crowd {
         }
         leg.handle_timeout(now, media);
         if let Some(again) = dialog.handle_timeout(now) {
-            self.sip.send_to(again.as_bytes(), self.server)?;
+            self.signalling.send(number, again)?;
         }
         Ok(())
     }
@@ -294,16 +310,7 @@ impl Crowd {
     }
 
     fn take_sip(&mut self, media: &mut Media) -> Result {
-        loop {
-            let len = match self.sip.recv_from(&mut self.buffer) {
-                Ok((len, _)) => len,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error.into()),
-            };
-            if let Some(message) = Message::parse(&String::from_utf8_lossy(&self.buffer[..len])) {
-                self.take_message(&message, media)?;
-            }
-        }
+        self.signalling.receive()?.iter().try_for_each(|message| self.take_message(message, media))
     }
 
     fn take_message(&mut self, message: &Message, media: &mut Media) -> Result {
@@ -312,7 +319,7 @@ impl Crowd {
         let Some((dialog, _)) = self.legs.get_mut(number) else { return Ok(()) };
         let (reply, fact) = dialog.handle(message);
         if let Some(reply) = reply {
-            self.send(&reply)?;
+            self.signalling.send(number, &reply)?;
         }
         let now = Instant::now();
         match fact {
@@ -322,7 +329,7 @@ impl Crowd {
                 let (dialog, leg) = &mut self.legs[number];
                 let answer = dialog.answer(now, &invite, &leg.description(media));
                 self.by_call_id.insert(dialog.call_id().to_owned(), number);
-                self.send(&answer)
+                self.signalling.send(number, &answer)
             }
             Some(Fact::Refused(status)) => Err(Failure::new(format!("a call was refused: {status}"))),
             Some(Fact::Over) | None => Ok(()),

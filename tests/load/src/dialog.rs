@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use e2e::sip::Message;
 
+use crate::options::Over;
+
 /// T1, and the longest interval between retransmissions, T2 (RFC 3261 §17.1.1.1).
 const T1: Duration = Duration::from_millis(500);
 const T2: Duration = Duration::from_secs(4);
@@ -21,6 +23,7 @@ pub struct Dialog {
     target: String,
     /// The address of our SIP.
     at: String,
+    over: Over,
     number: u32,
     /// Sent again until it is answered.
     pending: Option<Pending>,
@@ -64,7 +67,7 @@ pub enum Fact {
 
 impl Dialog {
     /// A leg without a call. `account` names it to the server, `at` is the address of our SIP.
-    pub fn new(account: &str, leg: usize, at: &str) -> Self {
+    pub fn new(account: &str, leg: usize, at: &str, over: Over) -> Self {
         // The server remembers calls that have ended, and refuses others with their Call-ID.
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
@@ -75,6 +78,7 @@ impl Dialog {
             remote: String::new(),
             target: String::new(),
             at: at.to_owned(),
+            over,
             number: 0,
             pending: None,
         }
@@ -192,14 +196,16 @@ impl Dialog {
     }
 
     fn message(&self, method: &str, body: &str) -> String {
-        let Self { call_id, local, remote, target, at, number, .. } = self;
+        let Self { call_id, local, remote, target, at, over, number, .. } = self;
+        let via = over.via();
         // The ACK of a 200 is a transaction of its own (RFC 3261 §13.2.2.4).
         let branch = format!("z9hG4bK-{call_id}-{number}-{method}");
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
-            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/UDP {at};branch={branch};rport\r\nFrom: {local}\r\nTo: {remote}\r\n\
-             Call-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: <sip:load@{at}>\r\nMax-Forwards: 70\r\n{kind}\
+            "{method} {target} SIP/2.0\r\nVia: SIP/2.0/{via} {at};branch={branch};rport\r\nFrom: {local}\r\nTo: {remote}\r\n\
+             Call-ID: {call_id}\r\nCSeq: {number} {method}\r\nContact: <sip:load@{at}{}>\r\nMax-Forwards: 70\r\n{kind}\
              Content-Length: {}\r\n\r\n{body}",
+            over.parameter(),
             body.len()
         )
     }
@@ -209,13 +215,14 @@ impl Dialog {
         let tag = if request.is_in_dialog() { "" } else { ";tag=callee" };
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\r\n" };
         format!(
-            "SIP/2.0 200 OK\r\n{vias}From: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:load@{}>\r\n{kind}\
+            "SIP/2.0 200 OK\r\n{vias}From: {}\r\nTo: {}{tag}\r\nCall-ID: {}\r\nCSeq: {}\r\nContact: <sip:load@{}{}>\r\n{kind}\
              Content-Length: {}\r\n\r\n{body}",
             request.header("from"),
             request.header("to"),
             request.header("call-id"),
             request.header("cseq"),
             self.at,
+            self.over.parameter(),
             body.len()
         )
     }
@@ -232,7 +239,8 @@ mod tests {
     #[test]
     fn one_leg_calls_another_and_hangs_up() {
         let now = Instant::now();
-        let (mut caller, mut callee) = (Dialog::new("plain", 0, "[::1]:1"), Dialog::new("plain", 1, "[::1]:2"));
+        let (mut caller, mut callee) =
+            (Dialog::new("plain", 0, "[::1]:1", Over::Udp), Dialog::new("plain", 1, "[::1]:2", Over::Udp));
         let invite = parsed(&caller.call(now, "echo", "[::1]:2", "v=0\r\n"));
         let (None, Some(Fact::Rings(rung))) = callee.handle(&invite) else { panic!("it does not ring") };
         let answer = parsed(&callee.answer(now, &rung, "v=0\r\ns=callee\r\n"));
@@ -249,7 +257,7 @@ mod tests {
     #[test]
     fn a_request_is_repeated_until_it_is_answered() {
         let now = Instant::now();
-        let mut caller = Dialog::new("plain", 0, "[::1]:1");
+        let mut caller = Dialog::new("plain", 0, "[::1]:1", Over::Udp);
         let invite = caller.call(now, "echo", "[::1]:2", "");
         assert_eq!(caller.handle_timeout(now), None);
         assert_eq!(caller.handle_timeout(now + T1), Some(invite.as_str()));
@@ -263,7 +271,7 @@ mod tests {
     #[test]
     fn a_refusal_is_acknowledged() {
         let now = Instant::now();
-        let mut caller = Dialog::new("plain", 0, "[::1]:1");
+        let mut caller = Dialog::new("plain", 0, "[::1]:1", Over::Udp);
         let invite = caller.call(now, "echo", "[::1]:2", "");
         let busy = parsed(&invite.replacen("INVITE sip:echo@[::1]:2 SIP/2.0", "SIP/2.0 486 Busy Here", 1));
         let (Some(_), Some(Fact::Refused(status))) = caller.handle(&busy) else { panic!("no ACK") };

@@ -13,10 +13,16 @@ cargo xtask load [options]
   --rate N           calls begun and ended per second (50)
   --kind KIND        plain, sdes, dtls or ice: the media of callers (plain); ice is DTLS over ICE, as browsers have it
   --shape SHAPE      echo, or bridge to a plain phone (echo)
+  --over TRANSPORT   udp, or ws for a WebSocket for each caller, as browsers have it (ws for ice, udp for the others)
+  --share            show the media modules' part of the CPU too, by perf
   --gcm              the caller's DTLS prefers AES-GCM
   --ours DIR         modules to measure (built by the command, for the Asterisk of ASTERISK_PREFIX)
   --others DIR       modules to compare with (the originals of ASTERISK_PREFIX)
-  --only SIDE        measure `ours` or `others` alone";
+  --only SIDE        measure `ours` or `others` alone
+  --limit            find the number of calls at which packets are lost, with the server on a processor of its own
+  --web              measure WebSockets: the cost of an echo of 1 KiB, the memory of an idle session
+  --table            measure everything that contrib/docs/performance.md has, with --seconds and --rounds, and write its table;
+                     takes half an hour";
 
 /// The protection and the transport of a leg's media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +71,38 @@ impl Shape {
     }
 }
 
+/// The transport of callers' SIP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    /// One socket of UDP for all.
+    Udp,
+    /// A WebSocket for each (RFC 7118).
+    Ws,
+}
+
+impl Over {
+    /// Its name in Via.
+    pub fn via(self) -> &'static str {
+        match self {
+            Self::Udp => "UDP",
+            Self::Ws => "WS",
+        }
+    }
+
+    /// Its parameter of URIs.
+    pub fn parameter(self) -> &'static str {
+        match self {
+            Self::Udp => "",
+            Self::Ws => ";transport=ws",
+        }
+    }
+
+    /// The usual one of callers with this media.
+    pub fn usual(kind: Kind) -> Self {
+        if kind == Kind::Ice { Self::Ws } else { Self::Udp }
+    }
+}
+
 /// One of the two sets of modules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
@@ -87,13 +125,32 @@ pub struct Load {
     pub kind: Kind,
     /// The other end of calls.
     pub shape: Shape,
+    /// The transport of callers' SIP; `None` for [`Over::usual`].
+    pub over: Option<Over>,
     /// The callers' DTLS prefers AES-GCM.
     pub gcm: bool,
+    /// The part of the media modules is sampled.
+    pub share: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// A load.
+    Load,
+    /// The number of calls of a load at which packets are lost.
+    Limit,
+    /// WebSockets.
+    Web,
+    /// Everything that the document has.
+    Table,
 }
 
 /// The command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
+    /// What is measured.
+    pub task: Task,
     /// The load.
     pub load: Load,
     /// The number of rounds.
@@ -106,6 +163,13 @@ pub struct Options {
     pub sides: Vec<Side>,
 }
 
+impl Load {
+    /// The transport of callers' SIP.
+    pub fn over(&self) -> Over {
+        self.over.unwrap_or(Over::usual(self.kind))
+    }
+}
+
 impl Options {
     /// Parses the words of a command line.
     ///
@@ -113,8 +177,9 @@ impl Options {
     /// A sentence that names the word which is wrong.
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let (kind, shape, steady) = (Kind::Plain, Shape::Echo, Duration::from_secs(5));
-        let load = Load { calls: 50, steady, rate: 50, kind, shape, gcm: false };
-        let mut options = Self { load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
+        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false, share: false };
+        let mut options =
+            Self { task: Task::Load, load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let mut value = || words.next().ok_or_else(|| format!("{word} wants a value.\n{USAGE}"));
@@ -125,6 +190,11 @@ impl Options {
                 "--rate" => options.load.rate = number(word, value()?, 1..=1000)? as u32,
                 "--kind" => options.load.kind = named(word, value()?, &Kind::ALL)?,
                 "--shape" => options.load.shape = named(word, value()?, &Shape::ALL)?,
+                "--over" => options.load.over = Some(named(word, value()?, &[("udp", Over::Udp), ("ws", Over::Ws)])?),
+                "--limit" => options.task = Task::Limit,
+                "--web" => options.task = Task::Web,
+                "--table" => options.task = Task::Table,
+                "--share" => options.load.share = true,
                 "--gcm" => options.load.gcm = true,
                 "--ours" => options.ours = Some(value()?.into()),
                 "--others" => options.others = Some(value()?.into()),
@@ -162,13 +232,16 @@ mod tests {
     #[test]
     fn every_option_has_its_place() {
         let options = parse(
-            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --gcm --ours a --others b --only ours",
+            "--calls 300 --seconds 10 --rounds 3 --rate 20 --kind ice --shape bridge --over udp --share --gcm --ours a --others b --only ours --limit",
         )
         .unwrap();
         let steady = Duration::from_secs(10);
-        let load = Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, gcm: true };
+        let over = Some(Over::Udp);
+        let load =
+            Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, over, gcm: true, share: true };
         let (ours, others) = (Some("a".into()), Some("b".into()));
-        assert_eq!(options, Options { load, rounds: 3, ours, others, sides: vec![Side::Ours] });
+        let sides = vec![Side::Ours];
+        assert_eq!(options, Options { task: Task::Limit, load, rounds: 3, ours, others, sides });
     }
 
     #[test]

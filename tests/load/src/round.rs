@@ -10,13 +10,24 @@ use crate::crowd::{Crowd, Place, Talk};
 use crate::leg::Marks;
 use crate::options::{Kind, Load, Shape};
 use crate::server::{self, Server, Used};
+use crate::share::Sampling;
 
 /// What a round has measured, in the units of [`ROWS`].
 pub type Figures = [Option<f64>; ROWS.len()];
 
+/// The places in [`ROWS`] of the figures that the table shows.
+pub const PACKET: usize = 0;
+pub const OWN: usize = 1;
+pub const SET_UP: usize = 5;
+pub const HANDSHAKE: usize = 7;
+pub const HEARD: usize = 8;
+pub const MEMORY: usize = 10;
+pub const IDLE: usize = 11;
+
 /// The names and units of figures.
-pub const ROWS: [&str; 11] = [
+pub const ROWS: [&str; 12] = [
     "server CPU per packet, µs",
+    "of that, media modules and their system calls",
     "generator CPU per packet, µs",
     "context switches of the server per packet",
     "packets lost, %",
@@ -32,6 +43,9 @@ pub const ROWS: [&str; 11] = [
 /// The time that is given to threads to end, and to those that begin to sleep.
 const PAUSE: Duration = Duration::from_millis(300);
 
+/// The time in which the media modules' part is sampled.
+const SAMPLED: Duration = Duration::from_secs(3);
+
 /// Runs a load against these modules.
 pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figures> {
     let place = Place::new(ip)?;
@@ -43,12 +57,14 @@ pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figu
 fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     warm_up(server, place, load)?;
     let idle = idle(server)?;
-    let mut crowd = Crowd::new(place, server.port(), load)?;
+    let mut crowd = Crowd::new(place, server, load)?;
+    crowd.grow(load.calls)?;
     let (memory, before) = (server.memory()?, server.used()?);
     crowd.set_up(load.rate)?;
     crowd.talk(Talk::Nobody, PAUSE)?;
     let (up, with_calls) = (server.used()?, server.memory()?);
     let steady = steady(server, &mut crowd, load)?;
+    let share = if load.share { Some(share(server, &mut crowd)?) } else { None };
     let down = server.used()?;
     crowd.tear_down(load.rate)?;
     server.lab().until_idle(Duration::from_secs(10))?;
@@ -68,6 +84,7 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     let heard = times(|marks| marks.answered, |marks| marks.heard);
     Ok([
         Some(packet),
+        share.map(|share| share * packet),
         Some(generator),
         Some(switches),
         Some(lost),
@@ -82,20 +99,21 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
 }
 
 /// Two calls, for what is made once.
-fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
-    let mut crowd = Crowd::new(place, server.port(), &Load { calls: 2, ..*load })?;
+pub fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
+    let mut crowd = Crowd::new(place, server, load)?;
+    crowd.grow(2)?;
     crowd.set_up(load.rate)?;
     crowd.talk(Talk::All, PAUSE)?;
     crowd.tear_down(load.rate)?;
     server.lab().until_idle(Duration::from_secs(10))
 }
 
-/// The context switches of a second without calls.
+/// The context switches per second without calls.
 fn idle(server: &Server) -> Result<f64> {
     std::thread::sleep(PAUSE);
     let before = server.used()?;
-    std::thread::sleep(Duration::from_secs(1));
-    Ok((server.used()?.switches - before.switches) as f64)
+    std::thread::sleep(Duration::from_secs(2));
+    Ok((server.used()?.switches - before.switches) as f64 / 2.0)
 }
 
 /// The steady state: CPU of the server and of this process per packet, context switches per packet, percentage lost.
@@ -120,10 +138,34 @@ fn steady(server: &Server, crowd: &mut Crowd, load: &Load) -> Result<[f64; 4]> {
     ])
 }
 
+/// The part of the server's time that the media modules use while all talk.
+fn share(server: &Server, crowd: &mut Crowd) -> Result<f64> {
+    let sampling = Sampling::start(server.pid(), SAMPLED, server.lab().directory())?;
+    crowd.talk(Talk::All, SAMPLED + PAUSE)?;
+    crowd.talk(Talk::Nobody, PAUSE)?;
+    sampling.finish()
+}
+
 /// The value below which this part of the sorted values is; `None` of no values.
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let last = sorted.len().checked_sub(1)?;
     Some(sorted[(last as f64 * part).round() as usize])
+}
+
+/// The medians of several rounds; `None` where no round has measured a figure.
+pub fn medians(rounds: &[Figures]) -> Figures {
+    std::array::from_fn(|row| quantile(&sorted(rounds, row), 0.5))
+}
+
+/// The least values of several rounds.
+pub fn minima(rounds: &[Figures]) -> Figures {
+    std::array::from_fn(|row| quantile(&sorted(rounds, row), 0.0))
+}
+
+fn sorted(rounds: &[Figures], row: usize) -> Vec<f64> {
+    let mut values: Vec<f64> = rounds.iter().filter_map(|figures| figures[row]).collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 /// The title of a load.
@@ -134,7 +176,13 @@ pub fn title(load: &Load) -> String {
         Shape::Bridge => format!(", {} legs, callees plain", calls * 2),
     };
     let gcm = if load.gcm { ", AES-GCM preferred" } else { "" };
-    format!("{calls} calls, {} {}{gcm}{legs}, {} s steady", kind.name(), shape.name(), load.steady.as_secs())
+    format!(
+        "{calls} calls over {}, {} {}{gcm}{legs}, {} s steady",
+        load.over().via(),
+        kind.name(),
+        shape.name(),
+        load.steady.as_secs()
+    )
 }
 
 #[cfg(test)]

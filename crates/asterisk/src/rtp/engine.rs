@@ -21,10 +21,11 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
     /// Ends the session, on any thread. The instance must not be used once this returns.
     fn destroy(self: &Arc<Self>, instance: Instance<'_>);
 
-    /// Sends a frame.
+    /// Sends a frame. Comes for each packet, outside of the fence for cryptography: an engine that uses OpenSSL here frees what OpenSSL
+    /// keeps for the thread, as [`fence_crypto`](crate::fence::fence_crypto) does after all other callbacks.
     fn write(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed>;
 
-    /// Reads what arrived on a descriptor. `None` makes the host hang up, so no input from a peer may cause it.
+    /// Reads what arrived on a descriptor, outside of the fence for cryptography like [`Self::write`]. `None` makes the host hang up, so no input from a peer may cause it.
     fn read(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame>;
 
     /// Stops the media; the instance remains.

@@ -5,7 +5,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex};
 
 use super::Instance;
-use crate::fence::fence_crypto;
+use crate::fence::{fence, fence_crypto};
 use crate::{lock, log, sys};
 
 pub(crate) struct Held<E> {
@@ -47,15 +47,42 @@ pub(crate) unsafe fn with<E, T: Copy>(
     body: impl FnOnce(&Held<E>, Instance<'_>) -> T,
 ) -> T {
     fence_crypto(callback, failed, || {
-        let Some(instance) = NonNull::new(instance) else { return failed };
-        // SAFETY: the host keeps the instance during its call.
-        let instance = unsafe { Instance::lend(instance) };
-        // SAFETY: `hang_on` stored it, and `take_down` has not run: the host calls `destroy` last, and once.
-        match unsafe { instance.data().cast::<Held<E>>().as_ref() } {
-            Some(held) => body(held, instance),
-            None => failed,
-        }
+        // SAFETY: guaranteed by our caller.
+        unsafe { of(failed, instance, body) }
     })
+}
+
+/// As [`with`], for the two callbacks that come for each packet. `body` frees what OpenSSL keeps for this thread, where it uses it.
+///
+/// # Safety
+/// As for [`with`].
+pub(crate) unsafe fn with_packet<E, T: Copy>(
+    callback: &'static str,
+    failed: T,
+    instance: *mut sys::ast_rtp_instance,
+    body: impl FnOnce(&Held<E>, Instance<'_>) -> T,
+) -> T {
+    fence(callback, failed, || {
+        // SAFETY: guaranteed by our caller.
+        unsafe { of(failed, instance, body) }
+    })
+}
+
+/// # Safety
+/// As for [`with`].
+unsafe fn of<E, T: Copy>(
+    failed: T,
+    instance: *mut sys::ast_rtp_instance,
+    body: impl FnOnce(&Held<E>, Instance<'_>) -> T,
+) -> T {
+    let Some(instance) = NonNull::new(instance) else { return failed };
+    // SAFETY: the host keeps the instance during its call.
+    let instance = unsafe { Instance::lend(instance) };
+    // SAFETY: `hang_on` stored it, and `take_down` has not run: the host calls `destroy` last, and once.
+    match unsafe { instance.data().cast::<Held<E>>().as_ref() } {
+        Some(held) => body(held, instance),
+        None => failed,
+    }
 }
 
 /// The session of another instance than the one the call is about.

@@ -131,6 +131,13 @@ impl<'a> Instance<'a> {
         unsafe { sys::ast_rtp_instance_get_prop(self.as_ptr(), property.to_host()) }
     }
 
+    /// Returns whether the peer may be sent another format than the one that it sends. Wraps `ast_rtp_instance_get_prop`.
+    pub fn allows_asymmetric_formats(&self) -> bool {
+        // SAFETY: lent to us.
+        let is_set = |property| unsafe { sys::ast_rtp_instance_get_prop(self.as_ptr(), property) } != 0;
+        host::instance::ASYMMETRIC_FORMATS.is_none_or(is_set)
+    }
+
     /// Sets a property; the host calls `property_set` from inside. Wraps `ast_rtp_instance_set_prop`.
     pub fn set_property(&self, property: Property, value: i32) {
         // SAFETY: lent to us.

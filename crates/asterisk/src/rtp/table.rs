@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::slice;
 
-use super::held::{Held, session_of, with};
+use super::held::{Held, session_of, with, with_packet};
 use super::{Component, DtmfMode, Engine, Instance, Property, ice};
 use crate::fence::fence_crypto;
 use crate::{Failed, FrameRef, answer, check, host, module, sockaddr, sys};
@@ -136,7 +136,7 @@ unsafe extern "C" fn destroy<E: Engine>(instance: *mut sys::ast_rtp_instance) ->
 unsafe extern "C" fn write<E: Engine>(instance: *mut sys::ast_rtp_instance, frame: *mut sys::ast_frame) -> c_int {
     // SAFETY: the host lends its instance and the frame for the call.
     unsafe {
-        with("rtp write", -1, instance, |held: &Held<E>, instance| {
+        with_packet("rtp write", -1, instance, |held: &Held<E>, instance| {
             let Some(frame) = NonNull::new(frame) else { return 0 };
             answer(held.session.write(instance, FrameRef::lend(frame)))
         })
@@ -146,7 +146,7 @@ unsafe extern "C" fn write<E: Engine>(instance: *mut sys::ast_rtp_instance, fram
 unsafe extern "C" fn read<E: Engine>(instance: *mut sys::ast_rtp_instance, rtcp: c_int) -> *mut sys::ast_frame {
     // SAFETY: the host lends its instance for the call.
     unsafe {
-        with("rtp read", ptr::null_mut(), instance, |held: &Held<E>, instance| {
+        with_packet("rtp read", ptr::null_mut(), instance, |held: &Held<E>, instance| {
             let frame = held.session.read(instance, Component::from_host(rtcp));
             frame.map_or(ptr::null_mut(), crate::HostFrame::into_raw)
         })

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use asterisk::rtp::Which;
+use asterisk::format::Kind;
+use asterisk::rtp::{Payload, Which};
 use rtp::bridge::{Content, Passage, rewrite};
 
 use super::State;
@@ -40,10 +41,10 @@ impl State {
     }
 
     /// Sends a packet that the other session of a bridge has received. Payload type and marker are written into it. It goes to the
-    /// channel while we send a digit, where packets are encrypted with keys for our SSRC only, and where a description promises
-    /// that SSRC.
+    /// channel while we send a digit, where packets are encrypted with keys for our SSRC only, where a description promises that
+    /// SSRC, and where the peer is to be sent the format that it sends.
     pub fn pass_on(&mut self, now: Instant, packet: InBuffer<'_>, passage: Passage) -> Passed {
-        if self.source.digits().is_active() || self.source.is_announced() {
+        if self.source.digits().is_active() || self.source.is_announced() || self.is_asymmetric(passage) {
             return Passed::Channel;
         }
         let arrived = packet.arrived;
@@ -62,6 +63,19 @@ impl State {
                 Passed::On { shown_to: None }
             }
         }
+    }
+
+    /// Returns whether the packet has another format than the peer sends, and the host does not allow that. The core then converts.
+    fn is_asymmetric(&self, passage: Passage) -> bool {
+        let is_media = matches!(passage.content, Content::Media { .. });
+        let heard = self.heard_type.filter(|heard| is_media && *heard != passage.payload_type);
+        let instance = self.transport.instance().filter(|instance| !instance.allows_asymmetric_formats());
+        heard.zip(instance).is_some_and(|(heard, instance)| match instance.payload(heard) {
+            Some(Payload::Media(format)) if format.kind() == Some(Kind::Audio) => {
+                instance.payload_type_of(&format) != Some(passage.payload_type)
+            }
+            _ => false,
+        })
     }
 
     /// Returns the destination and whether the packet was sent; `None` where it would be encrypted.

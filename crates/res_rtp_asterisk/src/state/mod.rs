@@ -54,6 +54,8 @@ pub struct State {
     receiver: ReceiverStatistics,
     /// Clock rates of the payload types that the reading thread has looked up so far.
     clock_rates: ClockRates,
+    /// The payload type of the media that the peer sent last.
+    heard_type: Option<u8>,
     rtcp: Rtcp,
     counters: Counters,
     /// Log lines and events that the host gets after the state is unlocked.
@@ -87,6 +89,7 @@ impl State {
             has_warned_of_text: false,
             receiver: ReceiverStatistics::new(0),
             clock_rates: ClockRates::default(),
+            heard_type: None,
             rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
             counters: Counters::default(),
             notes: Vec::new(),
@@ -220,6 +223,10 @@ impl State {
         if self.transport.drive(now, self.source.ssrc(), &mut self.notes) {
             let ssrcs = self.bundle.ssrcs();
             ssrcs.into_iter().for_each(|ssrc| self.key_bundled(ssrc));
+        }
+        if self.transport.has_dtls() {
+            // This may be a host thread that reads, see `Engine::read`.
+            dtls_srtp::thread_stop();
         }
     }
 

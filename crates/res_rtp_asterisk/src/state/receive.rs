@@ -232,6 +232,9 @@ impl State {
     /// Counts a packet of our own stream. Returns false for a duplicate or an unconfirmed jump of the sequence number.
     fn count_received(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let clock_rate = self.clock_rates.of(arrived.header.payload_type);
+        if clock_rate.is_some() {
+            self.heard_type = Some(arrived.header.payload_type);
+        }
         self.receiver.update(now, &arrived.header, arrived.payload.len(), clock_rate).is_usable()
     }
 

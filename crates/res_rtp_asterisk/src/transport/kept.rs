@@ -132,6 +132,9 @@ impl Kept {
         self.is_woken = false;
         let taken = self.own.take(buffer).or_else(|| self.bundled.take(buffer));
         self.signal();
+        if self.is_empty() {
+            [&mut self.own, &mut self.bundled].into_iter().for_each(Ring::give_back);
+        }
         taken
     }
 
@@ -156,6 +159,9 @@ impl Kept {
     }
 }
 
+/// Memory in octets that an empty queue keeps.
+const SHORT: usize = 2048;
+
 /// A bounded queue of packets.
 #[derive(Debug)]
 struct Ring {
@@ -168,6 +174,13 @@ impl Ring {
     /// Creates an empty queue, whose `room` in octets counts [`OVERHEAD`] for each packet.
     fn new(room: usize) -> Self {
         Self { octets: VecDeque::new(), order: VecDeque::new(), room }
+    }
+
+    /// Frees the memory of an empty queue that was long. A short one keeps it: with a relayed address each packet is kept for a moment.
+    fn give_back(&mut self) {
+        if self.octets.capacity() > SHORT {
+            (self.octets, self.order) = (VecDeque::new(), VecDeque::new());
+        }
     }
 
     /// Keeps a packet. Returns whether there was room.

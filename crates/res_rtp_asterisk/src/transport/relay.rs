@@ -99,7 +99,10 @@ impl Transport {
     pub(super) fn send_relayed(&self, datagram: &[u8], to: SocketAddr, source: Option<SocketAddr>) -> Option<bool> {
         let relay = self.relay.as_ref().filter(|relay| source == Some(relay.relayed))?;
         let now = crate::clock::now();
-        Some(relay.link.try_borrow_mut().is_ok_and(|mut link| link.send(now, to, datagram)))
+        let sent = relay.link.try_borrow_mut().is_ok_and(|mut link| link.send(now, to, datagram));
+        // The way to the server may be TLS, and this a host thread that writes, see `Engine::write`.
+        dtls_srtp::thread_stop();
+        Some(sent)
     }
 
     /// Asks for a channel for a path that ICE has selected, if it begins at the relayed address.

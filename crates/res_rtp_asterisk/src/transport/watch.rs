@@ -7,6 +7,12 @@ use std::time::{Duration, Instant};
 /// Time that a datagram waits for the channel's thread before the worker thread reads it.
 pub const PATIENCE: Duration = Duration::from_millis(20);
 
+/// As [`PATIENCE`], for a channel that has read for [`STEADY`]: looking after each packet would cost as much as the packet.
+const TRUST: Duration = Duration::from_millis(100);
+
+/// Time of reading without a pause of [`TRUST`] after which a channel is trusted to go on.
+const STEADY: Duration = Duration::from_secs(2);
+
 /// Time without a read and without a datagram after which the sockets are watched with epoll, instead of being polled by timer.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -18,8 +24,13 @@ const GRID: Duration = Duration::from_millis(10);
 pub enum Watch {
     /// Only the channel's thread reads: the session uses neither ICE nor DTLS.
     Off,
-    /// The channel's thread reads; it did so last at this time. The sockets are polled by timer.
-    Reading(Instant),
+    /// The channel's thread reads. The sockets are polled by timer.
+    Reading {
+        /// The time of the first read after which there was no pause.
+        since: Instant,
+        /// The time of the last read.
+        last: Instant,
+    },
     /// Nothing arrives. The sockets are in the epoll set; the channel's thread may read at any time.
     Waiting,
     /// A datagram arrived at this time. The channel's thread has [`PATIENCE`] to read it.
@@ -61,9 +72,13 @@ impl Watch {
     /// Records that the channel's thread reads.
     pub fn handle_read(&mut self, now: Instant) -> Change {
         let change = if self.is_watched() { Change::Unwatch } else { Change::None };
-        if *self != Self::Off {
-            *self = Self::Reading(now);
-        }
+        *self = match *self {
+            Self::Off => Self::Off,
+            Self::Reading { since, last } if now.saturating_duration_since(last) < TRUST => {
+                Self::Reading { since, last: now }
+            }
+            _ => Self::Reading { since: now, last: now },
+        };
         change
     }
 
@@ -76,7 +91,7 @@ impl Watch {
             }
             Self::Taking => Change::Take,
             // The event is older than the channel's last read.
-            Self::Off | Self::Reading(_) | Self::Suspecting(_) => Change::None,
+            Self::Off | Self::Reading { .. } | Self::Suspecting(_) => Change::None,
         }
     }
 
@@ -86,12 +101,12 @@ impl Watch {
             return Change::None;
         }
         match *self {
-            Self::Reading(last) if waits() => {
-                // The datagram arrived after the last read, and at most one grid step ago.
+            Self::Reading { last, .. } if waits() => {
+                // The datagram arrived after the last read, and most likely within one grid step.
                 *self = Self::Suspecting(last.max(now - GRID));
                 Change::None
             }
-            Self::Reading(last) if now.saturating_duration_since(last) > QUIET => {
+            Self::Reading { last, .. } if now.saturating_duration_since(last) > QUIET => {
                 *self = Self::Waiting;
                 Change::Watch
             }
@@ -106,7 +121,8 @@ impl Watch {
     /// Returns when [`Self::handle_timeout`] is due next.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match self {
-            Self::Reading(last) => Some(*last + PATIENCE),
+            Self::Reading { since, last } if *last - *since >= STEADY => Some(*last + TRUST),
+            Self::Reading { last, .. } => Some(*last + PATIENCE),
             Self::Suspecting(since) => Some(*since + PATIENCE),
             Self::Off | Self::Waiting | Self::Taking => None,
         }
@@ -142,14 +158,14 @@ mod tests {
             let now = start + MS * 21 * n;
             assert_eq!(watch.handle_timeout(now, || false), Change::None);
             assert_eq!(watch.handle_read(now + MS), Change::None);
-            assert_eq!(watch, Watch::Reading(now + MS));
+            assert!(matches!(watch, Watch::Reading { last, .. } if last == now + MS));
         }
     }
 
     #[test]
     fn what_the_channel_leaves_lying_is_taken_after_twenty_milliseconds() {
         let start = Instant::now();
-        let mut watch = Watch::Reading(start);
+        let mut watch = Watch::Reading { since: start, last: start };
         assert_eq!(watch.handle_timeout(start + MS * 19, || true), Change::None);
         assert_eq!(watch.handle_timeout(start + MS * 20, || true), Change::None);
         assert_eq!(watch.poll_timeout(), Some(start + MS * 30));
@@ -159,16 +175,30 @@ mod tests {
     }
 
     #[test]
+    fn a_channel_that_has_read_for_two_seconds_is_looked_after_less_often() {
+        let start = Instant::now();
+        let mut watch = Watch::Reading { since: start, last: start };
+        (1..=100).for_each(|n| assert_eq!(watch.handle_read(start + MS * 20 * n), Change::None));
+        let last = start + MS * 2000;
+        assert_eq!(watch.poll_timeout(), Some(last + MS * 100));
+        assert_eq!(watch.handle_timeout(last + MS * 99, || true), Change::None);
+        assert_eq!(watch.handle_timeout(last + MS * 100, || true), Change::None);
+        assert_eq!(watch.handle_timeout(last + MS * 110, || true), Change::Take);
+        watch.handle_read(last + MS * 111);
+        assert_eq!(watch.poll_timeout(), Some(last + MS * 131), "its pause is remembered");
+    }
+
+    #[test]
     fn silence_is_waited_for_without_a_clock() {
         let start = Instant::now();
-        let mut watch = Watch::Reading(start);
+        let mut watch = Watch::Reading { since: start, last: start };
         assert_eq!(watch.handle_timeout(start + MS * 101, || false), Change::Watch);
         assert_eq!(watch.poll_timeout(), None);
         let came = start + MS * 5000;
         assert_eq!(watch.handle_readable(came), Change::Unwatch);
         assert_eq!(watch.poll_timeout(), Some(came + PATIENCE));
         assert_eq!(watch.handle_read(came + MS), Change::None);
-        assert_eq!(watch, Watch::Reading(came + MS));
+        assert_eq!(watch, Watch::Reading { since: came + MS, last: came + MS });
     }
 
     #[test]

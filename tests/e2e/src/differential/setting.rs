@@ -9,7 +9,8 @@ use crate::site::Site;
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 6] = [Self::Plain, Self::Rich, Self::Strict, Self::Six, Self::Scarce, Self::Alone];
+    pub const ALL: [Self; 7] =
+        [Self::Plain, Self::Rich, Self::Strict, Self::Six, Self::Scarce, Self::Alone, Self::Last];
 
     /// A word for directories.
     pub fn name(self) -> &'static str {
@@ -20,6 +21,7 @@ impl Setting {
             Self::Six => "six",
             Self::Scarce => "scarce",
             Self::Alone => "alone",
+            Self::Last => "last",
         }
     }
 
@@ -45,7 +47,7 @@ impl Setting {
         };
         let rtp = format!("[general]\n{range}icesupport = no\nstrictrtp = {strict}\nrtcpinterval = 500\n");
         let bind = if self == Self::Six { "[::]" } else { "0.0.0.0" };
-        let rich = if matches!(self, Self::Rich | Self::Scarce) { "yes" } else { "no" };
+        let rich = if matches!(self, Self::Rich | Self::Scarce | Self::Last) { "yes" } else { "no" };
         let files = vec![
             ("rtp.conf", rtp),
             ("sip.conf", SIP_CONF.replace("{bind}", bind).replace("{rich}", rich)),
@@ -61,7 +63,7 @@ const RANGE: RangeInclusive<u16> = 32_000..=32_767;
 /// Replaces the names of ports in a configuration file.
 pub fn with_ports(text: &str, ports: &Ports) -> String {
     let first = *ports.rtp.start();
-    let values = [("{sip}", ports.sip), ("{rtp}", first), ("{few}", first + 5)];
+    let values = [("{sip}", ports.sip), ("{ws}", ports.ws), ("{rtp}", first), ("{few}", first + 5)];
     values.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, &value.to_string()))
 }
 

@@ -4,6 +4,7 @@
 
 pub mod channel;
 pub mod dtls_phone;
+pub mod heap;
 pub mod identity;
 pub mod mdns;
 pub mod rtp;

@@ -157,21 +157,26 @@ impl Instance {
 
     /// Writes 20 ms of a repeated µ-law value.
     pub fn write(&self, value: u8) {
-        let mut payload = [0; sys::AST_FRIENDLY_OFFSET as usize + FRAME_LEN];
-        let (_, samples) = payload.split_at_mut(sys::AST_FRIENDLY_OFFSET as usize);
-        samples.fill(value);
+        self.write_voice(sys::AST_FORMAT_ULAW, &[value; FRAME_LEN], FRAME_LEN as c_int);
+    }
+
+    /// Writes a frame of voice with this number of samples.
+    pub fn write_voice(&self, format: sys::ast_format_id, payload: &[u8], samples: c_int) {
+        let mut room = vec![0; sys::AST_FRIENDLY_OFFSET as usize];
+        room.extend_from_slice(payload);
+        let (_, payload) = room.split_at_mut(sys::AST_FRIENDLY_OFFSET as usize);
         let mut frame = sys::ast_frame {
             frametype: sys::AST_FRAME_VOICE,
-            datalen: FRAME_LEN as c_int,
-            samples: FRAME_LEN as c_int,
+            datalen: payload.len() as c_int,
+            samples,
             offset: sys::AST_FRIENDLY_OFFSET,
             src: c"test".as_ptr(),
             ..Default::default()
         };
-        frame.data.ptr = samples.as_mut_ptr().cast::<c_void>();
+        frame.data.ptr = payload.as_mut_ptr().cast::<c_void>();
         // SAFETY: the frame lives during the call.
         unsafe {
-            sys::ast_format_set(&raw mut frame.subclass.format, sys::AST_FORMAT_ULAW, 0);
+            sys::ast_format_set(&raw mut frame.subclass.format, format, 0);
             assert_eq!(sys::ast_rtp_instance_write(self.as_ptr(), &raw mut frame), 0);
         }
     }

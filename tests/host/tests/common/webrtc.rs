@@ -158,6 +158,11 @@ pub fn candidates(instance: &Instance) -> Option<Vec<OurCandidate>> {
 }
 
 /// The password with the lines behind it, as chan_sip prints it; `None` without ICE.
+pub fn ufrag(instance: &Instance) -> String {
+    // SAFETY: the instance is ours.
+    string(unsafe { ice(instance).get_ufrag.expect("there")(instance.as_ptr()) })
+}
+
 pub fn password(instance: &Instance) -> Option<String> {
     // SAFETY: the instance is ours.
     let text = unsafe { ice(instance).get_password.expect("there")(instance.as_ptr()) };
@@ -450,8 +455,7 @@ impl Call {
     }
 
     pub fn ufrag(&self) -> String {
-        // SAFETY: the instance is ours.
-        string(unsafe { ice(&self.instance).get_ufrag.expect("there")(self.instance.as_ptr()) })
+        ufrag(&self.instance)
     }
 
     fn password(&self) -> String {

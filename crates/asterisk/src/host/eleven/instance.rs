@@ -18,6 +18,9 @@ pub const TELLS_REPORTS_ABOUT_NOBODY: bool = false;
 /// none. chan_sip 11 reads the attributes first, and neither stops ICE in mid-call nor starts it for an answer in an ACK.
 pub const ADDRESS_ENDS_DESCRIPTION: bool = true;
 
+/// The property by which the host allows to send a peer another format than the one that it sends. Asterisk 11 always allows it.
+pub const ASYMMETRIC_FORMATS: Option<sys::ast_rtp_property> = None;
+
 /// The address to which we send. Wraps `ast_rtp_instance_get_remote_address`.
 ///
 /// # Safety

@@ -20,6 +20,9 @@ pub const TELLS_REPORTS_ABOUT_NOBODY: bool = true;
 /// none. chan_pjsip stops ICE then.
 pub const ADDRESS_ENDS_DESCRIPTION: bool = false;
 
+/// The property by which the host allows to send a peer another format than the one that it sends (`asymmetric_rtp_codec`).
+pub const ASYMMETRIC_FORMATS: Option<sys::ast_rtp_property> = Some(sys::AST_RTP_PROPERTY_ASYMMETRIC_CODEC);
+
 /// Selects the SRTP session for RTP. The engine keeps that for RTCP to itself.
 const RTP: c_int = 0;
 
