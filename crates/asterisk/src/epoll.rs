@@ -24,6 +24,15 @@ impl Epoll {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
     }
 
+    /// Gives the set the number of `fd`, which is closed. Whoever waits for `fd` at this moment goes on to until it wakes.
+    pub fn take_number_of(&mut self, fd: &mut OwnedFd) -> io::Result<()> {
+        // SAFETY: both descriptors are open and owned; the number of `fd` refers to the set afterwards.
+        check(unsafe { libc::dup3(self.as_raw_fd(), fd.as_raw_fd(), libc::O_CLOEXEC) })?;
+        // Both refer to the set now; the caller drops the one that is not needed.
+        std::mem::swap(&mut self.0, fd);
+        Ok(())
+    }
+
     /// Adds `fd` to the set; its `events` are reported with `token`.
     pub fn add(&self, fd: RawFd, events: u32, token: u64) -> io::Result<()> {
         self.control(libc::EPOLL_CTL_ADD, fd, events, token)

@@ -6,7 +6,7 @@
 //! counts only while something waits. Its number stays the same, and valid, until it is dropped or given back.
 
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
 use crate::epoll::{self, Epoll, EventFd};
@@ -44,6 +44,18 @@ impl Pollable {
         // A member from the start, so that nothing has to be allocated when it begins to count.
         set.add(always.0.as_raw_fd(), 0, 0)?;
         Ok(Self { set: Some(set), always, listening: true, ready: false })
+    }
+
+    /// Like [`Self::new`], with the number of `socket`, which gets another one. A thread that is inside `poll` with the number waits
+    /// for the socket until it is woken; from then on it waits for this.
+    pub fn in_place_of(socket: &mut OwnedFd, always: Arc<AlwaysReadable>) -> io::Result<Self> {
+        let moved = socket.try_clone()?;
+        let mut pollable = Self::new(moved.as_raw_fd(), always)?;
+        if let Some(set) = &mut pollable.set {
+            set.take_number_of(socket)?;
+        }
+        *socket = moved;
+        Ok(pollable)
     }
 
     /// Sets whether it is readable while `socket` is.
@@ -87,7 +99,7 @@ impl AsRawFd for Pollable {
 #[cfg(test)]
 #[cfg(not(miri))] // It has no `poll`.
 mod tests {
-    use std::io::Write;
+    use std::io::{Read, Write};
     use std::net::UdpSocket;
     use std::os::unix::net::UnixStream;
 
@@ -160,6 +172,28 @@ mod tests {
         pollable.set_listening(ours.as_raw_fd(), false).unwrap();
         pollable.end(ours.as_raw_fd()).unwrap();
         assert!(is_readable(&pollable));
+    }
+
+    #[test]
+    fn a_socket_that_is_polled_already_gives_its_number_up() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (number, mut socket) = (ours.as_raw_fd(), OwnedFd::from(ours));
+        theirs.write_all(b"x").unwrap();
+        let always = Arc::new(AlwaysReadable::new().unwrap());
+        let mut pollable = Pollable::in_place_of(&mut socket, always).unwrap();
+        assert_eq!(pollable.as_raw_fd(), number);
+        assert_ne!(socket.as_raw_fd(), number);
+        assert!(is_readable(&pollable));
+        pollable.set_listening(socket.as_raw_fd(), false).unwrap();
+        assert!(!is_readable(&pollable));
+        pollable.set_ready(true).unwrap();
+        assert!(is_readable(&pollable));
+        pollable.set_ready(false).unwrap();
+        pollable.set_listening(socket.as_raw_fd(), true).unwrap();
+        assert!(is_readable(&pollable));
+        let mut ours = UnixStream::from(socket);
+        ours.read_exact(&mut [0]).unwrap();
+        assert!(!is_readable(&pollable));
     }
 
     #[test]

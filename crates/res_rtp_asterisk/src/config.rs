@@ -1,4 +1,4 @@
-//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout`, `dtlsminversion` and `statistics`; the keys of candidates are
+//! Reads `rtp.conf`: every key of Asterisk's own module, `rtcpmux`, `consenttimeout`, `dtlsminversion`, `statistics` and `bridgethreads`; the keys of candidates are
 //! read by `gathering/settings.rs`.
 //!
 //! An invalid value is logged as an error that names file, line and key, and the key keeps its default. Other keys are not
@@ -51,6 +51,8 @@ pub struct Settings {
     pub relays: Relays,
     /// How statistics and events tell the figures that Asterisk 11's own module tells wrong (`statistics`).
     pub figures: Figures,
+    /// Whether packets between two bridged phones pass by threads of our own, not by those of their channels (`bridgethreads`).
+    pub bridge_threads: bool,
 }
 
 impl Default for Settings {
@@ -70,6 +72,7 @@ impl Default for Settings {
             gathering: Gathering::default(),
             relays: Relays::default(),
             figures: Figures::default(),
+            bridge_threads: true,
         }
     }
 }
@@ -126,6 +129,7 @@ impl Settings {
             gathering: Gathering::read(lines),
             relays: Relays::read(&lines.entries, &mut lines.problems),
             figures: lines.figures(default.figures),
+            bridge_threads: lines.boolean("bridgethreads", default.bridge_threads),
         }
     }
 }
@@ -298,6 +302,7 @@ mod tests {
             ("dtlsminversion", "1.0"),
             ("dtls_mtu", "600"),
             ("statistics", "original"),
+            ("bridgethreads", "no"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -314,6 +319,7 @@ mod tests {
             gathering: Gathering::default(),
             relays: Relays::default(),
             figures: Figures::Original,
+            bridge_threads: false,
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -338,6 +344,7 @@ mod tests {
             ("dtlsminversion", "1.3"),
             ("dtls_mtu", "1500"),
             ("statistics", "wrong"),
+            ("bridgethreads", "many"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

@@ -7,6 +7,7 @@ use asterisk::lock;
 use asterisk::pollable::AlwaysReadable;
 use asterisk::worker::Worker;
 
+use crate::carriers::Carriers;
 use crate::config::Settings;
 use crate::endings::Endings;
 use crate::gathering::Gatherer;
@@ -20,6 +21,7 @@ pub struct Globals {
     contexts: Contexts,
     worker: Worker<Session>,
     endings: Endings,
+    carriers: Carriers,
     relays: Pool,
     gatherer: Gatherer,
     always: Arc<AlwaysReadable>,
@@ -61,6 +63,7 @@ impl Globals {
             contexts,
             worker,
             endings,
+            carriers: Carriers::default(),
             relays,
             gatherer,
             always,
@@ -99,6 +102,11 @@ impl Globals {
     /// Returns what finds our public addresses.
     pub fn gatherer(&self) -> &Gatherer {
         &self.gatherer
+    }
+
+    /// Returns the threads that carry packets between bridged sessions.
+    pub fn carriers(&self) -> &Carriers {
+        &self.carriers
     }
 
     /// Returns the allocations at TURN servers.

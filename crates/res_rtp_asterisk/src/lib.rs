@@ -15,6 +15,7 @@
 //! | `diagnosis/` | explains missing audio; counters and statistics |
 //! | `console/` | the CLI commands |
 //! | `worker.rs` | the worker thread |
+//! | `carriers.rs` | the threads that carry packets between bridged sessions |
 //! | `endings.rs` | ends the calls of peers that are gone |
 //! | `gathering/` | finds our public addresses ahead of calls |
 //! | `relay/` | makes allocations at TURN servers ahead of calls |
@@ -37,6 +38,7 @@
 )]
 
 mod bundle;
+mod carriers;
 mod clock;
 mod config;
 mod console;
@@ -117,6 +119,7 @@ impl Module for RtpModule {
         set_globals(None);
         trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
+        globals.carriers().stop();
         globals.endings().stop();
         globals.gatherer().stop();
         globals.relays().stop();

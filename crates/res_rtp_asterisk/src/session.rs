@@ -23,7 +23,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -32,6 +32,7 @@ use asterisk::rtp::{Door, Inside, Instance, InstancePtr, Shut};
 use asterisk::worker::{Id, Tag, Task, Tasks};
 use ice::Component;
 
+use crate::carriers::Place;
 use crate::clock;
 use crate::cost::{self, Deed};
 use crate::globals::globals;
@@ -47,7 +48,7 @@ use crate::transport::watch::Change;
 pub struct Session {
     id: Id,
     worker: Arc<Tasks<Self>>,
-    sockets: [RawFd; 2],
+    sockets: [AtomicI32; 2],
     instance: InstancePtr,
     door: Door,
     /// A socket became readable while the door was shut. Only the worker thread uses this flag.
@@ -58,6 +59,8 @@ pub struct Session {
     descriptions: AtomicU32,
     /// The threads that are telling the host the peer's address, which it then sets as if a description had it.
     telling: Mutex<Vec<libc::pthread_t>>,
+    /// The thread that carries received packets to another session, while one does.
+    place: Mutex<Option<Place>>,
     state: Mutex<State>,
     reading: Mutex<Reading>,
     writing: Mutex<Outgoing>,
@@ -69,15 +72,25 @@ pub struct Reading {
     pub frames: Frames,
     /// The receiving side of the stream, kept from packet to packet.
     pub incoming: Incoming,
-    has_ended: bool,
+    pub(crate) has_ended: bool,
+    /// When another thread last carried a packet in place of the channel.
+    pub(crate) carried_at: Option<Instant>,
+    /// When that thread last looked at what else wants the channel.
+    pub(crate) looked_at: Option<Instant>,
 }
 
 impl Session {
     /// Creates a session and adds it to the worker thread's table. `dtmf_timeout` is the value of `rtp.conf`, in samples at
     /// 8000 Hz.
     pub fn new(id: Id, worker: Arc<Tasks<Self>>, instance: Instance<'_>, state: State, dtmf_timeout: u32) -> Arc<Self> {
-        let sockets = Component::ALL.map(|component| state.transport().socket(component).fd());
-        let reading = Reading { frames: Frames::new(), incoming: Incoming::new(dtmf_timeout), has_ended: false };
+        let sockets = Component::ALL.map(|component| state.transport().socket(component).fd().into());
+        let reading = Reading {
+            frames: Frames::new(),
+            incoming: Incoming::new(dtmf_timeout),
+            has_ended: false,
+            carried_at: None,
+            looked_at: None,
+        };
         let session = Arc::new(Self {
             id,
             worker,
@@ -88,6 +101,7 @@ impl Session {
             relay_put_off: AtomicBool::new(false),
             descriptions: AtomicU32::new(0),
             telling: Mutex::default(),
+            place: Mutex::default(),
             state: Mutex::new(state),
             reading: Mutex::new(reading),
             writing: Mutex::new(Outgoing::new()),
@@ -104,6 +118,11 @@ impl Session {
     /// Returns the number of descriptions that the host has processed.
     pub fn descriptions(&self) -> u32 {
         self.descriptions.load(Ordering::Relaxed)
+    }
+
+    /// Returns the identity of the host's instance.
+    pub fn instance(&self) -> InstancePtr {
+        self.instance
     }
 
     /// Returns the session's key in the worker thread's table.
@@ -253,7 +272,7 @@ impl Session {
                 self.watch(true);
             }
             state.handle_timeout(now);
-            let sockets = self.sockets;
+            let sockets = self.sockets();
             let change = state.transport_mut().watch_mut().handle_timeout(now, || anything_waits(sockets));
             self.apply(change, state, now, None);
             self.watch_names(state);
@@ -342,6 +361,7 @@ impl Session {
         self.watch(false);
         self.worker.remove(self.id);
         self.door.close();
+        self.leave_carrier();
         let bridge = self.reading().and_then(|mut reading| {
             reading.has_ended = true;
             reading.incoming.set_bridge(None)
@@ -349,6 +369,32 @@ impl Session {
         drop(bridge);
         self.with(State::end);
         self.part();
+    }
+
+    fn sockets(&self) -> [RawFd; 2] {
+        self.sockets.each_ref().map(|socket| socket.load(Ordering::Relaxed))
+    }
+
+    /// Has a thread carry the packets of this session, if that is possible. It does until [`Self::leave_carrier`].
+    pub fn find_carrier(self: &Arc<Self>) {
+        let mut place = lock(&self.place);
+        if place.is_some() {
+            return;
+        }
+        let Some(socket) = self.inform(State::begin_to_carry).flatten() else { return };
+        self.sockets[0].store(socket, Ordering::Relaxed);
+        *place = globals().and_then(|globals| globals.carriers().carry(self, socket));
+        if place.is_none() {
+            self.inform(State::end_to_carry);
+        }
+    }
+
+    /// Has no thread begin to carry a packet of this session any more. Afterwards, one that has begun holds `reading`.
+    pub fn leave_carrier(&self) {
+        let place = lock(&self.place).take();
+        if let Some(place) = place {
+            place.leave();
+        }
     }
 
     fn apply(&self, change: Change, state: &mut State, now: Instant, component: Option<Component>) {
@@ -373,7 +419,7 @@ impl Session {
 
     /// Adds both sockets to the worker thread's epoll set, or removes them.
     fn watch(&self, watched: bool) {
-        for (socket, component) in self.sockets.into_iter().zip(Component::ALL) {
+        for (socket, component) in self.sockets().into_iter().zip(Component::ALL) {
             if watched {
                 // Fails only when memory is exhausted; the next deadline tries again.
                 let _ = self.worker.watch(self.id, component.id(), socket);

@@ -4,6 +4,7 @@
 //! SRTP is reached through the two tables that an SRTP module registers with the core. They come and go, so [`Srtp`]
 //! and [`SrtpPolicy`] read them at each use.
 
+mod bridged;
 mod channel;
 mod door;
 pub(crate) mod dtls;
@@ -19,6 +20,7 @@ mod table;
 #[cfg(all(test, not(any(feature = "host-16", feature = "host-22"))))]
 mod tests;
 
+pub use bridged::BridgedChannel;
 pub use channel::{HangUp, hang_up};
 pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};

@@ -80,6 +80,8 @@ pub struct Tasks<T> {
     /// For the log.
     thread_name: String,
     when_idle: Option<WhenIdle>,
+    /// Follows each turn in which a descriptor was ready.
+    pause: Duration,
     epoll: Epoll,
     wake: EventFd,
     stopping: AtomicBool,
@@ -90,7 +92,13 @@ pub struct Tasks<T> {
 impl<T: Task> Worker<T> {
     /// Starts the thread under `name`, of which the system shows 15 bytes.
     pub fn start(name: &CStr, when_idle: Option<WhenIdle>) -> io::Result<Self> {
-        let tasks = Arc::new(Tasks::new(name, when_idle)?);
+        Self::start_with(name, when_idle, Duration::ZERO)
+    }
+
+    /// Like [`Self::start`]. After the thread has served descriptors it sleeps for `pause`, so that it wakes up once for those that
+    /// become ready meanwhile.
+    pub fn start_with(name: &CStr, when_idle: Option<WhenIdle>, pause: Duration) -> io::Result<Self> {
+        let tasks = Arc::new(Tasks { pause, ..Tasks::new(name, when_idle)? });
         let of_thread = Arc::clone(&tasks);
         let thread = thread::spawn(name, move || of_thread.run())?;
         Ok(Self { tasks, thread: Mutex::new(Some(thread)) })
@@ -127,6 +135,7 @@ impl<T> Tasks<T> {
         Ok(Self {
             thread_name: format!("the {} thread", name.to_string_lossy()),
             when_idle,
+            pause: Duration::ZERO,
             epoll,
             wake,
             stopping: AtomicBool::new(false),
@@ -216,6 +225,9 @@ impl<T: Task> Tasks<T> {
                 self.serve_ready(event.u64);
             }
             self.serve_due(&mut due);
+            if !ready.is_empty() && !self.pause.is_zero() {
+                std::thread::sleep(self.pause);
+            }
         }
     }
 

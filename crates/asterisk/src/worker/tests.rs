@@ -64,8 +64,12 @@ impl Bench {
     }
 
     fn with(when_idle: Option<WhenIdle>) -> Self {
+        Self::of(Worker::start(c"test-worker", when_idle).unwrap())
+    }
+
+    fn of(worker: Worker<Probe>) -> Self {
         let (to, calls) = channel();
-        Self { worker: Worker::start(c"test-worker", when_idle).unwrap(), to, calls }
+        Self { worker, to, calls }
     }
 
     fn tasks(&self) -> &Arc<Tasks<Probe>> {
@@ -111,6 +115,26 @@ fn comes_true(condition: impl Fn() -> bool) -> bool {
 
 fn pair() -> (UnixStream, UnixStream) {
     UnixStream::pair().unwrap()
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri has no pthread_create")]
+fn a_thread_with_pauses_sleeps_after_each_turn() {
+    const PAUSE: Duration = Duration::from_millis(60);
+    let bench = Bench::of(Worker::start_with(c"test-worker", None, PAUSE).unwrap());
+    let streams = [pair(), pair()];
+    let tasks = streams.each_ref().map(|(ours, _)| {
+        let fd = ours.as_raw_fd();
+        let id = bench.add_with(move |tasks, _| tasks.forget(fd));
+        bench.tasks().watch(id, 0, fd).unwrap();
+        id
+    });
+    let begin = Instant::now();
+    for (id, (_, theirs)) in tasks.into_iter().zip(&streams) {
+        (&*theirs).write_all(b"x").unwrap();
+        assert_eq!(bench.next(), Call::Ready(id, 0));
+    }
+    assert!(begin.elapsed() >= PAUSE);
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn remark(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// The keys that are read.
-pub(super) const USED: [&str; 31] = [
+pub(super) const USED: [&str; 32] = [
     "rtpstart",
     "rtpend",
     "rtpchecksums",
@@ -34,6 +34,7 @@ pub(super) const USED: [&str; 31] = [
     "dtlsminversion",
     "dtls_mtu",
     "statistics",
+    "bridgethreads",
     "stunaddr",
     "stunpool",
     "stun_permit",

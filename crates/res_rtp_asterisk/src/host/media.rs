@@ -132,7 +132,7 @@ impl Reader<'_> {
         incoming: &mut Incoming,
         arrived: &Arrived,
     ) -> Option<HostFrame> {
-        let passed = incoming.pass_on(self.frames, session, instance, self.now, arrived);
+        let passed = incoming.pass_on(self.frames.buffer(), session, instance, self.now, arrived);
         if passed.is_none() && debug::RTP.wants(arrived.from) {
             self.show_special(instance, arrived);
         }

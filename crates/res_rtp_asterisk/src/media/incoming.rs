@@ -89,17 +89,22 @@ impl Incoming {
         former
     }
 
-    /// Passes the packet `arrived`, whose octets are in the buffer of `frames`, on to a bridged session. Returns `None` if it has to
-    /// go to the channel.
+    /// Returns the bridge that packets are passed on by.
+    pub fn bridge(&self) -> Option<&Bridge> {
+        self.bridge.as_deref()
+    }
+
+    /// Passes the packet `arrived`, whose octets are at the beginning of `buffer`, on to a bridged session. Returns `None` if it has
+    /// to go to the channel.
     pub fn pass_on(
         &mut self,
-        frames: &mut Frames,
+        buffer: &mut [u8],
         session: &Session,
         instance: Instance<'_>,
         now: Instant,
         arrived: &Arrived,
     ) -> Option<Read> {
-        let octets = frames.buffer().get_mut(..arrived.len)?;
+        let octets = buffer.get_mut(..arrived.len)?;
         let event = octets.get(arrived.payload.clone()).and_then(Event::parse);
         let packet = InBuffer { octets, arrived };
         let (bridge, digits) = (self.bridge.as_mut()?, &mut self.passed_digits);

@@ -7,5 +7,6 @@ pub mod frames;
 pub mod incoming;
 pub mod native;
 pub mod outgoing;
+pub mod passing;
 pub mod source;
 pub mod text;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use asterisk::Failed;
-use asterisk::rtp::{Instance, Payload, rtp_code};
+use asterisk::rtp::{BridgedChannel, Instance, Payload, rtp_code};
 use rtp::bridge::{Content, Passage, Passages, PassedDigits};
 use rtp::packet::HEADER_LEN;
 use rtp::telephone_event::{Event, Receiver};
@@ -31,6 +31,8 @@ pub struct Bridge {
     descriptions: [u32; 2],
     /// When the payload types have to be compared again.
     due: Option<Instant>,
+    /// The channels of both sessions, where the host's core has to be woken for what else wants them.
+    channels: [Option<BridgedChannel>; 2],
 }
 
 /// A media packet in its buffer.
@@ -53,7 +55,14 @@ impl Bridge {
             peer: Arc::clone(peer),
             // The host may be in the middle of a description.
             due: Some(clock::now() + DESCRIPTION),
+            channels: [instance, peer_instance].map(BridgedChannel::of),
         }
+    }
+
+    /// Returns whether the host's core has a reason to end the bridge that it finds only when a channel wakes up.
+    pub fn is_wanted_otherwise(&self) -> bool {
+        // SAFETY: the core drops this bridge, by `local_bridge`, before it lets go of either channel.
+        self.channels.iter().flatten().any(|channel| unsafe { channel.is_wanted() })
     }
 
     /// Passes a packet of `session` on. Returns `None` if it has to go to the channel. `reported` has the digits of the channel,
@@ -103,17 +112,32 @@ impl Bridge {
 
 impl Session {
     /// Passes packets on to `peer` from now on, or to the channel again. Fails if a lock of this session is poisoned.
-    pub fn bridge(&self, instance: Instance<'_>, peer: Option<(&Arc<Self>, Instance<'_>)>) -> Result<(), Failed> {
+    pub fn bridge(
+        self: &Arc<Self>,
+        instance: Instance<'_>,
+        peer: Option<(&Arc<Self>, Instance<'_>)>,
+    ) -> Result<(), Failed> {
         let bridge = peer.map(|(peer, peer_instance)| Box::new(Bridge::new(self, instance, peer, peer_instance)));
         let is_bridged = bridge.is_some();
         if is_bridged {
             self.writing().ok_or(Failed)?.forget_rest();
             self.with(|state| state.set_bridged(true)).ok_or(Failed)?;
         }
+        if !is_bridged {
+            self.leave_carrier();
+        }
         // The locks are given back before the former peer is dropped.
         let former = self.reading().ok_or(Failed)?.incoming.set_bridge(bridge);
         drop(former);
-        if is_bridged { Ok(()) } else { self.with(|state| state.set_bridged(false)).ok_or(Failed) }
+        if is_bridged {
+            self.find_carrier();
+            return Ok(());
+        }
+        self.with(|state| {
+            state.set_bridged(false);
+            state.end_to_carry();
+        })
+        .ok_or(Failed)
     }
 }
 

@@ -1,10 +1,12 @@
 //! The part of a session behind its `state` lock. This module makes no protocol decisions: it passes packets, timeouts and host
 //! calls on to the transport, the media source, RTCP and the bundle.
 //!
-//! [`receive`] handles received datagrams, [`bridged`] passes those of a native bridge on, [`send`] sends packets, [`text`] sends text
+//! [`receive`] handles received datagrams, [`bridged`] passes those of a native bridge on, [`carried`] receives
+//! them for its threads, [`send`] sends packets, [`text`] sends text
 //! with redundancy, [`pictures`] asks for whole pictures, and [`show`] collects the facts for `rtp show sessions`.
 
 pub mod bridged;
+pub mod carried;
 mod pictures;
 pub mod receive;
 mod send;

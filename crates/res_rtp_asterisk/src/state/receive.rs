@@ -34,7 +34,7 @@ pub struct Taken {
 }
 
 impl Taken {
-    fn into_kept(self) -> kept::Packet {
+    pub(super) fn into_kept(self) -> kept::Packet {
         let Self { arrived, whose } = self;
         kept::Packet::Media { arrived, is_own: matches!(whose, Whose::Own) }
     }
@@ -118,7 +118,7 @@ impl State {
         }
     }
 
-    fn handle_datagram(
+    pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
         component: Component,

@@ -6,15 +6,17 @@
 //! channel reads uses no memory here.
 
 use std::collections::VecDeque;
+use std::io;
 use std::io::Read;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use ::ice::Component;
 use asterisk::pollable::{AlwaysReadable, Pollable};
 
 use super::arrived::Arrived;
-use super::sockets::Received;
+use super::sockets::{MediaSocket, Received};
 
 /// A packet that waits for the channel's thread.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +50,22 @@ pub struct Kept {
     always: Arc<AlwaysReadable>,
     /// Whether the host has asked for a descriptor.
     is_handed_out: bool,
+    /// The channel is woken though nothing is kept.
+    is_woken: bool,
+    /// When the channel was last woken so.
+    woken_at: Option<Instant>,
 }
+
+/// A channel whose packets pass by other threads is woken as often as this while there are any: chan_sip and chan_pjsip end calls
+/// of which no packet was read (`rtptimeout`), and count in seconds.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 impl Kept {
     /// Creates an empty store. `receive_buffer` is the size of the socket's buffer, which this one equals. All sessions share `always`.
     pub fn new(receive_buffer: usize, always: Arc<AlwaysReadable>) -> Self {
         let room = receive_buffer.clamp(LEAST_ROOM, MOST_ROOM);
         let [own, bundled] = [Ring::new(room), Ring::new(room)];
-        Self { own, bundled, pollable: None, always, is_handed_out: false }
+        Self { own, bundled, pollable: None, always, is_handed_out: false, is_woken: false, woken_at: None }
     }
 
     /// Returns the descriptor that the host polls for media. `socket` is that of component 1; `is_watched`: the worker thread may
@@ -63,12 +73,41 @@ impl Kept {
     ///
     /// Returns the socket itself if the process has no descriptor left; then nothing is kept.
     pub fn descriptor(&mut self, socket: RawFd, is_watched: bool) -> RawFd {
-        if !std::mem::replace(&mut self.is_handed_out, true) && is_watched {
+        if !std::mem::replace(&mut self.is_handed_out, true) && is_watched && self.pollable.is_none() {
             self.pollable = Pollable::new(socket, Arc::clone(&self.always)).ok();
-            let waits = !self.is_empty();
-            self.signal(waits);
+            self.signal();
         }
         self.pollable.as_ref().map_or(socket, Pollable::as_raw_fd)
+    }
+
+    /// Hides what the socket holds from the host, because another thread reads it. Fails if the process has no descriptor left.
+    pub fn hide(&mut self, socket: &mut MediaSocket) -> io::Result<()> {
+        let pollable = match &mut self.pollable {
+            Some(pollable) => pollable,
+            none => none.insert(socket.give_number_up(Arc::clone(&self.always))?),
+        };
+        pollable.set_listening(socket.fd(), false)
+    }
+
+    /// Shows the host again what the socket holds.
+    pub fn unhide(&mut self, socket: RawFd) {
+        if let Some(pollable) = &mut self.pollable {
+            // Fails only when memory is exhausted.
+            let _ = pollable.set_listening(socket, true);
+        }
+    }
+
+    /// Has the channel read, though nothing may be kept for it.
+    pub fn wake(&mut self, now: Instant) {
+        (self.is_woken, self.woken_at) = (true, Some(now));
+        self.signal();
+    }
+
+    /// Has the channel read if it was woken no less than a second ago.
+    pub fn wake_in_time(&mut self, now: Instant) {
+        if self.woken_at.is_none_or(|at| now.saturating_duration_since(at) >= HEARTBEAT) {
+            self.wake(now);
+        }
     }
 
     /// Keeps a packet, whose octets are at the start of `datagram`. Returns whether there was room for it.
@@ -77,23 +116,23 @@ impl Kept {
         if self.is_handed_out && self.pollable.is_none() {
             return false;
         }
-        let was_empty = self.is_empty();
         let ring = if packet.is_of_bundled() { &mut self.bundled } else { &mut self.own };
         let is_kept = ring.keep(packet, datagram);
-        if was_empty && is_kept {
-            self.signal(true);
+        if is_kept {
+            self.signal();
         }
         is_kept
     }
 
     /// Moves the oldest packet into `buffer`; the session's own packets go before those of bundled sessions.
     pub fn take(&mut self, buffer: &mut [u8]) -> Option<Packet> {
-        if self.is_empty() {
+        if self.is_empty() && !self.is_woken {
             return None;
         }
+        self.is_woken = false;
         let taken = self.own.take(buffer).or_else(|| self.bundled.take(buffer));
+        self.signal();
         if self.is_empty() {
-            self.signal(false);
             [&mut self.own, &mut self.bundled].into_iter().for_each(Ring::give_back);
         }
         taken
@@ -103,14 +142,16 @@ impl Kept {
     pub fn clear(&mut self) {
         self.own.clear();
         self.bundled.clear();
-        self.signal(false);
+        self.signal();
     }
 
-    fn is_empty(&self) -> bool {
+    /// Returns whether no packet is kept.
+    pub fn is_empty(&self) -> bool {
         self.own.is_empty() && self.bundled.is_empty()
     }
 
-    fn signal(&mut self, waiting: bool) {
+    fn signal(&mut self) {
+        let waiting = self.is_woken || !self.is_empty();
         if let Some(pollable) = &mut self.pollable {
             // Fails only for a descriptor outside the epoll set, and this one was added at creation.
             let _ = pollable.set_ready(waiting);

@@ -413,6 +413,18 @@ impl Transport {
         self.kept.descriptor(self.sockets.rtp.fd(), is_watched)
     }
 
+    /// Hides what the media socket holds from the host, because another thread reads it. Returns the socket; fails if the process
+    /// has no descriptor left. Only for a session without ICE and DTLS whose sockets nobody else waits for.
+    pub fn hide_socket(&mut self) -> std::io::Result<RawFd> {
+        self.kept.hide(&mut self.sockets.rtp)?;
+        Ok(self.sockets.rtp.fd())
+    }
+
+    /// Shows the host again what the media socket holds.
+    pub fn unhide_socket(&mut self) {
+        self.kept.unhide(self.sockets.rtp.fd());
+    }
+
     /// Takes the worker thread's receive buffer out, [`LARGEST_DATAGRAM`] octets long. [`Self::put_scratch`] returns it.
     pub fn take_scratch(&mut self) -> Vec<u8> {
         let mut scratch = std::mem::take(&mut self.scratch);

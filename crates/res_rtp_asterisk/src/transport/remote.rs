@@ -97,6 +97,11 @@ impl Remote {
         std::mem::take(&mut self.notes)
     }
 
+    /// Returns whether there is something to tell the host.
+    pub fn has_news(&self) -> bool {
+        self.learned.is_some() || !self.notes.is_empty()
+    }
+
     /// Stops media until the host sets an address again or [`Self::resume`] is called.
     pub fn stop(&mut self) {
         self.is_stopped = true;

@@ -8,7 +8,9 @@ use std::io;
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
 
+use asterisk::pollable::{AlwaysReadable, Pollable};
 use libc::{c_int, c_void, socklen_t};
 
 use super::ports::{Claim, Search};
@@ -116,6 +118,11 @@ impl MediaSocket {
     /// Returns the descriptor, for polling.
     pub fn fd(&self) -> RawFd {
         self.fd.as_raw_fd()
+    }
+
+    /// Moves the socket to another descriptor. The returned one has its number, and is readable while the socket is.
+    pub fn give_number_up(&mut self, always: Arc<AlwaysReadable>) -> io::Result<Pollable> {
+        Pollable::in_place_of(&mut self.fd, always)
     }
 
     /// Returns the address that the socket is bound to.
