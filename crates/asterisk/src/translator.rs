@@ -140,6 +140,11 @@ impl Registration {
         unsafe { set(self.0.as_ptr()) };
     }
 
+    fn is_active(&self) -> bool {
+        // SAFETY: ours until `drop`; the host writes it in `set_active` and `register` only, which we call.
+        unsafe { (*self.0.as_ptr()).active != 0 }
+    }
+
     fn register(&self) -> Result<(), Failed> {
         // SAFETY: the translator stays where it is until `drop` has unregistered it.
         check(unsafe { sys::__ast_register_translator(self.0.as_ptr(), module::host_module()) })
@@ -164,14 +169,17 @@ impl Drop for Registration {
 /// The host reads the translator once more after it has ended a path, and then counts the module's use down. So a path that ends
 /// during a forced unload, which ignores that count, is a risk that the host's own translators run as well.
 pub fn end(registrations: Vec<Registration>) -> Result<(), Vec<Registration>> {
+    let were_active: Vec<bool> = registrations.iter().map(Registration::is_active).collect();
     // From here on no new path begins.
     registrations.iter().for_each(Registration::unregister);
     if in_use() == 0 {
         return Ok(());
     }
-    for registration in &registrations {
+    for (registration, was_active) in registrations.iter().zip(were_active) {
         // It was accepted before; if memory has run out since, paths merely lead around it.
-        let _ = registration.register();
+        if registration.register() == Ok(()) {
+            registration.set_active(was_active);
+        }
     }
     Err(registrations)
 }

@@ -36,6 +36,7 @@ impl<const HZ: u32> Translate for Decode<HZ> {
             warn(error);
             Failed
         })?;
+        let receiver = receiver.filling_at_most(LONGEST_GAP_MS[(HZ == 48_000) as usize]);
         Ok(Self { receiver, samples: vec![0; Self::MAX_OUTPUT / 2], written: 0, recovered: 0, lead: 0 })
     }
 
@@ -79,6 +80,10 @@ fn position(frame: FrameRef<'_>) -> Option<Position> {
     let timestamp_ms = frame.timestamp_ms()?;
     Some(Position { sequence_number: frame.sequence_number() as u16, timestamp_ms })
 }
+
+/// The longest gap that is filled before a packet, below 48000 Hz and at 48000 Hz. The resampler behind the latter has room for 4,048
+/// samples, which are 84 ms, before Asterisk 11.25, and drops a longer frame whole.
+const LONGEST_GAP_MS: [usize; 2] = [120, 60];
 
 /// Wideband speech of 20 ms by its first octet (RFC 6716 §3.1). Any octets after it are a frame.
 const PACKET: [u8; 60] = {

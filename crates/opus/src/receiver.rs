@@ -18,6 +18,8 @@ pub struct Receiver {
     concealed: usize,
     /// Packets in a row that looked late.
     late: u32,
+    /// The longest gap that is filled before a packet, in samples.
+    longest_gap: usize,
 }
 
 /// The place of a packet in its stream.
@@ -49,7 +51,14 @@ struct Last {
 impl Receiver {
     /// Creates the receiving side with samples of that rate.
     pub fn new(rate: Rate) -> Result<Self, Error> {
-        Ok(Self { decoder: Decoder::new(rate)?, last: None, concealed: 0, late: 0 })
+        let longest_gap = rate.samples(MAX_RECOVERED);
+        Ok(Self { decoder: Decoder::new(rate)?, last: None, concealed: 0, late: 0, longest_gap })
+    }
+
+    /// Fills gaps of at most that many milliseconds, at most 120, for a caller with less room further on.
+    pub fn filling_at_most(mut self, milliseconds: usize) -> Self {
+        self.longest_gap = self.decoder.rate().samples(milliseconds.min(MAX_RECOVERED));
+        self
     }
 
     /// The most samples that one call writes: the longest packet, and the longest gap that is filled before it.
@@ -65,7 +74,7 @@ impl Receiver {
         let missing = match self.place(position) {
             Place::Late => return Read::default(),
             Place::Next => 0,
-            Place::AfterLost(samples) => samples.saturating_sub(self.concealed).min(rate.samples(MAX_RECOVERED)),
+            Place::AfterLost(samples) => samples.saturating_sub(self.concealed).min(self.longest_gap),
             Place::Elsewhere => {
                 self.decoder.reset();
                 0

@@ -175,8 +175,9 @@ impl State {
         if packet.len() > PACKET_LEN {
             return Err(Error::BufferTooSmall { needed });
         }
-        if buffer.len() < needed {
-            buffer.resize(needed, 0);
+        // At its full length at once: the host sends from it after our lock is given back, so it may not move.
+        if buffer.is_empty() {
+            buffer.resize(PACKET_LEN + MAX_TRAILER_LEN, 0);
         }
         buffer.get_mut(..packet.len()).ok_or(Error::Malformed)?.copy_from_slice(packet);
         let len = protect(contexts, buffer, packet.len())?;
