@@ -119,8 +119,14 @@ mod tests {
     fn quoted(code: &str, quote: char) -> HashSet<&str> {
         let parts = code.split(quote).skip(1).step_by(2);
         parts
-            .filter(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+            .filter(|part| {
+                part.starts_with(|letter: char| letter.is_ascii_lowercase()) && part.bytes().all(is_of_a_key)
+            })
             .collect()
+    }
+
+    fn is_of_a_key(byte: u8) -> bool {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
     }
 
     fn words(sample: &str) -> HashSet<&str> {
