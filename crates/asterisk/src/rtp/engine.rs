@@ -25,7 +25,8 @@ pub trait Engine: Ice + Dtls + Send + Sync + Sized + 'static {
     /// keeps for the thread, as [`fence_crypto`](crate::fence::fence_crypto) does after all other callbacks.
     fn write(&self, instance: Instance<'_>, frame: FrameRef<'_>) -> Result<(), Failed>;
 
-    /// Reads what arrived on a descriptor, outside of the fence for cryptography like [`Self::write`]. `None` makes the host hang up, so no input from a peer may cause it.
+    /// Reads what arrived on a descriptor, outside of the fence for cryptography like [`Self::write`]. `None` makes the host hang up, so
+    /// no input from a peer may cause it.
     fn read(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame>;
 
     /// Stops the media; the instance remains.
