@@ -9,8 +9,8 @@ const RED: &[(u8, &str)] = &[(100, "red/1000"), (98, "t140/1000")];
 const OTHER_RED: &[(u8, &str)] = &[(112, "red/1000"), (111, "t140/1000")];
 
 pub fn streams() -> Vec<Stream> {
-    let all = [echoed(), broken(), bridged()].concat();
-    all.into_iter().map(|stream| stream.on(Setting::Rich)).chain(all_held()).collect()
+    let all = [echoed(), broken(), bridged(), all_held()].concat();
+    all.into_iter().map(|stream| stream.on(Setting::Rich)).collect()
 }
 
 fn plain(name: &'static str, number: &'static str) -> Stream {
@@ -119,14 +119,20 @@ fn bridged() -> Vec<Stream> {
     ]
 }
 
-/// Each description makes the originals begin redundancy anew, with a timer that outlives the call.
+/// Text without redundancy: the originals begin redundancy anew with each description, and do not survive it.
 fn all_held() -> Vec<Stream> {
     let all = [("text-held", "bridge"), ("text-held-through-the-core", "core")];
-    all.map(|(name, number)| held(bridge(name, number, RED, &["fmtp:100 98/98/98"]))).into()
+    all.map(|(name, number)| {
+        let answer = vec![Section::audio(PCMU), Section::text(PLAIN, &[])];
+        let typed = words(typist(98), &[Some("one "), Some("two "), Some("three "), Some("four ")]);
+        let speaks = Talk::new(0).by(Who::Callee).send(100);
+        held(Stream { answer: Some(answer), ..plain(name, number) }.with(speaks).with(typed))
+    })
+    .into()
 }
 
 /// The callee holds the call for a second while the caller types.
 fn held(stream: Stream) -> Stream {
     let describe = |attribute| Action::Describe(Who::Callee, attribute);
-    stream.at(250, describe("sendonly")).at(1250, describe("sendrecv")).with_music().on(Setting::Last)
+    stream.at(250, describe("sendonly")).at(1250, describe("sendrecv")).with_music()
 }

@@ -9,8 +9,7 @@ use crate::site::Site;
 
 impl Setting {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Plain, Self::Rich, Self::Strict, Self::Six, Self::Scarce, Self::Alone, Self::Last];
+    pub const ALL: [Self; 6] = [Self::Plain, Self::Rich, Self::Strict, Self::Six, Self::Scarce, Self::Alone];
 
     /// A word for directories.
     pub fn name(self) -> &'static str {
@@ -21,7 +20,6 @@ impl Setting {
             Self::Six => "six",
             Self::Scarce => "scarce",
             Self::Alone => "alone",
-            Self::Last => "last",
         }
     }
 
@@ -47,7 +45,7 @@ impl Setting {
         };
         let rtp = format!("[general]\n{range}icesupport = no\nstrictrtp = {strict}\nrtcpinterval = 500\n");
         let bind = if self == Self::Six { "[::]" } else { "0.0.0.0" };
-        let rich = if matches!(self, Self::Rich | Self::Scarce | Self::Last) { "yes" } else { "no" };
+        let rich = if matches!(self, Self::Rich | Self::Scarce) { "yes" } else { "no" };
         let files = vec![
             ("rtp.conf", rtp),
             ("sip.conf", SIP_CONF.replace("{bind}", bind).replace("{rich}", rich)),

@@ -46,8 +46,6 @@ pub enum Setting {
     Scarce,
     /// The streams run one after the other, with the console's debug switches.
     Alone,
-    /// As [`Self::Rich`], for streams after whose end the originals may crash.
-    Last,
 }
 
 /// A stream of a description.
