@@ -58,7 +58,8 @@ pub struct Place {
     socket: RawFd,
 }
 
-/// The sleep of a thread after it has carried packets. It delays a packet by no more than this.
+/// The sleep of a thread after it has carried the packets that had arrived. It delays a packet by no more than this; carrying what
+/// else has arrived takes its time as well.
 const PAUSE: Duration = Duration::from_micros(1500);
 
 /// A turn that begins so long after the one before is late, or the first for a while.

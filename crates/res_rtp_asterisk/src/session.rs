@@ -381,8 +381,13 @@ impl Session {
         if place.is_some() {
             return;
         }
-        let Some(socket) = self.inform(State::begin_to_carry).flatten() else { return };
-        self.sockets[0].store(socket, Ordering::Relaxed);
+        let began = self.inform(|state| {
+            let socket = state.begin_to_carry();
+            // Under the lock, and also if it failed: the socket may have moved, and watching begins under the same lock.
+            self.sockets[0].store(state.transport().socket(Component::Rtp).fd(), Ordering::Relaxed);
+            socket
+        });
+        let Some(socket) = began.flatten() else { return };
         *place = globals().and_then(|globals| globals.carriers().carry(self, socket));
         if place.is_none() {
             self.inform(State::end_to_carry);

@@ -2,7 +2,8 @@
 //! a time (RFC 8838), their end, and the end of the connection that carries the signalling.
 //!
 //! The caller is a thread of a WebSocket, in no call of the host's about the session, so the host keeps nothing alive for it. It
-//! holds one lock of ours, the `state` of a session, for as long as it takes to note the fact. The worker thread does the rest.
+//! holds a lock of ours, the `state` of a session or what reads and writes its frames, for as long as it takes to note the fact. The
+//! worker thread does the rest.
 //!
 //! The caller keeps this file mapped by a handle of its own. Loaders before Asterisk 11.11 close a module until it is gone,
 //! handles of others included, so unloading waits for callers as well.

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::rtp::{FRAME_LEN, Frame, Instance, Packet, Phone, RTP};
-use common::{descriptors, eventually, threads};
+use common::{eventually, settled_footprint};
 use host_tests::{Host, Kind, Loading};
 
 const MODULE: &str = "res_rtp_asterisk";
@@ -188,7 +188,7 @@ fn nothing_is_lost_or_repeated_when_the_bridge_begins_and_ends() {
 #[test]
 fn a_call_may_end_while_its_packets_are_carried() {
     let host = host();
-    let before = (threads(), descriptors());
+    let before = settled_footprint();
     for round in 0..20 {
         let ((one, mut phone), (other, ear)) = (leg(true), leg(true));
         one.bridge(Some(&other));
@@ -208,6 +208,6 @@ fn a_call_may_end_while_its_packets_are_carried() {
     assert!(host.unload(MODULE), "{}", host.log());
     assert!(!host.is_mapped(MODULE));
     // The engine's own thread has ended as well.
-    assert!(threads() < before.0, "{} threads, {} before", threads(), before.0);
-    assert!(descriptors() < before.1, "{} descriptors, {} before", descriptors(), before.1);
+    let after = settled_footprint();
+    assert!(after.0 < before.0 && after.1 < before.1, "{after:?} after {before:?}");
 }

@@ -125,23 +125,19 @@ impl<'a> Instance<'a> {
         unsafe { host::instance::ports(self.as_ptr()) }
     }
 
-    /// Reads a property. Wraps `ast_rtp_instance_get_prop`.
+    /// Reads a property; 0 where the host has no such property. Wraps `ast_rtp_instance_get_prop`, which locks the instance on
+    /// Asterisk 16 and later: not to be called under a lock of ours that a callback of this instance takes.
     pub fn property(&self, property: Property) -> i32 {
         // SAFETY: lent to us.
-        unsafe { sys::ast_rtp_instance_get_prop(self.as_ptr(), property.to_host()) }
-    }
-
-    /// Returns whether the peer may be sent another format than the one that it sends. Wraps `ast_rtp_instance_get_prop`.
-    pub fn allows_asymmetric_formats(&self) -> bool {
-        // SAFETY: lent to us.
-        let is_set = |property| unsafe { sys::ast_rtp_instance_get_prop(self.as_ptr(), property) } != 0;
-        host::instance::ASYMMETRIC_FORMATS.is_none_or(is_set)
+        property.to_host().map_or(0, |property| unsafe { sys::ast_rtp_instance_get_prop(self.as_ptr(), property) })
     }
 
     /// Sets a property; the host calls `property_set` from inside. Wraps `ast_rtp_instance_set_prop`.
     pub fn set_property(&self, property: Property, value: i32) {
-        // SAFETY: lent to us.
-        unsafe { sys::ast_rtp_instance_set_prop(self.as_ptr(), property.to_host(), value) };
+        if let Some(property) = property.to_host() {
+            // SAFETY: lent to us.
+            unsafe { sys::ast_rtp_instance_set_prop(self.as_ptr(), property, value) };
+        }
     }
 
     /// The meaning of a payload type according to SDP, or else to the static table of RFC 3551.

@@ -213,7 +213,7 @@ impl<T> Tasks<T> {
 impl<T: Task> Tasks<T> {
     /// The body of the thread.
     fn run(&self) {
-        let mut ready = [libc::epoll_event { events: 0, u64: 0 }; 64];
+        let mut ready = [libc::epoll_event { events: 0, u64: 0 }; EVENTS];
         let mut due = Vec::new();
         while !self.stopping.load(Ordering::Acquire) {
             let until = self.table().fall_asleep();
@@ -225,7 +225,9 @@ impl<T: Task> Tasks<T> {
                 self.serve_ready(event.u64);
             }
             self.serve_due(&mut due);
-            if !ready.is_empty() && !self.pause.is_zero() {
+            // More than that may be ready: they are served first.
+            let is_all = ready.len() < EVENTS;
+            if !ready.is_empty() && is_all && !self.pause.is_zero() {
                 std::thread::sleep(self.pause);
             }
         }
@@ -270,6 +272,9 @@ impl<T: Task> Tasks<T> {
         }
     }
 }
+
+/// The most descriptors that are asked for at once.
+const EVENTS: usize = 64;
 
 /// The token of the descriptor that wakes the thread. Not a task's: ids count from 1.
 const WAKE: u64 = 0;

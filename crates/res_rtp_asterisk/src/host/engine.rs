@@ -108,6 +108,9 @@ impl Engine for Session {
                     reading.incoming.set_reporting(reporting_of(instance));
                 }
             }
+            Property::AsymmetricFormats => {
+                self.with(|state| state.set_allows_asymmetric(value != 0));
+            }
             Property::Dtmf | Property::Stun => {}
         }
     }

@@ -67,10 +67,9 @@ impl State {
 
     /// Returns whether the packet has another format than the peer sends, and the host does not allow that. The core then converts.
     fn is_asymmetric(&self, passage: Passage) -> bool {
-        let is_media = matches!(passage.content, Content::Media { .. });
-        let heard = self.heard_type.filter(|heard| is_media && *heard != passage.payload_type);
-        let instance = self.transport.instance().filter(|instance| !instance.allows_asymmetric_formats());
-        heard.zip(instance).is_some_and(|(heard, instance)| match instance.payload(heard) {
+        let may_differ = self.allows_asymmetric || !matches!(passage.content, Content::Media { .. });
+        let heard = self.heard_type.filter(|heard| !may_differ && *heard != passage.payload_type);
+        heard.zip(self.transport.instance()).is_some_and(|(heard, instance)| match instance.payload(heard) {
             Some(Payload::Media(format)) if format.kind() == Some(Kind::Audio) => {
                 instance.payload_type_of(&format) != Some(passage.payload_type)
             }

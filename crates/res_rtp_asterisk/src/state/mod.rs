@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::limit::RateLimit;
 use asterisk::pollable::AlwaysReadable;
-use asterisk::rtp::{DtmfMode, InstancePtr};
+use asterisk::rtp::{DtmfMode, HAS_ASYMMETRIC_FORMATS, InstancePtr};
 use rtp::statistics::ReceiverStatistics;
 
 use crate::bundle::Bundle;
@@ -64,6 +64,8 @@ pub struct State {
     has_opus: bool,
     /// Whether received packets are passed on to another session (`media/native.rs`).
     is_bridged: bool,
+    /// Whether the peer may be sent another format than the one that it sends. The host's drivers say so before there is media.
+    allows_asymmetric: bool,
     /// How the host wants digits to be sent.
     dtmf_mode: DtmfMode,
     /// The earliest deadline that the worker thread has been given.
@@ -95,6 +97,7 @@ impl State {
             notes: Vec::new(),
             has_opus: false,
             is_bridged: false,
+            allows_asymmetric: !HAS_ASYMMETRIC_FORMATS,
             dtmf_mode: DtmfMode::None,
             armed: None,
             grid,
@@ -105,6 +108,11 @@ impl State {
     /// Notes that the G.719 of the call is Opus.
     pub fn note_opus(&mut self) {
         self.has_opus = true;
+    }
+
+    /// Sets whether the peer may be sent another format than the one that it sends.
+    pub fn set_allows_asymmetric(&mut self, is_allowed: bool) {
+        self.allows_asymmetric = is_allowed;
     }
 
     /// Returns the settings of `rtp.conf` at the time the session began.
