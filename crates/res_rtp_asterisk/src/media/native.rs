@@ -117,6 +117,10 @@ impl Session {
         instance: Instance<'_>,
         peer: Option<(&Arc<Self>, Instance<'_>)>,
     ) -> Result<(), Failed> {
+        if let Some((peer, _)) = peer {
+            // Before the first packet passes. The host makes a bridge one direction after the other.
+            peer.with(|state| state.source_mut().mark_next());
+        }
         let bridge = peer.map(|(peer, peer_instance)| Box::new(Bridge::new(self, instance, peer, peer_instance)));
         let is_bridged = bridge.is_some();
         if is_bridged {

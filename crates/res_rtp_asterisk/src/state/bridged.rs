@@ -31,11 +31,11 @@ pub enum Passed {
 const KEEPS_ALIVE: Duration = Duration::from_secs(1);
 
 impl State {
-    /// Notes whether packets that we receive are passed on. In either case the peer hears another source next.
+    /// Notes whether packets that we receive are passed on. When a bridge has ended, our peer hears another source next.
     pub fn set_bridged(&mut self, is_bridged: bool) {
         self.is_bridged = is_bridged;
-        self.source.mark_next();
         if !is_bridged {
+            self.source.mark_next();
             self.source.resume();
         }
     }
