@@ -106,7 +106,7 @@ fn at_a_time(program: &Path) -> usize {
 }
 
 /// The programs in which most tests wait: for a browser to ring or to die, for a timer of the host.
-const MOSTLY_WAIT: [&str; 2] = ["calls", "gone"];
+const MOSTLY_WAIT: [&str; 3] = ["calls", "gone", "plain"];
 
 fn side_by_side(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
     let outcomes: Vec<_> = thread::scope(|scope| {
