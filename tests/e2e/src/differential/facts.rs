@@ -107,8 +107,14 @@ impl Written {
             }
             rest = rest.get(1 + old.iter().sum::<usize>()..).unwrap_or_default();
         }
-        Self { primary: String::from_utf8_lossy(rest).into_owned(), generations: old.len() }
+        Self { primary: escaped(rest), generations: old.len() }
     }
+}
+
+/// The text, with octets that are no UTF-8 as `\xff`.
+fn escaped(text: &[u8]) -> String {
+    let written = text.utf8_chunks().map(|chunk| format!("{}{}", chunk.valid(), chunk.invalid().escape_ascii()));
+    written.collect()
 }
 
 fn pairs(packets: &[Rtp]) -> impl Iterator<Item = (&Rtp, &Rtp)> {

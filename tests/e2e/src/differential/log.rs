@@ -76,7 +76,9 @@ pub fn facts(facts: &mut Facts, lines: &[Line], names: &Names) {
     let logged =
         logged.map(|line| format!("{} {}: {}", line.level, line.file, names.in_place_of_numbers(&line.message)));
     note(facts, "log", counted(logged).join("\n  "));
-    note(facts, "frames", frames(lines));
+    let frames = frames(lines);
+    note(facts, "frames", runs(&frames));
+    note(facts, "frames.keys", runs(frames.iter().filter(|frame| frame.starts_with("DTMF"))));
 }
 
 /// Whether a line is above the level of verbose. Of digits it is what came from the engine: the rest depends on the time. So does
@@ -107,7 +109,7 @@ fn is_the_dialplan(line: &Line) -> bool {
 }
 
 /// Frames that a channel read: kind, format, milliseconds, samples and octets.
-fn frames(lines: &[Line]) -> String {
+fn frames(lines: &[Line]) -> Vec<String> {
     let mut frames: Vec<String> = Vec::new();
     let mut is_read = false;
     for line in lines.iter().filter(|line| line.level == "VERBOSE") {
@@ -125,7 +127,8 @@ fn frames(lines: &[Line]) -> String {
         }
     }
     // The engine reads a frame of no kind for what is not media; how often the channel wakes up is no fact.
-    runs(frames.into_iter().filter(|frame| !frame.starts_with("NULL")))
+    frames.retain(|frame| !frame.starts_with("NULL"));
+    frames
 }
 
 /// The fields of `CHANNEL(rtpqos,audio,all)`: counts as they are, sources and times by their kind.
