@@ -37,7 +37,7 @@ pub trait Translate: Send + Sized + 'static {
     fn sample() -> &'static [u8];
 }
 
-/// What [`Translate::handle_frame`] does with a frame.
+/// Tells whether [`Translate::handle_frame`] has used a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     /// It is or will be a part of what goes out.

@@ -31,7 +31,7 @@ pub struct Position {
     pub timestamp_ms: i64,
 }
 
-/// What became of a packet.
+/// The outcome for one packet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Read {
     /// Samples written; 0 for a packet that came too late.

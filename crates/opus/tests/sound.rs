@@ -1,4 +1,4 @@
-//! What is heard: a tone through both ways, and sound with packets missing.
+//! The sound that is heard: a tone through both ways, and sound with packets missing.
 
 mod common;
 

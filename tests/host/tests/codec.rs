@@ -278,7 +278,7 @@ fn two_hundred_transcoded_calls_and_reloads_between_leave_nothing_behind() {
         assert!(host.unload(CODEC), "round {round}: {}", host.log());
         assert!(!host.is_mapped(CODEC), "it stayed mapped in round {round}");
         assert_eq!(host.load(CODEC), Loading::Loaded, "{}", host.log());
-        // What is resident tells less: valgrind keeps what it knows of an unloaded module.
+        // Resident memory would tell less: valgrind keeps what it knows of an unloaded module.
         in_use.push(heap::in_use_kib());
     }
     assert_eq!(settled_footprint(), before, "descriptors and threads");

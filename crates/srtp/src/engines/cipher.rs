@@ -67,7 +67,7 @@ pub const fn table<E: Engine>(id: u32, description: &'static std::ffi::CStr, tes
     }
 }
 
-/// What libsrtp has of one engine. `raw` comes first: libsrtp gives its address back.
+/// An engine as libsrtp has it. `raw` comes first: libsrtp gives its address back.
 #[repr(C)]
 struct Held<E> {
     raw: Cipher,

@@ -44,7 +44,7 @@ impl<A: Aes> Galois<A> {
     }
 }
 
-/// What becomes of the key stream's first block and the hash.
+/// Makes the tag from the key stream's first block and the hash.
 struct Tagger {
     hash: GHash,
     mask: [u8; TAG],

@@ -31,7 +31,7 @@ struct State {
     running: Option<Hmac<Sha1>>,
 }
 
-/// What libsrtp has of one state. `raw` comes first: libsrtp gives its address back.
+/// A state as libsrtp has it. `raw` comes first: libsrtp gives its address back.
 #[repr(C)]
 struct Held {
     raw: Auth,

@@ -1,4 +1,4 @@
-//! What libsrtp tests our algorithms with when they are installed, beside its own vectors.
+//! Vectors that libsrtp tests our algorithms with when they are installed, beside its own.
 
 use super::abi::{AuthTest, CipherTest};
 

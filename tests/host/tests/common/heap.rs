@@ -1,4 +1,4 @@
-//! What the process has allocated, without what the allocator keeps for the next call.
+//! Memory that the process has allocated, without what the allocator keeps for the next call.
 
 use std::ffi::{c_char, c_int, c_void};
 
