@@ -1,4 +1,4 @@
-//! Packets that are late, doubled, cut off or lie, and of samples that do not come in frames of 20 ms.
+//! Packets that are late, doubled, cut off or lie, and samples that do not come in frames of 20 ms.
 
 mod common;
 
