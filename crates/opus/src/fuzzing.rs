@@ -37,7 +37,7 @@ fn check(rate: Rate, packet: &[u8], read: crate::Read) {
     }
 }
 
-/// The duration of a packet in units of 2.5 ms; `None` if it has none or is longer than 120 ms (RFC 6716 §3.1, §3.2).
+/// The duration of a packet in units of 2.5 ms; `None` if it has no frames or is longer than 120 ms (RFC 6716 §3.1, §3.2.5).
 fn duration_in_units(packet: &[u8]) -> Option<usize> {
     let first = *packet.first()?;
     let frame = match first >> 3 {
@@ -50,5 +50,5 @@ fn duration_in_units(packet: &[u8]) -> Option<usize> {
         1 | 2 => 2,
         _ => usize::from(packet.get(1)? & 0x3f),
     };
-    Some(frame * frames).filter(|units| *units <= 48)
+    Some(frame * frames).filter(|units| (1..=48).contains(units))
 }
