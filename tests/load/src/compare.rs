@@ -20,11 +20,11 @@ pub struct Both {
     least: [Figures; 2],
 }
 
-/// What WebSockets cost, medians: the others, ours.
+/// The cost of WebSockets as medians: first with the others' modules, then with ours.
 pub struct Web {
     /// CPU per echo, µs.
     pub echo: [Option<f64>; 2],
-    /// That of a bare server.
+    /// The cost with a bare server.
     pub bare: Option<f64>,
     /// Memory per idle session, KiB.
     pub memory: [Option<f64>; 2],

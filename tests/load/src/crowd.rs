@@ -36,7 +36,7 @@ const EARLY: usize = 256;
 /// Nobody.
 const NOBODY: u32 = u32::MAX;
 
-/// Who sends media.
+/// The legs that send media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Talk {
     /// The legs of calls in which somebody has not heard anything yet.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What the command line may hold.
+/// The options of the command line, as `--help` prints them.
 pub const USAGE: &str = "\
 cargo xtask load [options]
 
@@ -133,7 +133,7 @@ pub struct Load {
     pub share: bool,
 }
 
-/// What is measured.
+/// A thing to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// A load.
@@ -149,7 +149,7 @@ pub enum Task {
 /// The command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// What is measured.
+    /// The thing to measure.
     pub task: Task,
     /// The load.
     pub load: Load,

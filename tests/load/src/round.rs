@@ -12,7 +12,7 @@ use crate::options::{Kind, Load, Shape};
 use crate::server::{self, Server, Used};
 use crate::share::Sampling;
 
-/// What a round has measured, in the units of [`ROWS`].
+/// The measurements of one round, in the units of [`ROWS`].
 pub type Figures = [Option<f64>; ROWS.len()];
 
 /// The places in [`ROWS`] of the figures that the table shows.

@@ -15,7 +15,7 @@ pub struct Server {
     lab: Lab,
 }
 
-/// What a process has used of the machine up to a moment.
+/// Processor time and context switches of a process up to a moment.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Used {
     /// Its time of processors, all threads, ended ones too.
@@ -59,7 +59,7 @@ impl Server {
         &self.lab
     }
 
-    /// What it has used so far.
+    /// Measures the server's use of the processor so far.
     pub fn used(&self) -> Result<Used> {
         let pid = self.pid();
         Ok(Used { cpu: cpu(pid)?, switches: switches(pid)? })

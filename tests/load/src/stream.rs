@@ -10,7 +10,7 @@ const HEADER: usize = 12;
 /// The octets of the payload that name the leg and the number of the packet.
 const STAMP: usize = 8;
 
-/// What a leg sends, and how much of it comes back or comes from the other leg.
+/// The packets that a leg sends, and the number of them that come back or arrive at the other leg.
 #[derive(Debug)]
 pub struct Stream {
     leg: u32,
