@@ -31,8 +31,7 @@ fn read(file: &CStr) -> Option<Config> {
 
 /// Whether the switch is on. The module of the WebSocket reads the same line, and complains about any other value.
 fn is_wanted(file: &Config) -> bool {
-    let entry = file.get(c"sip", "opus").or_else(|| file.get(c"general", "opus"));
-    entry.is_some_and(|entry| entry.value.trim().eq_ignore_ascii_case("g719"))
+    file.get(c"sip", "opus").is_some_and(|entry| entry.value.trim().eq_ignore_ascii_case("g719"))
 }
 
 fn encoder_settings() -> opus::Settings {
