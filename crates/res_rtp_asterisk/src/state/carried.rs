@@ -8,7 +8,6 @@ use ice::Component;
 use super::State;
 use super::receive::Taken;
 use crate::bundle::Whose;
-use crate::diagnosis::counters::Refused;
 use crate::transport::keys::Protection;
 use crate::transport::watch::Watch;
 
@@ -67,9 +66,7 @@ impl State {
 
     /// Keeps a packet of media for the channel.
     pub fn keep_for_channel(&mut self, taken: Taken, buffer: &[u8]) {
-        if !self.transport.kept_mut().keep(taken.into_kept(), buffer) {
-            self.refuse(Refused::RingFull);
-        }
+        self.keep(taken.into_kept(), buffer);
     }
 
     fn has_news(&self) -> bool {

@@ -113,7 +113,14 @@ impl State {
             true => Some(kept::Packet::Raw { component, received: *received }),
             false => self.handle_datagram(now, component, received, datagram).map(Taken::into_kept),
         };
-        if packet.is_some_and(|packet| !self.transport.kept_mut().keep(packet, scratch)) {
+        if let Some(packet) = packet {
+            self.keep(packet, scratch);
+        }
+    }
+
+    /// Keeps a packet for the channel, the beginning of `buffer`; counts it as refused if there is no room.
+    pub(super) fn keep(&mut self, packet: kept::Packet, buffer: &[u8]) {
+        if !self.transport.kept_mut().keep(packet, buffer) {
             self.refuse(Refused::RingFull);
         }
     }
