@@ -30,6 +30,7 @@ pub mod plain;
 pub mod plain_phone;
 pub mod ports;
 pub mod prefix;
+pub mod process;
 pub mod proof;
 pub mod puppet;
 pub mod rtp;

@@ -4,10 +4,11 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Client, Footprint, Pbx, TEXT, percentile, sip};
+use common::{Client, Pbx, TEXT, percentile, sip};
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone};
+use e2e::process::Footprint;
 use e2e::site::Site;
 
 /// A call that cannot ring fails within a millisecond or two, and this soon on a machine that is busy. chan_sip itself lets

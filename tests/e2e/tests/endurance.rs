@@ -8,6 +8,7 @@ use std::time::Duration;
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
+use e2e::process::Footprint;
 use e2e::proof::EchoCall;
 use e2e::site::Site;
 
@@ -76,18 +77,18 @@ fn nothing_is_left_behind_by_hundreds_of_calls() -> Result {
     // Make some calls first, so that the one-time cost of pages and files is not counted.
     some_calls(&lab, 5)?;
     some_calls(&lab, 5)?;
-    let before = Footprint::of(&lab)?;
+    let before = when_idle(&lab)?;
     some_calls(&lab, 100)?;
-    let hundred = Footprint::of(&lab)?;
+    let hundred = when_idle(&lab)?;
     println!("before {before:?}, after 100 calls {hundred:?}");
     ensure((hundred.descriptors, hundred.threads) == (before.descriptors, before.threads), || {
         format!("100 calls did not release all resources: {before:?}, {hundred:?}")
     })?;
     for _ in 0..4 {
         some_calls(&lab, 100)?;
-        println!("after 100 more {:?}", Footprint::of(&lab)?);
+        println!("after 100 more {:?}", when_idle(&lab)?);
     }
-    let after = Footprint::of(&lab)?;
+    let after = when_idle(&lab)?;
     let grown = after.resident_kib.saturating_sub(hundred.resident_kib);
     ensure(grown < 1024, || format!("grown by {grown} KiB from call 100 to call 500"))
 }
@@ -133,29 +134,8 @@ fn some_calls(lab: &Lab, count: usize) -> Result {
     Ok(fs::create_dir(&recordings)?)
 }
 
-/// The resources that a process uses.
-#[derive(Clone, Copy, Debug)]
-struct Footprint {
-    descriptors: usize,
-    threads: usize,
-    resident_kib: usize,
-}
-
-impl Footprint {
-    /// Measures after temporary leftovers of calls are gone: chan_sip keeps a dialog for 32 s after its BYE
-    /// (RFC 3261 §17.1.2.2).
-    fn of(lab: &Lab) -> Result<Self> {
-        std::thread::sleep(Duration::from_secs(40));
-        let process = format!("/proc/{}", lab.asterisk().pid());
-        let status = fs::read_to_string(format!("{process}/status"))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-        };
-        Ok(Self {
-            descriptors: fs::read_dir(format!("{process}/fd"))?.count(),
-            threads: field("Threads:"),
-            resident_kib: field("VmRSS:"),
-        })
-    }
+/// Measures after temporary leftovers of calls are gone: chan_sip keeps a dialog for 32 s after its BYE (RFC 3261 §17.1.2.2).
+fn when_idle(lab: &Lab) -> Result<Footprint> {
+    std::thread::sleep(Duration::from_secs(40));
+    Footprint::of(lab.asterisk().pid())
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use e2e::failure::{Result, ensure};
 use e2e::g711;
 use e2e::lab::Lab;
+use e2e::process::Footprint;
 use e2e::site::{MUSIC, Site};
 use e2e::talker::{A_WHILE, PCMU, Talker, VOICES, connected, hear_each_other, joined, site};
 use e2e::tone::Audio;
@@ -114,9 +115,9 @@ fn two_hundred_calls_at_once_leave_nothing_behind() -> Result {
     let lab = Lab::start("phones-crowd", &site)?;
     // The first calls make what stays: threads of pools, memory of the allocator.
     crowd(&lab, TALK)?;
-    let before = Footprint::when_idle(&lab, None)?;
+    let before = when_idle(&lab, None)?;
     let calls = crowd(&lab, TALK)?;
-    let after = Footprint::when_idle(&lab, Some(&before))?;
+    let after = when_idle(&lab, Some(&before))?;
     println!("{before:?} {after:?}");
     let grown = after.resident_kib.saturating_sub(before.resident_kib);
     ensure(grown < 4096, || format!("grown by {grown} KiB: {before:?} {after:?}"))?;
@@ -181,40 +182,19 @@ fn received(statistics: &str) -> u32 {
     count.and_then(|count| count.parse().ok()).unwrap_or_default()
 }
 
-/// The resources that Asterisk uses.
-#[derive(Clone, Copy, Debug)]
-struct Footprint {
-    descriptors: usize,
-    threads: usize,
-    resident_kib: usize,
-}
-
-impl Footprint {
-    /// Measures once `chan_sip` has forgotten the calls; with `wanted` once there are no more descriptors and threads than there.
-    fn when_idle(lab: &Lab, wanted: Option<&Self>) -> Result<Self> {
-        let end = Instant::now() + Duration::from_secs(60);
-        loop {
-            thread::sleep(Duration::from_millis(200));
-            let now = Self::of(lab)?;
-            let is_idle = lab.asterisk().cli("sip show channels")?.lines().any(|line| line.starts_with("0 active SIP"));
-            // Threads of pools end when they like.
-            let is_freed = |wanted: &Self| now.descriptors <= wanted.descriptors && now.threads <= wanted.threads;
-            if is_idle && wanted.is_none_or(is_freed) {
-                return Ok(now);
-            }
-            ensure(Instant::now() < end, || format!("something is left: {wanted:?} {now:?}"))?;
+/// Measures once `chan_sip` has forgotten the calls; with `wanted` once there are no more descriptors and threads than there.
+fn when_idle(lab: &Lab, wanted: Option<&Footprint>) -> Result<Footprint> {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        let now = Footprint::of(lab.asterisk().pid())?;
+        let is_idle = lab.asterisk().cli("sip show channels")?.lines().any(|line| line.starts_with("0 active SIP"));
+        // Threads of pools end when they like.
+        let is_freed = |wanted: &Footprint| now.descriptors <= wanted.descriptors && now.threads <= wanted.threads;
+        if is_idle && wanted.is_none_or(is_freed) {
+            return Ok(now);
         }
-    }
-
-    fn of(lab: &Lab) -> Result<Self> {
-        let process = format!("/proc/{}", lab.asterisk().pid());
-        let status = fs::read_to_string(format!("{process}/status"))?;
-        let field = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|rest| rest.split_whitespace().next()?.parse().ok()).unwrap_or(0)
-        };
-        let descriptors = fs::read_dir(format!("{process}/fd"))?.count();
-        Ok(Self { descriptors, threads: field("Threads:"), resident_kib: field("VmRSS:") })
+        ensure(Instant::now() < end, || format!("something is left: {wanted:?} {now:?}"))?;
     }
 }
 

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::failure::{Failure, Result};
+use e2e::process::cpu;
 
 use crate::crowd::{Crowd, Place, Talk};
 use crate::options::Load;
 use crate::round;
-use crate::server::{Server, cpu, use_processors};
+use crate::server::{Server, use_processors};
 
 /// The part of packets that may be lost.
 const LOSS: f64 = 0.001;

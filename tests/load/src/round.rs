@@ -5,11 +5,12 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use e2e::failure::{Failure, Result};
+use e2e::process;
 
 use crate::crowd::{Crowd, Place, Talk};
 use crate::leg::Marks;
 use crate::options::{Kind, Load, Shape};
-use crate::server::{self, Server, Used};
+use crate::server::{Server, Used};
 use crate::share::Sampling;
 
 /// The measurements of one round, in the units of [`ROWS`].
@@ -118,7 +119,7 @@ fn idle(server: &Server) -> Result<f64> {
 
 /// The steady state: CPU of the server and of this process per packet, context switches per packet, percentage lost.
 fn steady(server: &Server, crowd: &mut Crowd, load: &Load) -> Result<[f64; 4]> {
-    let own = || server::cpu(std::process::id());
+    let own = || process::cpu(std::process::id());
     crowd.talk(Talk::All, Duration::from_millis(500))?;
     let (before, ours): (Used, Duration) = (server.used()?, own()?);
     crowd.begin_window();

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use e2e::failure::{Failure, Result};
 use e2e::lab::{self, Lab};
+use e2e::process;
 use e2e::site::Site;
 
 /// A running server.
@@ -62,7 +63,7 @@ impl Server {
     /// Measures the server's use of the processor so far.
     pub fn used(&self) -> Result<Used> {
         let pid = self.pid();
-        Ok(Used { cpu: cpu(pid)?, switches: switches(pid)? })
+        Ok(Used { cpu: process::cpu(pid)?, switches: switches(pid)? })
     }
 
     /// Its memory in KiB: private, and its share of what is shared (proc(5), `Pss`).
@@ -73,22 +74,6 @@ impl Server {
         let kib = line.and_then(|kib| kib.trim().parse().ok());
         kib.ok_or_else(|| Failure::new(format!("{file} has no Pss")))
     }
-}
-
-/// The time of processors that a process has used, in nanoseconds' resolution (clock_getcpuclockid(3)).
-pub fn cpu(pid: u32) -> io::Result<Duration> {
-    let (mut clock, mut time) = (0, libc::timespec { tv_sec: 0, tv_nsec: 0 });
-    // SAFETY: both write to locals.
-    let result = unsafe {
-        match libc::clock_getcpuclockid(pid as libc::pid_t, &raw mut clock) {
-            0 => libc::clock_gettime(clock, &raw mut time),
-            error => return Err(io::Error::from_raw_os_error(error)),
-        }
-    };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 /// The context switches of a process's threads (proc(5)).

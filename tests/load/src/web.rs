@@ -7,11 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use e2e::failure::{Failure, Result, ensure};
+use e2e::process::cpu;
 use tungstenite::client::IntoClientRequest;
 use tungstenite::http::HeaderValue;
 use tungstenite::{Message, WebSocket};
 
-use crate::server::{Server, cpu};
+use crate::server::Server;
 
 /// The word of the command line that makes this program the bare server.
 pub const BARE: &str = "--bare-echo";

@@ -1,15 +1,15 @@
 //! A flood of a call, and what was measured meanwhile.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
 use super::{Eavesdropper, Spray, Stranger, Times, longest_gap};
-use crate::failure::{Failure, Result, ensure};
+use crate::failure::{Result, ensure};
 use crate::lab::Lab;
 use crate::phone::{Browser, Phone, RtcpMux};
 use crate::plain::{PLAIN_VOICE, PlainPhone};
 use crate::prefix::Version;
+use crate::process::{self, Footprint};
 use crate::site::Protection;
 
 /// The longest gap of a call that nobody disturbs is 20 ms and what a scheduler adds.
@@ -81,20 +81,14 @@ fn counts(line: &str, lab: &Lab) -> bool {
         || ["WARNING[", "ERROR[", "NOTICE["].iter().any(|level| line.contains(level))
 }
 
-/// The memory of Asterisk in octets (proc(5)).
+/// The resident memory of Asterisk in octets.
 fn memory(lab: &Lab) -> Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{}/status", lab.asterisk().pid()))?;
-    let kilobytes =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
-    kilobytes.map(|kilobytes: u64| kilobytes << 10).ok_or_else(|| Failure::new("Asterisk has no memory"))
+    Ok((Footprint::of(lab.asterisk().pid())?.resident_kib as u64) << 10)
 }
 
-/// The time that Asterisk has used the processor (proc(5)), in ticks of 10 ms.
+/// The time that Asterisk has used the processor.
 fn processor_time(lab: &Lab) -> Result<Duration> {
-    let status = fs::read_to_string(format!("/proc/{}/stat", lab.asterisk().pid()))?;
-    let fields = status.rsplit_once(')').map(|(_, fields)| fields.split_whitespace()).into_iter().flatten();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(ticks * 10))
+    Ok(process::cpu(lab.asterisk().pid())?)
 }
 
 /// Checks that a call between a browser and a plain phone goes on through a flood of this length.

@@ -3,7 +3,6 @@
 
 pub mod stream;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -16,6 +15,7 @@ use e2e::failure::{Failure, Result, ensure};
 use e2e::lab;
 use e2e::ports::Ports;
 use e2e::prefix::Prefix;
+use e2e::process::{self, Footprint};
 
 pub const CONTINUATION: u8 = 0;
 pub const TEXT: u8 = 1;
@@ -114,25 +114,11 @@ impl Pbx {
 
     /// The processor time in seconds that its threads have used.
     pub fn cpu(&self) -> Result<f64> {
-        let mut nanoseconds = 0.0;
-        for thread in fs::read_dir(format!("/proc/{}/task", self.asterisk.pid()))? {
-            // A thread that has just ended is not measured.
-            let used = fs::read_to_string(thread?.path().join("schedstat")).unwrap_or_default();
-            nanoseconds += used.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-        }
-        Ok(nanoseconds / 1e9)
+        Ok(process::cpu(self.asterisk.pid())?.as_secs_f64())
     }
 
     pub fn footprint(&self) -> Result<Footprint> {
-        let process = format!("/proc/{}", self.asterisk.pid());
-        let status = fs::read_to_string(format!("{process}/status"))?;
-        let fields: HashMap<&str, &str> = status.lines().filter_map(|line| line.split_once(':')).collect();
-        let field = |name| fields.get(name).and_then(|text| text.split_whitespace().next()?.parse().ok()).unwrap_or(0);
-        Ok(Footprint {
-            descriptors: fs::read_dir(format!("{process}/fd"))?.count(),
-            threads: field("Threads"),
-            resident_kib: field("VmRSS"),
-        })
+        Footprint::of(self.asterisk.pid())
     }
 
     /// Waits until its footprint is as expected.
@@ -220,14 +206,6 @@ const ARI_MODULES: &[&str] = &[
 const CALL_MODULES: &[&str] = &["res_rtp_asterisk.so", "codec_ulaw.so", "app_dial.so", "app_verbose.so"];
 
 const ARI_CONF: &str = "[general]\nenabled = yes\n[watcher]\ntype = user\npassword = secret\n";
-
-/// The resources that a process uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Footprint {
-    pub descriptors: usize,
-    pub threads: usize,
-    pub resident_kib: usize,
-}
 
 /// A client after its handshake.
 pub struct Client {
