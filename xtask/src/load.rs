@@ -11,8 +11,8 @@ use crate::packages;
 use crate::run::{cargo, run};
 
 /// The crates that have benchmarks, and the names of those.
-const CRATES: [&str; 4] = ["rtp", "sip-dialect", "media-srtp", "websocket"];
-const BENCHMARKS: [&str; 3] = ["packets", "messages", "protect"];
+const CRATES: [&str; 5] = ["rtp", "sip-dialect", "media-srtp", "websocket", "opus"];
+const BENCHMARKS: [&str; 4] = ["packets", "messages", "protect", "frames"];
 
 /// Runs `tests/load` with these options. Modules that the options do not name are built.
 pub fn compare(options: &[&str]) -> Result<(), Failure> {
