@@ -21,6 +21,9 @@ pub enum Fact {
     PictureWanted = 4,
     /// The G.719 of the call's audio is Opus (RFC 7587), which the host does not know.
     Opus = 5,
+    /// A SIP message crossed the WebSocket. In place of the fragment comes who sent it, `client` or `host`; the value is lines of
+    /// `name value` about the connection, an empty line, and the message.
+    Message = 16,
 }
 
 /// The exported function: the kind of fact, the engine's ICE user fragment and the value, both of them strings that are lent
@@ -36,7 +39,7 @@ const MODULE: &str = "res_rtp_asterisk.so";
 impl Fact {
     /// The kind with this number.
     pub fn from_number(number: c_int) -> Option<Self> {
-        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed, Self::PictureWanted, Self::Opus]
+        [Self::Candidate, Self::EndOfCandidates, Self::SignallingClosed, Self::PictureWanted, Self::Opus, Self::Message]
             .into_iter()
             .find(|fact| *fact as c_int == number)
     }

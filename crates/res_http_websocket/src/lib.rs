@@ -45,6 +45,7 @@ mod report;
 mod running;
 mod session;
 mod settings;
+mod story;
 
 use asterisk::Failed;
 use asterisk::module::{self, LoadResult};

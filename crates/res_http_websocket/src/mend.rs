@@ -30,6 +30,13 @@ pub struct Told {
     value: String,
 }
 
+impl Told {
+    /// Makes a fact. `ufrag` names the call, or is what [`Fact`] says.
+    pub fn new(ufrag: String, fact: Fact, value: String) -> Self {
+        Self { ufrag, fact, value }
+    }
+}
+
 impl Mender {
     /// Makes a translation by these rules; `None` without any.
     pub fn new(rules: Rules, max_message_len: usize) -> Option<Self> {
@@ -88,7 +95,7 @@ impl From<Event> for Told {
 /// Tells the engine. Call it without a lock: the engine takes its own.
 pub fn tell(facts: Vec<Told>) {
     for Told { ufrag, fact, value } in facts {
-        if !signalling::tell(fact, &ufrag, &value) {
+        if !signalling::tell(fact, &ufrag, &value) && fact != Fact::Message {
             asterisk::debug!(
                 1,
                 "WebSocket: no call of the RTP engine has the ICE user fragment '{ufrag}' for: {fact:?}"

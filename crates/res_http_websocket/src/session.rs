@@ -203,6 +203,7 @@ impl Session {
                 _ => None,
             };
             let (mut event, spoken) = state.speak(now, event);
+            state.tell_incoming(self, event.as_ref());
             let mended = state.mend_incoming(now, &mut event);
             let read = state.deliver(event);
             state.settle(self);
@@ -237,6 +238,7 @@ impl Session {
             };
             if sent.is_ok() {
                 state.traffic.count_out(payload.len());
+                state.tell_outgoing(self, payload);
             }
             if let Some(sip) = &mut state.sip {
                 sip.handle_outgoing(payload);
@@ -356,6 +358,11 @@ impl Session {
     #[allow(dead_code, reason = "not every host asks")]
     pub fn local_address(&self) -> &SockAddr {
         &self.local_address
+    }
+
+    /// Whether the messages are SIP.
+    pub fn is_sip(&self) -> bool {
+        self.protocol.name().eq_ignore_ascii_case("sip")
     }
 
     pub fn is_secure(&self) -> bool {

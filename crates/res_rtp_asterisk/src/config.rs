@@ -53,6 +53,8 @@ pub struct Settings {
     pub figures: Figures,
     /// Whether packets between two bridged phones pass by threads of our own, not by those of their channels (`bridgethreads`).
     pub bridge_threads: bool,
+    /// The file that gets a line of JSON for each call that has ended (`calllog`); `None` for no file.
+    pub call_log: Option<String>,
 }
 
 impl Default for Settings {
@@ -73,6 +75,7 @@ impl Default for Settings {
             relays: Relays::default(),
             figures: Figures::default(),
             bridge_threads: true,
+            call_log: None,
         }
     }
 }
@@ -130,6 +133,7 @@ impl Settings {
             relays: Relays::read(&lines.entries, &mut lines.problems),
             figures: lines.figures(default.figures),
             bridge_threads: lines.boolean("bridgethreads", default.bridge_threads),
+            call_log: lines.call_log(),
         }
     }
 }
@@ -199,6 +203,17 @@ impl<'a> Lines<'a> {
             self.problems.push(format!("{bad}; using {}", if default { "yes" } else { "no" }));
             default
         })
+    }
+
+    /// Reads `calllog`, an absolute path.
+    fn call_log(&mut self) -> Option<String> {
+        let entry = self.value("calllog")?;
+        let path = entry.value.trim();
+        if !path.starts_with('/') {
+            self.problems.push(format!("{}; using no file", entry.bad("an absolute path".to_owned())));
+            return None;
+        }
+        Some(path.to_owned())
     }
 
     /// Reads `strictrtp`. Asterisk 16 has the word `seqno` for a probation by sequence numbers alone, which ours is.
@@ -303,6 +318,7 @@ mod tests {
             ("dtls_mtu", "600"),
             ("statistics", "original"),
             ("bridgethreads", "no"),
+            ("calllog", "/var/log/asterisk/calls.json"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -320,6 +336,7 @@ mod tests {
             relays: Relays::default(),
             figures: Figures::Original,
             bridge_threads: false,
+            call_log: Some("/var/log/asterisk/calls.json".to_owned()),
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -345,6 +362,7 @@ mod tests {
             ("dtls_mtu", "1500"),
             ("statistics", "wrong"),
             ("bridgethreads", "many"),
+            ("calllog", "calls.json"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

@@ -9,6 +9,8 @@ use asterisk::worker::Worker;
 
 use crate::carriers::Carriers;
 use crate::config::Settings;
+use crate::diagnosis::calls::Calls;
+use crate::diagnosis::history::History;
 use crate::endings::Endings;
 use crate::gathering::Gatherer;
 use crate::relay::pool::Pool;
@@ -24,6 +26,8 @@ pub struct Globals {
     carriers: Carriers,
     relays: Pool,
     gatherer: Gatherer,
+    calls: Calls,
+    history: History,
     always: Arc<AlwaysReadable>,
     pacer: Arc<ice::Pacer>,
     /// When the module was loaded. The timers of all sessions are aligned to a grid that starts here.
@@ -57,6 +61,8 @@ impl Globals {
         gatherer.configure(&settings);
         let relays = Pool::default();
         relays.configure(&settings);
+        let history = History::default();
+        history.configure(settings.call_log.as_deref());
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
         Arc::new(Self {
             settings,
@@ -66,6 +72,8 @@ impl Globals {
             carriers: Carriers::default(),
             relays,
             gatherer,
+            calls: Calls::default(),
+            history,
             always,
             pacer: ice::Pacer::new(now),
             loaded: now,
@@ -81,6 +89,7 @@ impl Globals {
     pub fn set_settings(&self, settings: Settings) {
         self.gatherer.configure(&settings);
         self.relays.configure(&settings);
+        self.history.configure(settings.call_log.as_deref());
         *lock(&self.settings) = Arc::new(settings);
     }
 
@@ -112,6 +121,16 @@ impl Globals {
     /// Returns the allocations at TURN servers.
     pub fn relays(&self) -> &Pool {
         &self.relays
+    }
+
+    /// Returns the calls whose SIP crosses our WebSockets.
+    pub fn calls(&self) -> &Calls {
+        &self.calls
+    }
+
+    /// Returns the calls that have ended.
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Returns the shared descriptor that is always readable.

@@ -121,6 +121,7 @@ impl Module for RtpModule {
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
         globals.carriers().stop();
         globals.endings().stop();
+        globals.history().stop();
         globals.gatherer().stop();
         globals.relays().stop();
         globals.worker().stop();

@@ -13,11 +13,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ::story::event::By;
 use asterisk::fence::fence_crypto;
 use asterisk::signalling::{Fact, Receive};
 use ice::Signalled;
 
 use crate::clock;
+use crate::diagnosis::story;
 use crate::globals::globals;
 use crate::session::Session;
 use crate::state::State;
@@ -46,7 +48,11 @@ pub unsafe extern "C" fn asterisk_webrtc_signal(
         // SAFETY: our caller promises it.
         let (ufrag, value) = unsafe { (text(local_ufrag), text(value)) };
         let (Some(fact), Some(ufrag), Some(value)) = (Fact::from_number(kind), ufrag, value) else { return -1 };
-        if handle(fact, ufrag, value) { 0 } else { -1 }
+        let is_used = match fact {
+            Fact::Message => handle_message(ufrag, value),
+            fact => handle(fact, ufrag, value),
+        };
+        if is_used { 0 } else { -1 }
     })
 }
 
@@ -84,6 +90,19 @@ unsafe fn text<'a>(raw: *const c_char) -> Option<&'a str> {
     (!raw.is_null()).then(|| unsafe { CStr::from_ptr(raw) }).and_then(|text| text.to_str().ok())
 }
 
+/// Passes a message of SIP on to the stories of calls. Returns whether its sender is known.
+fn handle_message(from: &str, value: &str) -> bool {
+    let by = match from {
+        "client" => By::Client,
+        "host" => By::Host,
+        _ => return false,
+    };
+    globals().is_some_and(|globals| {
+        story::handle_message(&globals, by, value);
+        true
+    })
+}
+
 /// Returns whether there is a session with this username fragment of ours.
 fn handle(fact: Fact, ufrag: &str, value: &str) -> bool {
     let Some(session) = find(ufrag) else { return false };
@@ -92,13 +111,18 @@ fn handle(fact: Fact, ufrag: &str, value: &str) -> bool {
             session.inform(|state| state.ask_for_picture_soon(clock::now()));
         }
         Fact::Opus => session.note_opus(),
+        Fact::Message => return false,
         Fact::Candidate => handle_candidate(&session, value),
         Fact::EndOfCandidates => {
             inform(&session, IceSide::handle_end_of_candidates);
         }
         Fact::SignallingClosed => {
             asterisk::debug!(1, "RTP port {}: the connection of the peer's signalling closed: {value}", port(&session));
-            session.inform(|state| state.transport_mut().gone_mut().handle_signalling_closed(clock::now()));
+            session.inform(|state| {
+                let now = clock::now();
+                state.transport_mut().gone_mut().handle_signalling_closed(now);
+                state.transport_mut().story_mut().note_here(now, ::story::Event::WebSocketClosed);
+            });
         }
     }
     true

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
-use websocket::{Event, Opcode};
+use websocket::{Event, Message, Opcode};
 
-use super::State;
+use super::{Session, State};
 use crate::mend::Mended;
+use crate::story::{self, From};
 
 impl State {
     /// Mends a message from the client, or answers it: then there is no event left.
@@ -28,6 +29,23 @@ impl State {
             Mended::Not | Mended::Unreadable => {}
         }
         mended
+    }
+
+    /// Notes a message from the client for the story of its call, before the host reads it.
+    pub(super) fn tell_incoming(&mut self, session: &Session, event: Option<&Event>) {
+        if let Some(Event::Message(Message { opcode: Opcode::Text | Opcode::Binary, payload, more_follows: false })) =
+            event
+            && session.is_sip()
+        {
+            self.told.extend(story::told(From::Client, session.client(), session.is_secure(), payload));
+        }
+    }
+
+    /// Notes a message that the client is sent, for the story of its call.
+    pub(super) fn tell_outgoing(&mut self, session: &Session, payload: &[u8]) {
+        if session.is_sip() {
+            self.told.extend(story::told(From::Host, session.client(), session.is_secure(), payload));
+        }
     }
 
     /// Mends a message from the host.

@@ -20,7 +20,7 @@ fn remark(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// The keys that are read.
-pub(super) const USED: [&str; 32] = [
+pub(super) const USED: [&str; 33] = [
     "rtpstart",
     "rtpend",
     "rtpchecksums",
@@ -35,6 +35,7 @@ pub(super) const USED: [&str; 32] = [
     "dtls_mtu",
     "statistics",
     "bridgethreads",
+    "calllog",
     "stunaddr",
     "stunpool",
     "stun_permit",

@@ -12,7 +12,7 @@ use asterisk::rtp::{DEBUGGING, Figures};
 
 use super::debug;
 use super::relay::SHOW_RELAYS;
-use super::story::SHOW_SESSION;
+use super::story::{SHOW_HISTORY, SHOW_SESSION};
 use crate::config::Settings;
 use crate::globals::globals;
 use crate::transport::ports;
@@ -20,7 +20,7 @@ use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 9] = [
+pub static COMMANDS: [Command; 10] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
@@ -65,6 +65,7 @@ pub static COMMANDS: [Command; 9] = [
     },
     SHOW_RELAYS,
     SHOW_SESSION,
+    SHOW_HISTORY,
 ];
 
 fn set(invocation: &Invocation<'_>, switch: &Switch, protocol: &str, what: &str) -> Outcome {

@@ -1,7 +1,10 @@
 //! Explains missing audio, and keeps counters and statistics of calls.
 
+pub mod account;
+pub mod calls;
 pub mod counters;
 pub mod gone;
+pub mod history;
 pub mod overdue;
 pub mod statistics;
 pub mod story;

@@ -143,7 +143,11 @@ mod tests {
 
     fn known(base: &str, address: &str, preserves_ports: bool) -> Known {
         let (address, confirmed) = (address.parse().unwrap(), crate::clock::now());
-        Known { mapped: vec![Mapped { base: ip(base), address, preserves_ports, confirmed }], lines: Vec::new() }
+        Known {
+            mapped: vec![Mapped { base: ip(base), address, preserves_ports, confirmed }],
+            lines: Vec::new(),
+            trouble: None,
+        }
     }
 
     #[test]

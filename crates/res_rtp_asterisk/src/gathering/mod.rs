@@ -90,6 +90,8 @@ pub struct Known {
     pub mapped: Vec<Mapped>,
     /// Lines for `rtp show gathering`.
     pub lines: Vec<String>,
+    /// The trouble with the server, while no address is known.
+    pub trouble: Option<String>,
 }
 
 /// The mapping of one of our addresses.
@@ -162,6 +164,11 @@ impl Gatherer {
         let shared = Arc::clone(&running.as_ref()?.shared);
         drop(running);
         shared.take(ip, ports)
+    }
+
+    /// Returns the trouble with the server, while no public address is known.
+    pub fn trouble(&self) -> Option<String> {
+        self.known().trouble.clone()
     }
 
     /// Returns lines about the server, our addresses and the pool, for the console.

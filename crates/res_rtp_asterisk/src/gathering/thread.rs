@@ -185,6 +185,15 @@ impl<'a> Turns<'a> {
         );
     }
 
+    fn trouble(&self, now: Instant) -> Option<String> {
+        if self.probes.iter().any(|probe| probe.mapped(now).is_some()) {
+            return None;
+        }
+        let failure = self.addresses.failure().map(|failure| failure.to_string());
+        let failure = failure.or_else(|| self.probes.iter().find_map(|probe| Some(probe.failure()?.to_string())));
+        Some(format!("server {} (stunaddr): {}", self.shared.plan.server, failure?))
+    }
+
     fn known(&self, now: Instant) -> Known {
         let mapped = self.probes.iter().filter_map(|probe| probe.mapped(now)).collect();
         let mut lines = vec![self.server_line()];
@@ -193,7 +202,7 @@ impl<'a> Turns<'a> {
         lines.push(format!(
             "Requests: {requests}; answers: {answers}, failures: {failures}, ignored datagrams: {ignored}"
         ));
-        Known { mapped, lines }
+        Known { trouble: self.trouble(now), mapped, lines }
     }
 
     fn server_line(&self) -> String {

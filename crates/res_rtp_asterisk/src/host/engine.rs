@@ -14,7 +14,7 @@ use rtp::telephone_event::Key;
 
 use crate::clock;
 use crate::console::debug;
-use crate::diagnosis::statistics;
+use crate::diagnosis::{statistics, story};
 use crate::globals::globals;
 use crate::media::digits;
 use crate::media::incoming::reporting_of;
@@ -37,12 +37,17 @@ impl Engine for Session {
         let ready = if settings.ice { globals.gatherer().take(local.ip(), ports) } else { None };
         let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
         let sockets = ready.map_or_else(bind, Ok);
-        let sockets = sockets.map_err(|error| ports::report_failure(instance.pointer(), local.ip(), ports, &error))?;
+        let sockets = sockets.map_err(|error| {
+            globals.calls().note_no_port(clock::now(), ports);
+            ports::report_failure(instance.pointer(), local.ip(), ports, &error)
+        })?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;
         let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
         let worker = globals.worker().tasks();
-        Ok(Session::new(worker.next_id(), Arc::clone(worker), instance, state, dtmf_timeout))
+        let id = worker.next_id();
+        globals.calls().note_session(id);
+        Ok(Session::new(id, Arc::clone(worker), instance, state, dtmf_timeout))
     }
 
     fn destroy(self: &Arc<Self>, _instance: Instance<'_>) {
@@ -50,6 +55,9 @@ impl Engine for Session {
             && let Some(text) = self.with(|state| statistics::summary(state))
         {
             asterisk::verbose!(0, "{text}");
+        }
+        if let Some(globals) = globals() {
+            story::handle_end(&globals, self);
         }
         self.end();
     }

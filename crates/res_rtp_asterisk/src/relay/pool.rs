@@ -96,6 +96,11 @@ impl Pool {
         worker.tasks().all().iter().for_each(|slot| drop(slot.end(now)));
     }
 
+    /// Returns the trouble with the servers, if none of them works.
+    pub fn trouble(&self) -> Option<String> {
+        lock(&self.running).as_ref()?.servers.trouble()
+    }
+
     /// Returns the lines of `rtp show relays`.
     pub fn shown(&self) -> Vec<String> {
         let running = lock(&self.running);

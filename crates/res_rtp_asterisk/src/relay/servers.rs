@@ -210,6 +210,19 @@ impl Servers {
         line
     }
 
+    /// Returns the trouble with the servers, if none of them works.
+    pub fn trouble(&self) -> Option<String> {
+        let states = lock(&self.states);
+        let troubles: Option<Vec<_>> = self
+            .relays
+            .servers
+            .iter()
+            .zip(states.iter())
+            .map(|(server, state)| Some(format!("{server}: {}", state.trouble.as_ref()?)))
+            .collect();
+        troubles.filter(|troubles| !troubles.is_empty()).map(|troubles| troubles.join(", "))
+    }
+
     /// Returns a line for each server, for the console.
     pub fn shown(&self, now: Instant) -> Vec<String> {
         let states = lock(&self.states);

@@ -1,0 +1,348 @@
+//! The calls whose SIP crosses our WebSockets, and their sessions: what the other module tells of its messages
+//! ([`asterisk::signalling::Fact::Message`]).
+//!
+//! A session belongs to the call whose INVITE the same thread has just read, because chan_sip makes the session on that thread; or to
+//! the call in whose description Asterisk names the session's port. No lock of a session is taken while the list is locked.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use ::story::event::By;
+use ::story::sip::{Kind, Message};
+use ::story::verdict::Signalling;
+use ::story::{Event, Timeline};
+use asterisk::lock;
+use asterisk::worker::Id;
+
+/// The calls of late, oldest first.
+#[derive(Debug, Default)]
+pub struct Calls(Mutex<VecDeque<Call>>);
+
+/// A call, or a registration.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// The `Call-ID`.
+    pub id: String,
+    /// The user at the client's end.
+    pub user: String,
+    /// The client's address.
+    pub client: Option<SocketAddr>,
+    /// What the SIP tells.
+    pub signalling: Signalling,
+    /// The range of ports, if none was free for the call.
+    pub no_port: Option<(u16, u16)>,
+    /// The name of the first format of the answer.
+    pub codec: Option<String>,
+    /// The events of the signalling.
+    pub timeline: Timeline,
+    /// The sessions of the call.
+    pub sessions: Vec<Id>,
+    answered: Option<Instant>,
+    is_registration: bool,
+    has_credentials: bool,
+    is_over: bool,
+    thread: Option<libc::pthread_t>,
+}
+
+/// The steps that follow from a message.
+#[derive(Debug, Default)]
+pub struct Next {
+    /// The ports that a description of ours names.
+    pub ports: Vec<u16>,
+    /// The call, if it is over.
+    pub over: Option<Call>,
+}
+
+/// The connection that a message came over.
+#[derive(Debug, Clone, Default)]
+struct Connection<'a> {
+    is_secure: bool,
+    address: Option<SocketAddr>,
+    origin: Option<&'a str>,
+}
+
+impl Calls {
+    /// Takes a message that `by` sent, with the lines about its connection before it.
+    pub fn handle(&self, now: Instant, by: By, told: &str) -> Next {
+        let Some((head, message)) = told.split_once("\n\n") else { return Next::default() };
+        let Some(message) = Message::parse(message.as_bytes()) else { return Next::default() };
+        if !matches!(message.method, "INVITE" | "REGISTER" | "BYE" | "CANCEL") {
+            return Next::default();
+        }
+        let connection = Connection::of(head);
+        let mut calls = lock(&self.0);
+        let place = calls.iter().position(|call| call.id == message.call_id);
+        let place = match (place, message.kind) {
+            (Some(place), _) => place,
+            (None, Kind::Request("INVITE" | "REGISTER")) => {
+                if calls.len() == MOST_CALLS {
+                    calls.pop_front();
+                }
+                calls.push_back(Call::new(now, by, &message, &connection));
+                calls.len() - 1
+            }
+            (None, _) => return Next::default(),
+        };
+        if by == By::Client {
+            let thread = this_thread();
+            calls.iter_mut().filter(|call| call.thread == Some(thread)).for_each(|call| call.thread = None);
+        }
+        let Some(call) = calls.get_mut(place) else { return Next::default() };
+        call.thread = (by == By::Client && message.method == "INVITE").then(this_thread);
+        call.handle(now, by, &message)
+    }
+
+    /// Notes that this thread has made a session, for the call whose INVITE it reads.
+    pub fn note_session(&self, id: Id) {
+        self.of_this_thread(|call| call.add(id));
+    }
+
+    /// Notes that a session of the call whose INVITE this thread reads got no port.
+    pub fn note_no_port(&self, now: Instant, ports: (u16, u16)) {
+        self.of_this_thread(|call| {
+            call.no_port = Some(ports);
+            call.timeline.note_here(now, Event::NoPort);
+        });
+    }
+
+    /// Notes the session that a description of ours in this call names.
+    pub fn bind(&self, call_id: &str, id: Id) {
+        let mut calls = lock(&self.0);
+        calls.iter_mut().filter(|call| call.id == call_id).for_each(|call| call.add(id));
+    }
+
+    /// Returns the call that a session belongs to.
+    pub fn of_session(&self, id: Id) -> Option<Call> {
+        lock(&self.0).iter().find(|call| call.sessions.contains(&id)).cloned()
+    }
+
+    /// Returns the call with this `Call-ID`.
+    pub fn find(&self, call_id: &str) -> Option<Call> {
+        lock(&self.0).iter().find(|call| call.id == call_id).cloned()
+    }
+
+    /// Notes that a session has ended. Returns its call if that was not over, and is now.
+    pub fn end_session(&self, id: Id) -> Ended {
+        let mut calls = lock(&self.0);
+        let Some(call) = calls.iter_mut().find(|call| call.sessions.contains(&id)) else { return Ended::Unknown };
+        if std::mem::replace(&mut call.is_over, true) { Ended::Told } else { Ended::Now(Box::new(call.clone())) }
+    }
+
+    fn of_this_thread(&self, change: impl FnOnce(&mut Call)) {
+        let thread = this_thread();
+        if let Some(call) = lock(&self.0).iter_mut().rev().find(|call| call.thread == Some(thread)) {
+            change(call);
+        }
+    }
+}
+
+/// The call of a session that has ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It ends with the session.
+    Now(Box<Call>),
+    /// It is over already.
+    Told,
+    /// Its SIP did not cross our WebSockets.
+    Unknown,
+}
+
+impl Call {
+    fn new(now: Instant, by: By, message: &Message<'_>, connection: &Connection<'_>) -> Self {
+        let mut timeline = Timeline::new(now);
+        let event = Event::WebSocket { is_secure: connection.is_secure };
+        timeline.note(now, event, None, connection.address);
+        let user = if by == By::Client { message.from_user } else { message.to_user };
+        let signalling =
+            Signalling { offered_by: Some(by), origin: connection.origin.map(str::to_owned), ..Signalling::default() };
+        Self {
+            id: message.call_id.to_owned(),
+            user: user.to_owned(),
+            client: connection.address,
+            signalling,
+            no_port: None,
+            codec: None,
+            timeline,
+            sessions: Vec::new(),
+            answered: None,
+            is_registration: message.method == "REGISTER",
+            has_credentials: false,
+            is_over: false,
+            thread: None,
+        }
+    }
+
+    /// Returns the time from the answer to the BYE or, if there was none, to `now`.
+    pub fn duration(&self, now: Instant) -> Duration {
+        match (self.signalling.bye, self.answered) {
+            (Some((_, after)), _) => after,
+            (None, Some(answered)) => now.saturating_duration_since(answered),
+            (None, None) => Duration::ZERO,
+        }
+    }
+
+    fn add(&mut self, id: Id) {
+        if !self.sessions.contains(&id) {
+            self.sessions.push(id);
+        }
+    }
+
+    fn handle(&mut self, now: Instant, by: By, message: &Message<'_>) -> Next {
+        let is_over = match (message.kind, message.method) {
+            (Kind::Request("INVITE" | "REGISTER"), _) => {
+                self.has_credentials |= message.has_credentials;
+                self.describe(now, by, message);
+                false
+            }
+            (Kind::Request("CANCEL"), _) => {
+                self.signalling.cancel = Some(by);
+                self.timeline.note_here(now, Event::Cancel(by));
+                false
+            }
+            (Kind::Request("BYE"), _) => {
+                let after = self.answered.map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+                self.signalling.bye = Some((by, after));
+                self.signalling.cause = message.cause;
+                self.timeline.note_here(now, Event::Bye(by, message.cause));
+                true
+            }
+            (Kind::Response(status), "INVITE" | "REGISTER") => self.respond(now, by, status, message),
+            _ => false,
+        };
+        let ports = match &message.description {
+            Some(description) if by == By::Host => description.ports.clone(),
+            _ => Vec::new(),
+        };
+        let is_new = is_over && !std::mem::replace(&mut self.is_over, true);
+        Next { ports, over: is_new.then(|| self.clone()) }
+    }
+
+    /// Returns whether the response ends the call.
+    fn respond(&mut self, now: Instant, by: By, status: u16, message: &Message<'_>) -> bool {
+        match status {
+            0..=100 => false,
+            101..=299 => {
+                self.describe(now, by, message);
+                if status >= 200 {
+                    self.answered.get_or_insert(now);
+                }
+                // A registration that is accepted is a story only if its page can make no call.
+                let origin = self.signalling.origin.as_deref().filter(|_| self.is_registration && status == 200);
+                origin.and_then(::story::verdict::insecure).is_some()
+            }
+            401 | 407 if !self.has_credentials => false,
+            422 => false,
+            status => {
+                self.signalling.wrong_credentials += u32::from(matches!(status, 401 | 407));
+                // A call that is up goes on when a later offer is refused.
+                if self.answered.is_some() {
+                    self.timeline.note_here(now, Event::Refusal(by, status));
+                    return false;
+                }
+                self.signalling.refusal = Some((by, status));
+                self.timeline.note_here(now, Event::Refusal(by, status));
+                true
+            }
+        }
+    }
+
+    fn describe(&mut self, now: Instant, by: By, message: &Message<'_>) {
+        let Some(description) = &message.description else { return };
+        let lacks = description.lacks;
+        let is_request = matches!(message.kind, Kind::Request(_));
+        let event = if is_request { Event::Offer(by, lacks) } else { Event::Answer(by, lacks) };
+        self.timeline.note_here(now, event);
+        if is_request && self.signalling.offer.is_none() {
+            self.signalling.offer = Some(lacks);
+            let names = description.formats.iter().map(|(_, name)| *name).take(8);
+            self.signalling.formats = names.collect::<Vec<_>>().join(", ");
+        } else if !is_request {
+            self.signalling.answer.get_or_insert(lacks);
+            let first = description.formats.first().map(|(_, name)| (*name).to_owned());
+            self.codec = first.or(self.codec.take());
+        }
+    }
+}
+
+impl<'a> Connection<'a> {
+    fn of(head: &'a str) -> Self {
+        let mut connection = Self::default();
+        for (name, value) in head.lines().filter_map(|line| line.split_once(' ')) {
+            match name {
+                "secure" => connection.is_secure = value == "1",
+                "address" => connection.address = value.parse().ok(),
+                "origin" => connection.origin = Some(value),
+                _ => {}
+            }
+        }
+        connection
+    }
+}
+
+fn this_thread() -> libc::pthread_t {
+    // SAFETY: names the calling thread.
+    unsafe { libc::pthread_self() }
+}
+
+/// Most calls and registrations that are kept.
+const MOST_CALLS: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = "secure 0\naddress 192.0.2.7:4000\norigin http://pbx.example\n\n";
+
+    fn invite(extra: &str) -> String {
+        format!(
+            "{HEAD}INVITE sip:echo@pbx SIP/2.0\r\nCall-ID: 7\r\nFrom: <sip:1001@pbx>;tag=1\r\nCSeq: 1 INVITE\r\n{extra}\r\n\
+             v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\na=fingerprint:sha-256 AA\r\n"
+        )
+    }
+
+    fn response(status: u16) -> String {
+        format!("{HEAD}SIP/2.0 {status} X\r\nCall-ID: 7\r\nCSeq: 1 INVITE\r\n\r\n")
+    }
+
+    #[test]
+    fn a_refused_call_is_over_once_and_a_challenge_ends_nothing() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        assert!(calls.handle(now, By::Client, &invite("")).over.is_none());
+        assert!(calls.handle(now, By::Host, &response(401)).over.is_none());
+        assert!(calls.handle(now, By::Client, &invite("Authorization: x\r\n")).over.is_none());
+        let over = calls.handle(now, By::Host, &response(488)).over.unwrap();
+        assert_eq!((over.user.as_str(), over.signalling.refusal), ("1001", Some((By::Host, 488))));
+        assert_eq!(over.client, Some(SocketAddr::from(([192, 0, 2, 7], 4000))));
+        assert!(calls.handle(now, By::Host, &response(488)).over.is_none());
+    }
+
+    #[test]
+    fn a_session_belongs_to_the_call_whose_invite_its_thread_reads() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        calls.handle(now, By::Client, &invite(""));
+        calls.note_no_port(now, (10_000, 10_001));
+        assert_eq!(calls.find("7").unwrap().no_port, Some((10_000, 10_001)));
+        let other = format!("{HEAD}BYE sip:a SIP/2.0\r\nCall-ID: 7\r\nCSeq: 2 BYE\r\n\r\n");
+        let over = calls.handle(now, By::Client, &other).over.unwrap();
+        assert_eq!(over.signalling.bye, Some((By::Client, Duration::ZERO)));
+        calls.note_no_port(now, (1, 2));
+        assert_eq!(calls.find("7").unwrap().no_port, Some((10_000, 10_001)));
+    }
+
+    #[test]
+    fn a_registration_with_a_wrong_password_is_a_story() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        let register = |extra: &str| {
+            let head = HEAD.replace("http:", "https:");
+            format!(
+                "{head}REGISTER sip:pbx SIP/2.0\r\nCall-ID: 8\r\nFrom: <sip:1001@pbx>\r\nCSeq: 1 REGISTER\r\n{extra}\r\n"
+            )
+        };
+        let refused = response(403).replace("Call-ID: 7", "Call-ID: 8").replace("INVITE", "REGISTER");
+        calls.handle(now, By::Client, &register(""));
+        calls.handle(now, By::Client, &register("Authorization: x\r\n"));
+        assert!(calls.handle(now, By::Host, &refused).over.is_some());
+    }
+}

@@ -1,0 +1,201 @@
+//! The calls that have ended: the last 100 for `rtp show history`, and a line of JSON each for `calllog` of `rtp.conf`.
+//!
+//! A thread of its own reads the account's settings and writes the file, so that no call waits for either.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use asterisk::fence::fence;
+use asterisk::limit::RateLimit;
+use asterisk::lock;
+use asterisk::thread::{self, JoinHandle};
+
+use super::story::Told;
+
+/// The calls that have ended, and the thread that looks after them.
+#[derive(Default)]
+pub struct History {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Signalled when there is a call, or the thread has to end.
+    news: Condvar,
+    ended: Mutex<VecDeque<Ended>>,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Queue {
+    calls: VecDeque<(SystemTime, Told)>,
+    left_out: u64,
+    is_running: bool,
+    is_stopped: bool,
+}
+
+/// A call that has ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// The time of day.
+    pub at: SystemTime,
+    /// One line.
+    pub line: String,
+    /// The story in words.
+    pub text: String,
+    /// The names that the call is found by: its port, its Call-ID, its channel.
+    pub names: Vec<String>,
+    /// The line of the call log.
+    pub json: String,
+}
+
+impl History {
+    /// Sets the file that a line is written to for each call; `None` for no file.
+    pub fn configure(&self, path: Option<&str>) {
+        *lock(&self.shared.log) = Log { path: path.map(PathBuf::from), file: None };
+    }
+
+    /// Adds a call that has ended. Returns at once.
+    pub fn add(&self, told: Told) {
+        let starts = {
+            let mut queue = lock(&self.shared.queue);
+            if queue.is_stopped {
+                return;
+            }
+            if queue.calls.len() == MOST_WAITING {
+                queue.left_out += 1;
+                return;
+            }
+            queue.calls.push_back((SystemTime::now(), told));
+            !std::mem::replace(&mut queue.is_running, true)
+        };
+        self.shared.news.notify_one();
+        if starts && let Err(error) = self.start() {
+            lock(&self.shared.queue).is_running = false;
+            asterisk::error!("RTP: no thread for the history of calls: {error}");
+        }
+    }
+
+    /// Returns the calls that have ended, oldest first.
+    pub fn all(&self) -> Vec<Ended> {
+        lock(&self.shared.ended).iter().cloned().collect()
+    }
+
+    /// Stops the thread, after it has written what waits.
+    pub fn stop(&self) {
+        lock(&self.shared.queue).is_stopped = true;
+        self.shared.news.notify_all();
+        let thread = lock(&self.thread).take();
+        drop(thread);
+    }
+
+    fn start(&self) -> io::Result<()> {
+        let mut thread = lock(&self.thread);
+        let shared = Arc::clone(&self.shared);
+        *thread = Some(thread::spawn(c"rtp-history", move || shared.run())?);
+        Ok(())
+    }
+}
+
+impl Drop for History {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Shared {
+    fn run(&self) {
+        while let Some((at, told)) = self.next() {
+            fence("the history of calls", (), || self.take(at, told));
+        }
+    }
+
+    fn next(&self) -> Option<(SystemTime, Told)> {
+        let queue = lock(&self.queue);
+        let waits = |queue: &mut Queue| queue.calls.is_empty() && !queue.is_stopped;
+        let mut queue = self.news.wait_while(queue, waits).unwrap_or_else(PoisonError::into_inner);
+        queue.calls.pop_front()
+    }
+
+    fn take(&self, at: SystemTime, mut told: Told) {
+        told.look_up();
+        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names(), json: told.json(seconds) };
+        lock(&self.log).write(&ended.json);
+        let mut all = lock(&self.ended);
+        if all.len() == MOST_ENDED {
+            all.pop_front();
+        }
+        all.push_back(ended);
+    }
+}
+
+/// The file of `calllog`.
+#[derive(Debug, Default)]
+struct Log {
+    path: Option<PathBuf>,
+    /// The open file with its device and inode.
+    file: Option<(File, (u64, u64))>,
+}
+
+impl Log {
+    /// Appends a line. Opens the file again if it has been renamed or removed, as `logger rotate` and logrotate do.
+    fn write(&mut self, line: &str) {
+        let Some(path) = self.path.clone() else { return };
+        if let Err(error) = self.append(&path, line) {
+            self.file = None;
+            if TROUBLE.allow().is_some() {
+                asterisk::error!("RTP: calllog = {}: a call is not logged: {error}", path.display());
+            }
+        }
+    }
+
+    fn append(&mut self, path: &Path, line: &str) -> io::Result<()> {
+        let now = std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+        if self.file.as_ref().map(|(_, known)| *known) != now || now.is_none() {
+            let file = OpenOptions::new().append(true).create(true).mode(0o640).open(path)?;
+            let of = file.metadata()?;
+            self.file = Some((file, (of.dev(), of.ino())));
+        }
+        match &mut self.file {
+            // One write, so that lines of several writers do not mix.
+            Some((file, _)) => file.write_all(format!("{line}\n").as_bytes()),
+            None => Ok(()),
+        }
+    }
+}
+
+static TROUBLE: RateLimit = RateLimit::new(Duration::from_secs(60), 1);
+
+/// Most calls that are kept.
+const MOST_ENDED: usize = 100;
+
+/// Most calls that wait for the thread. A disk that does not answer costs lines, not memory.
+const MOST_WAITING: usize = 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_opened_again_after_a_rotation() {
+        let directory = std::env::temp_dir().join(format!("calllog-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let (path, rotated) = (directory.join("calls"), directory.join("calls.1"));
+        let mut log = Log { path: Some(path.clone()), file: None };
+        log.write("1");
+        std::fs::rename(&path, &rotated).unwrap();
+        log.write("2");
+        log.write("3");
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        assert_eq!((read(&rotated).as_str(), read(&path).as_str()), ("1\n", "2\n3\n"));
+        std::fs::remove_dir_all(&directory).unwrap();
+    }
+}
