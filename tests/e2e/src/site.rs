@@ -68,9 +68,14 @@ pub struct Site {
     pub port_blocks: u16,
     /// Files in place of those that are written otherwise. Ports have the names of [`crate::differential::setting::with_ports`].
     pub files: Vec<(&'static str, String)>,
+    /// Changes a file that has been written: its name and its text.
+    pub edits: Vec<(&'static str, Edit)>,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }
+
+/// Changes the text of a file.
+pub type Edit = fn(&str) -> String;
 
 /// The protection of a phone's media.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -127,7 +132,11 @@ impl Site {
         Audio::tone(MUSIC, Duration::from_secs(60)).write_wav(&home.root().join("data/music.wav"))?;
         Audio::of(vec![0; 60 * RATE as usize]).write_wav(&home.root().join("data/silence.wav"))?;
         let mut files = self.files.iter();
-        files.try_for_each(|(file, text)| home.configure(file, &setting::with_ports(text, ports)))
+        files.try_for_each(|(file, text)| home.configure(file, &setting::with_ports(text, ports)))?;
+        self.edits.iter().try_for_each(|(file, edit)| {
+            let text = std::fs::read_to_string(home.etc().join(file))?;
+            home.configure(file, &edit(&text))
+        })
     }
 
     /// The value of `allow` for an account.

@@ -1,0 +1,191 @@
+//! Broken set-ups, each of which the history of calls names rightly, with the setting to change.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::failure::{Failure, Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Phone, RtcpMux};
+use e2e::site::{Edit, Site, VOICE};
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn a_healthy_call_has_its_story_its_line_of_json_and_nothing_to_change() -> Result {
+    let log = std::env::temp_dir().join(format!("verdicts-{}.json", std::process::id()));
+    let lab =
+        Lab::start("verdict-healthy", &Site { rtp: format!("calllog = {}\n", log.display()), ..Site::default() })?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    let history = "1 calls have ended";
+    ensure(!lab.asterisk().cli("rtp show history")?.contains(history), || "it has not ended yet".to_owned())?;
+    phone.hangup()?;
+    let told = until_told(&lab, history)?;
+    ensure(told.contains("media flows both ways"), || told.clone())?;
+    let id = told.lines().find_map(|line| line.split_once("Call-ID ")?.1.split_once(": ")).map(|(id, _)| id.to_owned());
+    let id = id.ok_or_else(|| Failure::new(format!("no Call-ID: {told}")))?;
+    let story = lab.asterisk().cli(&format!("rtp show session {id}"))?;
+    for event in
+        ["WebSocket: accepted (ws): ", "SDP: offer by the client", "SDP: answer by Asterisk", "SIP: BYE by the client"]
+    {
+        ensure(story.contains(event), || format!("{event} is missing: {story}"))?;
+    }
+    let line = std::fs::read_to_string(&log)?;
+    let call: serde_json::Value = serde_json::from_str(line.trim()).map_err(|error| Failure::new(error.to_string()))?;
+    ensure(call["codec"] == "PCMU" && call["mos"].as_f64().is_some_and(|mos| mos > 3.5), || line.clone())?;
+    ensure(call["setting"].is_null() && call["call_id"] == *id, || line.clone())?;
+    std::fs::remove_file(&log).map_err(Failure::from)
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn a_file_that_is_no_certificate() -> Result {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    fails("verdict-certificate", Site { certificate: Some(file), ..Site::default() }, "dtlscertfile")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn a_key_of_another_certificate() -> Result {
+    let (_, key) = certificate("other", "30")?;
+    fails("verdict-key", Site { key: Some(key), ..Site::default() }, "dtlsprivatekey")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn an_expired_certificate() -> Result {
+    let (certificate, key) = certificate("expired", "-1")?;
+    let site = Site { certificate: Some(certificate), key: Some(key), ..Site::default() };
+    fails("verdict-expired", site, "renew dtlscertfile")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn dtlsenable_is_missing() -> Result {
+    fails("verdict-dtlsenable", edited("sip.conf", |text| text.replace("dtlsenable = yes\n", "")), "dtlsenable = yes")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn encryption_is_missing() -> Result {
+    let site = edited("sip.conf", |text| text.replace("encryption = yes\n", ""));
+    fails("verdict-encryption", site, "encryption = yes")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn no_codec_in_common() -> Result {
+    fails("verdict-allow", edited("sip.conf", |text| text.replace("allow = ulaw,alaw", "allow = gsm")), "set allow")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn icesupport_is_off_in_rtp_conf() -> Result {
+    let site = edited("rtp.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
+    fails("verdict-ice-rtp", site, "icesupport = yes in rtp.conf")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn icesupport_is_off_in_sip_conf() -> Result {
+    let site = edited("sip.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
+    fails("verdict-ice-sip", site, "icesupport = yes in [1001] of sip.conf")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn a_stun_server_that_is_none() -> Result {
+    fails("verdict-stun", Site { rtp: "stunaddr = stun.invalid\n".to_owned(), ..Site::default() }, "correct stunaddr")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn the_password_is_wrong() -> Result {
+    let lab = Lab::start("verdict-secret", &edited("sip.conf", |text| text.replace("demo-1001", "other")))?;
+    let registered = Phone::registered(&lab, Browser::Chromium, "1001");
+    ensure(registered.is_err(), || "it was registered".to_owned())?;
+    until_told(&lab, "secret in [1001] of sip.conf").map(drop)
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn all_ports_are_in_use() -> Result {
+    let lab = Lab::start("verdict-ports", &edited("rtp.conf", two_ports))?;
+    let mut first = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    first.call("echo", RtcpMux::Require)?;
+    let mut second = Phone::registered(&lab, Browser::Chromium, "1002")?;
+    second.dial("echo", RtcpMux::Require)?;
+    until_told(&lab, "widen the range in rtp.conf").map(drop)
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn a_browser_is_called_without_avpf() -> Result {
+    let lab = Lab::start("verdict-avpf", &edited("sip.conf", |text| text.replace("avpf = yes", "avpf = no")))?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    lab.originate("1001", "echo")?;
+    phone.answer(RtcpMux::Require)?;
+    until_told(&lab, "avpf = yes in [1001] of sip.conf").map(drop)
+}
+
+/// A browser calls, and hangs up if it has not been refused.
+fn fails(name: &str, site: Site, told: &str) -> Result {
+    let lab = Lab::start(name, &site)?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    phone.dial("echo", RtcpMux::Require)?;
+    phone.until(&["accepted", "failed", "ended"], Duration::from_secs(20))?;
+    thread::sleep(Duration::from_secs(2));
+    // It is not up if it was refused.
+    let _ = phone.hangup();
+    until_told(&lab, told).map(drop)
+}
+
+fn until_told(lab: &Lab, text: &str) -> Result<String> {
+    let began = Instant::now();
+    loop {
+        let history = lab.asterisk().cli("rtp show history")?;
+        if history.contains(text) {
+            return Ok(history);
+        }
+        if began.elapsed() > Duration::from_secs(30) {
+            return Err(Failure::new(format!("'{text}' is missing in: {history}: {}", lab.directory().display())));
+        }
+        thread::sleep(Duration::from_millis(200));
+    }
+}
+
+fn edited(file: &'static str, edit: Edit) -> Site {
+    Site { edits: vec![(file, edit)], ..Site::default() }
+}
+
+/// Leaves one pair of the range.
+fn two_ports(text: &str) -> String {
+    let first = text.lines().find_map(|line| line.strip_prefix("rtpstart = ")?.parse::<u16>().ok()).unwrap_or(10_000);
+    let first = first.next_multiple_of(2);
+    let lines = text.lines().map(|line| match line.split_once(" = ") {
+        Some(("rtpstart", _)) => format!("rtpstart = {first}"),
+        Some(("rtpend", _)) => format!("rtpend = {}", first + 1),
+        _ => line.to_owned(),
+    });
+    lines.collect::<Vec<_>>().join("\n") + "\n"
+}
+
+/// Makes a certificate that is valid for so many days, and its key.
+fn certificate(name: &str, days: &str) -> Result<(PathBuf, PathBuf)> {
+    let file = |kind: &str| std::env::temp_dir().join(format!("verdict-{name}-{}.{kind}", std::process::id()));
+    let (certificate, key) = (file("pem"), file("key"));
+    let request = file("csr");
+    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=pbx"];
+    openssl(Command::new("openssl").arg("req").args(curve).arg("-keyout").arg(&key).arg("-out").arg(&request))?;
+    let mut sign = Command::new("openssl");
+    sign.args(["x509", "-req", "-days", days, "-in"]).arg(&request).arg("-signkey").arg(&key);
+    openssl(sign.arg("-out").arg(&certificate))?;
+    Ok((certificate, key))
+}
+
+fn openssl(command: &mut Command) -> Result {
+    let output = command.output()?;
+    ensure(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())
+}
