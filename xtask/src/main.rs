@@ -19,6 +19,7 @@ mod run;
 mod sanitizer;
 mod test;
 mod valgrind;
+mod without_calls;
 mod zig;
 
 use std::ffi::OsString;
