@@ -67,7 +67,8 @@ impl Mapped {
         let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
         // SAFETY: a string. With RTLD_NOLOAD no code of the file runs.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
-        (!handle.is_null()).then_some(Self(handle))
+        // Not `then_some`, which would close a null handle.
+        (!handle.is_null()).then(|| Self(handle))
     }
 
     /// A function that the file exports; `None` in a module that is not ours.
