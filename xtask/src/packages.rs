@@ -58,6 +58,7 @@ pub const TO_TEST: &[Package] = &[
     program("nodejs", "node"),
     program("npm", "npm"),
     program("openssl", "openssl"),
+    program("prometheus", "promtool"),
     program("sip-tester", "sipp"),
     program("iproute2", "ip"),
     program("nftables", "nft"),

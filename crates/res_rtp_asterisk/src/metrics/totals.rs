@@ -39,7 +39,9 @@ pub const OUTCOMES: [&str; 4] = ["both", "only_received", "only_sent", "none"];
 /// How far a session is on its way to media, in the order of [`STAGES`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
-    /// The host has stopped media: the call is on hold or over.
+    /// The call is over. chan_sip of Asterisk 11 keeps the session for 32 s.
+    Over,
+    /// The host has stopped media: the call is on hold.
     Stopped,
     /// ICE has no pair yet.
     Ice,
@@ -58,7 +60,8 @@ pub enum Stage {
 }
 
 /// The names of [`Stage`].
-pub const STAGES: [&str; 8] = ["stopped", "ice", "address", "keys", "media", "only_received", "only_sent", "silent"];
+pub const STAGES: [&str; 9] =
+    ["over", "stopped", "ice", "address", "keys", "media", "only_received", "only_sent", "silent"];
 
 /// What the sessions that have ended have counted.
 static ENDED: Mutex<Option<Counts>> = Mutex::new(None);
@@ -142,6 +145,9 @@ pub fn add_live(sum: &mut Counts, state: &State) {
 
 /// How far the session is.
 pub fn stage(state: &State, now: Instant) -> Stage {
+    if state.transport().is_silent() {
+        return Stage::Over;
+    }
     if state.transport().remote().is_stopped() {
         return Stage::Stopped;
     }
