@@ -8,6 +8,7 @@
 //! - `cfg(bundles)`: its SIP supports several streams on one transport;
 //! - `cfg(baresip)`: baresip is installed;
 //! - `cfg(linphone)`: linphonec is installed;
+//! - `cfg(aiortc)`: aiortc is installed;
 //! - `cfg(peers)`: WebRTC stacks without a browser are installed;
 //! - `cfg(str0m)`: the example of `tests/host` with str0m is built;
 //! - `cfg(prometheus)`: Prometheus and promtool are installed;
@@ -24,7 +25,7 @@ mod prefix;
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
     println!(
-        "cargo::rustc-check-cfg=cfg(asterisk, baresip, eleven, ari, opus, bundles, linphone, peers, prometheus, proxies, str0m)"
+        "cargo::rustc-check-cfg=cfg(asterisk, aiortc, baresip, eleven, ari, opus, bundles, linphone, peers, prometheus, proxies, str0m)"
     );
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
@@ -45,11 +46,12 @@ fn main() {
         println!("cargo::rustc-cfg=eleven");
     }
     let is_named_later = prefix.is_none();
-    let stacks = [
-        "../../target/peers/requirements.txt",
-        "peers/node_modules/.package-lock.json",
-        "/usr/lib/python3/dist-packages/gi/overrides/Gst.py",
-    ];
+    let aiortc = "../../target/peers/requirements.txt";
+    if is_named_later || are_there(&[Path::new(aiortc)]) {
+        println!("cargo::rustc-cfg=aiortc");
+    }
+    let stacks =
+        [aiortc, "peers/node_modules/.package-lock.json", "/usr/lib/python3/dist-packages/gi/overrides/Gst.py"];
     if is_named_later || are_there(&stacks.map(Path::new)) {
         println!("cargo::rustc-cfg=peers");
     }

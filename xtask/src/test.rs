@@ -39,9 +39,8 @@ pub fn all() -> Result<(), Failure> {
     install_libraries(&drivers())?;
     install_libraries(&page::sources())?;
     let hosts = hosts()?;
-    if hosts.iter().any(|host| host.version() == Version::Eleven) {
-        peers::install()?;
-    }
+    if hosts.iter().any(|host| host.version() == Version::Eleven) { peers::install_all() } else { peers::install() }?;
+    run(&mut peers::meet_ours())?;
     let suites = hosts.into_iter().map(|host| Suite::prepare(host, as_root)).collect::<Result<Vec<_>, _>>()?;
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
     all_or_what_failed([side_by_side(&suites, &calls), one_by_one(&suites, &alone)])
@@ -49,7 +48,7 @@ pub fn all() -> Result<(), Failure> {
 
 /// Returns a cargo that builds and runs all tests but those of `tests/e2e`. A different selection of packages would select
 /// other features of shared dependencies, and compile OpenSSL again.
-fn tests_without_calls() -> Command {
+pub fn tests_without_calls() -> Command {
     let mut test = cargo();
     test.args(["test", "--workspace", "--exclude", "e2e"]).env("MODULES_DIR", modules::directory(Version::Eleven));
     test
@@ -134,7 +133,7 @@ fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
 
 /// The programs that need a feature which not all hosts have, the hosts that have it, and the message for others.
 const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
-    ("baresip", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
+    ("baresip", Version::Eleven..=Version::Sixteen, "its phone's account is not encrypted"),
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("carriers", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -145,10 +144,11 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
+    ("interop", Version::TwentyTwo..=Version::TwentyTwo, "its descriptions lack a=mid; peers tests 11"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
-    ("originals_as_peers", Version::Eleven..=Version::Eleven, "its phone's account is not encrypted"),
+    ("originals_as_peers", Version::Eleven..=Version::Sixteen, "its phone's account is not encrypted"),
     ("paths", Version::TwentyTwo..=Version::TwentyTwo, "11 has restarts and strangers; restarts on 16 are slow"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
