@@ -81,6 +81,9 @@ pub const TO_MEET_PEERS: &[Package] = &[
     documented("python3-gst-1.0", "/usr/share/doc/python3-gst-1.0"),
 ];
 
+/// Makes Debian packages and archives.
+pub const TO_PACKAGE: &[Package] = &[program("dpkg", "dpkg-deb"), program("git", "git"), program("xz-utils", "xz")];
+
 /// Compiles libFuzzer.
 pub const TO_FUZZ: &[Package] = &[program("g++", "c++")];
 
