@@ -46,6 +46,7 @@ use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
 use crate::gathering::Known;
 use crate::globals::globals;
+use crate::metrics::steps::Steps;
 use described::Described;
 use dtls::Dtls;
 use farewell::Farewell;
@@ -108,6 +109,8 @@ pub struct Transport {
     overdue: Overdue,
     /// The signs that the peer is gone.
     gone: Gone,
+    /// When the steps of the set-up happened.
+    steps: Steps,
     /// Receive buffer of the worker thread; empty until it reads for this session.
     scratch: Vec<u8>,
 }
@@ -144,6 +147,7 @@ impl Transport {
             watch: Watch::Off,
             overdue: Overdue::default(),
             gone: Gone::default(),
+            steps: Steps::default(),
             scratch: Vec::new(),
         }
     }
@@ -152,6 +156,11 @@ impl Transport {
     pub fn instance(&self) -> Option<Instance<'_>> {
         // SAFETY: `end` clears it under the lock that `self` is borrowed under, before the host frees the instance.
         self.instance.map(|instance| unsafe { Instance::from_ptr(instance) })
+    }
+
+    /// Returns when the steps of the set-up happened, to add to them.
+    pub fn steps_mut(&mut self) -> &mut Steps {
+        &mut self.steps
     }
 
     /// Returns the socket of `component`.
@@ -231,6 +240,7 @@ impl Transport {
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
     pub fn activate(&mut self, now: Instant) -> bool {
         self.is_activated = true;
+        self.steps.handle_activation(now);
         self.silence.handle_activation(now);
         self.gone.handle_activation();
         self.end_description();
@@ -250,6 +260,9 @@ impl Transport {
             self.handle_description(now);
         }
         self.gone.handle_description(now);
+        if is_active {
+            self.steps.handle_checks(now);
+        }
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
