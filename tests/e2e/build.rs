@@ -8,6 +8,7 @@
 //! - `cfg(bundles)`: its SIP supports several streams on one transport;
 //! - `cfg(baresip)`: baresip is installed;
 //! - `cfg(linphone)`: linphonec is installed;
+//! - `cfg(kamailio)`: Kamailio is unpacked;
 //! - `cfg(peers)`: WebRTC stacks without a browser are installed;
 //! - `cfg(str0m)`: the example of `tests/host` with str0m is built;
 //! - `cfg(proxies)`: nginx and HAProxy are available to put in front of it.
@@ -23,7 +24,7 @@ mod prefix;
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
     println!(
-        "cargo::rustc-check-cfg=cfg(asterisk, baresip, eleven, ari, opus, bundles, linphone, peers, proxies, str0m)"
+        "cargo::rustc-check-cfg=cfg(asterisk, baresip, eleven, ari, opus, bundles, kamailio, linphone, peers, proxies, str0m)"
     );
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
@@ -51,6 +52,9 @@ fn main() {
     ];
     if is_named_later || are_there(&stacks.map(Path::new)) {
         println!("cargo::rustc-cfg=peers");
+    }
+    if is_named_later || are_there(&[Path::new("../../target/debian/kamailio/packages")]) {
+        println!("cargo::rustc-cfg=kamailio");
     }
     if is_named_later || are_there(&[Path::new("/usr/bin/linphonec")]) {
         println!("cargo::rustc-cfg=linphone");

@@ -14,6 +14,7 @@ use e2e::prefix::{Prefix, Version};
 use serde_json::Value;
 
 use crate::Failure;
+use crate::debian;
 use crate::host;
 use crate::modules;
 use crate::packages;
@@ -38,6 +39,7 @@ pub fn all() -> Result<(), Failure> {
 
     install_libraries(&drivers())?;
     install_libraries(&page::sources())?;
+    debian::kamailio()?;
     let hosts = hosts()?;
     if hosts.iter().any(|host| host.version() == Version::Eleven) {
         peers::install()?;
