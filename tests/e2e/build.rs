@@ -9,6 +9,7 @@
 //! - `cfg(baresip)`: baresip is installed;
 //! - `cfg(linphone)`: linphonec is installed;
 //! - `cfg(aiortc)`: aiortc is installed;
+//! - `cfg(kamailio)`: Kamailio is unpacked;
 //! - `cfg(peers)`: WebRTC stacks without a browser are installed;
 //! - `cfg(str0m)`: the example of `tests/host` with str0m is built;
 //! - `cfg(prometheus)`: Prometheus and promtool are installed;
@@ -25,7 +26,8 @@ mod prefix;
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
     println!(
-        "cargo::rustc-check-cfg=cfg(asterisk, aiortc, baresip, eleven, ari, opus, bundles, linphone, peers, prometheus, proxies, str0m)"
+        "cargo::rustc-check-cfg=cfg(asterisk, aiortc, baresip, eleven, ari, opus, bundles, kamailio, linphone, peers, prometheus, \
+         proxies, str0m)"
     );
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
@@ -54,6 +56,9 @@ fn main() {
         [aiortc, "peers/node_modules/.package-lock.json", "/usr/lib/python3/dist-packages/gi/overrides/Gst.py"];
     if is_named_later || are_there(&stacks.map(Path::new)) {
         println!("cargo::rustc-cfg=peers");
+    }
+    if is_named_later || are_there(&[Path::new("../../target/debian/kamailio/packages")]) {
+        println!("cargo::rustc-cfg=kamailio");
     }
     if is_named_later || are_there(&[Path::new("/usr/bin/linphonec")]) {
         println!("cargo::rustc-cfg=linphone");

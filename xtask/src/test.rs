@@ -13,6 +13,7 @@ use e2e::page;
 use e2e::prefix::{Prefix, Version};
 
 use crate::Failure;
+use crate::debian;
 use crate::host;
 use crate::modules;
 use crate::packages;
@@ -40,6 +41,7 @@ pub fn all() -> Result<(), Failure> {
 
     install_libraries(&drivers())?;
     install_libraries(&page::sources())?;
+    debian::kamailio()?;
     let suites = hosts.into_iter().map(|host| Suite::prepare(host, as_root)).collect::<Result<Vec<_>, _>>()?;
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
     all_or_what_failed([side_by_side(&suites, &calls), one_by_one(&suites, &alone)])
