@@ -33,6 +33,11 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Returns the reason with this number.
+    pub fn numbered(number: u8) -> Option<Self> {
+        REASONS.get(usize::from(number)).copied()
+    }
+
     /// Returns the reason in a few words, for the log and `rtp show sessions`.
     pub fn name(self) -> &'static str {
         NAMES.get(self as usize).copied().unwrap_or_default()

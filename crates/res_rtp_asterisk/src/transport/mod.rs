@@ -27,6 +27,7 @@ pub mod send;
 mod show;
 mod silence;
 pub mod sockets;
+pub mod story;
 pub mod watch;
 
 use std::net::SocketAddr;
@@ -61,6 +62,7 @@ use relay::Relay;
 use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
+use story::Story;
 use watch::Watch;
 
 /// Returns our public addresses as far as they are known; none while the module is not loaded.
@@ -111,6 +113,8 @@ pub struct Transport {
     gone: Gone,
     /// When the steps of the set-up happened.
     steps: Steps,
+    /// The events of the session.
+    story: Story,
     /// Receive buffer of the worker thread; empty until it reads for this session.
     scratch: Vec<u8>,
 }
@@ -129,6 +133,7 @@ impl Transport {
             ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
             kept: Kept::new(sockets.rtp.receive_buffer(), always),
             mappings: Mappings::of(now, &sockets),
+            story: Story::new(now, sockets.rtp.local()),
             sockets,
             dtls: None,
             names: None,
@@ -239,6 +244,7 @@ impl Transport {
 
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
     pub fn activate(&mut self, now: Instant) -> bool {
+        self.story.note_here(now, ::story::Event::Resumed);
         self.is_activated = true;
         self.steps.handle_activation(now);
         self.silence.handle_activation(now);
@@ -349,6 +355,7 @@ impl Transport {
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
     /// until then.
     pub fn stop_media(&mut self, now: Instant) {
+        self.story.note_here(now, ::story::Event::Stopped);
         self.farewell.handle_stop(now, self.reports_route());
         self.remote.stop();
         self.end_description();
