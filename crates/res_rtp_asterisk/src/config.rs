@@ -15,6 +15,7 @@ use dtls_srtp::{MAX_DATAGRAM_LEN, MinVersion};
 use rtp::rtcp::mux::Policy;
 
 use crate::gathering::settings::Gathering;
+use crate::metrics::settings::Metrics;
 use crate::relay::settings::Relays;
 
 /// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
@@ -55,6 +56,8 @@ pub struct Settings {
     pub bridge_threads: bool,
     /// The file that gets a line of JSON for each call that has ended (`calllog`); `None` for no file.
     pub call_log: Option<String>,
+    /// Whether there is a page for Prometheus, and for whom.
+    pub metrics: Metrics,
 }
 
 impl Default for Settings {
@@ -76,6 +79,7 @@ impl Default for Settings {
             figures: Figures::default(),
             bridge_threads: true,
             call_log: None,
+            metrics: Metrics::default(),
         }
     }
 }
@@ -134,6 +138,7 @@ impl Settings {
             figures: lines.figures(default.figures),
             bridge_threads: lines.boolean("bridgethreads", default.bridge_threads),
             call_log: lines.call_log(),
+            metrics: Metrics::read(lines),
         }
     }
 }
@@ -197,7 +202,8 @@ impl<'a> Lines<'a> {
         })
     }
 
-    fn boolean(&mut self, key: &str, default: bool) -> bool {
+    /// Reads yes or no. Notes an error if it is neither, and returns `default`.
+    pub fn boolean(&mut self, key: &str, default: bool) -> bool {
         let Some(entry) = self.find(key) else { return default };
         entry.boolean().unwrap_or_else(|bad| {
             self.problems.push(format!("{bad}; using {}", if default { "yes" } else { "no" }));
@@ -319,6 +325,7 @@ mod tests {
             ("statistics", "original"),
             ("bridgethreads", "no"),
             ("calllog", "/var/log/asterisk/calls.json"),
+            ("metrics", "yes"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -337,6 +344,7 @@ mod tests {
             figures: Figures::Original,
             bridge_threads: false,
             call_log: Some("/var/log/asterisk/calls.json".to_owned()),
+            metrics: read(&[("metrics", "yes")]).0.metrics,
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -363,6 +371,7 @@ mod tests {
             ("statistics", "wrong"),
             ("bridgethreads", "many"),
             ("calllog", "calls.json"),
+            ("metrics", "some"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

@@ -150,6 +150,7 @@ fn shown(settings: &Settings) -> String {
         MinVersion::Dtls12 => "1.2 and later",
     };
     let (used, failures) = ports::usage();
+    let metrics = if settings.metrics.is_on { "/metrics of the HTTP server" } else { "off" };
     let figures = match settings.figures {
         Figures::Correct => "correct",
         Figures::Original => "original",
@@ -159,7 +160,7 @@ fn shown(settings: &Settings) -> String {
          DTMF Timeout:    {}\n  Strict RTP:      {}\n  Probation:       {} frames\n  Replay Protect:  Yes\n  \
          ICE support:     {}\n  RTCP interval:   {} ms\n  RTCP mux:        {mux}\n  Consent:         {consent}\n  \
          DTLS:            {dtls}\n  Statistics:      {figures}\n  \
-         DTLS MTU:        {}\n  Ports in use:    {used} pairs, none free for {failures} calls",
+         DTLS MTU:        {}\n  Metrics:         {metrics}\n  Ports in use:    {used} pairs, none free for {failures} calls",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),

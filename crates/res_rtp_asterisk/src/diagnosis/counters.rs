@@ -83,7 +83,8 @@ const REASONS: [Refused; 13] = [
     Refused::KeysDue,
 ];
 
-const NAMES: [&str; 13] = [
+/// The names of the reasons, in the order of [`Refused`].
+pub const NAMES: [&str; 13] = [
     "unknown",
     "stun",
     "dtls",

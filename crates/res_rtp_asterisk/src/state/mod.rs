@@ -32,6 +32,7 @@ use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
 use crate::media::text::Redundancy;
+use crate::metrics::totals;
 use crate::notes::Note;
 use crate::rtcp::reports::{Kind, Rtcp};
 use crate::transport::Transport;
@@ -194,6 +195,11 @@ impl State {
         self.transport.instance().is_some()
     }
 
+    /// Returns the counts of refused packets by reason; only those above zero.
+    pub fn refused(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
+        self.counters.all()
+    }
+
     /// Counts a refused packet.
     pub fn refuse(&mut self, reason: Refused) {
         self.count_refused(reason);
@@ -315,6 +321,7 @@ impl State {
         }
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
+            self.transport.steps_mut().handle_first_packet(self.receiver.first_packet());
         }
         self.handle_request_timeout(now);
         self.source.digits_mut().handle_timeout(now);
@@ -377,6 +384,8 @@ impl State {
             let text = self.transport.about_the_call(&format!("the session ended, refused packets: {refusals}"));
             self.notes.push(Note::debug(1, text));
         }
+        self.transport.steps_mut().handle_first_packet(self.receiver.first_packet());
         self.transport.end();
+        totals::end(self);
     }
 }

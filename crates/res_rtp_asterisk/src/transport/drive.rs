@@ -1,5 +1,6 @@
 //! Drives ICE and DTLS after any input: sends their datagrams and handles their events until neither has more.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::ice::Component;
@@ -7,6 +8,8 @@ use asterisk::limit::RateLimit;
 use dtls_srtp::{AssociationEvent, Failure, Keys, Phase};
 
 use super::Transport;
+use super::dtls::Dtls;
+use crate::metrics::kept;
 use crate::notes::Note;
 
 /// Limits log lines about handshake failures that anyone on the network can cause.
@@ -64,6 +67,10 @@ impl Transport {
                 self.bind_channel(now, &path);
                 match component {
                     Component::Rtp => {
+                        self.steps.handle_pair(now);
+                        if let Some(ice) = &self.ice {
+                            kept::count_pair(ice.agent(), &path);
+                        }
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
                         self.doubt_connection(now, path.remote);
@@ -78,6 +85,7 @@ impl Transport {
                 let text = format!("ICE: component {} has no working pair, every check failed", component.id());
                 // Some hosts start checks with the INVITE. Before the call is answered, failed checks are normal.
                 if self.is_activated {
+                    kept::ICE_FAILURES.fetch_add(1, Ordering::Relaxed);
                     return self.warning(&text);
                 }
                 text
@@ -85,6 +93,7 @@ impl Transport {
             Event::ConsentLost { component } => {
                 // `diagnosis/gone.rs` warns of it, together with what follows.
                 if component == Component::Rtp {
+                    kept::CONSENTS_LOST.fetch_add(1, Ordering::Relaxed);
                     self.story.note_here(now, ::story::Event::ConsentLost(1));
                     self.gone.handle_consent_lost(now);
                 }
@@ -120,6 +129,7 @@ impl Transport {
                 happened = true;
                 if let AssociationEvent::Connected(keys) = event {
                     notes.push(self.install_keys(now, component, &keys, ssrc, is_rekeyed));
+                    self.count_handshake(now, component, &keys);
                 } else {
                     notes.extend(self.handle_failure(now, component, event));
                 }
@@ -169,6 +179,14 @@ impl Transport {
         Note::debug(1, text)
     }
 
+    fn count_handshake(&mut self, now: Instant, component: Component, keys: &Keys) {
+        let dtls = self.dtls.as_ref().filter(|dtls| component == Component::Rtp && dtls.is_keyed());
+        if let Some(version) = dtls.map(Dtls::version) {
+            self.steps.handle_keys(now);
+            kept::count_handshake(version, keys.profile);
+        }
+    }
+
     fn handle_failure(&mut self, now: Instant, component: Component, event: AssociationEvent) -> Option<Note> {
         match event {
             AssociationEvent::Connected(_) => None,
@@ -204,6 +222,7 @@ impl Transport {
             // A peer that multiplexes RTCP does not handshake on component 2.
             return Note::debug(1, text);
         }
+        kept::count_failed_handshake(failure);
         self.story.note_here(now, ::story::Event::HandshakeFailed(super::story::handshake(failure)));
         if let Some(dtls) = &mut self.dtls {
             dtls.drop_disowned_keys();

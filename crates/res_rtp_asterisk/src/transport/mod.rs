@@ -47,6 +47,7 @@ use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
 use crate::gathering::Known;
 use crate::globals::globals;
+use crate::metrics::steps::Steps;
 use described::Described;
 use dtls::Dtls;
 use farewell::Farewell;
@@ -110,6 +111,8 @@ pub struct Transport {
     overdue: Overdue,
     /// The signs that the peer is gone.
     gone: Gone,
+    /// When the steps of the set-up happened.
+    steps: Steps,
     /// The events of the session.
     story: Story,
     /// Receive buffer of the worker thread; empty until it reads for this session.
@@ -149,6 +152,7 @@ impl Transport {
             watch: Watch::Off,
             overdue: Overdue::default(),
             gone: Gone::default(),
+            steps: Steps::default(),
             scratch: Vec::new(),
         }
     }
@@ -157,6 +161,11 @@ impl Transport {
     pub fn instance(&self) -> Option<Instance<'_>> {
         // SAFETY: `end` clears it under the lock that `self` is borrowed under, before the host frees the instance.
         self.instance.map(|instance| unsafe { Instance::from_ptr(instance) })
+    }
+
+    /// Returns when the steps of the set-up happened, to add to them.
+    pub fn steps_mut(&mut self) -> &mut Steps {
+        &mut self.steps
     }
 
     /// Returns the socket of `component`.
@@ -237,6 +246,7 @@ impl Transport {
     pub fn activate(&mut self, now: Instant) -> bool {
         self.story.note_here(now, ::story::Event::Resumed);
         self.is_activated = true;
+        self.steps.handle_activation(now);
         self.silence.handle_activation(now);
         self.gone.handle_activation();
         self.end_description();
@@ -256,6 +266,9 @@ impl Transport {
             self.handle_description(now);
         }
         self.gone.handle_description(now);
+        if is_active {
+            self.steps.handle_checks(now);
+        }
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
