@@ -21,7 +21,7 @@ mod table;
 mod tests;
 
 pub use bridged::BridgedChannel;
-pub use channel::{HangUp, hang_up};
+pub use channel::{HangUp, hang_up, names as channel_names};
 pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
 pub use engine::{Component, DtmfMode, Engine};
