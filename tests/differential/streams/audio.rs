@@ -53,7 +53,6 @@ fn unread() -> Vec<Stream> {
         late("unread-for-long", "latest", talk().send(190)),
         late("unread-strictly", "late", talk().send(90)).on(Setting::Strict),
         late("unread-with-a-digit", "late", talk().send(20).press(101, 5, 5, 3).send(60)),
-        late("unread-with-two-sources", "late", talk().send(20).change(new_source).send(60)),
     ]
 }
 
