@@ -234,13 +234,6 @@ impl Told {
         self.value(at).to_string()
     }
 
-    /// Returns the line of the call log and the events.
-    pub fn json_with_events(&self, at: Duration) -> String {
-        let mut value = self.value(at);
-        value["events"] = self.lines.iter().map(|line| json!([self.milliseconds(line.at), words(line)])).collect();
-        value.to_string()
-    }
-
     fn value(&self, at: Duration) -> Value {
         let (verdict, figures) = (self.verdict(), &self.figures);
         let rounded = |number: f64| (number * 10_000.0).round() / 10_000.0;
