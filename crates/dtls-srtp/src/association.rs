@@ -287,6 +287,8 @@ impl Association {
     pub fn version(&self) -> Option<&'static str> {
         match &self.state {
             State::Connected { session: Some(session) } => Some(session.version()),
+            // AES-GCM is in no earlier version.
+            State::Retired(_) => Some("DTLSv1.2"),
             _ => None,
         }
     }
