@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use asterisk::pollable::{AlwaysReadable, Pollable};
 use libc::{c_int, c_void, socklen_t};
+use rtp::demux::{Class, classify};
 
 use super::ports::{Claim, Search};
 use crate::gathering::pool::Reflexive;
@@ -34,8 +35,8 @@ pub struct Received {
 pub struct MediaSocket {
     fd: OwnedFd,
     local: SocketAddr,
-    /// A datagram came from our own port, maybe of this machine.
-    meets_itself: AtomicBool,
+    /// A datagram came for which the destination address matters: from our own port, maybe of this machine, or STUN.
+    needs_destination: AtomicBool,
 }
 
 /// The sockets of one session.
@@ -95,7 +96,7 @@ impl MediaSocket {
     /// Opens a socket that is not bound yet, for the local address `ip`.
     fn open(ip: IpAddr, checksums: bool) -> io::Result<Self> {
         let local = SocketAddr::new(ip, 0);
-        let socket = Self { fd: open(local)?, local, meets_itself: AtomicBool::new(false) };
+        let socket = Self { fd: open(local)?, local, needs_destination: AtomicBool::new(false) };
         if ip.is_ipv6() && ip.is_unspecified() {
             socket.set_option(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
         }
@@ -144,9 +145,10 @@ impl MediaSocket {
         }
     }
 
-    /// Like [`Self::receive`], but [`Received::to`] is the address that the socket is bound to. The kernel spends a fifth less time.
+    /// Like [`Self::receive`], for a session without ICE and DTLS. [`Received::to`] is the address that the socket is bound to, until a
+    /// datagram has come for which it matters. The kernel spends a fifth less time.
     pub fn receive_anywhere(&self, buffer: &mut [u8]) -> Option<Received> {
-        if self.meets_itself.load(Ordering::Relaxed) { self.receive(buffer) } else { self.receive_plainly(buffer) }
+        if self.needs_destination.load(Ordering::Relaxed) { self.receive(buffer) } else { self.receive_plainly(buffer) }
     }
 
     fn receive_plainly(&self, buffer: &mut [u8]) -> Option<Received> {
@@ -163,11 +165,13 @@ impl MediaSocket {
         };
         // SAFETY: the kernel wrote an address, whose family says how long it is.
         let from = unsafe { from_kernel(name) }?;
-        if from.port() == self.local.port() {
-            // It may be our own. For the next one the kernel is asked which of our addresses it came to.
-            self.meets_itself.store(true, Ordering::Relaxed);
+        let len = usize::try_from(len).ok()?;
+        let is_stun = buffer.get(..len).is_some_and(|datagram| classify(datagram) == Class::Stun);
+        if is_stun || from.port() == self.local.port() {
+            // It may be our own, or the answer may leave from another address. The next ones come with their destination.
+            self.needs_destination.store(true, Ordering::Relaxed);
         }
-        Some(Received { len: usize::try_from(len).ok()?, from, to: self.local })
+        Some(Received { len, from, to: self.local })
     }
 
     fn receive_with_destination(&self, buffer: &mut [u8]) -> Option<Received> {
@@ -470,6 +474,19 @@ mod tests {
         let (first, second) = (received(), received());
         assert_eq!((first.len, first.from, first.to), (4, own, ours.rtp.local()));
         assert_eq!((second.len, second.from, second.to), (4, own, own));
+    }
+
+    #[test]
+    fn media_comes_without_its_destination_until_there_is_stun() {
+        let ours = pair("0.0.0.0");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut buffer = [0; 64];
+        let mut received = |first: u8| {
+            peer.send_to(&[first; 20], ("127.0.0.2", ours.rtp.local().port())).unwrap();
+            ours.rtp.receive_anywhere(&mut buffer).unwrap().to.ip()
+        };
+        let (any, exact) = (IpAddr::from([0; 4]), IpAddr::from([127, 0, 0, 2]));
+        assert_eq!([0x80, 0x80, 0, 0, 0x80].map(&mut received), [any, any, any, exact, exact]);
     }
 
     #[test]
