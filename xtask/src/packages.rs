@@ -58,6 +58,7 @@ pub const TO_TEST: &[Package] = &[
     program("nodejs", "node"),
     program("npm", "npm"),
     program("openssl", "openssl"),
+    program("prometheus", "promtool"),
     program("sip-tester", "sipp"),
     program("iproute2", "ip"),
     program("nftables", "nft"),
@@ -79,6 +80,9 @@ pub const TO_MEET_PEERS: &[Package] = &[
     program("linphone-cli", "linphonec"),
     documented("python3-gst-1.0", "/usr/share/doc/python3-gst-1.0"),
 ];
+
+/// Makes Debian packages and archives.
+pub const TO_PACKAGE: &[Package] = &[program("dpkg", "dpkg-deb"), program("git", "git"), program("xz-utils", "xz")];
 
 /// Compiles libFuzzer.
 pub const TO_FUZZ: &[Package] = &[program("g++", "c++")];

@@ -9,7 +9,7 @@ use e2e::peer;
 use crate::Failure;
 use crate::packages;
 use crate::run::run;
-use crate::test::{install_libraries, tests_without_calls};
+use crate::test::install_libraries;
 
 /// The list of Python packages; a copy in the directory of installed packages shows that they are complete.
 const LIST: &str = "requirements.txt";
@@ -25,14 +25,6 @@ pub fn install_all() -> Result<(), Failure> {
     install()?;
     packages::ensure(&[packages::TO_MEET_PEERS])?;
     install_libraries(&peer::directory())
-}
-
-/// Returns a cargo that has our ICE agent meet aioice, which comes with aiortc.
-pub fn meet_ours() -> Command {
-    let mut test = tests_without_calls();
-    test.args(["--test", "interop_peers", "--", "--ignored"]);
-    test.env("AIOICE_PYTHON", "python3").env("PYTHONPATH", peer::packages());
-    test
 }
 
 fn install_python(wanted: &Path, directory: &Path) -> Result<(), Failure> {
