@@ -144,6 +144,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("restarts", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("servers", Version::Eleven..=Version::Eleven, "its answers are not timed"),
     ("strangers", Version::Eleven..=Version::Eleven, "its log has more lines"),
+    ("transcoded", Version::Eleven..=Version::Eleven, "it knows Opus"),
     ("text", Version::Eleven..=Version::Sixteen, "its SIP has no text"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];

@@ -87,7 +87,7 @@ struct Locked<'a>(&'a Channel);
 impl<'a> Locked<'a> {
     fn try_lock(channel: &'a Channel) -> Option<Self> {
         // SAFETY: the reference keeps the channel alive, and channels have a lock.
-        unsafe { objects::try_lock(channel.as_ptr().cast()) }.then_some(Self(channel))
+        unsafe { objects::try_lock(channel.as_ptr().cast()) }.then(|| Self(channel))
     }
 
     /// The instance of the channel's audio, as its driver tells those that want to bridge it. Wraps `ast_rtp_instance_get_glue`.
