@@ -60,8 +60,10 @@ fn measure(options: &Options) -> Result<Vec<Line>> {
     ));
     let gcm = load(options, 50, Kind::Ice, Shape::Echo, true)?;
     lines.push(line("the same with AES-GCM preferred by the browser, 50 calls", &gcm, PACKET, "µs", "≤ 0.8"));
-    lines.push(line("ICE pair to DTLS done, median, 50 calls/s", &ice, HANDSHAKE, "ms", "≤ 5 ms"));
-    lines.push(line("200 to first packet heard, DTLS over ICE, median, 50 calls/s", &ice, HEARD, "ms", "≤ 15 ms"));
+    let rate = options.load.rate;
+    lines.push(line(&format!("ICE pair to DTLS done, median, {rate} calls/s"), &ice, HANDSHAKE, "ms", "≤ 5 ms"));
+    let what = format!("200 to first packet heard, DTLS over ICE, median, {rate} calls/s");
+    lines.push(line(&what, &ice, HEARD, "ms", "≤ 15 ms"));
     let added = |side: fn(&Both) -> &Figures| Some(side(&ice)[SET_UP]? - side(&plain)[SET_UP]?);
     lines.push(Line {
         what: "CPU that DTLS over ICE adds to a call's set-up and tear-down".to_owned(),
@@ -147,9 +149,10 @@ fn name(kind: Kind) -> &'static str {
 
 fn table(machine: &str, options: &Options, lines: &[Line]) -> String {
     let mut text = format!(
-        "{machine}\n\n{} rounds with {} s of steady state, medians.\n\n| | original | ours | ours / original | target |\n|---|---|---|---|---|\n",
+        "{machine}\n\n{} rounds with {} s of steady state, {} calls begun per second, medians.\n\n| | original | ours | ours / original | target |\n|---|---|---|---|---|\n",
         options.rounds,
-        options.load.steady.as_secs()
+        options.load.steady.as_secs(),
+        options.load.rate
     );
     for Line { what, others, ours, unit, target } in lines {
         let show = |value: &Option<f64>| match value {

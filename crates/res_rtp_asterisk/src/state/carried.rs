@@ -45,7 +45,7 @@ impl State {
         if !self.may_be_carried() {
             return Received::Unfit;
         }
-        let Some(received) = self.transport.socket(Component::Rtp).receive(buffer) else { return Received::Nothing };
+        let Some(received) = self.transport.receive(Component::Rtp, buffer) else { return Received::Nothing };
         let datagram = buffer.get_mut(..received.len).unwrap_or_default();
         let Some(taken) = self.handle_datagram(now, Component::Rtp, &received, datagram) else {
             // The host is told of what came of it when the channel reads.

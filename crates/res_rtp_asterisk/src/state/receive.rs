@@ -54,7 +54,7 @@ impl State {
         {
             return self.receive_kept(now, packet, buffer);
         }
-        let received = self.transport.socket(component).receive(buffer)?;
+        let received = self.transport.receive(component, buffer)?;
         self.handle_datagram(now, component, &received, buffer.get_mut(..received.len)?)
     }
 
@@ -76,7 +76,7 @@ impl State {
         let mut scratch = self.transport.take_scratch();
         let only_for_host = self.transport.is_keyed_by_host();
         for _ in 0..BURST {
-            let Some(received) = self.transport.socket(component).receive(&mut scratch) else { break };
+            let Some(received) = self.transport.receive(component, &mut scratch) else { break };
             self.take(now, component, &received, &mut scratch, only_for_host);
         }
         self.transport.put_scratch(scratch);

@@ -31,6 +31,13 @@ pub enum Incoming {
 }
 
 impl Transport {
+    /// Receives the next datagram of a component into `buffer`.
+    pub fn receive(&self, component: Component, buffer: &mut [u8]) -> Option<Received> {
+        let socket = self.socket(component);
+        let is_answered = self.ice.is_some() || self.dtls.is_some();
+        if is_answered { socket.receive(buffer) } else { socket.receive_anywhere(buffer) }
+    }
+
     /// Handles a received datagram. Media and RTCP are decrypted in place. The error is the reason why it was refused.
     pub fn handle_datagram(
         &mut self,

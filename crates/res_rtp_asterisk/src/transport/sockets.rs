@@ -2,16 +2,19 @@
 //!
 //! Each packet costs one system call. On a socket bound to the wildcard address the kernel reports the destination address of
 //! each datagram, and the answer is sent from that address. On a multihomed machine the kernel might choose another one, and an
-//! ICE peer would drop the answer (RFC 8445 §7.3.1.2).
+//! ICE peer would drop the answer (RFC 8445 §7.3.1.2). Without ICE and DTLS nothing depends on that address, and no control messages
+//! are exchanged with the kernel.
 
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use asterisk::pollable::{AlwaysReadable, Pollable};
 use libc::{c_int, c_void, socklen_t};
+use rtp::demux::{Class, classify};
 
 use super::ports::{Claim, Search};
 use crate::gathering::pool::Reflexive;
@@ -32,6 +35,8 @@ pub struct Received {
 pub struct MediaSocket {
     fd: OwnedFd,
     local: SocketAddr,
+    /// A datagram came for which the destination address matters: from our own port, maybe of this machine, or STUN.
+    needs_destination: AtomicBool,
 }
 
 /// The sockets of one session.
@@ -91,7 +96,7 @@ impl MediaSocket {
     /// Opens a socket that is not bound yet, for the local address `ip`.
     fn open(ip: IpAddr, checksums: bool) -> io::Result<Self> {
         let local = SocketAddr::new(ip, 0);
-        let socket = Self { fd: open(local)?, local };
+        let socket = Self { fd: open(local)?, local, needs_destination: AtomicBool::new(false) };
         if ip.is_ipv6() && ip.is_unspecified() {
             socket.set_option(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 0)?;
         }
@@ -133,6 +138,43 @@ impl MediaSocket {
     /// Receives the next datagram into `buffer`. Returns `None` when there is none, and also on an error, such as the ICMP error
     /// of a closed port at the peer.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<Received> {
+        if self.local.ip().is_unspecified() {
+            self.receive_with_destination(buffer)
+        } else {
+            self.receive_plainly(buffer)
+        }
+    }
+
+    /// Like [`Self::receive`], for a session without ICE and DTLS. [`Received::to`] is the address that the socket is bound to, until a
+    /// datagram has come for which it matters. The kernel spends a fifth less time.
+    pub fn receive_anywhere(&self, buffer: &mut [u8]) -> Option<Received> {
+        if self.needs_destination.load(Ordering::Relaxed) { self.receive(buffer) } else { self.receive_plainly(buffer) }
+    }
+
+    fn receive_plainly(&self, buffer: &mut [u8]) -> Option<Received> {
+        let mut name = MaybeUninit::<libc::sockaddr_storage>::uninit();
+        let mut name_len = size_of::<libc::sockaddr_storage>() as socklen_t;
+        // SAFETY: `buffer` and `name` have room for as much as is said, and outlive the call.
+        let (len, name) = unsafe {
+            let (buffer, room) = (buffer.as_mut_ptr().cast(), buffer.len());
+            let len = libc::recvfrom(self.fd(), buffer, room, 0, name.as_mut_ptr().cast(), &raw mut name_len);
+            if len < 0 || (name_len as usize) < size_of::<libc::sockaddr_in>() {
+                return None;
+            }
+            (len, name.as_ptr())
+        };
+        // SAFETY: the kernel wrote an address, whose family says how long it is.
+        let from = unsafe { from_kernel(name) }?;
+        let len = usize::try_from(len).ok()?;
+        let is_stun = buffer.get(..len).is_some_and(|datagram| classify(datagram) == Class::Stun);
+        if is_stun || from.port() == self.local.port() {
+            // It may be our own, or the answer may leave from another address. The next ones come with their destination.
+            self.needs_destination.store(true, Ordering::Relaxed);
+        }
+        Some(Received { len, from, to: self.local })
+    }
+
+    fn receive_with_destination(&self, buffer: &mut [u8]) -> Option<Received> {
         // SAFETY: all-zero is a valid value of these plain C structures.
         let (mut name, mut message): (libc::sockaddr_storage, libc::msghdr) = unsafe { zeroed() };
         let mut control = Control([0; CONTROL]);
@@ -146,7 +188,8 @@ impl MediaSocket {
         // SAFETY: every pointer in `message` points to a local of sufficient size that outlives the call.
         let len = unsafe { libc::recvmsg(self.fd(), &raw mut message, 0) };
         let len = usize::try_from(len).ok()?;
-        let from = from_kernel(&name)?;
+        // SAFETY: the kernel wrote an address into the zeroed storage.
+        let from = unsafe { from_kernel(&raw const name) }?;
         let to = destination(&message).map_or(self.local, |ip| SocketAddr::new(ip, self.local.port()));
         Some(Received { len, from, to })
     }
@@ -158,6 +201,15 @@ impl MediaSocket {
             return Err(io::Error::from_raw_os_error(libc::EAFNOSUPPORT));
         }
         let (mut name, name_len) = to_kernel(to, family);
+        let source = source.filter(|source| !source.is_unspecified() && self.local.ip().is_unspecified());
+        let Some(source) = source else {
+            // SAFETY: `datagram` and `name` are only read, and outlive the call.
+            let sent = unsafe {
+                let (data, name) = (datagram.as_ptr().cast(), (&raw const name).cast());
+                libc::sendto(self.fd(), data, datagram.len(), libc::MSG_NOSIGNAL, name, name_len)
+            };
+            return usize::try_from(sent).map_err(|_| io::Error::last_os_error());
+        };
         // SAFETY: all-zero is a valid value of this plain C structure.
         let mut message: libc::msghdr = unsafe { zeroed() };
         let mut control = Control([0; CONTROL]);
@@ -166,9 +218,7 @@ impl MediaSocket {
         message.msg_namelen = name_len;
         message.msg_iov = &raw mut vector;
         message.msg_iovlen = 1;
-        if let Some(source) = source.filter(|source| !source.is_unspecified() && self.local.ip().is_unspecified()) {
-            set_source(&mut message, &mut control, source, family);
-        }
+        set_source(&mut message, &mut control, source, family);
         // SAFETY: every pointer in `message` points to a local, or to `datagram`, which is only read.
         let sent = unsafe { libc::sendmsg(self.fd(), &raw const message, libc::MSG_NOSIGNAL) };
         usize::try_from(sent).map_err(|_| io::Error::last_os_error())
@@ -304,17 +354,19 @@ fn to_kernel(address: SocketAddr, family: c_int) -> (libc::sockaddr_storage, soc
     }
 }
 
-fn from_kernel(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+/// # Safety
+/// `storage` points to an address of which as many octets are written as its family has.
+unsafe fn from_kernel(storage: *const libc::sockaddr_storage) -> Option<SocketAddr> {
     // SAFETY: the family says which of the two types the kernel wrote, and both fit.
     unsafe {
-        match c_int::from(storage.ss_family) {
+        match c_int::from((*storage).ss_family) {
             libc::AF_INET => {
-                let sin = &*(&raw const *storage).cast::<libc::sockaddr_in>();
+                let sin = &*storage.cast::<libc::sockaddr_in>();
                 let ip = Ipv4Addr::from(u32::from_be(sin.sin_addr.s_addr));
                 Some(SocketAddrV4::new(ip, u16::from_be(sin.sin_port)).into())
             }
             libc::AF_INET6 => {
-                let sin6 = &*(&raw const *storage).cast::<libc::sockaddr_in6>();
+                let sin6 = &*storage.cast::<libc::sockaddr_in6>();
                 let ip = Ipv6Addr::from(sin6.sin6_addr.s6_addr);
                 let port = u16::from_be(sin6.sin6_port);
                 Some(match ip.to_ipv4_mapped() {
@@ -408,6 +460,33 @@ mod tests {
         let (len, from) = peer.recv_from(&mut buffer).unwrap();
         assert_eq!((len, from), (4, received.to));
         assert!(ours.rtp.receive(&mut buffer).is_none());
+    }
+
+    #[test]
+    fn a_packet_of_our_own_is_known_from_the_second_one_on() {
+        let ours = pair("0.0.0.0");
+        let own = SocketAddr::from(([127, 0, 0, 1], ours.rtp.local().port()));
+        let mut buffer = [0; 16];
+        let mut received = || {
+            ours.rtp.send(b"ping", own, None).unwrap();
+            ours.rtp.receive_anywhere(&mut buffer).unwrap()
+        };
+        let (first, second) = (received(), received());
+        assert_eq!((first.len, first.from, first.to), (4, own, ours.rtp.local()));
+        assert_eq!((second.len, second.from, second.to), (4, own, own));
+    }
+
+    #[test]
+    fn media_comes_without_its_destination_until_there_is_stun() {
+        let ours = pair("0.0.0.0");
+        let peer = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut buffer = [0; 64];
+        let mut received = |first: u8| {
+            peer.send_to(&[first; 20], ("127.0.0.2", ours.rtp.local().port())).unwrap();
+            ours.rtp.receive_anywhere(&mut buffer).unwrap().to.ip()
+        };
+        let (any, exact) = (IpAddr::from([0; 4]), IpAddr::from([127, 0, 0, 2]));
+        assert_eq!([0x80, 0x80, 0, 0, 0x80].map(&mut received), [any, any, any, exact, exact]);
     }
 
     #[test]
