@@ -145,6 +145,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
+    ("groups", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),

@@ -63,6 +63,42 @@ fn the_dialplan_reads_digits_of_firefox_beside_opus() -> Result {
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_plays_a_digit_of_the_dialplan_beside_opus() -> Result {
+    plays_a_digit(&lab("carriers-plays-opus-chromium", false)?, Browser::Chromium, "audio/opus")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_plays_a_digit_of_the_dialplan_beside_opus() -> Result {
+    plays_a_digit(&lab("carriers-plays-opus-firefox", false)?, Browser::Firefox, "audio/opus")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_plays_a_digit_of_the_dialplan_beside_g711() -> Result {
+    plays_a_digit(&Lab::start("carriers-plays-g711-chromium", &Site::default())?, Browser::Chromium, "audio/PCMU")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_plays_a_digit_of_the_dialplan_beside_g711() -> Result {
+    plays_a_digit(&Lab::start("carriers-plays-g711-firefox", &Site::default())?, Browser::Firefox, "audio/PCMU")
+}
+
+/// Without the carriers, for comparison: the picture is H.264 under its own name.
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_calls_chromium_in_h264() -> Result {
+    let name = "carriers-h264";
+    let lab = Lab::start(name, &Site { video: true, ..Site::default() })?;
+    let mut caller = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let mut callee = Phone::with_voice(&lab, Browser::Chromium, "1002", OTHER_VOICE)?;
+    callee.register(&lab, Transport::Plain)?;
+    see_each_other(&lab, &mut caller, &mut callee, "video/H264", name)
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn chromium_hears_a_file_in_opus_and_is_recorded() -> Result {
     file(Browser::Chromium, "carriers-file-chromium")
 }
@@ -119,28 +155,35 @@ fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
     let mut caller = Phone::registered(&lab, caller, "1001")?;
     let mut callee = Phone::with_voice(&lab, callee, "1002", OTHER_VOICE)?;
     callee.register(&lab, Transport::Plain)?;
+    see_each_other(&lab, &mut caller, &mut callee, "video/VP8", name)
+}
+
+/// A call with pictures of `codec`, which the caller holds and resumes.
+fn see_each_other(lab: &Lab, caller: &mut Phone, callee: &mut Phone, codec: &str, name: &str) -> Result {
     let ((first, [first_left, first_right]), (second, [second_left, second_right])) = (FIRST, SECOND);
     caller.dial_with_picture("1002", first)?;
     callee.answer_with_picture(second)?;
     callee.connected(Duration::from_secs(15))?;
     caller.connected(Duration::from_secs(15))?;
-    uses(&callee.sees(first_left, first_right)?, "video/VP8")?;
-    uses(&caller.sees(second_left, second_right)?, "video/VP8")?;
+    uses(&callee.sees(first_left, first_right)?, codec)?;
+    uses(&caller.sees(second_left, second_right)?, codec)?;
     callee.hears(VOICE)?;
     caller.hears(OTHER_VOICE)?;
-    uses(&caller.statistics()?, "audio/opus")?;
-    uses(&callee.statistics()?, "audio/opus")?;
     caller.hold()?;
     thread::sleep(Duration::from_secs(2));
     caller.unhold()?;
     let resumed = Instant::now();
-    let times = [has_pictures_again(&mut caller, resumed)?, has_pictures_again(&mut callee, resumed)?];
+    let times = [has_pictures_again(caller, resumed)?, has_pictures_again(callee, resumed)?];
     println!("{name}: pictures again after {times:?}");
     callee.sees(first_left, first_right)?;
     caller.sees(second_left, second_right)?;
     callee.hears(VOICE)?;
     caller.hears(OTHER_VOICE)?;
     println!("{name}: {}, {}", caller.look()?, callee.look()?);
+    if codec == "video/VP8" {
+        uses(&caller.statistics()?, "audio/opus")?;
+        uses(&callee.statistics()?, "audio/opus")?;
+    }
     caller.hangup()?;
     callee.until(&["ended"], Duration::from_secs(5))?;
     lab.until_idle(Duration::from_secs(5))
@@ -257,6 +300,26 @@ fn digits(browser: Browser, name: &str) -> Result {
     thread::sleep(Duration::from_secs(1));
     phone.dtmf("12*4#")?;
     lab.until_logged("digits read: 12*4.", Duration::from_secs(10))?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// A browser plays a telephone-event (RFC 4733) as the two tones of the digit: here 5, for six seconds.
+fn plays_a_digit(lab: &Lab, browser: Browser, codec: &str) -> Result {
+    let mut phone = Phone::registered(lab, browser, "1001")?;
+    phone.call("presses-long", RtcpMux::Require)?;
+    let mut best = Vec::new();
+    for _ in 0..8 {
+        let heard = phone.listen(&[770.0, 1336.0], Duration::from_secs(1))?;
+        println!("{codec}: {heard:?}");
+        if heard.rms > 0.01 && heard.shares.iter().all(|share| *share > 0.2) {
+            best = heard.shares;
+            break;
+        }
+    }
+    ensure(best.len() == 2, || "the tones of the digit are not heard".to_owned())?;
+    phone.hears(VOICE)?;
+    uses(&phone.statistics()?, codec)?;
     phone.hangup()?;
     lab.until_idle(Duration::from_secs(5))
 }
