@@ -43,8 +43,14 @@ impl Transports {
 }
 
 impl Grouping {
-    /// Takes an offer of the client's. Returns its habit, and the indices of the sections that have no transport of their own.
-    pub fn handle_offer(&mut self, offer: &Description<'_>, known: Transports) -> (Transports, Vec<usize>) {
+    /// Takes an offer of the client's; `is_first` if the host has described nothing in the dialog yet. Returns the client's habit, and
+    /// the indices of the sections that have no transport of their own.
+    pub fn handle_offer(
+        &mut self,
+        offer: &Description<'_>,
+        is_first: bool,
+        known: Transports,
+    ) -> (Transports, Vec<usize>) {
         // Firefox's session names begin with its maker's.
         let origin = offer.origin.as_ref().map_or(&b""[..], |origin| offer.text(&origin.value));
         self.is_optional = origin.starts_with(b"mozilla");
@@ -56,14 +62,17 @@ impl Grouping {
         if self.is_optional || others.is_empty() {
             return (known, Vec::new());
         }
-        let has_own = others.iter().any(|(_, section)| !section.level.candidates.is_empty());
-        let transports = match (self.agreed.is_some(), has_own, first.level.candidates.is_empty()) {
-            // Both would look like this.
-            (true, ..) | (false, false, true) => known,
+        // str0m repeats the candidates of the one transport.
+        let firsts: Vec<&[u8]> = first.level.candidates.iter().map(|line| offer.text(&line.value)).collect();
+        let candidates = others.iter().flat_map(|(_, section)| &section.level.candidates);
+        let has_own = candidates.map(|line| offer.text(&line.value)).any(|candidate| !firsts.contains(&candidate));
+        let transports = match (self.agreed.is_some(), has_own, is_first && !firsts.is_empty()) {
             (false, true, _) => Transports::Each,
-            (false, false, false) => Transports::One,
+            (false, false, true) => Transports::One,
+            // Both would look like this: JsSIP 3.13 does not wait for the candidates of a section that joins in mid-call.
+            _ => known,
         };
-        let shares = self.agreed.is_some() || transports == Transports::One;
+        let shares = self.agreed.is_some() || is_first && transports == Transports::One;
         let shared = others.iter().filter(|_| shares).map(|(index, _)| *index).collect();
         (transports, shared)
     }

@@ -314,6 +314,7 @@ impl Dialect {
         }
         if changes.may(Rule::SessionDirection) {
             changes.move_direction(&description);
+            changes.copy_fingerprints(&description);
         }
         if changes.may(Rule::PayloadTypes) {
             changes.cut_misread_payload_types(&description);
@@ -331,7 +332,7 @@ impl Dialect {
     fn share(&mut self, message: &Message<'_>, description: &mut Description<'_>, role: Role, changes: &mut Changes) {
         let known = self.transports;
         let learned = self.dialogs.change(message.call_id, |dialog| match role {
-            Role::Offer => dialog.grouping.handle_offer(description, known),
+            Role::Offer => dialog.grouping.handle_offer(description, dialog.host.is_empty(), known),
             Role::Answer => {
                 dialog.grouping.handle_answer(description);
                 (known, Vec::new())

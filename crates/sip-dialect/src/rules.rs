@@ -8,7 +8,8 @@ use std::fmt;
 pub enum Rule {
     /// A direction at session level is moved to the media sections that have none of their own (RFC 8866 §6.7: a section's
     /// own direction counts). Firefox 153 prints `a=sendrecv` there, also when it holds; the host takes the first that it
-    /// meets.
+    /// meets. A fingerprint at session level (RFC 8122 §5) is repeated in sections of video: the host knows it for the first stream
+    /// alone when a camera joins in mid-call.
     SessionDirection,
     /// The direction of an answer fits the offer's (RFC 3264 §6.1). The host answers sendrecv to every first offer, and
     /// does not know recvonly; browsers refuse that ("Incompatible send direction").

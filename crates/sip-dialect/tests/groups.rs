@@ -26,7 +26,7 @@ fn offer(origin: &str, mids: &str, video: Option<(u16, &str)>) -> String {
         )
     };
     let video = video.map(|(port, candidates)| section("video", port, candidates, 1)).unwrap_or_default();
-    format!("{head}{}{video}", section("audio", 44720, OWN, 0))
+    format!("{head}{}{video}", section("audio", 44720, &OWN.replace("44977", "44720"), 0))
 }
 
 fn answer(video: u16) -> String {
