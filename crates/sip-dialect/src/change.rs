@@ -87,22 +87,6 @@ impl Changes {
         }
     }
 
-    /// [`Rule::SessionDirection`], for fingerprints.
-    pub fn copy_fingerprints(&mut self, description: &Description<'_>) {
-        let is_without = |section: &&Section<'_>| section.level.fingerprints.is_empty() && !section.is_refused;
-        for section in description.sections.iter().filter(|section| section.media == b"video").filter(is_without) {
-            for line in &description.session.fingerprints {
-                let fingerprint = String::from_utf8_lossy(description.text(&line.value));
-                self.insert(
-                    Rule::SessionDirection,
-                    section.end(),
-                    &format!("a=fingerprint:{fingerprint}"),
-                    description,
-                );
-            }
-        }
-    }
-
     /// [`Rule::PayloadTypes`].
     pub fn cut_misread_payload_types(&mut self, description: &Description<'_>) {
         let sections = description.sections.iter().filter(|section| !section.is_refused);

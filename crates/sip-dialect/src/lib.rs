@@ -314,7 +314,6 @@ impl Dialect {
         }
         if changes.may(Rule::SessionDirection) {
             changes.move_direction(&description);
-            changes.copy_fingerprints(&description);
         }
         if changes.may(Rule::PayloadTypes) {
             changes.cut_misread_payload_types(&description);
@@ -338,7 +337,17 @@ impl Dialect {
                 (known, Vec::new())
             }
         });
-        let Some((transports, shared)) = learned else { return };
+        let Some((transports, mut shared)) = learned else { return };
+        let dialog = self.dialogs.get(message.call_id).filter(|_| role == Role::Offer);
+        if dialog.is_some_and(|dialog| !dialog.host.is_empty() && dialog.host_video.is_none()) {
+            let joins = |index: &usize| {
+                let section = &description.sections[*index];
+                section.media == b"video" && !section.is_refused && description.is_secure(section)
+            };
+            let joining: Vec<usize> =
+                (0..description.sections.len()).filter(joins).filter(|index| !shared.contains(index)).collect();
+            shared.extend(joining);
+        }
         self.transports = transports;
         changes.refuse_shared(description, &shared);
         for section in shared {

@@ -8,8 +8,7 @@ use std::fmt;
 pub enum Rule {
     /// A direction at session level is moved to the media sections that have none of their own (RFC 8866 §6.7: a section's
     /// own direction counts). Firefox 153 prints `a=sendrecv` there, also when it holds; the host takes the first that it
-    /// meets. A fingerprint at session level (RFC 8122 §5) is repeated in sections of video: the host knows it for the first stream
-    /// alone when a camera joins in mid-call.
+    /// meets.
     SessionDirection,
     /// The direction of an answer fits the offer's (RFC 3264 §6.1). The host answers sendrecv to every first offer, and
     /// does not know recvonly; browsers refuse that ("Incompatible send direction").
@@ -22,7 +21,8 @@ pub enum Rule {
     Mid,
     /// A description groups its only media section, if the offer groups it or there is none (RFC 9143 §7.3): str0m and Chromium's
     /// pages with `bundlePolicy` `max-bundle` take no answer without a group. A section without a transport of its own is refused
-    /// (port 0), since the host has none that two could share. Nothing is grouped for clients that are known to need no group.
+    /// (port 0), since the host has none that two could share; so is a picture with DTLS that joins in mid-call, for which the host has
+    /// dropped its transport: it would refuse the whole offer. Nothing is grouped for clients that are known to need no group.
     Group,
     /// An answer has the offer's transport (RFC 3264 §6, RFC 8829 §5.1.2): with `force_avp` the host answers RTP/SAVPF to
     /// UDP/TLS/RTP/SAVPF, which str0m refuses.
