@@ -1,4 +1,4 @@
-//! Unpacks Debian's Asterisk 16 and 22, and the proxies of the same release, into `target/debian/`, to be
+//! Unpacks Debian's Asterisk 16 and 22, the proxies of the same release, and Kamailio into `target/debian/`, to be
 //! started from there.
 //!
 //! Nothing is installed, and root is not needed: `apt-get` runs with its own configuration, for one suite and an empty
@@ -28,15 +28,16 @@ pub const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 /// The file in the unpacked root that lists its packages. If the list here changes, the root is unpacked again.
 const STAMP: &str = "packages";
 
-/// A release of Debian, and the packages for running Asterisk, compiling our modules, and running nginx and HAProxy.
+/// A release of Debian, and the packages that are unpacked together.
 struct Suite {
     name: &'static str,
+    common: &'static [&'static str],
     packages: &'static [&'static str],
 }
 
 impl Suite {
     fn all_packages(&self) -> impl Iterator<Item = &'static str> {
-        COMMON.iter().chain(self.packages).copied()
+        self.common.iter().chain(self.packages).copied()
     }
 
     fn stamp(&self) -> String {
@@ -48,15 +49,29 @@ impl Suite {
     }
 }
 
-/// The packages of every suite.
+/// The packages for running Asterisk, compiling our modules, and running a proxy.
 const COMMON: &[&str] = &["asterisk", "asterisk-dev", "asterisk-modules", "haproxy"];
 
 /// Debian 11 has the last Asterisk 16, with the C library of its time (2.31) and another OpenSSL than ours (1.1), as
 /// our modules find them on older systems. Its HAProxy is 2.2, the oldest that supports `contrib/haproxy`.
-const BULLSEYE: Suite = Suite { name: "bullseye", packages: &["nginx-light"] };
+const BULLSEYE: Suite = Suite { name: "bullseye", common: COMMON, packages: &["nginx-light"] };
 
 /// The suite with Asterisk 22, and the C library that it needs.
-const UNSTABLE: Suite = Suite { name: "unstable", packages: &["nginx"] };
+const UNSTABLE: Suite = Suite { name: "unstable", common: COMMON, packages: &["nginx"] };
+
+/// Debian 12 has Kamailio 5.6, for which `contrib/kamailio` is written.
+const KAMAILIO: Suite = Suite {
+    name: "bookworm",
+    common: &[],
+    packages: &[
+        "kamailio",
+        "kamailio-outbound-modules",
+        "kamailio-sqlite-modules",
+        "kamailio-tls-modules",
+        "kamailio-websocket-modules",
+        "sqlite3",
+    ],
+};
 
 /// The root of Debian's Asterisk of this version; downloads and unpacks it first if necessary.
 pub fn unpacked(version: Version) -> Result<PathBuf, Failure> {
@@ -67,10 +82,20 @@ pub fn unpacked(version: Version) -> Result<PathBuf, Failure> {
         Version::Sixteen => BULLSEYE,
         Version::TwentyTwo => UNSTABLE,
     };
-    let root = target_directory().join("debian").join(version.number());
+    unpacked_as(&suite, version.number())
+}
+
+/// The root of Debian's Kamailio; downloads and unpacks it first if necessary.
+pub fn kamailio() -> Result<PathBuf, Failure> {
+    unpacked_as(&KAMAILIO, "kamailio")
+}
+
+fn unpacked_as(suite: &Suite, name: &str) -> Result<PathBuf, Failure> {
+    let root = target_directory().join("debian").join(name);
     if !suite.is_in(&root) {
-        println!("Unpacking Debian's {version} into {}", root.display());
-        unpack(&suite, &root)?;
+        let first = suite.all_packages().next().unwrap_or_default();
+        println!("Unpacking {first} of Debian's {} into {}", suite.name, root.display());
+        unpack(suite, &root)?;
     }
     Ok(root)
 }
@@ -81,7 +106,7 @@ fn unpack(suite: &Suite, root: &Path) -> Result<(), Failure> {
     for program in ["apt-get", "dpkg-deb"] {
         if !on_path(program) {
             return Err(format!(
-                "`{program}` is missing: Debian's Asterisk can be unpacked only on Debian and systems derived from it."
+                "`{program}` is missing: Debian's packages can be unpacked only on Debian and systems derived from it."
             ));
         }
     }
@@ -187,7 +212,7 @@ fn apt_conf(work: &Path) -> io::Result<String> {
 fn download(suite: &Suite, mirror: &str, work: &Path) -> Result<(), Failure> {
     let of_mirror = |failure| {
         format!(
-            "no Asterisk of {} could be downloaded from {mirror} ({failure}): set {MIRROR} to another mirror of Debian.",
+            "the packages of {} could not be downloaded from {mirror} ({failure}): set {MIRROR} to another mirror of Debian.",
             suite.name
         )
     };
@@ -225,9 +250,9 @@ fn apt(work: &Path, program: &str) -> Command {
 mod tests {
     use super::*;
 
-    const ONE: Suite = Suite { name: "one", packages: &["one"] };
+    const ONE: Suite = Suite { name: "one", common: COMMON, packages: &["one"] };
 
-    const OTHER: Suite = Suite { name: "one", packages: &["two"] };
+    const OTHER: Suite = Suite { name: "one", common: COMMON, packages: &["two"] };
 
     #[test]
     fn a_package_that_the_archive_has_not_got_is_named() {

@@ -29,6 +29,7 @@ use crate::endpoint::Endpoint;
 use crate::error::Failure;
 use crate::keys::Keys;
 use crate::record;
+use crate::retired::Retired;
 use crate::role::{Role, Setup};
 use crate::session::{self, Session};
 
@@ -58,8 +59,10 @@ enum State {
         /// It began before the peer's fingerprint was known.
         is_early: bool,
     },
-    /// There are keys. The session is gone once the peer has closed it.
+    /// There are keys. The session retires once it has sent everything, if it can; `None` once the peer has closed it.
     Connected { session: Option<Box<Session>> },
+    /// There are keys, and OpenSSL's state is freed.
+    Retired(Box<Retired>),
     /// There will be no keys until the association starts over.
     Failed,
 }
@@ -183,8 +186,16 @@ impl Association {
     /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram
     /// is longer than [`MAX_DATAGRAM_LEN`](crate::MAX_DATAGRAM_LEN).
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
+        if let State::Retired(retired) = &mut self.state {
+            let datagram = retired.poll_transmit()?;
+            buffer.get_mut(..datagram.len())?.copy_from_slice(&datagram);
+            return Some(datagram.len());
+        }
         loop {
-            let len = self.session_mut()?.poll_transmit(buffer)?;
+            let Some(len) = self.session_mut()?.poll_transmit(buffer) else {
+                self.retire();
+                return None;
+            };
             // Octets beyond the credit are sent with the flight again, once the peer is known.
             if self.credit.spend(len) {
                 return Some(len);
@@ -195,6 +206,10 @@ impl Association {
     /// Returns the next event. The state of the association follows each event, so act on one before polling for the
     /// next. Send what [`Association::poll_transmit`] has before: a failed session is gone, and its last alert with it.
     pub fn poll_event(&mut self, peer: PeerAddress) -> Option<AssociationEvent> {
+        if let State::Retired(retired) = &mut self.state {
+            let closed = retired.poll_closed();
+            return closed.then(|| self.close()).map(|()| AssociationEvent::Closed);
+        }
         let event = self.session_mut()?.poll_event()?;
         let is_with_stranger = self.is_with_stranger(peer);
         Some(match event {
@@ -256,7 +271,7 @@ impl Association {
         match self.state {
             State::Idle => Phase::Idle,
             State::Handshaking { .. } => Phase::Handshaking,
-            State::Connected { .. } => Phase::Connected,
+            State::Connected { .. } | State::Retired(_) => Phase::Connected,
             State::Failed => Phase::Failed,
         }
     }
@@ -267,12 +282,24 @@ impl Association {
         self.path
     }
 
+    /// The version of DTLS that the handshake agreed on, as OpenSSL names it: "DTLSv1.2". `None` before there are keys, and once the
+    /// peer has closed the association.
+    pub fn version(&self) -> Option<&'static str> {
+        match &self.state {
+            State::Connected { session: Some(session) } => Some(session.version()),
+            // AES-GCM is in no earlier version.
+            State::Retired(_) => Some("DTLSv1.2"),
+            _ => None,
+        }
+    }
+
     /// Describes the progress in words, for a console.
     pub fn progress(&self, endpoint: &Endpoint) -> &'static str {
         match &self.state {
             State::Failed => "failed",
             State::Handshaking { session, .. } | State::Connected { session: Some(session) } => session.progress(),
             State::Connected { session: None } => "closed by the peer",
+            State::Retired(_) => "connected",
             State::Idle if endpoint.setup() == Setup::Active => {
                 "not begun, something is missing in the peer's description"
             }
@@ -288,8 +315,9 @@ impl Association {
         if let Some(decided) = self.meet_rival(now, endpoint, path, datagram) {
             return decided;
         }
-        let Some(session) = self.session_mut() else { return Admission::Refused };
-        session.handle_datagram(now, datagram);
+        if !self.hand_over(now, datagram) {
+            return Admission::Refused;
+        }
         self.credit.earn(datagram.len());
         self.path = Some(path);
         Admission::Taken
@@ -352,22 +380,43 @@ impl Association {
 
     fn close(&mut self) {
         self.state = match self.state {
-            State::Connected { .. } => State::Connected { session: None },
+            State::Connected { .. } | State::Retired(_) => State::Connected { session: None },
             _ => State::Failed,
         };
+    }
+
+    /// Hands a datagram to the session, or to what is left of it; `false` if there is none.
+    fn hand_over(&mut self, now: Instant, datagram: &[u8]) -> bool {
+        match &mut self.state {
+            State::Handshaking { session, .. } | State::Connected { session: Some(session) } => {
+                session.handle_datagram(now, datagram);
+            }
+            State::Retired(retired) => retired.handle_datagram(datagram),
+            State::Idle | State::Connected { session: None } | State::Failed => return false,
+        }
+        true
+    }
+
+    /// Frees OpenSSL's state once it is not needed.
+    fn retire(&mut self) {
+        if let State::Connected { session: Some(session) } = &mut self.state
+            && let Some(retired) = session.retire()
+        {
+            self.state = State::Retired(Box::new(retired));
+        }
     }
 
     fn session(&self) -> Option<&Session> {
         match &self.state {
             State::Handshaking { session, .. } | State::Connected { session: Some(session) } => Some(session),
-            State::Idle | State::Connected { session: None } | State::Failed => None,
+            State::Idle | State::Connected { session: None } | State::Retired(_) | State::Failed => None,
         }
     }
 
     fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.state {
             State::Handshaking { session, .. } | State::Connected { session: Some(session) } => Some(session),
-            State::Idle | State::Connected { session: None } | State::Failed => None,
+            State::Idle | State::Connected { session: None } | State::Retired(_) | State::Failed => None,
         }
     }
 }

@@ -41,6 +41,7 @@
 //! - Cookies (RFC 6347 §4.2.1) are asked for where neither ICE nor the peer's description vouches for an address (see
 //!   [`Admission`]).
 //! - No session resumption, which would skip the certificate, and no renegotiation: new keys take a new association.
+//! - Once there are keys, OpenSSL's state is freed: only the peer's alerts and the repetition of its last flight matter from then on.
 //! - DTLS application data is ignored; SRTP carries the media (RFC 5764 §4.1).
 
 mod association;
@@ -58,6 +59,7 @@ mod libssl;
 mod messages;
 mod proof;
 mod record;
+mod retired;
 mod role;
 mod session;
 #[cfg(test)]

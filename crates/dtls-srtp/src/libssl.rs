@@ -14,6 +14,7 @@ unsafe extern "C" {
     fn OPENSSL_thread_stop();
     fn OPENSSL_cleanup();
     fn SSL_set_options(ssl: *mut ffi::SSL, options: u64) -> u64;
+    fn SSL_free_buffers(ssl: *mut ffi::SSL) -> c_int;
     fn DTLS_set_timer_cb(ssl: *mut ffi::SSL, callback: extern "C" fn(*mut ffi::SSL, c_uint) -> c_uint);
     /// Sends the last flight again, as `DTLSv1_handle_timeout` does once OpenSSL's own clock allows it. The function is
     /// not in OpenSSL's headers, but in the libssl.a that is built and linked with us. If a newer one lacks it, linking
@@ -51,6 +52,13 @@ pub(crate) fn disarm_timer(ssl: &mut SslRef) {
     }
     // SAFETY: the reference proves that the DTLS object is live, and the callback has no state.
     unsafe { DTLS_set_timer_cb(ssl.as_ptr(), never) }
+}
+
+/// Frees the buffers for records, 16 KiB for each direction, unless they hold something. The next record allocates them again.
+/// Wraps `SSL_free_buffers`: the mode `SSL_MODE_RELEASE_BUFFERS` does not concern DTLS.
+pub(crate) fn free_buffers(ssl: &SslRef) {
+    // SAFETY: the reference proves that the object is live, and no call that uses the buffers is under way.
+    unsafe { SSL_free_buffers(ssl.as_ptr()) };
 }
 
 /// Makes a server expect a cookie. Wraps `SSL_set_options`.

@@ -245,7 +245,7 @@ pub(crate) const GCM_ALERT_LEN: usize = 8 + 2 + 16;
 /// tag of 8 bytes.
 pub(crate) const SHORTEST_ALERT_LEN: usize = 2 + 16;
 
-const HEADER_LEN: usize = 13;
+pub(crate) const HEADER_LEN: usize = 13;
 const SEQUENCE_NUMBER_OFFSET: usize = 5;
 /// The longest body of a record (RFC 6347 §4.1).
 const BODY_MAX: usize = 1 << 14;
@@ -261,9 +261,9 @@ const DTLS_MAJOR_VERSION: u8 = 0xfe;
 const DTLS_1_2_MINOR: u8 = 0xfd;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
-const ALERT: u8 = 21;
-const HANDSHAKE: u8 = 22;
-const FATAL: u8 = 2;
+pub(crate) const ALERT: u8 = 21;
+pub(crate) const HANDSHAKE: u8 = 22;
+pub(crate) const FATAL: u8 = 2;
 
 #[cfg(test)]
 mod tests {

@@ -16,6 +16,7 @@ use crate::hello;
 use crate::keys::{Keys, Profile};
 use crate::libssl;
 use crate::record::{self, Filter, Phase};
+use crate::retired::{Opener, Retired};
 use crate::role::Role;
 use crate::timer::{Due, Timers};
 use crate::wire::Wire;
@@ -47,6 +48,8 @@ pub struct Session {
     filter: Filter,
     guard: Guard,
     timers: Timers,
+    /// The flight with which a server has completed the handshake.
+    last_flight: Vec<Vec<u8>>,
     last_alert: Option<u8>,
     steps: u32,
     events: VecDeque<Event>,
@@ -69,6 +72,11 @@ enum State {
 }
 
 impl Session {
+    /// The version of DTLS, as OpenSSL names it.
+    pub fn version(&self) -> &'static str {
+        self.stream.ssl().version_str()
+    }
+
     /// Creates a session that begins with [`start`](Self::start).
     pub fn new(context: &Arc<Context>, role: Role) -> Result<Self, ErrorStack> {
         Ok(Self {
@@ -81,6 +89,7 @@ impl Session {
             filter: Filter::default(),
             guard: Guard::new(role, context.allows_dtls_1_0()),
             timers: Timers::default(),
+            last_flight: Vec::new(),
             last_alert: None,
             steps: 0,
             events: VecDeque::new(),
@@ -219,6 +228,18 @@ impl Session {
         self.end();
     }
 
+    /// Frees OpenSSL's state if keys have been reported, everything has been sent and OpenSSL is not needed for what is left to do.
+    /// `None` if the session has to stay.
+    pub(crate) fn retire(&mut self) -> Option<Retired> {
+        if !self.is_connected() || self.stream.get_ref().queued() > 0 || !self.events.is_empty() {
+            return None;
+        }
+        let opener = Opener::new(self.stream.ssl(), self.role)?;
+        self.send_close_notify();
+        let farewell = self.stream.get_mut().transmit()?;
+        Some(Retired::new(opener, std::mem::take(&mut self.last_flight), farewell))
+    }
+
     /// Writes the next datagram into `buffer` and returns its length; `None` when there is nothing to send. No datagram
     /// is longer than [`MAX_DATAGRAM_LEN`].
     pub fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<usize> {
@@ -301,7 +322,10 @@ impl Session {
         let outcome = self.stream.do_handshake();
         self.stream.get_ref().queued_behind(queued).for_each(|datagram| self.guard.note_sent(datagram));
         match outcome {
-            Ok(()) => self.complete(),
+            Ok(()) => {
+                self.last_flight = self.stream.get_ref().queued_behind(queued).map(<[u8]>::to_vec).collect();
+                self.complete();
+            }
             Err(error) if error.code() == ErrorCode::WANT_READ => self.await_peer(now, queued),
             Err(error) => self.refuse(&error, queued),
         }
@@ -420,7 +444,8 @@ impl Session {
         loop {
             match self.stream.ssl_read(&mut ignored) {
                 Ok(_) => {}
-                Err(error) if error.code() == ErrorCode::WANT_READ => return,
+                // Hardly anything follows, so the buffers are not kept.
+                Err(error) if error.code() == ErrorCode::WANT_READ => return libssl::free_buffers(self.stream.ssl()),
                 // Only an encrypted alert makes this read fail.
                 Err(_) => {
                     self.send_close_notify();

@@ -81,19 +81,24 @@ impl Side {
 
 /// A context with a certificate of its own.
 pub(crate) fn context(fingerprint: bool) -> Arc<Context> {
-    context_of(fingerprint, vec![Profile::Aes128CmSha1_80])
+    context_of(fingerprint, vec![Profile::Aes128CmSha1_80], None)
 }
 
 /// A context with these SRTP profiles, in order of preference.
 pub(crate) fn context_with(srtp_profiles: Vec<Profile>) -> Arc<Context> {
-    context_of(true, srtp_profiles)
+    context_of(true, srtp_profiles, None)
 }
 
-fn context_of(fingerprint: bool, srtp_profiles: Vec<Profile>) -> Arc<Context> {
+/// A context with these cipher suites.
+pub(crate) fn context_with_ciphers(list: &str) -> Arc<Context> {
+    context_of(false, vec![Profile::Aes128CmSha1_80], Some(list.to_owned()))
+}
+
+fn context_of(fingerprint: bool, srtp_profiles: Vec<Profile>, cipher_list: Option<String>) -> Arc<Context> {
     Context::new(ContextConfig {
         certificate: Certificate::self_signed().expect("a certificate"),
         verify: Verify { fingerprint, certificate: false },
-        cipher_list: None,
+        cipher_list,
         ca_file: None,
         ca_path: None,
         srtp_profiles,

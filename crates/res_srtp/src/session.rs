@@ -10,6 +10,8 @@ use asterisk::module::UseCount;
 use asterisk::{Failed, error, sys, warning};
 use media_srtp::{Contexts, Error, MAX_TRAILER_LEN, Policy, Streams, rtcp_ssrc, rtp_ssrc};
 
+use crate::metrics;
+
 /// RTP or RTCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
@@ -35,10 +37,9 @@ pub struct Session {
 
 struct State {
     contexts: Contexts,
-    /// The buffers of the last protected packet, as long as the longest so far. There are two, as RTP and RTCP are protected
-    /// independently.
-    rtp: Vec<u8>,
-    rtcp: Vec<u8>,
+    /// The buffers of the last protected packet. There are two sets, as RTP and RTCP are protected independently.
+    rtp: Buffers,
+    rtcp: Buffers,
     callback: Callback,
 }
 
@@ -64,6 +65,25 @@ unsafe impl Send for Callback {}
 /// The greatest length of a packet in bytes, five times that of a datagram on Ethernet.
 const PACKET_LEN: usize = 8192;
 
+/// A buffer for each of [`SIZES`], made for the first packet of that size. None of them grows: the host sends from it after our
+/// lock is given back, so it may not move.
+#[derive(Default)]
+struct Buffers([Vec<u8>; SIZES.len()]);
+
+/// The sizes of buffers in bytes: for voice and most reports, for pictures, and for the largest packet.
+const SIZES: [usize; 3] = [512, 2048, PACKET_LEN + MAX_TRAILER_LEN];
+
+impl Buffers {
+    /// The smallest buffer with room for `len` bytes.
+    fn with_room(&mut self, len: usize) -> Option<&mut Vec<u8>> {
+        let (buffer, size) = self.0.iter_mut().zip(SIZES).find(|(_, size)| *size >= len)?;
+        if buffer.is_empty() {
+            *buffer = vec![0; size];
+        }
+        Some(buffer)
+    }
+}
+
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Limits the log lines about refused packets: a peer with wrong keys sends fifty of them per second. The RTP engine logs the
@@ -79,8 +99,8 @@ impl Session {
     pub fn new(instance: *mut sys::ast_rtp_instance, policy: Policy) -> Result<Self, Failed> {
         let state = State {
             contexts: Contexts::new(policy).map_err(no_session)?,
-            rtp: Vec::new(),
-            rtcp: Vec::new(),
+            rtp: Buffers::default(),
+            rtcp: Buffers::default(),
             callback: Callback { no_context: None, data: std::ptr::null_mut() },
         };
         COUNT.fetch_add(1, Ordering::AcqRel);
@@ -118,6 +138,7 @@ impl Session {
             answer => answer,
         };
         answer.map_err(|error| {
+            metrics::count_refused(error);
             let source = Source::of(packet, which);
             if error.is_peers_fault() {
                 refuse(source, error);
@@ -132,6 +153,7 @@ impl Session {
     pub fn protect(&self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Failed> {
         let protected = self.state()?.protect(packet, which);
         protected.map_err(|error| {
+            metrics::count_not_encrypted();
             if let Some(more) = REFUSALS.allow() {
                 let ours = Source::of(packet, which);
                 warning!("SRTP: a packet from {ours} could not be encrypted and was not sent: {error} ({more} similar lines suppressed)");
@@ -167,18 +189,12 @@ impl Drop for Session {
 impl State {
     fn protect(&mut self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Error> {
         let Self { contexts, rtp, rtcp, .. } = self;
-        let (buffer, protect): (_, fn(&mut _, &mut [u8], usize) -> _) = match which {
+        let (buffers, protect): (_, fn(&mut _, &mut [u8], usize) -> _) = match which {
             Which::Rtp => (rtp, Contexts::protect_rtp),
             Which::Rtcp => (rtcp, Contexts::protect_rtcp),
         };
         let needed = packet.len() + MAX_TRAILER_LEN;
-        if packet.len() > PACKET_LEN {
-            return Err(Error::BufferTooSmall { needed });
-        }
-        // At its full length at once: the host sends from it after our lock is given back, so it may not move.
-        if buffer.is_empty() {
-            buffer.resize(PACKET_LEN + MAX_TRAILER_LEN, 0);
-        }
+        let buffer = buffers.with_room(needed).ok_or(Error::BufferTooSmall { needed })?;
         buffer.get_mut(..packet.len()).ok_or(Error::Malformed)?.copy_from_slice(packet);
         let len = protect(contexts, buffer, packet.len())?;
         Ok((buffer.as_mut_ptr(), len))

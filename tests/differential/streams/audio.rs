@@ -1,11 +1,11 @@
 //! Audio: loss, order, jumps, codecs, framing.
 
-use e2e::differential::stream::{Stream, Talk};
+use e2e::differential::stream::{Setting, Stream, Talk};
 
 use super::PCMU;
 
 pub fn streams() -> Vec<Stream> {
-    [order(), codecs()].concat()
+    [order(), unread(), codecs()].concat()
 }
 
 fn echo(name: &'static str, talk: Talk) -> Stream {
@@ -41,6 +41,18 @@ fn order() -> Vec<Stream> {
                 .change(|talk| talk.next.marker = false)
                 .send(5),
         ),
+    ]
+}
+
+/// Packets that come while the dialplan waits for something else than the channel.
+fn unread() -> Vec<Stream> {
+    let late = |name, number, talk: Talk| Stream::new(name, number, PCMU).with(talk).resting(800);
+    let talk = || Talk::new(0).pause(25);
+    vec![
+        late("unread", "late", talk().send(90)),
+        late("unread-for-long", "latest", talk().send(190)),
+        late("unread-strictly", "late", talk().send(90)).on(Setting::Strict),
+        late("unread-with-a-digit", "late", talk().send(20).press(101, 5, 5, 3).send(60)),
     ]
 }
 

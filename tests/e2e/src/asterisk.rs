@@ -181,6 +181,12 @@ impl Asterisk {
         self.child.wait().map(drop)
     }
 
+    /// Ends it without a word, as a crash or the loss of the machine does.
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.wait()
+    }
+
     fn wait_until_booted(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + START;
         while Instant::now() < deadline {

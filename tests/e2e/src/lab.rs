@@ -103,6 +103,11 @@ impl Lab {
         &self.asterisk
     }
 
+    /// Ends the host without a word.
+    pub fn kill(&mut self) -> Result {
+        Ok(self.asterisk.kill()?)
+    }
+
     /// Its SIP channel driver.
     pub fn driver(&self) -> Driver {
         Driver::of(self.asterisk.version())

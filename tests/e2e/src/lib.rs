@@ -17,6 +17,7 @@ pub mod differential;
 pub mod driver;
 pub mod failure;
 pub mod g711;
+pub mod kamailio;
 pub mod lab;
 pub mod links;
 pub mod linphone;

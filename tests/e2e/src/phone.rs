@@ -235,7 +235,8 @@ impl Phone {
         self.register_at(&format!("ws://{}/ws", SocketAddr::new(address, lab.ports().ws)))
     }
 
-    fn register_at(&mut self, server: &str) -> Result {
+    /// Registers with the server of this URL.
+    pub fn register_at(&mut self, server: &str) -> Result {
         let account = &self.account;
         let arguments = json!({
             "server": server, "uri": format!("sip:{account}@localhost"), "password": format!("demo-{account}"),

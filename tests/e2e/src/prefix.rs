@@ -153,7 +153,7 @@ impl Prefix {
 ///
 /// A root with its own C library may need a newer one than this machine has. Then its own loader starts the program,
 /// since C library and loader belong together. Otherwise the machine's loader does.
-fn command(root: &Path, binary: &Path) -> Command {
+pub fn command(root: &Path, binary: &Path) -> Command {
     let libraries = libraries(root);
     match loader(root) {
         Some(loader) => {
@@ -170,9 +170,10 @@ fn command(root: &Path, binary: &Path) -> Command {
 }
 
 /// Library directories that the loader does not search by default: `make install` puts `libasteriskssl` into `lib`, and
-/// Debian's packages are unpacked elsewhere than in `/`.
+/// Debian's packages are unpacked elsewhere than in `/`. Kamailio has a directory of its own.
 fn libraries(root: &Path) -> OsString {
-    let places = ["lib".into(), "usr/lib".into(), format!("lib/{ARCH}-linux-gnu"), format!("usr/lib/{ARCH}-linux-gnu")];
+    let (debian, kamailio) = (format!("usr/lib/{ARCH}-linux-gnu"), format!("usr/lib/{ARCH}-linux-gnu/kamailio"));
+    let places = ["lib".into(), "usr/lib".into(), format!("lib/{ARCH}-linux-gnu"), debian, kamailio];
     let places = places.iter().map(|place| root.join(place)).filter(|place| place.is_dir());
     // The loader's option cannot contain a path with a colon.
     std::env::join_paths(places).unwrap_or_default()

@@ -2,9 +2,11 @@
 
 use std::fs;
 use std::io;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, ensure};
+use crate::lab::Lab;
 
 /// Descriptors, threads and memory of a process at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +34,26 @@ impl Footprint {
         };
         let descriptors = fs::read_dir(format!("{process}/fd"))?.count();
         Ok(Self { descriptors, threads: field("Threads:")?, resident_kib: field("VmRSS:")? })
+    }
+}
+
+/// Measures once `chan_sip` has forgotten the calls; with `wanted` once there are no more descriptors and threads than there.
+///
+/// # Errors
+/// When something is left after a minute.
+pub fn when_idle(lab: &Lab, wanted: Option<&Footprint>) -> Result<Footprint> {
+    lab.until_idle(Duration::from_secs(10))?;
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        thread::sleep(Duration::from_millis(200));
+        let now = Footprint::of(lab.asterisk().pid())?;
+        let is_idle = lab.asterisk().cli("sip show channels")?.lines().any(|line| line.starts_with("0 active SIP"));
+        // Threads of pools end when they like.
+        let is_freed = |wanted: &Footprint| now.descriptors <= wanted.descriptors && now.threads <= wanted.threads;
+        if is_idle && wanted.is_none_or(is_freed) {
+            return Ok(now);
+        }
+        ensure(Instant::now() < end, || format!("something is left: {wanted:?} {now:?}"))?;
     }
 }
 

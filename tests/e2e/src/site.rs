@@ -19,6 +19,7 @@ use crate::tone::{Audio, RATE};
 
 mod chan_pjsip;
 mod chan_sip;
+mod fleet;
 
 /// The frequency of the tone that Asterisk plays at the start of a call to `echo`.
 pub const ANNOUNCEMENT: f64 = 600.0;
@@ -55,7 +56,7 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
-    /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one. Only `chan_sip`.
+    /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one.
     pub without_certificate: bool,
     /// The protection of the plain phone's account. Only `chan_sip`.
     pub plain: Protection,
@@ -68,6 +69,9 @@ pub struct Site {
     pub port_blocks: u16,
     /// Files in place of those that are written otherwise. Ports have the names of [`crate::differential::setting::with_ports`].
     pub files: Vec<(&'static str, String)>,
+    /// Makes this Asterisk a node behind the Kamailio at this UDP port of the loopback interface: it knows no accounts of browsers,
+    /// and calls them through Kamailio.
+    pub kamailio: Option<u16>,
     /// Replaces the whole configuration by samples of `contrib/`, with other ports.
     pub samples: Option<Samples>,
 }
@@ -115,7 +119,7 @@ impl Site {
         home.configure("rtp.conf", &self.rtp_conf(ports))?;
         home.configure("websocket.conf", &self.websocket_conf())?;
         home.configure(driver.configuration(), &self.accounts(driver, home, ports))?;
-        home.configure("extensions.conf", &extensions_conf(home))?;
+        home.configure("extensions.conf", &extensions_conf(home, self.kamailio.is_some()))?;
         std::fs::write(script(home), "#!/bin/sh\nexec sleep 300\n")?;
         std::fs::set_permissions(script(home), std::fs::Permissions::from_mode(0o755))?;
         home.configure("features.conf", "[general]\n")?;
@@ -137,6 +141,9 @@ impl Site {
 
     /// The configuration of the driver: browsers 1001 and 1002, and 2001, a plain phone at its own address.
     fn accounts(&self, driver: Driver, home: &Home, ports: &Ports) -> String {
+        if let Some(kamailio) = self.kamailio {
+            return fleet::accounts(driver, ports, kamailio);
+        }
         let keys = home.etc().join("keys");
         let certificate = self.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));
         let key = self.key.clone().unwrap_or_else(|| keys.join("asterisk.key"));
@@ -208,7 +215,8 @@ fn moh(home: &Home) -> String {
 
 /// The dialplan. It records calls, with received audio in a separate file, and calls an account through the
 /// driver of the caller.
-fn extensions_conf(home: &Home) -> String {
+fn extensions_conf(home: &Home, is_behind_kamailio: bool) -> String {
+    let by_way_of = if is_behind_kamailio { "@kamailio" } else { "" };
     let announcement = home.root().join("data/announcement");
     let announcement = announcement.display();
     let music = home.root().join("data/music");
@@ -284,6 +292,6 @@ fn extensions_conf(home: &Home) -> String {
          \nexten => hush,1,Answer()\n\
          \x20same => n,Playback({silence})\n\
          \nexten => busy,1,Hangup(17)\n\
-         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}},60)\n"
+         \nexten => _[12]XXX,1,Dial(${{CHANNEL(channeltype)}}/${{EXTEN}}{by_way_of},60)\n"
     )
 }

@@ -22,6 +22,9 @@ pub type Format = (u8, &'static str);
 /// µ-law, which a talker starts with.
 pub const PCMU: Format = (0, "PCMU/8000");
 
+/// Opus, under the name that it has in an Asterisk 11.
+pub const OPUS: Format = (111, "G719/48000");
+
 /// The payload type of telephone-event (RFC 4733).
 const EVENT: u8 = 101;
 
@@ -76,6 +79,8 @@ pub struct Talker {
     stream: Arc<Mutex<Stream>>,
     ended: Arc<AtomicBool>,
     speaker: Option<JoinHandle<()>>,
+    /// The format that it calls with.
+    format: Format,
     version: u32,
 }
 
@@ -95,21 +100,30 @@ struct Stream {
 impl Talker {
     /// A phone of this name whose voice is a tone.
     pub fn new(lab: &Lab, name: &str, voice: f64) -> Result<Self> {
+        Self::with_format(lab, name, voice, PCMU)
+    }
+
+    /// A phone that calls with Opus. Its packets are noise.
+    pub fn with_opus(lab: &Lab, name: &str) -> Result<Self> {
+        Self::with_format(lab, name, 0.0, OPUS)
+    }
+
+    fn with_format(lab: &Lab, name: &str, voice: f64, format: Format) -> Result<Self> {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let ssrc = name.bytes().fold(1, |ssrc: u32, byte| ssrc.wrapping_mul(257).wrapping_add(byte.into()));
-        let next = Rtp { sequence: ssrc as u16, timestamp: !ssrc, ssrc, ..Rtp::default() };
+        let next = Rtp { payload_type: format.0, sequence: ssrc as u16, timestamp: !ssrc, ssrc, ..Rtp::default() };
         let voice = Audio::tone(voice, Duration::from_secs(1));
         let stream = Stream { media: Media::bind(here)?, to: None, next, voice, events: Vec::new(), pressed: 0 };
         let (stream, ended) = (Arc::new(Mutex::new(stream)), Arc::new(AtomicBool::new(false)));
         let (spoken, until) = (Arc::clone(&stream), Arc::clone(&ended));
         let speaker = Some(thread::spawn(move || speak(&spoken, &until)));
         let phone = SipPhone::new(SocketAddr::new(here, lab.ports().sip), name)?;
-        Ok(Self { phone, stream, ended, speaker, version: 0 })
+        Ok(Self { phone, stream, ended, speaker, format, version: 0 })
     }
 
     /// Calls a number.
     pub fn call(&mut self, number: &str) -> Result {
-        let description = self.description("sendrecv", &[PCMU]);
+        let description = self.description("sendrecv", &[self.format]);
         let answer = self.phone.call(number, &description)?;
         self.learn(&answer)
     }
@@ -293,6 +307,9 @@ impl Drop for Talker {
 impl Stream {
     /// The next packet: a part of a digit, or of the tone.
     fn packet(&mut self) -> Rtp {
+        if self.next.payload_type == OPUS.0 {
+            return self.packet_of_opus();
+        }
         let (next, samples) = (&mut self.next, self.voice.samples());
         let start = (next.timestamp % RATE) as usize / PACKET as usize * PACKET as usize;
         let tone = samples.iter().cycle().skip(start).take(PACKET as usize);
@@ -308,6 +325,16 @@ impl Stream {
         packet.sequence = next.sequence;
         next.sequence = next.sequence.wrapping_add(1);
         next.timestamp = next.timestamp.wrapping_add(PACKET);
+        packet
+    }
+
+    /// A frame of wideband speech of 20 ms by its first octet (RFC 6716 §3.1); any octets after it are a frame.
+    fn packet_of_opus(&mut self) -> Rtp {
+        let next = &mut self.next;
+        let noise = (1..60_u32).map(|place| (place * 77 + u32::from(next.sequence) * 41) as u8);
+        let packet = Rtp { payload: std::iter::once(0x48).chain(noise).collect(), ..next.clone() };
+        next.sequence = next.sequence.wrapping_add(1);
+        next.timestamp = next.timestamp.wrapping_add(6 * PACKET);
         packet
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use e2e::failure::{Result, ensure};
 use e2e::g711;
 use e2e::lab::Lab;
-use e2e::process::Footprint;
+use e2e::process::when_idle;
 use e2e::site::{MUSIC, Site};
 use e2e::talker::{A_WHILE, PCMU, Talker, VOICES, connected, hear_each_other, joined, site};
 use e2e::tone::Audio;
@@ -180,22 +180,6 @@ fn statistics(lab: &Lab) -> Result<Vec<String>> {
 fn received(statistics: &str) -> u32 {
     let count = statistics.split(';').find_map(|part| part.trim().strip_prefix("rxcount="));
     count.and_then(|count| count.parse().ok()).unwrap_or_default()
-}
-
-/// Measures once `chan_sip` has forgotten the calls; with `wanted` once there are no more descriptors and threads than there.
-fn when_idle(lab: &Lab, wanted: Option<&Footprint>) -> Result<Footprint> {
-    let end = Instant::now() + Duration::from_secs(60);
-    loop {
-        thread::sleep(Duration::from_millis(200));
-        let now = Footprint::of(lab.asterisk().pid())?;
-        let is_idle = lab.asterisk().cli("sip show channels")?.lines().any(|line| line.starts_with("0 active SIP"));
-        // Threads of pools end when they like.
-        let is_freed = |wanted: &Footprint| now.descriptors <= wanted.descriptors && now.threads <= wanted.threads;
-        if is_idle && wanted.is_none_or(is_freed) {
-            return Ok(now);
-        }
-        ensure(Instant::now() < end, || format!("something is left: {wanted:?} {now:?}"))?;
-    }
 }
 
 fn until(holds: impl Fn() -> bool, why: impl Fn() -> String) -> Result {

@@ -106,10 +106,12 @@ impl Association {
         if !self.listens_to(now, origin, path.from) {
             return Admission::Refused;
         }
-        let Some(session) = self.session_mut() else { return Admission::Refused };
-        let before = session.steps();
-        session.handle_datagram(now, datagram);
-        if session.steps() != before {
+        let steps = |association: &Self| association.session().map(|session| session.steps());
+        let before = steps(self);
+        if !self.hand_over(now, datagram) {
+            return Admission::Refused;
+        }
+        if steps(self) != before {
             self.path = Some(path);
             if let State::Handshaking { progressed, .. } = &mut self.state {
                 *progressed = now;

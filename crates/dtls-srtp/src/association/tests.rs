@@ -115,6 +115,11 @@ fn next_of(session: &mut Session) -> Vec<u8> {
     buffer[..len].to_vec()
 }
 
+fn datagrams_of(session: &mut Session) -> Vec<Vec<u8>> {
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+    std::iter::from_fn(|| session.poll_transmit(&mut buffer).map(|len| buffer[..len].to_vec())).collect()
+}
+
 /// A message that OpenSSL takes for the peer's next one, and cannot read.
 fn forged(message_type: u8, number: u8) -> Vec<u8> {
     let mut datagram = crate::record::first_message(message_type, [0xfe, 0xfd], &[0xff; 40]);
@@ -500,4 +505,80 @@ fn a_hello_in_two_datagrams_is_asked_for_a_cookie_once() {
     call.client.handle_datagram(Instant::now(), &request);
     call.talk();
     assert!(matches!(call.events[..], [AssociationEvent::Connected(_)]), "{:?}", call.events);
+}
+
+/// Exchanges datagrams until we have keys, and returns our last flight, which the client has not got.
+fn keyed_without_last_flight(call: &mut Call, now: Instant) -> Vec<Vec<u8>> {
+    let mut buffer = [0; MAX_DATAGRAM_LEN];
+    loop {
+        while let Some(len) = call.client.poll_transmit(&mut buffer) {
+            call.receive(now, &buffer[..len]);
+        }
+        let flight = call.flight();
+        call.events.extend(call.side.association.poll_event(call.peer));
+        if call.phase() == Phase::Connected {
+            assert_eq!(call.sent(), 0);
+            return flight;
+        }
+        assert!(!flight.is_empty(), "the handshake stands still");
+        flight.iter().for_each(|datagram| call.client.handle_datagram(now, datagram));
+    }
+}
+
+fn is_retired(call: &Call) -> bool {
+    matches!(call.side.association.state, State::Retired(_))
+}
+
+#[test]
+fn rfc6347_section_4_2_4_a_client_that_missed_the_last_flight_gets_it_without_openssl() {
+    for ciphers in ["ECDHE+AESGCM+AES128", "ECDHE+AESGCM+AES256"] {
+        let mut call = Call::new(true, SIGNALLED, PeerAddress::CheckedByIce);
+        let described = crate::testing::context_with_ciphers(ciphers);
+        (call.client, call.described) = (client(&described), described);
+        call.describe();
+        let now = Instant::now();
+        let lost = keyed_without_last_flight(&mut call, now);
+        assert!(is_retired(&call) && !lost.is_empty() && !call.client.is_connected(), "{ciphers}");
+        let later = now + Duration::from_secs(1);
+        call.client.handle_timeout(later);
+        let repeated: Vec<_> = datagrams_of(&mut call.client);
+        repeated.iter().for_each(|datagram| assert_eq!(call.receive(later, datagram), Admission::Taken));
+        assert_eq!(call.flight(), lost, "{ciphers}");
+        repeated.iter().for_each(|datagram| assert_eq!(call.receive(later, datagram), Admission::Taken));
+        assert_eq!(call.sent(), 0, "a repetition by the network");
+        lost.iter().for_each(|datagram| call.client.handle_datagram(later, datagram));
+        assert!(call.client.is_connected(), "{ciphers}");
+        call.client.close();
+        call.talk();
+        assert_eq!(call.events.last(), Some(&AssociationEvent::Closed), "{ciphers}");
+    }
+}
+
+#[test]
+fn forged_records_change_nothing_once_openssl_is_gone() {
+    let mut call = Call::new(true, SIGNALLED, PeerAddress::CheckedByIce);
+    call.talk();
+    assert!(is_retired(&call));
+    for (content_type, len) in [(21, 26), (22, 40), (21, 8), (21, 0), (22, 24), (23, 30)] {
+        let mut forgery = vec![content_type, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, len];
+        forgery.resize(13 + usize::from(len), 0x5a);
+        call.receive(Instant::now(), &forgery);
+        assert_eq!(call.sent(), 0);
+    }
+    call.client.close();
+    call.talk();
+    assert_eq!(call.events.last(), Some(&AssociationEvent::Closed), "the peer's own alert is still understood");
+}
+
+#[test]
+fn openssl_stays_for_ciphers_that_only_it_knows() {
+    let described = crate::testing::context_with_ciphers("ECDHE+CHACHA20");
+    let mut call = Call::new(true, SIGNALLED, PeerAddress::CheckedByIce);
+    (call.client, call.described) = (client(&described), described);
+    call.describe();
+    call.talk();
+    assert!(!is_retired(&call) && call.phase() == Phase::Connected);
+    call.client.close();
+    call.talk();
+    assert_eq!(call.events.last(), Some(&AssociationEvent::Closed));
 }

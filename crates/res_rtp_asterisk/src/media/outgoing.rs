@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use asterisk::format::{Codec, Kind};
+use asterisk::format::{Codec, Framing, Kind};
 use asterisk::frame::FrameType;
 use asterisk::rtp::Instance;
 use asterisk::smoother::{ByteOrder, Smoother};
@@ -32,6 +32,9 @@ pub trait Sink {
 /// The state of the sent stream between frames. Only the channel's writing thread uses it.
 pub struct Outgoing {
     format: Option<Format>,
+    /// The packets of `format`; `None` if frames are sent as they come.
+    framing: Option<Framing>,
+    /// Created for the first frame that is not one packet: the host's smoother takes 16 KiB.
     smoother: Option<Smoother>,
     /// Buffer for linear samples in network byte order.
     swapped: Vec<u8>,
@@ -56,6 +59,7 @@ impl Outgoing {
     pub fn new() -> Self {
         Self {
             format: None,
+            framing: None,
             smoother: None,
             swapped: Vec::new(),
             origin: Origin::default(),
@@ -117,7 +121,7 @@ impl Outgoing {
         let samples = self.carried.samples(&format, frame.payload()).and_then(Result::ok);
         let negotiated = Negotiated { format: &format, payload_type, kind, samples };
         match kind {
-            Kind::Audio => self.prepare_smoother(instance, &format),
+            Kind::Audio => self.note_format(instance, &format),
             // The number is that of a packet, in 16 bits.
             Kind::Video if self.origin.begins_with(frame.sequence_number() as u16) => sink.begin_pictures()?,
             _ => {}
@@ -130,7 +134,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends a frame through the smoother if its format has one, otherwise as one packet. Returns whether media has a route.
+    /// Sends a frame through the smoother if it is not one packet of the negotiated length. Returns whether media has a route.
     fn send_negotiated(
         &mut self,
         now: Instant,
@@ -138,6 +142,9 @@ impl Outgoing {
         negotiated: &Negotiated<'_>,
         frame: FrameRef<'_>,
     ) -> Result<bool, Failed> {
+        if negotiated.kind == Kind::Audio {
+            self.prepare_smoother(frame);
+        }
         match &mut self.smoother {
             Some(smoother) if negotiated.kind == Kind::Audio => match feed(now, smoother, sink, negotiated, frame) {
                 Ok(sent) => sent,
@@ -156,9 +163,9 @@ impl Outgoing {
         self.reset_smoother();
     }
 
-    /// Discards the smoother and what it holds. The next frame of voice creates a new one.
+    /// Discards the smoother and what it holds. A frame that needs one creates a new one.
     fn reset_smoother(&mut self) {
-        (self.smoother, self.format) = (None, None);
+        self.smoother = None;
     }
 
     /// Logs a warning and fails, unless media has no route; then the frame is dropped silently, as every other would be.
@@ -171,13 +178,20 @@ impl Outgoing {
         Err(Failed)
     }
 
-    fn prepare_smoother(&mut self, instance: Instance<'_>, format: &Format) {
-        if self.format.as_ref().is_some_and(|known| known.same_as(format)) {
-            return;
+    /// Notes how voice of this format is split into packets, if the format is another than before.
+    fn note_format(&mut self, instance: Instance<'_>, format: &Format) {
+        if !self.format.as_ref().is_some_and(|known| known.same_as(format)) {
+            self.format = Some(format.clone());
+            self.framing = instance.framing(format);
+            self.smoother = None;
         }
-        self.format = Some(format.clone());
-        self.smoother = None;
-        if let Some(framing) = instance.framing(format) {
+    }
+
+    /// Creates the smoother before the first frame that is not one packet. While it is empty, it returns a frame of that length
+    /// as it is.
+    fn prepare_smoother(&mut self, frame: FrameRef<'_>) {
+        let Some(framing) = &self.framing else { return };
+        if self.smoother.is_none() && frame.payload().len() != framing.packet_bytes as usize {
             self.smoother = Smoother::new(framing.packet_bytes);
             if let Some(smoother) = &mut self.smoother {
                 smoother.set_flags(framing.smoother_flags);

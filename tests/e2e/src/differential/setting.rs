@@ -120,12 +120,25 @@ disallow = all
 allow = ulaw:40
 ";
 
-/// Numbers are words with a name behind them; N, X and Z would stand for digits. `trace` logs the frames that the channel reads.
+/// Numbers are words with a name behind them; N, X and Z would stand for digits. `trace` logs the frames that the channel reads. `late` and
+/// `latest` open a pipe that nobody writes into at first: until then nobody reads the channel, not even the host's autoservice.
 const EXTENSIONS_CONF: &str = "[calls]
 exten => _echo-.,1,Answer()
  same => n,Echo()
 exten => _trace-.,1,Answer()
  same => n,Set(FRAME_TRACE(black)=IAX)
+ same => n,Echo()
+exten => _late-.,1,Answer()
+ same => n,Set(FRAME_TRACE(black)=IAX)
+ same => n,Set(GATE=spool/${EXTEN})
+ same => n,System(mkfifo ${GATE} 2> /dev/null\\; timeout 20 sh -c 'sleep 1.7\\; echo open > ${GATE}' > /dev/null 2>&1 &)
+ same => n,Set(OPEN=${FILE(${GATE},0,1,l,u)})
+ same => n,Echo()
+exten => _latest-.,1,Answer()
+ same => n,Set(FRAME_TRACE(black)=IAX)
+ same => n,Set(GATE=spool/${EXTEN})
+ same => n,System(mkfifo ${GATE} 2> /dev/null\\; timeout 20 sh -c 'sleep 3.7\\; echo open > ${GATE}' > /dev/null 2>&1 &)
+ same => n,Set(OPEN=${FILE(${GATE},0,1,l,u)})
  same => n,Echo()
 exten => _early-.,1,Progress()
  same => n,Playtones(440)
