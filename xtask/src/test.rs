@@ -132,6 +132,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
+    ("groups", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("interop", Version::TwentyTwo..=Version::TwentyTwo, "its descriptions lack a=mid; peers tests 11"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),

@@ -5,7 +5,7 @@
 //! line and does nothing else: until then it has used nothing that such a host may lack.
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, c_char, c_int, c_uint};
+use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -82,10 +82,31 @@ pub fn host_module() -> *mut sys::ast_module {
     if info.is_null() { ptr::null_mut() } else { unsafe { (*info).self_ } }
 }
 
-/// Whether a module is loaded, by its file's name. Wraps `ast_module_check`.
+/// Whether a module is loaded, by its file's name: whether the process has mapped it. Takes no lock of the host's, unlike
+/// `ast_module_check`, which would wait for an unload that waits for the calling thread. Wraps `dl_iterate_phdr`.
 pub fn is_loaded(file: &CStr) -> bool {
-    // SAFETY: the host only reads the string.
-    unsafe { sys::ast_module_check(file.as_ptr()) != 0 }
+    let mut search = Search { file: file.to_bytes(), is_found: false };
+    // SAFETY: `compare` gets this value, and nobody else has it for the length of the call.
+    unsafe { libc::dl_iterate_phdr(Some(compare), (&raw mut search).cast()) };
+    search.is_found
+}
+
+struct Search<'a> {
+    file: &'a [u8],
+    is_found: bool,
+}
+
+/// Compares the name of a mapped file. Anything but 0 ends the iteration.
+unsafe extern "C" fn compare(info: *mut libc::dl_phdr_info, _: usize, search: *mut c_void) -> c_int {
+    // SAFETY: the loader lends its entry, and hands on the pointer of `is_loaded`.
+    let (name, search) = unsafe { ((*info).dlpi_name, &mut *search.cast::<Search<'_>>()) };
+    if name.is_null() {
+        return 0;
+    }
+    // SAFETY: a string of the loader's, which holds its lock meanwhile.
+    let path = unsafe { CStr::from_ptr(name) }.to_bytes();
+    search.is_found = path.rsplit(|byte| *byte == b'/').next() == Some(search.file);
+    c_int::from(search.is_found)
 }
 
 /// The name of the module: its file name without `.so`.
@@ -262,6 +283,13 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri maps no files")]
+    fn a_file_is_found_by_its_whole_name() {
+        assert!(is_loaded(c"libc.so.6"));
+        assert!(!is_loaded(c"libc.so") && !is_loaded(c"c.so.6") && !is_loaded(c"format_g719.so"));
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "runs md5sum")]

@@ -89,15 +89,37 @@ fn warning(sections: &[Account<'_>], carrier: &str, format: &str) -> Option<Stri
     let general = general.map_or(&[][..], |section| &section.keys);
     let is_phone = |section: &&Account<'_>| section.is_account() && !section.is_browser(general);
     let phones = sections.iter().filter(is_phone).filter(|section| section.allows(general, carrier));
-    let names: Vec<&str> = phones.map(|section| section.name).collect();
+    let mut names: Vec<&str> = phones.map(|section| section.name).collect();
+    if takes_guests(general) && general_allows(general, carrier) {
+        names.push("guests (allowguest)");
+    }
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
     (!names.is_empty()).then(|| {
         format!(
-            "sip.conf: {shown}{more} may use {carrier}, but no transport of theirs is ws or wss: calls with browsers would send them \
-             {format} under that name, so disallow {carrier}"
+            "sip.conf: {shown}{more} may use {carrier}, but ws and wss are not all that their transports are: calls with browsers would send \
+             them {format} under that name, and a phone its {carrier} to browsers, so disallow {carrier}"
         )
     })
+}
+
+/// Whether callers without an account are let in, by the lines of `[general]`, and not by WebSocket alone.
+fn takes_guests(general: &[(&str, &str)]) -> bool {
+    let last = general.iter().rfind(|(key, _)| key.eq_ignore_ascii_case("allowguest"));
+    let is_no =
+        |value: &str| ["no", "false", "n", "f", "0", "off"].iter().any(|no| value.trim().eq_ignore_ascii_case(no));
+    last.is_none_or(|(_, value)| !is_no(value)) && !uses_web_sockets(general).unwrap_or(false)
+}
+
+/// Whether `ws` and `wss` are all transports that the lines name; `None` if they name none.
+fn uses_web_sockets(keys: &[(&str, &str)]) -> Option<bool> {
+    let last = keys.iter().rfind(|(key, _)| key.eq_ignore_ascii_case("transport"));
+    last.map(|(_, value)| items(value).all(|word| ["ws", "wss"].contains(&&*word)))
+}
+
+/// Whether `[general]` leaves a format.
+fn general_allows(general: &[(&str, &str)], format: &str) -> bool {
+    Account { name: "", keys: Vec::new() }.allows(general, format)
 }
 
 /// The accounts that a warning names.
@@ -119,11 +141,7 @@ impl Account<'_> {
     }
 
     fn is_browser(&self, general: &[(&str, &str)]) -> bool {
-        let transport = |keys: &[(&str, &str)]| {
-            let last = keys.iter().rfind(|(key, _)| key.eq_ignore_ascii_case("transport"));
-            last.map(|(_, value)| items(value).any(|word| ["ws", "wss"].contains(&&*word)))
-        };
-        transport(&self.keys).or_else(|| transport(general)).unwrap_or(false)
+        uses_web_sockets(&self.keys).or_else(|| uses_web_sockets(general)).unwrap_or(false)
     }
 
     /// Whether the lines `allow` and `disallow` leave a format, in their order, after those of `[general]`.
@@ -172,7 +190,7 @@ mod tests {
 
     #[test]
     fn lines_count_in_their_order_and_those_of_general_come_first() {
-        let general: (&str, Keys) = ("general", &[("allow", "all")]);
+        let general: (&str, Keys) = ("general", &[("allow", "all"), ("allowguest", "no")]);
         let inherits: (&str, Keys) = ("2001", &[("type", "peer")]);
         let refuses: (&str, Keys) = ("2002", &[("type", "peer"), ("disallow", "g719")]);
         let excepts: (&str, Keys) = ("2003", &[("type", "peer"), ("allow", "all,!g719")]);
@@ -180,6 +198,22 @@ mod tests {
         assert!(said.starts_with("sip.conf: 2001 may use"), "{said}");
         let web: (&str, Keys) = ("general", &[("allow", "all"), ("transport", "ws")]);
         assert_eq!(warned(&[web, inherits]), None);
+    }
+
+    #[test]
+    fn an_account_that_may_also_register_by_udp_is_a_phone() {
+        let both: Keys = &[("type", "friend"), ("transport", "udp,ws"), ("allow", "g719")];
+        let said = warned(&[("1001", both)]).expect("a warning");
+        assert!(said.starts_with("sip.conf: 1001 may use g719, "), "{said}");
+    }
+
+    #[test]
+    fn guests_are_phones_with_the_formats_of_general() {
+        let said = warned(&[("general", &[("allow", "ulaw,g719")])])
+            .expect("a warning: guests are let in unless said otherwise");
+        assert!(said.starts_with("sip.conf: guests (allowguest) may use g719, "), "{said}");
+        assert_eq!(warned(&[("general", &[("allow", "ulaw,g719"), ("allowguest", "no")])]), None);
+        assert_eq!(warned(&[("general", &[("allow", "ulaw"), ("allowguest", "yes")])]), None);
     }
 
     #[test]

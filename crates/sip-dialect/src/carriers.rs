@@ -49,11 +49,15 @@ impl Carrier {
     pub fn name_for_host(&self, changes: &mut Changes, description: &Description<'_>) {
         for section in self.sections(description) {
             let carried = PayloadTypes::named(description, section, |map| map.is(self.client.0));
-            if carried.is_empty() {
+            let is_dropped = |map: &Map<'_>| match self.media {
+                b"audio" => !carried.is_empty() && map.is_misread_in_audio(),
+                // With that rule they are gone already.
+                _ => !changes.may(Rule::PayloadTypes) && map.is_taken_for_mpeg4(),
+            };
+            let dropped = PayloadTypes::named(description, section, is_dropped).without(&carried);
+            if carried.is_empty() && dropped.is_empty() {
                 continue;
             }
-            let is_dropped = |map: &Map<'_>| self.media == b"audio" && map.is_misread_in_audio();
-            let dropped = PayloadTypes::named(description, section, is_dropped).without(&carried);
             self.rename(changes, description, section, &carried, self.host);
             for line in section.level.rtpmaps.iter().filter(|line| dropped.has(description, line)) {
                 changes.cut(self.rule, line.whole.clone());
@@ -62,8 +66,10 @@ impl Carrier {
             for line in about.filter(|line| carried.has(description, line) || dropped.has(description, line)) {
                 changes.cut(self.rule, line.whole.clone());
             }
-            if let Some(left) = dropped.left_of(description.text(&section.formats)) {
-                changes.replace(self.rule, section.formats.clone(), left);
+            match dropped.left_of(description.text(&section.formats)) {
+                Some(left) if left.is_empty() => changes.replace(self.rule, section.port.clone(), "0"),
+                Some(left) => changes.replace(self.rule, section.formats.clone(), left),
+                None => {}
             }
         }
     }
@@ -123,6 +129,9 @@ impl Carrier {
     }
 }
 
+/// The payload type that is MPEG-4 to the host without an `a=rtpmap` line.
+const MPEG4: usize = 104;
+
 /// A line of the host's for a copy of a section that carries nothing: Opus has its own name in it.
 pub fn named_for_client(line: &[u8]) -> Vec<u8> {
     match line.strip_suffix(OPUS.host.as_bytes()).filter(|begin| begin.starts_with(b"a=rtpmap:")) {
@@ -160,6 +169,13 @@ impl<'a> Map<'a> {
     fn is(&self, wanted: &str) -> bool {
         let (name, rest) = self.name.split_at_checked(wanted.len()).unwrap_or_default();
         name.eq_ignore_ascii_case(wanted.as_bytes()) && matches!(rest, [] | [b'/', ..])
+    }
+
+    /// Whether the host takes the payload type for MPEG-4, the carrier of VP8, since it reads no other names of video than those that
+    /// begin like its own: Chromium has a retransmission (RFC 4588) there.
+    fn is_taken_for_mpeg4(&self) -> bool {
+        let begins = |begin: &[u8]| self.name.get(..begin.len()).is_some_and(|name| name.eq_ignore_ascii_case(begin));
+        self.payload_type == MPEG4 && !self.is(VP8.client.0) && !begins(b"H26") && !begins(b"MP4")
     }
 
     fn is_misread_in_audio(&self) -> bool {

@@ -2,7 +2,8 @@
 
 use crate::carriers;
 use crate::edit::Edits;
-use crate::memory::{Dialog, Section as Offered};
+use crate::grouping::{Grouping, Transports};
+use crate::memory::{self, Dialog, Section as Offered, Text};
 use crate::message::{Message, trimmed};
 use crate::payload_types;
 use crate::pictures::Feedback;
@@ -21,12 +22,14 @@ pub struct Changes {
     pub edits: Edits,
     /// A line was added behind the last one.
     is_longer: bool,
+    /// The mid that a description of the host's now groups.
+    pub grouped: Option<Text>,
 }
 
 impl Changes {
     /// No change yet.
     pub fn new(allowed: Rules) -> Self {
-        Self { allowed, made: Rules::NONE, edits: Edits::default(), is_longer: false }
+        Self { allowed, made: Rules::NONE, edits: Edits::default(), is_longer: false, grouped: None }
     }
 
     /// Whether a rule is switched on.
@@ -138,7 +141,7 @@ impl Changes {
 
     /// [`Rule::AnswerDirection`], [`Rule::Mid`], [`Rule::Group`], [`Rule::Profile`] and [`Rule::Trickle`], for an answer of
     /// the host's to an offer of the client's.
-    pub fn fit_answer(&mut self, answer: &Description<'_>, dialog: &Dialog) {
+    pub fn fit_answer(&mut self, answer: &Description<'_>, dialog: &Dialog, transports: Transports) {
         if dialog.is_folded && answer.sections.len() == 1 {
             return self.unfold_answer(answer, dialog);
         }
@@ -151,7 +154,16 @@ impl Changes {
         let first = answer.sections.iter().zip(&dialog.client).find(|(section, _)| !section.is_refused);
         if let Some((section, offered)) = first.filter(|(_, offered)| offered.is_bundled) {
             let mid = offered.mid.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
-            self.group(answer, section, &mid);
+            if dialog.grouping.groups_in_answer(&mid, carrying(answer), transports) {
+                self.group(answer, section, &mid);
+            }
+        }
+    }
+
+    /// [`Rule::Group`], for an offer of the client's: refuses the sections that have no transport of their own.
+    pub fn refuse_shared(&mut self, offer: &Description<'_>, shared: &[usize]) {
+        for section in shared.iter().filter_map(|index| offer.sections.get(*index)) {
+            self.replace(Rule::Group, section.port.clone(), "0");
         }
     }
 
@@ -193,7 +205,7 @@ impl Changes {
 
     /// [`Rule::Mid`] and [`Rule::Group`], for an offer of the host's with DTLS. A section keeps the mid that it has had in
     /// the dialog (RFC 8829 §5.2.2).
-    pub fn name_sections(&mut self, offer: &Description<'_>, dialog: Option<&Dialog>) {
+    pub fn name_sections(&mut self, offer: &Description<'_>, dialog: Option<&Dialog>, transports: Transports) {
         let mut grouped = None;
         for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| offer.is_secure(section)) {
             let mid = mid_of(index, dialog);
@@ -202,7 +214,11 @@ impl Changes {
                 grouped = grouped.or(Some((section, mid)).filter(|_| !section.is_refused));
             }
         }
-        if let Some((section, mid)) = grouped {
+        let unknown = Grouping::default();
+        let grouping = dialog.map_or(&unknown, |dialog| &dialog.grouping);
+        if let Some((section, mid)) = grouped
+            && grouping.groups_in_offer(&mid, carrying(offer), transports)
+        {
             self.group(offer, section, &mid);
         }
     }
@@ -232,15 +248,14 @@ impl Changes {
         }
     }
 
-    /// Groups the only section that carries media. The host has a transport for each, so no two can share one; beside a group of one,
-    /// the others could not stay outside: Chromium's next offer groups all, and an answer may not take one out again (RFC 9143
-    /// §7.3.3). A section in a group has rtcp-mux (§9.3).
+    /// Groups one section. The host has a transport for each, so no two can share one. A section in a group has rtcp-mux (RFC 9143
+    /// §9.3).
     fn group(&mut self, description: &Description<'_>, section: &Section<'_>, mid: &str) {
         let has_mid = section.level.mid.is_some() || self.may(Rule::Mid);
-        let is_alone = description.sections.iter().filter(|section| !section.is_refused).count() == 1;
-        if self.may(Rule::Group) && is_alone && has_mid && description.bundle.is_none() && section.level.has_mux {
+        if self.may(Rule::Group) && has_mid && description.bundle.is_none() && section.level.has_mux {
             let line = format!("a=group:BUNDLE {mid}");
             self.insert(Rule::Group, description.session.span.end, &line, description);
+            self.grouped = memory::bounded(mid.as_bytes());
         }
     }
 
@@ -309,6 +324,11 @@ impl Changes {
     ) -> Option<(Vec<u8>, Rules)> {
         (!self.edits.is_empty()).then(|| (self.edits.apply(message, part), self.made))
     }
+}
+
+/// The number of sections that carry media.
+fn carrying(description: &Description<'_>) -> usize {
+    description.sections.iter().filter(|section| !section.is_refused).count()
 }
 
 /// The mid of a section of the host's offer: the one that it has had in the dialog, or a number that no other section has.

@@ -26,6 +26,7 @@
 //! | `carriers`, `payload_types`, `pictures`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
 //! | `message`, `body`, `sdp` | where the parts of a message are |
 //! | `edit` | changes by position; everything else is copied |
+//! | `grouping` | which media sections share a transport (RFC 9143) |
 //! | `memory` | dialogs |
 //! | [`transport`] | the transport's part (RFC 7118): keepalives of CRLF, and INVITEs that nobody can answer any more |
 //!
@@ -40,6 +41,7 @@ mod change;
 mod edit;
 #[doc(hidden)]
 pub mod fuzzing;
+mod grouping;
 mod memory;
 mod message;
 mod payload_types;
@@ -58,6 +60,7 @@ pub use rules::{Rule, Rules};
 use std::collections::VecDeque;
 
 use crate::change::Changes;
+use crate::grouping::Transports;
 use crate::memory::{Dialog, Dialogs};
 use crate::message::{Message, Start};
 use crate::sdp::Description;
@@ -67,6 +70,8 @@ use crate::sdp::Description;
 pub struct Dialect {
     rules: Rules,
     dialogs: Dialogs,
+    /// The client's habit, in all its dialogs.
+    transports: Transports,
     events: VecDeque<Event>,
 }
 
@@ -123,7 +128,7 @@ pub enum Event {
 impl Dialect {
     /// Makes a translation by these rules.
     pub fn new(rules: Rules) -> Self {
-        Self { rules, dialogs: Dialogs::default(), events: VecDeque::new() }
+        Self { rules, dialogs: Dialogs::default(), transports: Transports::default(), events: VecDeque::new() }
     }
 
     /// Takes a message from the client to the host.
@@ -138,7 +143,10 @@ impl Dialect {
             Start::Response(101..=299) if message.answers(b"INVITE") => {
                 self.describe(&message, Side::Client, Role::Answer)
             }
-            Start::Response(300..=699) if message.answers(b"INVITE") => self.refused(&message),
+            Start::Response(300..=699) if message.answers(b"INVITE") => {
+                self.note_refusal(&message);
+                self.refused(&message)
+            }
             _ => Outcome::Unchanged,
         }
     }
@@ -185,6 +193,15 @@ impl Dialect {
             self.dialogs.forget(response.call_id);
         }
         Outcome::Unchanged
+    }
+
+    /// A client that shares one transport may refuse an offer of several sections for its lack of a group, as "not acceptable here"
+    /// (RFC 3261 §21.4.26).
+    fn note_refusal(&mut self, response: &Message<'_>) {
+        let dialog = self.dialogs.get(response.call_id).filter(|_| response.start == Start::Response(488));
+        if dialog.is_some_and(|dialog| dialog.host.len() > 1 && dialog.client.is_empty()) {
+            self.transports = self.transports.after_a_refusal();
+        }
     }
 
     fn update(&mut self, update: &Message<'_>) -> Outcome {
@@ -292,6 +309,9 @@ impl Dialect {
             // The others are cut.
             description.sections.truncate(1);
         }
+        if changes.may(Rule::Group) {
+            self.share(message, &mut description, role, changes);
+        }
         if changes.may(Rule::SessionDirection) {
             changes.move_direction(&description);
         }
@@ -304,6 +324,34 @@ impl Dialect {
         }
         if changes.may(Rule::LongCandidates) {
             changes.carry_long_addresses(&description);
+        }
+    }
+
+    /// [`Rule::Group`], for a description of the client's.
+    fn share(&mut self, message: &Message<'_>, description: &mut Description<'_>, role: Role, changes: &mut Changes) {
+        let known = self.transports;
+        let learned = self.dialogs.change(message.call_id, |dialog| match role {
+            Role::Offer => dialog.grouping.handle_offer(description, dialog.host.is_empty(), known),
+            Role::Answer => {
+                dialog.grouping.handle_answer(description);
+                (known, Vec::new())
+            }
+        });
+        let Some((transports, mut shared)) = learned else { return };
+        let dialog = self.dialogs.get(message.call_id).filter(|_| role == Role::Offer);
+        if dialog.is_some_and(|dialog| !dialog.host.is_empty() && dialog.host_video.is_none()) {
+            let joins = |index: &usize| {
+                let section = &description.sections[*index];
+                section.media == b"video" && !section.is_refused && description.is_secure(section)
+            };
+            let joining: Vec<usize> =
+                (0..description.sections.len()).filter(joins).filter(|index| !shared.contains(index)).collect();
+            shared.extend(joining);
+        }
+        self.transports = transports;
+        changes.refuse_shared(description, &shared);
+        for section in shared {
+            description.sections[section].is_refused = true;
         }
     }
 
@@ -322,14 +370,14 @@ impl Dialect {
         match (role, dialog) {
             (Role::Offer, dialog) => {
                 changes.offer_feedback(description);
-                changes.name_sections(description, dialog);
+                changes.name_sections(description, dialog, self.transports);
             }
             (Role::Answer, Some(dialog)) if dialog.offer == Some(message.sequence.number) => {
-                changes.fit_answer(description, dialog);
+                changes.fit_answer(description, dialog, self.transports);
             }
             (Role::Answer, Some(dialog)) if dialog.offerless == Some(message.sequence.number) => {
                 changes.offer_feedback(description);
-                changes.name_sections(description, Some(dialog));
+                changes.name_sections(description, Some(dialog), self.transports);
             }
             // The offer was not read, or is forgotten.
             (Role::Answer, _) => {}
@@ -338,7 +386,11 @@ impl Dialect {
             self.events.extend(carriers::sections_with_opus(description));
         }
         let events = &mut self.events;
+        let grouped = changes.grouped.take();
         self.dialogs.change(message.call_id, |dialog| {
+            if role == Role::Answer && dialog.offer == Some(message.sequence.number) {
+                dialog.grouping.handle_our_answer(grouped, description);
+            }
             dialog.describe_host(description);
             trickle::release(dialog, events);
         });

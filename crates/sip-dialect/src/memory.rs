@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use crate::grouping::Grouping;
 use crate::pictures::Feedback;
 use crate::sdp::{self, Description, Direction};
 use crate::sipml;
@@ -44,6 +45,8 @@ pub struct Dialog {
     pub version: Option<Told>,
     /// The host was told only the first of the client's media sections, which are those of one stream.
     pub is_folded: bool,
+    /// The agreement of host and client on a group of media sections.
+    pub grouping: Grouping,
     /// Candidates for a section that the host has not described yet.
     pub early: Vec<(usize, Text)>,
     used: u64,
@@ -182,7 +185,7 @@ impl Dialog {
             .sum();
         let host: usize = self.host.iter().map(|ufrag| size_of::<Option<Text>>() + text(ufrag)).sum();
         let early: usize = self.early.iter().map(|(_, candidate)| size_of::<(usize, Text)>() + candidate.len()).sum();
-        size_of::<Self>() + call_id.len() + sections + host + early + text(&self.contact)
+        size_of::<Self>() + call_id.len() + sections + host + early + text(&self.contact) + self.grouping.bytes()
     }
 }
 

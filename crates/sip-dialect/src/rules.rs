@@ -19,8 +19,10 @@ pub enum Rule {
     /// Answers have the offer's `a=mid`, and offers have one (RFC 5888 §9.1, RFC 8829 §5.2.1). aiortc 1.16, werift 0.24,
     /// GStreamer's webrtcbin and str0m refuse a description without, libdatachannel opens no track.
     Mid,
-    /// A description groups its only media section, if the offer groups it or there is none (RFC 9143 §7.3). str0m takes
-    /// no answer without a group.
+    /// A description groups its only media section, if the offer groups it or there is none (RFC 9143 §7.3): str0m and Chromium's
+    /// pages with `bundlePolicy` `max-bundle` take no answer without a group. A section without a transport of its own is refused
+    /// (port 0), since the host has none that two could share; so is a picture with DTLS that joins in mid-call, for which the host has
+    /// dropped its transport: it would refuse the whole offer. Nothing is grouped for clients that are known to need no group.
     Group,
     /// An answer has the offer's transport (RFC 3264 §6, RFC 8829 §5.1.2): with `force_avp` the host answers RTP/SAVPF to
     /// UDP/TLS/RTP/SAVPF, which str0m refuses.

@@ -93,6 +93,20 @@ fn a_number_of_vp8_that_means_another_format_to_the_host_is_offered_all_the_same
     assert!(got.contains("m=video 56990 UDP/TLS/RTP/SAVPF 124 125 100 123 122"), "{got}");
 }
 
+/// Without `payloadtypes` the host would read a retransmission (RFC 4588) of that number as MPEG-4, which carries VP8.
+#[test]
+fn a_retransmission_is_not_taken_for_vp8() {
+    let (_, offer) = FIREFOX.split_once("\r\n\r\n").expect("a body");
+    let offer = offer.replace(":124 ", ":104 ").replace(" 124 ", " 104 ");
+    assert!(offer.contains("a=rtpmap:104 rtx/90000"), "{offer}");
+    let (_, got) = Call::new(Rule::Vp8.into()).client_offers(&offer);
+    assert!(got.contains("m=video 56990 UDP/TLS/RTP/SAVPF 120 121 125 99 100 123 122 119"), "{got}");
+    assert_eq!(Call::new(Rule::Opus.into()).client_offers(&offer).1.matches("m=video").count(), 0);
+    let alone = offer.replace("SAVPF 120 104 121 125 99 100 123 122 119", "SAVPF 104");
+    let (_, got) = Call::new(Rule::Vp8.into()).client_offers(&alone);
+    assert!(got.contains("m=video 0 UDP/TLS/RTP/SAVPF 104"), "{got}");
+}
+
 #[test]
 fn the_answer_to_a_browser_has_opus_and_vp8_under_its_numbers() {
     let mut call = Call::new(both());

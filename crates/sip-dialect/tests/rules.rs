@@ -69,16 +69,18 @@ fn rfc3264_section_6_a_payload_type_that_the_host_misreads_is_not_offered() {
 #[test]
 fn rfc5888_section_9_1_an_answer_has_the_mids_of_the_offer() {
     let mut call = Call::new(Rules::from(Rule::Mid).with(Rule::Group));
-    call.client_offers(&LISTEN_ONLY.replace("BUNDLE 0", "BUNDLE audio-0").replace("mid:0", "mid:audio-0"));
+    call.client_offers(
+        &LISTEN_ONLY.replace("o=mozilla", "o=-").replace("BUNDLE 0", "BUNDLE audio-0").replace("mid:0", "mid:audio-0"),
+    );
     assert_eq!(call.host_answers(ANSWER), (String::new(), "a=group:BUNDLE audio-0|a=mid:audio-0".to_owned()));
 }
 
 #[test]
 fn a_refused_section_has_its_mid_and_no_group() {
     let mut call = Call::new(Rules::from(Rule::Mid).with(Rule::Group));
-    call.client_offers(VIDEO);
+    call.client_offers(&VIDEO.replace("o=mozilla", "o=-"));
     let answer = format!("{ANSWER}m=video 0 UDP/TLS/RTP/SAVPF 120 100\r\n");
-    assert_eq!(call.host_answers(&answer).1, "a=group:BUNDLE 0|a=mid:0|a=mid:1");
+    assert_eq!(call.host_answers(&answer).1, "a=mid:0|a=mid:1", "each has a transport of its own");
     let refused = ANSWER.replace("m=audio 12054", "m=audio 0");
     assert_eq!(call.host_answers(&refused).1, "a=mid:0");
 }

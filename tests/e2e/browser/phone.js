@@ -137,6 +137,20 @@ class Phone {
     await this.#line.renegotiate(direction);
   }
 
+  /** Adds a camera in a re-INVITE, with these colours, or removes it. */
+  async camera(colours) {
+    if (colours) {
+      this.#paint(colours);
+      const stream = await navigator.mediaDevices.getUserMedia({ video: true });
+      this.#connection.addTrack(stream.getVideoTracks()[0], stream);
+    } else {
+      for (const transceiver of this.#connection.getTransceivers()) {
+        if (transceiver.receiver.track.kind === 'video') transceiver.stop();
+      }
+    }
+    await this.#line.renegotiate();
+  }
+
   /** Restarts ICE (RFC 8445 section 9) in a re-INVITE, which has no candidates if it is `early`. Resolves with the milliseconds until its answer was applied. */
   async restart(early) {
     const began = performance.now();

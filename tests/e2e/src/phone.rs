@@ -318,6 +318,22 @@ impl Phone {
         self.ask("dial", json!([number, { "colours": colours }])).map(drop)
     }
 
+    /// Sends the INVITE for audio and, with colours, video of a page whose sections all share one transport (`max-bundle`).
+    pub fn dial_bundled(&mut self, number: &str, colours: Option<Colours>) -> Result {
+        self.ask("dial", json!([number, bundled(colours)])).map(drop)
+    }
+
+    /// Waits for a call and answers it with audio and video, by a page whose sections all share one transport.
+    pub fn answer_bundled(&mut self, colours: Colours) -> Result {
+        self.until(&["ringing"], Duration::from_secs(15))?;
+        self.ask("answer", json!([bundled(Some(colours))])).map(drop)
+    }
+
+    /// Adds a camera to the call in a re-INVITE, or removes it, and waits for the answer.
+    pub fn camera(&mut self, colours: Option<Colours>) -> Result {
+        self.ask("camera", json!([colours])).map(drop)
+    }
+
     /// Waits for a call and answers it with audio and video.
     pub fn answer_with_picture(&mut self, colours: Colours) -> Result {
         self.until(&["ringing"], Duration::from_secs(15))?;
@@ -592,4 +608,13 @@ fn kind(message: &str) -> String {
     });
     let direction = direction.map(|direction| format!("-{direction}")).unwrap_or_default();
     format!("{}{method}{again}{direction}", status.unwrap_or_default())
+}
+
+/// The page's options for a call with `bundlePolicy` `max-bundle`.
+fn bundled(colours: Option<Colours>) -> Value {
+    let mut options = json!({ "pc": { "bundlePolicy": "max-bundle" } });
+    if let Some(colours) = colours {
+        options["colours"] = json!(colours);
+    }
+    options
 }

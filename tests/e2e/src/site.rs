@@ -276,6 +276,11 @@ fn extensions_conf(home: &Home, is_behind_kamailio: bool) -> String {
          \x20same => n,Wait(1)\n\
          \x20same => n,SendDTMF(59,250,200)\n\
          \x20same => n,Wait(3600)\n\
+         \n; one long digit\n\
+         exten => presses-long,1,Answer()\n\
+         \x20same => n,Wait(1)\n\
+         \x20same => n,SendDTMF(5,200,6000)\n\
+         \x20same => n,Goto(echo,2)\n\
          \nexten => goodbye,1,Answer()\n\
          \x20same => n,Wait(3)\n\
          \x20same => n,Hangup()\n\

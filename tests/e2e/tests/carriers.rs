@@ -63,6 +63,42 @@ fn the_dialplan_reads_digits_of_firefox_beside_opus() -> Result {
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_takes_no_digit_of_the_dialplan_for_noise_beside_opus() -> Result {
+    takes_a_digit(&lab("carriers-plays-opus-chromium", false)?, Browser::Chromium, "audio/opus")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_takes_no_digit_of_the_dialplan_for_noise_beside_opus() -> Result {
+    takes_a_digit(&lab("carriers-plays-opus-firefox", false)?, Browser::Firefox, "audio/opus")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_takes_no_digit_of_the_dialplan_for_noise_beside_g711() -> Result {
+    takes_a_digit(&Lab::start("carriers-plays-g711-chromium", &Site::default())?, Browser::Chromium, "audio/PCMU")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_takes_no_digit_of_the_dialplan_for_noise_beside_g711() -> Result {
+    takes_a_digit(&Lab::start("carriers-plays-g711-firefox", &Site::default())?, Browser::Firefox, "audio/PCMU")
+}
+
+/// Without the carriers, for comparison: the picture is H.264 under its own name.
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_calls_chromium_in_h264() -> Result {
+    let name = "carriers-h264";
+    let lab = Lab::start(name, &Site { video: true, ..Site::default() })?;
+    let mut caller = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let mut callee = Phone::with_voice(&lab, Browser::Chromium, "1002", OTHER_VOICE)?;
+    callee.register(&lab, Transport::Plain)?;
+    see_each_other(&lab, &mut caller, &mut callee, "video/H264", name)
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn chromium_hears_a_file_in_opus_and_is_recorded() -> Result {
     file(Browser::Chromium, "carriers-file-chromium")
 }
@@ -119,28 +155,35 @@ fn each_other(caller: Browser, callee: Browser, name: &str) -> Result {
     let mut caller = Phone::registered(&lab, caller, "1001")?;
     let mut callee = Phone::with_voice(&lab, callee, "1002", OTHER_VOICE)?;
     callee.register(&lab, Transport::Plain)?;
+    see_each_other(&lab, &mut caller, &mut callee, "video/VP8", name)
+}
+
+/// A call with pictures of `codec`, which the caller holds and resumes.
+fn see_each_other(lab: &Lab, caller: &mut Phone, callee: &mut Phone, codec: &str, name: &str) -> Result {
     let ((first, [first_left, first_right]), (second, [second_left, second_right])) = (FIRST, SECOND);
     caller.dial_with_picture("1002", first)?;
     callee.answer_with_picture(second)?;
     callee.connected(Duration::from_secs(15))?;
     caller.connected(Duration::from_secs(15))?;
-    uses(&callee.sees(first_left, first_right)?, "video/VP8")?;
-    uses(&caller.sees(second_left, second_right)?, "video/VP8")?;
+    uses(&callee.sees(first_left, first_right)?, codec)?;
+    uses(&caller.sees(second_left, second_right)?, codec)?;
     callee.hears(VOICE)?;
     caller.hears(OTHER_VOICE)?;
-    uses(&caller.statistics()?, "audio/opus")?;
-    uses(&callee.statistics()?, "audio/opus")?;
     caller.hold()?;
     thread::sleep(Duration::from_secs(2));
     caller.unhold()?;
     let resumed = Instant::now();
-    let times = [has_pictures_again(&mut caller, resumed)?, has_pictures_again(&mut callee, resumed)?];
+    let times = [has_pictures_again(caller, resumed)?, has_pictures_again(callee, resumed)?];
     println!("{name}: pictures again after {times:?}");
     callee.sees(first_left, first_right)?;
     caller.sees(second_left, second_right)?;
     callee.hears(VOICE)?;
     caller.hears(OTHER_VOICE)?;
     println!("{name}: {}, {}", caller.look()?, callee.look()?);
+    if codec == "video/VP8" {
+        uses(&caller.statistics()?, "audio/opus")?;
+        uses(&callee.statistics()?, "audio/opus")?;
+    }
     caller.hangup()?;
     callee.until(&["ended"], Duration::from_secs(5))?;
     lab.until_idle(Duration::from_secs(5))
@@ -257,6 +300,26 @@ fn digits(browser: Browser, name: &str) -> Result {
     thread::sleep(Duration::from_secs(1));
     phone.dtmf("12*4#")?;
     lab.until_logged("digits read: 12*4.", Duration::from_secs(10))?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// Neither browser plays a telephone-event (RFC 4733) or tells its page of one. So this proves that its packets arrive for six
+/// seconds, that they are not played as noise, and that the audio behind them is whole.
+fn takes_a_digit(lab: &Lab, browser: Browser, codec: &str) -> Result {
+    let mut phone = Phone::registered(lab, browser, "1001")?;
+    phone.call("presses-long", RtcpMux::Require)?;
+    thread::sleep(Duration::from_secs(2));
+    let packets = |phone: &mut Phone| phone.statistics().map(|seen| seen["packetsReceived"].as_i64().unwrap_or(0));
+    let before = packets(&mut phone)?;
+    let heard = phone.listen(&[], Duration::from_secs(1))?;
+    let arrived = packets(&mut phone)? - before;
+    ensure(arrived >= 20, || format!("{arrived} packets of the digit arrived"))?;
+    ensure(heard.rms < 0.001, || format!("the digit is heard: {heard:?}"))?;
+    thread::sleep(Duration::from_secs(4));
+    phone.hears(VOICE)?;
+    println!("{arrived} packets of the digit in a second, then {}", phone.statistics()?);
+    uses(&phone.statistics()?, codec)?;
     phone.hangup()?;
     lab.until_idle(Duration::from_secs(5))
 }

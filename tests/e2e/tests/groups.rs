@@ -1,0 +1,170 @@
+//! Pages whose media sections share a transport (BUNDLE, RFC 9143), or would once an answer has a group, and the `chan_sip` of an
+//! Asterisk 11, which has a transport for each section: audio goes on through every change.
+
+use std::time::Duration;
+
+use e2e::failure::{Result, ensure};
+use e2e::lab::Lab;
+use e2e::phone::{Browser, Colours, Phone, RtcpMux, Transport};
+use e2e::site::{Site, VOICE};
+
+/// A picture that is red on the left and blue on the right, and the expected measurement of [`Phone::sees`].
+const PICTURE: (Colours, [usize; 2]) = (["rgb(220, 0, 0)", "rgb(0, 0, 220)"], [0, 2]);
+
+/// The tone of the second browser.
+const OTHER_VOICE: f64 = 1500.0;
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_adds_a_camera_in_mid_call_and_removes_it() -> Result {
+    let lab = lab("groups-camera-firefox")?;
+    let mut phone = Phone::registered(&lab, Browser::Firefox, "1001")?;
+    phone.call("mirror", RtcpMux::Require)?;
+    adds_a_camera(&mut phone)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// The host has no transport for a picture that joins an encrypted call. The camera is refused, and the call goes on.
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_adds_a_camera_in_mid_call_and_removes_it() -> Result {
+    let lab = lab("groups-camera-chromium")?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    phone.call("mirror", RtcpMux::Require)?;
+    adds_a_camera(&mut phone)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// A call with audio and video shows that each section has a transport, so the next has no group.
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_adds_a_camera_after_a_video_call() -> Result {
+    let lab = lab("groups-known-chromium")?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let (colours, [left, right]) = PICTURE;
+    phone.call_with_picture("mirror", colours)?;
+    phone.sees(left, right)?;
+    phone.hears(VOICE)?;
+    phone.camera(None)?;
+    phone.hears(VOICE)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))?;
+    phone.call("mirror", RtcpMux::Require)?;
+    adds_a_camera(&mut phone)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_calls_with_one_transport() -> Result {
+    calls_with_one_transport(Browser::Chromium, "groups-calls-chromium")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_calls_with_one_transport() -> Result {
+    calls_with_one_transport(Browser::Firefox, "groups-calls-firefox")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn firefox_is_called_with_one_transport() -> Result {
+    is_called(Browser::Firefox, Known::No, "groups-called-firefox")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_is_called_with_one_transport() -> Result {
+    is_called(Browser::Chromium, Known::ByItsCall, "groups-called-chromium")
+}
+
+/// Chromium refuses the first call, since it is not known to share a transport, and takes the next.
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn chromium_is_called_again_with_one_transport() -> Result {
+    is_called(Browser::Chromium, Known::ByItsRefusal, "groups-again-chromium")
+}
+
+/// The way in which the called page has shown its habit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    No,
+    ByItsCall,
+    ByItsRefusal,
+}
+
+fn lab(name: &str) -> Result<Lab> {
+    Lab::start(name, &Site { carriers: true, video: true, ..Site::default() })
+}
+
+fn adds_a_camera(phone: &mut Phone) -> Result {
+    let (colours, _) = PICTURE;
+    phone.hears(VOICE)?;
+    for _ in 0..2 {
+        phone.camera(Some(colours))?;
+        phone.hears(VOICE)?;
+        phone.camera(None)?;
+        phone.hears(VOICE)?;
+    }
+    phone.hold()?;
+    phone.unhold()?;
+    phone.hears(VOICE)?;
+    phone.lives()
+}
+
+/// First with audio and video, then with audio alone.
+fn calls_with_one_transport(browser: Browser, name: &str) -> Result {
+    let lab = lab(name)?;
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    for colours in [Some(PICTURE.0), None] {
+        phone.dial_bundled("mirror", colours)?;
+        phone.connected(Duration::from_secs(15))?;
+        phone.hears(VOICE)?;
+        phone.hold()?;
+        phone.unhold()?;
+        phone.hears(VOICE)?;
+        phone.lives()?;
+        phone.hangup()?;
+        lab.until_idle(Duration::from_secs(5))?;
+    }
+    Ok(())
+}
+
+fn is_called(browser: Browser, known: Known, name: &str) -> Result {
+    let lab = lab(name)?;
+    let mut caller = Phone::registered(&lab, Browser::Firefox, "1001")?;
+    let mut callee = Phone::with_voice(&lab, browser, "1002", OTHER_VOICE)?;
+    callee.register(&lab, Transport::Plain)?;
+    let (colours, _) = PICTURE;
+    match known {
+        Known::No => {}
+        Known::ByItsCall => {
+            callee.dial_bundled("mirror", Some(colours))?;
+            callee.connected(Duration::from_secs(15))?;
+            callee.hangup()?;
+            lab.until_idle(Duration::from_secs(5))?;
+        }
+        Known::ByItsRefusal => {
+            caller.dial_with_picture("1002", colours)?;
+            callee.answer_bundled(colours)?;
+            let outcome = caller.until(&["failed", "accepted"], Duration::from_secs(15))?;
+            ensure(outcome["name"] == "failed", || format!("the first call did not fail: {outcome}"))?;
+        }
+    }
+    caller.dial_with_picture("1002", colours)?;
+    callee.answer_bundled(colours)?;
+    callee.connected(Duration::from_secs(15))?;
+    caller.connected(Duration::from_secs(15))?;
+    callee.hears(VOICE)?;
+    caller.hears(OTHER_VOICE)?;
+    callee.hold()?;
+    callee.unhold()?;
+    callee.hears(VOICE)?;
+    caller.hears(OTHER_VOICE)?;
+    caller.hangup()?;
+    callee.until(&["ended"], Duration::from_secs(5))?;
+    lab.until_idle(Duration::from_secs(5))
+}
