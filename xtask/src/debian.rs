@@ -65,7 +65,6 @@ const KAMAILIO: Suite = Suite {
     common: &[],
     packages: &[
         "kamailio",
-        "kamailio-outbound-modules",
         "kamailio-sqlite-modules",
         "kamailio-tls-modules",
         "kamailio-websocket-modules",

@@ -1,9 +1,9 @@
 //! Two Asterisks behind Kamailio, as `contrib/kamailio` says: browsers register with Kamailio over WebSocket, call and are
 //! called through either node, and go on when a node or Kamailio is lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use e2e::failure::{Failure, Result};
+use e2e::failure::{Failure, Result, ensure};
 use e2e::kamailio::Kamailio;
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
@@ -14,13 +14,17 @@ use e2e::site::{MUSIC, Site, VOICE};
 /// The tone of the browser that is called.
 const OTHER_VOICE: f64 = 1600.0;
 
+/// A machine that is busy with other tests is so many times slower.
+const SLOWNESS: u32 = 3;
+
 #[test]
 #[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
 fn browsers_call_and_are_called_through_kamailio() -> Result {
     let fleet = Fleet::start("fleet-calls")?;
     let mut chromium = fleet.registered(Browser::Chromium, "1001", VOICE)?;
     chromium.call("echo", RtcpMux::Require)?;
-    EchoCall::SHORT.prove(fleet.node_in_call()?, &mut chromium)?;
+    let call = EchoCall { length: Duration::from_secs(7), ..EchoCall::SHORT };
+    call.prove(fleet.node_in_call()?, &mut chromium)?;
 
     let mut other = fleet.registered(Browser::Firefox, "1002", OTHER_VOICE)?;
     chromium.dial("1002", RtcpMux::Require)?;
@@ -39,6 +43,86 @@ fn browsers_call_and_are_called_through_kamailio() -> Result {
     other.hears(VOICE)?;
     other.hangup()?;
     fleet.node_in_call().map_or(Ok(()), |node| node.until_idle(Duration::from_secs(5)))
+}
+
+/// Each node has a call when one of them is killed.
+#[test]
+#[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
+fn when_a_node_is_killed_the_other_takes_the_next_call_and_loses_nothing() -> Result {
+    let mut fleet = Fleet::start("fleet-node")?;
+    let mut phones =
+        [fleet.registered(Browser::Chromium, "1001", VOICE)?, fleet.registered(Browser::Chromium, "1002", OTHER_VOICE)?];
+    for phone in &mut phones {
+        phone.call("echo", RtcpMux::Require)?;
+    }
+    let [first, second] = &mut phones;
+    first.hears(VOICE)?;
+    second.hears(OTHER_VOICE)?;
+    // The node with the fewest calls takes the second one.
+    let dead = usize::from(!fleet.has_call_of(0, "1001")?);
+    ensure(fleet.has_call_of(1 - dead, "1002")?, || "both calls are on one node".to_owned())?;
+    second.watch_gaps()?;
+    fleet.nodes[dead].kill()?;
+    let killed = Instant::now();
+
+    // Before Kamailio knows of it: the call waits for an answer of the dead node, or goes to the other at once.
+    first.hangup()?;
+    let placed = Instant::now();
+    first.call("echo", RtcpMux::Require)?;
+    println!("call {:?} after the node was killed: up in {:?}", placed - killed, placed.elapsed());
+    first.hears(VOICE)?;
+    fleet.kamailio.until_logged("does not answer: it gets no calls", Duration::from_secs(15))?;
+    println!("the node is known to be dead {:?} after it was killed", killed.elapsed());
+    for _ in 0..3 {
+        first.hangup()?;
+        let placed = Instant::now();
+        first.call("echo", RtcpMux::Require)?;
+        let took = placed.elapsed();
+        println!("a later call is up in {took:?}");
+        ensure(took < Duration::from_secs(2) * SLOWNESS, || format!("a call took {took:?}"))?;
+    }
+    second.hears(OTHER_VOICE)?;
+    second.lives()?;
+    let (longest, stalled) = second.longest_gap()?;
+    println!("longest gap of the other call: {longest:?}, of which the page did not look for {stalled:?}");
+    ensure(longest.saturating_sub(stalled) < Duration::from_millis(500), || format!("a gap of {longest:?}"))?;
+    fleet.kamailio.until_registered(2, Duration::ZERO)
+}
+
+#[test]
+#[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
+fn when_kamailio_is_killed_calls_keep_their_audio_and_browsers_come_back() -> Result {
+    let mut fleet = Fleet::start("fleet-kamailio")?;
+    let mut phone = fleet.registered(Browser::Chromium, "1001", VOICE)?;
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    phone.watch_gaps()?;
+    fleet.kamailio.kill()?;
+    phone.hears(VOICE)?;
+    fleet.kamailio.start_again()?;
+    let back = Instant::now();
+    fleet.kamailio.until_registered(1, Duration::from_secs(15))?;
+    println!("registered again {:?} after Kamailio's return", back.elapsed());
+    phone.hears(VOICE)?;
+    phone.lives()?;
+    let (longest, stalled) = phone.longest_gap()?;
+    println!("longest gap: {longest:?}, of which the page did not look for {stalled:?}");
+    ensure(longest.saturating_sub(stalled) < Duration::from_millis(500), || format!("a gap of {longest:?}"))?;
+
+    // The new Kamailio knows nothing of the call, and carries its requests both ways.
+    fleet.node_in_call()?.asterisk().cli("channel request hangup all")?;
+    phone.until(&["ended"], Duration::from_secs(5))?;
+    fleet.nodes.iter().try_for_each(|node| node.until_idle(Duration::from_secs(5)))?;
+    phone.call("echo", RtcpMux::Require)?;
+    fleet.kamailio.kill()?;
+    fleet.kamailio.start_again()?;
+    fleet.kamailio.until_registered(1, Duration::from_secs(15))?;
+    phone.hangup()?;
+    fleet.nodes.iter().try_for_each(|node| node.until_idle(Duration::from_secs(5)))?;
+    fleet.nodes[1].originate("1001@kamailio", "echo")?;
+    phone.answer(RtcpMux::Require)?;
+    phone.connected(Duration::from_secs(15))?;
+    phone.hears(VOICE)
 }
 
 /// Two nodes and Kamailio in front of them.
@@ -62,6 +146,11 @@ impl Fleet {
         let mut phone = Phone::with_voice(&self.nodes[0], browser, account, voice)?;
         phone.register_at(&self.kamailio.server())?;
         Ok(phone)
+    }
+
+    /// Whether this node has a call of `account`.
+    fn has_call_of(&self, node: usize, account: &str) -> Result<bool> {
+        Ok(self.nodes[node].asterisk().cli("core show channels concise")?.contains(&format!("!{account}!")))
     }
 
     /// The first node that has a call.
