@@ -4,12 +4,12 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use crate::MODULES;
 use crate::elf::Elf;
 use crate::machine::Machine;
 use crate::refusal::Refusal;
 use crate::sums::{Sum, Sums, write_sums};
 use crate::version::Version;
+use crate::{CODEC, MODULES};
 
 /// The file beside the modules with the major version of Asterisk that they were built for. If they were linked for an
 /// older C library than the build machine's, a second line has its version.
@@ -20,7 +20,7 @@ const GLIBC: &str = "glibc ";
 /// The installer, if it was copied beside the modules.
 const PROGRAM: &str = "install";
 
-/// The three modules for one host.
+/// The modules for one host: three, and with Asterisk 11 the codec.
 #[derive(Debug)]
 pub struct Files {
     version: Version,
@@ -44,8 +44,8 @@ impl Files {
     pub fn seal(directory: &Path, version: &str, glibc: Option<&str>) -> io::Result<()> {
         let glibc = glibc.map(|glibc| format!("{GLIBC}{glibc}\n")).unwrap_or_default();
         fs::write(directory.join(MADE_FOR), format!("{version}\n{glibc}"))?;
-        let program = Some(PROGRAM).filter(|program| directory.join(program).exists());
-        let all: Vec<&str> = MODULES.into_iter().chain([MADE_FOR]).chain(program).collect();
+        let optional = [CODEC, PROGRAM].into_iter().filter(|file| directory.join(file).exists());
+        let all: Vec<&str> = MODULES.into_iter().chain([MADE_FOR]).chain(optional).collect();
         write_sums(directory, &all)
     }
 
@@ -67,7 +67,8 @@ impl Files {
                 _ => Err(bad(name, "this is for another kind of machine")),
             }
         };
-        let modules = MODULES.into_iter().map(module).collect::<Result<_, _>>()?;
+        let codec = Some(CODEC).filter(|codec| sums.name(codec));
+        let modules = codec.into_iter().chain(MODULES).map(module).collect::<Result<_, _>>()?;
         Ok(Self { version, glibc, modules })
     }
 

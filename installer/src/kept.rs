@@ -6,13 +6,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::MODULES;
-use crate::files;
+use crate::files::{self, Files};
 use crate::names::{Directory, remove, restore, second_name, shown, write_new};
 use crate::originals::ORIGINALS;
 use crate::read::read;
 use crate::refusal::{Refusal, at};
 use crate::sums::Sum;
+use crate::{MODULES, all};
 
 /// The content of a module's path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +110,8 @@ fn before(module: &str) -> String {
 /// directory if it is empty.
 pub fn sweep(modules: &Directory) {
     let Ok(directory) = Directory::open(&modules.at(ORIGINALS)) else { return };
-    for name in MODULES.map(before).iter().map(String::as_str).chain([EARLIER, PARTIAL]) {
-        let _ = fs::remove_file(directory.at(name));
+    for name in all().map(before).chain([EARLIER, PARTIAL].map(str::to_owned)) {
+        let _ = fs::remove_file(directory.at(&name));
     }
     let _ = fs::remove_dir(directory.path());
 }
@@ -180,12 +180,16 @@ impl<'a> Kept<'a> {
         let directory = Directory::open(&path).map_err(at(&path))?;
         let is_there = |name: &str| directory.at(name).symlink_metadata().is_ok();
         if !is_there(MANIFEST) {
-            return if MODULES.into_iter().any(is_there) { Err(Refusal::NotOurs(shown(&path))) } else { Ok(None) };
+            return if all().any(is_there) { Err(Refusal::NotOurs(shown(&path))) } else { Ok(None) };
         }
         let content = String::from_utf8(read(&directory.at(MANIFEST))?).unwrap_or_default();
         let entries = content.lines().filter(|line| !line.starts_with('#')).map(entry);
         let entries: Option<Vec<_>> = entries.collect();
-        let is_whole = |entries: &Vec<Entry>| entries.iter().map(|entry| entry.module).eq(MODULES);
+        // A record of files without the codec has the others.
+        let is_whole = |entries: &Vec<Entry>| {
+            let recorded = || entries.iter().map(|entry| entry.module);
+            recorded().eq(MODULES) || recorded().eq(all())
+        };
         let entries = entries.filter(is_whole).ok_or_else(|| Refusal::Damaged(shown(&directory.at(MANIFEST))))?;
         Ok(Some(Self { modules, directory, entries }))
     }
@@ -193,6 +197,11 @@ impl<'a> Kept<'a> {
     /// The entries of all modules.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Whether it is about the modules that these files have.
+    pub fn has_the_modules_of(&self, files: &Files) -> bool {
+        self.entries.iter().map(|entry| entry.module).eq(files.modules().iter().map(|module| module.name))
     }
 
     /// The path at which the original of this module is kept.
@@ -216,11 +225,10 @@ impl<'a> Kept<'a> {
         Ok(back)
     }
 
-    /// The kept originals that are still valid; `None` for modules that were replaced since, which are
-    /// originals themselves.
-    pub fn originals(&self, back: &[Back]) -> Vec<Option<Content>> {
-        let is_kept = |back: &Back| matches!(back, Back::Rename | Back::Remove);
-        self.entries.iter().zip(back).map(|(entry, back)| is_kept(back).then(|| entry.original.clone())).collect()
+    /// The kept originals that are still valid, by module: not of those that were replaced since, which are originals themselves.
+    pub fn originals(&self, back: &[Back]) -> Vec<(&'static str, Content)> {
+        let entries = self.entries.iter().zip(back).filter(|(_, back)| matches!(back, Back::Rename | Back::Remove));
+        entries.map(|(entry, _)| (entry.module, entry.original.clone())).collect()
     }
 
     /// Removes the kept files, unless an original exists nowhere else; the manifest goes last. Files that cannot be
@@ -232,7 +240,7 @@ impl<'a> Kept<'a> {
             Err(_) => false,
         };
         if self.entries.iter().all(is_over) {
-            for name in MODULES.into_iter().chain([MANIFEST]) {
+            for name in self.entries.iter().map(|entry| entry.module).chain([MANIFEST]) {
                 let _ = fs::remove_file(self.directory.at(name));
             }
             let _ = fs::remove_dir(self.directory.path());
@@ -283,6 +291,6 @@ fn is_ours(entry: &Entry, now: &Content, file: &Path) -> bool {
 fn entry(line: &str) -> Option<Entry> {
     let mut words = line.split(' ');
     let (original, ours, name) = (words.next()?, words.next()?, words.next()?);
-    let module = MODULES.into_iter().find(|module| *module == name)?;
+    let module = all().find(|module| *module == name)?;
     Some(Entry { module, original: Content::from_word(original)?, ours: Sum::from_word(ours)? })
 }

@@ -1,4 +1,4 @@
-//! Replaces three modules of an Asterisk by ours, and restores them.
+//! Replaces three modules of an Asterisk by ours, adds one that replaces none, and restores what was there before.
 //!
 //! Everything is checked before anything is changed: the version of Asterisk, its build options, whether our files
 //! load into it, and whether it has calls. The checks run no program: files below a prefix, and processes that have
@@ -38,6 +38,7 @@ pub use refusal::Refusal;
 pub use running::Processes;
 pub use version::Version;
 
+use files::Module;
 use kept::{Back, Content, Entry, Kept};
 use names::{Directory, shown};
 use refusal::at;
@@ -45,6 +46,15 @@ use swap::Swap;
 
 /// The file names of the modules, which are those of the originals.
 pub const MODULES: [&str; 3] = ["res_http_websocket.so", "res_srtp.so", "res_rtp_asterisk.so"];
+
+/// The file name of the module that replaces none of the host's. The files for Asterisk 11 alone have it.
+pub const CODEC: &str = "codec_opus_g719.so";
+
+/// The names that any of our files may have, in the order of the record. The codec is the first, so that a record that has lost its last
+/// lines is not mistaken for one without the codec.
+fn all() -> impl Iterator<Item = &'static str> {
+    std::iter::once(CODEC).chain(MODULES)
+}
 
 /// The result of a change.
 #[derive(Debug)]
@@ -118,13 +128,17 @@ pub fn install(files: &Files, host: &Host, processes: &Processes) -> Result<Done
     }
     let Alone(modules) = &Alone::in_directory(path)?;
     let Standing { kept, is_running } = Standing::of(host, modules, processes)?;
-    if kept.is_some() && are_in(modules, files)? {
+    if kept.as_ref().is_some_and(|(kept, _)| kept.has_the_modules_of(files)) && are_in(modules, files)? {
         return Err(Refusal::AlreadyInstalled(path.into()));
     }
     let symbols = host.check_symbols(files)?;
     sweep(modules);
     let swap = Swap::stage(modules, files)?;
-    let originals: Vec<Option<Content>> = kept.map_or(vec![None; MODULES.len()], |(kept, back)| kept.originals(&back));
+    let earlier = kept.map_or_else(Vec::new, |(kept, back)| kept.originals(&back));
+    let original_of =
+        |ours: &Module| earlier.iter().find(|(module, _)| *module == ours.name).map(|(_, kept)| kept.clone());
+    let originals = files.modules().iter().map(|ours| original_of(ours).or_else(|| added_by_hand(modules, ours)));
+    let originals: Vec<Option<Content>> = originals.collect();
     let entries = files.modules().iter().zip(&originals).map(|(ours, original)| {
         let original = original.clone().map_or_else(|| Content::of(&modules.at(ours.name)), Ok)?;
         Ok(Entry { module: ours.name, original, ours: ours.sum.clone() })
@@ -132,6 +146,9 @@ pub fn install(files: &Files, host: &Host, processes: &Processes) -> Result<Done
     let kept = Kept::begin(modules, entries.collect::<Result<_, _>>()?)?;
     let is_kept: Vec<bool> = originals.iter().map(Option::is_some).collect();
     swap.carry_out(&kept, &is_kept)?;
+    if earlier.iter().any(|(module, _)| *module == CODEC) {
+        take_out_earlier_codec(modules, files, &kept);
+    }
     Ok(Done { modules: path.into(), now: Now::Ours { symbols }, is_running })
 }
 
@@ -177,6 +194,19 @@ impl<'a> Standing<'a> {
         }
         host.check_options()?;
         Ok(Self { kept, is_running: running::without_calls(host.modules(), processes)? })
+    }
+}
+
+/// The original of a module of ours that replaces none, and that somebody has copied there: there was nothing before.
+fn added_by_hand(modules: &Directory, ours: &Module) -> Option<Content> {
+    (ours.name == CODEC && files::is_ours(&modules.at(CODEC))).then_some(Content::Nothing)
+}
+
+/// Takes out the codec of files for another host, if the new ones have none. A failure does no harm: the new host declines it.
+fn take_out_earlier_codec(modules: &Directory, files: &Files, kept: &Kept) {
+    let file = modules.at(CODEC);
+    if files.modules().iter().all(|ours| ours.name != CODEC) && files::is_ours(&file) {
+        let _ = names::restore(&kept.path(CODEC), &file);
     }
 }
 

@@ -65,14 +65,23 @@ impl Sums {
     pub fn check(&self, directory: &Path, file: &str) -> Result<Vec<u8>, Refusal> {
         let path = directory.join(file);
         let bytes = read(&path)?;
-        let was = self.0.lines().filter_map(|line| line.split_once("  ")).find(|(_, name)| *name == file);
-        let was = was.and_then(|(sum, _)| Sum::from_word(sum));
-        if was == Some(Sum::of(&bytes)) {
+        if self.line(file).and_then(Sum::from_word) == Some(Sum::of(&bytes)) {
             Ok(bytes)
         } else {
             let reason =
                 "it differs from what was built (SHA256SUMS has another sum): perhaps it was not copied completely";
             Err(Refusal::BadFile { file: path, reason })
         }
+    }
+
+    /// Whether they name this file.
+    pub fn name(&self, file: &str) -> bool {
+        self.line(file).is_some()
+    }
+
+    /// The sum in the line of this file.
+    fn line(&self, file: &str) -> Option<&str> {
+        let lines = self.0.lines().filter_map(|line| line.split_once("  "));
+        lines.filter(|(_, name)| *name == file).map(|(sum, _)| sum).next()
     }
 }

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use crate::MODULES;
 use crate::files::Files;
 use crate::kept::{self, Back, Entry, Kept};
 use crate::names::{Directory, create, remove, restore, second_name, shown};
 use crate::refusal::{Refusal, at};
+use crate::{MODULES, all};
 
 /// Our files beside the originals, under names that the host does not load. Dropping it removes them.
 pub struct Swap<'a> {
@@ -94,7 +94,7 @@ impl Drop for Swap<'_> {
 
 /// Removes our files beside the modules that an interrupted change has left.
 pub fn sweep(modules: &Directory) {
-    for module in MODULES {
+    for module in all() {
         let _ = fs::remove_file(staged(modules, module));
         let _ = fs::remove_file(before(modules, module));
     }

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::process::Command;
 
 use common::{Place, install};
-use installer::{Done, Files, MODULES, Now, Refusal, Symbols};
+use installer::{CODEC, Done, Files, MODULES, Now, Refusal, Symbols};
 
 #[test]
 fn ours_go_in_and_the_originals_come_back_as_they_were() {
@@ -19,7 +19,7 @@ fn ours_go_in_and_the_originals_come_back_as_they_were() {
 
     let Done { now, is_running, .. } = install(&files, &place.host()).unwrap();
     assert_eq!((now, is_running), (Now::Ours { symbols: Symbols::AllThere }, false));
-    for module in MODULES {
+    for module in MODULES.into_iter().chain([CODEC]) {
         let ours = fs::read(place.root().join("ours").join(module)).unwrap();
         assert!(fs::read(place.modules().join(module)).unwrap() == ours, "{module}");
     }
@@ -194,7 +194,7 @@ fn the_sums_are_those_of_sha256sum() {
         Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(directory).output().unwrap();
     let told = String::from_utf8(check.stdout).unwrap();
     assert!(check.status.success(), "{told}");
-    for file in MODULES.into_iter().chain(["made-for", "install"]) {
+    for file in MODULES.into_iter().chain([CODEC, "made-for", "install"]) {
         assert!(told.contains(&format!("{file}: OK")), "{told}");
     }
 }

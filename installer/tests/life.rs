@@ -6,8 +6,8 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use common::{Place, check, compile, install};
-use installer::{MODULES, Now, Refusal};
+use common::{MODULE_OF_11, Place, check, compile, install};
+use installer::{CODEC, MODULES, Now, Refusal};
 
 #[test]
 fn files_of_others_beside_the_originals_stay() {
@@ -78,7 +78,7 @@ fn one_that_was_copied_by_hand_is_named() {
 #[test]
 fn the_host_may_be_upgraded_over_ours() {
     let place = Place::eleven();
-    let files = place.files();
+    let files = place.files_without_codec();
     install(&files, &place.host()).unwrap();
     place.upgrade(&MODULES);
     let upgraded = place.state();
@@ -91,6 +91,70 @@ fn the_host_may_be_upgraded_over_ours() {
     place.uninstall().unwrap();
     let without_kept: Vec<_> = upgraded.into_iter().filter(|line| !line.contains("./originals")).collect();
     assert_eq!(place.state(), without_kept, "the new originals, and nothing of the old ones");
+}
+
+/// The upgrade knows nothing of a module that replaces none.
+#[test]
+fn the_codec_goes_after_an_upgrade_over_ours_and_may_come_again() {
+    let place = Place::eleven();
+    let files = place.files();
+    install(&files, &place.host()).unwrap();
+    place.upgrade(&MODULES);
+    let upgraded: Vec<_> = place.state().into_iter().filter(|line| !line.contains(CODEC)).collect();
+    let done = place.uninstall().unwrap();
+    assert_eq!(done.now, Now::Originals { replaced: MODULES.into() });
+    assert_eq!(place.state(), upgraded);
+    assert!(matches!(place.uninstall(), Err(Refusal::Replaced(_))));
+
+    install(&files, &place.host()).unwrap();
+    assert!(place.modules().join(CODEC).exists());
+    place.uninstall().unwrap();
+    let without_kept: Vec<_> = upgraded.into_iter().filter(|line| !line.contains("./originals")).collect();
+    assert_eq!(place.state(), without_kept);
+}
+
+#[test]
+fn files_with_the_codec_follow_files_without_it_and_the_other_way_round() {
+    let place = Place::eleven();
+    let before = place.state();
+    let codec = place.modules().join(CODEC);
+    install(&place.files_without_codec(), &place.host()).unwrap();
+    assert!(!codec.exists());
+    install(&place.files(), &place.host()).unwrap();
+    assert!(codec.exists());
+    install(&place.files_without_codec(), &place.host()).unwrap();
+    assert!(!codec.exists(), "nobody would remove it later");
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+/// The codec was to be copied by hand once.
+#[test]
+fn a_codec_that_was_copied_by_hand_is_taken_over() {
+    let place = Place::eleven();
+    let before = place.state();
+    let codec = place.modules().join(CODEC);
+    install(&place.files_without_codec(), &place.host()).unwrap();
+    fs::copy(place.build_files().join(CODEC), &codec).unwrap();
+    install(&place.later_files(), &place.host()).unwrap();
+    assert!(fs::read(&codec).unwrap() == fs::read(place.root().join("ours").join(CODEC)).unwrap());
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+}
+
+/// Somebody else may have a module of that name.
+#[test]
+fn a_foreign_codec_of_that_name_comes_back() {
+    let place = Place::eleven();
+    place.put(CODEC, MODULE_OF_11);
+    let before = place.state();
+    install(&place.files(), &place.host()).unwrap();
+    install(&place.files_without_codec(), &place.host()).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
+    install(&place.files(), &place.host()).unwrap();
+    place.uninstall().unwrap();
+    assert_eq!(place.state(), before);
 }
 
 #[test]
@@ -152,6 +216,8 @@ fn an_upgrade_may_take_one_of_ours_away() {
     install(&files, &place.host()).unwrap();
     fs::remove_file(place.modules().join("res_srtp.so")).unwrap();
     place.upgrade(&["res_http_websocket.so", "res_rtp_asterisk.so"]);
+    place.uninstall().unwrap();
+    assert!(!place.modules().join(CODEC).exists(), "nobody else removes it");
     assert!(matches!(place.uninstall(), Err(Refusal::Replaced(_))));
     assert!(place.modules().join("originals/res_srtp.so").exists());
     install(&files, &place.host()).unwrap();
@@ -185,7 +251,7 @@ fn a_later_release_of_ours_takes_the_place_of_an_earlier_one() {
     let before = place.state();
     install(&place.files(), &place.host()).unwrap();
     install(&place.later_files(), &place.host()).unwrap();
-    for module in MODULES {
+    for module in MODULES.into_iter().chain([CODEC]) {
         let (there, later) = (place.modules().join(module), place.root().join("ours").join(module));
         assert!(fs::read(there).unwrap() == fs::read(later).unwrap(), "{module}");
     }

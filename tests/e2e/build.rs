@@ -8,9 +8,11 @@
 //! - `cfg(bundles)`: its SIP supports several streams on one transport;
 //! - `cfg(baresip)`: baresip is installed;
 //! - `cfg(linphone)`: linphonec is installed;
+//! - `cfg(aiortc)`: aiortc is installed;
 //! - `cfg(kamailio)`: Kamailio is unpacked;
 //! - `cfg(peers)`: WebRTC stacks without a browser are installed;
 //! - `cfg(str0m)`: the example of `tests/host` with str0m is built;
+//! - `cfg(prometheus)`: Prometheus and promtool are installed;
 //! - `cfg(proxies)`: nginx and HAProxy are available to put in front of it.
 
 use std::path::Path;
@@ -24,7 +26,8 @@ mod prefix;
 fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
     println!(
-        "cargo::rustc-check-cfg=cfg(asterisk, baresip, eleven, ari, opus, bundles, kamailio, linphone, peers, proxies, str0m)"
+        "cargo::rustc-check-cfg=cfg(asterisk, aiortc, baresip, eleven, ari, opus, bundles, kamailio, linphone, peers, prometheus, \
+         proxies, str0m)"
     );
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
@@ -45,11 +48,12 @@ fn main() {
         println!("cargo::rustc-cfg=eleven");
     }
     let is_named_later = prefix.is_none();
-    let stacks = [
-        "../../target/peers/requirements.txt",
-        "peers/node_modules/.package-lock.json",
-        "/usr/lib/python3/dist-packages/gi/overrides/Gst.py",
-    ];
+    let aiortc = "../../target/peers/requirements.txt";
+    if is_named_later || are_there(&[Path::new(aiortc)]) {
+        println!("cargo::rustc-cfg=aiortc");
+    }
+    let stacks =
+        [aiortc, "peers/node_modules/.package-lock.json", "/usr/lib/python3/dist-packages/gi/overrides/Gst.py"];
     if is_named_later || are_there(&stacks.map(Path::new)) {
         println!("cargo::rustc-cfg=peers");
     }
@@ -61,6 +65,9 @@ fn main() {
     }
     if is_named_later || are_there(&[Path::new("/usr/bin/baresip")]) {
         println!("cargo::rustc-cfg=baresip");
+    }
+    if is_named_later || are_there(&["/usr/bin/prometheus", "/usr/bin/promtool"].map(Path::new)) {
+        println!("cargo::rustc-cfg=prometheus");
     }
     let out = std::env::var_os("OUT_DIR").unwrap_or_default();
     let str0m = Path::new(&out).ancestors().nth(3).map(|target| target.join("examples/str0m_peer"));

@@ -10,7 +10,7 @@ use std::process::Command;
 
 use crate::Failure;
 use crate::packages;
-use crate::run::{compiler_messages, on_all_cores, target_directory, workspace};
+use crate::run::{at_once, compiler_messages, cores, target_directory, workspace};
 use crate::sanitizer::{self, sanitized_cargo};
 use crate::zig::Zig;
 
@@ -63,7 +63,7 @@ pub fn all(options: &Options<'_>) -> Result<(), Failure> {
     packages::ensure(&[packages::TO_BUILD, packages::TO_FUZZ])?;
     let targets = build(options.target)?;
     println!("Fuzzing {} targets, each for {} s", targets.len(), options.seconds);
-    on_all_cores(&targets, |target| target.run(options.seconds))
+    at_once(cores(), &targets, |target| target.run(options.seconds))
 }
 
 /// Compiles all targets that `tests/fuzz/Cargo.toml` lists, or the one named `target`.

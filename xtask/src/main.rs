@@ -12,6 +12,7 @@ mod install;
 mod load;
 mod modules;
 mod nat;
+mod package;
 mod packages;
 mod page;
 mod peers;
@@ -19,6 +20,7 @@ mod run;
 mod sanitizer;
 mod test;
 mod valgrind;
+mod without_calls;
 mod zig;
 
 use std::ffi::OsString;
@@ -39,6 +41,10 @@ cargo xtask <command>
                                     this machine, in the one installed below DIR, or in the modules directory DIR
   uninstall [--prefix DIR | --modules DIR]
                                     put the originals back
+  package [--host 11|16|22] [--modules DIR]
+                                    build the modules and make a Debian package and an archive of them in target/package/, for
+                                    an Asterisk that has its modules in DIR, by default where Debian's and a build with
+                                    --prefix=/usr have them
   page DIR                          install the demo page in DIR/webrtc-demo; DIR is the directory that Asterisk
                                     serves as /static
   demo [--check] [--host 11|16|22]  start an Asterisk with the modules and serve a page to call it from: the Asterisk
@@ -93,6 +99,7 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
                 _ => Err(USAGE.to_owned()),
             };
         }
+        "package" => return package::make(&package::Options::parse(options).ok_or(USAGE)?),
         "fuzz" => return fuzz::all(&fuzz::Options::parse(options).ok_or(USAGE)?),
         _ => {}
     }

@@ -21,7 +21,7 @@ pub const MODULES: [&str; 3] = ["res_http_websocket", "res_srtp", "res_rtp_aster
 const CODEC: &str = "codec_opus_g719";
 
 /// The modules that are built for this version.
-fn modules_of(version: Version) -> impl Iterator<Item = &'static str> {
+pub fn modules_of(version: Version) -> impl Iterator<Item = &'static str> {
     MODULES.into_iter().chain((version == Version::Eleven).then_some(CODEC))
 }
 

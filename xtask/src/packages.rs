@@ -58,6 +58,7 @@ pub const TO_TEST: &[Package] = &[
     program("nodejs", "node"),
     program("npm", "npm"),
     program("openssl", "openssl"),
+    program("prometheus", "promtool"),
     program("sip-tester", "sipp"),
     program("iproute2", "ip"),
     program("nftables", "nft"),
@@ -67,9 +68,11 @@ pub const TO_TEST: &[Package] = &[
 pub const TO_ROUTE: &[Package] =
     &[program("coturn", "turnserver"), program("iproute2", "ip"), program("nftables", "nft")];
 
-/// GStreamer's WebRTC stack with its Python binding, linphone and baresip.
+/// A phone with ICE, SDES and DTLS over SIP and UDP.
+pub const TO_MEET_PHONES: &[Package] = &[program("baresip-core", "baresip")];
+
+/// GStreamer's WebRTC stack with its Python binding, and linphone.
 pub const TO_MEET_PEERS: &[Package] = &[
-    program("baresip-core", "baresip"),
     documented("gir1.2-gst-plugins-bad-1.0", "/usr/share/doc/gir1.2-gst-plugins-bad-1.0"),
     documented("gstreamer1.0-nice", "/usr/share/doc/gstreamer1.0-nice"),
     documented("gstreamer1.0-plugins-bad", "/usr/share/doc/gstreamer1.0-plugins-bad"),
@@ -77,6 +80,9 @@ pub const TO_MEET_PEERS: &[Package] = &[
     program("linphone-cli", "linphonec"),
     documented("python3-gst-1.0", "/usr/share/doc/python3-gst-1.0"),
 ];
+
+/// Makes Debian packages and archives.
+pub const TO_PACKAGE: &[Package] = &[program("dpkg", "dpkg-deb"), program("git", "git"), program("xz-utils", "xz")];
 
 /// Compiles libFuzzer.
 pub const TO_FUZZ: &[Package] = &[program("g++", "c++")];

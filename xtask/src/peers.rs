@@ -1,4 +1,4 @@
-//! Installs the WebRTC stacks and the phone that call Asterisk 11 in the tests.
+//! Installs the WebRTC stacks and the phones that call Asterisk in the tests.
 
 use std::fs;
 use std::path::Path;
@@ -14,11 +14,17 @@ use crate::test::install_libraries;
 /// The list of Python packages; a copy in the directory of installed packages shows that they are complete.
 const LIST: &str = "requirements.txt";
 
-/// Installs what is missing: GStreamer, linphone and baresip by apt, libraries for Node.js by npm, those for Python by pip.
+/// Installs what is missing of the peers that all hosts meet: baresip by apt, aiortc by pip.
 pub fn install() -> Result<(), Failure> {
-    packages::ensure(&[packages::TO_LINK, packages::TO_MEET_PEERS])?;
-    install_libraries(&peer::directory())?;
+    packages::ensure(&[packages::TO_LINK, packages::TO_MEET_PHONES])?;
     install_python(&peer::directory().join(LIST), &peer::packages())
+}
+
+/// Installs what is missing of those that Asterisk 11 meets besides: GStreamer and linphone by apt, libraries for Node.js by npm.
+pub fn install_all() -> Result<(), Failure> {
+    install()?;
+    packages::ensure(&[packages::TO_MEET_PEERS])?;
+    install_libraries(&peer::directory())
 }
 
 fn install_python(wanted: &Path, directory: &Path) -> Result<(), Failure> {

@@ -37,17 +37,25 @@ pub fn compiler_messages(build: &mut Command) -> Result<Vec<Value>, Failure> {
     Ok(messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }
 
-/// Calls `work` for each of `items`, on as many threads as there are cores. A failure does not stop the others; all failures
-/// are returned together.
-pub fn on_all_cores<T: Sync>(items: &[T], work: impl Fn(&T) -> Result<(), Failure> + Sync) -> Result<(), Failure> {
+/// Returns the number of cores.
+pub fn cores() -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+/// Calls `work` for each of `items`, on `threads` threads. A failure does not stop the others; all failures are returned
+/// together.
+pub fn at_once<T: Sync>(
+    threads: usize,
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), Failure> + Sync,
+) -> Result<(), Failure> {
     let next = AtomicUsize::new(0);
     let worker = || {
         let taken = std::iter::from_fn(|| items.get(next.fetch_add(1, Ordering::Relaxed)));
         all_or_what_failed(taken.map(&work))
     };
     thread::scope(|scope| {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
         let join = |worker: thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|_| Err("A worker panicked.".to_owned()))
         };
@@ -106,7 +114,7 @@ mod tests {
     fn every_item_is_worked_on_and_every_failure_is_told() {
         let items: Vec<u32> = (0..20).collect();
         let worked = AtomicUsize::new(0);
-        let outcome = on_all_cores(&items, |item| {
+        let outcome = at_once(2, &items, |item| {
             worked.fetch_add(1, Ordering::Relaxed);
             if item % 8 == 7 { Err(format!("{item} failed")) } else { Ok(()) }
         });
@@ -116,6 +124,6 @@ mod tests {
             failure.contains("7 failed") && failure.contains("15 failed") && failure.lines().count() == 2,
             "{failure}"
         );
-        assert_eq!(on_all_cores(&items, |_| Ok(())), Ok(()));
+        assert_eq!(at_once(2, &items, |_| Ok(())), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::Failure;
 use crate::packages;
 use crate::run::{cargo, run, target_directory};
-use crate::test::built_for_the_tests;
+use crate::without_calls::built;
 use crate::zig::Zig;
 
 /// The crates that call C or are called by it, and have unit tests that need no host.
@@ -61,7 +61,7 @@ pub fn sanitized_directory() -> PathBuf {
 
 /// Returns the installation directory, with `include` and `lib`, of the OpenSSL that the workspace's tests link.
 fn openssl() -> Result<PathBuf, Failure> {
-    let messages = built_for_the_tests()?;
+    let messages = built()?;
     let of_openssl = |message: &&Value| {
         let package = message["package_id"].as_str().unwrap_or_default();
         message["reason"] == "build-script-executed" && package.contains("openssl-sys@")

@@ -12,19 +12,20 @@ use e2e::prefix::Version;
 use crate::Failure;
 use crate::modules;
 use crate::packages;
-use crate::run::{on_all_cores, workspace};
-use crate::test::{built_for_the_tests, is_called};
+use crate::run::{at_once, cores, workspace};
+use crate::test::is_called;
+use crate::without_calls::built;
 
-/// Runs the test programs of `tests/host`, one per core at a time.
+/// Runs the test programs of `tests/host`, one more at a time than there are cores: the longest one waits half of its time.
 pub fn all() -> Result<(), Failure> {
     packages::ensure(&[packages::TO_BUILD, packages::TO_WATCH_MEMORY])?;
     let modules = modules::build(Version::Eleven)?;
-    on_all_cores(&programs()?, |program| watch(program, &modules))
+    at_once(cores() + 1, &programs()?, |program| watch(program, &modules))
 }
 
 /// Returns the compiled test programs of `tests/host`.
 fn programs() -> Result<Vec<PathBuf>, Failure> {
-    let messages = built_for_the_tests()?;
+    let messages = built()?;
     let of_the_host = messages.iter().filter(|message| {
         let package = message["package_id"].as_str().unwrap_or_default();
         package.contains("tests/host#") && message["target"]["kind"][0] == "test"

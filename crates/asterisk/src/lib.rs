@@ -22,6 +22,7 @@ pub mod limit;
 mod lock;
 pub mod log;
 pub mod manager;
+pub mod metrics;
 pub mod module;
 pub mod pollable;
 pub mod random;

@@ -46,29 +46,41 @@ impl Fact {
 /// the engine.
 pub fn tell(fact: Fact, ufrag: &str, value: &str) -> bool {
     let (Ok(ufrag), Ok(value)) = (CString::new(ufrag), CString::new(value)) else { return false };
-    let Some(engine) = own_path().and_then(|own| Mapped::find(&own.with_file_name(MODULE))) else { return false };
-    // SAFETY: the function has this type, and is mapped as long as `engine`.
-    engine.receive().is_some_and(|receive| unsafe { receive(fact as c_int, ufrag.as_ptr(), value.as_ptr()) } == 0)
+    let Some(engine) = Mapped::beside_us(MODULE) else { return false };
+    // SAFETY: no other module has a symbol of this name, and ours has this type.
+    let receive: Option<Receive> = unsafe { engine.function(SYMBOL) };
+    // SAFETY: the function is mapped as long as `engine`, and the strings live during the call.
+    receive.is_some_and(|receive| unsafe { receive(fact as c_int, ufrag.as_ptr(), value.as_ptr()) } == 0)
 }
 
 /// A module's file that the process has mapped, and that stays mapped for as long as this value.
-struct Mapped(*mut libc::c_void);
+pub(crate) struct Mapped(*mut libc::c_void);
 
 impl Mapped {
+    /// Finds the module's file beside the one that this code is in.
+    pub(crate) fn beside_us(module: &str) -> Option<Self> {
+        Self::find(&own_path()?.with_file_name(module))
+    }
+
     /// Finds the file without loading it.
     fn find(path: &Path) -> Option<Self> {
         let path = CString::new(path.as_os_str().as_encoded_bytes()).ok()?;
         // SAFETY: a string. With RTLD_NOLOAD no code of the file runs.
         let handle = unsafe { libc::dlopen(path.as_ptr(), libc::RTLD_NOLOAD | libc::RTLD_LAZY) };
-        (!handle.is_null()).then_some(Self(handle))
+        // Not `then_some`, which would close a null handle.
+        (!handle.is_null()).then(|| Self(handle))
     }
 
-    /// The exported function; `None` in a module that is not ours.
-    fn receive(&self) -> Option<Receive> {
+    /// A function that the file exports; `None` in a module that is not ours.
+    ///
+    /// # Safety
+    /// `T` is the type of the function of this name.
+    pub(crate) unsafe fn function<T: Copy>(&self, name: &CStr) -> Option<T> {
+        const { assert!(size_of::<T>() == size_of::<*mut libc::c_void>(), "a function pointer") };
         // SAFETY: a handle of dlopen and a string.
-        let address = unsafe { libc::dlsym(self.0, SYMBOL.as_ptr()) };
-        // SAFETY: no other module has a symbol of this name, and ours has this type.
-        (!address.is_null()).then(|| unsafe { std::mem::transmute::<*mut libc::c_void, Receive>(address) })
+        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        // SAFETY: it has the size of a pointer, as asserted above, and this type, as our caller guarantees.
+        (!address.is_null()).then(|| unsafe { std::mem::transmute_copy(&address) })
     }
 }
 

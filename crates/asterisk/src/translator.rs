@@ -109,8 +109,10 @@ pub struct Registration(NonNull<sys::ast_translator>);
 unsafe impl Send for Registration {}
 
 impl Registration {
-    /// Registers `T`. Wraps `__ast_register_translator`, which runs the translator to measure its cost.
+    /// Registers `T`. Wraps `__ast_register_translator`, which runs the translator until a second of sound has come out, to measure its
+    /// cost. Fails before that if the translator makes no sound out of its sample: the host would wait for ever.
     pub fn new<T: Translate>() -> Result<Self, Failed> {
+        rehearse::<T>()?;
         let mut translator = Box::new(sys::ast_translator {
             src_format: T::FROM.format(),
             dst_format: T::TO.format(),
@@ -163,6 +165,19 @@ impl Drop for Registration {
         drop(unsafe { Box::from_raw(self.0.as_ptr()) });
     }
 }
+
+/// Runs `T` on its own sample, until a frame comes out.
+fn rehearse<T: Translate>() -> Result<(), Failed> {
+    let (mut path, mut output) = (T::new()?, vec![0; T::MAX_OUTPUT]);
+    let makes_sound = (0..REHEARSED_FRAMES).any(|_| {
+        with_sample::<T, _>(|frame| path.handle_frame(frame));
+        path.poll_frame(&mut output).is_some_and(|made| made.samples > 0)
+    });
+    makes_sound.then_some(()).ok_or(Failed)
+}
+
+/// A second of sound. Without a frame by then, something is wrong with the codec.
+const REHEARSED_FRAMES: usize = 50;
 
 /// Ends registrations, before the module is unmapped. While paths lead through one of them, nothing changes and they are given back.
 ///
@@ -288,18 +303,65 @@ unsafe extern "C" fn destroy<T: Translate>(path: *mut sys::ast_trans_pvt) {
 
 unsafe extern "C" fn sample<T: Translate>() -> *mut sys::ast_frame {
     fence("translator sample", ptr::null_mut(), || {
-        let payload = T::sample();
-        let mut frame = blank();
-        frame.frametype = sys::AST_FRAME_VOICE;
-        frame.subclass.format = T::FROM.format();
-        frame.data.ptr = payload.as_ptr().cast_mut().cast();
-        frame.datalen = payload.len() as c_int;
-        frame.samples = (T::FROM.rate() / 50) as c_int;
-        // SAFETY: the frame and its payload live during the call, which copies both and only reads them.
-        let copy = unsafe { Frame::duplicate(FrameRef::lend(NonNull::from(&mut frame))) };
-        copy.map_or(ptr::null_mut(), Frame::into_raw)
+        with_sample::<T, _>(Frame::duplicate).map_or(ptr::null_mut(), Frame::into_raw)
     })
+}
+
+/// Lends the frame with the sample of `T`.
+fn with_sample<T: Translate, R>(body: impl FnOnce(FrameRef<'_>) -> R) -> R {
+    let payload = T::sample();
+    let mut frame = blank();
+    frame.frametype = sys::AST_FRAME_VOICE;
+    frame.subclass.format = T::FROM.format();
+    frame.data.ptr = payload.as_ptr().cast_mut().cast();
+    frame.datalen = payload.len() as c_int;
+    frame.samples = (T::FROM.rate() / 50) as c_int;
+    // SAFETY: the frame and its payload live during the call, and a borrowed frame is only read.
+    body(unsafe { FrameRef::lend(NonNull::from(&mut frame)) })
 }
 
 /// The length of a name without its final NUL.
 const NAME_LEN: usize = 79;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes a frame out of each `EVERY`th frame; of none if that is 0.
+    struct Half<const EVERY: usize>(usize);
+
+    impl<const EVERY: usize> Translate for Half<EVERY> {
+        const NAME: &'static CStr = c"half";
+        const FROM: Sound = Sound::Slinear16;
+        const TO: Sound = Sound::Slinear;
+        const MAX_OUTPUT: usize = 320;
+
+        fn new() -> Result<Self, Failed> {
+            Ok(Self(0))
+        }
+
+        fn handle_frame(&mut self, frame: FrameRef<'_>) -> Taken {
+            assert_eq!((frame.payload().len(), frame.samples()), (640, 320));
+            self.0 += 1;
+            Taken::Used
+        }
+
+        fn poll_frame(&mut self, output: &mut [u8]) -> Option<Translated> {
+            assert_eq!(output.len(), Self::MAX_OUTPUT);
+            let is_due = EVERY > 0 && self.0.is_multiple_of(EVERY);
+            is_due.then_some(Translated { len: 320, samples: 160, ..Translated::default() })
+        }
+
+        fn sample() -> &'static [u8] {
+            &[0; 640]
+        }
+    }
+
+    /// `ast_register_translator` runs a translator until a second of sound has come out.
+    #[test]
+    fn a_translator_that_makes_no_sound_is_not_registered() {
+        assert_eq!(rehearse::<Half<0>>(), Err(Failed));
+        assert_eq!(rehearse::<Half<1>>(), Ok(()));
+        assert_eq!(rehearse::<Half<3>>(), Ok(()), "frames may be longer than those that come in");
+    }
+}

@@ -267,6 +267,15 @@ impl Association {
         self.path
     }
 
+    /// The version of DTLS that the handshake agreed on, as OpenSSL names it: "DTLSv1.2". `None` before there are keys, and once the
+    /// peer has closed the association.
+    pub fn version(&self) -> Option<&'static str> {
+        match &self.state {
+            State::Connected { session: Some(session) } => Some(session.version()),
+            _ => None,
+        }
+    }
+
     /// Describes the progress in words, for a console.
     pub fn progress(&self, endpoint: &Endpoint) -> &'static str {
         match &self.state {

@@ -148,7 +148,7 @@ impl Certificate {
     }
 
     /// Describes why the certificate is not valid today; `None` if it is.
-    fn out_of_date(&self) -> Option<String> {
+    pub fn out_of_date(&self) -> Option<String> {
         let now = Asn1Time::days_from_now(0).ok()?;
         let is_before = |earlier: &Asn1TimeRef, later: &Asn1TimeRef| earlier < later;
         let (begins, ends) = (self.leaf.not_before(), self.leaf.not_after());

@@ -69,6 +69,11 @@ enum State {
 }
 
 impl Session {
+    /// The version of DTLS, as OpenSSL names it.
+    pub fn version(&self) -> &'static str {
+        self.stream.ssl().version_str()
+    }
+
     /// Creates a session that begins with [`start`](Self::start).
     pub fn new(context: &Arc<Context>, role: Role) -> Result<Self, ErrorStack> {
         Ok(Self {

@@ -31,6 +31,10 @@ pub struct Counters {
     mended: [AtomicU64; Rule::ALL.len()],
     /// SIP messages that could not be read, and passed unchanged.
     unreadable: AtomicU64,
+    /// Traffic of the sessions that have ended.
+    past: Mutex<Sums>,
+    /// The largest sums that were told.
+    told: Mutex<Sums>,
 }
 
 impl Counters {
@@ -99,9 +103,48 @@ impl Counters {
         all.map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
-    /// Counts a session that has ended.
-    pub fn ended(&self, ended: &Ended) {
+    /// Counts a session that has ended, and its traffic.
+    pub fn ended(&self, ended: &Ended, traffic: &Traffic) {
         *lock(&self.ended).entry(ended.name()).or_default() += 1;
+        lock(&self.past).add(traffic);
+    }
+
+    /// Sessions that have begun.
+    pub fn all_accepted(&self) -> u64 {
+        self.accepted.load(Ordering::Relaxed)
+    }
+
+    /// Refused requests by reason.
+    pub fn all_refused(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.refused).clone()
+    }
+
+    /// Ended sessions by reason.
+    pub fn all_ended(&self) -> BTreeMap<&'static str, u64> {
+        lock(&self.ended).clone()
+    }
+
+    /// INVITEs that were answered for clients whose session had ended.
+    pub fn all_answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Keepalives of CRLF that were answered.
+    pub fn all_kept_alive(&self) -> u64 {
+        self.keepalives.load(Ordering::Relaxed)
+    }
+
+    /// Traffic of the sessions that have ended. Read it before that of the others: then a session that ends meanwhile is missed, and
+    /// never counted twice.
+    pub fn past(&self) -> Sums {
+        *lock(&self.past)
+    }
+
+    /// Returns `now`, or what was told before where that was more: a session that is ending may be missed.
+    pub fn rise(&self, now: Sums) -> Sums {
+        let mut told = lock(&self.told);
+        told.0.iter_mut().zip(now.0).for_each(|(told, now)| *told = (*told).max(now));
+        *told
     }
 }
 
@@ -130,6 +173,18 @@ fn write_reasons(f: &mut fmt::Formatter<'_>, what: &str, reasons: &BTreeMap<&'st
         write!(f, "{}{reason}: {count}", if index == 0 { " (" } else { ", " })?;
     }
     if reasons.is_empty() { Ok(()) } else { f.write_str(")") }
+}
+
+/// Sums of traffic: messages from clients and to them, then the bytes of their payload.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sums(pub [u64; 4]);
+
+impl Sums {
+    /// Adds the traffic of a session.
+    pub fn add(&mut self, of: &Traffic) {
+        let more = [of.messages_in, of.messages_out, of.bytes_in, of.bytes_out];
+        self.0.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+    }
 }
 
 /// Traffic of one session.
@@ -181,7 +236,8 @@ mod tests {
         counters.refused(Refusal::Origin);
         counters.refused(Refusal::Key);
         counters.not_begun();
-        counters.ended(&Ended::PeerSilent);
+        counters.ended(&Ended::PeerSilent, &Traffic { messages_in: 3, ..Traffic::new(Instant::now()) });
+        assert_eq!(counters.past(), Sums([3, 0, 0, 0]));
         counters.lacked_connection();
         (0..2).for_each(|_| counters.kept_alive());
         counters.answered();

@@ -25,6 +25,7 @@
 //! | INVITEs that a client can no longer answer | `call_backs` |
 //! | warnings of what does not go with carried formats | `carriers` |
 //! | SIP messages mended on their way (`sip-dialect`) | `mend` |
+//! | its part of the metrics that `res_rtp_asterisk` serves | `metrics` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
@@ -40,6 +41,7 @@ mod host;
 mod lifecycle;
 mod limits;
 mod mend;
+mod metrics;
 mod protocols;
 mod report;
 mod running;

@@ -125,6 +125,7 @@ pub fn stop(if_refused: IfRefused) -> Result<(), Failed> {
     running.call_backs.stop();
     running.worker.stop();
     set_running(None);
+    asterisk::metrics::wait_for_callers();
     // `/ws` and our code are about to go, and nothing tells when the last thread of the host has left them.
     std::thread::sleep(ON_THE_WAY_OUT);
     let uri = lock(&REGISTERED).uri.take();

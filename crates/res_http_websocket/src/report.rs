@@ -116,7 +116,7 @@ pub fn proxy_lacks_connection(counters: &Counters, session: &Session) {
 
 /// Reports that the stream of a session is closed, and why.
 pub fn closed(counters: &Counters, session: &Session, ended: &Ended, traffic: &Traffic) {
-    counters.ended(ended);
+    counters.ended(ended, traffic);
     let address = session.client().address;
     match ended {
         Ended::NoMessage | Ended::TooManyMessages => {

@@ -23,7 +23,7 @@ use sip_dialect::transport::Sip;
 use websocket::{CloseCode, Config, Connection, Ended, Event, Message, Opcode, Reassembly, SendError};
 
 use crate::buffers::Buffers;
-use crate::counters::{Counters, Traffic};
+use crate::counters::{Counters, Sums, Traffic};
 use crate::host::SPEAKS_FOR_CLIENTS;
 use crate::limits::Place;
 use crate::mend::{self, Mended, Mender, Told};
@@ -310,6 +310,17 @@ impl Session {
                 None => "open".to_owned(),
                 Some(ended) => format!("{:?}: {ended}", state.connection.state()).to_lowercase(),
             },
+        })
+    }
+
+    /// Adds the session's traffic to `sums`, unless it has been reported as ended. Returns the octets of output that wait; `None` after a
+    /// panic.
+    pub fn measure(&self, sums: &mut Sums) -> Option<usize> {
+        self.locked(|state, _| {
+            if state.connection.ended().is_none() {
+                sums.add(&state.traffic);
+            }
+            state.connection.queued_output()
         })
     }
 

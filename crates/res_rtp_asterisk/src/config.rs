@@ -15,6 +15,7 @@ use dtls_srtp::{MAX_DATAGRAM_LEN, MinVersion};
 use rtp::rtcp::mux::Policy;
 
 use crate::gathering::settings::Gathering;
+use crate::metrics::settings::Metrics;
 use crate::relay::settings::Relays;
 
 /// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
@@ -53,6 +54,8 @@ pub struct Settings {
     pub figures: Figures,
     /// Whether packets between two bridged phones pass by threads of our own, not by those of their channels (`bridgethreads`).
     pub bridge_threads: bool,
+    /// Whether there is a page for Prometheus, and for whom.
+    pub metrics: Metrics,
 }
 
 impl Default for Settings {
@@ -73,6 +76,7 @@ impl Default for Settings {
             relays: Relays::default(),
             figures: Figures::default(),
             bridge_threads: true,
+            metrics: Metrics::default(),
         }
     }
 }
@@ -130,6 +134,7 @@ impl Settings {
             relays: Relays::read(&lines.entries, &mut lines.problems),
             figures: lines.figures(default.figures),
             bridge_threads: lines.boolean("bridgethreads", default.bridge_threads),
+            metrics: Metrics::read(lines),
         }
     }
 }
@@ -193,7 +198,8 @@ impl<'a> Lines<'a> {
         })
     }
 
-    fn boolean(&mut self, key: &str, default: bool) -> bool {
+    /// Reads yes or no. Notes an error if it is neither, and returns `default`.
+    pub fn boolean(&mut self, key: &str, default: bool) -> bool {
         let Some(entry) = self.find(key) else { return default };
         entry.boolean().unwrap_or_else(|bad| {
             self.problems.push(format!("{bad}; using {}", if default { "yes" } else { "no" }));
@@ -303,6 +309,7 @@ mod tests {
             ("dtls_mtu", "600"),
             ("statistics", "original"),
             ("bridgethreads", "no"),
+            ("metrics", "yes"),
         ]);
         let expected = Settings {
             ports: (10_000, 20_000),
@@ -320,6 +327,7 @@ mod tests {
             relays: Relays::default(),
             figures: Figures::Original,
             bridge_threads: false,
+            metrics: read(&[("metrics", "yes")]).0.metrics,
         };
         assert_eq!(settings, expected);
         assert_eq!(problems, [""; 0]);
@@ -345,6 +353,7 @@ mod tests {
             ("dtls_mtu", "1500"),
             ("statistics", "wrong"),
             ("bridgethreads", "many"),
+            ("metrics", "some"),
         ];
         let (settings, problems) = read(&broken);
         let Settings { ports, rtcp_interval, .. } = settings;

@@ -17,6 +17,7 @@
 //! | `worker.rs` | the worker thread |
 //! | `carriers.rs` | the threads that carry packets between bridged sessions |
 //! | `endings.rs` | ends the calls of peers that are gone |
+//! | `metrics/` | `/metrics` for Prometheus |
 //! | `gathering/` | finds our public addresses ahead of calls |
 //! | `relay/` | makes allocations at TURN servers ahead of calls |
 //! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
@@ -49,6 +50,7 @@ mod gathering;
 mod globals;
 mod host;
 mod media;
+mod metrics;
 mod notes;
 mod pace;
 #[cfg(test)]
@@ -116,6 +118,7 @@ impl Module for RtpModule {
         let Some(Loaded { registration, commands, globals }) = lock(&LOADED).take() else { return Ok(()) };
         drop(registration);
         drop(commands);
+        metrics::stop();
         set_globals(None);
         trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
@@ -130,6 +133,7 @@ impl Module for RtpModule {
     fn reload() -> Result<(), Failed> {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             let (first, last) = settings.ports;
+            metrics::configure(settings.metrics.is_on);
             globals.set_settings(settings);
             asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
         }
@@ -172,6 +176,7 @@ fn load() -> Result<(), Failed> {
         globals.relays().stop();
         return Err(Failed);
     };
+    metrics::configure(globals.settings().metrics.is_on);
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
     certificates::check_all();
     asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");

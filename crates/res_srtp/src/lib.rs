@@ -11,6 +11,7 @@
 //! - Some hosts leave `a=crypto` in SDP to this module and find it here; others handle it in chan_sip.
 
 mod host;
+mod metrics;
 mod policy;
 mod session;
 mod tables;
@@ -73,6 +74,7 @@ impl module::Module for Module {
             return Err(Failed);
         }
         *running() = None;
+        asterisk::metrics::wait_for_callers();
         media_srtp::thread_stop();
         Ok(())
     }

@@ -10,6 +10,8 @@ use asterisk::module::UseCount;
 use asterisk::{Failed, error, sys, warning};
 use media_srtp::{Contexts, Error, MAX_TRAILER_LEN, Policy, Streams, rtcp_ssrc, rtp_ssrc};
 
+use crate::metrics;
+
 /// RTP or RTCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
@@ -118,6 +120,7 @@ impl Session {
             answer => answer,
         };
         answer.map_err(|error| {
+            metrics::count_refused(error);
             let source = Source::of(packet, which);
             if error.is_peers_fault() {
                 refuse(source, error);
@@ -132,6 +135,7 @@ impl Session {
     pub fn protect(&self, packet: &[u8], which: Which) -> Result<(*mut u8, usize), Failed> {
         let protected = self.state()?.protect(packet, which);
         protected.map_err(|error| {
+            metrics::count_not_encrypted();
             if let Some(more) = REFUSALS.allow() {
                 let ours = Source::of(packet, which);
                 warning!("SRTP: a packet from {ours} could not be encrypted and was not sent: {error} ({more} similar lines suppressed)");

@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use installer::{Done, Files, Host, Location, MODULES, Processes, Refusal, Which};
+use installer::{CODEC, Done, Files, Host, Location, MODULES, Processes, Refusal, Which};
 
 /// A user id that owns no files.
 pub const NOBODY: u32 = 65534;
@@ -99,10 +99,18 @@ impl Place {
         Files::in_directory(&self.build_files()).unwrap()
     }
 
+    /// Files without the codec, as those for later versions of Asterisk and earlier releases of ours.
+    pub fn files_without_codec(&self) -> Files {
+        let directory = self.build_files();
+        fs::remove_file(directory.join(CODEC)).unwrap();
+        Files::seal(&directory, "11", None).unwrap();
+        Files::in_directory(&directory).unwrap()
+    }
+
     /// Files that look like a later release of our modules.
     pub fn later_files(&self) -> Files {
         let directory = self.build_files();
-        for module in MODULES {
+        for module in MODULES.into_iter().chain([CODEC]) {
             module_from(OURS, &format!("{module}, a later release"), &directory.join(module));
         }
         Files::seal(&directory, "11", None).unwrap();
@@ -161,7 +169,7 @@ impl Place {
     pub fn build_files(&self) -> PathBuf {
         let directory = self.root.join("ours");
         fs::create_dir_all(&directory).unwrap();
-        for module in MODULES {
+        for module in MODULES.into_iter().chain([CODEC]) {
             module_from(OURS, module, &directory.join(module));
         }
         Files::seal(&directory, "11", None).unwrap();

@@ -182,7 +182,8 @@ fn make_database(directory: &Path, users: u32) -> Result {
     }
     for user in 1001..1001 + users {
         let ha1 = md5::compute(format!("{user}:localhost:demo-{user}"));
-        statements += &format!("INSERT INTO subscriber (username, domain, ha1) VALUES ('{user}', 'localhost', '{ha1:x}');\n");
+        statements +=
+            &format!("INSERT INTO subscriber (username, domain, ha1) VALUES ('{user}', 'localhost', '{ha1:x}');\n");
     }
     let file = directory.join("kamailio.sqlite");
     let mut program = prefix::command(&root, &root.join("usr/bin/sqlite3"));
@@ -193,4 +194,3 @@ fn make_database(directory: &Path, users: u32) -> Result {
     let status = program.wait()?;
     ensure(status.success(), || format!("{} could not be made: {status}", file.display()))
 }
-

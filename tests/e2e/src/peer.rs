@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
 use crate::puppet::Puppet;
-use crate::site::VOICE;
+use crate::site::{ANNOUNCEMENT, VOICE};
 use crate::tone::Audio;
 
 /// The longest time until a peer hears an expected tone.
@@ -157,6 +157,12 @@ impl Peer {
         self.ask("ended").map(drop)
     }
 
+    /// Waits until it hears the announcement of `echo`, and then its own tone.
+    pub fn talks(&self) -> Result {
+        self.hears(ANNOUNCEMENT)?;
+        self.hears(VOICE)
+    }
+
     /// Waits until it hears this tone for a second, from now on.
     pub fn hears(&self, frequency: f64) -> Result {
         self.heard.hears(&self.name, frequency)
@@ -221,6 +227,13 @@ impl Heard {
     fn bytes(&self) -> Vec<u8> {
         fs::read(&self.file).unwrap_or_default()
     }
+}
+
+/// Waits until the call is gone; fails unless Asterisk has recorded the peer's tone.
+pub fn is_over(lab: &Lab) -> Result {
+    lab.until_idle(Duration::from_secs(5))?;
+    let recorded = lab.recorded()?.time_of_tone(VOICE);
+    ensure(recorded > Duration::from_secs(2), || format!("Asterisk recorded {recorded:?} of the peer"))
 }
 
 /// Python with the packages of [`packages`]; Debian's own, such as those of GStreamer, come after them.

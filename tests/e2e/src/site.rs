@@ -56,7 +56,7 @@ pub struct Site {
     pub certificate: Option<PathBuf>,
     /// Another key for browsers' DTLS.
     pub key: Option<PathBuf>,
-    /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one. Only `chan_sip`.
+    /// Names no certificate for browsers' DTLS: our modules make one, which is an elliptic-curve one.
     pub without_certificate: bool,
     /// The protection of the plain phone's account. Only `chan_sip`.
     pub plain: Protection,

@@ -8,25 +8,25 @@ use e2e::lab::Lab;
 use e2e::site::{MUSIC, Protection, Site};
 
 #[test]
-#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn it_is_called_over_ice_with_keys_in_the_description() -> Result {
     talk("pjnath-called-sdes", Protection::SdesOverIce, Caller::Ours)
 }
 
 #[test]
-#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn it_calls_over_ice_with_keys_in_the_description() -> Result {
     talk("pjnath-calls-sdes", Protection::SdesOverIce, Caller::Original)
 }
 
 #[test]
-#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn it_is_called_over_ice_with_dtls() -> Result {
     talk("pjnath-called-dtls", Protection::DtlsOverIce, Caller::Ours)
 }
 
 #[test]
-#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn it_calls_over_ice_with_dtls() -> Result {
     talk("pjnath-calls-dtls", Protection::DtlsOverIce, Caller::Original)
 }

@@ -12,12 +12,10 @@
 //! - werift, libdatachannel and str0m describe a hold with the version in `o=` of the first offer (RFC 3264 §8 wants a greater
 //!   one): chan_sip ignores that description, and the call is not held.
 
-use std::time::Duration;
-
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
-use e2e::peer::{ACCOUNT, Peer, Stack};
-use e2e::site::{ANNOUNCEMENT, Site, VOICE};
+use e2e::peer::{ACCOUNT, Peer, Stack, is_over};
+use e2e::site::{Site, VOICE};
 
 #[test]
 #[cfg_attr(not(peers), ignore = "ASTERISK_PREFIX names no Asterisk, or the stack is not installed")]
@@ -133,13 +131,13 @@ fn changes(name: &str, change: impl Fn(&mut Peer) -> Result) -> Result {
     let lab = Lab::start(&format!("str0m-{name}"), &site())?;
     let mut peer = Peer::registered(&lab, Stack::Str0m)?;
     peer.call("echo")?;
-    talks(&peer)?;
+    peer.talks()?;
     change(&mut peer)?;
     peer.hears(VOICE)?;
     peer.hangup()?;
     lab.originate(ACCOUNT, "echo")?;
     peer.answer()?;
-    talks(&peer)?;
+    peer.talks()?;
     change(&mut peer)?;
     peer.hears(VOICE)?;
     peer.hangup()?;
@@ -150,7 +148,7 @@ fn calls(stack: Stack) -> Result {
     let lab = Lab::start(&format!("{}-calls", stack.name()), &site())?;
     let mut peer = Peer::registered(&lab, stack)?;
     peer.call("echo")?;
-    talks(&peer)?;
+    peer.talks()?;
     peer.hangup()?;
     is_over(&lab)
 }
@@ -160,7 +158,7 @@ fn is_called(stack: Stack) -> Result {
     let mut peer = Peer::registered(&lab, stack)?;
     lab.originate(ACCOUNT, "echo")?;
     peer.answer()?;
-    talks(&peer)?;
+    peer.talks()?;
     lab.asterisk().cli("channel request hangup all")?;
     peer.ended()?;
     is_over(&lab)
@@ -170,7 +168,7 @@ fn holds(stack: Stack) -> Result {
     let lab = Lab::start(&format!("{}-hold", stack.name()), &site())?;
     let mut peer = Peer::registered(&lab, stack)?;
     peer.call("echo")?;
-    talks(&peer)?;
+    peer.talks()?;
     peer.hold()?;
     peer.hears_none_of(&[VOICE])?;
     ensure(is_on_hold(&lab)?, || "chan_sip does not hold the call".to_owned())?;
@@ -186,19 +184,6 @@ fn is_on_hold(lab: &Lab) -> Result<bool> {
     let channels = lab.asterisk().cli("sip show channels")?;
     let call = channels.lines().find(|line| line.contains(ACCOUNT)).unwrap_or_default();
     Ok(call.split_whitespace().any(|word| word == "Yes"))
-}
-
-/// It hears the announcement, and then its own tone from the echo.
-fn talks(peer: &Peer) -> Result {
-    peer.hears(ANNOUNCEMENT)?;
-    peer.hears(VOICE)
-}
-
-/// The call is gone, and Asterisk has recorded the peer's tone.
-fn is_over(lab: &Lab) -> Result {
-    lab.until_idle(Duration::from_secs(5))?;
-    let recorded = lab.recorded()?.time_of_tone(VOICE);
-    ensure(recorded > Duration::from_secs(2), || format!("Asterisk recorded {recorded:?} of the peer"))
 }
 
 /// As in the samples, without a certificate of its own: aiortc supports no RSA certificates.

@@ -64,7 +64,7 @@ fn names_and_descriptions_are_those_of_the_originals() {
 
 /// The names with and without underscores: an original exports those of its own host only, built with or without weak
 /// references. One name more is the engine's: the module of the WebSocket tells it by that function what the host does not pass
-/// on (candidates in INFO, the end of a connection).
+/// on (candidates in INFO, the end of a connection). One is of each of the others: their part of the metrics.
 #[test]
 fn exports_are_those_of_the_originals_and_one_between_our_modules() {
     let facts = facts("asterisk-11");
@@ -76,7 +76,8 @@ fn exports_are_those_of_the_originals_and_one_between_our_modules() {
             .map(|name| name.as_str().expect("a name").to_owned())
             .collect();
         let plain = names.iter().filter_map(|name| name.strip_prefix("__")).map(str::to_owned);
-        let between_ours = (module == &RTP).then(|| "asterisk_webrtc_signal".to_owned());
+        let between_ours =
+            Some(if module == &RTP { "asterisk_webrtc_signal" } else { "asterisk_webrtc_metrics" }.to_owned());
         let expected: BTreeSet<String> = plain.chain(names.iter().cloned()).chain(between_ours).collect();
         assert_eq!(symbols(module, "--defined-only"), expected, "{module} in {}", module_directory().display());
     }

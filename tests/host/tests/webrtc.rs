@@ -421,3 +421,31 @@ fn run_on(thread: &HostThread, directory: &Path) {
     let directory = directory.to_owned();
     thread.run(move || is_a_conversation(&mut Call::new(Kind::Newest, Offer::Browser, &directory)));
 }
+
+/// The words are those of the story; `rtp show session` names a session by its port.
+#[test]
+fn a_call_tells_its_story() {
+    let host = host();
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    is_a_conversation(&mut call);
+    let port = call.instance.local().port();
+    let (_, story) = host.command(&format!("rtp show session {port}"));
+    let mut rest = story.as_str();
+    for event in [
+        "RTP: session made: ",
+        "DTLS: configured",
+        "ICE: our candidate, host: ",
+        "ICE: component 1 selected the pair: ",
+        "DTLS: connected, fingerprint matches, SRTP_",
+        "RTP: first packet ",
+        "Verdict: media flows both ways",
+    ] {
+        rest = rest.split_once(event).unwrap_or_else(|| panic!("{event} is missing or out of order in {story}")).1;
+    }
+    for event in ["ICE: candidate of the peer, host: ", "DTLS: first record of the peer: ", "packet received, payload"]
+    {
+        assert!(story.contains(event), "{event} is missing in {story}");
+    }
+    let (_, nothing) = host.command("rtp show session 1");
+    assert!(nothing.contains("No call has the port, the channel or the Call-ID '1'"), "{nothing}");
+}

@@ -9,6 +9,7 @@ use crate::limit;
 use crate::options::{Load, Options, Side};
 use crate::round::{self, Figures, ROWS};
 use crate::server::{self, Server};
+use crate::stream::Codec;
 use crate::web::{self, Bare};
 
 /// The medians of both sides, and their minima.
@@ -35,7 +36,8 @@ pub fn load(options: &Options, load: &Load) -> Result<Both> {
     let ip = server::outside_address()?;
     let mut columns = [Vec::new(), Vec::new()];
     in_turns(options, |number, side| {
-        let figures = round::run(name(side), &modules(options, side)?, load, ip)?;
+        let (from, load) = meant(load, side);
+        let figures = round::run(name(side), &modules(options, from)?, &load, ip)?;
         eprintln!("round {number}, {side:?}: {:.2} µs per packet", figures[round::PACKET].unwrap_or_default());
         columns[side as usize].push(figures);
         Ok(())
@@ -43,8 +45,13 @@ pub fn load(options: &Options, load: &Load) -> Result<Both> {
     let [others, ours] = columns.each_ref().map(|side| round::medians(side));
     let both = Both { others, ours, least: columns.each_ref().map(|side| round::minima(side)) };
     println!("{}", round::title(load));
-    both.print();
+    both.print(if load.opus { ["G.711", "Opus"] } else { ["others", "ours"] });
     Ok(both)
+}
+
+/// The side whose modules carry a load, and the load: Opus is compared with G.711, both with ours.
+fn meant(load: &Load, side: Side) -> (Side, Load) {
+    if load.opus { (Side::Ours, Load { opus: side == Side::Ours, ..*load }) } else { (side, *load) }
 }
 
 /// Finds the limits of both sides in turns, medians.
@@ -65,7 +72,7 @@ pub fn web(options: &Options) -> Result<Web> {
     let (ip, bare) = (server::outside_address()?, Bare::start()?);
     let (mut echo, mut memory, mut bares) = ([Vec::new(), Vec::new()], [Vec::new(), Vec::new()], Vec::new());
     in_turns(options, |_, side| {
-        let server = Server::start(name(side), &modules(options, side)?, 1, 9, ip)?;
+        let server = Server::start(name(side), &modules(options, side)?, Codec::Ulaw, 1, 9, ip)?;
         memory[side as usize].push(web::idle_memory(&server)?);
         echo[side as usize].push(web::echo_of(&server)?);
         bares.push(bare.echo()?);
@@ -112,8 +119,8 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 }
 
 impl Both {
-    fn print(&self) {
-        println!("{:<44} {:>10} {:>10} {:>8} {:>9}", "", "others", "ours", "ratio", "of minima");
+    fn print(&self, [others, ours]: [&str; 2]) {
+        println!("{:<44} {others:>10} {ours:>10} {:>8} {:>9}", "", "ratio", "of minima");
         for (row, name) in ROWS.iter().enumerate() {
             let ratio = |others: &Figures, ours: &Figures| {
                 let both = ours[row].zip(others[row]).filter(|(_, others)| *others > 0.0);

@@ -18,6 +18,7 @@ use crate::leg::{Leg, Marks, Media, leg_of_check};
 use crate::options::{Kind, Load, Over, Shape};
 use crate::server::Server;
 use crate::signalling::Signalling;
+use crate::stream::Codec;
 
 /// The period of media, and its parts: a leg sends in one of them.
 const PERIOD: Duration = Duration::from_millis(20);
@@ -53,6 +54,7 @@ pub struct Crowd {
     media: Option<Media>,
     context: Arc<Context>,
     kind: Kind,
+    codec: Codec,
     over: Over,
     inbox: Inbox,
     legs: Vec<(Dialog, Leg)>,
@@ -101,6 +103,7 @@ impl Crowd {
             media: Some(Media::bind(place.ip)?),
             context: context(load.gcm)?,
             kind: load.kind,
+            codec: load.codec(),
             over: load.over(),
             inbox: Inbox::new(),
             legs: Vec::new(),
@@ -129,7 +132,7 @@ impl Crowd {
             if over == Over::Ws {
                 self.signalling.connect(number)?;
             }
-            let leg = Leg::new(number, kind, &self.context, media);
+            let leg = Leg::new(number, kind, self.codec, &self.context, media);
             let dialog = Dialog::new(kind.name(), number, &at, over);
             self.by_call_id.insert(dialog.call_id().to_owned(), number);
             self.legs.push((dialog, leg));

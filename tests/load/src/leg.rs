@@ -19,7 +19,7 @@ use media_srtp::sdes::Negotiation;
 use crate::batch::{LONGEST, Outbox, Socket};
 use crate::keys::Keys;
 use crate::options::Kind;
-use crate::stream::{self, Stream};
+use crate::stream::{self, Codec, Stream};
 
 /// The sockets of all legs, and what is to be sent from them.
 pub struct Media {
@@ -70,6 +70,7 @@ pub struct Marks {
 /// A leg.
 pub struct Leg {
     kind: Kind,
+    codec: Codec,
     number: usize,
     agent: Option<Agent>,
     dtls: Option<Dtls>,
@@ -91,7 +92,7 @@ struct Dtls {
 
 impl Leg {
     /// A leg that has neither offered nor answered.
-    pub fn new(number: usize, kind: Kind, context: &Arc<Context>, media: &Media) -> Self {
+    pub fn new(number: usize, kind: Kind, codec: Codec, context: &Arc<Context>, media: &Media) -> Self {
         let agent = (kind == Kind::Ice).then(|| agent(number, media));
         let dtls = kind.is_dtls().then(|| Dtls {
             endpoint: Endpoint::new(Arc::clone(context), Setup::ActPass),
@@ -107,8 +108,8 @@ impl Leg {
                 }
             });
         }
-        let (remote, marks, stream) = (PerComponent::default(), Marks::default(), Stream::new(number as u32));
-        Self { kind, number, agent, dtls, sdes, keys: None, remote, stream, marks, due: None }
+        let (remote, marks, stream) = (PerComponent::default(), Marks::default(), Stream::new(number as u32, codec));
+        Self { kind, codec, number, agent, dtls, sdes, keys: None, remote, stream, marks, due: None }
     }
 
     /// Its description, an offer or the answer of a plain leg.
@@ -119,9 +120,10 @@ impl Leg {
             Kind::Sdes => "RTP/SAVP",
             Kind::Dtls | Kind::Ice => "RTP/SAVPF",
         };
+        let (payload_type, codec) = (self.codec.payload_type(), self.codec.name());
         let mut text = format!(
-            "v=0\r\no=load {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {} {profile} 0\r\n\
-             a=rtpmap:0 PCMU/8000\r\na=ptime:20\r\na=sendrecv\r\na=rtcp:{}\r\n",
+            "v=0\r\no=load {} 1 IN IP4 {ip}\r\ns=-\r\nc=IN IP4 {ip}\r\nt=0 0\r\nm=audio {} {profile} {payload_type}\r\n\
+             a=rtpmap:{payload_type} {codec}\r\na=ptime:20\r\na=sendrecv\r\na=rtcp:{}\r\n",
             self.number + 1,
             rtp.port(),
             rtcp.port(),

@@ -35,7 +35,7 @@ const WAY: Duration = Duration::from_millis(200);
 pub fn find(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Option<f64>> {
     let place = Place::new(ip)?;
     use_processors(|number| number == 0)?;
-    let server = Server::start(name, modules, MOST, place.port()?, ip);
+    let server = Server::start(name, modules, load.codec(), MOST, place.port()?, ip);
     use_processors(|number| number != 0)?;
     let outcome = server.and_then(|server| {
         round::warm_up(&server, &place, load)?;

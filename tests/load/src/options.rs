@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::stream::Codec;
+
 /// The options of the command line, as `--help` prints them.
 pub const USAGE: &str = "\
 cargo xtask load [options]
@@ -13,9 +15,10 @@ cargo xtask load [options]
   --rate N           calls begun and ended per second (50)
   --kind KIND        plain, sdes, dtls or ice: the media of callers (plain); ice is DTLS over ICE, as browsers have it
   --shape SHAPE      echo, or bridge to a plain phone (echo)
-  --over TRANSPORT   udp, or ws for a WebSocket for each caller, as browsers have it (ws for ice, udp for the others)
+  --over TRANSPORT   udp, or ws for a WebSocket for each caller, as browsers have it (ws for ice and Opus, udp for the others)
   --share            show the media modules' part of the CPU too, by perf
   --gcm              the caller's DTLS prefers AES-GCM
+  --opus             compare echoed Opus with echoed G.711, both with ours, over WebSockets
   --ours DIR         modules to measure (built by the command, for the Asterisk of ASTERISK_PREFIX)
   --others DIR       modules to compare with (the originals of ASTERISK_PREFIX)
   --only SIDE        measure `ours` or `others` alone
@@ -129,6 +132,8 @@ pub struct Load {
     pub over: Option<Over>,
     /// The callers' DTLS prefers AES-GCM.
     pub gcm: bool,
+    /// The codec of echoed calls is Opus.
+    pub opus: bool,
     /// The part of the media modules is sampled.
     pub share: bool,
 }
@@ -164,6 +169,11 @@ pub struct Options {
 }
 
 impl Load {
+    /// The codec of callers.
+    pub fn codec(&self) -> Codec {
+        if self.opus { Codec::Opus } else { Codec::Ulaw }
+    }
+
     /// The transport of callers' SIP.
     pub fn over(&self) -> Over {
         self.over.unwrap_or(Over::usual(self.kind))
@@ -177,7 +187,7 @@ impl Options {
     /// A sentence that names the word which is wrong.
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let (kind, shape, steady) = (Kind::Plain, Shape::Echo, Duration::from_secs(5));
-        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false, share: false };
+        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false, opus: false, share: false };
         let mut options =
             Self { task: Task::Load, load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
         let mut words = words.iter();
@@ -196,6 +206,7 @@ impl Options {
                 "--table" => options.task = Task::Table,
                 "--share" => options.load.share = true,
                 "--gcm" => options.load.gcm = true,
+                "--opus" => options.load.opus = true,
                 "--ours" => options.ours = Some(value()?.into()),
                 "--others" => options.others = Some(value()?.into()),
                 "--only" => {
@@ -203,6 +214,13 @@ impl Options {
                 }
                 _ => return Err(format!("{word}: there is no such option.\n{USAGE}")),
             }
+        }
+        // The module of the WebSocket makes Opus understandable to the host. G.711 goes the same way.
+        if options.load.opus && options.load.over.replace(Over::Ws) == Some(Over::Udp) {
+            return Err("--opus: Opus is understood over WebSockets alone.".to_owned());
+        }
+        if options.load.opus && (options.load.shape != Shape::Echo || options.task != Task::Load) {
+            return Err("--opus: only echoed calls can be compared.".to_owned());
         }
         Ok(options)
     }
@@ -237,8 +255,17 @@ mod tests {
         .unwrap();
         let steady = Duration::from_secs(10);
         let over = Some(Over::Udp);
-        let load =
-            Load { calls: 300, steady, rate: 20, kind: Kind::Ice, shape: Shape::Bridge, over, gcm: true, share: true };
+        let load = Load {
+            calls: 300,
+            steady,
+            rate: 20,
+            kind: Kind::Ice,
+            shape: Shape::Bridge,
+            over,
+            gcm: true,
+            opus: false,
+            share: true,
+        };
         let (ours, others) = (Some("a".into()), Some("b".into()));
         let sides = vec![Side::Ours];
         assert_eq!(options, Options { task: Task::Limit, load, rounds: 3, ours, others, sides });
@@ -249,6 +276,15 @@ mod tests {
         let options = parse("").unwrap();
         assert_eq!((options.load.calls, options.load.kind, options.load.shape), (50, Kind::Plain, Shape::Echo));
         assert_eq!((options.rounds, options.sides), (5, vec![Side::Others, Side::Ours]));
+    }
+
+    #[test]
+    fn opus_is_echoed_over_websockets() {
+        let options = parse("--opus").unwrap();
+        assert_eq!((options.load.kind, options.load.over(), options.load.opus), (Kind::Plain, Over::Ws, true));
+        for wrong in ["--opus --over udp", "--opus --shape bridge", "--opus --limit"] {
+            assert!(parse(wrong).unwrap_err().starts_with("--opus: "), "{wrong}");
+        }
     }
 
     #[test]

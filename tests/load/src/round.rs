@@ -50,7 +50,7 @@ const SAMPLED: Duration = Duration::from_secs(3);
 /// Runs a load against these modules.
 pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figures> {
     let place = Place::new(ip)?;
-    let server = Server::start(name, modules, load.calls, place.port()?, ip)?;
+    let server = Server::start(name, modules, load.codec(), load.calls, place.port()?, ip)?;
     let outcome = measure(&server, &place, load);
     outcome.map_err(|failure| Failure::new(format!("{failure}; see {}", server.lab().directory().display())))
 }
@@ -177,8 +177,9 @@ pub fn title(load: &Load) -> String {
         Shape::Bridge => format!(", {} legs, callees plain", calls * 2),
     };
     let gcm = if load.gcm { ", AES-GCM preferred" } else { "" };
+    let opus = if load.opus { ", Opus" } else { "" };
     format!(
-        "{calls} calls over {}, {} {}{gcm}{legs}, {} s steady",
+        "{calls} calls over {}, {} {}{gcm}{opus}{legs}, {} s steady",
         load.over().via(),
         kind.name(),
         shape.name(),

@@ -11,6 +11,8 @@ use e2e::lab::{self, Lab};
 use e2e::process;
 use e2e::site::Site;
 
+use crate::stream::Codec;
+
 /// A running server.
 pub struct Server {
     lab: Lab,
@@ -26,17 +28,17 @@ pub struct Used {
 }
 
 impl Server {
-    /// Starts an Asterisk with these modules, for calls from SIP at `phones` and media at `ip`.
-    pub fn start(name: &str, modules: &Path, calls: usize, phones: u16, ip: Ipv4Addr) -> Result<Self> {
+    /// Starts an Asterisk with these modules, for calls with this codec from SIP at `phones` and media at `ip`.
+    pub fn start(name: &str, modules: &Path, codec: Codec, calls: usize, phones: u16, ip: Ipv4Addr) -> Result<Self> {
         // A bridged call has two legs with two ports each. Those of earlier calls stay in use for a while.
         let port_blocks = (calls * 4 / 200 + 2) as u16;
         let files = vec![
-            ("sip.conf", SIP_CONF.replace("{ip}", &ip.to_string())),
+            ("sip.conf", SIP_CONF.replace("{ip}", &ip.to_string()).replace("{codec}", codec.name_in_the_host())),
             ("extensions.conf", EXTENSIONS_CONF.replace("{phones}", &phones.to_string())),
             ("logger.conf", LOGGER_CONF.to_owned()),
             ("http.conf", HTTP_CONF.to_owned()),
         ];
-        let site = Site { port_blocks, files, ..Site::default() };
+        let site = Site { port_blocks, files, carriers: codec == Codec::Opus, ..Site::default() };
         Ok(Self { lab: Lab::with_modules(name, &site, &lab::installed()?, modules)? })
     }
 
@@ -136,7 +138,7 @@ nat = force_rport,comedia
 media_address = {ip}
 rtptimeout = 0
 disallow = all
-allow = ulaw
+allow = {codec}
 
 [account](!)
 type = friend

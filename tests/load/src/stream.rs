@@ -1,9 +1,59 @@
-//! RTP of a leg: packets of 20 ms of PCMU that carry their number, by which loss is counted.
+//! RTP of a leg: packets of 20 ms that carry their number, by which loss is counted.
 
 use std::ops::Range;
 
-/// The octets of a packet: header and 160 samples.
-const PACKET: usize = HEADER + 160;
+/// The codec of a stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Codec {
+    /// PCMU, 160 octets.
+    #[default]
+    Ulaw,
+    /// Opus of 32 kbit/s, 80 octets.
+    Opus,
+}
+
+impl Codec {
+    const ALL: [Self; 2] = [Self::Ulaw, Self::Opus];
+
+    /// Its payload type.
+    pub fn payload_type(self) -> u8 {
+        match self {
+            Self::Ulaw => 0,
+            Self::Opus => 111,
+        }
+    }
+
+    /// Its name, as `a=rtpmap` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ulaw => "PCMU/8000",
+            Self::Opus => "opus/48000/2",
+        }
+    }
+
+    /// The name under which it goes through the host.
+    pub fn name_in_the_host(self) -> &'static str {
+        match self {
+            Self::Ulaw => "ulaw",
+            Self::Opus => "g719",
+        }
+    }
+
+    /// The octets of a packet.
+    fn len(self) -> usize {
+        HEADER + if self == Self::Ulaw { 160 } else { 80 }
+    }
+
+    /// The units of the timestamp in a packet.
+    fn ticks(self) -> u32 {
+        if self == Self::Ulaw { 160 } else { 960 }
+    }
+
+    /// The first octet of a payload: with Opus one frame of 20 ms, fullband, mono (RFC 6716 §3.1).
+    fn first_octet(self) -> u8 {
+        if self == Self::Ulaw { 0 } else { 15 << 3 }
+    }
+}
 
 const HEADER: usize = 12;
 
@@ -13,6 +63,7 @@ const STAMP: usize = 8;
 /// The packets that a leg sends, and the number of them that come back or arrive at the other leg.
 #[derive(Debug)]
 pub struct Stream {
+    codec: Codec,
     leg: u32,
     sequence: u16,
     /// The number of the next packet.
@@ -24,24 +75,26 @@ pub struct Stream {
 
 impl Stream {
     /// The stream of a leg, of which nothing counts yet.
-    pub fn new(leg: u32) -> Self {
+    pub fn new(leg: u32, codec: Codec) -> Self {
         let sequence = leg.wrapping_mul(7919) as u16 & 0x0FFF;
-        Self { leg, sequence, next: 0, window: u32::MAX..u32::MAX, arrived: 0 }
+        Self { codec, leg, sequence, next: 0, window: u32::MAX..u32::MAX, arrived: 0 }
     }
 
     /// Writes the next packet; `tick` is the number of periods of 20 ms since the beginning of all streams.
     pub fn write(&mut self, tick: u32, buffer: &mut [u8]) -> usize {
-        let packet = &mut buffer[..PACKET];
-        packet[..2].copy_from_slice(&[0x80, 0]);
+        let (codec, len) = (self.codec, self.codec.len());
+        let packet = &mut buffer[..len];
+        packet[..2].copy_from_slice(&[0x80, codec.payload_type()]);
         packet[2..4].copy_from_slice(&self.sequence.to_be_bytes());
-        packet[4..8].copy_from_slice(&tick.wrapping_mul(160).to_be_bytes());
+        packet[4..8].copy_from_slice(&tick.wrapping_mul(codec.ticks()).to_be_bytes());
         packet[8..HEADER].copy_from_slice(&(0x1000_0000 | self.leg).to_be_bytes());
         packet[HEADER..16].copy_from_slice(&self.leg.to_be_bytes());
+        packet[HEADER] = codec.first_octet();
         packet[16..HEADER + STAMP].copy_from_slice(&self.next.to_be_bytes());
         packet[HEADER + STAMP..].fill(0xFF);
         self.sequence = self.sequence.wrapping_add(1);
         self.next += 1;
-        PACKET
+        len
     }
 
     /// From now on packets count.
@@ -69,9 +122,11 @@ impl Stream {
 /// The leg that sent this packet, and its number; `None` if it is none of [`Stream::write`].
 pub fn stamp(packet: &[u8]) -> Option<(usize, u32)> {
     let word = |at: usize| packet.get(at..at + 4)?.try_into().ok().map(u32::from_be_bytes);
-    let is_ours = packet.len() == PACKET && packet[0] == 0x80 && packet[1] & 0x7F == 0;
+    let is_of = |codec: Codec| packet.len() == codec.len() && packet[1] & 0x7F == codec.payload_type();
+    let is_ours = Codec::ALL.into_iter().any(is_of) && packet[0] == 0x80;
     is_ours.then_some(())?;
-    Some((word(HEADER)? as usize, word(HEADER + 4)?))
+    // The first octet is the codec's.
+    Some(((word(HEADER)? & 0x00FF_FFFF) as usize, word(HEADER + 4)?))
 }
 
 #[cfg(test)]
@@ -80,7 +135,11 @@ mod tests {
 
     #[test]
     fn packets_of_the_window_count_and_others_do_not() {
-        let mut stream = Stream::new(7);
+        Codec::ALL.into_iter().for_each(packets_count);
+    }
+
+    fn packets_count(codec: Codec) {
+        let mut stream = Stream::new(7, codec);
         let mut buffer = [0; 300];
         let mut send = |stream: &mut Stream| {
             let len = stream.write(1, &mut buffer);

@@ -49,6 +49,15 @@ fn measure(options: &Options) -> Result<Vec<Line>> {
         echoes(options, kind, &mut lines)?;
     }
     let ice = echoes(options, Kind::Ice, &mut lines)?;
+    let opus =
+        compare::load(options, &Load { calls: 50, kind: Kind::Ice, shape: Shape::Echo, opus: true, ..options.load })?;
+    lines.push(line(
+        "ours with G.711 and with Opus: echoed packet, DTLS over ICE, 50 calls",
+        &opus,
+        PACKET,
+        "µs",
+        "≤ 1.1",
+    ));
     let gcm = load(options, 50, Kind::Ice, Shape::Echo, true)?;
     lines.push(line("the same with AES-GCM preferred by the browser, 50 calls", &gcm, PACKET, "µs", "≤ 0.8"));
     lines.push(line("ICE pair to DTLS done, median, 50 calls/s", &ice, HANDSHAKE, "ms", "≤ 5 ms"));

@@ -41,6 +41,14 @@ pub fn hang_up(instance: InstancePtr, is_wanted: impl Fn() -> bool) -> HangUp {
     result
 }
 
+/// Returns the names of all channels with the instances of their audio. An instance serves to compare only, because it may be gone.
+/// Channels that other threads have locked are left out.
+///
+/// Call this on a thread that holds none of our locks and none of the host's, as [`hang_up`].
+pub fn names() -> Vec<(InstancePtr, String)> {
+    Channels::all().filter_map(|channel| channel.name()).collect()
+}
+
 /// A reference to a channel.
 struct Channel(Ao2<sys::ast_channel>);
 
@@ -56,6 +64,16 @@ impl Channel {
         drop(locked);
         drop(instance);
         result
+    }
+
+    fn name(&self) -> Option<(InstancePtr, String)> {
+        let locked = Locked::try_lock(self)?;
+        let instance = locked.instance_of_audio();
+        let name = locked.name();
+        // Unlocked first: the last reference to the instance may run `destroy`.
+        drop(locked);
+        let instance = NonNull::new(instance.as_ref()?.as_ptr())?;
+        Some((InstancePtr::of(instance), name))
     }
 
     fn as_ptr(&self) -> *mut sys::ast_channel {
@@ -90,10 +108,14 @@ impl<'a> Locked<'a> {
         NonNull::new(instance).map(|instance| unsafe { Ao2::adopt(instance) })
     }
 
+    fn name(&self) -> String {
+        // SAFETY: the channel is alive and locked, so its name does not change.
+        unsafe { CStr::from_ptr(sys::ast_channel_name(self.0.as_ptr())) }.to_string_lossy().into_owned()
+    }
+
     fn hang_up(&self, is_wanted: impl Fn() -> bool) -> HangUp {
         let channel = self.0.as_ptr();
-        // SAFETY: the channel is alive and locked, so its name does not change.
-        let name = unsafe { CStr::from_ptr(sys::ast_channel_name(channel)) }.to_string_lossy().into_owned();
+        let name = self.name();
         if !is_wanted() {
             return HangUp::Kept(name);
         }

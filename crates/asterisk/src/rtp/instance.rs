@@ -24,6 +24,10 @@ unsafe impl Send for InstancePtr {}
 unsafe impl Sync for InstancePtr {}
 
 impl InstancePtr {
+    pub(crate) fn of(instance: NonNull<sys::ast_rtp_instance>) -> Self {
+        Self(instance)
+    }
+
     pub(crate) fn as_ptr(self) -> *mut sys::ast_rtp_instance {
         self.0.as_ptr()
     }

@@ -21,13 +21,14 @@ mod table;
 mod tests;
 
 pub use bridged::BridgedChannel;
-pub use channel::{HangUp, hang_up};
+pub use channel::{HangUp, hang_up, names as channel_names};
 pub use door::{Door, Inside, Shut};
 pub use dtls::{Dtls, DtlsConfig, DtlsConnection, Hash, Setup};
 pub use engine::{Component, DtmfMode, Engine};
 pub use ice::{Candidate, CandidateKind, Ice, Role};
 pub use instance::{Instance, InstancePtr, Payload, rtp_code};
 pub use property::{HAS_ASYMMETRIC_FORMATS, Property, RTCP_ON_ONE_PORT};
+pub(crate) use report::Kind;
 pub use report::{Block, Direction, Figures, Head, Report, Sender};
 pub use srtp::{
     AEAD_AES_128_GCM, AEAD_AES_256_GCM, OwnedSrtp, POLICY_MARK, PolicySsrc, Refused, Srtp, SrtpPolicy,

@@ -75,8 +75,47 @@ pub struct Head {
 impl Head {
     /// Returns the lines of `rtcp set debug` about the packet, in the form of the host's own module.
     pub fn lines(&self) -> String {
-        host::reports::head_lines(self)
+        match host::reports::kind(self) {
+            Some(Kind { packet_type, counted, received }) => {
+                let (peer, ssrc) = (self.peer, self.ssrc.unwrap_or(0));
+                let head = format!("\nRTCP from {peer}\nPT: {packet_type}\n{counted}\nSSRC of sender: {ssrc}\n");
+                head + &received.or_else(|| self.received()).map(|line| line + "\n").unwrap_or_default()
+            }
+            None => format!("\nRTCP from {}: {}(Unknown) skipping record\n", self.peer, self.packet_type),
+        }
     }
+
+    /// The name of a type that all hosts know.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        Some(match self.packet_type {
+            192 => "H.261 FUR",
+            200 => "Sender Report",
+            201 => "Receiver Report",
+            202 => "Source Description",
+            203 => "BYE",
+            _ => return None,
+        })
+    }
+
+    /// The last line of a type that has one with all hosts.
+    fn received(&self) -> Option<String> {
+        match self.packet_type {
+            192 => Some("Received an RTCP Fast Update Request".into()),
+            202 => Some(format!("Received an SDES from {}", self.peer)),
+            203 => Some(format!("Received a BYE from {}", self.peer)),
+            _ => None,
+        }
+    }
+}
+
+/// The lines about a packet in the words of one host.
+pub(crate) struct Kind {
+    /// The number of the packet type and its name.
+    pub packet_type: String,
+    /// The line about [`Head::count`].
+    pub counted: String,
+    /// The last line, if the type has one with this host alone.
+    pub received: Option<String>,
 }
 
 /// The sender information of a sender report (RFC 3550 §6.4.1).

@@ -29,6 +29,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
+use exposition::Histogram;
+
 use self::table::{Due, Table};
 pub use self::wanted::{Interest, OneShot, Timer};
 use crate::epoll::{self, Epoll, EventFd};
@@ -86,6 +88,8 @@ pub struct Tasks<T> {
     wake: EventFd,
     stopping: AtomicBool,
     last_id: AtomicU64,
+    /// Seconds that turns took, from the end of one sleep to the beginning of the next; without those of a thread that pauses.
+    turns: Histogram<8>,
     table: Mutex<Table<T>>,
 }
 
@@ -140,6 +144,7 @@ impl<T> Tasks<T> {
             wake,
             stopping: AtomicBool::new(false),
             last_id: AtomicU64::new(0),
+            turns: Histogram::new(TURNS),
             table: Mutex::new(Table::new(when_idle.map(|idle| idle.after))),
         })
     }
@@ -183,6 +188,11 @@ impl<T> Tasks<T> {
         let _ = self.epoll.remove(fd);
     }
 
+    /// Returns the seconds that the turns of the thread took. Empty for a thread that pauses.
+    pub fn turns(&self) -> exposition::Reading {
+        self.turns.read()
+    }
+
     /// The number of tasks.
     pub fn count(&self) -> usize {
         self.table().len()
@@ -220,11 +230,15 @@ impl<T: Task> Tasks<T> {
             let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
             // Interrupted, at worst: then nothing is ready.
             let ready = self.epoll.wait(&mut ready, timeout).unwrap_or_default();
+            let began = self.pause.is_zero().then(Instant::now);
             self.table().wake_up();
             for event in ready {
                 self.serve_ready(event.u64);
             }
             self.serve_due(&mut due);
+            if let Some(began) = began {
+                self.turns.observe(began.elapsed().as_secs_f64());
+            }
             // More than that may be ready: they are served first.
             let is_all = ready.len() < EVENTS;
             if !ready.is_empty() && is_all && !self.pause.is_zero() {
@@ -275,6 +289,9 @@ impl<T: Task> Tasks<T> {
 
 /// The most descriptors that are asked for at once.
 const EVENTS: usize = 64;
+
+/// Bounds of the times of turns, in seconds.
+const TURNS: [f64; 8] = [0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25];
 
 /// The token of the descriptor that wakes the thread. Not a task's: ids count from 1.
 const WAKE: u64 = 0;

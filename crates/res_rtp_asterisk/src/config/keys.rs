@@ -20,7 +20,7 @@ fn remark(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// The keys that are read.
-pub(super) const USED: [&str; 32] = [
+pub(super) const USED: [&str; 36] = [
     "rtpstart",
     "rtpend",
     "rtpchecksums",
@@ -53,6 +53,10 @@ pub(super) const USED: [&str; 32] = [
     "turnsecret",
     "turnpool",
     "turncafile",
+    "metrics",
+    "metrics_permit",
+    "metrics_deny",
+    "metrics_acl",
 ];
 
 /// Keys of Asterisk 16 and 22 for what we do anyway or never.

@@ -1,5 +1,6 @@
 //! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats` and `rtp show settings`, which answer as those of Asterisk's
-//! own module, and ours: `rtp set detail`, `rtp show sessions`, `rtp show gathering` and `rtp show relays`.
+//! own module, and ours: `rtp set detail`, `rtp show sessions`, `rtp show gathering`, `rtp show relays` and
+//! `rtp show session`.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -11,6 +12,7 @@ use asterisk::rtp::{DEBUGGING, Figures};
 
 use super::debug;
 use super::relay::SHOW_RELAYS;
+use super::story::SHOW_SESSION;
 use crate::config::Settings;
 use crate::globals::globals;
 use crate::transport::ports;
@@ -18,7 +20,7 @@ use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 8] = [
+pub static COMMANDS: [Command; 9] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
@@ -62,6 +64,7 @@ pub static COMMANDS: [Command; 8] = [
         run: show_gathering,
     },
     SHOW_RELAYS,
+    SHOW_SESSION,
 ];
 
 fn set(invocation: &Invocation<'_>, switch: &Switch, protocol: &str, what: &str) -> Outcome {
@@ -146,6 +149,7 @@ fn shown(settings: &Settings) -> String {
         MinVersion::Dtls12 => "1.2 and later",
     };
     let (used, failures) = ports::usage();
+    let metrics = if settings.metrics.is_on { "/metrics of the HTTP server" } else { "off" };
     let figures = match settings.figures {
         Figures::Correct => "correct",
         Figures::Original => "original",
@@ -155,7 +159,7 @@ fn shown(settings: &Settings) -> String {
          DTMF Timeout:    {}\n  Strict RTP:      {}\n  Probation:       {} frames\n  Replay Protect:  Yes\n  \
          ICE support:     {}\n  RTCP interval:   {} ms\n  RTCP mux:        {mux}\n  Consent:         {consent}\n  \
          DTLS:            {dtls}\n  Statistics:      {figures}\n  \
-         DTLS MTU:        {}\n  Ports in use:    {used} pairs, none free for {failures} calls",
+         DTLS MTU:        {}\n  Metrics:         {metrics}\n  Ports in use:    {used} pairs, none free for {failures} calls",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),

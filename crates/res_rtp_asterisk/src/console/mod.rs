@@ -4,3 +4,4 @@ pub mod commands;
 pub mod debug;
 pub mod known;
 mod relay;
+mod story;

@@ -33,6 +33,11 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// Returns the reason with this number.
+    pub fn numbered(number: u8) -> Option<Self> {
+        REASONS.get(usize::from(number)).copied()
+    }
+
     /// Returns the reason in a few words, for the log and `rtp show sessions`.
     pub fn name(self) -> &'static str {
         NAMES.get(self as usize).copied().unwrap_or_default()
@@ -78,7 +83,8 @@ const REASONS: [Refused; 13] = [
     Refused::KeysDue,
 ];
 
-const NAMES: [&str; 13] = [
+/// The names of the reasons, in the order of [`Refused`].
+pub const NAMES: [&str; 13] = [
     "unknown",
     "stun",
     "dtls",

@@ -4,4 +4,5 @@ pub mod counters;
 pub mod gone;
 pub mod overdue;
 pub mod statistics;
+pub mod story;
 pub mod verdict;

@@ -2,7 +2,7 @@
 //! matches counts; an address that no rule matches is permitted. Named lists are sections of the host's `acl.conf`, and each has to
 //! permit the address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use asterisk::config::Entry;
@@ -44,6 +44,24 @@ struct Subnet {
 impl Acl {
     /// Reads the keys, in the order of the lines.
     pub fn read(lines: &mut Lines<'_>, keys: Keys) -> Self {
+        let mut lists = Self::lists(lines, keys);
+        lists.retain(|list| !list.is_empty());
+        Self(lists)
+    }
+
+    /// Reads the keys like [`Self::read`], but an address that no rule of these keys matches is denied, unless they have no other rule
+    /// than lists of `acl.conf`.
+    pub fn read_closed(lines: &mut Lines<'_>, keys: Keys) -> Self {
+        let mut lists = Self::lists(lines, keys);
+        if let Some(own) = lists.first_mut().filter(|own| !own.is_empty()) {
+            own.splice(0..0, EVERYBODY.map(|subnet| Rule { permits: false, subnet }));
+        }
+        lists.retain(|list| !list.is_empty());
+        Self(lists)
+    }
+
+    /// The rules of the keys themselves, then the lists that they name.
+    fn lists(lines: &mut Lines<'_>, keys: Keys) -> Vec<Vec<Rule>> {
         let mut lists = vec![Vec::new()];
         for entry in lines.entries.clone() {
             let is = |key: &str| entry.name.eq_ignore_ascii_case(key);
@@ -57,8 +75,7 @@ impl Acl {
                 () => {}
             }
         }
-        lists.retain(|list| !list.is_empty());
-        Self(lists)
+        lists
     }
 
     /// Returns whether the rules permit this address.
@@ -68,11 +85,17 @@ impl Acl {
         self.0.iter().all(permits)
     }
 
-    #[cfg(test)]
-    fn is_empty(&self) -> bool {
+    /// Returns whether there are no rules.
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
+
+/// The subnets of all addresses.
+const EVERYBODY: [Subnet; 2] = [
+    Subnet { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), mask: 0 },
+    Subnet { ip: IpAddr::V6(Ipv6Addr::UNSPECIFIED), mask: 0 },
+];
 
 /// Reads a line with one or more subnets; `!` before a subnet turns its meaning around, as in Asterisk 16.
 fn read_rules(lines: &mut Lines<'_>, entry: &Entry<'_>, permits: bool) -> Vec<Rule> {

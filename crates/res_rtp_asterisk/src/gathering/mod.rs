@@ -17,7 +17,7 @@
 //! | `pool.rs` | sockets whose mapping is known |
 //! | `changes.rs` | notices that the machine's addresses change |
 
-mod acl;
+pub mod acl;
 pub mod candidates;
 mod changes;
 pub mod interfaces;

@@ -6,6 +6,7 @@ use asterisk::Failed;
 use asterisk::limit::RateLimit;
 use asterisk::rtp::{self as host, DtlsConfig, DtlsConnection, Hash, Instance, Setup};
 use dtls_srtp::{Fingerprint, HashFunction};
+use story::Event;
 
 use crate::clock;
 use crate::globals::globals;
@@ -31,8 +32,11 @@ impl host::Dtls for Session {
         let globals = globals().ok_or(Failed)?;
         let settings = globals.settings();
         let terms = Terms { min_version: settings.dtls_min_version, mtu: settings.dtls_mtu, suites: suites() };
-        let context = globals.contexts().get(clock::now(), configuration, terms).map_err(|error| {
-            asterisk::error!("DTLS: {error}");
+        let context = globals.contexts().get(clock::now(), configuration, terms).map_err(|problem| {
+            asterisk::error!("DTLS: {problem}");
+            self.with(|state| {
+                state.transport_mut().story_mut().note_here(clock::now(), Event::Certificate(problem.kind));
+            });
             Failed
         })?;
         if configuration.rekey_seconds > 0 && REKEY.allow().is_some() {
@@ -41,7 +45,15 @@ impl host::Dtls for Session {
             );
         }
         let dtls = Dtls::new(context, to_protocol(configuration.setup), configuration.hash);
-        self.with(|state| state.transport_mut().set_dtls(dtls)).ok_or(Failed)
+        self.with(|state| {
+            let story = state.transport_mut().story_mut();
+            story.note_here(clock::now(), Event::DtlsOn);
+            if dtls.certificate().out_of_date().is_some() {
+                story.note_here(clock::now(), Event::Certificate(story::event::Certificate::OutOfDate));
+            }
+            state.transport_mut().set_dtls(dtls);
+        })
+        .ok_or(Failed)
     }
 
     fn active(&self, _instance: Instance<'_>) -> bool {

@@ -32,7 +32,7 @@ impl Ice for Session {
     }
 
     fn stop(&self, _instance: Instance<'_>) {
-        self.with(|state| state.transport_mut().stop_ice());
+        self.with(|state| state.transport_mut().turn_ice_off(clock::now()));
     }
 
     fn ufrag(&self, _instance: Instance<'_>) -> Option<String> {

@@ -22,6 +22,17 @@ pub struct Pool {
     unserved: AtomicU64,
 }
 
+/// The figures of the pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Measured {
+    /// Allocations that are ready.
+    pub ready: usize,
+    /// Sessions that have got one.
+    pub served: u64,
+    /// Sessions that found none ready.
+    pub unserved: u64,
+}
+
 struct Running {
     worker: Worker<Slot>,
     servers: Arc<Servers>,
@@ -94,6 +105,16 @@ impl Pool {
         let now = Instant::now();
         slots.iter().for_each(|slot| drop(slot.end(now)));
         worker.tasks().all().iter().for_each(|slot| drop(slot.end(now)));
+    }
+
+    /// Returns how many allocations are ready, and how many sessions have got one or none.
+    pub fn measured(&self) -> Measured {
+        // Locked for a moment only, as a session that finds it locked gets no allocation.
+        let tasks = lock(&self.running).as_ref().map(|running| Arc::clone(running.worker.tasks()));
+        let slots = tasks.iter().flat_map(|tasks| tasks.all());
+        let ready = slots.filter(|slot| slot.shown() == Some(Shown::Ready)).count();
+        let [served, unserved] = [&self.served, &self.unserved].map(|counter| counter.load(Ordering::Relaxed));
+        Measured { ready, served, unserved }
     }
 
     /// Returns the lines of `rtp show relays`.

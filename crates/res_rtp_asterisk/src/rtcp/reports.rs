@@ -15,6 +15,7 @@ use super::events;
 use super::feedback::Requests;
 use crate::console::debug::{self, Destination};
 use crate::console::known;
+use crate::metrics::kept;
 use crate::notes::Note;
 
 /// The RTCP state of a session: report timer, CNAME, BYE, picture requests and scores.
@@ -159,7 +160,9 @@ impl Rtcp {
         let info =
             sender.has_sent_since_report().then(|| sender.sender_info(now, NtpTimestamp::from_unix(time_of_day)));
         let block: Option<ReportBlock> = receiver.report_block(now);
-        if block.is_some() {
+        if let Some(block) = &block {
+            kept::OUR_JITTER.observe(receiver.jitter().as_secs_f64());
+            kept::OUR_LOSS.observe(ratio(block.fraction_lost));
             let (round_trip, lost) = (&sender.remote().round_trip, receiver.loss_statistics());
             self.scores.here.add(media_experience_score(round_trip.mean(), lost.mean()));
         }
@@ -228,8 +231,13 @@ impl Rtcp {
                 RoundTrip::Measured(time) => Some(time),
             };
             is_about_us = true;
+            kept::THEIR_LOSS.observe(ratio(block.fraction_lost));
+            if let Some(round_trip) = round_trip {
+                kept::ROUND_TRIP.observe(round_trip.as_secs_f64());
+            }
             let remote = sender.remote();
             self.scores.there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
+            kept::THEIR_JITTER.observe(remote.jitter.last());
             let jitter = Duration::try_from_secs_f64(remote.jitter.last()).unwrap_or_default();
             heard = events::Heard { round_trip, jitter, score: self.scores.there.last(), figures: self.figures };
             self.tell_received(now, from, (ssrc, info), (blocks.len(), Some(block)), heard, notes);
@@ -254,6 +262,11 @@ impl Rtcp {
             notes.push(Note::Report(events::received(from, heard, ssrc, info, about)));
         }
     }
+}
+
+/// Converts a fraction in 256ths (RFC 3550 §6.4.1).
+fn ratio(fraction_lost: u8) -> f64 {
+    f64::from(fraction_lost) / 256.0
 }
 
 /// Shortest time between two manager events about the peer's reports, so that a flood of reports cannot flood the manager.

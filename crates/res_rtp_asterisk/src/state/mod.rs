@@ -11,12 +11,14 @@ mod pictures;
 pub mod receive;
 mod send;
 mod show;
+mod story;
 mod text;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::story::Event;
 use asterisk::limit::RateLimit;
 use asterisk::pollable::AlwaysReadable;
 use asterisk::rtp::{DtmfMode, HAS_ASYMMETRIC_FORMATS, InstancePtr};
@@ -30,6 +32,7 @@ use crate::diagnosis::gone::Due;
 use crate::media::clock_rates::ClockRates;
 use crate::media::source::Source;
 use crate::media::text::Redundancy;
+use crate::metrics::totals;
 use crate::notes::Note;
 use crate::rtcp::reports::{Kind, Rtcp};
 use crate::transport::Transport;
@@ -56,6 +59,10 @@ pub struct State {
     clock_rates: ClockRates,
     /// The payload type of the media that the peer sent last.
     heard_type: Option<u8>,
+    /// The address that media was last heard or refused from, as far as that was noted.
+    heard_from: Option<SocketAddr>,
+    /// The payload type of the media that we sent last.
+    sent_type: Option<u8>,
     rtcp: Rtcp,
     counters: Counters,
     /// Log lines and events that the host gets after the state is unlocked.
@@ -92,6 +99,8 @@ impl State {
             receiver: ReceiverStatistics::new(0),
             clock_rates: ClockRates::default(),
             heard_type: None,
+            heard_from: None,
+            sent_type: None,
             rtcp: Rtcp::new(settings.rtcp_interval, settings.figures),
             counters: Counters::default(),
             notes: Vec::new(),
@@ -186,14 +195,31 @@ impl State {
         self.transport.instance().is_some()
     }
 
+    /// Returns the counts of refused packets by reason; only those above zero.
+    pub fn refused(&self) -> impl Iterator<Item = (Refused, u64)> + '_ {
+        self.counters.all()
+    }
+
     /// Counts a refused packet.
     pub fn refuse(&mut self, reason: Refused) {
-        self.counters.add(reason);
+        self.count_refused(reason);
+    }
+
+    /// Counts a refused packet, and notes the first one of its reason. Returns how many there are.
+    fn count_refused(&mut self, reason: Refused) -> u64 {
+        let count = self.counters.add(reason);
+        if count == 1 {
+            self.transport.story_mut().note_here(clock::now(), Event::Refused(reason as u8));
+        }
+        count
     }
 
     /// Counts a packet from `from` that was refused. Now and then there is a line that names the call and the address.
     fn refuse_from(&mut self, from: SocketAddr, reason: Refused) {
-        let count = self.counters.add(reason);
+        let count = self.count_refused(reason);
+        if reason == Refused::Source && self.heard_type.is_none() {
+            self.heard_from = Some(from);
+        }
         if !is_worth_a_line(count) {
             return;
         }
@@ -295,6 +321,7 @@ impl State {
         }
         if self.rtcp.handle_timeout(now) {
             self.send_report(now, Kind::Regular);
+            self.transport.steps_mut().handle_first_packet(self.receiver.first_packet());
         }
         self.handle_request_timeout(now);
         self.source.digits_mut().handle_timeout(now);
@@ -347,6 +374,7 @@ impl State {
     /// the host's instance, which is about to be freed.
     pub fn end(&mut self) {
         let now = clock::now();
+        self.transport.story_mut().note_here(now, Event::Ended);
         self.finish_text(now);
         if self.transport.may_say_farewell(now) {
             self.say_goodbye(now);
@@ -356,6 +384,8 @@ impl State {
             let text = self.transport.about_the_call(&format!("the session ended, refused packets: {refusals}"));
             self.notes.push(Note::debug(1, text));
         }
+        self.transport.steps_mut().handle_first_packet(self.receiver.first_packet());
         self.transport.end();
+        totals::end(self);
     }
 }

@@ -1,8 +1,9 @@
 //! Handles received datagrams: the transport decrypts them, and the session that they belong to counts them.
 
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use ::story::Event;
 use ice::Component;
 use rtp::demux::{Class, classify};
 use rtp::packet::HEADER_LEN;
@@ -240,9 +241,21 @@ impl State {
     fn count_received(&mut self, now: Instant, arrived: &Arrived) -> bool {
         let clock_rate = self.clock_rates.of(arrived.header.payload_type);
         if clock_rate.is_some() {
-            self.heard_type = Some(arrived.header.payload_type);
+            self.note_heard(now, arrived);
         }
         self.receiver.update(now, &arrived.header, arrived.payload.len(), clock_rate).is_usable()
+    }
+
+    fn note_heard(&mut self, now: Instant, arrived: &Arrived) {
+        let payload_type = arrived.header.payload_type;
+        match self.heard_type.replace(payload_type) {
+            Some(before) if before == payload_type => {}
+            Some(_) => self.transport.story_mut().note_here(now, Event::ReceivesNow(payload_type)),
+            None => {
+                self.heard_from = Some(arrived.from);
+                self.transport.story_mut().note_peer(now, Event::FirstReceived(payload_type), arrived.from);
+            }
+        }
     }
 
     /// Checks and counts a packet of an unknown SSRC that turned out to be of our own stream. Returns whether it is accepted.
@@ -326,7 +339,25 @@ impl State {
 
     fn handle_report(&mut self, now: Instant, from: events::Source, packet: &rtcp::Packet<'_>) -> Heard {
         let streams = Streams { receiver: &mut self.receiver, sender: self.source.statistics_mut() };
-        self.rtcp.handle(now, from, packet, streams, &mut self.notes)
+        let heard = self.rtcp.handle(now, from, packet, streams, &mut self.notes);
+        self.note_report(now, packet, heard.figures);
+        heard
+    }
+
+    fn note_report(&mut self, now: Instant, packet: &rtcp::Packet<'_>, figures: events::Heard) {
+        let blocks = match packet {
+            rtcp::Packet::SenderReport(report) => report.blocks,
+            rtcp::Packet::ReceiverReport(report) => report.blocks,
+            _ => return,
+        };
+        let Some(block) = blocks.about(self.source.ssrc()) else { return };
+        let milliseconds = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
+        let event = Event::Report {
+            lost: block.fraction_lost,
+            jitter: milliseconds(figures.jitter),
+            round_trip: figures.round_trip.map_or(0, milliseconds),
+        };
+        self.transport.story_mut().note_here(now, event);
     }
 
     /// Handles a compound packet that the parent received. The parent has already counted malformed packets.

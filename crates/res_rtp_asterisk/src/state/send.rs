@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ::story::Event;
 use asterisk::rtp::{HOST_NEGOTIATES_MUX, Which};
 use ice::Component;
 use rtp::telephone_event::Key;
@@ -115,9 +116,18 @@ impl State {
             return self.note_not_sent(to.to, written.content);
         }
         self.source.count(now, written);
+        if written.content == Content::Media && self.sent_type != Some(written.header.payload_type) {
+            self.note_sent_type(now, to.to, written.header.payload_type);
+        }
         if debug::RTP.wants(to.to) {
             self.notes.push(debug::sent(to, written));
         }
+    }
+
+    fn note_sent_type(&mut self, now: Instant, to: SocketAddr, payload_type: u8) {
+        let is_first = self.sent_type.replace(payload_type).is_none();
+        let event = if is_first { Event::FirstSent(payload_type) } else { Event::SendsNow(payload_type) };
+        self.transport.story_mut().note_peer(now, event, to);
     }
 
     fn note_not_sent(&mut self, to: SocketAddr, content: Content) {

@@ -78,7 +78,8 @@ impl State {
         }
     }
 
-    fn protection(&self) -> Protection {
+    /// Returns the protection that media must have.
+    pub fn protection(&self) -> Protection {
         let protection = self.bundle.look_as(&self.transport, Transport::protection_of);
         protection.unwrap_or(Protection::Due)
     }

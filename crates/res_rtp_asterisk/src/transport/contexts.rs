@@ -1,6 +1,7 @@
 //! Caches one TLS context per DTLS configuration. Calls with the same configuration share it. It is created again when one of
 //! its files changes.
 
+use std::fmt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use asterisk::lock;
 use asterisk::rtp::DtlsConfig;
-use dtls_srtp::{Certificate, Context, ContextConfig, MinVersion, Profile, Verify};
+use dtls_srtp::{Certificate, CertificateError, Context, ContextConfig, MinVersion, Profile, Verify};
+use story::event::Certificate as Kind;
 
 /// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
@@ -29,6 +31,38 @@ impl Own {
         let certificate = Certificate::self_signed()
             .map_err(|error| format!("the self-signed certificate could not be created: {error}"));
         Self { certificate, made: now }
+    }
+}
+
+/// The reason why there is no context for a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// A text for the log, which names the option or file at fault.
+    text: String,
+    /// The kind of problem, for the timeline.
+    pub kind: Kind,
+}
+
+impl Problem {
+    fn of_certificate(error: CertificateError) -> Self {
+        let kind = match &error {
+            CertificateError::Unreadable { .. } => Kind::Unreadable,
+            CertificateError::NoCertificate { .. } => Kind::NoCertificate,
+            CertificateError::NoKey { .. } => Kind::NoKey,
+            CertificateError::Mismatch { .. } => Kind::OtherKey,
+            _ => Kind::Other,
+        };
+        Self { text: error.to_string(), kind }
+    }
+
+    fn other(text: String) -> Self {
+        Self { text, kind: Kind::Other }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -83,7 +117,7 @@ impl Contexts {
 
     /// Returns the context of the configuration `wanted` on these terms, creating it if needed. The error is a text for the log that
     /// names the option or file at fault.
-    pub fn get(&self, now: Instant, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, String> {
+    pub fn get(&self, now: Instant, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, Problem> {
         self.renew(now);
         let stamps = stamps(wanted);
         let mut entries = lock(&self.entries);
@@ -116,17 +150,18 @@ impl Contexts {
         lock(&self.entries).retain(|entry| entry.of.certificate.is_some());
     }
 
-    fn make(&self, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, String> {
+    fn make(&self, wanted: &DtlsConfig, terms: Terms) -> Result<Arc<Context>, Problem> {
         let certificate = match (&wanted.certificate, &wanted.private_key) {
             (Some(file), key) => Certificate::from_pem_files(Path::new(file), key.as_deref().map(Path::new))
-                .map_err(|error| error.to_string())?,
+                .map_err(Problem::of_certificate)?,
             // Some hosts drop a certificate file that they cannot find, but keep the key.
             (None, Some(key)) => {
-                return Err(format!(
+                let text = format!(
                     "private key {key} is configured, but its certificate is not configured or its file is missing"
-                ));
+                );
+                return Err(Problem { text, kind: Kind::Unreadable });
             }
-            (None, None) => lock(&self.own).certificate.clone()?,
+            (None, None) => lock(&self.own).certificate.clone().map_err(Problem::other)?,
         };
         let config = ContextConfig {
             certificate,
@@ -138,7 +173,7 @@ impl Contexts {
             min_version: terms.min_version,
             mtu: terms.mtu,
         };
-        Context::new(config).map_err(|error| error.to_string())
+        Context::new(config).map_err(|error| Problem::other(error.to_string()))
     }
 }
 
@@ -263,7 +298,8 @@ mod tests {
             .get(Instant::now(), &wanted(Some("/nowhere/asterisk.pem"), 1), HOST)
             .err()
             .unwrap();
-        assert!(error.contains("/nowhere/asterisk.pem"), "{error}");
+        assert!(error.to_string().contains("/nowhere/asterisk.pem"), "{error}");
+        assert_eq!(error.kind, Kind::Unreadable);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Drives ICE and DTLS after any input: sends their datagrams and handles their events until neither has more.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use ::ice::Component;
@@ -7,6 +8,8 @@ use asterisk::limit::RateLimit;
 use dtls_srtp::{AssociationEvent, Failure, Keys, Phase};
 
 use super::Transport;
+use super::dtls::Dtls;
+use crate::metrics::kept;
 use crate::notes::Note;
 
 /// Limits log lines about handshake failures that anyone on the network can cause.
@@ -32,6 +35,7 @@ impl Transport {
                 break;
             }
         }
+        self.note_progress(now);
         is_rekeyed
     }
 
@@ -58,9 +62,15 @@ impl Transport {
         use ::ice::Event;
         let text = match event {
             Event::Selected { component, path } => {
+                self.note_progress(now);
+                self.story.note_selected(now, component, &path);
                 self.bind_channel(now, &path);
                 match component {
                     Component::Rtp => {
+                        self.steps.handle_pair(now);
+                        if let Some(ice) = &self.ice {
+                            kept::count_pair(ice.agent(), &path);
+                        }
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
                         self.doubt_connection(now, path.remote);
@@ -71,9 +81,11 @@ impl Transport {
             }
             Event::ComponentFailed { component: Component::Rtcp } => "ICE: component 2 has no working pair".to_owned(),
             Event::ComponentFailed { component } => {
+                self.note_failed_pairs(now, component);
                 let text = format!("ICE: component {} has no working pair, every check failed", component.id());
                 // Some hosts start checks with the INVITE. Before the call is answered, failed checks are normal.
                 if self.is_activated {
+                    kept::ICE_FAILURES.fetch_add(1, Ordering::Relaxed);
                     return self.warning(&text);
                 }
                 text
@@ -81,6 +93,8 @@ impl Transport {
             Event::ConsentLost { component } => {
                 // `diagnosis/gone.rs` warns of it, together with what follows.
                 if component == Component::Rtp {
+                    kept::CONSENTS_LOST.fetch_add(1, Ordering::Relaxed);
+                    self.story.note_here(now, ::story::Event::ConsentLost(1));
                     self.gone.handle_consent_lost(now);
                 }
                 format!("ICE: the peer stopped answering checks on component {}, sending is paused", component.id())
@@ -114,7 +128,8 @@ impl Transport {
             while let Some(event) = self.dtls.as_mut().and_then(|dtls| dtls.poll_event(component, peer)) {
                 happened = true;
                 if let AssociationEvent::Connected(keys) = event {
-                    notes.push(self.install_keys(component, &keys, ssrc, is_rekeyed));
+                    notes.push(self.install_keys(now, component, &keys, ssrc, is_rekeyed));
+                    self.count_handshake(now, component, &keys);
                 } else {
                     notes.extend(self.handle_failure(now, component, event));
                 }
@@ -133,7 +148,14 @@ impl Transport {
         }
     }
 
-    fn install_keys(&mut self, component: Component, keys: &Keys, ssrc: u32, is_rekeyed: &mut bool) -> Note {
+    fn install_keys(
+        &mut self,
+        now: Instant,
+        component: Component,
+        keys: &Keys,
+        ssrc: u32,
+        is_rekeyed: &mut bool,
+    ) -> Note {
         // SAFETY: see `Transport::instance`, which cannot be called here because `keys` is borrowed mutably.
         let instance = self.instance.map(|instance| unsafe { asterisk::rtp::Instance::from_ptr(instance) });
         let installed = instance.is_some_and(|instance| match component {
@@ -143,16 +165,26 @@ impl Transport {
         let text = format!("DTLS: component {} is connected, {:?}", component.id(), keys.profile);
         let Some(dtls) = self.dtls.as_mut() else { return Note::debug(1, text) };
         if !installed {
+            self.story.note_here(now, ::story::Event::HandshakeFailed(::story::event::Handshake::KeysRefused));
             dtls.reject_keys(component);
             return self.warning(&format!("{text}, but the SRTP module refuses the keys"));
         }
         if component == Component::Rtp {
+            self.story.note_here(now, ::story::Event::Keys(super::story::profile(keys.profile)));
             self.gone.handle_keys_agreed();
             dtls.set_keyed();
             self.note_keyed_connection();
             *is_rekeyed = true;
         }
         Note::debug(1, text)
+    }
+
+    fn count_handshake(&mut self, now: Instant, component: Component, keys: &Keys) {
+        let dtls = self.dtls.as_ref().filter(|dtls| component == Component::Rtp && dtls.is_keyed());
+        if let Some(version) = dtls.map(Dtls::version) {
+            self.steps.handle_keys(now);
+            kept::count_handshake(version, keys.profile);
+        }
     }
 
     fn handle_failure(&mut self, now: Instant, component: Component, event: AssociationEvent) -> Option<Note> {
@@ -169,9 +201,10 @@ impl Transport {
                 "DTLS: a ClientHello for component {} cannot be accepted: {failure}",
                 component.id()
             )),
-            AssociationEvent::Failed(failure) => Some(self.peers_failure(component, &failure)),
+            AssociationEvent::Failed(failure) => Some(self.peers_failure(now, component, &failure)),
             AssociationEvent::Closed => {
                 if component == Component::Rtp {
+                    self.story.note_here(now, ::story::Event::DtlsClosed);
                     self.gone.handle_dtls_closed(now);
                 }
                 let dtls = self.dtls.as_mut()?;
@@ -183,12 +216,14 @@ impl Transport {
         }
     }
 
-    fn peers_failure(&mut self, component: Component, failure: &Failure) -> Note {
+    fn peers_failure(&mut self, now: Instant, component: Component, failure: &Failure) -> Note {
         let text = format!("DTLS: the handshake of component {} failed: {failure}", component.id());
         if component == Component::Rtcp {
             // A peer that multiplexes RTCP does not handshake on component 2.
             return Note::debug(1, text);
         }
+        kept::count_failed_handshake(failure);
+        self.story.note_here(now, ::story::Event::HandshakeFailed(super::story::handshake(failure)));
         if let Some(dtls) = &mut self.dtls {
             dtls.drop_disowned_keys();
         }

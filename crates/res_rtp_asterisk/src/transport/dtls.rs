@@ -116,6 +116,11 @@ impl Dtls {
         self.associations[Component::Rtp].progress(&self.endpoint)
     }
 
+    /// Returns the version of DTLS that component 1's handshake agreed on.
+    pub fn version(&self) -> Option<&'static str> {
+        self.associations[Component::Rtp].version()
+    }
+
     /// Returns source and destination of the last datagram that the association of `component` accepted.
     pub fn path(&self, component: Component) -> Option<Path> {
         self.associations[component].path()

@@ -27,6 +27,7 @@ pub mod send;
 mod show;
 mod silence;
 pub mod sockets;
+pub mod story;
 pub mod watch;
 
 use std::net::SocketAddr;
@@ -46,6 +47,7 @@ use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
 use crate::gathering::Known;
 use crate::globals::globals;
+use crate::metrics::steps::Steps;
 use described::Described;
 use dtls::Dtls;
 use farewell::Farewell;
@@ -60,6 +62,7 @@ use relay::Relay;
 use remote::Remote;
 use silence::Silence;
 use sockets::{MediaSocket, Pair};
+use story::Story;
 use watch::Watch;
 
 /// Returns our public addresses as far as they are known; none while the module is not loaded.
@@ -108,6 +111,10 @@ pub struct Transport {
     overdue: Overdue,
     /// The signs that the peer is gone.
     gone: Gone,
+    /// When the steps of the set-up happened.
+    steps: Steps,
+    /// The events of the session.
+    story: Story,
     /// Receive buffer of the worker thread; empty until it reads for this session.
     scratch: Vec<u8>,
 }
@@ -126,6 +133,7 @@ impl Transport {
             ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
             kept: Kept::new(sockets.rtp.receive_buffer(), always),
             mappings: Mappings::of(now, &sockets),
+            story: Story::new(now, sockets.rtp.local()),
             sockets,
             dtls: None,
             names: None,
@@ -144,6 +152,7 @@ impl Transport {
             watch: Watch::Off,
             overdue: Overdue::default(),
             gone: Gone::default(),
+            steps: Steps::default(),
             scratch: Vec::new(),
         }
     }
@@ -152,6 +161,11 @@ impl Transport {
     pub fn instance(&self) -> Option<Instance<'_>> {
         // SAFETY: `end` clears it under the lock that `self` is borrowed under, before the host frees the instance.
         self.instance.map(|instance| unsafe { Instance::from_ptr(instance) })
+    }
+
+    /// Returns when the steps of the set-up happened, to add to them.
+    pub fn steps_mut(&mut self) -> &mut Steps {
+        &mut self.steps
     }
 
     /// Returns the socket of `component`.
@@ -230,7 +244,9 @@ impl Transport {
 
     /// Records that the host has activated the session: media may start. Returns whether DTLS is configured and may begin.
     pub fn activate(&mut self, now: Instant) -> bool {
+        self.story.note_here(now, ::story::Event::Resumed);
         self.is_activated = true;
+        self.steps.handle_activation(now);
         self.silence.handle_activation(now);
         self.gone.handle_activation();
         self.end_description();
@@ -250,6 +266,9 @@ impl Transport {
             self.handle_description(now);
         }
         self.gone.handle_description(now);
+        if is_active {
+            self.steps.handle_checks(now);
+        }
         if let Some(dtls) = self.dtls.as_mut().filter(|_| is_active) {
             dtls.activate();
         }
@@ -336,6 +355,7 @@ impl Transport {
     /// Stops media at the host's request. If the host always activates a session again that it only holds, the session falls silent
     /// until then.
     pub fn stop_media(&mut self, now: Instant) {
+        self.story.note_here(now, ::story::Event::Stopped);
         self.farewell.handle_stop(now, self.reports_route());
         self.remote.stop();
         self.end_description();

@@ -86,6 +86,7 @@ impl Transport {
             self.admit_new_connection(received, datagram);
         }
         let dtls = self.dtls.as_mut().filter(|_| may_come).ok_or(Refused::Dtls)?;
+        self.story.note_dtls(now, received.from);
         let path = dtls_srtp::Path { from: received.from, to: received.to };
         match dtls.handle_datagram(now, component, peer, path, datagram) {
             Admission::Taken => Ok(()),

@@ -16,6 +16,7 @@ pub struct ReceiverStatistics {
     source: Option<Source>,
     packets: u64,
     octets: u64,
+    first_packet: Option<Instant>,
     last_packet: Option<Instant>,
     jitter: Accumulator,
     loss: Accumulator,
@@ -54,7 +55,7 @@ impl ReceiverStatistics {
     /// 0, a call between two parties whose addresses are known does not lose its first packets.
     pub fn new(probation: u16) -> Self {
         let (jitter, loss) = Default::default();
-        Self { probation, source: None, packets: 0, octets: 0, last_packet: None, jitter, loss }
+        Self { probation, source: None, packets: 0, octets: 0, first_packet: None, last_packet: None, jitter, loss }
     }
 
     /// Counts a packet that arrived `now` with `payload_len` octets of payload. `clock_rate` is the clock of its payload in hertz, or `None` for payloads
@@ -64,6 +65,7 @@ impl ReceiverStatistics {
         let validity = match &mut self.source {
             Some(source) if source.ssrc == packet.ssrc => source.sequence.update(number, timestamp),
             known => {
+                self.first_packet.get_or_insert(now);
                 let first = if known.is_some() { Validity::NewSource } else { Validity::First };
                 *known = Some(Source::new(packet.ssrc, number, timestamp, self.probation));
                 if self.probation > 0 { Validity::Probation } else { first }
@@ -128,6 +130,11 @@ impl ReceiverStatistics {
     /// Octets of payload received and used in this session, from all sources.
     pub fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// The arrival time of the first packet, used or not.
+    pub fn first_packet(&self) -> Option<Instant> {
+        self.first_packet
     }
 
     /// The arrival time of the last packet that was used.

@@ -12,7 +12,9 @@ use crate::timestamp::{RtpTimestamp, duration, ticks};
 #[derive(Debug, Clone)]
 pub struct SenderStatistics {
     source: Counts,
-    /// The sources before, the newest first. A bridge sends with the SSRC of another session between two stretches with ours.
+    /// The SSRC of our own packets; that of the source is another one while a bridge passes packets on.
+    own: u32,
+    /// The sources before, the newest first, and our own among them whatever its age.
     former: [Option<Counts>; FORMER],
     total_packets: u64,
     total_octets: u64,
@@ -73,6 +75,7 @@ impl SenderStatistics {
     pub fn new(ssrc: u32) -> Self {
         Self {
             source: Counts::new(ssrc),
+            own: ssrc,
             former: [None; FORMER],
             total_packets: 0,
             total_octets: 0,
@@ -82,14 +85,21 @@ impl SenderStatistics {
         }
     }
 
-    /// Changes the SSRC. The counts of a new one start at zero, those of one of the last before go on (§6.4.1). The totals of the
+    /// Changes our SSRC. The counts of a new one start at zero, those of one of the last before go on (§6.4.1). The totals of the
     /// session go on.
     pub fn change_ssrc(&mut self, ssrc: u32) {
+        self.own = ssrc;
+        self.change_source(ssrc);
+    }
+
+    /// Goes over to the counts of this SSRC.
+    fn change_source(&mut self, ssrc: u32) {
         if ssrc == self.source.ssrc {
             return;
         }
-        let is_it = |former: &Option<Counts>| former.is_some_and(|former| former.ssrc == ssrc);
-        let at = self.former.iter().position(is_it).unwrap_or(FORMER - 1);
+        let place = |ssrc| move |former: &Option<Counts>| former.is_some_and(|former| former.ssrc == ssrc);
+        let oldest = self.former.iter().rposition(|former| !place(self.own)(former)).unwrap_or(FORMER - 1);
+        let at = self.former.iter().position(place(ssrc)).unwrap_or(oldest);
         let known = self.former[at].take().filter(|former| former.ssrc == ssrc);
         self.former[..=at].rotate_right(1);
         self.former[0] = Some(std::mem::replace(&mut self.source, known.unwrap_or(Counts::new(ssrc))));
@@ -112,7 +122,7 @@ impl SenderStatistics {
     pub fn passed_on(&mut self, now: Instant, payload_len: usize, header: &Header, clock_rate: Option<u32>) {
         // Digits may have an SSRC of their own beside the media.
         if header.ssrc != self.source.ssrc && (clock_rate.is_some() || self.source.packets == 0) {
-            self.change_ssrc(header.ssrc);
+            self.change_source(header.ssrc);
         }
         let (timestamp, clock_rate) = match (clock_rate, self.source.last) {
             (None, Some(last)) => (self.timestamp_at(now), last.clock_rate),
@@ -207,7 +217,7 @@ impl Counts {
     }
 }
 
-/// The number of sources before the current one whose counts are kept: our own, and one of the peer of a bridge.
+/// The number of sources before the current one whose counts are kept: our own, which is never forgotten, and one of the peer of a bridge.
 const FORMER: usize = 2;
 
 /// The number of reports that are kept. A peer that reports less often than we do may refer to an older one.
@@ -315,10 +325,22 @@ mod tests {
             sender.passed_on(now, 160, &header(99), Some(8000));
             assert_eq!((sender.ssrc(), sender.sender_info(now, NtpTimestamp(5)).packet_count), (99, stretch));
         }
-        // Our own source is not forgotten for those of a peer that changes.
-        sender.passed_on(now, 160, &header(100), Some(8000));
+        // Our own source is not forgotten for those of a peer that changes, nor is the one before.
+        for foreign in 100..110 {
+            sender.passed_on(now, 160, &header(foreign), Some(8000));
+        }
+        sender.passed_on(now, 160, &header(108), Some(8000));
+        assert_eq!(sender.sender_info(now, NtpTimestamp(5)).packet_count, 2);
         sender.change_ssrc(SSRC);
-        assert_eq!((sender.sender_info(now, NtpTimestamp(5)).octet_count, sender.packets()), (480, 7));
+        assert_eq!((sender.sender_info(now, NtpTimestamp(5)).octet_count, sender.packets()), (480, 17));
         assert!(!sender.has_sent_since_report());
+        // A new SSRC of ours is the one that is kept from then on.
+        sender.change_ssrc(SSRC + 1);
+        sender.sent(now, 160, 5, 8000);
+        for foreign in 100..110 {
+            sender.passed_on(now, 160, &header(foreign), Some(8000));
+        }
+        sender.change_ssrc(SSRC + 1);
+        assert_eq!(sender.sender_info(now, NtpTimestamp(5)).packet_count, 1);
     }
 }

@@ -12,7 +12,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
          [ws]\ntype = transport\nprotocol = ws\nbind = 0.0.0.0\n\
          [wss]\ntype = transport\nprotocol = wss\nbind = 0.0.0.0\n\n\
          [browser](!)\ntype = endpoint\ncontext = calls\ndisallow = all\nallow = {codecs}{video}\n{webrtc}\
-         dtls_cert_file = {certificate}\ndtls_private_key = {key}\n\n\
+         {certificate}\n\
          {first}{second}\
          [2001]\ntype = endpoint\ncontext = calls\naors = 2001\ndisallow = all\nallow = {codecs}\n\
          [2001]\ntype = aor\ncontact = sip:2001@127.0.0.1:{plain}\n",
@@ -21,8 +21,7 @@ pub fn accounts(site: &Site, ports: &Ports, certificate: &Path, key: &Path) -> S
         codecs = site.codecs(),
         webrtc = webrtc(site),
         video = if site.video { ",vp8\nmax_video_streams = 1" } else { "" },
-        certificate = certificate.display(),
-        key = key.display(),
+        certificate = if site.without_certificate { GENERATED.to_owned() } else { named(certificate, key) },
         first = browser("1001"),
         second = browser("1002"),
     )
@@ -37,6 +36,13 @@ fn webrtc(site: &Site) -> &'static str {
     } else {
         "webrtc = yes\n"
     }
+}
+
+/// Has a certificate made for each call, which is an elliptic-curve one.
+const GENERATED: &str = "dtls_auto_generate_cert = yes\n";
+
+fn named(certificate: &Path, key: &Path) -> String {
+    format!("dtls_cert_file = {}\ndtls_private_key = {}\n", certificate.display(), key.display())
 }
 
 /// One account with its password. A new registration replaces the old one of a page that was reloaded.

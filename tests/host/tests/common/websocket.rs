@@ -224,7 +224,8 @@ impl Browser {
         got
     }
 
-    fn read_exact(&mut self, buffer: &mut [u8]) {
+    /// Reads this many bytes.
+    pub fn read_exact(&mut self, buffer: &mut [u8]) {
         self.socket.read_exact(buffer).expect("an answer within five seconds");
         if self.tls {
             buffer.iter_mut().for_each(|byte| *byte ^= TLS_MASK);

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::manager::{Category, Event};
-use crate::rtp::{Block, Direction, Figures, Head, Report, Sender};
+use crate::rtp::{Block, Direction, Figures, Head, Kind, Report, Sender};
 use crate::sys;
 
 /// Sends the event of a report. As in the original, our own reports cause one only if they are sender reports.
@@ -78,26 +78,11 @@ fn shown_round_trip(time: Duration, figures: Figures) -> String {
 /// The words of the answers to `rtp set debug` and `rtcp set debug`, behind "RTP" or "RTCP".
 pub const DEBUGGING: &str = "Debugging";
 
-/// Returns the lines about a received packet of any type.
-pub fn head_lines(head: &Head) -> String {
-    let Head { peer, packet_type, count, ssrc } = *head;
-    let name = match packet_type {
-        192 => "H.261 FUR",
-        200 => "Sender Report",
-        201 => "Receiver Report",
-        202 => "Source Description",
-        203 => "BYE",
-        _ => return format!("\nRTCP from {peer}: {packet_type}(Unknown) skipping record\n"),
-    };
-    let ssrc = ssrc.unwrap_or(0);
-    let head =
-        format!("\nRTCP from {peer}\nPT: {packet_type}({name})\nReception reports: {count}\nSSRC of sender: {ssrc}\n");
-    match packet_type {
-        192 => head + "Received an RTCP Fast Update Request\n",
-        202 => head + &format!("Received an SDES from {peer}\n"),
-        203 => head + &format!("Received a BYE from {peer}\n"),
-        _ => head,
-    }
+/// The words about a received packet; `None` for types that this host does not know.
+pub(crate) fn kind(head: &Head) -> Option<Kind> {
+    let (packet_type, name) = (head.packet_type, head.name()?);
+    let counted = format!("Reception reports: {}", head.count);
+    Some(Kind { packet_type: format!("{packet_type}({name})"), counted, received: None })
 }
 
 /// Returns the lines about a report.
@@ -302,10 +287,10 @@ mod tests {
     fn every_type_of_packet_has_its_lines() {
         let head = |packet_type, ssrc| Head { peer: ([192, 0, 2, 1], 4001).into(), packet_type, count: 1, ssrc };
         let expected = "\nRTCP from 192.0.2.1:4001\nPT: 200(Sender Report)\nReception reports: 1\nSSRC of sender: 9\n";
-        assert_eq!(head_lines(&head(200, Some(9))), expected);
-        assert!(head_lines(&head(203, None)).ends_with("SSRC of sender: 0\nReceived a BYE from 192.0.2.1:4001\n"));
-        assert!(head_lines(&head(202, None)).ends_with("\nReceived an SDES from 192.0.2.1:4001\n"));
-        assert!(head_lines(&head(192, Some(9))).ends_with("\nReceived an RTCP Fast Update Request\n"));
-        assert_eq!(head_lines(&head(206, Some(9))), "\nRTCP from 192.0.2.1:4001: 206(Unknown) skipping record\n");
+        assert_eq!(head(200, Some(9)).lines(), expected);
+        assert!(head(203, None).lines().ends_with("SSRC of sender: 0\nReceived a BYE from 192.0.2.1:4001\n"));
+        assert!(head(202, None).lines().ends_with("\nReceived an SDES from 192.0.2.1:4001\n"));
+        assert!(head(192, Some(9)).lines().ends_with("\nReceived an RTCP Fast Update Request\n"));
+        assert_eq!(head(206, Some(9)).lines(), "\nRTCP from 192.0.2.1:4001: 206(Unknown) skipping record\n");
     }
 }

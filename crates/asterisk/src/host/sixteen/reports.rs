@@ -7,7 +7,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::ptr::NonNull;
 use std::time::Duration;
 
-use crate::rtp::{Block, Direction, Head, Report, Sender};
+use crate::rtp::{Block, Direction, Head, Kind, Report, Sender};
 use crate::{Ao2, log, module, sys, time};
 
 /// Publishes a report. Wraps `ast_rtp_publish_rtcp_message`.
@@ -42,18 +42,13 @@ pub unsafe fn publish(instance: *mut sys::ast_rtp_instance, report: &Report) {
 /// The words of the answers to `rtp set debug` and `rtcp set debug`, behind "RTP" or "RTCP".
 pub const DEBUGGING: &str = "Packet Debugging";
 
-/// Returns the lines about a received packet of any type.
-pub fn head_lines(head: &Head) -> String {
-    let Head { peer, packet_type, count, ssrc } = *head;
+/// The words about a received packet; `None` for types that these hosts do not know.
+pub(crate) fn kind(head: &Head) -> Option<Kind> {
+    let Head { packet_type, count, .. } = *head;
     let name = match packet_type {
-        192 => "H.261 FUR",
-        200 => "Sender Report",
-        201 => "Receiver Report",
-        202 => "Source Description",
-        203 => "BYE",
         205 => "RTPFB",
         206 => "PSFB",
-        _ => return format!("\nRTCP from {peer}: {packet_type}(Unknown) skipping record\n"),
+        _ => head.name()?,
     };
     let counted = match (packet_type, count) {
         (205, 1) => "Packet Subtype: 1 (NACK)".to_owned(),
@@ -61,15 +56,8 @@ pub fn head_lines(head: &Head) -> String {
         (205 | 206, _) => format!("Packet Subtype: {count} (Unknown)"),
         _ => format!("Reception reports: {count}"),
     };
-    let ssrc = ssrc.unwrap_or(0);
-    let head = format!("\nRTCP from {peer}\nPT: {packet_type} ({name})\n{counted}\nSSRC of sender: {ssrc}\n");
-    match packet_type {
-        192 => head + "Received an RTCP Fast Update Request\n",
-        202 => head + &format!("Received an SDES from {peer}\n"),
-        203 => head + &format!("Received a BYE from {peer}\n"),
-        206 if count == 15 => head + "Received REMB report\n",
-        _ => head,
-    }
+    let received = (packet_type == 206 && count == 15).then(|| "Received REMB report".to_owned());
+    Some(Kind { packet_type: format!("{packet_type} ({name})"), counted, received })
 }
 
 /// Returns the lines about a report.

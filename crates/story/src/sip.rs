@@ -1,0 +1,289 @@
+//! What SIP messages tell about a call: who offers what, who refuses, who ends it and why (RFC 3261, RFC 3326, RFC 8866).
+
+use crate::event::Lacks;
+
+/// A SIP message, as far as it tells something about a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message<'a> {
+    /// The kind of message.
+    pub kind: Kind<'a>,
+    /// The method of the transaction (`CSeq`).
+    pub method: &'a str,
+    /// The `Call-ID`.
+    pub call_id: &'a str,
+    /// The user part of `From`, empty if there is none.
+    pub from_user: &'a str,
+    /// The user part of `To`, empty if there is none.
+    pub to_user: &'a str,
+    /// Whether `To` has a tag: the message is inside a dialog, or answers.
+    pub has_to_tag: bool,
+    /// The cause of a `Reason` header (RFC 3326), 0 without one.
+    pub cause: u16,
+    /// Whether a request has credentials.
+    pub has_credentials: bool,
+    /// The session description.
+    pub description: Option<Description<'a>>,
+}
+
+/// The kind of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind<'a> {
+    /// A request with this method.
+    Request(&'a str),
+    /// A response with this status.
+    Response(u16),
+}
+
+/// A session description, as far as it tells why there is no audio.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Description<'a> {
+    /// What the description of audio lacks.
+    pub lacks: Lacks,
+    /// The ports of all media sections.
+    pub ports: Vec<u16>,
+    /// The payload types and names of the formats of audio, in the order of preference.
+    pub formats: Vec<(u8, &'a str)>,
+    /// Whether audio is only sent, only received or neither: a hold.
+    pub is_held: bool,
+}
+
+impl<'a> Message<'a> {
+    /// Reads a message. Returns `None` if it is none, or its start line or `Call-ID` cannot be read.
+    pub fn parse(bytes: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?;
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+        let mut lines = head.split("\r\n");
+        let start = lines.next()?;
+        let kind = match start.strip_prefix("SIP/2.0 ") {
+            Some(rest) => Kind::Response(rest.split(' ').next()?.parse().ok()?),
+            None if start.ends_with(" SIP/2.0") => Kind::Request(start.split(' ').next()?),
+            None => return None,
+        };
+        let mut message = Self {
+            kind,
+            method: "",
+            call_id: "",
+            from_user: "",
+            to_user: "",
+            has_to_tag: false,
+            cause: 0,
+            has_credentials: false,
+            description: body.starts_with("v=").then(|| Description::parse(body)),
+        };
+        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            message.read(name.trim_end(), value.trim());
+        }
+        (!message.call_id.is_empty()).then_some(message)
+    }
+
+    fn read(&mut self, name: &str, value: &'a str) {
+        let is = |long: &str, short: &str| name.eq_ignore_ascii_case(long) || name.eq_ignore_ascii_case(short);
+        match () {
+            () if is("Call-ID", "i") => self.call_id = value,
+            () if is("CSeq", "CSeq") => self.method = value.rsplit(' ').next().unwrap_or_default(),
+            () if is("From", "f") => self.from_user = user(value),
+            () if is("To", "t") => {
+                self.to_user = user(value);
+                self.has_to_tag = value.contains(";tag=");
+            }
+            () if is("Reason", "Reason") => self.cause = cause(value),
+            () if is("Authorization", "Proxy-Authorization") => self.has_credentials = true,
+            () => {}
+        }
+    }
+}
+
+/// Returns the user part of the first SIP URI of a header value.
+fn user(value: &str) -> &str {
+    let uri = value.find("sip:").map(|at| at + 4).or_else(|| value.find("sips:").map(|at| at + 5));
+    let rest = uri.and_then(|at| value.get(at..)).unwrap_or_default();
+    let end = rest.find(['>', ';', '?']).unwrap_or(rest.len());
+    rest.get(..end).and_then(|uri| uri.split_once('@')).map_or("", |(user, _)| user)
+}
+
+fn cause(value: &str) -> u16 {
+    let cause = value.split(';').find_map(|part| part.trim().strip_prefix("cause="));
+    cause.and_then(|cause| cause.trim().parse().ok()).unwrap_or(0)
+}
+
+impl<'a> Description<'a> {
+    /// Reads a description. The lines of the session count for its sections (RFC 8866 §5).
+    fn parse(body: &'a str) -> Self {
+        let mut reading = Reading::default();
+        for line in body.lines() {
+            match (line.get(..2), line.get(2..)) {
+                (Some("m="), Some(value)) => reading.section(value),
+                (Some("c="), Some(value)) => reading.connection(value),
+                (Some("a="), Some(value)) => reading.attribute(value),
+                _ => {}
+            }
+        }
+        reading.finish()
+    }
+}
+
+/// A description while it is read.
+#[derive(Default)]
+struct Reading<'a> {
+    session: Seen,
+    audio: Option<Seen>,
+    is_in_audio: bool,
+    is_in_section: bool,
+    profile: &'a str,
+    payload_types: Vec<u8>,
+    names: Vec<(u8, &'a str)>,
+    ports: Vec<u16>,
+    audio_port: u16,
+}
+
+/// The lines that a part of a description has.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    mux: bool,
+    fingerprint: bool,
+    crypto: bool,
+    ufrag: bool,
+    password: bool,
+    candidate: bool,
+    null_address: bool,
+    held: bool,
+}
+
+impl<'a> Reading<'a> {
+    fn section(&mut self, value: &'a str) {
+        let mut words = value.split(' ');
+        let kind = words.next().unwrap_or_default();
+        let port = words.next().and_then(|port| port.split('/').next()?.parse().ok()).unwrap_or(0);
+        self.ports.push(port);
+        self.is_in_section = true;
+        self.is_in_audio = kind == "audio" && self.audio.is_none();
+        if self.is_in_audio {
+            self.audio = Some(self.session);
+            self.audio_port = port;
+            self.profile = words.next().unwrap_or_default();
+            self.payload_types = words.filter_map(|word| word.trim().parse().ok()).collect();
+        }
+    }
+
+    /// Returns the part that a line belongs to; `None` for sections that are not looked at.
+    fn part(&mut self) -> Option<&mut Seen> {
+        match (self.is_in_section, self.is_in_audio) {
+            (false, _) => Some(&mut self.session),
+            (true, true) => self.audio.as_mut(),
+            (true, false) => None,
+        }
+    }
+
+    fn connection(&mut self, value: &str) {
+        let address = value.trim().rsplit(' ').next().unwrap_or_default();
+        if let Some(part) = self.part() {
+            part.null_address = matches!(address, "0.0.0.0" | "::");
+        }
+    }
+
+    fn attribute(&mut self, value: &'a str) {
+        let (name, rest) = value.split_once(':').unwrap_or((value.trim_end(), ""));
+        if name == "rtpmap" && self.is_in_audio {
+            self.names.extend(named(rest));
+        }
+        let Some(part) = self.part() else { return };
+        match name {
+            "rtcp-mux" => part.mux = true,
+            "fingerprint" => part.fingerprint = true,
+            "crypto" => part.crypto = true,
+            "ice-ufrag" => part.ufrag = true,
+            "ice-pwd" => part.password = true,
+            "candidate" => part.candidate = true,
+            "sendonly" | "recvonly" | "inactive" => part.held = true,
+            "sendrecv" => part.held = false,
+            _ => {}
+        }
+    }
+
+    fn finish(self) -> Description<'a> {
+        let Some(seen) = self.audio else {
+            let lacks = Lacks::default().with(Lacks::AUDIO, true);
+            return Description { lacks, ports: self.ports, ..Description::default() };
+        };
+        let is_secure = self.profile.contains("SAVP") || seen.crypto;
+        let lacks = Lacks::default()
+            .with(Lacks::PORT, self.audio_port == 0)
+            .with(Lacks::SECURITY, !is_secure)
+            .with(Lacks::FEEDBACK, !self.profile.ends_with("AVPF"))
+            .with(Lacks::FINGERPRINT, !seen.fingerprint)
+            .with(Lacks::ICE, !(seen.ufrag && seen.password))
+            .with(Lacks::CANDIDATES, !seen.candidate)
+            .with(Lacks::MUX, !seen.mux)
+            .with(Lacks::ADDRESS, seen.null_address);
+        let name_of = |wanted: u8| self.names.iter().find(|(number, _)| *number == wanted).map(|(_, name)| *name);
+        let formats = self
+            .payload_types
+            .iter()
+            .filter_map(|number| Some((*number, name_of(*number).or_else(|| static_name(*number))?)));
+        Description { lacks, formats: formats.collect(), ports: self.ports, is_held: seen.held }
+    }
+}
+
+fn named(rtpmap: &str) -> Option<(u8, &str)> {
+    let (number, format) = rtpmap.split_once(' ')?;
+    Some((number.parse().ok()?, format.split('/').next()?.trim()))
+}
+
+/// Returns the name of a static payload type (RFC 3551 §6).
+pub fn static_name(payload_type: u8) -> Option<&'static str> {
+    Some(match payload_type {
+        0 => "PCMU",
+        3 => "GSM",
+        4 => "G723",
+        8 => "PCMA",
+        9 => "G722",
+        10 | 11 => "L16",
+        13 => "CN",
+        18 => "G729",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFER: &str = "INVITE sip:echo@pbx SIP/2.0\r\nVia: SIP/2.0/WSS x.invalid\r\nFrom: \"A\" <sip:1001@pbx>;tag=1\r\n\
+        To: <sip:echo@pbx>\r\ni: abc@x\r\nCSeq: 7 INVITE\r\nContent-Type: application/sdp\r\n\r\n\
+        v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\na=fingerprint:sha-256 AA\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111 0\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:a\r\na=ice-pwd:b\r\na=rtcp-mux\r\n\
+        a=rtpmap:111 opus/48000/2\r\nm=video 0 UDP/TLS/RTP/SAVPF 96\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ host\r\n";
+
+    #[test]
+    fn an_offer_of_a_browser_says_what_it_lacks() {
+        let message = Message::parse(OFFER.as_bytes()).unwrap();
+        assert_eq!((message.kind, message.method), (Kind::Request("INVITE"), "INVITE"));
+        assert_eq!((message.call_id, message.from_user, message.to_user), ("abc@x", "1001", "echo"));
+        assert!(!message.has_to_tag);
+        let description = message.description.unwrap();
+        let expected = Lacks::default().with(Lacks::CANDIDATES, true).with(Lacks::ADDRESS, true);
+        assert_eq!(description.lacks, expected, "{}", description.lacks);
+        assert_eq!(description.ports, [9, 0]);
+        assert_eq!(description.formats, [(111, "opus"), (0, "PCMU")]);
+    }
+
+    #[test]
+    fn a_plain_answer_lacks_much() {
+        let answer = "SIP/2.0 200 OK\r\nCall-ID: 1\r\nTo: sip:a@b;tag=2\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n\
+            c=IN IP4 192.0.2.1\r\nm=audio 10000 RTP/AVP 0\r\na=sendonly\r\n";
+        let message = Message::parse(answer.as_bytes()).unwrap();
+        assert_eq!((message.kind, message.has_to_tag), (Kind::Response(200), true));
+        let description = message.description.unwrap();
+        assert!(description.lacks.any(Lacks::SECURITY) && description.lacks.any(Lacks::FEEDBACK));
+        assert!(!description.lacks.any(Lacks::ADDRESS) && description.is_held);
+    }
+
+    #[test]
+    fn a_bye_says_why() {
+        let bye = "BYE sip:a@b SIP/2.0\r\nCall-ID: 1\r\nCSeq: 2 BYE\r\nReason: Q.850;cause=16;text=\"x\"\r\n\r\n";
+        assert_eq!(Message::parse(bye.as_bytes()).unwrap().cause, 16);
+        for broken in ["", "INVITE", "SIP/2.0 abc\r\nCall-ID: 1\r\n\r\n", "BYE sip:a SIP/2.0\r\n\r\n"] {
+            assert_eq!(Message::parse(broken.as_bytes()), None, "{broken}");
+        }
+    }
+}
