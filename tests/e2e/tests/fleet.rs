@@ -1,6 +1,8 @@
 //! Two Asterisks behind Kamailio, as `contrib/kamailio` says: browsers register with Kamailio over WebSocket, call and are
 //! called through either node, and go on when a node or Kamailio is lost.
 
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::failure::{Failure, Result, ensure};
@@ -50,8 +52,10 @@ fn browsers_call_and_are_called_through_kamailio() -> Result {
 #[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
 fn when_a_node_is_killed_the_other_takes_the_next_call_and_loses_nothing() -> Result {
     let mut fleet = Fleet::start("fleet-node")?;
-    let mut phones =
-        [fleet.registered(Browser::Chromium, "1001", VOICE)?, fleet.registered(Browser::Chromium, "1002", OTHER_VOICE)?];
+    let mut phones = [
+        fleet.registered(Browser::Chromium, "1001", VOICE)?,
+        fleet.registered(Browser::Chromium, "1002", OTHER_VOICE)?,
+    ];
     for phone in &mut phones {
         phone.call("echo", RtcpMux::Require)?;
     }
@@ -72,7 +76,6 @@ fn when_a_node_is_killed_the_other_takes_the_next_call_and_loses_nothing() -> Re
     println!("call {:?} after the node was killed: up in {:?}", placed - killed, placed.elapsed());
     first.hears(VOICE)?;
     fleet.kamailio.until_logged("does not answer: it gets no calls", Duration::from_secs(15))?;
-    println!("the node is known to be dead {:?} after it was killed", killed.elapsed());
     for _ in 0..3 {
         first.hangup()?;
         let placed = Instant::now();
@@ -123,6 +126,35 @@ fn when_kamailio_is_killed_calls_keep_their_audio_and_browsers_come_back() -> Re
     phone.answer(RtcpMux::Require)?;
     phone.connected(Duration::from_secs(15))?;
     phone.hears(VOICE)
+}
+
+/// `core stop gracefully` is the host's own; Kamailio sees the 503 that it answers to probes and calls.
+#[test]
+#[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
+fn a_node_that_is_to_stop_gets_no_more_calls_and_ends_with_its_last() -> Result {
+    let fleet = Fleet::start("fleet-stop")?;
+    let mut staying = fleet.registered(Browser::Chromium, "1001", VOICE)?;
+    staying.call("echo", RtcpMux::Require)?;
+    let stops = fleet.node_in_call()?.asterisk();
+    let mut caller = fleet.registered(Browser::Chromium, "1002", OTHER_VOICE)?;
+    thread::scope(|scope| {
+        let stopped = scope.spawn(|| stops.cli("core stop gracefully"));
+        for _ in 0..4 {
+            caller.call("echo", RtcpMux::Require)?;
+            caller.hears(OTHER_VOICE)?;
+            caller.hangup()?;
+        }
+        staying.hears(VOICE)?;
+        staying.lives()?;
+        ensure(!stopped.is_finished(), || "the node has stopped under its call".to_owned())?;
+        staying.hangup()?;
+        let end = Instant::now() + Duration::from_secs(10);
+        while Path::new(&format!("/proc/{}/exe", stops.pid())).exists() {
+            ensure(Instant::now() < end, || "the node does not stop".to_owned())?;
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    })
 }
 
 /// Two nodes and Kamailio in front of them.
