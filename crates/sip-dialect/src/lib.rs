@@ -25,6 +25,7 @@
 //! | `change` | what the rules do to a description |
 //! | `carriers`, `payload_types`, `pictures`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
 //! | `message`, `body`, `sdp` | where the parts of a message are |
+//! | [`drain`] | new calls refused |
 //! | `edit` | changes by position; everything else is copied |
 //! | `memory` | dialogs |
 //! | [`transport`] | the transport's part (RFC 7118): keepalives of CRLF, and INVITEs that nobody can answer any more |
@@ -37,6 +38,7 @@
 mod body;
 mod carriers;
 mod change;
+pub mod drain;
 mod edit;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -1,10 +1,13 @@
 //! Two Asterisks behind Kamailio, as `contrib/kamailio` says: browsers register with Kamailio over WebSocket, call and are
 //! called through either node, and go on when a node or Kamailio is lost.
 
+mod common;
+
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use common::Client;
 use e2e::failure::{Failure, Result, ensure};
 use e2e::kamailio::Kamailio;
 use e2e::lab::Lab;
@@ -148,13 +151,44 @@ fn a_node_that_is_to_stop_gets_no_more_calls_and_ends_with_its_last() -> Result 
         staying.lives()?;
         ensure(!stopped.is_finished(), || "the node has stopped under its call".to_owned())?;
         staying.hangup()?;
-        let end = Instant::now() + Duration::from_secs(10);
+        // Asterisk 16 waits ten seconds for a queue of its own.
+        let end = Instant::now() + Duration::from_secs(30);
         while Path::new(&format!("/proc/{}/exe", stops.pid())).exists() {
             ensure(Instant::now() < end, || "the node does not stop".to_owned())?;
             thread::sleep(Duration::from_millis(50));
         }
         Ok(())
     })
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_host_that_drains_takes_no_websocket_and_no_call_at_ws_and_keeps_those_that_are_up() -> Result {
+    let lab = Lab::start("drain", &Site::default())?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    lab.asterisk().cli("webrtc drain")?;
+    let (_, answer) = Client::ask(lab.ports().ws, "sip", "")?;
+    ensure(answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 5\r\n"), || answer.clone())?;
+    phone.hears(VOICE)?;
+    phone.hold()?;
+    phone.unhold()?;
+    phone.hears(VOICE)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))?;
+
+    phone.dial("echo", RtcpMux::Require)?;
+    phone.until(&["failed"], Duration::from_secs(5))?;
+    let refused = phone
+        .messages()?
+        .iter()
+        .any(|message| message.starts_with("SIP/2.0 503 ") && message.contains("Retry-After: 5"));
+    ensure(refused, || "the call was refused in another way".to_owned())?;
+    lab.asterisk().cli("webrtc drain off")?;
+    phone.call("echo", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    Client::connect(lab.ports().ws, "sip", "").map(drop)
 }
 
 /// Two nodes and Kamailio in front of them.
