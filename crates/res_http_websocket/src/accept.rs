@@ -11,6 +11,7 @@ use websocket::forwarded::{Unbelievable, client_address};
 use websocket::handshake::{self, Accepted, ConnectionHeader, Refusal};
 use websocket::{CloseCode, Config};
 
+use crate::drain;
 use crate::exports::Handle;
 use crate::host::{MENDS_SIP, SPEAKS_FOR_CLIENTS};
 use crate::limits::{Place, check_descriptors};
@@ -156,6 +157,9 @@ fn judge<'a>(
     let accepted = if settings.compression { accepted.with_deflate() } else { accepted };
     if settings.allowed_origins.as_ref().is_some_and(|all| !all.iter().any(|one| one.allows(asked.origin()))) {
         return Err(Refusal::Origin);
+    }
+    if drain::is_on() {
+        return Err(Refusal::Draining);
     }
     check_descriptors(settings.descriptor_reserve)?;
     let place = running.limits.take_place(client.address.map(|address| address.ip()), settings)?;

@@ -12,12 +12,13 @@ use asterisk::log::OneLine;
 use sip_dialect::Rules;
 use websocket::CloseCode;
 
+use crate::drain;
 use crate::report::{Peer, SHOWN};
 use crate::running::running;
 use crate::session::{Session, Snapshot};
 
 /// The console commands of this module.
-pub static COMMANDS: [Command; 5] = [
+pub static COMMANDS: [Command; 6] = [
     Command {
         words: c"websocket show sessions",
         summary: c"Show WebSocket sessions",
@@ -47,6 +48,12 @@ pub static COMMANDS: [Command; 5] = [
         summary: c"Show the messages of WebSocket sessions, or stop showing them",
         usage: c"Usage: websocket set debug {on|off|<address>[:port]}\n       Shows every message, decrypted, or with an address those of one client.\n       Shown are at most 25 messages a second of one session and 50 of all, and\n       at most 200 lines and 16 KiB of each.\n",
         run: set_debug,
+    },
+    Command {
+        words: c"webrtc drain",
+        summary: c"Take no more WebSockets and calls, and keep those that are up",
+        usage: c"Usage: webrtc drain [on|off]\n       Requests for a WebSocket get 503 and Retry-After, and so do INVITEs that\n       would begin a call over one. Sessions and calls that are up go on. Calls\n       by UDP and TCP are the host's: core stop gracefully refuses them too, and\n       ends the host with its last call.\n",
+        run: drain::command,
     },
 ];
 

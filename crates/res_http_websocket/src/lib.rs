@@ -26,6 +26,7 @@
 //! | warnings of what does not go with carried formats | `carriers` |
 //! | SIP messages mended on their way (`sip-dialect`) | `mend` |
 //! | its part of the metrics that `res_rtp_asterisk` serves | `metrics` |
+//! | `webrtc drain` | `drain` |
 //! | log, manager events, console | `report`, `counters`, `cli` |
 
 mod accept;
@@ -35,6 +36,7 @@ mod call_backs;
 mod carriers;
 mod cli;
 mod counters;
+mod drain;
 mod echo;
 mod exports;
 mod host;

@@ -17,7 +17,7 @@ use crate::accept::WebSocketUri;
 use crate::report::SHOWN;
 use crate::running::{Running, running, set_running};
 use crate::settings::{self, Settings};
-use crate::{cli, echo, host};
+use crate::{cli, drain, echo, host};
 
 /// The registrations with the host.
 struct Registered {
@@ -56,6 +56,7 @@ pub fn start() -> Result<(), StartError> {
         settings::Read::Unchanged => Arc::default(),
         settings::Read::Invalid => return Err(StartError::Settings),
     };
+    drain::end();
     let running = Running::new(settings)?;
     // Without a use count: a protocol of our own does not keep the module from being unloaded.
     running.protocols.add("echo", None, echo::callback, None);

@@ -52,7 +52,9 @@ pub fn refused(counters: &Counters, client: Option<SocketAddr>, asked: &Request<
         _ => None,
     };
     let left_out = match refusal {
-        Refusal::TooManySessions | Refusal::Descriptors | Refusal::ForwardedFor(_) => BLAMELESS.allow(refusal.name()),
+        Refusal::TooManySessions | Refusal::Draining | Refusal::Descriptors | Refusal::ForwardedFor(_) => {
+            BLAMELESS.allow(refusal.name())
+        }
         _ => REFUSALS.allow(client.map(household_of)),
     };
     warn(client, &refusal, quoted, left_out);

@@ -25,6 +25,7 @@
 //! | `change` | what the rules do to a description |
 //! | `carriers`, `payload_types`, `pictures`, `version`, `sipml`, `trickle`, `session_timer` | rules that need more than that |
 //! | `message`, `body`, `sdp` | where the parts of a message are |
+//! | [`drain`] | new calls refused |
 //! | `edit` | changes by position; everything else is copied |
 //! | `grouping` | which media sections share a transport (RFC 9143) |
 //! | `memory` | dialogs |
@@ -38,6 +39,7 @@
 mod body;
 mod carriers;
 mod change;
+pub mod drain;
 mod edit;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -111,6 +111,9 @@ pub enum Refusal {
     /// There are as many sessions as the server may have.
     #[error("too many sessions")]
     TooManySessions,
+    /// The server is to become empty.
+    #[error("the server is draining")]
+    Draining,
     /// The process needs its remaining descriptors for calls, and its HTTP server for further connections.
     #[error("too few descriptors are left")]
     Descriptors,
@@ -249,6 +252,9 @@ impl Accepted<'_> {
     }
 }
 
+/// The value of `Retry-After` (RFC 9110 §10.2.3) in the answer of a server that drains, in seconds.
+pub const RETRY_AFTER_SECONDS: u64 = 5;
+
 impl Refusal {
     /// A short name of the reason, for counters.
     pub fn name(&self) -> &'static str {
@@ -265,6 +271,7 @@ impl Refusal {
             Self::ForwardedFor(_) => "forwarded for",
             Self::TooManyOfAddress => "sessions of an address",
             Self::TooManySessions => "sessions",
+            Self::Draining => "draining",
             Self::Descriptors => "descriptors",
         }
     }
@@ -276,13 +283,17 @@ impl Refusal {
             Self::NoUpgrade | Self::Version => ("426 Upgrade Required", "Upgrade: websocket\r\n"),
             Self::Origin => ("403 Forbidden", ""),
             Self::TooManyOfAddress => ("429 Too Many Requests", ""),
-            Self::TooManySessions | Self::Descriptors => ("503 Service Unavailable", ""),
+            Self::TooManySessions | Self::Draining | Self::Descriptors => ("503 Service Unavailable", ""),
             _ => ("400 Bad Request", ""),
         };
         let connection = if upgrade.is_empty() { "close" } else { "Upgrade, close" };
+        let retry = match self {
+            Self::Draining => format!("Retry-After: {RETRY_AFTER_SECONDS}\r\n"),
+            _ => String::new(),
+        };
         format!(
             "HTTP/1.1 {status}\r\n\
-             {upgrade}\
+             {upgrade}{retry}\
              Connection: {connection}\r\n\
              Sec-WebSocket-Version: {VERSIONS}\r\n\
              Content-Length: 0\r\n\r\n"
@@ -502,6 +513,7 @@ mod tests {
             (Refusal::Origin, "403 Forbidden"),
             (Refusal::TooManyOfAddress, "429 Too Many Requests"),
             (Refusal::TooManySessions, "503 Service Unavailable"),
+            (Refusal::Draining, "503 Service Unavailable\r\nRetry-After: 5"),
             (Refusal::Descriptors, "503 Service Unavailable"),
             (Refusal::Key, "400 Bad Request"),
             (Refusal::ForwardedFor(Unbelievable::Several), "400 Bad Request"),

@@ -152,7 +152,7 @@ fn site(directory: &Path, ports: &Ports) -> String {
     format!(
         "#!define REALM \"localhost\"\n\
          #!substdef \"!INSIDE_ADDRESS!udp:127.0.0.1:{}!g\"\n#!substdef \"!WS_ADDRESS!tcp:127.0.0.1:{}!g\"\n\
-         #!define DATABASE \"sqlite:///{directory}/kamailio.sqlite\"\n#!define NODES \"{directory}/dispatcher.list\"\n\
+         #!substdef \"!DATABASE_FILE!{directory}/kamailio.sqlite!g\"\n#!define NODES \"{directory}/dispatcher.list\"\n\
          #!define CONTROL \"{}\"\n#!define PROBE {PROBE}\n",
         ports.sip,
         ports.ws,

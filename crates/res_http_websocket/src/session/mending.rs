@@ -5,6 +5,7 @@ use std::time::Instant;
 use websocket::{Event, Message, Opcode};
 
 use super::{Session, State};
+use crate::drain;
 use crate::mend::Mended;
 use crate::story::{self, From};
 
@@ -13,6 +14,12 @@ impl State {
     pub(super) fn mend_incoming(&mut self, now: Instant, event: &mut Option<Event>) -> Mended {
         let Some(Event::Message(message)) = event else { return Mended::Not };
         let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
+        if let Some(refusal) = drain::refuse(message.opcode, &message.payload).filter(|_| is_whole) {
+            self.traffic.count_in(message.payload.len());
+            self.answer(now, &refusal);
+            *event = None;
+            return Mended::Not;
+        }
         let Some(mender) = self.mender.as_mut().filter(|_| is_whole) else { return Mended::Not };
         let mended = mender.handle_client(&message.payload);
         self.told.extend(mender.facts());
@@ -20,10 +27,7 @@ impl State {
             Mended::Changed(mended, _) => message.payload.clone_from(mended),
             Mended::Answered(response, _) => {
                 self.traffic.count_in(message.payload.len());
-                // A session that takes no more output has ended, and needs no answer.
-                if self.connection.send_text_or_binary(now, response).is_ok() {
-                    self.traffic.count_out(response.len());
-                }
+                self.answer(now, response);
                 *event = None;
             }
             Mended::Not | Mended::Unreadable => {}
@@ -45,6 +49,13 @@ impl State {
     pub(super) fn tell_outgoing(&mut self, session: &Session, payload: &[u8]) {
         if session.is_sip() {
             self.told.extend(story::told(From::Host, session.client(), session.is_secure(), payload));
+        }
+    }
+
+    /// Sends a response for the host. A session that takes no more output has ended, and needs none.
+    fn answer(&mut self, now: Instant, response: &[u8]) {
+        if self.connection.send_text_or_binary(now, response).is_ok() {
+            self.traffic.count_out(response.len());
         }
     }
 
