@@ -341,7 +341,7 @@ impl Dialect {
         });
         let Some((transports, mut shared)) = learned else { return };
         let dialog = self.dialogs.get(message.call_id).filter(|_| role == Role::Offer);
-        if dialog.is_some_and(|dialog| !dialog.host.is_empty() && dialog.host_video.is_none()) {
+        if dialog.is_some_and(|dialog| !dialog.host.is_empty() && !dialog.had_host_video) {
             let joins = |index: &usize| {
                 let section = &description.sections[*index];
                 section.media == b"video" && !section.is_refused && description.is_secure(section)

@@ -31,6 +31,8 @@ pub struct Dialog {
     pub host: Vec<Option<Text>>,
     /// The index of the video section in the host's last description.
     pub host_video: Option<usize>,
+    /// Whether the host has had video in this dialog: its transport is there for good then, also while the video is refused.
+    pub had_host_video: bool,
     /// The client's last description said that candidates may follow (RFC 8840 §4.1).
     pub trickles: bool,
     /// The host has accepted an INVITE, or the client one of the host's.
@@ -172,6 +174,7 @@ impl Dialog {
         let ufrags = description.sections.iter().map(|section| section.level.ufrag.as_ref().or(session.ufrag.as_ref()));
         let is_video = |section: &sdp::Section<'_>| section.media == b"video" && !section.is_refused;
         self.host_video = description.sections.iter().position(is_video);
+        self.had_host_video |= self.host_video.is_some();
         self.host = ufrags.map(|ufrag| ufrag.and_then(|range| bounded(description.text(range)))).collect();
     }
 
