@@ -50,9 +50,14 @@ impl Acl {
     }
 
     /// Reads the keys like [`Self::read`], but an address that no rule of these keys matches is denied, unless they have no other rule
-    /// than lists of `acl.conf`.
+    /// than lists of `acl.conf`. A line that is unusable, or names a list that is missing, denies everybody: the host does so, and it
+    /// may have been the line that was to keep somebody out.
     pub fn read_closed(lines: &mut Lines<'_>, keys: Keys) -> Self {
+        let problems = lines.problems.len();
         let mut lists = Self::lists(lines, keys);
+        if lines.problems.len() > problems {
+            return Self(vec![EVERYBODY.map(|subnet| Rule { permits: false, subnet }).into()]);
+        }
         if let Some(own) = lists.first_mut().filter(|own| !own.is_empty()) {
             own.splice(0..0, EVERYBODY.map(|subnet| Rule { permits: false, subnet }));
         }
