@@ -80,7 +80,11 @@ impl Counts {
                 octets: receiver.octets(),
                 lost: u64::try_from(receiver.cumulative_lost()).unwrap_or(0),
             },
-            sent: Stream { packets: sender.packets(), octets: sender.octets(), lost: u64::try_from(lost).unwrap_or(0) },
+            sent: Stream {
+                packets: sender.packets(),
+                octets: sender.octets(),
+                lost: u64::try_from(lost).unwrap_or(0).min(sender.packets()),
+            },
             ..Self::default()
         };
         for (reason, count) in state.refused() {
