@@ -14,6 +14,8 @@ pub struct Timeline {
     /// The place of the next entry in the ring.
     next: usize,
     left_out: u32,
+    /// The changes of codec so far.
+    changes: u8,
     /// Addresses, which entries name by their place.
     addresses: Vec<SocketAddr>,
 }
@@ -47,6 +49,9 @@ const MOST_ENTRIES: usize = 176;
 /// Most addresses that are kept. Later ones are left out of their events.
 const MOST_ADDRESSES: usize = 40;
 
+/// Most changes of codec that are kept: a peer that changes with each packet would push out everything else.
+const MOST_CHANGES: u8 = 32;
+
 /// No address.
 const NONE: u8 = u8::MAX;
 
@@ -60,7 +65,7 @@ const _: () = assert!(
 impl Timeline {
     /// Creates an empty timeline, which takes no memory of its own yet.
     pub fn new(began: Instant) -> Self {
-        Self { began, entries: Vec::new(), next: MOST_ENTRIES / 2, left_out: 0, addresses: Vec::new() }
+        Self { began, entries: Vec::new(), next: MOST_ENTRIES / 2, left_out: 0, changes: 0, addresses: Vec::new() }
     }
 
     /// Returns when the timeline began.
@@ -69,7 +74,7 @@ impl Timeline {
     }
 
     /// Notes an event, with our address and the peer's if they have to do with it. A report takes the place of the report before it
-    /// if nothing happened in between.
+    /// if nothing happened in between. After some changes of codec, later ones are left out.
     pub fn note(&mut self, now: Instant, event: Event, from: Option<SocketAddr>, to: Option<SocketAddr>) {
         let at = u32::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u32::MAX);
         let entry = Entry { at, event, from: self.place_of(from), to: self.place_of(to) };
@@ -78,6 +83,12 @@ impl Timeline {
         {
             *latest = entry;
             return;
+        }
+        if matches!(event, Event::ReceivesNow(_) | Event::SendsNow(_)) {
+            if self.changes == MOST_CHANGES {
+                return;
+            }
+            self.changes += 1;
         }
         if self.entries.len() < MOST_ENTRIES {
             self.make_room();
@@ -203,6 +214,19 @@ mod tests {
         assert_eq!(timeline.lines().count(), 2);
         assert_eq!(timeline.lines().last().unwrap().at, began + Duration::from_secs(7199));
         assert!(timeline.memory() < 600, "{}", timeline.memory());
+    }
+
+    #[test]
+    fn a_peer_that_changes_its_codec_with_each_packet_pushes_out_nothing() {
+        let began = Instant::now();
+        let mut timeline = Timeline::new(began);
+        for number in 0..10_000 {
+            timeline.note_here(began, Event::ReceivesNow(number as u8 % 2 * 8));
+            timeline.note_here(began, Event::SendsNow(number as u8 % 2 * 8));
+        }
+        timeline.note_here(began, Event::ConsentLost(1));
+        assert_eq!(timeline.lines().count(), usize::from(MOST_CHANGES) + 1);
+        assert_eq!(timeline.left_out(), 0);
     }
 
     #[test]
