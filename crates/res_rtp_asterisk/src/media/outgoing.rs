@@ -163,9 +163,10 @@ impl Outgoing {
         self.reset_smoother();
     }
 
-    /// Discards the smoother and what it holds. A frame that needs one creates a new one.
+    /// Discards the smoother and what it holds. Before the next frame, the host is asked again for the length of packets, which a
+    /// description in between may have changed.
     fn reset_smoother(&mut self) {
-        self.smoother = None;
+        (self.smoother, self.format) = (None, None);
     }
 
     /// Logs a warning and fails, unless media has no route; then the frame is dropped silently, as every other would be.
