@@ -133,6 +133,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("groups", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("fleet", Version::Eleven..=Version::Sixteen, "its chan_sip is what a fleet of 11 has"),
     ("interop", Version::TwentyTwo..=Version::TwentyTwo, "its descriptions lack a=mid; peers tests 11"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),
