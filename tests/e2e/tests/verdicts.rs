@@ -69,13 +69,6 @@ fn dtlsenable_is_missing() -> Result {
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
-fn encryption_is_missing() -> Result {
-    let site = edited("sip.conf", |text| text.replace("encryption = yes\n", ""));
-    fails("verdict-encryption", site, "encryption = yes")
-}
-
-#[test]
-#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn no_codec_in_common() -> Result {
     fails("verdict-allow", edited("sip.conf", |text| text.replace("allow = ulaw,alaw", "allow = gsm")), "set allow")
 }
@@ -122,12 +115,15 @@ fn all_ports_are_in_use() -> Result {
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
-fn a_browser_is_called_without_avpf() -> Result {
+fn avpf_is_missing() -> Result {
     let lab = Lab::start("verdict-avpf", &edited("sip.conf", |text| text.replace("avpf = yes", "avpf = no")))?;
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
-    lab.originate("1001", "echo")?;
-    phone.answer(RtcpMux::Require)?;
-    until_told(&lab, "avpf = yes in [1001] of sip.conf").map(drop)
+    phone.dial("echo", RtcpMux::Require)?;
+    phone.until(&["accepted", "failed"], Duration::from_secs(20))?;
+    thread::sleep(Duration::from_secs(2));
+    let was_up = phone.hangup().is_ok();
+    // 11.0 refuses a profile with feedback then; 11.25 switches avpf on by itself, and there is nothing to name.
+    until_told(&lab, if was_up { "media flows both ways" } else { "avpf = yes in [1001]" }).map(drop)
 }
 
 /// A browser calls, and hangs up if it has not been refused.
