@@ -14,7 +14,7 @@ use e2e::prefix::Version;
 use crate::run::{output, run, target_directory, workspace};
 use crate::{Failure, modules, packages};
 
-/// What to make a package of.
+/// The contents of a package.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Options {
     /// The Asterisk that the modules are for.

@@ -20,7 +20,7 @@ use crate::keys::wipe;
 use crate::record;
 use crate::role::Role;
 
-/// What is left of an association that has its keys.
+/// The rest of an association that has its keys: enough to end it, and to repeat the last flight.
 #[derive(Debug)]
 pub(crate) struct Retired {
     opener: Opener,

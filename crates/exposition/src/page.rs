@@ -18,7 +18,7 @@ pub struct Page {
 pub struct Family<'a> {
     page: &'a mut Page,
     name: &'static str,
-    /// What follows the name in a sample of a counter.
+    /// The ending of the name in a sample of a counter.
     suffix: &'static str,
 }
 

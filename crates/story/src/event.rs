@@ -155,7 +155,7 @@ pub enum Event {
     Bye(By, u16),
     /// The host configured DTLS for the session.
     DtlsOn,
-    /// What is wrong with our certificate.
+    /// A fault of our certificate.
     Certificate(Certificate),
     /// The host has turned ICE off for the session.
     IceOff,

@@ -1,4 +1,4 @@
-//! What SIP messages tell about a call: who offers what, who refuses, who ends it and why (RFC 3261, RFC 3326, RFC 8866).
+//! Reads SIP messages for the facts about a call: who offers what, who refuses, who ends it and why (RFC 3261, RFC 3326, RFC 8866).
 
 use crate::event::Lacks;
 
@@ -37,7 +37,7 @@ pub enum Kind<'a> {
 /// A session description, as far as it tells why there is no audio.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Description<'a> {
-    /// What the description of audio lacks.
+    /// The lines that the description of audio lacks.
     pub lacks: Lacks,
     /// The ports of all media sections.
     pub ports: Vec<u16>,

@@ -29,7 +29,7 @@ pub struct Call {
     pub user: String,
     /// The client's address.
     pub client: Option<SocketAddr>,
-    /// What the SIP tells.
+    /// The facts that SIP tells.
     pub signalling: Signalling,
     /// The range of ports, if none was free for the call.
     pub no_port: Option<(u16, u16)>,

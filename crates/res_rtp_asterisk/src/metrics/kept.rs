@@ -1,4 +1,4 @@
-//! What happens a few times in a call, counted as it happens.
+//! Counts of events that happen a few times in a call.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

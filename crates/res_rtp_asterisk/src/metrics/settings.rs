@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use crate::config::Lines;
 use crate::gathering::acl::{Acl, Keys};
 
-/// Who may read the metrics.
+/// Whether there are metrics, and the addresses that may read them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Whether there is a page at all.

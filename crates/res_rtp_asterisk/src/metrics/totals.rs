@@ -9,7 +9,7 @@ use crate::diagnosis::counters;
 use crate::state::State;
 use crate::transport::keys::Protection;
 
-/// What sessions have counted.
+/// The counts of sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Streams that we receive.
@@ -63,14 +63,14 @@ pub enum Stage {
 pub const STAGES: [&str; 9] =
     ["over", "stopped", "ice", "address", "keys", "media", "only_received", "only_sent", "silent"];
 
-/// What the sessions that have ended have counted.
+/// The counts of the sessions that have ended.
 static ENDED: Mutex<Option<Counts>> = Mutex::new(None);
 
 /// The largest sums that were told. Counters may not go back, and a late packet takes back a loss.
 static TOLD: Mutex<Option<Counts>> = Mutex::new(None);
 
 impl Counts {
-    /// What a session has counted so far.
+    /// Returns the counts of a session so far.
     pub fn of(state: &State) -> Self {
         let (receiver, sender) = (state.receiver(), state.source().statistics());
         let lost: i64 = sender.remote().last.map_or(0, |block| block.cumulative_lost.into());
