@@ -4,6 +4,7 @@
 use asterisk::rtp::{Instance, OwnedSrtp, PolicySsrc, SrtpPolicy, Suite, Which};
 use dtls_srtp::{Keys, MasterKey, Profile};
 
+use super::Transport;
 use crate::diagnosis::counters::Refused;
 
 /// Longest SRTCP datagram, in octets, that is tried with both sets of keys.
@@ -18,6 +19,19 @@ pub enum Protection {
     Srtp,
     /// SRTP, but the keys are not agreed yet: packets are neither sent nor accepted.
     Due,
+}
+
+impl Transport {
+    /// Returns whether a DTLS handshake has agreed keys. Sources that are bundled later need them as well.
+    pub fn has_agreed_keys(&self) -> bool {
+        self.keys.has_agreed()
+    }
+
+    /// Installs the agreed SRTP keys for another `ssrc` that is sent over this transport. Returns whether the SRTP module accepted
+    /// them.
+    pub fn key_source(&self, ssrc: u32) -> bool {
+        self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
+    }
 }
 
 /// SRTP keys that the host's instance cannot store.

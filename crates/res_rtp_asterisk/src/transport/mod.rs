@@ -542,17 +542,6 @@ impl Transport {
         &mut self.gone
     }
 
-    /// Returns whether a DTLS handshake has agreed keys. Sources that are bundled later need them as well.
-    pub fn has_agreed_keys(&self) -> bool {
-        self.keys.has_agreed()
-    }
-
-    /// Installs the agreed SRTP keys for another `ssrc` that is sent over this transport. Returns whether the SRTP module accepted
-    /// them.
-    pub fn key_source(&self, ssrc: u32) -> bool {
-        self.instance().is_some_and(|instance| self.keys.add_source(instance, ssrc))
-    }
-
     /// Stops using this transport, because a parent's carries the stream now.
     pub fn give_up(&mut self) {
         self.stop_ice();
