@@ -1,6 +1,7 @@
 //! The part of `cargo xtask test` without real Asterisks: the unit tests of all crates, and the built modules in the small host of
 //! `tests/host`.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
@@ -19,11 +20,12 @@ const AT_ONCE: usize = 3;
 
 /// Runs all tests, those that need root only if `as_root`. A failure does not stop the others.
 pub fn all(as_root: bool) -> Result<(), Failure> {
-    let programs = programs(&built()?);
+    let messages = built()?;
+    let (programs, libraries) = (programs(&messages), libraries(&messages));
     let outcomes = [
-        at_once(AT_ONCE, &programs, |program| program.run(&[])),
-        at_once(AT_ONCE, &programs, Program::meet_peers),
-        if as_root { at_once(1, &programs, Program::run_as_root) } else { Ok(()) },
+        at_once(AT_ONCE, &programs, |program| program.run(&libraries, &[])),
+        at_once(AT_ONCE, &programs, |program| program.meet_peers(&libraries)),
+        if as_root { at_once(1, &programs, |program| program.run_as_root(&libraries)) } else { Ok(()) },
         run(tests().arg("--doc")),
     ];
     all_or_what_failed(outcomes)
@@ -61,20 +63,29 @@ fn programs(messages: &[Value]) -> Vec<Program> {
     programs
 }
 
+/// Returns the directories of shared libraries that build scripts have made and test programs load, as cargo names them to what it
+/// runs.
+fn libraries(messages: &[Value]) -> OsString {
+    let paths = messages.iter().filter_map(|message| message["linked_paths"].as_array()).flatten();
+    let directories = paths.filter_map(Value::as_str).map(|path| path.split_once('=').map_or(path, |(_, path)| path));
+    std::env::join_paths(directories).unwrap_or_default()
+}
+
 impl Program {
     /// Runs it with `arguments`, and prints its output when it has ended.
-    fn run(&self, arguments: &[&str]) -> Result<(), Failure> {
+    fn run(&self, libraries: &OsStr, arguments: &[&str]) -> Result<(), Failure> {
         let name = self.file.file_stem().unwrap_or_default().display();
         let began = Instant::now();
-        let ended = self.command().args(arguments).output();
+        let ended = self.command(libraries).args(arguments).output();
         let ended = ended.map_err(|error| format!("{name} could not be started: {error}"))?;
         let [told, errors] = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         println!("{name} {}: {} s\n{told}{errors}", arguments.join(" "), began.elapsed().as_secs());
         if ended.status.success() { Ok(()) } else { Err(format!("{name} failed: {}", ended.status)) }
     }
 
-    fn command(&self) -> Command {
+    fn command(&self, libraries: &OsStr) -> Command {
         let mut command = Command::new(&self.file);
+        command.env("LD_LIBRARY_PATH", libraries);
         command.current_dir(&self.package).env("CARGO_MANIFEST_DIR", &self.package);
         command.env("MODULES_DIR", modules::directory(Version::Eleven));
         command.env("AIOICE_PYTHON", "python3").env("PYTHONPATH", peer::packages());
@@ -82,14 +93,14 @@ impl Program {
     }
 
     /// Has our ICE agent meet aioice, which comes with aiortc, if this is the program for it.
-    fn meet_peers(&self) -> Result<(), Failure> {
-        if is_called(&self.file, "interop_peers") { self.run(&["--ignored"]) } else { Ok(()) }
+    fn meet_peers(&self, libraries: &OsStr) -> Result<(), Failure> {
+        if is_called(&self.file, "interop_peers") { self.run(libraries, &["--ignored"]) } else { Ok(()) }
     }
 
     /// Runs its tests that need root, if it has any.
-    fn run_as_root(&self) -> Result<(), Failure> {
-        let tests = output(self.command().arg("--list").args(ONLY_AS_ROOT))?;
-        if tests.contains(": test") { self.run(&ONLY_AS_ROOT) } else { Ok(()) }
+    fn run_as_root(&self, libraries: &OsStr) -> Result<(), Failure> {
+        let tests = output(self.command(libraries).arg("--list").args(ONLY_AS_ROOT))?;
+        if tests.contains(": test") { self.run(libraries, &ONLY_AS_ROOT) } else { Ok(()) }
     }
 }
 
