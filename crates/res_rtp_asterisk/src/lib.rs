@@ -178,6 +178,7 @@ fn load() -> Result<(), Failed> {
         return Err(Failed);
     };
     metrics::configure(globals.settings().metrics.is_on);
+    globals.history().start();
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
     certificates::check_all();
     asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");

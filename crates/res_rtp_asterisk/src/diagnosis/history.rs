@@ -37,7 +37,6 @@ struct Shared {
 struct Queue {
     calls: VecDeque<(SystemTime, Told)>,
     left_out: u64,
-    is_running: bool,
     is_stopped: bool,
 }
 
@@ -62,25 +61,31 @@ impl History {
         *lock(&self.shared.log) = Log { path: path.map(PathBuf::from), file: None };
     }
 
+    /// Starts the thread. Without it, calls that have ended are not kept.
+    pub fn start(&self) {
+        let shared = Arc::clone(&self.shared);
+        match thread::spawn(c"rtp-history", move || shared.run()) {
+            Ok(thread) => *lock(&self.thread) = Some(thread),
+            Err(error) => {
+                lock(&self.shared.queue).is_stopped = true;
+                asterisk::error!("RTP: no thread for the history of calls: {error}");
+            }
+        }
+    }
+
     /// Adds a call that has ended. Returns at once.
     pub fn add(&self, told: Told) {
-        let starts = {
-            let mut queue = lock(&self.shared.queue);
-            if queue.is_stopped {
-                return;
-            }
-            if queue.calls.len() == MOST_WAITING {
-                queue.left_out += 1;
-                return;
-            }
-            queue.calls.push_back((SystemTime::now(), told));
-            !std::mem::replace(&mut queue.is_running, true)
-        };
-        self.shared.news.notify_one();
-        if starts && let Err(error) = self.start() {
-            lock(&self.shared.queue).is_running = false;
-            asterisk::error!("RTP: no thread for the history of calls: {error}");
+        let mut queue = lock(&self.shared.queue);
+        if queue.is_stopped {
+            return;
         }
+        if queue.calls.len() == MOST_WAITING {
+            queue.left_out += 1;
+            return;
+        }
+        queue.calls.push_back((SystemTime::now(), told));
+        drop(queue);
+        self.shared.news.notify_one();
     }
 
     /// Returns the calls that have ended, oldest first.
@@ -94,13 +99,6 @@ impl History {
         self.shared.news.notify_all();
         let thread = lock(&self.thread).take();
         drop(thread);
-    }
-
-    fn start(&self) -> io::Result<()> {
-        let mut thread = lock(&self.thread);
-        let shared = Arc::clone(&self.shared);
-        *thread = Some(thread::spawn(c"rtp-history", move || shared.run())?);
-        Ok(())
     }
 }
 

@@ -173,7 +173,8 @@ impl Told {
     /// that carries a call.
     pub fn look_up(&mut self) {
         let Some(globals) = globals() else { return };
-        if let Some(user) = &self.user {
+        let is_healthy = self.figures.received.0 > 0 && self.figures.sent.0 > 0 && self.verdict().key.is_empty();
+        if let Some(user) = self.user.as_ref().filter(|_| !is_healthy) {
             self.facts.account = account::find(user);
         }
         self.facts.stun = globals.gatherer().trouble();
