@@ -97,8 +97,8 @@ fn warning(sections: &[Account<'_>], carrier: &str, format: &str) -> Option<Stri
     let more = if names.len() > SHOWN { format!(" and {} more", names.len() - SHOWN) } else { String::new() };
     (!names.is_empty()).then(|| {
         format!(
-            "sip.conf: {shown}{more} may use {carrier}, but ws and wss are not all that their transports are: calls with browsers would send \
-             them {format} under that name, and a phone its {carrier} to browsers, so disallow {carrier}"
+            "sip.conf: {shown}{more} may use {carrier} over other transports than ws and wss: calls with browsers would send them \
+             {format} under that name, and a phone its {carrier} to browsers, so disallow {carrier}"
         )
     })
 }

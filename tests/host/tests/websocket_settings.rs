@@ -143,7 +143,7 @@ fn opus_and_vp8_have_one_carrier_each_and_phones_that_may_use_it_are_named() {
     assert_eq!(host.load(MODULE), Loading::Loaded, "{}", host.log());
     let log = host.log();
     assert!(log.contains("websocket.conf, line 3: vp8 = 'h264' is not mpeg4 or no; using no"), "{log}");
-    assert!(log.contains("sip.conf: 2001 may use g719, but no transport of theirs is ws or wss"), "{log}");
+    assert!(log.contains("sip.conf: 2001 may use g719 over other transports than ws and wss"), "{log}");
     let (_, settings) = host.command("websocket show settings");
     assert!(settings.contains("sipml, opus") && !settings.contains("vp8"), "{settings}");
     host.configure("websocket.conf", "[sip]\nopus = no\nvp8 = mpeg4\n; changed\n");
