@@ -184,7 +184,7 @@ mod tests {
         let phone: Keys = &[("type", "peer"), ("disallow", "all"), ("allow", "ulaw, G719:20")];
         assert_eq!(warned(&[("general", &[]), ("1001", browser)]), None);
         let said = warned(&[("1001", browser), ("2001", phone), ("2002", phone)]).expect("a warning");
-        assert!(said.starts_with("sip.conf: 2001, 2002 may use g719, "), "{said}");
+        assert!(said.starts_with("sip.conf: 2001, 2002 may use g719 over "), "{said}");
         assert_eq!(warned(&[("authentication", &[("allow", "g719")])]), None);
     }
 
@@ -204,14 +204,14 @@ mod tests {
     fn an_account_that_may_also_register_by_udp_is_a_phone() {
         let both: Keys = &[("type", "friend"), ("transport", "udp,ws"), ("allow", "g719")];
         let said = warned(&[("1001", both)]).expect("a warning");
-        assert!(said.starts_with("sip.conf: 1001 may use g719, "), "{said}");
+        assert!(said.starts_with("sip.conf: 1001 may use g719 over "), "{said}");
     }
 
     #[test]
     fn guests_are_phones_with_the_formats_of_general() {
         let said = warned(&[("general", &[("allow", "ulaw,g719")])])
             .expect("a warning: guests are let in unless said otherwise");
-        assert!(said.starts_with("sip.conf: guests (allowguest) may use g719, "), "{said}");
+        assert!(said.starts_with("sip.conf: guests (allowguest) may use g719 over "), "{said}");
         assert_eq!(warned(&[("general", &[("allow", "ulaw,g719"), ("allowguest", "no")])]), None);
         assert_eq!(warned(&[("general", &[("allow", "ulaw"), ("allowguest", "yes")])]), None);
     }

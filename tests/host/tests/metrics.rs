@@ -28,32 +28,46 @@ fn page(headers: &[(&str, &str)]) -> (String, String) {
 }
 
 #[test]
+fn a_hundred_sessions_are_told_and_go_on_to_count_when_they_have_ended() {
+    told(100, 1);
+}
+
+#[test]
+#[ignore = "it takes the time: for a quiet machine"]
 fn a_thousand_sessions_are_told_in_less_than_20_ms() {
+    let best = told(1000, 30);
+    assert!(best < Duration::from_millis(20), "{best:?}");
+}
+
+/// Makes so many sessions and has them told so many times. Returns the shortest time.
+fn told(sessions: usize, times: usize) -> Duration {
     let _host = host();
-    let mut calls: Vec<_> = (0..1000).map(|_| call()).collect();
+    let mut calls: Vec<_> = (0..sessions).map(|_| call()).collect();
     for (instance, phone) in &mut calls {
         phone.send(instance.local(), 1);
         instance.read(common::rtp::RTP);
         instance.write(1);
     }
-    // The best of many: the machine may be busy.
-    let mut best = Duration::MAX;
-    let mut text = String::new();
-    for _ in 0..30 {
+    let has = |text: &str, line: &str| {
+        let line = format!("{line}}} {sessions}");
+        assert!(text.lines().any(|told| told.contains(&line)), "{line} in {text}");
+    };
+    let best = (0..times).map(|_| {
         let began = Instant::now();
-        text = page(&[]).1;
-        best = best.min(began.elapsed());
-    }
-    println!("1,000 sessions in {best:?}, {} octets", text.len());
-    let has = |line: &str| assert!(text.lines().any(|told| told.contains(line)), "{line} in {text}");
-    has(r#"state="media"} 1000"#);
-    has(r#"direction="received"} 1000"#);
-    has(r#"direction="sent"} 1000"#);
-    assert!(best < Duration::from_millis(20), "{best:?}");
+        let text = page(&[]).1;
+        let taken = began.elapsed();
+        has(&text, r#"state="media""#);
+        has(&text, r#"direction="received""#);
+        has(&text, r#"direction="sent""#);
+        taken
+    });
+    let best = best.min().unwrap_or_default();
+    println!("{sessions} sessions in {best:?}");
     drop(calls);
     let after = page(&[]).1;
-    assert!(after.lines().any(|line| line.contains(r#"media="both"} 1000"#)), "{after}");
-    assert!(after.lines().any(|line| line.contains(r#"direction="sent"} 1000"#)), "{after}");
+    has(&after, r#"media="both""#);
+    has(&after, r#"direction="sent""#);
+    best
 }
 
 #[test]
