@@ -8,7 +8,7 @@ use host_tests::{Host, Kind, Loading};
 use std::{
     ffi::{c_int, c_void},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The payload types of the phone: they are not those that the host would use.
@@ -133,9 +133,13 @@ fn text_without_redundancy_keeps_the_time_of_its_source() {
     let mut before = None;
     for (text, samples) in [("a", 0), ("b", 300), ("c", 300), ("d", 290)] {
         assert!(send(&instance, false, text, samples));
+        let now = Instant::now();
         let packet = phone.receive();
         assert_eq!((packet.payload_type, packet.payload.as_slice()), (T140, text.as_bytes()));
-        if let Some(before) = before.replace(packet.timestamp) {
+        // On a machine that is too busy to send in time, the clock counts instead.
+        if let Some((before, then)) = before.replace((packet.timestamp, now))
+            && now - then < Duration::from_millis(400)
+        {
             assert_eq!(packet.timestamp.wrapping_sub(before), samples.cast_unsigned());
         }
         thread::sleep(Duration::from_millis(300));
