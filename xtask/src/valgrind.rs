@@ -16,11 +16,11 @@ use crate::run::{at_once, cores, workspace};
 use crate::test::is_called;
 use crate::without_calls::built;
 
-/// Runs the test programs of `tests/host`, one more at a time than there are cores: the longest one waits half of its time.
+/// Runs the test programs of `tests/host`, one per core at a time.
 pub fn all() -> Result<(), Failure> {
     packages::ensure(&[packages::TO_BUILD, packages::TO_WATCH_MEMORY])?;
     let modules = modules::build(Version::Eleven)?;
-    at_once(cores() + 1, &programs()?, |program| watch(program, &modules))
+    at_once(cores(), &programs()?, |program| watch(program, &modules))
 }
 
 /// Returns the compiled test programs of `tests/host`.
