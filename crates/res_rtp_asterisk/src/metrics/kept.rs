@@ -87,6 +87,12 @@ pub fn handshakes() -> BTreeMap<(&'static str, &'static str), u64> {
     lock(&HANDSHAKES).clone()
 }
 
+/// Frees the counts that take memory, because the module is about to be unloaded.
+pub fn forget() {
+    lock(&HANDSHAKES).clear();
+    lock(&FAILED_HANDSHAKES).clear();
+}
+
 /// Counts a handshake for media that has failed.
 pub fn count_failed_handshake(failure: &Failure) {
     *lock(&FAILED_HANDSHAKES).entry(reason(failure)).or_default() += 1;

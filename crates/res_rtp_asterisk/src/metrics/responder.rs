@@ -50,6 +50,7 @@ pub fn configure(is_on: bool) {
 pub fn stop() {
     let uri = lock(&URI).take();
     remove(uri);
+    super::kept::forget();
 }
 
 fn remove(uri: Option<Uri<Responder>>) {
