@@ -193,9 +193,9 @@ fn no_picture_is_wanted_in_a_call_without_video() {
 fn another_encoder_goes_on_by_the_clock() {
     let _host = host();
     let (mut from, to) = (Leg::new(), Leg::new());
+    let began = Instant::now();
     from.send(&to, 0, true);
     let before = to.receive();
-    let began = Instant::now();
     std::thread::sleep(Duration::from_millis(60));
     from.phone.ssrc = 7;
     from.phone.sequence_number = 300;
