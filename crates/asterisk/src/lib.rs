@@ -9,6 +9,7 @@
 pub use asterisk_sys as sys;
 
 pub mod ao2;
+pub mod callers;
 pub mod cli;
 pub mod config;
 pub mod debug;

@@ -6,11 +6,10 @@
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::slice;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use exposition::{Format, Page};
 
+use crate::callers::{Callers, LAST_STEPS};
 use crate::fence::fence;
 use crate::signalling::Mapped;
 use crate::symbols;
@@ -58,7 +57,7 @@ pub unsafe fn answer(
     argument: *mut c_void,
     write: impl FnOnce(&mut Page) -> Option<()>,
 ) -> c_int {
-    let _inside = Inside::enter();
+    let _inside = CALLERS.enter();
     fence("metrics", -1, || {
         if node.is_null() {
             return -1;
@@ -78,28 +77,11 @@ pub unsafe fn answer(
 }
 
 /// The threads that are inside [`answer`].
-static CALLERS: AtomicUsize = AtomicUsize::new(0);
+static CALLERS: Callers = Callers::new();
 
 /// Waits until no thread is inside [`answer`]. For unloading, once the module is not running any more.
 pub fn wait_for_callers() {
-    while CALLERS.load(Ordering::SeqCst) > 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-struct Inside;
-
-impl Inside {
-    fn enter() -> Self {
-        CALLERS.fetch_add(1, Ordering::SeqCst);
-        Self
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        CALLERS.fetch_sub(1, Ordering::SeqCst);
-    }
+    CALLERS.wait(LAST_STEPS);
 }
 
 /// The name of this node: `systemname` of `asterisk.conf`, or the name of the machine.

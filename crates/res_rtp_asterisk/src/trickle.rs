@@ -10,10 +10,9 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use ::story::event::By;
+use asterisk::callers::{Callers, LAST_STEPS};
 use asterisk::fence::fence_crypto;
 use asterisk::signalling::{Fact, Receive};
 use ice::Signalled;
@@ -26,7 +25,7 @@ use crate::state::State;
 use crate::transport::ice::{IceSide, Trickled};
 
 /// The threads that are inside [`asterisk_webrtc_signal`].
-static CALLERS: AtomicUsize = AtomicUsize::new(0);
+static CALLERS: Callers = Callers::new();
 
 /// Takes a fact about the call in whose description of ours `local_ufrag` is the ICE username fragment. Returns 0, or -1 if there is
 /// no such call.
@@ -39,7 +38,7 @@ pub unsafe extern "C" fn asterisk_webrtc_signal(
     local_ufrag: *const c_char,
     value: *const c_char,
 ) -> c_int {
-    let _inside = Inside::enter();
+    let _inside = CALLERS.enter();
     if globals().is_none() {
         return -1;
     }
@@ -60,27 +59,7 @@ const _: Receive = asterisk_webrtc_signal;
 
 /// Waits until no thread is inside [`asterisk_webrtc_signal`]. For unloading, after [`globals`] are gone.
 pub fn wait_for_callers() {
-    while CALLERS.load(Ordering::SeqCst) > 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    // The last one may have its return before it, and the next, which finds nothing loaded, its first step.
-    std::thread::sleep(LAST_STEPS);
-}
-
-/// Counts the calling thread while it is inside.
-struct Inside;
-
-impl Inside {
-    fn enter() -> Self {
-        CALLERS.fetch_add(1, Ordering::SeqCst);
-        Self
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        CALLERS.fetch_sub(1, Ordering::SeqCst);
-    }
+    CALLERS.wait(LAST_STEPS);
 }
 
 /// # Safety
@@ -157,6 +136,3 @@ fn inform<R>(session: &Session, run: impl FnOnce(&mut IceSide) -> R) -> Option<R
 fn port(session: &Session) -> u16 {
     session.peek(|state| state.transport().port()).unwrap_or_default()
 }
-
-/// Time for the few instructions of a caller that [`CALLERS`] does not count.
-const LAST_STEPS: Duration = Duration::from_millis(10);

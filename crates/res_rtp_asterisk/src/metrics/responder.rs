@@ -4,9 +4,9 @@ use std::ffi::CStr;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use asterisk::callers::Callers;
 use asterisk::http::{self, Connection, Handler, Method, Request, Uri};
 use asterisk::limit::RateLimit;
 use asterisk::lock;
@@ -19,7 +19,7 @@ use crate::globals::globals;
 static URI: Mutex<Option<Uri<Responder>>> = Mutex::new(None);
 
 /// Requests that are being answered.
-static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static INSIDE: Callers = Callers::new();
 
 /// Limits the lines about clients that may not read the page.
 static REFUSALS: RateLimit = RateLimit::new(Duration::from_secs(60), 2);
@@ -57,10 +57,7 @@ fn remove(uri: Option<Uri<Responder>>) {
     let Some(uri) = uri else { return };
     uri.unlink();
     std::thread::sleep(ON_THE_WAY);
-    while INSIDE.load(Ordering::SeqCst) > 0 {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    std::thread::sleep(ON_THE_WAY);
+    INSIDE.wait(ON_THE_WAY);
 }
 
 struct Responder;
@@ -70,7 +67,7 @@ impl Handler for Responder {
     const DESCRIPTION: &CStr = c"Prometheus metrics of WebRTC and RTP";
 
     fn handle(request: Request<'_>) -> i32 {
-        let inside = Inside::enter();
+        let inside = INSIDE.enter();
         match answer(&request, inside.others) {
             Ok(page) => send(request, &page),
             Err(refusal) => {
@@ -165,22 +162,4 @@ fn wait(connection: &Connection, deadline: Instant) -> bool {
     // SAFETY: one entry that lives during the call.
     let ready = unsafe { libc::poll(&raw mut poll, 1, i32::try_from(left).unwrap_or(i32::MAX)) };
     ready > 0
-}
-
-/// Counts a request while it is answered.
-struct Inside {
-    /// Requests that were being answered when this one came.
-    others: usize,
-}
-
-impl Inside {
-    fn enter() -> Self {
-        Self { others: INSIDE.fetch_add(1, Ordering::SeqCst) }
-    }
-}
-
-impl Drop for Inside {
-    fn drop(&mut self) {
-        INSIDE.fetch_sub(1, Ordering::SeqCst);
-    }
 }
