@@ -229,6 +229,17 @@ impl Heard {
     }
 }
 
+/// Has Asterisk call a stack, which answers, talks, and notices the end.
+pub fn is_called(lab: &Lab, stack: Stack) -> Result {
+    let mut peer = Peer::registered(lab, stack)?;
+    lab.originate(ACCOUNT, "echo")?;
+    peer.answer()?;
+    peer.talks()?;
+    lab.asterisk().cli("channel request hangup all")?;
+    peer.ended()?;
+    is_over(lab)
+}
+
 /// Waits until the call is gone; fails unless Asterisk has recorded the peer's tone.
 pub fn is_over(lab: &Lab) -> Result {
     lab.until_idle(Duration::from_secs(5))?;

@@ -17,24 +17,14 @@ const OTHER_VOICE: f64 = 1500.0;
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn firefox_adds_a_camera_in_mid_call_and_removes_it() -> Result {
-    let lab = lab("groups-camera-firefox")?;
-    let mut phone = Phone::registered(&lab, Browser::Firefox, "1001")?;
-    phone.call("mirror", RtcpMux::Require)?;
-    adds_a_camera(&mut phone)?;
-    phone.hangup()?;
-    lab.until_idle(Duration::from_secs(5))
+    adds_a_camera_in_mid_call(Browser::Firefox, "groups-camera-firefox")
 }
 
 /// The host has no transport for a picture that joins an encrypted call. The camera is refused, and the call goes on.
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn chromium_adds_a_camera_in_mid_call_and_removes_it() -> Result {
-    let lab = lab("groups-camera-chromium")?;
-    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
-    phone.call("mirror", RtcpMux::Require)?;
-    adds_a_camera(&mut phone)?;
-    phone.hangup()?;
-    lab.until_idle(Duration::from_secs(5))
+    adds_a_camera_in_mid_call(Browser::Chromium, "groups-camera-chromium")
 }
 
 /// A call with audio and video shows that each section has a transport, so the next has no group.
@@ -98,6 +88,15 @@ enum Known {
 
 fn lab(name: &str) -> Result<Lab> {
     Lab::start(name, &Site { carriers: true, video: true, ..Site::default() })
+}
+
+fn adds_a_camera_in_mid_call(browser: Browser, name: &str) -> Result {
+    let lab = lab(name)?;
+    let mut phone = Phone::registered(&lab, browser, "1001")?;
+    phone.call("mirror", RtcpMux::Require)?;
+    adds_a_camera(&mut phone)?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
 }
 
 fn adds_a_camera(phone: &mut Phone) -> Result {

@@ -5,7 +5,7 @@
 
 use e2e::failure::Result;
 use e2e::lab::Lab;
-use e2e::peer::{ACCOUNT, Peer, Stack, is_over};
+use e2e::peer::{Peer, Stack, is_called, is_over};
 use e2e::site::{Site, VOICE};
 
 #[test]
@@ -26,14 +26,7 @@ fn aiortc_calls_holds_and_comes_back() -> Result {
 #[test]
 #[cfg_attr(not(all(bundles, aiortc)), ignore = "ASTERISK_PREFIX names no Asterisk 22, or aiortc is not installed")]
 fn aiortc_is_called() -> Result {
-    let lab = lab("aiortc-called")?;
-    let mut peer = Peer::registered(&lab, Stack::Aiortc)?;
-    lab.originate(ACCOUNT, "echo")?;
-    peer.answer()?;
-    peer.talks()?;
-    lab.asterisk().cli("channel request hangup all")?;
-    peer.ended()?;
-    is_over(&lab)
+    is_called(&lab("aiortc-called")?, Stack::Aiortc)
 }
 
 /// Asterisk makes an elliptic-curve certificate: aiortc supports no RSA certificates.

@@ -14,7 +14,7 @@
 
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
-use e2e::peer::{ACCOUNT, Peer, Stack, is_over};
+use e2e::peer::{self, ACCOUNT, Peer, Stack, is_over};
 use e2e::site::{Site, VOICE};
 
 #[test]
@@ -154,14 +154,7 @@ fn calls(stack: Stack) -> Result {
 }
 
 fn is_called(stack: Stack) -> Result {
-    let lab = Lab::start(&format!("{}-called", stack.name()), &site())?;
-    let mut peer = Peer::registered(&lab, stack)?;
-    lab.originate(ACCOUNT, "echo")?;
-    peer.answer()?;
-    peer.talks()?;
-    lab.asterisk().cli("channel request hangup all")?;
-    peer.ended()?;
-    is_over(&lab)
+    peer::is_called(&Lab::start(&format!("{}-called", stack.name()), &site())?, stack)
 }
 
 fn holds(stack: Stack) -> Result {
