@@ -47,6 +47,7 @@ impl Drop for Caller<'_> {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test's own process")]
 mod tests {
     use std::sync::atomic::AtomicBool;
 
