@@ -51,8 +51,6 @@ pub struct Ended {
     pub text: String,
     /// The names that the call is found by: its port, its Call-ID, its channel.
     pub names: Vec<String>,
-    /// The line of the call log.
-    pub json: String,
 }
 
 impl History {
@@ -93,6 +91,11 @@ impl History {
         lock(&self.shared.ended).iter().cloned().collect()
     }
 
+    /// Returns how many calls have ended that are not kept, because too many waited for the thread.
+    pub fn left_out(&self) -> u64 {
+        lock(&self.shared.queue).left_out
+    }
+
     /// Stops the thread, after it has written what waits.
     pub fn stop(&self) {
         lock(&self.shared.queue).is_stopped = true;
@@ -124,9 +127,8 @@ impl Shared {
 
     fn take(&self, at: SystemTime, mut told: Told) {
         told.look_up();
-        let seconds = at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names(), json: told.json(seconds) };
-        lock(&self.log).write(&ended.json);
+        lock(&self.log).write(|| told.json(at.duration_since(UNIX_EPOCH).unwrap_or_default()));
+        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names() };
         let mut all = lock(&self.ended);
         if all.len() == MOST_ENDED {
             all.pop_front();
@@ -144,10 +146,10 @@ struct Log {
 }
 
 impl Log {
-    /// Appends a line. Opens the file again if it has been renamed or removed, as `logger rotate` and logrotate do.
-    fn write(&mut self, line: &str) {
+    /// Appends a line, which is made if there is a file. Opens the file again if it has been renamed or removed, as `logger rotate` and logrotate do.
+    fn write(&mut self, line: impl FnOnce() -> String) {
         let Some(path) = self.path.clone() else { return };
-        if let Err(error) = self.append(&path, line) {
+        if let Err(error) = self.append(&path, &line()) {
             self.file = None;
             if TROUBLE.allow().is_some() {
                 asterisk::error!("RTP: calllog = {}: a call is not logged: {error}", path.display());
@@ -188,10 +190,10 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let (path, rotated) = (directory.join("calls"), directory.join("calls.1"));
         let mut log = Log { path: Some(path.clone()), file: None };
-        log.write("1");
+        log.write(|| "1".to_owned());
         std::fs::rename(&path, &rotated).unwrap();
-        log.write("2");
-        log.write("3");
+        log.write(|| "2".to_owned());
+        log.write(|| "3".to_owned());
         let read = |path: &Path| std::fs::read_to_string(path).unwrap();
         assert_eq!((read(&rotated).as_str(), read(&path).as_str()), ("1\n", "2\n3\n"));
         std::fs::remove_dir_all(&directory).unwrap();
