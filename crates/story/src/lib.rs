@@ -16,6 +16,8 @@
 #![forbid(unsafe_code)]
 
 pub mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod mos;
 pub mod sip;
 pub mod timeline;

@@ -48,12 +48,13 @@ pub struct Description<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads a message. Returns `None` if it is none, or its start line or `Call-ID` cannot be read.
+    /// Reads a message. Returns `None` if it is none, or its start line or `Call-ID` cannot be read. Lines with control characters are
+    /// left out: what is read goes into the log.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let mut lines = head.split("\r\n");
-        let start = lines.next()?;
+        let start = lines.next().filter(|line| is_printable(line))?;
         let kind = match start.strip_prefix("SIP/2.0 ") {
             Some(rest) => Kind::Response(rest.split(' ').next()?.parse().ok()?),
             None if start.ends_with(" SIP/2.0") => Kind::Request(start.split(' ').next()?),
@@ -70,7 +71,7 @@ impl<'a> Message<'a> {
             has_credentials: false,
             description: body.starts_with("v=").then(|| Description::parse(body)),
         };
-        for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+        for (name, value) in lines.filter(|line| is_printable(line)).filter_map(|line| line.split_once(':')) {
             message.read(name.trim_end(), value.trim());
         }
         (!message.call_id.is_empty()).then_some(message)
@@ -93,6 +94,11 @@ impl<'a> Message<'a> {
     }
 }
 
+/// Returns whether a line has no control characters, tabs aside.
+fn is_printable(line: &&str) -> bool {
+    !line.contains(|character: char| character.is_control() && character != '\t')
+}
+
 /// Returns the user part of the first SIP URI of a header value.
 fn user(value: &str) -> &str {
     let uri = value.find("sip:").map(|at| at + 4).or_else(|| value.find("sips:").map(|at| at + 5));
@@ -110,7 +116,7 @@ impl<'a> Description<'a> {
     /// Reads a description. The lines of the session count for its sections (RFC 8866 §5).
     fn parse(body: &'a str) -> Self {
         let mut reading = Reading::default();
-        for line in body.lines() {
+        for line in body.lines().filter(|line| is_printable(line)) {
             match (line.get(..2), line.get(2..)) {
                 (Some("m="), Some(value)) => reading.section(value),
                 (Some("c="), Some(value)) => reading.connection(value),
@@ -285,5 +291,14 @@ mod tests {
         for broken in ["", "INVITE", "SIP/2.0 abc\r\nCall-ID: 1\r\n\r\n", "BYE sip:a SIP/2.0\r\n\r\n"] {
             assert_eq!(Message::parse(broken.as_bytes()), None, "{broken}");
         }
+    }
+
+    #[test]
+    fn a_caller_cannot_write_lines_of_its_own_into_the_log() {
+        let bye = "BYE sip:a@b SIP/2.0\r\nCall-ID: 1\r\nFrom: <sip:1\n[Nov 29] ERROR@b>\r\nCSeq: 2 BYE\x1b[2J\r\n\r\n";
+        let message = Message::parse(bye.as_bytes()).unwrap();
+        assert_eq!((message.call_id, message.from_user, message.method), ("1", "", ""));
+        assert_eq!(Message::parse(bye.replace("BYE sip", "BYE\nsip").as_bytes()), None);
+        assert_eq!(Message::parse(bye.replace(": 1\r", ": 1\n2\r").as_bytes()), None, "it has no other Call-ID");
     }
 }
