@@ -136,6 +136,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("fleet", Version::Eleven..=Version::Sixteen, "its chan_sip is what a fleet of 11 has"),
     ("interop", Version::TwentyTwo..=Version::TwentyTwo, "its descriptions lack a=mid; peers tests 11"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
+    ("lossy", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("operator", Version::Eleven..=Version::Sixteen, "its console has other columns"),
     ("opus", Version::Sixteen..=Version::TwentyTwo, "it does not support Opus"),
     ("originals_as_peers", Version::Eleven..=Version::Sixteen, "its phone's account is not encrypted"),

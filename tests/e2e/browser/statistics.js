@@ -52,6 +52,7 @@ export function summary(report) {
   return {
     codecs: codecs(report, [inbound, outbound]),
     concealed: inbound?.concealedSamples ?? null,
+    samples: inbound?.totalSamplesReceived ?? null,
     packetsReceived: inbound?.packetsReceived ?? 0,
     packetsLost: inbound?.packetsLost ?? 0,
     jitter: inbound?.jitter ?? null,

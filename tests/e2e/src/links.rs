@@ -62,6 +62,16 @@ impl Links {
         self.page.add_rules(&format!("delete table inet silence{link}\n"))
     }
 
+    /// Loses this share of the UDP packets to the page over a link, in percent, at random.
+    pub fn lose(&self, link: u8, percent: u8) -> Result {
+        self.page.add_rules(&format!(
+            "add table inet loss{link}
+             add chain inet loss{link} in {{ type filter hook input priority 0; }}
+             add rule inet loss{link} in iifname link{link} meta l4proto udp numgen random mod 100 < {percent} drop
+"
+        ))
+    }
+
     /// Makes the host see `port` of the page's machine as `seen`, as a NAT does that has forgotten its binding: what is sent to
     /// the port it saw before is lost.
     pub fn rebind(&self, port: u16, seen: u16) -> Result {
