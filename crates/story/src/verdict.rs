@@ -398,6 +398,7 @@ impl Facts {
             && !media.follows
             && media.ice.is_none_or(|ice| !ice.is_active)
             && signalled.ip() != from.ip()
+            && !signalled.ip().is_unspecified()
         {
             let why = format!(
                 "media arrives from {from}, but ours goes to {signalled}, as signalled: the phone is behind a NAT"

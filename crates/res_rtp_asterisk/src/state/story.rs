@@ -35,7 +35,7 @@ impl State {
             refused_keys: count(Refused::NoKeys),
             refused_type: count(Refused::PayloadType),
             follows: remote.follows(),
-            signalled: remote.signalled(Component::Rtp),
+            signalled: remote.latest(),
             heard_from: self.heard_from,
             is_stopped: shown.stopped,
             gone: shown.gone.filter(|gone| gone.is_suspected).map(|gone| gone.to_string()),

@@ -21,6 +21,8 @@ pub struct Remote {
     follows: bool,
     /// The host has stopped media, for a hold or at the end of the call, until it sets an address again.
     is_stopped: bool,
+    /// The address that media was sent to when the host stopped it.
+    before_stop: Option<SocketAddr>,
     /// The second address of [`Self::set_alternative`].
     alternative: Option<SocketAddr>,
     /// The address that media is really sent to, until the host has been told.
@@ -40,6 +42,7 @@ impl Remote {
             symmetric: SymmetricRtp::new(),
             follows: false,
             is_stopped: false,
+            before_stop: None,
             alternative: None,
             learned: None,
             told: None,
@@ -105,6 +108,7 @@ impl Remote {
     /// Stops media until the host sets an address again or [`Self::resume`] is called.
     pub fn stop(&mut self) {
         self.is_stopped = true;
+        self.before_stop = self.symmetric.rtp().or(self.before_stop);
         self.symmetric.set_signalled(None);
         (self.told, self.learned) = (None, None);
     }
@@ -205,6 +209,11 @@ impl Remote {
         self.symmetric.rtcp().filter(is_usable)
     }
 
+    /// Returns the address that media is sent to, or was sent to before the host stopped it.
+    pub fn latest(&self) -> Option<SocketAddr> {
+        self.symmetric.rtp().or(self.before_stop)
+    }
+
     /// Returns the signalled or learned address of `component`, even if packets cannot be sent there.
     pub fn signalled(&self, component: Component) -> Option<SocketAddr> {
         match component {
@@ -243,6 +252,16 @@ mod tests {
         remote.set_signalled(Instant::now(), Some(address("0.0.0.0:4000")));
         assert_eq!((remote.media(), remote.reports()), (None, None));
         assert_eq!(remote.signalled(Component::Rtp), Some(address("0.0.0.0:4000")));
+    }
+
+    #[test]
+    fn after_a_stop_it_is_known_where_media_went() {
+        let mut remote = remote();
+        remote.set_signalled(Instant::now(), Some(address("192.0.2.1:4000")));
+        remote.stop();
+        assert_eq!((remote.signalled(Component::Rtp), remote.latest()), (None, Some(address("192.0.2.1:4000"))));
+        remote.stop();
+        assert_eq!(remote.latest(), Some(address("192.0.2.1:4000")));
     }
 
     #[test]

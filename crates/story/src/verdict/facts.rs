@@ -82,7 +82,7 @@ pub struct Media {
     pub refused_type: u64,
     /// Media is sent where it comes from (`nat` in `sip.conf`).
     pub follows: bool,
-    /// The address of the peer's description.
+    /// The address of the peer's description, the last one if the call is over.
     pub signalled: Option<SocketAddr>,
     /// The address that media comes from.
     pub heard_from: Option<SocketAddr>,
