@@ -145,6 +145,21 @@ impl Lab {
         Err(Failure::new(format!("the log does not contain {text:?}: {}", self.asterisk.home().log().display())))
     }
 
+    /// Waits until the history of calls that have ended contains `text`, and returns the history.
+    pub fn until_told(&self, text: &str) -> Result<String> {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let history = self.asterisk().cli("rtp show history")?;
+            if history.contains(text) {
+                return Ok(history);
+            }
+            ensure(Instant::now() < end, || {
+                format!("'{text}' is missing in: {history}: {}", self.directory().display())
+            })?;
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
     /// Makes Asterisk call `account` and connect it to `number`, by a call file, because the console command would
     /// wait for the answer.
     pub fn originate(&self, account: &str, number: &str) -> Result {

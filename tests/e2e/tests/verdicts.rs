@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
@@ -22,7 +22,7 @@ fn a_healthy_call_has_its_story_its_line_of_json_and_nothing_to_change() -> Resu
     let history = "1 calls have ended";
     ensure(!lab.asterisk().cli("rtp show history")?.contains(history), || "it has not ended yet".to_owned())?;
     phone.hangup()?;
-    let told = until_told(&lab, history)?;
+    let told = lab.until_told(history)?;
     ensure(told.contains("media flows both ways"), || told.clone())?;
     let id = told.lines().find_map(|line| line.split_once("Call-ID ")?.1.split_once(": ")).map(|(id, _)| id.to_owned());
     let id = id.ok_or_else(|| Failure::new(format!("no Call-ID: {told}")))?;
@@ -99,7 +99,7 @@ fn the_password_is_wrong() -> Result {
     let lab = Lab::start("verdict-secret", &edited("sip.conf", |text| text.replace("demo-1001", "other")))?;
     let registered = Phone::registered(&lab, Browser::Chromium, "1001");
     ensure(registered.is_err(), || "it was registered".to_owned())?;
-    until_told(&lab, "secret in [1001] of sip.conf").map(drop)
+    lab.until_told("secret in [1001] of sip.conf").map(drop)
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn all_ports_are_in_use() -> Result {
     first.call("echo", RtcpMux::Require)?;
     let mut second = Phone::registered(&lab, Browser::Chromium, "1002")?;
     second.dial("echo", RtcpMux::Require)?;
-    until_told(&lab, "widen the range in rtp.conf").map(drop)
+    lab.until_told("widen the range in rtp.conf").map(drop)
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn avpf_is_missing() -> Result {
     thread::sleep(Duration::from_secs(2));
     let was_up = phone.hangup().is_ok();
     // 11.0 refuses a profile with feedback then; 11.25 switches avpf on by itself, and there is nothing to name.
-    until_told(&lab, if was_up { "media flows both ways" } else { "avpf = yes in [1001]" }).map(drop)
+    lab.until_told(if was_up { "media flows both ways" } else { "avpf = yes in [1001]" }).map(drop)
 }
 
 /// A browser calls, and hangs up if it has not been refused.
@@ -135,21 +135,7 @@ fn fails(name: &str, site: Site, told: &str) -> Result {
     thread::sleep(Duration::from_secs(2));
     // It is not up if it was refused.
     let _ = phone.hangup();
-    until_told(&lab, told).map(drop)
-}
-
-fn until_told(lab: &Lab, text: &str) -> Result<String> {
-    let began = Instant::now();
-    loop {
-        let history = lab.asterisk().cli("rtp show history")?;
-        if history.contains(text) {
-            return Ok(history);
-        }
-        if began.elapsed() > Duration::from_secs(30) {
-            return Err(Failure::new(format!("'{text}' is missing in: {history}: {}", lab.directory().display())));
-        }
-        thread::sleep(Duration::from_millis(200));
-    }
+    lab.until_told(told).map(drop)
 }
 
 fn edited(file: &'static str, edit: Edit) -> Site {
