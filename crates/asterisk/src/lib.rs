@@ -32,6 +32,7 @@ pub mod signalling;
 pub mod slot;
 pub mod smoother;
 pub mod sockaddr;
+pub mod stack;
 pub mod symbols;
 pub mod thread;
 pub mod time;

@@ -244,15 +244,5 @@ fn keep_alive(socket: i32) {
 
 /// The size of this thread's stack in bytes. A host built for little memory makes smaller ones.
 fn stack_len() -> usize {
-    let mut attributes = std::mem::MaybeUninit::uninit();
-    // SAFETY: initialises the attributes if it answers 0.
-    if unsafe { libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) } != 0 {
-        return usize::MAX;
-    }
-    let mut len = 0;
-    // SAFETY: initialised above.
-    let known = unsafe { libc::pthread_attr_getstacksize(attributes.as_ptr(), &raw mut len) } == 0;
-    // SAFETY: initialised above, and not used any more.
-    unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
-    if known { len } else { usize::MAX }
+    asterisk::stack::size().unwrap_or(usize::MAX)
 }

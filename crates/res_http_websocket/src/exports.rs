@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asterisk::fence::fence;
-use asterisk::{Ao2Box, sys};
+use asterisk::{Ao2Box, stack, sys};
 use websocket::{CloseCode, Opcode, Reassembly};
 
 use crate::protocols::Callback;
@@ -133,7 +133,8 @@ pub unsafe extern "C" fn __ast_websocket_read(
     opcode: *mut sys::ast_websocket_opcode,
     fragmented: *mut c_int,
 ) -> c_int {
-    let read = with("ast_websocket_read", session, Read::Ended, Session::read);
+    let position = stack::position();
+    let read = with("ast_websocket_read", session, Read::Ended, |session| session.read_to_handle(position));
     let (answer, kind, more_follows, data, len) = match read {
         Read::Frame { opcode, more_follows, payload, len } => (0, opcode, more_follows, payload, len),
         // Neither -1, on which the caller ends the session, nor an empty text, which chan_sip would handle as SIP.
@@ -239,7 +240,8 @@ pub unsafe extern "C" fn __ast_websocket_unref(session: *mut sys::ast_websocket)
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __ast_websocket_fd(session: *mut sys::ast_websocket) -> c_int {
-    with("ast_websocket_fd", session, -1, Session::descriptor)
+    let position = stack::position();
+    with("ast_websocket_fd", session, -1, |session| session.descriptor_to_wait_for(position))
 }
 
 #[unsafe(no_mangle)]

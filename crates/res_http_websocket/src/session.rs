@@ -6,10 +6,11 @@
 
 mod mending;
 mod speak;
+mod waiting;
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -32,6 +33,7 @@ use crate::report::{self, Peer, SHOWN, Way};
 use crate::running::Running;
 
 pub use speak::{Left, Spoken};
+use waiting::Reader;
 
 /// One WebSocket connection. C holds references to it ([`crate::exports::Handle`]), and so does the worker until the stream is
 /// closed.
@@ -45,6 +47,7 @@ pub struct Session {
     is_secure: bool,
     /// A copy of the number of `State::descriptor`, readable without the lock.
     descriptor: AtomicI32,
+    reader: Reader,
     tasks: Arc<Tasks<Session>>,
     buffers: Arc<Buffers>,
     counters: Arc<Counters>,
@@ -161,6 +164,7 @@ impl Session {
             client,
             is_secure: stream.is_secure(),
             descriptor: descriptor.as_raw_fd().into(),
+            reader: Reader::default(),
             tasks: tasks.clone(),
             buffers: running.buffers.clone(),
             counters: running.counters.clone(),
@@ -354,12 +358,6 @@ impl Session {
 
     pub fn protocol(&self) -> &Arc<Protocol> {
         &self.protocol
-    }
-
-    /// The descriptor for the consumer to poll: readable when [`Self::read`] has something to say. Never -1, and valid as long
-    /// as the session is.
-    pub fn descriptor(&self) -> RawFd {
-        self.descriptor.load(Ordering::Relaxed)
     }
 
     pub fn remote_address(&self) -> &SockAddr {

@@ -221,8 +221,11 @@ impl Connection {
 
     /// Queues one message: as text if all of it is UTF-8, else as binary. A SIP message may be either (RFC 7118 §4.2).
     pub fn send_text_or_binary(&mut self, now: Instant, payload: &[u8]) -> Result<(), SendError> {
+        if !self.closing.is_open() {
+            return Err(SendError::Closed);
+        }
         let opcode = if std::str::from_utf8(payload).is_ok() { Opcode::Text } else { Opcode::Binary };
-        self.send(now, opcode, payload)
+        self.queue(now, opcode, payload)
     }
 
     /// Chooses whether fragments are joined before they are reported.

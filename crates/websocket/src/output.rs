@@ -18,7 +18,7 @@ pub(crate) struct Output {
 
 struct Frame {
     opcode: Opcode,
-    bytes: Box<[u8]>,
+    bytes: Vec<u8>,
     written: usize,
     since: Instant,
 }
@@ -45,7 +45,7 @@ impl Output {
             mask::apply(key, 0, bytes.get_mut(header_len..).unwrap_or_default());
         }
         self.queued += bytes.len();
-        self.frames.push_back(Frame { opcode, bytes: bytes.into(), written: 0, since: now });
+        self.frames.push_back(Frame { opcode, bytes, written: 0, since: now });
     }
 
     /// Returns the bytes to write next; they stay the same until `advance`.

@@ -256,7 +256,10 @@ impl Assembly {
         let offset = (received % 4) as usize;
         let held = self.payload.len();
         match &mut self.inflater {
+            None if data.is_empty() => return Ok(()),
             None => {
+                // One more octet, for the NUL that a consumer in C wants behind the message.
+                self.payload.reserve(data.len() + 1);
                 self.payload.extend_from_slice(data);
                 if let Some(key) = key {
                     mask::apply(key, offset, self.payload.get_mut(held..).unwrap_or_default());

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use websocket::frame::Header;
 use websocket::handshake::Request;
-use websocket::{Config, Connection, Deflate, Opcode};
+use websocket::{Config, Connection, Deflate, Event, Opcode};
 
 struct Counting;
 
@@ -78,4 +78,26 @@ fn section_5_4_a_message_of_a_hundred_thousand_fragments_that_carry_nothing_cost
         let segments = || (0..100).for_each(|_| server.handle_data(now, &segment));
         assert_eq!(allocated(segments), 0, "compressed: {compressed}");
     }
+}
+
+#[test]
+fn a_message_is_copied_once_on_its_way_in_and_once_on_its_way_out() {
+    let now = Instant::now();
+    let mut server = Connection::server(now, Config::default());
+    let mut wire = Vec::new();
+    let masking_key = Some([0; 4]);
+    Header { fin: true, compressed: false, opcode: Opcode::Text, masking_key, payload_len: 1024 }.write(&mut wire);
+    wire.resize(wire.len() + 1024, b'x');
+    let mut echo = || {
+        server.handle_data(now, &wire);
+        let Some(Event::Message(mut message)) = server.poll_event(now) else { panic!("no message") };
+        // As a consumer in C wants it.
+        message.payload.push(0);
+        server.send_text_or_binary(now, &message.payload[..1024]).expect("nothing waits");
+        let len = server.poll_transmit().map_or(0, <[u8]>::len);
+        server.handle_transmitted(len);
+    };
+    echo();
+    let octets = allocated(echo);
+    assert!(octets <= 2 * 1024 + 16, "{octets} octets for a message of 1024");
 }

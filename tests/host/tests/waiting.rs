@@ -6,6 +6,7 @@ mod common;
 use common::rtp::{FRAME_LEN, Frame, RTCP, RTP};
 use common::sdes::SdesCall;
 use common::webrtc::{Call, Offer};
+use common::websocket::Browser;
 use host_tests::{Host, Kind};
 use std::thread::sleep;
 use std::time::Duration;
@@ -72,4 +73,37 @@ fn a_channel_that_never_reads_keeps_the_beginning() {
     let heard = call.heard();
     assert!((278..=600).contains(&heard.len()), "{}", heard.len());
     assert!((0..278_u32).zip(&heard).all(|(number, value)| (number % 251) as u8 == *value));
+}
+
+/// `chan_sip`'s own thread wakes up once a second. Ours have no clock that ticks.
+#[test]
+fn without_calls_our_threads_wake_up_for_nothing() {
+    let host = host();
+    host.load_all(&["res_http_websocket"]);
+    let mut call = Call::new(Kind::Newest, Offer::Browser, host.directory());
+    assert!(call.talk_until(|call| call.connected && !call.frames.is_empty()));
+    drop(call);
+    let idle = Browser::connect("ws", false, "echo").expect("a handshake");
+    // Two seconds after the last session, the heap is trimmed.
+    sleep(Duration::from_secs(3));
+    let before = wake_ups();
+    sleep(Duration::from_secs(3));
+    assert_eq!(wake_ups(), before);
+    idle.close();
+}
+
+/// How often each of our threads has slept so far, in order of their names (proc(5)).
+fn wake_ups() -> Vec<(String, String)> {
+    let threads = std::fs::read_dir("/proc/self/task").expect("a process").filter_map(Result::ok);
+    let mut ours: Vec<_> = threads
+        .filter_map(|thread| {
+            let status = std::fs::read_to_string(thread.path().join("status")).ok()?;
+            let value = |name| status.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+            Some((value("Name:")?, value("voluntary_ctxt_switches:")?))
+        })
+        .filter(|(name, _)| name.starts_with("rtp-") || name == "websocket")
+        .collect();
+    ours.sort();
+    assert!(ours.len() >= 2, "{ours:?}");
+    ours
 }

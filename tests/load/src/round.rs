@@ -56,8 +56,8 @@ pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figu
 }
 
 fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
-    warm_up(server, place, load)?;
     let idle = idle(server)?;
+    warm_up(server, place, load)?;
     let mut crowd = Crowd::new(place, server, load)?;
     crowd.grow(load.calls)?;
     let (memory, before) = (server.memory()?, server.used()?);
@@ -109,7 +109,7 @@ pub fn warm_up(server: &Server, place: &Place, load: &Load) -> Result {
     server.lab().until_idle(Duration::from_secs(10))
 }
 
-/// The context switches per second without calls.
+/// The context switches per second, before the first call: afterwards `chan_sip` has timers of its own for half a minute.
 fn idle(server: &Server) -> Result<f64> {
     std::thread::sleep(PAUSE);
     let before = server.used()?;
