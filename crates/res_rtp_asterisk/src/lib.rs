@@ -14,6 +14,7 @@
 //! | `bundle.rs` | lets several sessions share one transport (RFC 9143) |
 //! | `diagnosis/` | explains missing audio; counters and statistics |
 //! | `console/` | the CLI commands and manager actions |
+//! | `selftest/` | `webrtc selftest`, which tries the installation out |
 //! | `worker.rs` | the worker thread |
 //! | `carriers.rs` | the threads that carry packets between bridged sessions |
 //! | `endings.rs` | ends the calls of peers that are gone |
@@ -57,6 +58,7 @@ mod pace;
 mod packet_cost;
 mod relay;
 mod rtcp;
+mod selftest;
 mod session;
 mod state;
 mod transport;

@@ -107,6 +107,9 @@ pub fn handle_message(globals: &Globals, by: By, told: &str) {
 
 /// Tells the history of a session that ends, unless its call is there already. The caller holds no lock of a session.
 pub fn handle_end(globals: &Globals, session: &Arc<Session>) {
+    if session.is_trial() {
+        return;
+    }
     let Some(told) = session.peek(|state| Told::of(state, clock::now())) else { return };
     match globals.calls().end_session(session.id()) {
         Ended::Told => {}
