@@ -79,8 +79,10 @@ fn managers_get_the_story_of_a_call_as_json() -> Result {
     call.finish(PATIENCE)?;
     let port = story["port"].to_string();
     let mut ended = Vec::new();
-    let end = Instant::now() + PATIENCE;
+    // chan_sip keeps the session for 32 s behind the BYE.
+    let end = Instant::now() + 2 * PATIENCE;
     while ended.is_empty() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(500));
         ended = stories(manager.list("RTPShowHistory", "Unused: 1", PATIENCE)?)?;
     }
     ensure(ended.len() == 1 && ended[0]["port"] == story["port"], || format!("{ended:?}"))?;
