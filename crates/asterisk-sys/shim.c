@@ -27,3 +27,8 @@ int asterisk_sys_manager_event(int category, const char *event, int channel_coun
 {
 	return __ast_manager_event_multichan(category, event, channel_count, channels, file, line, function, "%s", headers);
 }
+
+void asterisk_sys_manager_append(struct mansession *session, const char *text)
+{
+	astman_append(session, "%s", text);
+}

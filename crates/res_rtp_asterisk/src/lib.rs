@@ -13,7 +13,8 @@
 //! | `rtcp/` | RTCP reports, picture requests and manager events |
 //! | `bundle.rs` | lets several sessions share one transport (RFC 9143) |
 //! | `diagnosis/` | explains missing audio; counters and statistics |
-//! | `console/` | the CLI commands |
+//! | `console/` | the CLI commands and manager actions |
+//! | `selftest/` | `webrtc selftest`, which tries the installation out |
 //! | `worker.rs` | the worker thread |
 //! | `carriers.rs` | the threads that carry packets between bridged sessions |
 //! | `endings.rs` | ends the calls of peers that are gone |
@@ -57,6 +58,7 @@ mod pace;
 mod packet_cost;
 mod relay;
 mod rtcp;
+mod selftest;
 mod session;
 mod state;
 mod transport;
@@ -92,6 +94,7 @@ struct RtpModule;
 struct Loaded {
     registration: Registration<Session>,
     commands: asterisk::cli::Commands,
+    actions: [asterisk::manager::Registered; 2],
     globals: Arc<Globals>,
 }
 
@@ -115,9 +118,10 @@ impl Module for RtpModule {
             asterisk::error!("RTP: res_rtp_asterisk cannot be unloaded, {sessions} sessions are in use");
             return Err(Failed);
         }
-        let Some(Loaded { registration, commands, globals }) = lock(&LOADED).take() else { return Ok(()) };
+        let Some(Loaded { registration, commands, actions, globals }) = lock(&LOADED).take() else { return Ok(()) };
         drop(registration);
         drop(commands);
+        drop(actions);
         metrics::stop();
         set_globals(None);
         trickle::wait_for_callers();
@@ -169,9 +173,11 @@ fn load() -> Result<(), Failed> {
     }
     let globals = Globals::new(settings, contexts, worker, always, now);
     set_globals(Some(Arc::clone(&globals)));
-    let registered = asterisk::rtp::register::<Session>()
-        .and_then(|registration| Ok((registration, asterisk::cli::register(&console::commands::COMMANDS)?)));
-    let Ok((registration, commands)) = registered else {
+    let registered = asterisk::rtp::register::<Session>().and_then(|registration| {
+        let commands = asterisk::cli::register(&console::commands::COMMANDS)?;
+        Ok((registration, commands, console::manager::register()?))
+    });
+    let Ok((registration, commands, actions)) = registered else {
         set_globals(None);
         globals.gatherer().stop();
         globals.relays().stop();
@@ -179,7 +185,7 @@ fn load() -> Result<(), Failed> {
     };
     metrics::configure(globals.settings().metrics.is_on);
     globals.history().start();
-    *lock(&LOADED) = Some(Loaded { registration, commands, globals });
+    *lock(&LOADED) = Some(Loaded { registration, commands, actions, globals });
     certificates::check_all();
     asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
     Ok(())

@@ -57,6 +57,8 @@ pub struct Session {
     relay_put_off: AtomicBool,
     /// The number of descriptions that the host has processed.
     descriptions: AtomicU32,
+    /// The session is a part of the self-test, and no call.
+    is_trial: AtomicBool,
     /// The threads that are telling the host the peer's address, which it then sets as if a description had it.
     telling: Mutex<Vec<libc::pthread_t>>,
     /// The thread that carries received packets to another session, while one does.
@@ -100,6 +102,7 @@ impl Session {
             put_off: AtomicBool::new(false),
             relay_put_off: AtomicBool::new(false),
             descriptions: AtomicU32::new(0),
+            is_trial: AtomicBool::new(false),
             telling: Mutex::default(),
             place: Mutex::default(),
             state: Mutex::new(state),
@@ -118,6 +121,16 @@ impl Session {
     /// Returns the number of descriptions that the host has processed.
     pub fn descriptions(&self) -> u32 {
         self.descriptions.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the session is a part of the self-test: the history of calls leaves it out.
+    pub fn note_trial(&self) {
+        self.is_trial.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the session is a part of the self-test.
+    pub fn is_trial(&self) -> bool {
+        self.is_trial.load(Ordering::Relaxed)
     }
 
     /// Returns the identity of the host's instance.

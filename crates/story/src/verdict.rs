@@ -461,10 +461,7 @@ impl Facts {
     }
 
     fn turn_advice(&self) -> &'static str {
-        match self.turn_key() {
-            "turnpassword" => "correct turnusername and turnpassword (or turnsecret) in rtp.conf",
-            _ => "correct turnaddr in rtp.conf",
-        }
+        turn_advice(self.turn.as_deref().unwrap_or_default())
     }
 
     fn remarks(&self, key: &str) -> Vec<String> {
@@ -503,6 +500,15 @@ fn insecure_page(origin: &str) -> String {
     format!(
         "the page is on {origin}, and browsers give no microphone to a page on http of another host; serve it by https: tlsenable and tlscertfile in http.conf"
     )
+}
+
+/// Returns the setting to change for this trouble with TURN servers.
+pub fn turn_advice(trouble: &str) -> &'static str {
+    if is_about_password(trouble) {
+        "correct turnusername and turnpassword (or turnsecret) in rtp.conf"
+    } else {
+        "correct turnaddr in rtp.conf"
+    }
 }
 
 fn is_about_password(trouble: &str) -> bool {

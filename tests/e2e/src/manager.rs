@@ -1,10 +1,10 @@
-//! A client of the host's manager interface (AMI) that waits for events.
+//! A client of the host's manager interface (AMI) that waits for events and asks for actions.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
 
 /// The account of `manager.conf`.
@@ -40,6 +40,26 @@ impl Manager {
             }
         }
         Err(Failure::new(format!("the manager interface sent no event {name}")))
+    }
+
+    /// Asks for an action that answers with a list, with one header. Returns the headers of the list's events, without the last one.
+    pub fn list(&mut self, action: &str, header: &str, patience: Duration) -> Result<Vec<Vec<String>>> {
+        write!(self.stream.get_mut(), "Action: {action}\r\nActionID: list\r\n{header}\r\n\r\n")?;
+        let (end, mut items) = (Instant::now() + patience, Vec::new());
+        while let Some(part) = self.next_until(end) {
+            let is_of_list = part.iter().any(|header| header == "ActionID: list");
+            match part.first().map(String::as_str) {
+                Some("Response: Error") if is_of_list => return Err(Failure::new(part.join(", "))),
+                Some(first) if is_of_list && first == format!("Event: {action}Complete") => {
+                    let count = format!("ListItems: {}", items.len());
+                    ensure(part.contains(&count), || format!("{part:?} after {} items", items.len()))?;
+                    return Ok(items);
+                }
+                Some(first) if is_of_list && first.starts_with("Event: ") => items.push(part),
+                _ => {}
+            }
+        }
+        Err(Failure::new(format!("the list of {action} does not end")))
     }
 
     /// The headers of the next event, or of a response, that arrives before `end`.

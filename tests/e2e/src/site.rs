@@ -207,7 +207,8 @@ fn http_conf(site: &Site, home: &Home, ports: &Ports) -> String {
 /// `manager.conf`, for [`crate::manager::Manager`].
 fn manager_conf(ports: &Ports) -> String {
     format!(
-        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {}\n[{}]\nsecret = {}\nread = all\n",
+        "[general]\nenabled = yes\nbindaddr = 127.0.0.1\nport = {}\n[{}]\nsecret = {}\nread = all\n\
+         write = system,reporting\n",
         ports.manager,
         manager::USER,
         manager::SECRET

@@ -62,6 +62,46 @@ fn a_dashboard_may_have_the_figures_of_the_original() -> Result {
     ensure(is_shape(&figures.round_trip, round_trip), || format!("{figures:?}"))
 }
 
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn managers_get_the_story_of_a_call_as_json() -> Result {
+    let lab = Lab::start("operator-manager", &site(""))?;
+    let mut manager = Manager::listen(&lab)?;
+    let call = call(&lab)?;
+    manager.event("RTCPReceived", PATIENCE)?;
+    let channels = lab.asterisk().cli("core show channels concise")?;
+    let channel = channels.split('!').next().unwrap_or_default().to_owned();
+    let told = stories(manager.list("RTPShowSession", &format!("Session: {channel}"), PATIENCE)?)?;
+    let [story] = told.as_slice() else { return Err(Failure::new(format!("{channel}: {told:?}"))) };
+    ensure(story["channel"] == *channel && story["codec"] == "PCMU", || story.to_string())?;
+    let events = story["events"].as_array().map_or(0, Vec::len);
+    ensure(events > 1 && story["received"]["packets"].as_u64() > Some(0), || story.to_string())?;
+    call.finish(PATIENCE)?;
+    let port = story["port"].to_string();
+    let mut ended = Vec::new();
+    // chan_sip keeps the session for 32 s behind the BYE.
+    let end = Instant::now() + 2 * PATIENCE;
+    while ended.is_empty() && Instant::now() < end {
+        thread::sleep(Duration::from_millis(500));
+        ended = stories(manager.list("RTPShowHistory", "Unused: 1", PATIENCE)?)?;
+    }
+    ensure(ended.len() == 1 && ended[0]["port"] == story["port"], || format!("{ended:?}"))?;
+    let again = stories(manager.list("RTPShowSession", &format!("Session: {port}"), PATIENCE)?)?;
+    ensure(again == ended, || format!("{again:?}, not {ended:?}"))?;
+    let refused = manager.list("RTPShowSession", "Session: 1", PATIENCE).map(drop);
+    let refused = refused.err().map(|error| error.to_string()).unwrap_or_default();
+    ensure(refused.contains("No such session"), || refused)
+}
+
+/// The JSON of the events of a list.
+fn stories(list: Vec<Vec<String>>) -> Result<Vec<serde_json::Value>> {
+    let json = |item: &Vec<String>| {
+        let line = item.iter().find_map(|header| header.strip_prefix("JSON: ")).unwrap_or_default();
+        serde_json::from_str(line).map_err(|error| Failure::new(format!("{error}: {item:?}")))
+    };
+    list.iter().map(json).collect()
+}
+
 fn site(rtp: &str) -> Site {
     Site { rtp: format!("rtcpinterval = 500\n{rtp}"), ..Site::default() }
 }

@@ -1,10 +1,10 @@
 //! Broken set-ups, each of which the history of calls names rightly, with the setting to change.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use e2e::certificate;
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
@@ -49,14 +49,14 @@ fn a_file_that_is_no_certificate() -> Result {
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn a_key_of_another_certificate() -> Result {
-    let (_, key) = certificate("other", "30")?;
+    let (_, key) = certificate::make("other", "30")?;
     fails("verdict-key", Site { key: Some(key), ..Site::default() }, "dtlsprivatekey")
 }
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn an_expired_certificate() -> Result {
-    let (certificate, key) = certificate("expired", "-1")?;
+    let (certificate, key) = certificate::make("expired", "-1")?;
     let site = Site { certificate: Some(certificate), key: Some(key), ..Site::default() };
     fails("verdict-expired", site, "renew dtlscertfile")
 }
@@ -152,22 +152,4 @@ fn two_ports(text: &str) -> String {
         _ => line.to_owned(),
     });
     lines.collect::<Vec<_>>().join("\n") + "\n"
-}
-
-/// Makes a certificate that is valid for so many days, and its key.
-fn certificate(name: &str, days: &str) -> Result<(PathBuf, PathBuf)> {
-    let file = |kind: &str| std::env::temp_dir().join(format!("verdict-{name}-{}.{kind}", std::process::id()));
-    let (certificate, key) = (file("pem"), file("key"));
-    let request = file("csr");
-    let curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=pbx"];
-    openssl(Command::new("openssl").arg("req").args(curve).arg("-keyout").arg(&key).arg("-out").arg(&request))?;
-    let mut sign = Command::new("openssl");
-    sign.args(["x509", "-req", "-days", days, "-in"]).arg(&request).arg("-signkey").arg(&key);
-    openssl(sign.arg("-out").arg(&certificate))?;
-    Ok((certificate, key))
-}
-
-fn openssl(command: &mut Command) -> Result {
-    let output = command.output()?;
-    ensure(output.status.success(), || String::from_utf8_lossy(&output.stderr).into_owned())
 }

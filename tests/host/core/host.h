@@ -51,6 +51,9 @@ long host_objects_alive(void);
 /** Runs a console command and copies its output; returns a RESULT_ value, or -1 if there is no such command. */
 int host_cli(const char *line, char *output, size_t size);
 
+/** Runs a manager action with one header, and ActionID 7, and copies its response; returns what it returns, or -1 if there is none. */
+int host_action(const char *action, const char *name, const char *value, char *response, size_t size);
+
 /**
  * Serves one request on a connected socket, as the HTTP server does on the connection's own thread. Opens a stream on the
  * descriptor, reads lines up to an empty one, passes parameters and headers as lists, and closes the stream unless the

@@ -124,6 +124,76 @@ int __ast_manager_event_multichan(int category, const char *event, int chancount
 	return 0;
 }
 
+#define MAX_ACTIONS 8
+static struct action {
+	const char *name;
+	int (*run)(struct mansession *, const struct message *);
+} actions[MAX_ACTIONS];
+
+int ast_manager_register2(const char *action, int authority, int (*func)(struct mansession *s, const struct message *m),
+	struct ast_module *module, const char *synopsis, const char *description)
+{
+	(void) module;
+	if (!authority || !*synopsis || !*description)
+		abort();
+	for (int i = 0; i < MAX_ACTIONS; i++) {
+		if (!actions[i].name) {
+			actions[i] = (struct action) { action, func };
+			return 0;
+		}
+	}
+	return -1;
+}
+
+int ast_manager_unregister(const char *action)
+{
+	for (int i = 0; i < MAX_ACTIONS; i++)
+		if (actions[i].name && !strcmp(actions[i].name, action))
+			actions[i].name = NULL;
+	return 0;
+}
+
+/* A request: its action, and the one other header that it may have. A session: the text of the response. */
+struct message {
+	const char *action, *name, *value;
+};
+struct mansession {
+	struct text response;
+};
+
+const char *astman_get_header(const struct message *m, char *var)
+{
+	if (!strcasecmp(var, "ActionID"))
+		return "7";
+	return m->name && !strcasecmp(m->name, var) ? m->value : "";
+}
+
+void astman_send_error(struct mansession *s, const struct message *m, char *error)
+{
+	(void) m;
+	astman_append(s, "Response: Error\r\nActionID: 7\r\nMessage: %s\r\n\r\n", error);
+}
+
+void astman_append(struct mansession *s, const char *fmt, ...)
+{
+	va_list arguments;
+	va_start(arguments, fmt);
+	append_formatted(&s->response, "", fmt, arguments);
+	va_end(arguments);
+}
+
+int host_action(const char *action, const char *name, const char *value, char *response, size_t size)
+{
+	struct message message = { action, name, value };
+	struct mansession session = { .response = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	int result = -1;
+	for (int i = 0; i < MAX_ACTIONS; i++)
+		if (actions[i].name && !strcmp(actions[i].name, action))
+			result = actions[i].run(&session, &message);
+	take(&session.response, response, size);
+	return result;
+}
+
 void ast_cli(int fd, const char *fmt, ...)
 {
 	va_list arguments;

@@ -157,6 +157,18 @@ impl Host {
         (answer, text(&output))
     }
 
+    /// Runs a manager action with one header. Returns its function's result, or -1 if there is no such action, and its response.
+    pub fn action(&self, action: &str, (name, value): (&str, &str)) -> (c_int, String) {
+        let [action, name, value] = [action, name, value].map(|text| CString::new(text).expect("no NUL"));
+        let mut response = vec![0_u8; 64 * 1024];
+        // SAFETY: strings, and a buffer with its length.
+        let answer = unsafe {
+            let (buffer, size) = (response.as_mut_ptr().cast(), response.len() as _);
+            raw::host_action(action.as_ptr(), name.as_ptr(), value.as_ptr(), buffer, size)
+        };
+        (answer, text(&response))
+    }
+
     /// The number of reference-counted objects that were not freed.
     pub fn objects_alive(&self) -> i64 {
         // SAFETY: takes no arguments.

@@ -448,4 +448,15 @@ fn a_call_tells_its_story() {
     }
     let (_, nothing) = host.command("rtp show session 1");
     assert!(nothing.contains("No call has the port, the channel or the Call-ID '1'"), "{nothing}");
+    let (_, answer) = host.action("RTPShowSession", ("Session", &port.to_string()));
+    let json = answer.lines().find_map(|line| line.strip_prefix("JSON: ")).unwrap_or_else(|| panic!("{answer}"));
+    let told: serde_json::Value = serde_json::from_str(json).expect("JSON");
+    let events = told["events"].as_array().expect("a list").iter().filter_map(|event| event["event"].as_str());
+    let selected = events.filter(|event| *event == "ICE: component 1 selected the pair").count();
+    assert!(selected == 1 && told["port"] == port && told["setting"].is_null(), "{told}");
+    assert!(
+        answer.ends_with("Event: RTPShowSessionComplete\r\nActionID: 7\r\nEventList: Complete\r\nListItems: 1\r\n\r\n")
+    );
+    let (_, nothing) = host.action("RTPShowSession", ("Session", "1"));
+    assert!(nothing.starts_with("Response: Error\r\n") && nothing.contains("Message: No such session: "), "{nothing}");
 }

@@ -15,12 +15,13 @@ use super::relay::SHOW_RELAYS;
 use super::story::{SHOW_HISTORY, SHOW_SESSION};
 use crate::config::Settings;
 use crate::globals::globals;
+use crate::selftest::SELFTEST;
 use crate::transport::ports;
 use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 10] = [
+pub static COMMANDS: [Command; 11] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
@@ -66,6 +67,7 @@ pub static COMMANDS: [Command; 10] = [
     SHOW_RELAYS,
     SHOW_SESSION,
     SHOW_HISTORY,
+    SELFTEST,
 ];
 
 fn set(invocation: &Invocation<'_>, switch: &Switch, protocol: &str, what: &str) -> Outcome {

@@ -1,7 +1,8 @@
-//! The module's CLI commands.
+//! The module's CLI commands and manager actions.
 
 pub mod commands;
 pub mod debug;
 pub mod known;
+pub mod manager;
 mod relay;
 mod story;

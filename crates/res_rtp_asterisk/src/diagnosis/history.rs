@@ -51,6 +51,8 @@ pub struct Ended {
     pub text: String,
     /// The names that the call is found by: its port, its Call-ID, its channel.
     pub names: Vec<String>,
+    /// The call, for its JSON.
+    pub told: Arc<Told>,
 }
 
 impl History {
@@ -128,7 +130,7 @@ impl Shared {
     fn take(&self, at: SystemTime, mut told: Told) {
         told.look_up();
         lock(&self.log).write(|| told.json(at.duration_since(UNIX_EPOCH).unwrap_or_default()));
-        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names() };
+        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names(), told: Arc::new(told) };
         let mut all = lock(&self.ended);
         if all.len() == MOST_ENDED {
             all.pop_front();

@@ -107,6 +107,9 @@ pub fn handle_message(globals: &Globals, by: By, told: &str) {
 
 /// Tells the history of a session that ends, unless its call is there already. The caller holds no lock of a session.
 pub fn handle_end(globals: &Globals, session: &Arc<Session>) {
+    if session.is_trial() {
+        return;
+    }
     let Some(told) = session.peek(|state| Told::of(state, clock::now())) else { return };
     match globals.calls().end_session(session.id()) {
         Ended::Told => {}
@@ -235,6 +238,28 @@ impl Told {
         self.value(at).to_string()
     }
 
+    /// Returns the story as a line of JSON: the call log's, with the channel and the events. `at` is the time of day, since 1970.
+    pub fn story(&self, at: Duration) -> String {
+        let mut story = self.value(at);
+        let events: Vec<_> = self.lines.iter().map(|line| self.event(line)).collect();
+        if let Some(members) = story.as_object_mut() {
+            members.insert("channel".to_owned(), json!(self.channel));
+            members.insert("events".to_owned(), json!(events));
+            members.insert("events_left_out".to_owned(), json!(self.left_out));
+        }
+        story.to_string()
+    }
+
+    fn event(&self, line: &Line) -> Value {
+        let address = |address: Option<std::net::SocketAddr>| address.map(|address| address.to_string());
+        json!({
+            "ms": self.milliseconds(line.at),
+            "event": event_words(line.event),
+            "from": address(line.from),
+            "to": address(line.to),
+        })
+    }
+
     fn value(&self, at: Duration) -> Value {
         let (verdict, figures) = (self.verdict(), &self.figures);
         let rounded = |number: f64| (number * 10_000.0).round() / 10_000.0;
@@ -299,17 +324,21 @@ fn kind(event: Event, ours: bool) -> Option<&'static str> {
 
 /// Returns the event of a line in words, with its addresses.
 fn words(line: &Line) -> String {
-    let event = match line.event {
+    let event = event_words(line.event);
+    match (line.from, line.to) {
+        (Some(from), Some(to)) => format!("{event}: {from} to {to}"),
+        (Some(address), None) | (None, Some(address)) => format!("{event}: {address}"),
+        (None, None) => event,
+    }
+}
+
+fn event_words(event: Event) -> String {
+    match event {
         Event::Refused(reason) => {
             let reason = Refused::numbered(reason).map_or("unknown", Refused::name);
             format!("RTP: first packet refused or not sent: {reason}")
         }
         event => event.to_string(),
-    };
-    match (line.from, line.to) {
-        (Some(from), Some(to)) => format!("{event}: {from} to {to}"),
-        (Some(address), None) | (None, Some(address)) => format!("{event}: {address}"),
-        (None, None) => event,
     }
 }
 

@@ -147,6 +147,7 @@ mod tests {
             mapped: vec![Mapped { base: ip(base), address, preserves_ports, confirmed }],
             lines: Vec::new(),
             trouble: None,
+            servers: Vec::new(),
         }
     }
 

@@ -92,6 +92,8 @@ pub struct Known {
     pub lines: Vec<String>,
     /// The trouble with the server, while no address is known.
     pub trouble: Option<String>,
+    /// The addresses of the server.
+    pub servers: Vec<SocketAddr>,
 }
 
 /// The mapping of one of our addresses.

@@ -202,7 +202,7 @@ impl<'a> Turns<'a> {
         lines.push(format!(
             "Requests: {requests}; answers: {answers}, failures: {failures}, ignored datagrams: {ignored}"
         ));
-        Known { trouble: self.trouble(now), mapped, lines }
+        Known { trouble: self.trouble(now), mapped, lines, servers: self.addresses.known().to_vec() }
     }
 
     fn server_line(&self) -> String {

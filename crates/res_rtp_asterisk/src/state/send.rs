@@ -209,7 +209,7 @@ impl State {
     }
 
     /// Sends the last report of our stream, with a BYE, if the peer was told of it and has not had one.
-    pub(super) fn say_goodbye(&mut self, now: Instant) {
+    pub fn say_goodbye(&mut self, now: Instant) {
         if self.rtcp.say_goodbye(self.source.statistics().packets() > 0) {
             self.send_report(now, Kind::Last);
         }

@@ -1,12 +1,12 @@
 //! Checks the DTLS certificates of `sip.conf` and `pjsip.conf` when the module is loaded or reloaded, so that the log names an
 //! unreadable or expired certificate before the first call needs it. Certificates of accounts from a database are not checked; the
-//! first call reports errors of those.
+//! first call reports errors of those. The self-test judges them by [`judge_all`].
 
 use std::ffi::CStr;
 use std::path::Path;
 
 use asterisk::config::{Config, Entries, Entry, Load, Reload};
-use dtls_srtp::Certificate;
+use dtls_srtp::{Certificate, CertificateError};
 
 /// A channel driver's configuration file, and its names for the certificate and private key options.
 struct Driver {
@@ -33,6 +33,50 @@ pub fn check_all() {
             }
         }
     }
+}
+
+/// A certificate that sections of a file name, and whether calls can use it.
+#[derive(Debug)]
+pub struct Judged {
+    /// The names of the sections.
+    pub sections: Vec<String>,
+    /// The configuration file.
+    pub file: String,
+    /// The keys of the certificate's file and of the private key's.
+    pub keys: (&'static str, &'static str),
+    /// The certificate's file.
+    pub certificate: String,
+    /// The private key's file, if it is another one.
+    pub private_key: Option<String>,
+    /// The text of the warning about its dates, if there is one, or the error.
+    pub verdict: Result<Option<String>, CertificateError>,
+}
+
+/// Judges every certificate once.
+pub fn judge_all() -> Vec<Judged> {
+    let mut judged: Vec<Judged> = Vec::new();
+    for driver in &DRIVERS {
+        let Load::Loaded(config) = Config::load(driver.file, Reload::Always) else { continue };
+        for (section, entries) in config.sections() {
+            let Some(named) = Named::find(driver, entries) else { continue };
+            let (certificate, key) = (named.certificate.value, named.key);
+            let is_same = |known: &&mut Judged| known.certificate == certificate && known.private_key.as_deref() == key;
+            if let Some(known) = judged.iter_mut().find(is_same) {
+                known.sections.push(section.to_owned());
+                continue;
+            }
+            let verdict = Certificate::try_pem_files(Path::new(certificate), key.map(Path::new));
+            judged.push(Judged {
+                sections: vec![section.to_owned()],
+                file: driver.file.to_string_lossy().into_owned(),
+                keys: (driver.certificate, driver.key),
+                certificate: certificate.to_owned(),
+                private_key: key.map(str::to_owned),
+                verdict,
+            });
+        }
+    }
+    judged
 }
 
 /// The certificate and private key that one section of the file names.

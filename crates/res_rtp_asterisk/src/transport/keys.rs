@@ -165,7 +165,7 @@ fn unprotect(instance: Option<Instance<'_>>, datagram: &mut [u8], which: Which) 
 }
 
 /// Creates the policies of both directions: the inbound one for any SSRC, then the outbound one for our `ssrc`.
-fn policies(keys: &Keys, ssrc: u32) -> Option<(SrtpPolicy, SrtpPolicy)> {
+pub fn policies(keys: &Keys, ssrc: u32) -> Option<(SrtpPolicy, SrtpPolicy)> {
     Some((policy(keys.profile, &keys.remote, PolicySsrc::AnyInbound)?, outbound_policy(keys, ssrc)?))
 }
 

@@ -1,0 +1,216 @@
+//! `webrtc selftest` in the console: a healthy host, and hosts with one fault each, which it names with the key to change.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use e2e::certificate;
+use e2e::failure::{Failure, Result, ensure};
+use e2e::lab::Lab;
+use e2e::site::{Edit, Site};
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_healthy_host_passes_every_step_soon_and_is_left_as_it_was() -> Result {
+    let lab = Lab::start("selftest-healthy", &Site::default())?;
+    for _ in 0..3 {
+        let began = Instant::now();
+        let told = selftest(&lab)?;
+        ensure(began.elapsed() < Duration::from_secs(7), || format!("{:?}: {told}", began.elapsed()))?;
+        ensure(!told.contains("FAILED"), || told.clone())?;
+        let steps = ["Clock", "WebSocket", "SIP over WebSocket", "WebSocket over TLS", "Addresses", "RTP ports"];
+        for step in steps.into_iter().chain(["Certificate /", "Call over "]) {
+            let line = told.lines().find(|line| line.starts_with(step) && line.contains(": ok"));
+            ensure(line.is_some(), || format!("{step}: {told}"))?;
+        }
+        ensure(told.contains("TURN server: not tried, rtp.conf has no turnaddr"), || told)?;
+    }
+    let (sessions, history) = (lab.asterisk().cli("rtp show sessions")?, lab.asterisk().cli("rtp show history")?);
+    ensure(sessions.contains("0 RTP sessions"), || sessions)?;
+    ensure(history.contains("0 calls have ended"), || history)?;
+    let settings = lab.asterisk().cli("rtp show settings")?;
+    ensure(settings.contains("Ports in use:    0 pairs"), || settings)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn an_expired_certificate() -> Result {
+    let (certificate, key) = certificate::make("selftest-expired", "-1")?;
+    let site = Site { certificate: Some(certificate), key: Some(key), ..Site::default() };
+    fails("selftest-expired", &site, "Certificate ", &["the certificate ended on", "renew dtls"])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_key_of_another_certificate() -> Result {
+    let (_, key) = certificate::make("selftest-other", "30")?;
+    let site = Site { key: Some(key), ..Site::default() };
+    fails("selftest-key", &site, "Certificate ", &["name the key of this certificate as dtls", "private", "of "])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn the_http_server_is_off() -> Result {
+    let site = edited("http.conf", |text| text.replace("enabled = yes", "enabled = no"));
+    fails("selftest-http", &site, "WebSocket: ", &["set enabled = yes in [general] of http.conf"])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn another_program_has_the_port_of_the_http_server() -> Result {
+    let site = edited("http.conf", |text| text.replace("bindaddr = 127.0.0.1", "bindaddr = 127.0.0.9"));
+    let lab = Lab::start("selftest-port", &site)?;
+    // The file is put right, and the server is not told.
+    let file = lab.asterisk().home().etc().join("http.conf");
+    std::fs::write(&file, std::fs::read_to_string(&file)?.replace("bindaddr = 127.0.0.9", "bindaddr = 127.0.0.1"))?;
+    named(
+        &selftest(&lab)?,
+        "WebSocket: ",
+        &["nothing listens at ws://127.0.0.1:", "bindaddr and bindport in http.conf"],
+    )
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn the_websocket_module_is_not_loaded() -> Result {
+    let lab = Lab::start("selftest-module", &without("res_http_websocket.so"))?;
+    named(&selftest(&lab)?, "WebSocket: ", &["(404); load res_http_websocket.so (modules.conf)"])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn a_drain_takes_no_connections() -> Result {
+    let lab = Lab::start("selftest-drain", &Site::default())?;
+    lab.asterisk().cli("webrtc drain")?;
+    named(&selftest(&lab)?, "WebSocket: ", &["'webrtc drain off' ends a drain"])?;
+    lab.asterisk().cli("webrtc drain off")?;
+    let told = selftest(&lab)?;
+    ensure(!told.contains("FAILED"), || told)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn all_rtp_ports_are_in_use() -> Result {
+    let lab = Lab::start("selftest-ports", &Site::default())?;
+    let ports = lab.ports().rtp.clone();
+    let occupied: Vec<_> = ports.filter_map(|port| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).ok()).collect();
+    let told = selftest(&lab)?;
+    drop(occupied);
+    named(
+        &told,
+        "RTP ports: ",
+        &["pairs from rtpstart = ", "are in use, 0 of them by calls; widen the range in rtp.conf"],
+    )?;
+    named(&told, "Call over ", &["no pair of ports from rtpstart = ", "widen the range"])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn the_stun_server_is_silent() -> Result {
+    let silent = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let rtp = format!("stunaddr = {}\n", silent.local_addr()?);
+    let site = Site { rtp, ..Site::default() };
+    fails("selftest-stun", &site, "STUN server: ", &["(stunaddr): it does not answer; correct stunaddr in rtp.conf"])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn the_password_for_turn_is_wrong_or_right() -> Result {
+    let server = Turn::start()?;
+    let site = |password| {
+        let rtp = format!("turnaddr = 127.0.0.1:{}\nturnusername = lab\nturnpassword = {password}\n", server.port);
+        Site { rtp, ..Site::default() }
+    };
+    let told = ["correct turnusername and turnpassword (or turnsecret) in rtp.conf"];
+    fails("selftest-turn", &site("wrong"), "TURN server: ", &told)?;
+    let lab = Lab::start("selftest-turn-right", &site("right"))?;
+    let told = selftest(&lab)?;
+    ensure(told.contains("relayed addresses are ready") && !told.contains("FAILED"), || told)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn there_is_no_srtp_module() -> Result {
+    let lab = Lab::start("selftest-srtp", &without("res_srtp.so"))?;
+    named(&selftest(&lab)?, "SRTP: ", &["load res_srtp.so (modules.conf)"])
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn icesupport_is_off() -> Result {
+    let site = edited("rtp.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
+    fails("selftest-ice", &site, "ICE: ", &["set icesupport = yes in rtp.conf"])
+}
+
+fn selftest(lab: &Lab) -> Result<String> {
+    let told = lab.asterisk().cli("webrtc selftest")?;
+    ensure(told.lines().any(|line| line.starts_with("Self-test: ")), || told.clone())?;
+    Ok(told)
+}
+
+/// Has a host with one fault, whose line and no other one names it.
+fn fails(name: &str, site: &Site, step: &str, words: &[&str]) -> Result {
+    let lab = Lab::start(name, site)?;
+    named(&selftest(&lab)?, step, words)
+}
+
+/// Whether the line of a step has failed and has these words.
+fn named(told: &str, step: &str, words: &[&str]) -> Result {
+    let line = told.lines().find(|line| line.starts_with(step) && line.contains(": FAILED: "));
+    let line = line.ok_or_else(|| Failure::new(format!("'{step}' has not failed: {told}")))?;
+    ensure(words.iter().all(|word| line.contains(word)), || format!("{words:?}: {told}"))?;
+    let last = told.lines().last().unwrap_or_default();
+    ensure(last.contains("FAILED"), || told.to_owned())
+}
+
+fn edited(file: &'static str, edit: Edit) -> Site {
+    Site { edits: vec![(file, edit)], ..Site::default() }
+}
+
+fn without(module: &str) -> Site {
+    let edit: Edit = match module {
+        "res_srtp.so" => |text| format!("{text}noload = res_srtp.so\n"),
+        _ => |text| format!("{text}noload = res_http_websocket.so\n"),
+    };
+    edited("modules.conf", edit)
+}
+
+/// A coturn on the loopback interface with the user `lab` and the password `right`. Ended on drop.
+struct Turn {
+    process: Child,
+    port: u16,
+}
+
+impl Turn {
+    fn start() -> Result<Self> {
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let directory = std::env::temp_dir().join(format!("selftest-turn-{}", std::process::id()));
+        std::fs::create_dir_all(&directory)?;
+        let process = Command::new("turnserver")
+            .args(["-n", "--no-cli", "--no-tls", "--no-dtls", "--fingerprint", "--lt-cred-mech", "--realm=lab"])
+            .args(["--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1", "--user=lab:right", "--log-file=stdout"])
+            .arg(format!("--listening-port={port}"))
+            .arg(format!("--userdb={}", directory.join("users").display()))
+            .arg(format!("--pidfile={}", directory.join("pid").display()))
+            .current_dir(&directory)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let server = Self { process, port };
+        let end = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            ensure(Instant::now() < end, || "coturn does not listen".to_owned())?;
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
