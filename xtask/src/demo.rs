@@ -2,16 +2,18 @@
 
 use std::io;
 use std::net::TcpStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use e2e::asterisk::{Asterisk, Home};
+use e2e::demo::{Fleet, end_on_signals};
 use e2e::driver::Driver;
 use e2e::page;
 use e2e::prefix::{Prefix, Version};
 use e2e::samples::Samples;
 
 use crate::Failure;
+use crate::debian;
 use crate::host;
 use crate::modules;
 use crate::packages;
@@ -38,6 +40,35 @@ pub fn check(host: Option<Version>) -> Result<(), Failure> {
     install_libraries(&drivers())?;
     let outcome = run(Command::new("node").arg(drivers().join("demo.mjs")).arg(page()));
     outcome.map_err(|failure| format!("{failure}\nThe log is {}.", asterisk.home().log().display()))
+}
+
+/// Starts the fleet, says what to try, and waits for Ctrl-C.
+pub fn serve_fleet(host: Option<Version>) -> Result<(), Failure> {
+    let asked_to_end = end_on_signals();
+    let mut fleet = start_fleet(host)?;
+    println!("{}", fleet.introduction());
+    fleet.watch(asked_to_end).map_err(|failure| failure.to_string())
+}
+
+/// Starts the fleet and lets a headless browser call before and after the loss of a node.
+pub fn check_fleet(host: Option<Version>) -> Result<(), Failure> {
+    packages::ensure(&[packages::TO_DEMO])?;
+    install_libraries(&drivers())?;
+    end_on_signals();
+    start_fleet(host)?.check().map_err(|failure| format!("{failure}\nLogs are below {}.", fleet_directory().display()))
+}
+
+fn start_fleet(host: Option<Version>) -> Result<Fleet, Failure> {
+    let host = host::chosen(host)?;
+    packages::ensure(&[packages::TO_BUILD, packages::TO_BUNDLE, packages::TO_RELAY])?;
+    debian::kamailio()?;
+    let modules = modules::build(host.version())?;
+    install_libraries(&page::sources())?;
+    Fleet::start(&fleet_directory(), &host, &modules).map_err(|failure| failure.to_string())
+}
+
+fn fleet_directory() -> PathBuf {
+    target_directory().join("demo-fleet")
 }
 
 fn page() -> String {

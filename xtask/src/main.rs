@@ -50,6 +50,9 @@ cargo xtask <command>
   demo [--check] [--host 11|16|22]  start an Asterisk with the modules and serve a page to call it from: the Asterisk
                                     of ASTERISK_PREFIX, else Debian's, 16 by default; with --check, a headless browser
                                     places the call, and the exit code is 0 if it hears the echo
+  demo --fleet [--check] [--host 11|16|22]
+                                    the same with two Asterisks behind Kamailio, and coturn: says what to kill to see the
+                                    rest go on; with --check, the browser calls before and after one Asterisk is killed
   test                              run all tests that this machine can run
   nat                               place calls through all kinds of NAT, with the Asterisk 11 of ASTERISK_PREFIX, and write
                                     the table into contrib/docs/nat.md; takes half an hour, as root
@@ -104,15 +107,20 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
         _ => {}
     }
     match (*command, Options::parse(options)?) {
-        ("build", Options { check: false, host }) => {
+        ("build", Options { check: false, fleet: false, host }) => {
             modules::build(host.unwrap_or(Version::Eleven)).map(|modules| println!("{}", modules.display()))
         }
-        ("demo", Options { check: false, host }) => demo::serve(host),
-        ("demo", Options { check: true, host }) => demo::check(host),
-        ("test", Options { check: false, host: None }) => test::all(),
-        ("nat", Options { check: false, host: None }) => nat::write(),
-        ("asan", Options { check: false, host: None }) => sanitizer::test(),
-        ("valgrind", Options { check: false, host: None }) => valgrind::all(),
+        ("demo", Options { check: false, fleet: false, host }) => demo::serve(host),
+        ("demo", Options { check: true, fleet: false, host }) => demo::check(host),
+        ("demo", Options { check: false, fleet: true, host }) => demo::serve_fleet(host),
+        ("demo", Options { check: true, fleet: true, host }) => demo::check_fleet(host),
+        (command, Options { check: false, fleet: false, host: None }) => match command {
+            "test" => test::all(),
+            "nat" => nat::write(),
+            "asan" => sanitizer::test(),
+            "valgrind" => valgrind::all(),
+            _ => Err(USAGE.to_owned()),
+        },
         _ => Err(USAGE.to_owned()),
     }
 }
@@ -121,6 +129,7 @@ fn obey(arguments: &[&str]) -> Result<(), Failure> {
 #[derive(Default)]
 struct Options {
     check: bool,
+    fleet: bool,
     host: Option<Version>,
 }
 
@@ -132,6 +141,10 @@ impl Options {
                 [] => return Ok(options),
                 ["--check", rest @ ..] => {
                     options.check = true;
+                    rest
+                }
+                ["--fleet", rest @ ..] => {
+                    options.fleet = true;
                     rest
                 }
                 ["--host", number, rest @ ..] => {
@@ -156,11 +169,13 @@ mod tests {
     #[test]
     fn options_may_come_in_any_order() {
         for line in ["--check --host 16", "--host 16 --check", "--host 11 --check --host 16"] {
-            let Options { check, host } = parse(line).unwrap();
-            assert_eq!((check, host), (true, Some(Version::Sixteen)), "{line}");
+            let Options { check, fleet, host } = parse(line).unwrap();
+            assert_eq!((check, fleet, host), (true, false, Some(Version::Sixteen)), "{line}");
         }
-        let Options { check, host } = parse("").unwrap();
-        assert_eq!((check, host), (false, None));
+        let Options { check, fleet, host } = parse("--check --fleet").unwrap();
+        assert_eq!((check, fleet, host), (true, true, None));
+        let Options { check, fleet, host } = parse("").unwrap();
+        assert_eq!((check, fleet, host), (false, false, None));
     }
 
     #[test]
@@ -178,6 +193,8 @@ mod tests {
             "build --check",
             "test --host 11",
             "test --check",
+            "test --fleet",
+            "build --fleet",
             "page",
             "page a b",
             "install --host 11",

@@ -94,6 +94,9 @@ pub const TO_WATCH_MEMORY: &[Package] = &[program("valgrind", "valgrind")];
 /// Packages to bundle the demo page with its libraries.
 pub const TO_BUNDLE: &[Package] = &[program("nodejs", "node"), program("npm", "npm")];
 
+/// coturn, and openssl for its certificate and credentials.
+pub const TO_RELAY: &[Package] = &[program("coturn", "turnserver"), program("openssl", "openssl")];
+
 /// The browser for `demo --check`.
 pub const TO_DEMO: &[Package] = &[program("chromium", "chromium")];
 

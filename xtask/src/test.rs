@@ -130,6 +130,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("directions", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("ari", Version::Sixteen..=Version::TwentyTwo, "it has no ARI"),
     ("contacts", Version::Eleven..=Version::Eleven, "its traffic with clients is its own"),
+    ("demo", Version::Eleven..=Version::Sixteen, "its chan_sip is what a fleet of 11 has"),
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("groups", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),

@@ -137,6 +137,22 @@ class User {
     return this.#browser.evaluate(() => { window.WebSocket = window.Socket; });
   }
 
+  /** The first candidate from the TURN server of the page's `servers.json`; `null` if there is none. */
+  relayed() {
+    return this.#browser.evaluate(async () => {
+      const { iceServers } = await (await fetch('servers.json')).json();
+      const connection = new RTCPeerConnection({ iceServers, iceTransportPolicy: 'relay' });
+      connection.createDataChannel('');
+      const first = new Promise((resolve) => {
+        connection.addEventListener('icecandidate', ({ candidate }) => resolve(candidate?.candidate ?? null));
+      });
+      await connection.setLocalDescription();
+      const candidate = await first;
+      connection.close();
+      return candidate;
+    });
+  }
+
   picture(path) {
     return this.#browser.picture(path).then(() => null);
   }

@@ -67,6 +67,11 @@ impl Home {
         fs::write(self.etc().join(file), content)
     }
 
+    /// Gives it a name, `systemname` of `asterisk.conf`.
+    pub fn name(&self, name: &str) -> io::Result<()> {
+        self.configure("asterisk.conf", &format!("{}[options]\nsystemname = {name}\n", self.asterisk_conf()))
+    }
+
     /// Makes a certificate for localhost and its key, `keys/asterisk.pem` and `keys/asterisk.key`.
     pub fn make_certificate(&self) -> io::Result<()> {
         let keys = self.etc().join("keys");
@@ -137,17 +142,26 @@ impl Asterisk {
     }
 
     fn run(command: &mut Command, prefix: &Prefix, home: Home) -> io::Result<Self> {
-        let output = fs::File::create(home.root.join("log/output"))?;
-        let child =
-            command.current_dir(&home.root).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
+        let child = spawn(command, &home)?;
         let mut asterisk = Self { child, home, prefix: prefix.clone() };
         asterisk.wait_until_booted()?;
         Ok(asterisk)
     }
 
+    /// Starts it anew after its end, and waits until it has booted.
+    pub fn start_again(&mut self) -> io::Result<()> {
+        self.child = spawn(command(&self.prefix, &self.home).args(["-f", "-g", "-vvv"]), &self.home)?;
+        self.wait_until_booted()
+    }
+
+    /// A command that reaches its console with `-r` or `-rx`.
+    pub fn console(&self) -> Command {
+        command(&self.prefix, &self.home)
+    }
+
     /// Runs a console command and returns its output.
     pub fn cli(&self, command: &str) -> io::Result<String> {
-        let output = self::command(&self.prefix, &self.home).args(["-rx", command]).stdin(Stdio::null()).output()?;
+        let output = self.console().args(["-rx", command]).stdin(Stdio::null()).output()?;
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
@@ -212,6 +226,11 @@ fn command(prefix: &Prefix, home: &Home) -> Command {
     let mut command = prefix.command();
     command.arg("-C").arg(home.etc().join("asterisk.conf"));
     command
+}
+
+fn spawn(command: &mut Command, home: &Home) -> io::Result<Child> {
+    let output = fs::File::options().create(true).append(true).open(home.root.join("log/output"))?;
+    command.current_dir(&home.root).stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()
 }
 
 impl Drop for Asterisk {

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -57,10 +57,36 @@ impl Kamailio {
 
     /// Runs a command of its console (kamcmd) and returns the output.
     pub fn ask(&self, command: &[&str]) -> Result<String> {
+        let output = self.console()?.args(command).output()?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+    }
+
+    /// Its console (kamcmd), which takes a command.
+    pub fn console(&self) -> Result<Command> {
         let root = unpacked()?;
         let mut console = prefix::command(&root, &root.join("usr/sbin/kamcmd"));
-        let output = console.arg("-s").arg(control(&self.directory)).args(command).output()?;
-        Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+        console.arg("-s").arg(control(&self.directory));
+        Ok(console)
+    }
+
+    /// Its process group, whose leader is the first of its processes.
+    pub fn group(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether its first process is running. One that has ended is not waited for, so that its group keeps its number for
+    /// [`Self::kill`].
+    pub fn is_running(&self) -> bool {
+        // SAFETY: it writes to a local.
+        let outcome = unsafe {
+            let mut information: libc::siginfo_t = std::mem::zeroed();
+            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            match libc::waitid(libc::P_PID, self.child.id(), &raw mut information, options) {
+                0 => Some(information.si_pid()),
+                _ => None,
+            }
+        };
+        outcome == Some(0)
     }
 
     /// The log so far.

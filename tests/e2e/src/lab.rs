@@ -77,10 +77,23 @@ impl Lab {
     }
 
     fn prepare(name: &str, site: &Site, prefix: &Prefix, modules: &Path) -> Result<(Home, Ports)> {
-        let (home, ports) = (home(prefix, name)?, Ports::claim_blocks(site.port_blocks.max(1))?);
-        home.link_modules(prefix, modules)?;
-        site.write(Driver::of(prefix.version()), &home, &ports)?;
+        let home = home(prefix, name)?;
+        let ports = Self::furnish(&home, site, prefix, modules)?;
         Ok((home, ports))
+    }
+
+    fn furnish(home: &Home, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Ports> {
+        let ports = Ports::claim_blocks(site.port_blocks.max(1))?;
+        home.link_modules(prefix, modules)?;
+        site.write(Driver::of(prefix.version()), home, &ports)?;
+        Ok(ports)
+    }
+
+    /// Starts the Asterisk of `prefix` in `home`, with the modules of this directory in place of its own.
+    pub fn in_home(home: Home, site: &Site, prefix: &Prefix, modules: &Path) -> Result<Self> {
+        let ports = Self::furnish(&home, site, prefix, modules)?;
+        let asterisk = Asterisk::start(prefix, home)?;
+        Ok(Self { asterisk, ports, links: None })
     }
 
     /// The links between the host's machine and the page's, if they are two.
@@ -106,6 +119,16 @@ impl Lab {
     /// Ends the host without a word.
     pub fn kill(&mut self) -> Result {
         Ok(self.asterisk.kill()?)
+    }
+
+    /// Whether the host is running.
+    pub fn is_running(&mut self) -> bool {
+        self.asterisk.is_running()
+    }
+
+    /// Starts the host anew after its end, with its configuration and ports.
+    pub fn start_again(&mut self) -> Result {
+        Ok(self.asterisk.start_again()?)
     }
 
     /// Its SIP channel driver.

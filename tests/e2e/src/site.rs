@@ -115,7 +115,8 @@ impl Site {
         if let Some(samples) = &self.samples {
             let (start, end) = (ports.rtp.start(), ports.rtp.end());
             home.configure("rtp.conf", &format!("[general]\nrtpstart = {start}\nrtpend = {end}\n"))?;
-            return samples.copy(home, |text| with_ports(&text, ports));
+            samples.copy(home, |text| with_ports(&text, ports))?;
+            return self.kamailio.map_or(Ok(()), |kamailio| fleet::put_behind(kamailio, driver, home, ports));
         }
         home.make_certificate()?;
         home.configure("modules.conf", &self.modules_conf(driver))?;
@@ -151,7 +152,7 @@ impl Site {
     /// The configuration of the driver: browsers 1001 and 1002, and 2001, a plain phone at its own address.
     fn accounts(&self, driver: Driver, home: &Home, ports: &Ports) -> String {
         if let Some(kamailio) = self.kamailio {
-            return fleet::accounts(driver, ports, kamailio);
+            return fleet::accounts(driver, ports, kamailio).replace("from-sip", "calls");
         }
         let keys = home.etc().join("keys");
         let certificate = self.certificate.clone().unwrap_or_else(|| keys.join("asterisk.pem"));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::failure::{Result, ensure};
+use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
 use crate::page;
 use crate::puppet::{Browser, Puppet};
@@ -85,13 +85,25 @@ impl User {
     /// Opens the page as the lab's Asterisk serves it.
     pub fn open(lab: &Lab, browser: Browser, screen: Screen, microphone: Microphone) -> Result<Self> {
         page::bundle(&lab.asterisk().home().served())?;
-        let log = lab.directory().join(format!("log/page-{}.log", browser.name()));
+        let mut user = Self::start(lab.directory(), browser, screen, microphone)?;
+        user.opens("localhost", lab)?;
+        Ok(user)
+    }
+
+    /// Opens the page at this address. The browser's log is below `directory`.
+    pub fn at(page: &str, directory: &Path, browser: Browser, screen: Screen) -> Result<Self> {
+        let mut user = Self::start(directory, browser, screen, Microphone::Given)?;
+        user.puppet.ask("open", json!([page]))?;
+        Ok(user)
+    }
+
+    fn start(directory: &Path, browser: Browser, screen: Screen, microphone: Microphone) -> Result<Self> {
+        let log = directory.join(format!("log/page-{}.log", browser.name()));
         let frequency = VOICE.to_string();
         let arguments = [browser.name(), microphone.name(), &frequency, screen.scheme()];
         let puppet = Puppet::start("user.mjs", &arguments, browser.name(), &log)?;
-        let mut user = Self { puppet, pictures: lab.directory().to_owned(), log };
+        let mut user = Self { puppet, pictures: directory.to_owned(), log };
         user.puppet.ask("resize", json!([screen.width(), screen.height()]))?;
-        user.opens("localhost", lab)?;
         Ok(user)
     }
 
@@ -192,6 +204,12 @@ impl User {
     /// Waits until this level meter shows a value between these decibels.
     pub fn sees_level(&mut self, meter: &str, least: i32, most: i32) -> Result {
         self.puppet.ask("level", json!([meter, least, most, PATIENCE.as_secs()])).map(drop)
+    }
+
+    /// The candidate that the browser gets from the TURN server of the page's `servers.json`.
+    pub fn is_relayed(&mut self) -> Result<String> {
+        let candidate = self.puppet.ask("relayed", json!([]))?;
+        candidate.as_str().map(str::to_owned).ok_or_else(|| Failure::new("the TURN server gives no relayed address"))
     }
 
     /// Checks that this control has the focus, visibly.

@@ -1,5 +1,9 @@
-//! The accounts of a node behind Kamailio: the samples of `contrib/kamailio`, with the ports of a test.
+//! A node behind Kamailio: the accounts of `contrib/kamailio`, with other ports.
 
+use std::fs;
+use std::io;
+
+use crate::asterisk::Home;
 use crate::driver::Driver;
 use crate::ports::Ports;
 
@@ -9,6 +13,13 @@ pub fn accounts(driver: Driver, ports: &Ports, kamailio: u16) -> String {
         Driver::ChanSip => include_str!("../../../../contrib/kamailio/sip.conf"),
         Driver::ChanPjsip => include_str!("../../../../contrib/kamailio/pjsip.conf"),
     };
-    let changed = [("5060", kamailio.to_string()), ("5160", ports.sip.to_string()), ("from-sip", "calls".to_owned())];
-    changed.iter().fold(sample.to_owned(), |text, (old, new)| text.replace(old, new))
+    let changed = [("5060", kamailio), ("5160", ports.sip)];
+    changed.iter().fold(sample.to_owned(), |text, (old, new)| text.replace(old, &new.to_string()))
+}
+
+/// Makes a node of a host with the configuration of `contrib/samples`: it calls browsers through Kamailio.
+pub fn put_behind(kamailio: u16, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
+    home.configure(driver.configuration(), &accounts(driver, ports, kamailio))?;
+    let dialplan = fs::read_to_string(home.etc().join("extensions.conf"))?;
+    home.configure("extensions.conf", &dialplan.replace("/${EXTEN},", "/${EXTEN}@kamailio,"))
 }
