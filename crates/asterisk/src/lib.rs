@@ -25,6 +25,7 @@ pub mod log;
 pub mod manager;
 pub mod metrics;
 pub mod module;
+pub mod node;
 pub mod pollable;
 pub mod random;
 pub mod rtp;

@@ -12,7 +12,6 @@ use exposition::{Format, Page};
 use crate::callers::{Callers, LAST_STEPS};
 use crate::fence::fence;
 use crate::signalling::Mapped;
-use crate::symbols;
 
 /// The exported function: the format (0 is text, 1 OpenMetrics), the name of this node, a function that takes the families as
 /// UTF-8 and its first argument. Returns 0, or -1 if the module is not running.
@@ -82,27 +81,4 @@ static CALLERS: Callers = Callers::new();
 /// Waits until no thread is inside [`answer`]. For unloading, once the module is not running any more.
 pub fn wait_for_callers() {
     CALLERS.wait(LAST_STEPS);
-}
-
-/// The name of this node: `systemname` of `asterisk.conf`, or the name of the machine.
-pub fn node_name() -> String {
-    system_name().filter(|name| !name.is_empty()).or_else(host_name).unwrap_or_default()
-}
-
-/// Wraps `ast_config_AST_SYSTEM_NAME`, which the host writes before it loads modules.
-fn system_name() -> Option<String> {
-    // SAFETY: a variable that holds a pointer to a string, in every host.
-    let variable = unsafe { symbols::lookup::<*const *const c_char>(c"ast_config_AST_SYSTEM_NAME") }?;
-    // SAFETY: as above; the string is static.
-    let name = unsafe { *variable };
-    // SAFETY: as above.
-    (!name.is_null()).then(|| unsafe { CStr::from_ptr(name) }.to_string_lossy().into_owned())
-}
-
-fn host_name() -> Option<String> {
-    let mut name = [0_u8; 256];
-    // SAFETY: it writes at most one octet less than there is room for, so that a NUL follows.
-    let known = unsafe { libc::gethostname(name.as_mut_ptr().cast(), name.len() - 1) } == 0;
-    let name = CStr::from_bytes_until_nul(&name).ok().filter(|_| known)?;
-    Some(name.to_string_lossy().into_owned())
 }

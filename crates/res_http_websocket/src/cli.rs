@@ -9,6 +9,7 @@ use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
 use asterisk::debug::Only;
 use asterisk::log::OneLine;
+use asterisk::node;
 use sip_dialect::Rules;
 use websocket::CloseCode;
 
@@ -60,6 +61,7 @@ pub static COMMANDS: [Command; 6] = [
 fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     let Some(running) = running() else { return Outcome::Failure };
     let sessions = running.worker.tasks().all();
+    node::print_name(invocation);
     cli_print!(
         invocation,
         "{:>6} {:<10} {:<4} {:<40} {:>9} {:>9} {:>9}",

@@ -20,6 +20,9 @@ void host_set_version(const char *version);
 void host_set_before_11_11(int before);
 int host_before_11_11(void);
 
+/* Sets `systemname` of asterisk.conf, which is empty at first. */
+void host_set_system_name(const char *name);
+
 /* Sets the directory for ast_config_load2. */
 void host_set_config_directory(const char *directory);
 

@@ -28,6 +28,15 @@ struct ast_flags ast_options;
 int option_debug;
 int option_verbose = 3;
 
+/* `systemname`. The real core has a pointer to an array of its own, too. */
+static char system_name[80];
+const char *ast_config_AST_SYSTEM_NAME = system_name;
+
+void host_set_system_name(const char *name)
+{
+	snprintf(system_name, sizeof(system_name), "%s", name);
+}
+
 static void append(struct text *text, const char *bytes)
 {
 	size_t length = strlen(bytes);

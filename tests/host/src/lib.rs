@@ -66,6 +66,7 @@ impl Host {
             raw::host_set_version(version.as_ptr());
             raw::host_set_before_11_11((kind == Kind::Oldest).into());
             raw::host_set_config_directory(path.as_ptr());
+            raw::host_set_system_name(c"".as_ptr());
         }
         let host = Self { directory, _one_at_a_time: guard };
         host.log();
@@ -75,6 +76,12 @@ impl Host {
     /// The directory of configuration files, in which a test may create other files too.
     pub fn directory(&self) -> &std::path::Path {
         &self.directory
+    }
+
+    /// Gives the host a name, `systemname` of `asterisk.conf`.
+    pub fn name(&self, name: &CStr) {
+        // SAFETY: the string lives during the call; the core copies it.
+        unsafe { raw::host_set_system_name(name.as_ptr()) };
     }
 
     /// Writes a configuration file.

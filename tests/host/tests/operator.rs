@@ -98,3 +98,21 @@ fn a_host_may_be_named_where_packets_are_shown() {
     assert!(answer != 0 && output == "Lookup failed for 'no-host.invalid'\n", "{answer} {output}");
     host.command("rtcp set debug off");
 }
+
+#[test]
+fn a_node_with_a_name_tells_it_where_sessions_are_shown() {
+    let host = host();
+    assert_eq!(host.load("res_http_websocket"), Loading::Loaded, "{}", host.log());
+    let (instance, _phone) = call();
+    let session = format!("rtp show session {}", instance.local().port());
+    let commands = ["rtp show sessions", &session, "rtp show history", "websocket show sessions"];
+    for command in commands {
+        let (_, output) = host.command(command);
+        assert!(!output.contains("Node: "), "{command}: {output}");
+    }
+    host.name(c"pbx-a");
+    for command in commands {
+        let (answer, output) = host.command(command);
+        assert!(answer == 0 && output.starts_with("Node: pbx-a\n"), "{command}: {answer} {output}");
+    }
+}

@@ -8,6 +8,7 @@ use std::time::Instant;
 use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
 use asterisk::debug::{Only, Switch};
+use asterisk::node;
 use asterisk::rtp::{DEBUGGING, Figures};
 
 use super::debug;
@@ -184,6 +185,7 @@ fn show_gathering(invocation: &Invocation<'_>) -> Outcome {
 fn show_sessions(invocation: &Invocation<'_>) -> Outcome {
     let Some(globals) = globals() else { return Outcome::Failure };
     let sessions = globals.worker().tasks().all();
+    node::print_name(invocation);
     for session in &sessions {
         match session.with(|state| state.shown(Instant::now())) {
             Some(shown) => cli_print!(invocation, "{shown}"),

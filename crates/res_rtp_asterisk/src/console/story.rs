@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use asterisk::cli::{Command, Invocation, Outcome};
 use asterisk::cli_print;
+use asterisk::node;
 
 use crate::diagnosis::story;
 use crate::globals::globals;
@@ -35,6 +36,7 @@ fn show_session(invocation: &Invocation<'_>) -> Outcome {
         cli_print!(invocation, "No call has the port, the channel or the Call-ID '{wanted}'");
         return Outcome::Failure;
     }
+    node::print_name(invocation);
     texts.iter().flat_map(|text| text.lines()).for_each(|line| cli_print!(invocation, "{line}"));
     Outcome::Success
 }
@@ -42,6 +44,7 @@ fn show_session(invocation: &Invocation<'_>) -> Outcome {
 fn show_history(invocation: &Invocation<'_>) -> Outcome {
     let Some(globals) = globals() else { return Outcome::Failure };
     let all = globals.history().all();
+    node::print_name(invocation);
     for ended in &all {
         let ago = SystemTime::now().duration_since(ended.at).unwrap_or_default().as_secs();
         cli_print!(invocation, "{ago} s ago: {}", ended.line);

@@ -16,7 +16,7 @@ const OTHERS: [&str; 2] = ["res_http_websocket.so", "res_srtp.so"];
 
 /// Writes the metrics of all our modules.
 pub fn written(globals: &Globals, format: Format) -> String {
-    let node = asterisk::metrics::node_name();
+    let node = asterisk::node::name();
     let mut page = Page::new(format, &[(asterisk::metrics::NODE, &node)]);
     write_build(&mut page);
     write_sessions(globals, &mut page);
