@@ -10,12 +10,15 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod callers;
 pub mod camera;
 pub mod datagrams;
 pub mod desk;
+pub mod dialog;
 pub mod differential;
 pub mod driver;
 pub mod failure;
+pub mod fleet;
 pub mod g711;
 pub mod kamailio;
 pub mod lab;
@@ -36,6 +39,7 @@ pub mod proof;
 pub mod puppet;
 pub mod rtp;
 pub mod samples;
+pub mod signalling;
 pub mod sip;
 pub mod site;
 pub mod stranger;
