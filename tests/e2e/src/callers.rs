@@ -52,7 +52,9 @@ struct Caller {
 
 #[derive(Default)]
 struct Registration {
+    /// The CSeq of the last request.
     number: u32,
+    is_challenged: bool,
     asked: Option<Instant>,
     /// The final response, and how long it took.
     done: Option<(Message, Duration)>,
@@ -137,7 +139,9 @@ impl Callers {
         let began = Instant::now();
         for number in 0..self.callers.len() {
             self.run_until(began + Duration::from_secs(1) * number as u32 / rate)?;
-            self.callers[number].registration = Registration { asked: Some(Instant::now()), ..Registration::default() };
+            let last = self.callers[number].registration.number;
+            self.callers[number].registration =
+                Registration { number: last, asked: Some(Instant::now()), ..Registration::default() };
             self.send_register(number, "")?;
         }
         let end = Instant::now() + PATIENCE;
@@ -296,11 +300,11 @@ impl Callers {
 
     fn take_registration(&mut self, message: &Message) -> Result {
         let number = message.header("call-id").rsplit('-').next().and_then(|number| number.parse::<usize>().ok());
-        let Some((number, caller)) = number.and_then(|number| Some((number, self.callers.get_mut(number)?))) else {
-            return Ok(());
-        };
+        let Some(number) = number else { return Ok(()) };
+        let Some(caller) = self.callers.get_mut(number) else { return Ok(()) };
         let registration = &mut caller.registration;
-        if message.status() == Some(401) && registration.number == 1 {
+        if message.status() == Some(401) && !registration.is_challenged {
+            registration.is_challenged = true;
             let challenge = message.header("www-authenticate");
             let target = format!("sip:{DOMAIN}");
             let value = sip::credentials(challenge, &caller.user, &caller.secret, "REGISTER", &target);

@@ -36,7 +36,8 @@ impl Fleet {
     /// Starts all of it in a network namespace, with nodes that listen on all addresses.
     pub fn start_in(namespace: &Namespace, ports: Ports, name: &str, plan: &Plan) -> Result<Self> {
         let site = Site { kamailio: Some(ports.sip), listens: Some(Ipv4Addr::UNSPECIFIED.into()), ..Site::default() };
-        let node = |name: &str| Lab::in_namespace(namespace, Ports::claim()?, lab::home_of(name)?, &site);
+        let node =
+            |name: &str| -> Result<Lab> { Lab::in_namespace(namespace, Ports::claim()?, lab::home_of(name)?, &site) };
         let nodes = [node(&format!("{name}-a"))?, node(&format!("{name}-b"))?];
         Self::behind(nodes, ports, plan, Some(namespace))
     }

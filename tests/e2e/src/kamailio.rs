@@ -142,13 +142,25 @@ impl Kamailio {
     pub fn until_registered(&self, count: usize, patience: Duration) -> Result {
         let end = Instant::now() + patience;
         loop {
-            let dump = self.ask(&["ul.dump"])?;
-            if dump.matches("AoR:").count() == count {
+            let registered = self.registered()?;
+            if registered == count {
                 return Ok(());
             }
-            ensure(Instant::now() < end, || format!("{count} browsers are not registered: {dump}"))?;
+            ensure(Instant::now() < end, || format!("{registered} browsers are registered, not {count}"))?;
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The number of users who are registered.
+    fn registered(&self) -> Result<usize> {
+        let dump = self.ask(&["ul.dump"])?;
+        if !dump.starts_with("error") {
+            return Ok(dump.matches("AoR:").count());
+        }
+        // The list of thousands is too long for the console.
+        let statistics = self.ask(&["stats.get_statistics", "usrloc:registered_users"])?;
+        let number = statistics.trim().rsplit("= ").next().and_then(|number| number.parse().ok());
+        number.ok_or_else(|| Failure::new(format!("Kamailio does not tell who is registered: {statistics}")))
     }
 
     /// Ends all its processes without a word.
@@ -200,9 +212,11 @@ fn run(directory: &Path, plan: &Plan, namespace: Option<&Namespace>) -> Result<C
     let mut server = prefix::command(&root, &root.join("usr/sbin/kamailio"));
     server.arg("-L").arg(root.join(format!("usr/lib/{ARCH}-linux-gnu/kamailio/modules")));
     server.arg("-f").arg(directory.join("kamailio.cfg")).arg("-Y").arg(directory).arg("-w").arg(directory);
-    // A connection has a buffer of 64 KiB (`tcp_rd_buf_size`) in the shared memory, whose size is in MiB.
-    server.args(["-DD", "-E", "-m", &(64 + plan.users / 8).to_string(), "-M", "8"]);
-    let mut server = namespace.map_or(server, |namespace| namespace.enter(&server));
+    // A connection has 130 KiB of the shared memory, whose size is in MiB.
+    server.args(["-DD", "-E", "-m", &(64 + plan.users / 6).to_string(), "-M", "8"]);
+    if let Some(namespace) = namespace {
+        server = namespace.enter(&server);
+    }
     let log = File::options().create(true).append(true).open(directory.join("log"))?;
     server.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     Ok(server.process_group(0).spawn()?)

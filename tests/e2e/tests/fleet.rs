@@ -53,7 +53,7 @@ fn browsers_call_and_are_called_through_kamailio() -> Result {
 #[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
 fn digits_of_both_browsers_reach_the_node() -> Result {
     let fleet = Fleet::start("fleet-digits")?;
-    for (browser, account, digits) in [(Browser::Chromium, "1001", "159#08"), (Browser::Firefox, "1002", "24*367")] {
+    for (browser, account, digits) in [(Browser::Chromium, "1001", "159208"), (Browser::Firefox, "1002", "24*367")] {
         let mut phone = fleet.registered(browser, account, VOICE)?;
         phone.call("digits", RtcpMux::Require)?;
         phone.dtmf(digits)?;
