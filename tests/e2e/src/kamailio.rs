@@ -271,11 +271,13 @@ fn make_database(directory: &Path, users: u32) -> Result {
     for part in ["standard", "usrloc", "auth_db"] {
         statements += &fs::read_to_string(root.join(format!("usr/share/kamailio/db_sqlite/{part}-create.sql")))?;
     }
+    statements += "BEGIN;\n";
     for user in 1001..1001 + users {
         let ha1 = md5::compute(format!("{user}:{DOMAIN}:{}", password(user)));
         statements +=
             &format!("INSERT INTO subscriber (username, domain, ha1) VALUES ('{user}', '{DOMAIN}', '{ha1:x}');\n");
     }
+    statements += "COMMIT;\n";
     let file = directory.join("kamailio.sqlite");
     let mut program = prefix::command(&root, &root.join("usr/bin/sqlite3"));
     let mut program = program.arg(&file).stdin(Stdio::piped()).spawn()?;
