@@ -134,7 +134,10 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("differential", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("gone", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),
     ("groups", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
-    ("fleet", Version::Eleven..=Version::Sixteen, "its chan_sip is what a fleet of 11 has"),
+    ("fleet", Version::Eleven..=Version::Sixteen, IN_A_FLEET),
+    ("fleet_edges", Version::Eleven..=Version::Sixteen, IN_A_FLEET),
+    ("fleet_faults", Version::Eleven..=Version::Sixteen, IN_A_FLEET),
+    ("fleet_load", Version::Eleven..=Version::Sixteen, IN_A_FLEET),
     ("interop", Version::TwentyTwo..=Version::TwentyTwo, "its descriptions lack a=mid; peers tests 11"),
     ("linphone", Version::Eleven..=Version::Eleven, "it does not tell a hold from an end"),
     ("lossy", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
@@ -154,6 +157,9 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("verdicts_of_networks", Version::Eleven..=Version::Eleven, "its descriptions are not told"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];
+
+/// The nodes of `contrib/kamailio` have `chan_sip`.
+const IN_A_FLEET: &str = "it has no chan_sip, as the nodes of a fleet of 11 have";
 
 /// SIP between browsers and `chan_sip` is changed for Asterisk 11 alone.
 const NOT_TRANSLATED: &str = "its SIP is passed on as it is";

@@ -10,14 +10,17 @@
 
 pub mod asterisk;
 pub mod baresip;
+pub mod callers;
 pub mod camera;
 pub mod certificate;
 pub mod datagrams;
 pub mod demo;
 pub mod desk;
+pub mod dialog;
 pub mod differential;
 pub mod driver;
 pub mod failure;
+pub mod fleet;
 pub mod g711;
 pub mod kamailio;
 pub mod lab;
@@ -38,6 +41,7 @@ pub mod proof;
 pub mod puppet;
 pub mod rtp;
 pub mod samples;
+pub mod signalling;
 pub mod sip;
 pub mod site;
 pub mod stranger;

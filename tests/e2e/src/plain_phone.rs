@@ -12,7 +12,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Failure, Result, ensure};
-use crate::sip::Message;
+use crate::sip::{self, Message};
 
 /// The longest time to wait for a response.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -247,7 +247,7 @@ impl SipPhone {
         if method == "INVITE" {
             self.line.send(&self.message("ACK", &target, "", ""))?;
         }
-        let credentials = self.credentials(challenge, method, &target);
+        let credentials = sip::credentials(challenge, &self.line.user, &self.secret, method, &target);
         self.transaction(method, &target, &format!("{headers}{field}: {credentials}\r\n"), body)
     }
 
@@ -307,20 +307,6 @@ impl SipPhone {
             unique("branch"),
             if body.is_empty() { "" } else { kind },
             body.len()
-        )
-    }
-
-    fn credentials(&self, challenge: &str, method: &str, target: &str) -> String {
-        let part = |name: &str| {
-            let after = challenge.split_once(&format!("{name}=\"")).map_or("", |(_, rest)| rest);
-            after.split('"').next().unwrap_or_default().to_owned()
-        };
-        let (realm, nonce, user) = (part("realm"), part("nonce"), &self.line.user);
-        let digest = |text: String| format!("{:x}", md5::compute(text));
-        let (who, what) = (digest(format!("{user}:{realm}:{}", self.secret)), digest(format!("{method}:{target}")));
-        let response = digest(format!("{who}:{nonce}:{what}"));
-        format!(
-            "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{target}\", response=\"{response}\", algorithm=MD5"
         )
     }
 }

@@ -104,6 +104,21 @@ fn full(name: &str) -> &str {
     }
 }
 
+/// The answer to a challenge for a password (RFC 7616 with MD5, without `qop`).
+pub fn credentials(challenge: &str, user: &str, secret: &str, method: &str, target: &str) -> String {
+    let part = |name: &str| {
+        let after = challenge.split_once(&format!("{name}=\"")).map_or("", |(_, rest)| rest);
+        after.split('"').next().unwrap_or_default()
+    };
+    let (realm, nonce) = (part("realm"), part("nonce"));
+    let digest = |text: String| format!("{:x}", md5::compute(text));
+    let (who, what) = (digest(format!("{user}:{realm}:{secret}")), digest(format!("{method}:{target}")));
+    let response = digest(format!("{who}:{nonce}:{what}"));
+    format!(
+        "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{target}\", response=\"{response}\", algorithm=MD5"
+    )
+}
+
 /// A description of streams, without the line breaks of the wire.
 #[derive(Clone, Debug)]
 pub struct Description {

@@ -8,11 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::Client;
-use e2e::failure::{Failure, Result, ensure};
-use e2e::kamailio::Kamailio;
+use e2e::failure::{Result, ensure};
+use e2e::fleet::Fleet;
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, RtcpMux};
-use e2e::ports::Ports;
 use e2e::proof::EchoCall;
 use e2e::site::{MUSIC, Site, VOICE};
 
@@ -48,6 +47,20 @@ fn browsers_call_and_are_called_through_kamailio() -> Result {
     other.hears(VOICE)?;
     other.hangup()?;
     fleet.node_in_call().map_or(Ok(()), |node| node.until_idle(Duration::from_secs(5)))
+}
+
+#[test]
+#[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
+fn digits_of_both_browsers_reach_the_node() -> Result {
+    let fleet = Fleet::start("fleet-digits")?;
+    for (browser, account, digits) in [(Browser::Chromium, "1001", "159208"), (Browser::Firefox, "1002", "24*367")] {
+        let mut phone = fleet.registered(browser, account, VOICE)?;
+        phone.call("digits", RtcpMux::Require)?;
+        phone.dtmf(digits)?;
+        fleet.node_in_call()?.until_logged(&format!("digits read: {digits}."), Duration::from_secs(20))?;
+        phone.hangup()?;
+    }
+    Ok(())
 }
 
 /// Each node has a call when one of them is killed.
@@ -189,44 +202,4 @@ fn a_host_that_drains_takes_no_websocket_and_no_call_at_ws_and_keeps_those_that_
     phone.call("echo", RtcpMux::Require)?;
     phone.hears(VOICE)?;
     Client::connect(lab.ports().ws, "sip", "").map(drop)
-}
-
-/// Two nodes and Kamailio in front of them.
-struct Fleet {
-    nodes: [Lab; 2],
-    kamailio: Kamailio,
-}
-
-impl Fleet {
-    fn start(name: &str) -> Result<Self> {
-        let ports = Ports::claim()?;
-        let site = Site { kamailio: Some(ports.sip), ..Site::default() };
-        let nodes = [Lab::start(&format!("{name}-a"), &site)?, Lab::start(&format!("{name}-b"), &site)?];
-        let directory = nodes[0].directory().join("kamailio");
-        let kamailio = Kamailio::start(&directory, ports, &[&nodes[0], &nodes[1]], 20)?;
-        Ok(Self { nodes, kamailio })
-    }
-
-    /// A browser that has registered with Kamailio.
-    fn registered(&self, browser: Browser, account: &str, voice: f64) -> Result<Phone> {
-        let mut phone = Phone::with_voice(&self.nodes[0], browser, account, voice)?;
-        phone.register_at(&self.kamailio.server())?;
-        Ok(phone)
-    }
-
-    /// Whether this node has a call of `account`.
-    fn has_call_of(&self, node: usize, account: &str) -> Result<bool> {
-        Ok(self.nodes[node].asterisk().cli("core show channels concise")?.contains(&format!("!{account}!")))
-    }
-
-    /// The first node that has a call.
-    fn node_in_call(&self) -> Result<&Lab> {
-        for node in &self.nodes {
-            let channels = node.asterisk().cli("core show channels count")?;
-            if !channels.contains("0 active channels") {
-                return Ok(node);
-            }
-        }
-        Err(Failure::new("no node has a call"))
-    }
 }

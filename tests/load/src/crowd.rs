@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dtls_srtp::{Certificate, Context, ContextConfig, MAX_DATAGRAM_LEN, MinVersion, Profile, Verify};
+use e2e::dialog::{Dialog, Fact, Over};
 use e2e::failure::{Failure, Result, ensure};
+use e2e::signalling::Signalling;
 use e2e::sip::Message;
 use ice::Component;
 
 use crate::batch::Inbox;
-use crate::dialog::{Dialog, Fact};
 use crate::leg::{Leg, Marks, Media, leg_of_check};
-use crate::options::{Kind, Load, Over, Shape};
+use crate::options::{Kind, Load, Shape};
 use crate::server::Server;
-use crate::signalling::Signalling;
 use crate::stream::Codec;
 
 /// The period of media, and its parts: a leg sends in one of them.
@@ -343,6 +343,7 @@ impl Crowd {
                 self.by_call_id.insert(dialog.call_id().to_owned(), number);
                 self.signalling.send(number, &answer)
             }
+            Some(Fact::Challenged(challenge)) => Err(Failure::new(format!("a call was refused: {}", challenge.first))),
             Some(Fact::Refused(status)) => Err(Failure::new(format!("a call was refused: {status}"))),
             Some(Fact::Over) | None => Ok(()),
         }

@@ -8,7 +8,6 @@
 mod batch;
 mod compare;
 mod crowd;
-mod dialog;
 mod keys;
 mod leg;
 mod limit;
@@ -16,7 +15,6 @@ mod options;
 mod round;
 mod server;
 mod share;
-mod signalling;
 mod stream;
 mod table;
 mod web;

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use e2e::dialog::Over;
+
 use crate::stream::Codec;
 
 /// The options of the command line, as `--help` prints them.
@@ -74,36 +76,9 @@ impl Shape {
     }
 }
 
-/// The transport of callers' SIP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Over {
-    /// One socket of UDP for all.
-    Udp,
-    /// A WebSocket for each (RFC 7118).
-    Ws,
-}
-
-impl Over {
-    /// Its name in Via.
-    pub fn via(self) -> &'static str {
-        match self {
-            Self::Udp => "UDP",
-            Self::Ws => "WS",
-        }
-    }
-
-    /// Its parameter of URIs.
-    pub fn parameter(self) -> &'static str {
-        match self {
-            Self::Udp => "",
-            Self::Ws => ";transport=ws",
-        }
-    }
-
-    /// The usual one of callers with this media.
-    pub fn usual(kind: Kind) -> Self {
-        if kind == Kind::Ice { Self::Ws } else { Self::Udp }
-    }
+/// The usual transport of callers' SIP with this media.
+fn usual(kind: Kind) -> Over {
+    if kind == Kind::Ice { Over::Ws } else { Over::Udp }
 }
 
 /// One of the two sets of modules.
@@ -128,7 +103,7 @@ pub struct Load {
     pub kind: Kind,
     /// The other end of calls.
     pub shape: Shape,
-    /// The transport of callers' SIP; `None` for [`Over::usual`].
+    /// The transport of callers' SIP; `None` for the usual one.
     pub over: Option<Over>,
     /// The callers' DTLS prefers AES-GCM.
     pub gcm: bool,
@@ -176,7 +151,7 @@ impl Load {
 
     /// The transport of callers' SIP.
     pub fn over(&self) -> Over {
-        self.over.unwrap_or(Over::usual(self.kind))
+        self.over.unwrap_or(usual(self.kind))
     }
 }
 

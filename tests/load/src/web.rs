@@ -8,9 +8,8 @@ use std::time::Duration;
 
 use e2e::failure::{Failure, Result, ensure};
 use e2e::process::cpu;
-use tungstenite::client::IntoClientRequest;
-use tungstenite::http::HeaderValue;
-use tungstenite::{Message, WebSocket};
+use e2e::signalling::connect;
+use tungstenite::Message;
 
 use crate::server::Server;
 
@@ -97,19 +96,6 @@ pub fn idle_memory(server: &Server) -> Result<f64> {
     let memory = server.memory()?.saturating_sub(before);
     drop(sessions);
     Ok(memory as f64 / IDLE as f64)
-}
-
-/// A session of this protocol at `/ws`; without one if it is empty.
-pub fn connect(port: u16, protocol: &'static str) -> Result<WebSocket<TcpStream>> {
-    let mut request = format!("ws://127.0.0.1:{port}/ws").into_client_request()?;
-    if !protocol.is_empty() {
-        request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
-    }
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let (socket, _) = tungstenite::client(request, stream).map_err(|error| Failure::new(error.to_string()))?;
-    Ok(socket)
 }
 
 fn echo(pid: u32, port: u16, protocol: &'static str) -> Result<f64> {

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use super::Namespace;
 use crate::asterisk::Home;
 use crate::failure::{Result, ensure};
 
-/// A running coturn, ended on drop. It answers STUN to everybody, and TURN over UDP, TCP and TLS to [`USER`].
+/// A running coturn, ended on drop. It answers STUN to everybody, and TURN over UDP, TCP and TLS to those with a password.
 #[derive(Debug)]
 pub struct Coturn(Child);
 
@@ -30,10 +30,19 @@ pub const TLS_PORT: u16 = 5349;
 impl Coturn {
     /// Starts it in `namespace` at `addresses`, with the certificate of `home`, which its log is in too.
     pub fn start(namespace: &Namespace, addresses: &[IpAddr], home: &Home) -> Result<Self> {
+        let user = format!("{USER}:{PASSWORD}");
+        Self::start_with(namespace, addresses, home, &["--lt-cred-mech", "--user", &user])
+    }
+
+    /// Starts it for users whose passwords are made from their names with this secret, as `contrib/coturn` says.
+    pub fn start_with_secret(namespace: &Namespace, addresses: &[IpAddr], home: &Home, secret: &str) -> Result<Self> {
+        Self::start_with(namespace, addresses, home, &["--use-auth-secret", "--static-auth-secret", secret])
+    }
+
+    fn start_with(namespace: &Namespace, addresses: &[IpAddr], home: &Home, users: &[&str]) -> Result<Self> {
         let (keys, directory) = (home.etc().join("keys"), home.root().join("log"));
         let mut server = Command::new("turnserver");
-        server.args(["-n", "--no-cli", "--fingerprint", "--lt-cred-mech", "--realm", "lab", "--verbose"]);
-        server.arg("--user").arg(format!("{USER}:{PASSWORD}"));
+        server.args(["-n", "--no-cli", "--fingerprint", "--realm", "lab", "--verbose"]).args(users);
         for address in addresses {
             server.arg("--listening-ip").arg(address.to_string());
         }
@@ -41,7 +50,7 @@ impl Coturn {
         server.arg("--cert").arg(keys.join("asterisk.pem")).arg("--pkey").arg(keys.join("asterisk.key"));
         server.arg("--userdb").arg(directory.join("coturn.sqlite"));
         server.arg("--pidfile").arg(directory.join("coturn.pid")).args(["--log-file", "stdout"]);
-        let log = directory.join("coturn.log");
+        let log = log(home);
         let output = File::create(&log)?;
         let mut server = namespace.enter(&server);
         let server = server.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn()?;
@@ -67,6 +76,11 @@ impl Coturn {
             thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// The file of its log.
+pub fn log(home: &Home) -> PathBuf {
+    home.root().join("log/coturn.log")
 }
 
 impl Drop for Coturn {

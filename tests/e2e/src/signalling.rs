@@ -3,12 +3,14 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
-use e2e::failure::{Failure, Result};
-use e2e::sip::Message;
+use tungstenite::client::IntoClientRequest;
+use tungstenite::http::HeaderValue;
 use tungstenite::{Error, WebSocket};
 
-use crate::web;
+use crate::failure::{Failure, Result};
+use crate::sip::Message;
 
 /// The sockets.
 pub struct Signalling {
@@ -48,7 +50,7 @@ impl Signalling {
 
     /// Gives this leg a WebSocket.
     pub fn connect(&mut self, leg: usize) -> Result {
-        let socket = web::connect(self.web_port, "sip")?;
+        let socket = connect(self.web_port, "sip")?;
         socket.get_ref().set_nonblocking(true)?;
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: leg as u64 };
         let (epoll, fd) = (self.readable.as_raw_fd(), socket.get_ref().as_raw_fd());
@@ -104,6 +106,19 @@ impl Signalling {
         let count = unsafe { libc::epoll_wait(epoll, events.as_mut_ptr(), most, 0) };
         events.iter().take(usize::try_from(count).unwrap_or(0)).map(|event| event.u64 as usize).collect()
     }
+}
+
+/// A session of this protocol at `/ws` of a port of this machine; without one if it is empty.
+pub fn connect(port: u16, protocol: &'static str) -> Result<WebSocket<TcpStream>> {
+    let mut request = format!("ws://127.0.0.1:{port}/ws").into_client_request()?;
+    if !protocol.is_empty() {
+        request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(protocol));
+    }
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let (socket, _) = tungstenite::client(request, stream).map_err(|error| Failure::new(error.to_string()))?;
+    Ok(socket)
 }
 
 /// Reads what is there.
