@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::asterisk::Home;
 use crate::driver::Driver;
 use crate::failure::{Failure, Result};
-use crate::kamailio::Kamailio;
+use crate::kamailio::{Kamailio, Plan};
 use crate::lab::Lab;
 use crate::page;
 use crate::phone::Browser;
@@ -62,7 +62,8 @@ impl Fleet {
         let nodes = [node(NAMES[0])?, node(NAMES[1])?];
         // An earlier run has left its database.
         remove(&directory.join("kamailio"))?;
-        let kamailio = Kamailio::start(&directory.join("kamailio"), ports, &[&nodes[0], &nodes[1]], ACCOUNTS)?;
+        let plan = Plan { users: ACCOUNTS, ..Plan::default() };
+        let kamailio = Kamailio::start(&directory.join("kamailio"), ports, &[&nodes[0], &nodes[1]], &plan, None)?;
         let coturn = TurnServer::start(&directory.join("coturn"), nodes[0].asterisk().home())?;
         let fleet = Self { nodes, kamailio, coturn, directory: directory.canonicalize()? };
         fleet.serve_page()?;
