@@ -82,6 +82,45 @@ class User {
     return this.#browser.evaluate(read, [selector, attribute]);
   }
 
+  /** The value of a control, once it has one. */
+  async value(selector, seconds) {
+    await this.#browser.until((selector) => document.querySelector(selector)?.value, selector, seconds * 1000);
+    return this.#browser.evaluate((selector) => document.querySelector(selector).value, selector);
+  }
+
+  /** The texts of all elements of this kind. */
+  texts(selector) {
+    return this.#browser.evaluate((selector) => [...document.querySelectorAll(selector)].map((one) => one.textContent), selector);
+  }
+
+  /** Chooses the last of the options of a list, as with its arrow keys; returns its text. */
+  choose(selector) {
+    return this.#browser.evaluate((selector) => {
+      const list = document.querySelector(selector);
+      list.selectedIndex = list.options.length - 1;
+      list.dispatchEvent(new Event('change', { bubbles: true }));
+      return list.selectedOptions[0].textContent;
+    }, selector);
+  }
+
+  /** The label of the microphone that the call uses, of the camera (`null` without), and the speaker's device. */
+  devices() {
+    return this.#browser.evaluate(() => {
+      const tracks = window.connection.getSenders().map(({ track }) => track);
+      const label = (kind) => tracks.find((track) => track?.kind === kind)?.label ?? null;
+      return { microphone: label('audio'), camera: label('video'), speaker: document.querySelector('#remote').sinkId ?? null };
+    });
+  }
+
+  /** Waits until a video is shown and moves. */
+  async seesPicture(selector, seconds) {
+    const moves = (selector) => {
+      const video = document.querySelector(selector);
+      return video.checkVisibility() && video.videoWidth > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 5;
+    };
+    await this.#browser.until(moves, selector, seconds * 1000).catch(() => { throw new Error(`${selector} shows nothing`); });
+  }
+
   /** Waits until a level meter is between these decibels. */
   async level(meter, least, most, seconds) {
     const holds = ([meter, least, most]) => {
@@ -97,7 +136,7 @@ class User {
   /** The names of controls that do not fit on the screen or are too small for a finger. */
   misfits() {
     return this.#browser.evaluate(() => {
-      const targets = [...document.querySelectorAll('button, input, summary')].filter((one) => one.checkVisibility());
+      const targets = [...document.querySelectorAll('button, input, select, textarea, summary')].filter((one) => one.checkVisibility());
       const { clientWidth, scrollWidth } = document.documentElement;
       const small = targets.filter((one) => {
         const { width, height } = one.getBoundingClientRect();
@@ -108,6 +147,46 @@ class User {
       if (scrollWidth > clientWidth) names.push(`the page, ${scrollWidth} wide on a screen of ${clientWidth}`);
       return names;
     });
+  }
+
+  /** From now on the latest connection is kept for `iceServers()` and `devices()`. */
+  noteConnections() {
+    return this.#browser.evaluate(() => {
+      window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(configuration) {
+          super(configuration);
+          window.connection = this;
+          window.configuration = configuration;
+        }
+      };
+    });
+  }
+
+  /** From now on `requestFor()` knows the addresses that the page fetches. */
+  noteRequests() {
+    return this.#browser.evaluate(() => {
+      const original = window.fetch;
+      window.requests = [];
+      window.fetch = (address, options) => {
+        window.requests.push(new URL(address, location));
+        return original(address, options);
+      };
+    });
+  }
+
+  requestFor(words) {
+    return this.#browser.evaluate((words) => {
+      const found = window.requests.findLast(({ href }) => href.includes(words));
+      return found ? found.pathname + found.search : null;
+    }, words);
+  }
+
+  forgetReport() {
+    return this.#browser.evaluate(() => { document.querySelector('#report').value = ''; });
+  }
+
+  iceServers() {
+    return this.#browser.evaluate(() => window.configuration?.iceServers ?? []);
   }
 
   /** From now on ICE fails: the browser's checks carry a wrong password. */

@@ -16,6 +16,7 @@ pub mod desk;
 pub mod differential;
 pub mod driver;
 pub mod failure;
+pub mod forwarder;
 pub mod g711;
 pub mod kamailio;
 pub mod lab;
