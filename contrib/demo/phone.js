@@ -208,7 +208,7 @@ export class Phone {
     });
     session.on('accepted', ({ response }) => {
       answered(response);
-      tell({ kind: 'up' });
+      tell({ kind: 'up', isWithoutPicture: this.#releaseUnusedCamera() });
     });
     session.on('ended', ({ originator, cause }) => this.#end(() => tell({ kind: 'ended', by: originator, cause })));
     session.on('failed', ({ originator, message, cause }) => {
@@ -256,8 +256,22 @@ export class Phone {
   #release() {
     this.#microphone?.close();
     this.#microphone = null;
+    this.#releaseCamera();
+  }
+
+  #releaseCamera() {
     for (const track of this.#camera?.getTracks() ?? []) track.stop();
     this.#camera = null;
+  }
+
+  /** Closes the camera if the far end takes the sound alone. Returns whether that is so. */
+  #releaseUnusedCamera() {
+    const isUsed = this.connection.getTransceivers().some(({ sender, currentDirection }) => (
+      sender.track?.kind === 'video' && currentDirection?.startsWith('send')
+    ));
+    if (this.#camera === null || isUsed) return false;
+    this.#releaseCamera();
+    return true;
   }
 }
 

@@ -42,7 +42,9 @@ const SENTENCES = {
   calling: ({ peer }) => said(`Calling ${peer} …`),
   ringing: ({ peer }) => said(`It rings at ${peer}.`),
   incoming: ({ peer }) => said(`${peer} is calling.`),
-  up: ({ peer }) => said(`In call with ${peer}.`),
+  up: ({ peer, isWithoutPicture }) => said(
+    isWithoutPicture ? `In call with ${peer}, which takes no picture.` : `In call with ${peer}.`,
+  ),
   ended,
   failed: (fact) => (fact.incoming ? missed(fact) : refused(fact)),
   descriptionRefused: ({ message }) => failed(
