@@ -18,6 +18,8 @@
 //! | `carriers.rs` | the threads that carry packets between bridged sessions |
 //! | `endings.rs` | ends the calls of peers that are gone |
 //! | `metrics/` | `/metrics` for Prometheus |
+//! | `reports/` | `/webrtc/call`: the report of a call for its own client |
+//! | `pages.rs` | paths of the host's HTTP server, for both |
 //! | `gathering/` | finds our public addresses ahead of calls |
 //! | `relay/` | makes allocations at TURN servers ahead of calls |
 //! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
@@ -55,7 +57,9 @@ mod notes;
 mod pace;
 #[cfg(test)]
 mod packet_cost;
+mod pages;
 mod relay;
+mod reports;
 mod rtcp;
 mod session;
 mod state;
@@ -119,6 +123,7 @@ impl Module for RtpModule {
         drop(registration);
         drop(commands);
         metrics::stop();
+        reports::stop();
         set_globals(None);
         trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
@@ -135,6 +140,7 @@ impl Module for RtpModule {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             let (first, last) = settings.ports;
             metrics::configure(settings.metrics.is_on);
+            reports::configure(settings.call_reports.is_on);
             globals.set_settings(settings);
             asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
         }
@@ -178,6 +184,7 @@ fn load() -> Result<(), Failed> {
         return Err(Failed);
     };
     metrics::configure(globals.settings().metrics.is_on);
+    reports::configure(globals.settings().call_reports.is_on);
     globals.history().start();
     *lock(&LOADED) = Some(Loaded { registration, commands, globals });
     certificates::check_all();

@@ -15,8 +15,10 @@ pub struct Message<'a> {
     pub from_user: &'a str,
     /// The user part of `To`, empty if there is none.
     pub to_user: &'a str,
-    /// Whether `To` has a tag: the message is inside a dialog, or answers.
-    pub has_to_tag: bool,
+    /// The tag of `From` (RFC 3261 §19.3), empty if there is none.
+    pub from_tag: &'a str,
+    /// The tag of `To`, empty if there is none: the message begins a dialog.
+    pub to_tag: &'a str,
     /// The cause of a `Reason` header (RFC 3326), 0 without one.
     pub cause: u16,
     /// Whether a request has credentials.
@@ -65,7 +67,8 @@ impl<'a> Message<'a> {
             call_id: "",
             from_user: "",
             to_user: "",
-            has_to_tag: false,
+            from_tag: "",
+            to_tag: "",
             cause: 0,
             has_credentials: false,
             description: body.starts_with("v=").then(|| Description::parse(body)),
@@ -81,11 +84,8 @@ impl<'a> Message<'a> {
         match () {
             () if is("Call-ID", "i") => self.call_id = value,
             () if is("CSeq", "CSeq") => self.method = value.rsplit(' ').next().unwrap_or_default(),
-            () if is("From", "f") => self.from_user = user(value),
-            () if is("To", "t") => {
-                self.to_user = user(value);
-                self.has_to_tag = value.contains(";tag=");
-            }
+            () if is("From", "f") => (self.from_user, self.from_tag) = (user(value), tag(value)),
+            () if is("To", "t") => (self.to_user, self.to_tag) = (user(value), tag(value)),
             () if is("Reason", "Reason") => self.cause = cause(value),
             () if is("Authorization", "Proxy-Authorization") => self.has_credentials = true,
             () => {}
@@ -99,6 +99,16 @@ fn user(value: &str) -> &str {
     let rest = uri.and_then(|at| value.get(at..)).unwrap_or_default();
     let end = rest.find(['>', ';', '?']).unwrap_or(rest.len());
     rest.get(..end).and_then(|uri| uri.split_once('@')).map_or("", |(user, _)| user)
+}
+
+/// Returns the parameter `tag` of a header value, which stands behind the address.
+fn tag(value: &str) -> &str {
+    let parameters = value.rsplit_once('>').map_or(value, |(_, parameters)| parameters);
+    let tag = parameters.split(';').skip(1).find_map(|parameter| {
+        let (name, tag) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("tag").then(|| tag.trim())
+    });
+    tag.unwrap_or_default()
 }
 
 fn cause(value: &str) -> u16 {
@@ -259,7 +269,7 @@ mod tests {
         let message = Message::parse(OFFER.as_bytes()).unwrap();
         assert_eq!((message.kind, message.method), (Kind::Request("INVITE"), "INVITE"));
         assert_eq!((message.call_id, message.from_user, message.to_user), ("abc@x", "1001", "echo"));
-        assert!(!message.has_to_tag);
+        assert_eq!((message.from_tag, message.to_tag), ("1", ""));
         let description = message.description.unwrap();
         let expected = Lacks::default().with(Lacks::CANDIDATES, true).with(Lacks::ADDRESS, true);
         assert_eq!(description.lacks, expected, "{}", description.lacks);
@@ -272,10 +282,22 @@ mod tests {
         let answer = "SIP/2.0 200 OK\r\nCall-ID: 1\r\nTo: sip:a@b;tag=2\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n\
             c=IN IP4 192.0.2.1\r\nm=audio 10000 RTP/AVP 0\r\na=sendonly\r\n";
         let message = Message::parse(answer.as_bytes()).unwrap();
-        assert_eq!((message.kind, message.has_to_tag), (Kind::Response(200), true));
+        assert_eq!((message.kind, message.to_tag), (Kind::Response(200), "2"));
         let description = message.description.unwrap();
         assert!(description.lacks.any(Lacks::SECURITY) && description.lacks.any(Lacks::FEEDBACK));
         assert!(!description.lacks.any(Lacks::ADDRESS) && description.is_held);
+    }
+
+    #[test]
+    fn a_tag_is_a_parameter_of_the_header_and_not_of_the_address() {
+        for (value, expected) in [
+            ("<sip:a@b;tag=1>;x=y; Tag = 2", "2"),
+            ("sip:a@b;tag=3", "3"),
+            ("\"a;tag=4\" <sip:a@b>", ""),
+            ("<sip:a@b>", ""),
+        ] {
+            assert_eq!(tag(value), expected, "{value}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::story::event::By;
 use ::story::mos::{self, Codec};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::account;
 use super::calls::{Call, Ended};
+use super::dialog::{Dialog, Named};
 use crate::clock;
 use crate::diagnosis::counters::Refused;
 use crate::globals::{Globals, globals};
@@ -27,6 +28,8 @@ pub struct Told {
     pub channel: Option<String>,
     /// The Call-ID, if the call's SIP crossed a WebSocket of ours.
     pub call_id: Option<String>,
+    /// The identifiers that only the two ends know, if the call's SIP crossed a WebSocket of ours.
+    pub dialog: Option<Dialog>,
     /// The user at the client's end.
     pub user: Option<String>,
     /// The client's address.
@@ -87,6 +90,17 @@ pub fn find(wanted: &str) -> Vec<Told> {
         Some(told)
     });
     told.collect()
+}
+
+/// Returns the report of the call whose identifiers are all named, in JSON: of one that has ended or of one that is up.
+pub fn report(globals: &Globals, named: Named<'_>) -> Option<Arc<str>> {
+    let (ended, call) = (globals.history().report(named), globals.calls().of_dialog(named));
+    ended.or_else(|| {
+        let mut told = of_call(globals, &call?);
+        told.look_up();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(told.report(now).into())
+    })
 }
 
 /// Handles a message of SIP that crossed a WebSocket.
@@ -158,6 +172,7 @@ impl Told {
     /// Adds what the SIP of the call tells.
     fn add(&mut self, call: &Call) {
         self.call_id = Some(call.id.clone());
+        self.dialog = Some(call.dialog.clone());
         self.user = Some(call.user.clone());
         self.client = call.client;
         self.lines.extend(call.timeline.lines());
@@ -235,6 +250,17 @@ impl Told {
         self.value(at).to_string()
     }
 
+    /// Returns the report of the call for its client: the line of the call log, and the events with the milliseconds since the first one.
+    /// Addresses are those of the call's two ends.
+    pub fn report(&self, at: Duration) -> String {
+        let events =
+            self.lines.iter().map(|line| json!({ "ms": self.milliseconds(line.at), "event": told_to_client(line) }));
+        let mut value = self.value(at);
+        value["events"] = events.collect();
+        value["left_out"] = json!(self.left_out);
+        value.to_string()
+    }
+
     fn value(&self, at: Duration) -> Value {
         let (verdict, figures) = (self.verdict(), &self.figures);
         let rounded = |number: f64| (number * 10_000.0).round() / 10_000.0;
@@ -310,6 +336,14 @@ fn words(line: &Line) -> String {
         (Some(from), Some(to)) => format!("{event}: {from} to {to}"),
         (Some(address), None) | (None, Some(address)) => format!("{event}: {address}"),
         (None, None) => event,
+    }
+}
+
+/// Returns the event of a line in words for the call's client. The first DTLS record may have come from a stranger.
+fn told_to_client(line: &Line) -> String {
+    match line.event {
+        Event::FirstDtls => words(&Line { from: None, to: None, ..*line }),
+        _ => words(line),
     }
 }
 
