@@ -9,7 +9,8 @@ use e2e::user::{Microphone, Screen, User};
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn with_the_camera_on_both_pictures_are_seen() -> Result {
-    let (lab, mut user) = opens("page-camera", &Site { carriers: true, ..Site::default() }, Screen::Telephone)?;
+    let (lab, mut user) =
+        opens("page-camera", &Site { carriers: true, video: true, ..Site::default() }, Screen::Telephone)?;
     switches_the_camera_on(&mut user)?;
     user.goes_to("number")?;
     user.calls("mirror", "In call with mirror")?;
