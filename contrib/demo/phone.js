@@ -197,7 +197,7 @@ export class Phone {
     if (this.#session) return session.terminate({ status_code: 486 });
     this.#session = session;
     // The dialog's identifiers (RFC 3261 §12). The called end chooses the tag of To.
-    const identity = { id: request.call_id, from: request.from_tag, to: request.to_tag ?? '' };
+    const identity = { id: request.call_id, from: request.from.getParam('tag'), to: request.to_tag ?? '' };
     const answered = (response) => {
       if (!incoming && response?.to_tag) identity.to = response.to_tag;
     };
