@@ -92,12 +92,11 @@ pub fn find(wanted: &str) -> Vec<Told> {
     told.collect()
 }
 
-/// Returns the report of the call whose identifiers are all named, in JSON: of one that has ended or of one that is up.
+/// Returns the report of the call whose identifiers are all named, in JSON: of one that has ended or of one that is up. Reads no file.
 pub fn report(globals: &Globals, named: Named<'_>) -> Option<Arc<str>> {
     let (ended, call) = (globals.history().report(named), globals.calls().of_dialog(named));
     ended.or_else(|| {
-        let mut told = of_call(globals, &call?);
-        told.look_up();
+        let told = of_call(globals, &call?);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Some(told.report(now).into())
     })
@@ -247,22 +246,23 @@ impl Told {
 
     /// Returns the line of the call log. `at` is the time of day, since 1970.
     pub fn json(&self, at: Duration) -> String {
-        self.value(at).to_string()
+        self.value(at, &self.verdict()).to_string()
     }
 
     /// Returns the report of the call for its client: the line of the call log, and the events with the milliseconds since the first one.
-    /// Addresses are those of the call's two ends.
+    /// Addresses are those of the call's two ends. The verdict is from the call alone: the account's settings and the state of our servers
+    /// are not for somebody who need not have a password, nor whether there is such an account.
     pub fn report(&self, at: Duration) -> String {
         let events =
             self.lines.iter().map(|line| json!({ "ms": self.milliseconds(line.at), "event": told_to_client(line) }));
-        let mut value = self.value(at);
+        let mut value = self.value(at, &self.facts.of_call_alone().verdict());
         value["events"] = events.collect();
         value["left_out"] = json!(self.left_out);
         value.to_string()
     }
 
-    fn value(&self, at: Duration) -> Value {
-        let (verdict, figures) = (self.verdict(), &self.figures);
+    fn value(&self, at: Duration, verdict: &Verdict) -> Value {
+        let figures = &self.figures;
         let rounded = |number: f64| (number * 10_000.0).round() / 10_000.0;
         let setup = |is_it: fn(Event) -> bool| {
             let line = self.lines.iter().find(|line| is_it(line.event));
@@ -349,3 +349,31 @@ fn told_to_client(line: &Line) -> String {
 
 /// A session with fewer events and no media has never been in use.
 const SHORT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use ::story::event::Lacks;
+    use ::story::verdict::{Account, Signalling};
+
+    use super::*;
+
+    fn refused(account: Account) -> Told {
+        let signalling =
+            Signalling { refusal: Some((By::Host, 488)), offer: Some(Lacks::default()), ..Signalling::default() };
+        let facts = Facts { signalling: Some(signalling), account, ..Facts::default() };
+        Told { user: Some("1001".to_owned()), facts, ..Told::default() }
+    }
+
+    #[test]
+    fn a_client_does_not_learn_from_its_report_whether_there_is_an_account() {
+        let settings = vec![("encryption".to_owned(), "no".to_owned())];
+        let existing = refused(Account { name: Some("1001".to_owned()), settings });
+        let missing = refused(Account::default());
+        assert_ne!(
+            existing.json(Duration::ZERO),
+            missing.json(Duration::ZERO),
+            "the log of the administrator tells it"
+        );
+        assert_eq!(existing.report(Duration::ZERO), missing.report(Duration::ZERO));
+    }
+}
