@@ -139,9 +139,11 @@ impl Module for RtpModule {
     fn reload() -> Result<(), Failed> {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             let (first, last) = settings.ports;
-            metrics::configure(settings.metrics.is_on);
-            reports::configure(settings.call_reports.is_on);
+            let (has_metrics, has_reports) = (settings.metrics.is_on, settings.call_reports.is_on);
+            // Whom a path is for has to be known before it is open.
             globals.set_settings(settings);
+            metrics::configure(has_metrics);
+            reports::configure(has_reports);
             asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
         }
         certificates::check_all();

@@ -9,7 +9,7 @@ use std::time::Instant;
 use asterisk::http::{Handler, Method, Request};
 use asterisk::lock;
 
-use super::wrong::Wrong;
+use super::askers::Askers;
 use crate::diagnosis::dialog::Named;
 use crate::diagnosis::story;
 use crate::globals::globals;
@@ -18,8 +18,8 @@ use crate::pages::{self, BUSY, MOST_AT_ONCE, NOT_GET, Page, Refusal, UNLOADING, 
 /// `/webrtc/call` in the host's HTTP server.
 static PAGE: Page<Responder> = Page::new();
 
-/// The addresses that guess.
-static WRONG: Mutex<Wrong> = Mutex::new(Wrong::new());
+/// The addresses that ask.
+static ASKERS: Mutex<Askers> = Mutex::new(Askers::new());
 
 /// Adds `/webrtc/call` to the HTTP server or removes it. Nothing of the HTTP server is used while it is off.
 pub fn configure(is_on: bool) {
@@ -47,13 +47,18 @@ const NOT_ALLOWED: Refusal =
     Refusal { status: 403, title: c"Forbidden", text: c"callreport_permit in rtp.conf does not have your address." };
 const UNKNOWN: Refusal = Refusal { status: 404, title: c"Not Found", text: c"No call has this id and these tags." };
 const TOO_MANY: Refusal =
-    Refusal { status: 429, title: c"Too Many Requests", text: c"Too many requests for unknown calls. Wait a minute." };
+    Refusal { status: 429, title: c"Too Many Requests", text: c"Too many requests. Wait a minute." };
 
 /// Returns the whole response, or why there is none.
 fn answer(request: &Request<'_>, others: usize) -> Result<Vec<u8>, Refusal> {
     let Some(globals) = globals() else { return Err(UNLOADING) };
     let ip = request.remote_address().map(|address| address.ip());
-    if !globals.settings().call_reports.allows(ip, has_proxy(request)) {
+    let settings = globals.settings();
+    // The path is removed a moment after it was switched off.
+    if !settings.call_reports.is_on {
+        return Err(UNKNOWN);
+    }
+    if !settings.call_reports.allows(ip, has_proxy(request)) {
         return Err(NOT_ALLOWED);
     }
     if !matches!(request.method(), Method::Get | Method::Head) {
@@ -63,13 +68,13 @@ fn answer(request: &Request<'_>, others: usize) -> Result<Vec<u8>, Refusal> {
         return Err(BUSY);
     }
     let (ip, now) = (ip.unwrap_or(UNKNOWN_ADDRESS), Instant::now());
-    if lock(&WRONG).is_blocked(now, ip) {
+    if !lock(&ASKERS).allows(now, ip) {
         return Err(TOO_MANY);
     }
     let [call_id, from_tag, to_tag] = ["id", "from-tag", "to-tag"].map(|name| parameter(request, name));
     let named = Named { call_id: &call_id, from_tag: &from_tag, to_tag: &to_tag };
     let report = story::report(&globals, named).ok_or_else(|| {
-        lock(&WRONG).note(now, ip);
+        lock(&ASKERS).note_guess(now, ip);
         UNKNOWN
     })?;
     Ok(pages::found(request, HEADERS, &report))
