@@ -5,13 +5,13 @@
 import JsSIP from 'jssip';
 import { open } from './media.js';
 import { Microphone } from './microphone.js';
-import { socketsTo } from './socket.js';
+import { NO_ANSWER, socketsTo } from './socket.js';
 
 // JsSIP draws Call-ID and tags from here. They have to be as hard to guess as a password (RFC 3261 §19.3): whoever knows
 // them may read Asterisk's report of the call.
 Math.random = () => crypto.getRandomValues(new Uint32Array(1))[0] / 2 ** 32;
 
-const { CONNECTION_ERROR } = JsSIP.C.causes;
+const { CONNECTION_ERROR, REQUEST_TIMEOUT } = JsSIP.C.causes;
 const NOT_ACCEPTABLE = 488; // Not Acceptable Here: no stream of the offer, or not all of them, can be used (RFC 3261 §21.4.26)
 const SOON = 50; // milliseconds
 const GATHERING = 3000; // milliseconds: the longest wait for STUN and TURN servers, once there is a candidate
@@ -24,6 +24,9 @@ export class Phone {
   #microphone = null;
   #camera = null;
   #asking = false;
+  /** The latest choice of a microphone during a call. */
+  #change = 0;
+  #number = '';
   #digits = '';
 
   /**
@@ -37,7 +40,8 @@ export class Phone {
 
   /**
    * Gives up the account it had, opens the socket to the first of `servers` and registers. When a socket cannot be opened or
-   * closes, JsSIP tries the next server, with growing pauses up to half a minute. A call goes on meanwhile.
+   * closes, or the server does not answer, JsSIP tries the next server, with growing pauses up to half a minute. A call goes on
+   * meanwhile.
    */
   register({ servers, account, password }) {
     this.#agent?.stop();
@@ -47,12 +51,14 @@ export class Phone {
     const agent = this.#agent = agentOf(sockets, servers[0], account, password);
     if (!agent) return this.#tell({ kind: 'noAccount', account });
     let server = servers[0];
+    let current = null;
     // Ignore events of the previous account, which is unregistering.
     const tell = (fact) => agent === this.#agent && this.#tell({ server, servers, account, ...fact });
     let reached = 'nothing'; // then `socket`, then `account`
     const failed = new Set();
     // Report a repeated attempt only once.
     agent.on('connecting', ({ socket, attempts }) => {
+      current = socket;
       server = socket.url;
       if (attempts === 0) tell({ kind: 'opening' });
     });
@@ -60,9 +66,9 @@ export class Phone {
       reached = 'socket';
       failed.clear();
     });
-    agent.on('disconnected', () => {
+    agent.on('disconnected', ({ reason }) => {
       if (reached !== 'nothing') {
-        tell({ kind: 'closed' });
+        tell({ kind: reason === NO_ANSWER ? 'silent' : 'closed' });
       } else if (!failed.has(server)) {
         failed.add(server);
         tell({ kind: 'unreachable', all: failed.size === servers.length });
@@ -77,6 +83,7 @@ export class Phone {
     agent.on('registrationFailed', ({ response, cause }) => {
       // A closed socket is reported separately.
       if (cause === CONNECTION_ERROR) return;
+      if (cause === REQUEST_TIMEOUT && !response) return current.giveUp();
       reached = 'socket';
       tell({ kind: 'notRegistered', code: response?.status_code, cause });
     });
@@ -92,6 +99,7 @@ export class Phone {
     if (!media) return;
     // Somebody may have called while the browser asked for the microphone.
     if (this.#session) return this.#release();
+    this.#number = number;
     try {
       this.#agent.call(number, media);
     } catch {
@@ -102,11 +110,12 @@ export class Phone {
 
   /** Answers the call. Without a microphone it goes on ringing: the user may still allow it and answer. */
   async answer() {
+    const session = this.#session;
     const media = await this.#media(this.#choice.camera());
     if (!media) return;
-    // The caller may have given up while the browser asked for the microphone.
-    if (!this.#session) return this.#release();
-    this.#session.answer(media);
+    // The caller may have given up while the browser asked for the microphone, and another one may be calling.
+    if (!session || session !== this.#session) return this.#release();
+    session.answer(media);
   }
 
   /** Hangs up, declines or cancels the call, depending on its state. */
@@ -140,20 +149,30 @@ export class Phone {
 
   /** Uses another microphone from now on, in the middle of a call. */
   async changeMicrophone(device) {
-    const [session, old] = [this.#session, this.#microphone];
+    const [session, change] = [this.#session, ++this.#change];
     const sender = this.connection?.getSenders().find(({ track }) => track?.kind === 'audio');
-    if (!sender || !old) return;
+    if (!sender || !this.#microphone) return;
+    let microphone = null;
     try {
-      const microphone = await Microphone.open(device);
+      microphone = await Microphone.open(device);
       // The call may have ended, or the user has chosen once more.
-      if (session !== this.#session || old !== this.#microphone) return microphone.close();
-      this.#microphone = microphone;
-      microphone.mute(old.isMuted);
+      if (session !== this.#session || change !== this.#change) return microphone.close();
+      microphone.mute(this.#microphone.isMuted);
       await sender.replaceTrack(microphone.stream.getAudioTracks()[0]);
-      old.close();
+      this.#take(microphone, session);
     } catch ({ name, message }) {
-      this.#tell({ kind: 'noMicrophone', name, message });
+      microphone?.close();
+      // A connection that is closed takes no track.
+      if (session === this.#session) this.#tell({ kind: 'noMicrophone', name, message });
     }
+  }
+
+  /** Takes a microphone in place of the present one, unless the call is over, which has closed that one. */
+  #take(microphone, session) {
+    if (session !== this.#session) return microphone.close();
+    microphone.mute(this.#microphone.isMuted);
+    this.#microphone.close();
+    this.#microphone = microphone;
   }
 
   /** Whether the far end has put the call on hold. */
@@ -201,7 +220,9 @@ export class Phone {
     const answered = (response) => {
       if (!incoming && response?.to_tag) identity.to = response.to_tag;
     };
-    const tell = (fact) => this.#tell({ peer: session.remote_identity.uri.user, incoming, ...fact });
+    // The address of a far end need not have a user.
+    const { uri } = session.remote_identity;
+    const tell = (fact) => this.#tell({ peer: uri.user || uri.host, incoming, ...fact });
     session.on('progress', ({ response }) => {
       answered(response);
       if (!incoming) tell({ kind: 'ringing' });
@@ -216,7 +237,7 @@ export class Phone {
       const [code, hadCamera] = [message?.status_code, this.#camera !== null];
       if (!incoming && code === NOT_ACCEPTABLE && hadCamera) {
         this.#end(() => tell({ kind: 'noPicture' }));
-        this.call(session.remote_identity.uri.user, null);
+        this.call(this.#number, null);
         return;
       }
       this.#end(() => tell({ kind: 'failed', by: originator, code, cause }));

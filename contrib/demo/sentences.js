@@ -24,6 +24,10 @@ const SENTENCES = {
     `The socket ${server} was closed; the phone ${servers.length > 1 ? 'goes to the next server' : 'opens it again'}.`,
     'Asterisk ended or closed it: its log has a line with the reason.',
   ),
+  silent: ({ server, servers }) => failed(
+    `${server} does not answer any more; the phone ${servers.length > 1 ? 'goes to the next server' : 'opens it again'}.`,
+    'The network between may be down, or Asterisk hangs: “core show uptime” on its console shows whether it answers.',
+  ),
   registered: ({ account, server, servers }) => said(
     servers.length > 1 ? `Registered as ${account} at ${new URL(server).host}.` : `Registered as ${account}.`,
   ),

@@ -199,6 +199,17 @@ class User {
     return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
   }
 
+  store(key, value) {
+    return this.#browser.evaluate(([key, value]) => { localStorage.setItem(key, value); }, [key, value]);
+  }
+
+  /** From now on the browser keeps nothing, as in some private modes. */
+  spoilStorage() {
+    return this.#browser.evaluate(() => {
+      Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no storage', 'SecurityError'); } });
+    });
+  }
+
   /** From now on sockets lead to a port where nobody listens. */
   spoilSockets(port) {
     return this.#browser.evaluate((port) => {

@@ -1,6 +1,6 @@
 //! A TCP port that leads to another one, until it is killed: the server of a page that dies while its Asterisk lives.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +16,7 @@ pub struct Forwarder {
 #[derive(Debug, Default)]
 struct Shared {
     is_killed: AtomicBool,
+    is_frozen: AtomicBool,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -30,6 +31,11 @@ impl Forwarder {
                 if serving.is_killed.load(Ordering::SeqCst) {
                     return;
                 }
+                if serving.is_frozen.load(Ordering::SeqCst) {
+                    // It is accepted and never answered.
+                    serving.streams().push(client);
+                    continue;
+                }
                 if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)) {
                     let _ = serving.join(&client, &server);
                 }
@@ -41,6 +47,11 @@ impl Forwarder {
     /// Its port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// From now on it loses everything, and closes nothing: its machine has no power.
+    pub fn freeze(&self) {
+        self.shared.is_frozen.store(true, Ordering::SeqCst);
     }
 
     /// Ends it with its connections. Nobody listens on the port afterwards.
@@ -61,16 +72,30 @@ impl Drop for Forwarder {
 }
 
 impl Shared {
-    fn join(&self, one: &TcpStream, other: &TcpStream) -> io::Result<()> {
+    fn join(self: &Arc<Self>, one: &TcpStream, other: &TcpStream) -> io::Result<()> {
         for (from, to) in [(one, other), (other, one)] {
             let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
             self.streams().push(from.try_clone()?);
+            let shared = Arc::clone(self);
             thread::spawn(move || {
-                let _ = io::copy(&mut from, &mut to);
+                let _ = shared.copy(&mut from, &mut to);
                 let _ = to.shutdown(Shutdown::Both);
             });
         }
         Ok(())
+    }
+
+    fn copy(&self, from: &mut TcpStream, to: &mut TcpStream) -> io::Result<()> {
+        let mut buffer = vec![0; 16 * 1024];
+        loop {
+            let len = from.read(&mut buffer)?;
+            if len == 0 {
+                return Ok(());
+            }
+            if !self.is_frozen.load(Ordering::SeqCst) {
+                to.write_all(buffer.get(..len).unwrap_or_default())?;
+            }
+        }
     }
 
     fn streams(&self) -> MutexGuard<'_, Vec<TcpStream>> {

@@ -244,6 +244,21 @@ impl User {
         self.reads("#sentence", words)
     }
 
+    /// Waits for a message with these words as long as a keepalive may take to tell that a server is dead.
+    pub fn is_told_in_a_minute(&mut self, words: &str) -> Result {
+        self.puppet.ask("read", json!(["#sentence", words, 60])).map(drop)
+    }
+
+    /// The page's origin gets an entry in `localStorage`.
+    pub fn stores(&mut self, key: &str, value: &str) -> Result {
+        self.puppet.ask("store", json!([key, value])).map(drop)
+    }
+
+    /// From now on the browser keeps nothing.
+    pub fn loses_the_storage(&mut self) -> Result {
+        self.puppet.ask("spoilStorage", json!([])).map(drop)
+    }
+
     /// Waits for these words in the advice below the status.
     pub fn is_advised(&mut self, words: &str) -> Result {
         self.reads("#look", words)
