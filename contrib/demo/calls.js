@@ -1,6 +1,6 @@
 // The last calls, kept in the browser: when, with whom, in which direction, how long and how they ended.
 
-const KEY = 'calls';
+const KEY = 'webrtc-demo-calls';
 const MOST = 20;
 
 export class Calls {
@@ -8,6 +8,8 @@ export class Calls {
   #section;
   #current = null;
   #callAgain;
+  /** The calls, where the browser keeps nothing. */
+  #kept = null;
 
   /** `section` has a list and a button that clears it. `callAgain` is called with the number of a call that is chosen. */
   constructor(section, callAgain) {
@@ -38,6 +40,7 @@ export class Calls {
   }
 
   #read() {
+    if (this.#kept) return this.#kept;
     try {
       const calls = JSON.parse(localStorage.getItem(KEY));
       return Array.isArray(calls) ? calls.filter(isCall) : [];
@@ -49,8 +52,10 @@ export class Calls {
   #write(calls) {
     try {
       localStorage.setItem(KEY, JSON.stringify(calls));
+      this.#kept = null;
     } catch {
       // The browser keeps nothing: private mode, or no room. The list lasts as long as the page.
+      this.#kept = calls;
     }
     this.#show(calls);
   }
@@ -86,9 +91,16 @@ function resultOf({ kind, incoming, by, code, cause }) {
   return code ? `refused, ${code}` : 'failed';
 }
 
+/** Whether this is a call as `end` writes it. Another page of this origin may have written something else. */
 function isCall(call) {
-  return typeof call?.peer === 'string' && Number.isFinite(call.at) && typeof call.result === 'string';
+  const { peer, at, seconds, result } = call ?? {};
+  const areTexts = typeof peer === 'string' && typeof result === 'string';
+  const isTime = typeof at === 'number' && Math.abs(at) <= LATEST;
+  return areTexts && isTime && (seconds === null || Number.isFinite(seconds));
 }
+
+/** The latest time of a `Date`, in milliseconds. */
+const LATEST = 8.64e15;
 
 function minutes(seconds) {
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;

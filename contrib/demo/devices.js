@@ -1,5 +1,6 @@
 // The choice of microphone, speaker and camera. The browser remembers it.
 
+const PREFIX = 'webrtc-demo-';
 const KEYS = { microphone: 'audioinput', speaker: 'audiooutput', camera: 'videoinput' };
 
 export class Devices {
@@ -47,7 +48,7 @@ const UNNAMED = ['', 'default', 'communications'];
 
 function remembered(name) {
   try {
-    return localStorage.getItem(name) ?? '';
+    return localStorage.getItem(PREFIX + name) ?? '';
   } catch {
     return '';
   }
@@ -55,7 +56,7 @@ function remembered(name) {
 
 function remember(name, device) {
   try {
-    localStorage.setItem(name, device);
+    localStorage.setItem(PREFIX + name, device);
   } catch {
     // The browser keeps nothing. The choice lasts as long as the page.
   }

@@ -176,6 +176,7 @@ function begin(fact) {
 
 function end(fact) {
   calls.end(fact);
+  report.end();
   pictures.clear();
   showNoCall();
 }
@@ -249,7 +250,7 @@ function say(fact) {
   byId('status').className = sentence.tone;
   byId('sentence').textContent = sentence.text;
   byId('look').textContent = sentence.look || (servers.fault && sentenceFor(servers.fault).text);
-  report.note(sentence);
+  report.note(sentence, fact.kind);
   byId('reporting').hidden = !report.isWorthIt;
   byId('copied').textContent = '';
 }

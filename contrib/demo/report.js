@@ -6,6 +6,8 @@ const PATIENCE = 5000; // milliseconds
 
 export class Report {
   #said = [];
+  /** The sentences of `#said` up to the end of the last call. */
+  #past = new Set();
   #call = null;
   #measured = null;
   #hasFailed = false;
@@ -15,19 +17,28 @@ export class Report {
     return this.#call !== null || this.#hasFailed;
   }
 
-  /** Notes a sentence of the page, see `sentences.js`. */
-  note(sentence) {
-    this.#said = [...this.#said, { at: new Date(), ...sentence }].slice(-MOST_SENTENCES);
+  /** Notes a sentence of the page, see `sentences.js`, and the kind of the fact behind it. */
+  note(sentence, kind) {
+    this.#said = [...this.#said, { at: new Date(), kind, ...sentence }].slice(-MOST_SENTENCES);
     this.#hasFailed ||= sentence.tone === 'failed';
   }
 
   /**
    * Begins the report of a call. `identity` has its Call-ID and tags, as `{ id, from, to }`, and is kept up to date by the
-   * phone. `server` is the address of its WebSocket.
+   * phone. `server` is the address of its WebSocket. Sentences of earlier calls are dropped, because they name others; that of the
+   * last registration stays.
    */
   begin({ peer, incoming, identity, server }) {
     this.#call = { peer, incoming, identity, server, began: new Date() };
     this.#measured = null;
+    const registered = this.#said.findLast(({ kind }) => kind === 'registered');
+    this.#said = this.#said.filter((sentence) => sentence === registered || !this.#past.has(sentence));
+    this.#past.clear();
+  }
+
+  /** The call is over: what the page has said so far is not for the report of the next one. */
+  end() {
+    this.#past = new Set(this.#said);
   }
 
   /** Takes the latest measurement of the call, lines of text. */
@@ -63,7 +74,7 @@ export class Report {
   }
 }
 
-/** What Asterisk tells of the call, in lines. Only the call's two ends know its tags, so nobody else can ask. */
+/** Asks Asterisk for its part, in lines. Only the call's two ends know its tags, so nobody else can ask. */
 async function askHost({ identity, server }) {
   const address = addressFor(server);
   if (address.origin !== location.origin) return [`Nothing: ${address.origin} is not where this page comes from.`];
@@ -87,7 +98,7 @@ function addressFor(server) {
 const REFUSED = {
   403: 'callreport_permit in rtp.conf does not have this address.',
   404: 'Either it does not know the call, or “callreport = yes” is missing in rtp.conf.',
-  429: 'Wait a minute and copy the report again.',
+  429: 'It is asked too often. Wait a minute and copy the report again.',
 };
 
 function linesOf({ events, left_out: leftOut, verdict, ...rest }) {

@@ -84,6 +84,29 @@ fn the_last_calls_are_listed_and_called_again_and_forgotten() -> Result {
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn entries_that_are_no_calls_are_left_out_and_without_storage_the_list_lasts_as_long_as_the_page() -> Result {
+    let (lab, mut user) = opens("page-calls-strange", &Site::default(), Screen::Desk)?;
+    let right = r#"{"peer":"right","at":0,"incoming":true,"seconds":null,"result":"missed"}"#;
+    let wrong =
+        r#"{"peer":"wrong","at":1e300,"seconds":null,"result":""},{"peer":"wrong","at":0,"seconds":"x","result":""}"#;
+    user.stores("webrtc-demo-calls", &format!("[{wrong},{right},null,1]"))?;
+    user.stores("calls", r#"[{"peer":"other","at":0,"incoming":true,"seconds":null,"result":"missed"}]"#)?;
+    user.opens_again(&lab)?;
+    let all = user.texts("#calls li")?;
+    ensure(all.len() == 1 && all[0].starts_with("right"), || format!("{all:?}"))?;
+
+    user.loses_the_storage()?;
+    user.registers(PASSWORD, "Registered as 1001")?;
+    for called in ["busy", "nowhere"] {
+        user.calls(called, &format!("{called} was not reached"))?;
+    }
+    let all = user.texts("#calls li")?;
+    ensure(all.len() >= 2 && all[0].starts_with("nowhere") && all[1].starts_with("busy"), || format!("{all:?}"))?;
+    user.met_no_error()
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn without_callreport_a_report_has_what_the_browser_measured() -> Result {
     let lab = Lab::start("page-report-off", &Site::default())?;
     let mut user = User::open(&lab, Browser::Chromium, Screen::Desk, Microphone::Given)?;
@@ -99,6 +122,14 @@ fn without_callreport_a_report_has_what_the_browser_measured() -> Result {
     ] {
         ensure(text.contains(part), || format!("{part} is missing in {text}"))?;
     }
+    // The report of the next call says nothing of this one.
+    for called in ["busy", "nowhere"] {
+        user.goes_to("number")?;
+        user.calls(called, &format!("{called} was not reached"))?;
+    }
+    let text = user.copies_the_report()?;
+    let is_of_last = text.contains("Registered as 1001.") && text.contains("Calling nowhere");
+    ensure(is_of_last && !text.contains("echo") && !text.contains("busy"), || text.clone())?;
     user.met_no_error()
 }
 

@@ -61,7 +61,7 @@ fn a_stranger_gets_no_report_of_a_call_that_is_not_his() -> Result {
 
 const PASSWORD: &str = "demo-1001";
 
-/// What the browser measures in every report of a call that was up.
+/// Parts of every report of a call that was up.
 const BROWSER: [&str; 5] =
     ["Browser: Mozilla/", "Received audio: audio/PCM", "DTLS: connected", "Pair in use: ", "In call with echo."];
 
