@@ -15,7 +15,7 @@ export class Socket extends JsSIP.WebSocketInterface {
   #isPinged = false;
   /** Called with the next message from the server. */
   #heard = null;
-  /** Whether the server has ever answered a keepalive: not all do. */
+  /** Whether the server has ever answered a keepalive: chan_sip of Asterisk 16 does not. */
   #answersPings = false;
 
   connect() {

@@ -141,6 +141,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("originals_as_peers", Version::Eleven..=Version::Sixteen, "its phone's account is not encrypted"),
     ("page_camera", Version::Eleven..=Version::Eleven, "its SIP has other formats of video"),
     ("page_report", Version::Eleven..=Version::Eleven, "its calls are not told"),
+    ("page_silence", Version::Eleven..=Version::Eleven, "its SIP need not answer keepalives"),
     ("paths", Version::TwentyTwo..=Version::TwentyTwo, "11 has restarts and strangers; restarts on 16 are slow"),
     ("peers", Version::Eleven..=Version::Eleven, "its descriptions are not mended"),
     ("phones", Version::Eleven..=Version::Sixteen, "it has no chan_sip"),

@@ -24,29 +24,6 @@ fn in_firefox_a_call_goes_on_when_the_server_dies_and_the_next_one_takes_over() 
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
-fn a_server_that_falls_silent_without_closing_the_socket_is_given_up() -> Result {
-    let lab = Lab::start("page-servers-silent", &Site::default())?;
-    let (first, second) = (lab.ports().proxy, lab.ports().plain + 1);
-    let servers = [first, second].map(|port| format!("ws://localhost:{port}/ws"));
-    let one = Forwarder::start(first, lab.ports().ws)?;
-    let _other = Forwarder::start(second, lab.ports().ws)?;
-    let mut user = User::open(&lab, Browser::Chromium, Screen::Desk, Microphone::Given)?;
-    User::is_given_servers(&lab, &json!({ "servers": servers }).to_string())?;
-    user.opens_again(&lab)?;
-    user.registers(PASSWORD, &format!("Registered as 1001 at localhost:{first}."))?;
-    // The first keepalive is answered meanwhile.
-    user.calls("echo", "In call with echo")?;
-    user.sees_level("hearing", -40, 0)?;
-    one.freeze();
-    user.is_told_in_a_minute("does not answer any more; the phone goes to the next server")?;
-    user.reads("#registration", &format!("1001 at localhost:{second}"))?;
-    user.is_told("In call with echo")?;
-    user.hangs_up(&lab)?;
-    user.met_no_error()
-}
-
-#[test]
-#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn a_file_that_cannot_be_used_is_named_and_the_page_calls_all_the_same() -> Result {
     let lab = Lab::start("page-servers-malformed", &Site::default())?;
     let mut user = User::open(&lab, Browser::Chromium, Screen::Desk, Microphone::Given)?;
