@@ -199,6 +199,21 @@ class User {
     return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
   }
 
+  /** From now on the browser's question for the microphone stays open until `answerAsked()`. */
+  holdAsked() {
+    return this.#browser.evaluate(() => {
+      const original = MediaDevices.prototype.getUserMedia;
+      const asked = new Promise((answer) => { window.answerAsked = answer; });
+      MediaDevices.prototype.getUserMedia = function held(wanted) {
+        return asked.then(() => original.call(this, wanted));
+      };
+    });
+  }
+
+  answerAsked() {
+    return this.#browser.evaluate(() => window.answerAsked());
+  }
+
   store(key, value) {
     return this.#browser.evaluate(([key, value]) => { localStorage.setItem(key, value); }, [key, value]);
   }

@@ -249,6 +249,16 @@ impl User {
         self.puppet.ask("read", json!(["#sentence", words, 60])).map(drop)
     }
 
+    /// From now on the browser's question for the microphone stays open until [`Self::allows_the_microphone`].
+    pub fn hesitates(&mut self) -> Result {
+        self.puppet.ask("holdAsked", json!([])).map(drop)
+    }
+
+    /// Answers the browser's question.
+    pub fn allows_the_microphone(&mut self) -> Result {
+        self.puppet.ask("answerAsked", json!([])).map(drop)
+    }
+
     /// The page's origin gets an entry in `localStorage`.
     pub fn stores(&mut self, key: &str, value: &str) -> Result {
         self.puppet.ask("store", json!([key, value])).map(drop)

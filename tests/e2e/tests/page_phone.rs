@@ -84,6 +84,31 @@ fn the_last_calls_are_listed_and_called_again_and_forgotten() -> Result {
 
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn answer_is_for_the_caller_who_was_ringing_and_not_for_the_next_one() -> Result {
+    let (lab, mut user) = opens("page-callers", &Site::default(), Screen::Desk)?;
+    user.hesitates()?;
+    lab.originate("1001", "echo")?;
+    user.is_told("is calling")?;
+    user.goes_to("answer")?;
+    user.presses("Enter")?;
+    user.is_told("The browser asks for the microphone")?;
+    lab.asterisk().cli("channel request hangup all")?;
+    user.is_told("has given up")?;
+    lab.originate("1001", "echo")?;
+    user.is_told("is calling")?;
+    user.allows_the_microphone()?;
+    std::thread::sleep(Duration::from_secs(1));
+    user.reads("#state", "Incoming call")?;
+    user.goes_to("answer")?;
+    user.presses("Enter")?;
+    user.is_told("In call with")?;
+    user.sees_level("hearing", -40, 0)?;
+    user.hangs_up(&lab)?;
+    user.met_no_error()
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn entries_that_are_no_calls_are_left_out_and_without_storage_the_list_lasts_as_long_as_the_page() -> Result {
     let (lab, mut user) = opens("page-calls-strange", &Site::default(), Screen::Desk)?;
     let right = r#"{"peer":"right","at":0,"incoming":true,"seconds":null,"result":"missed"}"#;
