@@ -1,14 +1,15 @@
 // The microphone, open during a call, and its level.
 
+import { open } from './media.js';
+
 export class Microphone {
   #context = new AudioContext();
   #analyser = this.#context.createAnalyser();
   #samples = new Float32Array(this.#analyser.fftSize);
 
-  /** Asks for the microphone. Fails like `getUserMedia()`, or with `SecurityError` on an insecure page. */
-  static async open() {
-    if (!navigator.mediaDevices) throw new DOMException('the page is not secure', 'SecurityError');
-    return new Microphone(await navigator.mediaDevices.getUserMedia({ audio: true }));
+  /** Asks for the microphone `device`, see `open`. */
+  static async open(device) {
+    return new Microphone(await open('audio', device));
   }
 
   constructor(stream) {
@@ -22,6 +23,10 @@ export class Microphone {
     this.#analyser.getFloatTimeDomainData(this.#samples);
     const power = this.#samples.reduce((sum, sample) => sum + sample * sample, 0) / this.#samples.length;
     return Math.sqrt(power);
+  }
+
+  get isMuted() {
+    return this.stream.getTracks().some(({ enabled }) => !enabled);
   }
 
   mute(muted) {

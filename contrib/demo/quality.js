@@ -13,6 +13,7 @@ const byId = (id) => document.getElementById(id);
 export class Quality {
   #phone;
   #tellMissing;
+  #report;
   #graph = new Graph(byId('graph'));
   #speaking = new Meter(byId('speaking'));
   #hearing = new Meter(byId('hearing'));
@@ -23,10 +24,14 @@ export class Quality {
   #before;
   #point;
 
-  /** Calls `tellMissing` with what the call lacks, see `SilenceWatch.look`, and with `null` when all is well again. */
-  constructor(phone, tellMissing) {
+  /**
+   * Calls `tellMissing` with what the call lacks, see `SilenceWatch.look`, and with `null` when all is well again. `report`
+   * gets each measurement.
+   */
+  constructor(phone, tellMissing, report) {
     this.#phone = phone;
     this.#tellMissing = tellMissing;
+    this.#report = report;
   }
 
   /** Starts measuring: the phone's call is up from now on. */
@@ -58,6 +63,7 @@ export class Quality {
     this.#speaking.show(microphone.level());
     this.#hearing.show(levelBetween(this.#before ?? now, now));
     this.#before = now;
+    this.#report.measured(now.details);
     this.#point ??= now;
     if (now.at - this.#point.at >= GRAPH) this.#add(now);
     this.#listen(now, connection);

@@ -10,15 +10,27 @@ const SENTENCES = {
     `“${server}” is not the address of a WebSocket.`, 'Write it like ws://localhost:8088/ws.',
   ),
   noAccount: ({ account }) => failed(`“${account}” cannot be an account.`, 'Its name has no spaces.'),
-  opening: ({ server }) => said(`Opening ${server} …`),
-  unreachable: ({ server }) => failed(
-    `The socket ${server} cannot be opened; the phone keeps trying.`, lookAtSocket(server),
+  noServers: ({ message }) => failed(
+    `The file servers.json beside this page cannot be used: ${message}.`,
+    'It is JSON with the lists “servers” and “iceServers”, and may be missing.',
   ),
-  closed: ({ server }) => failed(
-    `The socket ${server} was closed; the phone opens it again.`,
+  expired: ({ at }) => failed(
+    `The password for TURN in servers.json expired on ${at.toLocaleString()}.`,
+    'Write a new one into it: a call that needs a relay has no audio without.',
+  ),
+  opening: ({ server }) => said(`Opening ${server} …`),
+  unreachable,
+  closed: ({ server, servers }) => failed(
+    `The socket ${server} was closed; the phone ${servers.length > 1 ? 'goes to the next server' : 'opens it again'}.`,
     'Asterisk ended or closed it: its log has a line with the reason.',
   ),
-  registered: ({ account }) => said(`Registered as ${account}.`),
+  silent: ({ server, servers }) => failed(
+    `${server} does not answer any more; the phone ${servers.length > 1 ? 'goes to the next server' : 'opens it again'}.`,
+    'The network between may be down, or Asterisk hangs: “core show uptime” on its console shows whether it answers.',
+  ),
+  registered: ({ account, server, servers }) => said(
+    servers.length > 1 ? `Registered as ${account} at ${new URL(server).host}.` : `Registered as ${account}.`,
+  ),
   notRegistered: ({ account, code, cause }) => failed(
     `${account} was not registered: ${code ? `${code}, ${reasonFor(REGISTRATION, code, cause)}` : 'no answer came'}.`,
     'Compare account and password with sip.conf or pjsip.conf; Asterisk’s log has the reason.',
@@ -26,12 +38,17 @@ const SENTENCES = {
 
   asking: () => said('The browser asks for the microphone …'),
   noMicrophone: ({ name, message }) => failed(...(MICROPHONE[name] ?? [`The microphone cannot be used: ${message}.`])),
+  noCamera: ({ name, message }) => failed(...(CAMERA[name] ?? [`The camera cannot be used: ${message}.`])),
+  noSpeaker: ({ message }) => failed(`The speaker cannot be used: ${message}.`, 'Choose another one under “Devices”.'),
+  noPicture: ({ peer }) => said(`${peer} takes no picture; calling without the camera …`),
   noNumber: ({ number }) => failed(`“${number}” cannot be called.`, 'A number has no spaces.'),
 
   calling: ({ peer }) => said(`Calling ${peer} …`),
   ringing: ({ peer }) => said(`It rings at ${peer}.`),
   incoming: ({ peer }) => said(`${peer} is calling.`),
-  up: ({ peer }) => said(`In call with ${peer}.`),
+  up: ({ peer, isWithoutPicture }) => said(
+    isWithoutPicture ? `In call with ${peer}, which takes no picture.` : `In call with ${peer}.`,
+  ),
   ended,
   failed: (fact) => (fact.incoming ? missed(fact) : refused(fact)),
   descriptionRefused: ({ message }) => failed(
@@ -63,6 +80,12 @@ const MICROPHONE = {
   NotFoundError: ['There is no microphone.', 'Plug one in, or choose one in the settings of the system.'],
   NotReadableError: ['The microphone cannot be opened.', 'Another program may have it, or the system forbids it.'],
   SecurityError: ['This page gets no microphone.', 'Browsers give it only to pages on https or on localhost.'],
+};
+
+const CAMERA = {
+  NotAllowedError: ['The camera was refused.', 'Allow it for this page: click the sign before its address.'],
+  NotFoundError: ['There is no camera.', 'Plug one in, or switch “Camera” off.'],
+  NotReadableError: ['The camera cannot be opened.', 'Another program may have it, or the system forbids it.'],
 };
 
 const REGISTRATION = {
@@ -101,6 +124,14 @@ const LOOK_AT_MODULES =
 
 /** The beginning of Chromium's messages: the failed operation, before the error itself. */
 const CHROMIUM_BEGINS = /^Failed to execute '\w+' on 'RTCPeerConnection': Failed to set remote \w+ sdp: /;
+
+function unreachable({ server, servers, all }) {
+  if (servers.length === 1) {
+    return failed(`The socket ${server} cannot be opened; the phone keeps trying.`, lookAtSocket(server));
+  }
+  if (!all) return failed(`The socket ${server} cannot be opened; the phone tries the next server.`, lookAtSocket(server));
+  return failed(`None of the ${servers.length} servers can be reached; the phone keeps trying.`, lookAtSocket(server));
+}
 
 function ended({ peer, by, cause }) {
   // JsSIP's name for failed ICE.

@@ -1,5 +1,7 @@
 // getStats() in the few numbers that the page shows.
 
+import { details } from './details.js';
+
 /** The browser's current statistics of the call. Times are in milliseconds; `null` means not known yet. */
 export async function measure(connection) {
   const all = [...(await connection.getStats()).values()];
@@ -16,6 +18,7 @@ export async function measure(connection) {
     // The far end reports its losses and the round-trip time (RFC 3550 §6.4).
     lostThere: remote.packetsLost ?? null,
     roundTrip: milliseconds(remote.roundTripTime),
+    details: details(connection, all),
   };
 }
 

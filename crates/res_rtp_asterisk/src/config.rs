@@ -17,6 +17,7 @@ use rtp::rtcp::mux::Policy;
 use crate::gathering::settings::Gathering;
 use crate::metrics::settings::Metrics;
 use crate::relay::settings::Relays;
+use crate::reports::settings::CallReports;
 
 /// The settings of `rtp.conf`. A session keeps the settings that were in force when it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub struct Settings {
     pub bridge_threads: bool,
     /// The file that gets a line of JSON for each call that has ended (`calllog`); `None` for no file.
     pub call_log: Option<String>,
+    /// Whether a client may read the report of its own call over HTTP, and from where.
+    pub call_reports: CallReports,
     /// Whether there is a page for Prometheus, and for whom.
     pub metrics: Metrics,
 }
@@ -79,6 +82,7 @@ impl Default for Settings {
             figures: Figures::default(),
             bridge_threads: true,
             call_log: None,
+            call_reports: CallReports::default(),
             metrics: Metrics::default(),
         }
     }
@@ -138,6 +142,7 @@ impl Settings {
             figures: lines.figures(default.figures),
             bridge_threads: lines.boolean("bridgethreads", default.bridge_threads),
             call_log: lines.call_log(),
+            call_reports: CallReports::read(lines),
             metrics: Metrics::read(lines),
         }
     }
@@ -325,6 +330,7 @@ mod tests {
             ("statistics", "original"),
             ("bridgethreads", "no"),
             ("calllog", "/var/log/asterisk/calls.json"),
+            ("callreport", "yes"),
             ("metrics", "yes"),
         ]);
         let expected = Settings {
@@ -344,6 +350,7 @@ mod tests {
             figures: Figures::Original,
             bridge_threads: false,
             call_log: Some("/var/log/asterisk/calls.json".to_owned()),
+            call_reports: read(&[("callreport", "yes")]).0.call_reports,
             metrics: read(&[("metrics", "yes")]).0.metrics,
         };
         assert_eq!(settings, expected);
@@ -371,6 +378,7 @@ mod tests {
             ("statistics", "wrong"),
             ("bridgethreads", "many"),
             ("calllog", "calls.json"),
+            ("callreport", "some"),
             ("metrics", "some"),
         ];
         let (settings, problems) = read(&broken);

@@ -62,7 +62,7 @@ impl Globals {
         let relays = Pool::default();
         relays.configure(&settings);
         let history = History::default();
-        history.configure(settings.call_log.as_deref());
+        history.configure(settings.call_log.as_deref(), settings.call_reports.is_on);
         let (settings, always) = (Mutex::new(Arc::new(settings)), Arc::new(always));
         Arc::new(Self {
             settings,
@@ -89,7 +89,7 @@ impl Globals {
     pub fn set_settings(&self, settings: Settings) {
         self.gatherer.configure(&settings);
         self.relays.configure(&settings);
-        self.history.configure(settings.call_log.as_deref());
+        self.history.configure(settings.call_log.as_deref(), settings.call_reports.is_on);
         *lock(&self.settings) = Arc::new(settings);
     }
 

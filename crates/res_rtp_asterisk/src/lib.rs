@@ -19,6 +19,8 @@
 //! | `carriers.rs` | the threads that carry packets between bridged sessions |
 //! | `endings.rs` | ends the calls of peers that are gone |
 //! | `metrics/` | `/metrics` for Prometheus |
+//! | `reports/` | `/webrtc/call`: the report of a call for its own client |
+//! | `pages.rs` | paths of the host's HTTP server, for both |
 //! | `gathering/` | finds our public addresses ahead of calls |
 //! | `relay/` | makes allocations at TURN servers ahead of calls |
 //! | `trickle.rs` | facts that the WebSocket's module reads in SIP: candidates that come after the description |
@@ -56,7 +58,9 @@ mod notes;
 mod pace;
 #[cfg(test)]
 mod packet_cost;
+mod pages;
 mod relay;
+mod reports;
 mod rtcp;
 mod selftest;
 mod session;
@@ -123,6 +127,7 @@ impl Module for RtpModule {
         drop(commands);
         drop(actions);
         metrics::stop();
+        reports::stop();
         set_globals(None);
         trickle::wait_for_callers();
         // Stopped explicitly: another thread may still hold a reference to the globals for a moment.
@@ -138,8 +143,11 @@ impl Module for RtpModule {
     fn reload() -> Result<(), Failed> {
         if let (Some(globals), Some(settings)) = (globals(), Settings::load(Reload::IfChanged)) {
             let (first, last) = settings.ports;
-            metrics::configure(settings.metrics.is_on);
+            let (has_metrics, has_reports) = (settings.metrics.is_on, settings.call_reports.is_on);
+            // Whom a path is for has to be known before it is open.
             globals.set_settings(settings);
+            metrics::configure(has_metrics);
+            reports::configure(has_reports);
             asterisk::verbose!(2, "RTP Allocating from port range {first} -> {last}");
         }
         certificates::check_all();
@@ -184,6 +192,7 @@ fn load() -> Result<(), Failed> {
         return Err(Failed);
     };
     metrics::configure(globals.settings().metrics.is_on);
+    reports::configure(globals.settings().call_reports.is_on);
     globals.history().start();
     *lock(&LOADED) = Some(Loaded { registration, commands, actions, globals });
     certificates::check_all();

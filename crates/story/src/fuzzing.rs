@@ -41,7 +41,7 @@ pub fn timeline(input: &[u8]) {
 fn event(kind: u8) -> Event {
     match kind % 6 {
         0 => Event::Began,
-        1 => Event::Report { lost: kind.into(), jitter: 1, round_trip: 2 },
+        1 => Event::Report { lost: kind, jitter: 1, round_trip: 2 },
         2 => Event::ReceivesNow(kind),
         3 => Event::SendsNow(kind),
         4 => Event::ConsentLost(kind),

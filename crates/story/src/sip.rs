@@ -15,8 +15,10 @@ pub struct Message<'a> {
     pub from_user: &'a str,
     /// The user part of `To`, empty if there is none.
     pub to_user: &'a str,
-    /// Whether `To` has a tag: the message is inside a dialog, or answers.
-    pub has_to_tag: bool,
+    /// The tag of `From` (RFC 3261 §19.3), empty if there is none.
+    pub from_tag: &'a str,
+    /// The tag of `To`, empty if there is none: the message begins a dialog.
+    pub to_tag: &'a str,
     /// The cause of a `Reason` header (RFC 3326), 0 without one.
     pub cause: u16,
     /// Whether a request has credentials.
@@ -54,7 +56,7 @@ impl<'a> Message<'a> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let mut lines = head.split("\r\n");
-        let start = lines.next().filter(|line| is_printable(line))?;
+        let start = lines.next().filter(is_printable)?;
         let kind = match start.strip_prefix("SIP/2.0 ") {
             Some(rest) => Kind::Response(rest.split(' ').next()?.parse().ok()?),
             None if start.ends_with(" SIP/2.0") => Kind::Request(start.split(' ').next()?),
@@ -66,12 +68,13 @@ impl<'a> Message<'a> {
             call_id: "",
             from_user: "",
             to_user: "",
-            has_to_tag: false,
+            from_tag: "",
+            to_tag: "",
             cause: 0,
             has_credentials: false,
             description: body.starts_with("v=").then(|| Description::parse(body)),
         };
-        for (name, value) in lines.filter(|line| is_printable(line)).filter_map(|line| line.split_once(':')) {
+        for (name, value) in lines.filter(is_printable).filter_map(|line| line.split_once(':')) {
             message.read(name.trim_end(), value.trim());
         }
         (!message.call_id.is_empty()).then_some(message)
@@ -82,11 +85,8 @@ impl<'a> Message<'a> {
         match () {
             () if is("Call-ID", "i") => self.call_id = value,
             () if is("CSeq", "CSeq") => self.method = value.rsplit(' ').next().unwrap_or_default(),
-            () if is("From", "f") => self.from_user = user(value),
-            () if is("To", "t") => {
-                self.to_user = user(value);
-                self.has_to_tag = value.contains(";tag=");
-            }
+            () if is("From", "f") => (self.from_user, self.from_tag) = (user(value), tag(value)),
+            () if is("To", "t") => (self.to_user, self.to_tag) = (user(value), tag(value)),
             () if is("Reason", "Reason") => self.cause = cause(value),
             () if is("Authorization", "Proxy-Authorization") => self.has_credentials = true,
             () => {}
@@ -107,6 +107,16 @@ fn user(value: &str) -> &str {
     rest.get(..end).and_then(|uri| uri.split_once('@')).map_or("", |(user, _)| user)
 }
 
+/// Returns the parameter `tag` of a header value, which stands behind the address.
+fn tag(value: &str) -> &str {
+    let parameters = value.rsplit_once('>').map_or(value, |(_, parameters)| parameters);
+    let tag = parameters.split(';').skip(1).find_map(|parameter| {
+        let (name, tag) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("tag").then(|| tag.trim())
+    });
+    tag.unwrap_or_default()
+}
+
 fn cause(value: &str) -> u16 {
     let cause = value.split(';').find_map(|part| part.trim().strip_prefix("cause="));
     cause.and_then(|cause| cause.trim().parse().ok()).unwrap_or(0)
@@ -116,7 +126,7 @@ impl<'a> Description<'a> {
     /// Reads a description. The lines of the session count for its sections (RFC 8866 §5).
     fn parse(body: &'a str) -> Self {
         let mut reading = Reading::default();
-        for line in body.lines().filter(|line| is_printable(line)) {
+        for line in body.lines().filter(is_printable) {
             match (line.get(..2), line.get(2..)) {
                 (Some("m="), Some(value)) => reading.section(value),
                 (Some("c="), Some(value)) => reading.connection(value),
@@ -265,7 +275,7 @@ mod tests {
         let message = Message::parse(OFFER.as_bytes()).unwrap();
         assert_eq!((message.kind, message.method), (Kind::Request("INVITE"), "INVITE"));
         assert_eq!((message.call_id, message.from_user, message.to_user), ("abc@x", "1001", "echo"));
-        assert!(!message.has_to_tag);
+        assert_eq!((message.from_tag, message.to_tag), ("1", ""));
         let description = message.description.unwrap();
         let expected = Lacks::default().with(Lacks::CANDIDATES, true).with(Lacks::ADDRESS, true);
         assert_eq!(description.lacks, expected, "{}", description.lacks);
@@ -278,10 +288,22 @@ mod tests {
         let answer = "SIP/2.0 200 OK\r\nCall-ID: 1\r\nTo: sip:a@b;tag=2\r\nCSeq: 1 INVITE\r\n\r\nv=0\r\n\
             c=IN IP4 192.0.2.1\r\nm=audio 10000 RTP/AVP 0\r\na=sendonly\r\n";
         let message = Message::parse(answer.as_bytes()).unwrap();
-        assert_eq!((message.kind, message.has_to_tag), (Kind::Response(200), true));
+        assert_eq!((message.kind, message.to_tag), (Kind::Response(200), "2"));
         let description = message.description.unwrap();
         assert!(description.lacks.any(Lacks::SECURITY) && description.lacks.any(Lacks::FEEDBACK));
         assert!(!description.lacks.any(Lacks::ADDRESS) && description.is_held);
+    }
+
+    #[test]
+    fn a_tag_is_a_parameter_of_the_header_and_not_of_the_address() {
+        for (value, expected) in [
+            ("<sip:a@b;tag=1>;x=y; Tag = 2", "2"),
+            ("sip:a@b;tag=3", "3"),
+            ("\"a;tag=4\" <sip:a@b>", ""),
+            ("<sip:a@b>", ""),
+        ] {
+            assert_eq!(tag(value), expected, "{value}");
+        }
     }
 
     #[test]

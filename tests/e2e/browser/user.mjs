@@ -82,6 +82,45 @@ class User {
     return this.#browser.evaluate(read, [selector, attribute]);
   }
 
+  /** The value of a control, once it has one. */
+  async value(selector, seconds) {
+    await this.#browser.until((selector) => document.querySelector(selector)?.value, selector, seconds * 1000);
+    return this.#browser.evaluate((selector) => document.querySelector(selector).value, selector);
+  }
+
+  /** The texts of all elements of this kind. */
+  texts(selector) {
+    return this.#browser.evaluate((selector) => [...document.querySelectorAll(selector)].map((one) => one.textContent), selector);
+  }
+
+  /** Chooses the last of the options of a list, as with its arrow keys; returns its text. */
+  choose(selector) {
+    return this.#browser.evaluate((selector) => {
+      const list = document.querySelector(selector);
+      list.selectedIndex = list.options.length - 1;
+      list.dispatchEvent(new Event('change', { bubbles: true }));
+      return list.selectedOptions[0].textContent;
+    }, selector);
+  }
+
+  /** The label of the microphone that the call uses, of the camera (`null` without), and the speaker's device. */
+  devices() {
+    return this.#browser.evaluate(() => {
+      const tracks = window.connection.getSenders().map(({ track }) => track);
+      const label = (kind) => tracks.find((track) => track?.kind === kind)?.label ?? null;
+      return { microphone: label('audio'), camera: label('video'), speaker: document.querySelector('#remote').sinkId ?? null };
+    });
+  }
+
+  /** Waits until a video is shown and moves. */
+  async seesPicture(selector, seconds) {
+    const moves = (selector) => {
+      const video = document.querySelector(selector);
+      return video.checkVisibility() && video.videoWidth > 0 && video.getVideoPlaybackQuality().totalVideoFrames > 5;
+    };
+    await this.#browser.until(moves, selector, seconds * 1000).catch(() => { throw new Error(`${selector} shows nothing`); });
+  }
+
   /** Waits until a level meter is between these decibels. */
   async level(meter, least, most, seconds) {
     const holds = ([meter, least, most]) => {
@@ -97,7 +136,7 @@ class User {
   /** The names of controls that do not fit on the screen or are too small for a finger. */
   misfits() {
     return this.#browser.evaluate(() => {
-      const targets = [...document.querySelectorAll('button, input, summary')].filter((one) => one.checkVisibility());
+      const targets = [...document.querySelectorAll('button, input, select, textarea, summary')].filter((one) => one.checkVisibility());
       const { clientWidth, scrollWidth } = document.documentElement;
       const small = targets.filter((one) => {
         const { width, height } = one.getBoundingClientRect();
@@ -110,6 +149,46 @@ class User {
     });
   }
 
+  /** From now on the latest connection is kept for `iceServers()` and `devices()`. */
+  noteConnections() {
+    return this.#browser.evaluate(() => {
+      window.RTCPeerConnection = class extends RTCPeerConnection {
+        constructor(configuration) {
+          super(configuration);
+          window.connection = this;
+          window.configuration = configuration;
+        }
+      };
+    });
+  }
+
+  /** From now on `requestFor()` knows the addresses that the page fetches. */
+  noteRequests() {
+    return this.#browser.evaluate(() => {
+      const original = window.fetch;
+      window.requests = [];
+      window.fetch = (address, options) => {
+        window.requests.push(new URL(address, location));
+        return original(address, options);
+      };
+    });
+  }
+
+  requestFor(words) {
+    return this.#browser.evaluate((words) => {
+      const found = window.requests.findLast(({ href }) => href.includes(words));
+      return found ? found.pathname + found.search : null;
+    }, words);
+  }
+
+  forgetReport() {
+    return this.#browser.evaluate(() => { document.querySelector('#report').value = ''; });
+  }
+
+  iceServers() {
+    return this.#browser.evaluate(() => window.configuration?.iceServers ?? []);
+  }
+
   /** From now on ICE fails: the browser's checks carry a wrong password. */
   spoilIce() {
     return this.#spoil('^(a=ice-pwd:)\\S{22}', '$1aWrongPasswordOfTwoAnd20');
@@ -118,6 +197,32 @@ class User {
   /** From now on the DTLS handshake fails: the browser is told a wrong fingerprint. */
   spoilDtls() {
     return this.#spoil('^(a=fingerprint:\\S+ )(..):(\\S+)', '$1$3:$2');
+  }
+
+  /** From now on the browser's question for the microphone stays open until `answerAsked()`. */
+  holdAsked() {
+    return this.#browser.evaluate(() => {
+      const original = MediaDevices.prototype.getUserMedia;
+      const asked = new Promise((answer) => { window.answerAsked = answer; });
+      MediaDevices.prototype.getUserMedia = function held(wanted) {
+        return asked.then(() => original.call(this, wanted));
+      };
+    });
+  }
+
+  answerAsked() {
+    return this.#browser.evaluate(() => window.answerAsked());
+  }
+
+  store(key, value) {
+    return this.#browser.evaluate(([key, value]) => { localStorage.setItem(key, value); }, [key, value]);
+  }
+
+  /** From now on the browser keeps nothing, as in some private modes. */
+  spoilStorage() {
+    return this.#browser.evaluate(() => {
+      Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no storage', 'SecurityError'); } });
+    });
   }
 
   /** From now on sockets lead to a port where nobody listens. */

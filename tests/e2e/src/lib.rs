@@ -21,6 +21,7 @@ pub mod differential;
 pub mod driver;
 pub mod failure;
 pub mod fleet;
+pub mod forwarder;
 pub mod g711;
 pub mod kamailio;
 pub mod lab;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
@@ -117,6 +117,69 @@ impl User {
         self.puppet.ask("open", json!([page])).map(drop)
     }
 
+    /// Puts this text into `servers.json` beside the page.
+    pub fn is_given_servers(lab: &Lab, text: &str) -> Result {
+        Ok(fs::write(page::directory(&lab.asterisk().home().served()).join("servers.json"), text)?)
+    }
+
+    /// Opens the page anew.
+    pub fn opens_again(&mut self, lab: &Lab) -> Result {
+        self.opens("localhost", lab)
+    }
+
+    /// From now on the latest connection is kept for [`Self::ice_servers`] and [`Self::devices`].
+    pub fn notes_connections(&mut self) -> Result {
+        self.puppet.ask("noteConnections", json!([])).map(drop)
+    }
+
+    /// The labels of the microphone and the camera of the latest connection, and the device of the speaker.
+    pub fn devices(&mut self) -> Result<Value> {
+        self.puppet.ask("devices", json!([]))
+    }
+
+    /// Chooses the last option of a list and returns its text.
+    pub fn chooses_last(&mut self, list: &str) -> Result<String> {
+        let chosen = self.puppet.ask("choose", json!([list]))?;
+        Ok(chosen.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Returns the texts of all elements of this kind.
+    pub fn texts(&mut self, elements: &str) -> Result<Vec<String>> {
+        let texts = self.puppet.ask("texts", json!([elements]))?;
+        Ok(serde_json::from_value(texts)?)
+    }
+
+    /// From now on the addresses of the page's requests are kept for [`Self::request_for`].
+    pub fn notes_requests(&mut self) -> Result {
+        self.puppet.ask("noteRequests", json!([])).map(drop)
+    }
+
+    /// Returns path and query of the latest request to an address with these words.
+    pub fn request_for(&mut self, words: &str) -> Result<String> {
+        let request = self.puppet.ask("requestFor", json!([words]))?;
+        request.as_str().map(str::to_owned).ok_or_else(|| Failure::new(format!("no request for {words}")))
+    }
+
+    /// Presses "Copy report" and returns the report.
+    pub fn copies_the_report(&mut self) -> Result<String> {
+        self.puppet.ask("forgetReport", json!([]))?;
+        self.goes_to("copy")?;
+        self.presses("Enter")?;
+        let text = self.puppet.ask("value", json!(["#report", PATIENCE.as_secs()]))?;
+        self.reads("#copied", "eport")?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until a video moves.
+    pub fn sees_picture(&mut self, video: &str) -> Result {
+        self.puppet.ask("seesPicture", json!([video, PATIENCE.as_secs()])).map(drop)
+    }
+
+    /// The ICE servers of the latest connection.
+    pub fn ice_servers(&mut self) -> Result<Value> {
+        self.puppet.ask("iceServers", json!([]))
+    }
+
     /// From now on ICE fails in every call.
     pub fn loses_the_way(&mut self) -> Result {
         self.puppet.ask("spoilIce", json!([])).map(drop)
@@ -181,9 +244,41 @@ impl User {
         self.is_told(sentence)
     }
 
+    /// Hangs up with the keyboard, and waits until Asterisk has no call.
+    pub fn hangs_up(&mut self, lab: &Lab) -> Result {
+        self.presses("Escape")?;
+        self.is_told("You have hung up")?;
+        lab.until_idle(Duration::from_secs(10))
+    }
+
     /// Waits for a message with these words in the page's status.
     pub fn is_told(&mut self, words: &str) -> Result {
         self.reads("#sentence", words)
+    }
+
+    /// Waits for a message with these words as long as a keepalive may take to tell that a server is dead.
+    pub fn is_told_in_a_minute(&mut self, words: &str) -> Result {
+        self.puppet.ask("read", json!(["#sentence", words, 60])).map(drop)
+    }
+
+    /// From now on the browser's question for the microphone stays open until [`Self::allows_the_microphone`].
+    pub fn hesitates(&mut self) -> Result {
+        self.puppet.ask("holdAsked", json!([])).map(drop)
+    }
+
+    /// Answers the browser's question.
+    pub fn allows_the_microphone(&mut self) -> Result {
+        self.puppet.ask("answerAsked", json!([])).map(drop)
+    }
+
+    /// The page's origin gets an entry in `localStorage`.
+    pub fn stores(&mut self, key: &str, value: &str) -> Result {
+        self.puppet.ask("store", json!([key, value])).map(drop)
+    }
+
+    /// From now on the browser keeps nothing.
+    pub fn loses_the_storage(&mut self) -> Result {
+        self.puppet.ask("spoilStorage", json!([])).map(drop)
     }
 
     /// Waits for these words in the advice below the status.

@@ -20,7 +20,7 @@ fn remark(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// The keys that are read.
-pub(super) const USED: [&str; 37] = [
+pub(super) const USED: [&str; 41] = [
     "rtpstart",
     "rtpend",
     "rtpchecksums",
@@ -36,6 +36,10 @@ pub(super) const USED: [&str; 37] = [
     "statistics",
     "bridgethreads",
     "calllog",
+    "callreport",
+    "callreport_permit",
+    "callreport_deny",
+    "callreport_acl",
     "stunaddr",
     "stunpool",
     "stun_permit",

@@ -154,6 +154,7 @@ fn shown(settings: &Settings) -> String {
     };
     let (used, failures) = ports::usage();
     let metrics = if settings.metrics.is_on { "/metrics of the HTTP server" } else { "off" };
+    let reports = if settings.call_reports.is_on { "/webrtc/call of the HTTP server" } else { "off" };
     let figures = match settings.figures {
         Figures::Correct => "correct",
         Figures::Original => "original",
@@ -163,7 +164,8 @@ fn shown(settings: &Settings) -> String {
          DTMF Timeout:    {}\n  Strict RTP:      {}\n  Probation:       {} frames\n  Replay Protect:  Yes\n  \
          ICE support:     {}\n  RTCP interval:   {} ms\n  RTCP mux:        {mux}\n  Consent:         {consent}\n  \
          DTLS:            {dtls}\n  Statistics:      {figures}\n  \
-         DTLS MTU:        {}\n  Metrics:         {metrics}\n  Ports in use:    {used} pairs, none free for {failures} calls",
+         DTLS MTU:        {}\n  Metrics:         {metrics}\n  \
+         Call reports:    {reports}\n  Ports in use:    {used} pairs, none free for {failures} calls",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),

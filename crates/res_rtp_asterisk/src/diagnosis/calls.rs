@@ -16,6 +16,8 @@ use ::story::{Event, Timeline};
 use asterisk::lock;
 use asterisk::worker::Id;
 
+use super::dialog::{Dialog, Named};
+
 /// The calls of late, oldest first.
 #[derive(Debug, Default)]
 pub struct Calls(Mutex<VecDeque<Call>>);
@@ -25,6 +27,8 @@ pub struct Calls(Mutex<VecDeque<Call>>);
 pub struct Call {
     /// The `Call-ID`.
     pub id: String,
+    /// The identifiers that only the two ends know.
+    pub dialog: Dialog,
     /// The user at the client's end.
     pub user: String,
     /// The client's address.
@@ -123,6 +127,12 @@ impl Calls {
         lock(&self.0).iter().find(|call| call.id == call_id).cloned()
     }
 
+    /// Returns the call whose identifiers are all named. Looks at all calls, so that the time does not tell which there are.
+    pub fn of_dialog(&self, named: Named<'_>) -> Option<Call> {
+        let calls = lock(&self.0);
+        calls.iter().fold(None, |found, call| if call.dialog.is(named) { Some(call) } else { found }).cloned()
+    }
+
     /// Notes that a session has ended. Returns its call if that was not over, and is now.
     pub fn end_session(&self, id: Id) -> Ended {
         let mut calls = lock(&self.0);
@@ -154,11 +164,15 @@ impl Call {
         let mut timeline = Timeline::new(now);
         let event = Event::WebSocket { is_secure: connection.is_secure };
         timeline.note(now, event, None, connection.address);
+        let is_registration = message.method == "REGISTER";
+        // Nobody asks for the report of a registration, which has no dialog.
+        let dialog = if is_registration { Dialog::default() } else { Dialog::new(message.call_id, message.from_tag) };
         let user = if by == By::Client { message.from_user } else { message.to_user };
         let signalling =
             Signalling { offered_by: Some(by), origin: connection.origin.map(str::to_owned), ..Signalling::default() };
         Self {
             id: message.call_id.to_owned(),
+            dialog,
             user: user.to_owned(),
             client: connection.address,
             signalling,
@@ -167,7 +181,7 @@ impl Call {
             timeline,
             sessions: Vec::new(),
             answered: None,
-            is_registration: message.method == "REGISTER",
+            is_registration,
             has_credentials: false,
             is_over: false,
             thread: None,
@@ -190,6 +204,9 @@ impl Call {
     }
 
     fn handle(&mut self, now: Instant, by: By, message: &Message<'_>) -> Next {
+        if let Kind::Response(_) = message.kind {
+            self.dialog.note(message.from_tag, message.to_tag);
+        }
         let is_over = match (message.kind, message.method) {
             (Kind::Request("INVITE" | "REGISTER"), _) => {
                 self.has_credentials |= message.has_credentials;
@@ -329,6 +346,20 @@ mod tests {
         assert_eq!(over.signalling.bye, Some((By::Client, Duration::ZERO)));
         calls.note_no_port(now, (1, 2));
         assert_eq!(calls.find("7").unwrap().no_port, Some((10_000, 10_001)));
+    }
+
+    #[test]
+    fn a_call_is_found_by_the_tags_of_both_ends_and_a_registration_is_not() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        let named = |from_tag, to_tag| Named { call_id: "7", from_tag, to_tag };
+        calls.handle(now, By::Client, &invite(""));
+        assert!(calls.of_dialog(named("1", "")).is_some() && calls.of_dialog(named("1", "2")).is_none());
+        let ringing = response(180).replace("CSeq", "From: <sip:1001@pbx>;tag=1\r\nTo: <sip:echo@pbx>;tag=2\r\nCSeq");
+        calls.handle(now, By::Host, &ringing);
+        assert!(calls.of_dialog(named("1", "")).is_none() && calls.of_dialog(named("1", "2")).is_some());
+        let register = invite("").replace("INVITE", "REGISTER").replace("Call-ID: 7", "Call-ID: 8");
+        calls.handle(now, By::Client, &register);
+        assert!(calls.of_dialog(Named { call_id: "8", ..named("1", "") }).is_none());
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,7 @@ use asterisk::limit::RateLimit;
 use asterisk::lock;
 use asterisk::thread::{self, JoinHandle};
 
+use super::dialog::{Dialog, Named};
 use super::story::Told;
 
 /// The calls that have ended, and the thread that looks after them.
@@ -31,6 +33,8 @@ struct Shared {
     news: Condvar,
     ended: Mutex<VecDeque<Ended>>,
     log: Mutex<Log>,
+    /// Whether reports are kept (`callreport`).
+    has_reports: AtomicBool,
 }
 
 #[derive(Default)]
@@ -53,11 +57,14 @@ pub struct Ended {
     pub names: Vec<String>,
     /// The call, for its JSON.
     pub told: Arc<Told>,
+    /// The identifiers of the call and its report, if there are reports.
+    report: Option<(Dialog, Arc<str>)>,
 }
 
 impl History {
-    /// Sets the file that a line is written to for each call; `None` for no file.
-    pub fn configure(&self, path: Option<&str>) {
+    /// Sets the file that a line is written to for each call, `None` for no file, and whether the reports of calls are kept.
+    pub fn configure(&self, path: Option<&str>, has_reports: bool) {
+        self.shared.has_reports.store(has_reports, Ordering::Relaxed);
         *lock(&self.shared.log) = Log { path: path.map(PathBuf::from), file: None };
     }
 
@@ -91,6 +98,13 @@ impl History {
     /// Returns the calls that have ended, oldest first.
     pub fn all(&self) -> Vec<Ended> {
         lock(&self.shared.ended).iter().cloned().collect()
+    }
+
+    /// Returns the report of the call whose identifiers are all named. Looks at all calls, so that the time does not tell which there are.
+    pub fn report(&self, named: Named<'_>) -> Option<Arc<str>> {
+        let ended = lock(&self.shared.ended);
+        let reports = ended.iter().filter_map(|ended| ended.report.as_ref());
+        reports.fold(None, |found, (dialog, report)| if dialog.is(named) { Some(Arc::clone(report)) } else { found })
     }
 
     /// Returns how many calls have ended that are not kept, because too many waited for the thread.
@@ -129,8 +143,11 @@ impl Shared {
 
     fn take(&self, at: SystemTime, mut told: Told) {
         told.look_up();
-        lock(&self.log).write(|| told.json(at.duration_since(UNIX_EPOCH).unwrap_or_default()));
-        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names(), told: Arc::new(told) };
+        let since_1970 = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        lock(&self.log).write(|| told.json(since_1970));
+        let dialog = told.dialog.clone().filter(|_| self.has_reports.load(Ordering::Relaxed));
+        let report = dialog.map(|dialog| (dialog, told.report(since_1970).into()));
+        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names(), told: Arc::new(told), report };
         let mut all = lock(&self.ended);
         if all.len() == MOST_ENDED {
             all.pop_front();

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod calls;
 pub mod counters;
+pub mod dialog;
 pub mod gone;
 pub mod history;
 pub mod overdue;

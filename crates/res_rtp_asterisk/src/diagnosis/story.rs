@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ::story::event::By;
 use ::story::mos::{self, Codec};
@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::account;
 use super::calls::{Call, Ended};
+use super::dialog::{Dialog, Named};
 use crate::clock;
 use crate::diagnosis::counters::Refused;
 use crate::globals::{Globals, globals};
@@ -27,6 +28,8 @@ pub struct Told {
     pub channel: Option<String>,
     /// The Call-ID, if the call's SIP crossed a WebSocket of ours.
     pub call_id: Option<String>,
+    /// The identifiers that only the two ends know, if the call's SIP crossed a WebSocket of ours.
+    pub dialog: Option<Dialog>,
     /// The user at the client's end.
     pub user: Option<String>,
     /// The client's address.
@@ -87,6 +90,16 @@ pub fn find(wanted: &str) -> Vec<Told> {
         Some(told)
     });
     told.collect()
+}
+
+/// Returns the report of the call whose identifiers are all named, in JSON: of one that has ended or of one that is up. Reads no file.
+pub fn report(globals: &Globals, named: Named<'_>) -> Option<Arc<str>> {
+    let (ended, call) = (globals.history().report(named), globals.calls().of_dialog(named));
+    ended.or_else(|| {
+        let told = of_call(globals, &call?);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Some(told.report(now).into())
+    })
 }
 
 /// Handles a message of SIP that crossed a WebSocket.
@@ -161,6 +174,7 @@ impl Told {
     /// Adds what the SIP of the call tells.
     fn add(&mut self, call: &Call) {
         self.call_id = Some(call.id.clone());
+        self.dialog = Some(call.dialog.clone());
         self.user = Some(call.user.clone());
         self.client = call.client;
         self.lines.extend(call.timeline.lines());
@@ -235,12 +249,12 @@ impl Told {
 
     /// Returns the line of the call log. `at` is the time of day, since 1970.
     pub fn json(&self, at: Duration) -> String {
-        self.value(at).to_string()
+        self.value(at, &self.verdict()).to_string()
     }
 
     /// Returns the story as a line of JSON: the call log's, with the channel and the events. `at` is the time of day, since 1970.
     pub fn story(&self, at: Duration) -> String {
-        let mut story = self.value(at);
+        let mut story = self.value(at, &self.verdict());
         let events: Vec<_> = self.lines.iter().map(|line| self.event(line)).collect();
         if let Some(members) = story.as_object_mut() {
             members.insert("channel".to_owned(), json!(self.channel));
@@ -260,8 +274,20 @@ impl Told {
         })
     }
 
-    fn value(&self, at: Duration) -> Value {
-        let (verdict, figures) = (self.verdict(), &self.figures);
+    /// Returns the report of the call for its client: the line of the call log, and the events with the milliseconds since the first one.
+    /// Addresses are those of the call's two ends. The verdict is from the call alone: the account's settings and the state of our servers
+    /// are not for somebody who need not have a password, nor whether there is such an account.
+    pub fn report(&self, at: Duration) -> String {
+        let events =
+            self.lines.iter().map(|line| json!({ "ms": self.milliseconds(line.at), "event": told_to_client(line) }));
+        let mut value = self.value(at, &self.facts.of_call_alone().verdict());
+        value["events"] = events.collect();
+        value["left_out"] = json!(self.left_out);
+        value.to_string()
+    }
+
+    fn value(&self, at: Duration, verdict: &Verdict) -> Value {
+        let figures = &self.figures;
         let rounded = |number: f64| (number * 10_000.0).round() / 10_000.0;
         let setup = |is_it: fn(Event) -> bool| {
             let line = self.lines.iter().find(|line| is_it(line.event));
@@ -332,6 +358,7 @@ fn words(line: &Line) -> String {
     }
 }
 
+<<<<<<< HEAD
 fn event_words(event: Event) -> String {
     match event {
         Event::Refused(reason) => {
@@ -339,8 +366,42 @@ fn event_words(event: Event) -> String {
             format!("RTP: first packet refused or not sent: {reason}")
         }
         event => event.to_string(),
+=======
+/// Returns the event of a line in words for the call's client. The first DTLS record may have come from a stranger.
+fn told_to_client(line: &Line) -> String {
+    match line.event {
+        Event::FirstDtls => words(&Line { from: None, to: None, ..*line }),
+        _ => words(line),
     }
 }
 
 /// A session with fewer events and no media has never been in use.
 const SHORT: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use ::story::event::Lacks;
+    use ::story::verdict::{Account, Signalling};
+
+    use super::*;
+
+    fn refused(account: Account) -> Told {
+        let signalling =
+            Signalling { refusal: Some((By::Host, 488)), offer: Some(Lacks::default()), ..Signalling::default() };
+        let facts = Facts { signalling: Some(signalling), account, ..Facts::default() };
+        Told { user: Some("1001".to_owned()), facts, ..Told::default() }
+    }
+
+    #[test]
+    fn a_client_does_not_learn_from_its_report_whether_there_is_an_account() {
+        let settings = vec![("encryption".to_owned(), "no".to_owned())];
+        let existing = refused(Account { name: Some("1001".to_owned()), settings });
+        let missing = refused(Account::default());
+        assert_ne!(
+            existing.json(Duration::ZERO),
+            missing.json(Duration::ZERO),
+            "the log of the administrator tells it"
+        );
+        assert_eq!(existing.report(Duration::ZERO), missing.report(Duration::ZERO));
+    }
+}

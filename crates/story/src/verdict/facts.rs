@@ -22,6 +22,13 @@ pub struct Facts {
     pub account: Account,
 }
 
+impl Facts {
+    /// Returns the facts without the settings of the account and the state of the servers for STUN and TURN.
+    pub fn of_call_alone(&self) -> Self {
+        Self { account: Account::default(), stun: None, turn: None, ..self.clone() }
+    }
+}
+
 /// The SIP of a call.
 #[derive(Debug, Clone, Default)]
 pub struct Signalling {
