@@ -86,7 +86,8 @@ impl Only {
         SocketAddr::new(self.ip, self.port.unwrap_or(0))
     }
 
-    fn is(self, address: SocketAddr) -> bool {
+    /// Returns whether `address` is this peer's.
+    pub fn is(self, address: SocketAddr) -> bool {
         self.ip == address.ip().to_canonical() && self.port.is_none_or(|port| port == address.port())
     }
 }

@@ -65,6 +65,11 @@ impl Queue {
 }
 
 impl Batch {
+    /// Forgets the packets, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+
     /// Returns the packets.
     pub fn packets(&self) -> impl Iterator<Item = Packet<'_>> {
         let mut rest = Reader(&self.0);

@@ -11,6 +11,7 @@
 pub mod asterisk;
 pub mod baresip;
 pub mod camera;
+pub mod capture;
 pub mod datagrams;
 pub mod desk;
 pub mod differential;
