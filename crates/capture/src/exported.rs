@@ -12,8 +12,8 @@ pub fn write(packet: &Packet<'_>, frame: &mut Vec<u8>) {
     put_address(frame, [Tag::FromIpv4, Tag::FromIpv6], packet.from.ip());
     put_address(frame, [Tag::ToIpv4, Tag::ToIpv6], packet.to.ip());
     put(frame, Tag::PortType, &port_type(packet.content).to_be_bytes());
-    put(frame, Tag::FromPort, &u32::from(packet.from.port()).to_be_bytes());
-    put(frame, Tag::ToPort, &u32::from(packet.to.port()).to_be_bytes());
+    put(frame, Tag::FromPort, &port(packet.content, packet.from.port()).to_be_bytes());
+    put(frame, Tag::ToPort, &port(packet.content, packet.to.port()).to_be_bytes());
     put(frame, Tag::End, &[]);
     frame.extend_from_slice(packet.octets);
 }
@@ -65,6 +65,16 @@ fn port_type(content: Content) -> u32 {
     if content == Content::Sip { 2 } else { 3 }
 }
 
+/// Returns a port as it is written. Once Wireshark has seen a ServerHello with `use_srtp` (RFC 5764 §4.1.1), it takes what follows on
+/// the same ports for encrypted. So those of DTLS are moved out of the range of ports, by a number that is easily taken away again.
+fn port(content: Content, port: u16) -> u32 {
+    let aside = if content == Content::Dtls { ASIDE } else { 0 };
+    aside + u32::from(port)
+}
+
+/// The number that is added to ports of DTLS.
+const ASIDE: u32 = 100_000;
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -87,5 +97,10 @@ mod tests {
             &[0, 0, 0, 0, 0x80, 0],
         ];
         assert_eq!(frame, expected.concat());
+    }
+
+    #[test]
+    fn dtls_has_ports_of_its_own() {
+        assert_eq!((port(Content::Dtls, 5004), port(Content::Rtp, 5004)), (105_004, 5004));
     }
 }

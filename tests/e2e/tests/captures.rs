@@ -37,7 +37,7 @@ fn a_call_of_firefox_is_captured_in_clear() -> Result {
 #[cfg_attr(not(all(tshark, baresip)), ignore = "ASTERISK_PREFIX names no Asterisk, or there is no tshark or baresip")]
 fn a_call_with_keys_in_the_description_is_captured_in_clear() -> Result {
     let lab = Lab::start("captures-sdes", &Site { plain: Protection::SdesOverIce, ..Site::default() })?;
-    let capture = Capture::begin(&lab, "127.0.0.1")?;
+    let capture = Capture::begin(&lab, "all")?;
     let phone = Baresip::call(&lab, "music", Protection::SdesOverIce, RtcpMux::Negotiate)?;
     thread::sleep(TALK);
     lab.asterisk().cli("channel request hangup all")?;
