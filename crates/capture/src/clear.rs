@@ -9,8 +9,8 @@
 pub struct InClear {
     /// The message as it is written.
     pub message: Vec<u8>,
-    /// The profiles that it had, in its order.
-    pub profiles: Vec<String>,
+    /// The profiles that it had, each once: four at most.
+    pub profiles: Vec<&'static str>,
 }
 
 /// Rewrites the profiles of encrypted streams in a SIP message; `None` if it has none.
@@ -30,12 +30,14 @@ pub fn in_clear(message: &[u8]) -> Option<InClear> {
 }
 
 /// Returns the line of a description, with another profile if it is an `m=` line of an encrypted stream.
-fn media(line: &[u8], profiles: &mut Vec<String>) -> Vec<u8> {
+fn media(line: &[u8], profiles: &mut Vec<&'static str>) -> Vec<u8> {
     let rewritten = std::str::from_utf8(line).ok().filter(|line| line.starts_with("m=")).and_then(|line| {
         let mut fields = line.splitn(4, ' ');
         let (media, port, profile, formats) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-        let clear = PROFILES.iter().find(|(encrypted, _)| *encrypted == profile)?.1;
-        profiles.push(profile.to_owned());
+        let (encrypted, clear) = *PROFILES.iter().find(|(encrypted, _)| *encrypted == profile)?;
+        if !profiles.contains(&encrypted) {
+            profiles.push(encrypted);
+        }
         Some(format!("{media} {port} {clear} {formats}").into_bytes())
     });
     rewritten.unwrap_or_else(|| line.to_vec())

@@ -70,7 +70,8 @@ impl<W: Write> Capture<W> {
 
     /// Writes a packet.
     pub fn write(&mut self, packet: &Packet<'_>) -> io::Result<Written> {
-        match in_clear(packet.octets).filter(|_| packet.content == Content::Sip) {
+        let clear = if packet.content == Content::Sip { in_clear(packet.octets) } else { None };
+        match clear {
             Some(clear) => {
                 let comment = format!("{} in the message that crossed the WebSocket", clear.profiles.join(", "));
                 self.write_frame(&Packet { octets: &clear.message, ..*packet }, Some(comment))
@@ -207,6 +208,31 @@ mod tests {
         assert!(matches!(&sip.options[1], EnhancedPacketOption::Comment(text) if text.contains("UDP/TLS/RTP/SAVPF")));
         assert!(
             matches!(end, Block::InterfaceStatistics(end) if end.options == [InterfaceStatisticsOption::IsbIfDrop(3)])
+        );
+    }
+
+    #[test]
+    fn the_comment_of_a_message_with_thousands_of_streams_fits_into_its_option() {
+        let lines = "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nm=audio 9 RTP/SAVP 0\r\n".repeat(2000);
+        let message = format!("INVITE sip:a SIP/2.0\r\nContent-Length: {}\r\n\r\n{lines}", lines.len());
+        assert!(message.len() > 100_000);
+        let mut capture = Capture::begin(Vec::new(), 1_000_000, "test").unwrap();
+        assert_eq!(capture.write(&packet(Content::Sip, message.as_bytes())).unwrap(), Written::Yes);
+        assert_eq!(capture.write(&packet(Content::Rtp, &[0x80; 172])).unwrap(), Written::Yes);
+        let blocks = blocks(&capture.finish(Duration::ZERO, 0).unwrap());
+        let [_, Block::EnhancedPacket(sip), Block::EnhancedPacket(_), _] = &blocks[..] else { panic!("{blocks:?}") };
+        let comment = "UDP/TLS/RTP/SAVPF, RTP/SAVP in the message that crossed the WebSocket";
+        assert_eq!(sip.options[1], EnhancedPacketOption::Comment(comment.into()));
+    }
+
+    #[test]
+    fn m_lines_outside_of_sip_stay_as_they_are() {
+        let octets = b"\x80\0\r\n\r\nm=audio 9 RTP/SAVP 0\r\n";
+        let mut capture = Capture::begin(Vec::new(), 10_000, "test").unwrap();
+        capture.write(&packet(Content::Rtp, octets)).unwrap();
+        let blocks = blocks(&capture.finish(Duration::ZERO, 0).unwrap());
+        assert!(
+            matches!(&blocks[1], Block::EnhancedPacket(rtp) if rtp.data.ends_with(octets) && rtp.options.len() == 1)
         );
     }
 

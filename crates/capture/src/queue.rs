@@ -29,10 +29,12 @@ impl Queue {
 
     /// Copies a packet into the queue. Returns false, and counts the packet as lost, if there is no room.
     pub fn push(&mut self, packet: &Packet<'_>) -> bool {
-        if self.octets.len() + HEADER + packet.octets.len() > self.most {
+        let len = self.octets.len() + HEADER + packet.octets.len();
+        if len > self.most {
             self.lost += 1;
             return false;
         }
+        self.grow(len);
         let nanoseconds = u64::try_from(packet.at.as_nanos()).unwrap_or(u64::MAX);
         self.octets.extend_from_slice(&nanoseconds.to_ne_bytes());
         self.octets.extend_from_slice(&packet.octets.len().to_ne_bytes());
@@ -51,6 +53,14 @@ impl Queue {
     /// Returns the number of packets for which there was no room.
     pub fn lost(&self) -> u64 {
         self.lost
+    }
+
+    /// Makes room for `len` octets in all. The memory doubles, as a vector's does, but not past the limit.
+    fn grow(&mut self, len: usize) {
+        if len > self.octets.capacity() {
+            let wanted = self.octets.capacity().saturating_mul(2).min(self.most).max(len);
+            self.octets.reserve_exact(wanted - self.octets.len());
+        }
     }
 
     fn push_address(&mut self, address: SocketAddr) {
@@ -148,6 +158,15 @@ mod tests {
         queue.take(&mut batch);
         assert!(queue.push(&packet), "there is room again");
         assert_eq!((batch.packets().count(), HEADER), (2, 56));
+    }
+
+    #[test]
+    fn the_memory_does_not_grow_past_the_limit() {
+        let packet = packet("192.0.2.1:5004", "192.0.2.2:4000", b"four");
+        let most = 5 * (HEADER + 4);
+        let mut queue = Queue::new(most);
+        while queue.push(&packet) {}
+        assert_eq!((queue.octets.len(), queue.octets.capacity()), (most, most));
     }
 
     proptest! {
