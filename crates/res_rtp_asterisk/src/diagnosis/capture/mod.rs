@@ -2,13 +2,14 @@
 //!
 //! While no capture is on, a packet costs one relaxed load. While one is on, its octets are copied into a queue of limited size,
 //! under a lock that the thread holds only to take the queue away. Nobody waits for the disk: what finds no room is lost and counted.
+//! While one of a single call is on, the packets of other calls cost three loads and take no lock.
 
 mod choice;
 mod writer;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,9 @@ pub use choice::Choice;
 /// The number of the capture that is on; 0 for none.
 static ON: AtomicU32 = AtomicU32::new(0);
 
+/// Whether the capture that is on wants sessions with its mark alone. It means nothing while none is on.
+static IS_OF_CALL: AtomicBool = AtomicBool::new(false);
+
 /// The number of the last capture.
 static LAST: AtomicU32 = AtomicU32::new(0);
 
@@ -31,10 +35,11 @@ static RUNNING: Mutex<Option<Running>> = Mutex::new(None);
 /// Signalled when the capture has to end.
 static NEWS: Condvar = Condvar::new();
 
-/// The thread of the last capture, and its file. Only the console's threads lock it.
+/// The thread of the last capture, and its file. The console's threads lock it, and unloading does, until the thread has ended; the
+/// thread itself never does.
 static THREAD: Mutex<Option<(JoinHandle, PathBuf)>> = Mutex::new(None);
 
-/// Most octets of packets that wait for the thread: three seconds of 500 calls.
+/// Most octets of packets that wait for the thread: three seconds of 500 calls. It writes as many at the same time.
 const MOST_WAITING: usize = 16 * 1024 * 1024;
 
 struct Running {
@@ -79,6 +84,9 @@ pub fn is_on() -> bool {
 
 /// Captures a packet of a session that has this mark, if it is wanted. Check [`is_on`] first.
 pub fn take(mark: Mark, seen: &Seen<'_>) {
+    if IS_OF_CALL.load(Ordering::Relaxed) && mark != Mark(ON.load(Ordering::Relaxed)) {
+        return;
+    }
     let peer = seen.peer();
     take_if(seen, |running| running.choice.wants_packet(peer, mark == Mark(running.number)));
 }
@@ -102,43 +110,45 @@ pub fn begin(choice: Choice, path: &Path, limits: Limits) -> Result<Mark, Troubl
     if lock(&RUNNING).is_some() {
         return Err(Trouble::Busy(thread.as_ref().map(|(_, path)| path.clone()).unwrap_or_default()));
     }
-    let writer = writer::Writer::create(path, limits).map_err(Trouble::System)?;
     let number = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1);
-    *lock(&RUNNING) = Some(Running { number, choice, queue: Queue::new(MOST_WAITING), is_stopped: false });
-    ON.store(number, Ordering::Relaxed);
+    let writer = writer::Writer::create(number, path, limits).map_err(Trouble::System)?;
+    turn_on(Running { number, choice, queue: Queue::new(MOST_WAITING), is_stopped: false });
     match thread::spawn(c"rtp-capture", move || writer.run()) {
         // The handle of a capture that has ended by itself is dropped, which joins its thread.
         Ok(handle) => drop(thread.replace((handle, path.to_owned()))),
         Err(error) => {
-            end();
+            // The writer, dropped, has ended the capture. Its file has no packet, and would stand in the way of another attempt.
+            let _ = std::fs::remove_file(path);
             return Err(Trouble::System(error));
         }
     }
     Ok(Mark(number))
 }
 
-/// Ends the capture, and waits until its file is complete. Returns the file; `None` if no capture is on.
+fn turn_on(running: Running) {
+    let mut place = lock(&RUNNING);
+    IS_OF_CALL.store(matches!(running.choice, Choice::Call { .. }), Ordering::Relaxed);
+    ON.store(running.number, Ordering::Relaxed);
+    *place = Some(running);
+}
+
+/// Ends the capture, and waits until its file is complete. Returns the file; `None` if no capture is on. Whoever calls it while
+/// another does waits as well: after it no thread of ours runs.
 pub fn stop() -> Option<PathBuf> {
-    let was_on = match &mut *lock(&RUNNING) {
-        Some(running) => {
-            running.is_stopped = true;
-            true
-        }
-        None => false,
-    };
+    let mut thread = lock(&THREAD);
+    let was_on = lock(&RUNNING).as_mut().map(|running| running.is_stopped = true).is_some();
     NEWS.notify_all();
-    let (handle, path) = lock(&THREAD).take()?;
+    let (handle, path) = thread.take()?;
     handle.join();
-    // After a panic of the thread it is still there.
-    end();
     Some(path).filter(|_| was_on)
 }
 
-/// Takes the capture away: from now on packets cost one load again.
-fn end() -> Option<Running> {
+/// Takes the capture of this number away, if it is on: from now on packets cost one load again.
+fn end(number: u32) -> Option<Running> {
     let mut running = lock(&RUNNING);
+    let ended = running.take_if(|running| running.number == number)?;
     ON.store(0, Ordering::Relaxed);
-    running.take()
+    Some(ended)
 }
 
 impl Seen<'_> {
@@ -149,3 +159,6 @@ impl Seen<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

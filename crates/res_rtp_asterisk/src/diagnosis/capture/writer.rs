@@ -18,13 +18,19 @@ use crate::clock;
 
 /// A capture's file, and what it needs to write packets.
 pub struct Writer {
+    on: On,
     capture: Capture<BufWriter<File>>,
     path: PathBuf,
     limits: Limits,
     deadline: Instant,
     batch: Batch,
     own: OwnAddresses,
+    /// The packets that were taken and are not in the file.
+    unwritten: u64,
 }
+
+/// The capture's number. Dropped, also by a panic of the thread, it ends the capture, so that packets are not kept for nobody.
+struct On(u32);
 
 /// The reason why a capture has ended.
 enum Why {
@@ -39,17 +45,19 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 impl Writer {
     /// Makes the file, which only its owner may read. Fails if there is one, or a link, of this name.
-    pub fn create(path: &Path, limits: Limits) -> io::Result<Self> {
+    pub fn create(number: u32, path: &Path, limits: Limits) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = options.write(true).create_new(true).mode(0o600).custom_flags(libc::O_NOFOLLOW).open(path)?;
         let capture = Capture::begin(BufWriter::with_capacity(BUFFER, file), limits.octets, "res_rtp_asterisk");
         Ok(Self {
+            on: On(number),
             capture: capture?,
             path: path.to_owned(),
             limits,
             deadline: clock::now() + limits.time,
             batch: Batch::default(),
             own: OwnAddresses::default(),
+            unwritten: 0,
         })
     }
 
@@ -65,14 +73,18 @@ impl Writer {
             }
         };
         let mut lost = 0;
-        if let Some(mut last) = end() {
+        if let Some(mut last) = end(self.on.0) {
             last.queue.take(&mut self.batch);
             lost = last.queue.lost();
         }
         let why = match why {
             Why::Stopped | Why::Time => self.write().unwrap_or(why),
-            Why::Size | Why::Failed(_) => why,
+            Why::Size | Why::Failed(_) => {
+                self.unwritten += self.batch.packets().count() as u64;
+                why
+            }
         };
+        let lost = lost + self.unwritten;
         self.finish(why, lost);
     }
 
@@ -89,11 +101,13 @@ impl Writer {
 
     /// Writes the packets that were taken. Returns why the capture has to end.
     fn write(&mut self) -> Option<Why> {
-        let ended = self.batch.packets().find_map(|packet| match self.capture.write(&self.own.complete(packet)) {
+        let mut packets = self.batch.packets();
+        let ended = packets.find_map(|packet| match self.capture.write(&self.own.complete(packet)) {
             Ok(Written::Yes) => None,
             Ok(Written::Full) => Some(Why::Size),
             Err(error) => Some(Why::Failed(error)),
         });
+        self.unwritten += u64::from(ended.is_some()) + packets.count() as u64;
         self.batch.clear();
         ended.or_else(|| self.capture.flush().err().map(Why::Failed))
     }
@@ -116,6 +130,12 @@ impl Writer {
         if let Err(error) = finished {
             asterisk::error!("RTP: the end of the capture {path} cannot be written: {error}");
         }
+    }
+}
+
+impl Drop for On {
+    fn drop(&mut self) {
+        end(self.0);
     }
 }
 
@@ -161,6 +181,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+    use crate::diagnosis::capture::Direction;
 
     #[test]
     fn only_a_new_file_is_written_and_only_its_owner_reads_it() {
@@ -168,14 +189,30 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let (file, link) = (directory.join("file"), directory.join("link"));
         symlink(directory.join("elsewhere"), &link).unwrap();
-        assert!(Writer::create(&file, Limits::default()).is_ok());
+        assert!(Writer::create(0, &file, Limits::default()).is_ok());
         assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
         for existing in [&file, &link] {
-            let error = Writer::create(existing, Limits::default()).map(drop).unwrap_err();
+            let error = Writer::create(0, existing, Limits::default()).map(drop).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         }
         assert!(!directory.join("elsewhere").exists());
         std::fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn packets_behind_the_last_that_fits_are_lost() {
+        let file = std::env::temp_dir().join(format!("capture-size-{}", std::process::id()));
+        let mut writer = Writer::create(0, &file, Limits { octets: 1000, ..Limits::default() }).unwrap();
+        let mut queue = ::capture::Queue::new(10_000);
+        let (from, to) = ("192.0.2.1:5004".parse().unwrap(), "192.0.2.2:4000".parse().unwrap());
+        let (content, direction) = (Content::Rtp, Direction::In);
+        let packet = Packet { at: Duration::ZERO, content, direction, from, to, octets: &[0x80; 172] };
+        assert!((0..10).all(|_| queue.push(&packet)));
+        queue.take(&mut writer.batch);
+        assert!(matches!(writer.write(), Some(Why::Size)));
+        let written = writer.capture.counts().of(Content::Rtp);
+        assert!(written > 0 && written + writer.unwritten == 10, "{written} and {}", writer.unwritten);
+        std::fs::remove_file(&file).unwrap();
     }
 
     #[test]
