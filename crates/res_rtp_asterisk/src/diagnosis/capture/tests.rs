@@ -1,5 +1,4 @@
-use std::sync::Arc;
-use std::thread as std_thread;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use super::*;
@@ -28,10 +27,10 @@ fn slow_thread(number: u32, is_complete: &Arc<AtomicBool>) -> JoinHandle {
     let is_stopped = || lock(&RUNNING).as_ref().is_some_and(|running| running.is_stopped);
     let body = move || {
         while !is_stopped() {
-            std_thread::yield_now();
+            std::thread::yield_now();
         }
         end(number);
-        std_thread::sleep(Duration::from_millis(300));
+        std::thread::sleep(Duration::from_millis(300));
         is_complete.store(true, Ordering::SeqCst);
     };
     thread::spawn(c"capture-test", body).unwrap()
@@ -43,13 +42,16 @@ fn everybody_who_ends_a_capture_waits_until_its_file_is_complete() {
     let is_complete = Arc::new(AtomicBool::new(false));
     turn_on(Running { number: 5, choice: Choice::All, queue: Queue::new(1000), is_stopped: false });
     *lock(&THREAD) = Some((slow_thread(5, &is_complete), file("end")));
-    let ends = || (stop(), is_complete.load(Ordering::SeqCst));
-    let (one, other) = std_thread::scope(|scope| {
-        let other = scope.spawn(ends);
-        (ends(), other.join().unwrap())
+    let (sender, results) = mpsc::channel();
+    let ends = [(); 2].map(|()| {
+        let (sender, is_complete) = (sender.clone(), Arc::clone(&is_complete));
+        let end = move || sender.send((stop(), is_complete.load(Ordering::SeqCst))).unwrap();
+        thread::spawn(c"capture-end", end).unwrap()
     });
-    assert!(one.1 && other.1, "somebody did not wait");
-    assert!(one.0.is_some() != other.0.is_some(), "one of them has ended it");
+    ends.into_iter().for_each(JoinHandle::join);
+    let results: Vec<_> = results.try_iter().collect();
+    assert!(results.iter().all(|(_, has_waited)| *has_waited), "somebody did not wait");
+    assert_eq!(results.iter().filter(|(path, _)| path.is_some()).count(), 1, "one of them has ended it");
     assert!(!is_on() && lock(&THREAD).is_none());
 }
 
@@ -61,17 +63,15 @@ fn a_capture_is_ended_by_its_own_number_alone() {
     assert!(end(7).is_some() && !is_on() && end(7).is_none());
 }
 
+/// As a panic of its thread drops it.
 #[test]
-fn a_capture_is_over_once_its_thread_has_panicked() {
+fn a_capture_is_over_once_its_writer_is_dropped() {
     let _turn = lock(&TURN);
-    let path = file("panic");
+    let path = file("dropped");
     let writer = writer::Writer::create(8, &path, Limits::default()).unwrap();
     turn_on(Running { number: 8, choice: Choice::All, queue: Queue::new(1000), is_stopped: false });
-    let panicked = std_thread::spawn(move || {
-        let _writer = writer;
-        panic!("as a fault of ours would");
-    });
-    assert!(panicked.join().is_err() && !is_on() && lock(&RUNNING).is_none());
+    drop(writer);
+    assert!(!is_on() && lock(&RUNNING).is_none());
     std::fs::remove_file(&path).unwrap();
 }
 
