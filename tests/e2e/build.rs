@@ -13,6 +13,7 @@
 //! - `cfg(peers)`: WebRTC stacks without a browser are installed;
 //! - `cfg(str0m)`: the example of `tests/host` with str0m is built;
 //! - `cfg(prometheus)`: Prometheus and promtool are installed;
+//! - `cfg(tshark)`: it is to be tested, and tshark is installed;
 //! - `cfg(proxies)`: nginx and HAProxy are available to put in front of it.
 
 use std::path::Path;
@@ -27,7 +28,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=ASTERISK_PREFIX");
     println!(
         "cargo::rustc-check-cfg=cfg(asterisk, aiortc, baresip, eleven, ari, opus, bundles, kamailio, linphone, peers, prometheus, \
-         proxies, str0m)"
+         proxies, str0m, tshark)"
     );
     let Some(prefix) = Prefix::from_env() else { return };
     // A host that is named later may have everything.
@@ -68,6 +69,9 @@ fn main() {
     }
     if is_named_later || are_there(&["/usr/bin/prometheus", "/usr/bin/promtool"].map(Path::new)) {
         println!("cargo::rustc-cfg=prometheus");
+    }
+    if is_named_later || are_there(&[Path::new("/usr/bin/tshark")]) {
+        println!("cargo::rustc-cfg=tshark");
     }
     let out = std::env::var_os("OUT_DIR").unwrap_or_default();
     let str0m = Path::new(&out).ancestors().nth(3).map(|target| target.join("examples/str0m_peer"));

@@ -60,6 +60,7 @@ pub const TO_TEST: &[Package] = &[
     program("openssl", "openssl"),
     program("prometheus", "promtool"),
     program("sip-tester", "sipp"),
+    program("tshark", "tshark"),
     program("iproute2", "ip"),
     program("nftables", "nft"),
 ];

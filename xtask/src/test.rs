@@ -124,6 +124,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("baresip", Version::Eleven..=Version::Sixteen, "its phone's account is not encrypted"),
     ("cameras", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("candidates", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
+    ("captures", Version::Eleven..=Version::Sixteen, "its phone's account is not encrypted"),
     ("carriers", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("clients", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),
     ("defaults", Version::Eleven..=Version::Eleven, NOT_TRANSLATED),

@@ -60,10 +60,13 @@ impl Only {
     /// Parses an IP address with or without port. Host names are refused; see [`Self::look_up`].
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(address) = text.parse::<SocketAddr>() {
-            return Some(Self { ip: address.ip(), port: Some(address.port()).filter(|port| *port != 0) });
+            return Some(Self {
+                ip: address.ip().to_canonical(),
+                port: Some(address.port()).filter(|port| *port != 0),
+            });
         }
-        let ip = text.trim_matches(['[', ']']).parse().ok()?;
-        Some(Self { ip, port: None })
+        let ip: IpAddr = text.trim_matches(['[', ']']).parse().ok()?;
+        Some(Self { ip: ip.to_canonical(), port: None })
     }
 
     /// Parses an IP address or looks up a host name, with or without port; port 0 means any. Of several addresses of a name the
@@ -86,7 +89,8 @@ impl Only {
         SocketAddr::new(self.ip, self.port.unwrap_or(0))
     }
 
-    fn is(self, address: SocketAddr) -> bool {
+    /// Returns whether `address` is this peer's.
+    pub fn is(self, address: SocketAddr) -> bool {
         self.ip == address.ip().to_canonical() && self.port.is_none_or(|port| port == address.port())
     }
 }
@@ -118,6 +122,8 @@ mod tests {
         assert_eq!(Only::parse("192.0.2.1:4000"), only("192.0.2.1", Some(4000)));
         assert_eq!(Only::parse("[2001:db8::1]:4000"), only("2001:db8::1", Some(4000)));
         assert_eq!(Only::parse("[2001:db8::1]"), only("2001:db8::1", None));
+        assert_eq!(Only::parse("::ffff:192.0.2.1"), only("192.0.2.1", None), "an IPv4-mapped address is one of IPv4");
+        assert_eq!(Only::parse("[::ffff:192.0.2.1]:4000"), only("192.0.2.1", Some(4000)));
         assert_eq!(Only::parse("phone.example"), None);
     }
 

@@ -208,7 +208,7 @@ impl Session {
             };
             let (mut event, spoken) = state.speak(now, event);
             state.tell_incoming(self, event.as_ref());
-            let mended = state.mend_incoming(now, &mut event);
+            let mended = state.mend_incoming(now, self, &mut event);
             let read = state.deliver(event);
             state.settle(self);
             (read, shown, spoken, mended)

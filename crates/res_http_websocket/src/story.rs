@@ -1,18 +1,22 @@
-//! Tells the engine the SIP messages that begin, answer, refuse or end a call, for the story of the call.
+//! Tells the engine the SIP messages of WebSockets: for the stories of calls, and for captures.
+
+use std::net::SocketAddr;
 
 use asterisk::signalling::Fact;
 
 use crate::mend::Told;
-use crate::session::Client;
+use crate::session::Session;
 
-/// Returns the fact about a message, if its kind tells something about a call or a registration.
-pub fn told(from: From, client: &Client, is_secure: bool, message: &[u8]) -> Option<Told> {
-    let tells = TELLING.iter().any(|start| message.starts_with(start)) || message.starts_with(b"SIP/2.0 ");
-    let message = std::str::from_utf8(message).ok().filter(|_| tells)?;
-    let mut value = format!("secure {}\n", u8::from(is_secure));
-    if let Some(address) = client.address.or(client.connection) {
-        value += &format!("address {address}\n");
-    }
+/// Returns the fact about a whole message that crosses the connection; `None` if it is no SIP.
+pub fn told(from: From, session: &Session, message: &[u8]) -> Option<Told> {
+    let message = std::str::from_utf8(message).ok().filter(|message| message.contains("SIP/2.0"))?;
+    let client = session.client();
+    let mut value = format!("secure {}\n", u8::from(session.is_secure()));
+    let mut add = |name: &str, address: Option<SocketAddr>| {
+        value.extend(address.map(|address| format!("{name} {address}\n")));
+    };
+    add("address", client.address.or(client.connection));
+    add("local", session.local_address().to_std());
     if let Some(origin) = client.origin.as_deref().filter(|origin| !origin.contains(['\n', '\r'])) {
         value += &format!("origin {origin}\n");
     }
@@ -27,6 +31,8 @@ pub enum From {
     Client,
     /// Asterisk.
     Host,
+    /// Ourselves, in place of Asterisk.
+    Module,
 }
 
 impl From {
@@ -34,8 +40,7 @@ impl From {
         match self {
             Self::Client => "client",
             Self::Host => "host",
+            Self::Module => "module",
         }
     }
 }
-
-const TELLING: [&[u8]; 4] = [b"INVITE ", b"BYE ", b"CANCEL ", b"REGISTER "];

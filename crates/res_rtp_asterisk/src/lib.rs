@@ -134,6 +134,7 @@ impl Module for RtpModule {
         globals.carriers().stop();
         globals.endings().stop();
         globals.history().stop();
+        diagnosis::capture::stop();
         globals.gatherer().stop();
         globals.relays().stop();
         globals.worker().stop();

@@ -12,12 +12,15 @@ use std::ffi::{CStr, c_char, c_int};
 use std::sync::Arc;
 
 use ::story::event::By;
+use ::story::sip::Message;
 use asterisk::callers::{Callers, LAST_STEPS};
 use asterisk::fence::fence_crypto;
 use asterisk::signalling::{Fact, Receive};
 use ice::Signalled;
 
 use crate::clock;
+use crate::diagnosis::calls::Connection;
+use crate::diagnosis::capture::{self, Content, Direction, Seen};
 use crate::diagnosis::story;
 use crate::globals::globals;
 use crate::session::Session;
@@ -69,17 +72,36 @@ unsafe fn text<'a>(raw: *const c_char) -> Option<&'a str> {
     (!raw.is_null()).then(|| unsafe { CStr::from_ptr(raw) }).and_then(|text| text.to_str().ok())
 }
 
-/// Passes a message of SIP on to the stories of calls. Returns whether its sender is known.
+/// Passes a message of SIP on to the capture and to the stories of calls. Returns whether its sender is known.
 fn handle_message(from: &str, value: &str) -> bool {
     let by = match from {
-        "client" => By::Client,
-        "host" => By::Host,
+        "client" => Some(By::Client),
+        "host" => Some(By::Host),
+        // Our own answers are no part of the story.
+        "module" => None,
         _ => return false,
     };
+    if capture::is_on() {
+        capture_message(by, value);
+    }
     globals().is_some_and(|globals| {
-        story::handle_message(&globals, by, value);
+        if let Some(by) = by {
+            story::handle_message(&globals, by, value);
+        }
         true
     })
+}
+
+fn capture_message(by: Option<By>, value: &str) {
+    let Some((head, message)) = value.split_once("\n\n") else { return };
+    let Connection { address: Some(client), local: Some(local), .. } = Connection::of(head) else { return };
+    let Some(call_id) = Message::parse(message.as_bytes()).map(|message| message.call_id) else { return };
+    let (direction, from, to) = match by {
+        Some(By::Client) => (Direction::In, client, local),
+        Some(By::Host) | None => (Direction::Out, local, client),
+    };
+    let seen = Seen { content: Content::Sip, direction, from, to, octets: message.as_bytes() };
+    capture::take_message(call_id, client, &seen);
 }
 
 /// Returns whether there is a session with this username fragment of ours.

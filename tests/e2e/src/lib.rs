@@ -12,6 +12,7 @@ pub mod asterisk;
 pub mod baresip;
 pub mod callers;
 pub mod camera;
+pub mod capture;
 pub mod certificate;
 pub mod datagrams;
 pub mod demo;

@@ -76,6 +76,13 @@ impl Audio {
         let found = self.samples.chunks_exact(window).filter(|samples| share(samples, frequency) > 0.8).count();
         Duration::from_millis(100) * found as u32
     }
+
+    /// The time during which the correlation with this tone, at any phase, is above 0.99, in windows of 500 ms.
+    pub fn time_like_tone(&self, frequency: f64) -> Duration {
+        let window = RATE as usize / 2;
+        let found = self.samples.chunks_exact(window).filter(|samples| share(samples, frequency).sqrt() > 0.99).count();
+        Duration::from_millis(500) * found as u32
+    }
 }
 
 /// The share of this frequency in the power, 0 for silence (Goertzel's filter in closed form).

@@ -11,12 +11,12 @@ use crate::story::{self, From};
 
 impl State {
     /// Mends a message from the client, or answers it: then there is no event left.
-    pub(super) fn mend_incoming(&mut self, now: Instant, event: &mut Option<Event>) -> Mended {
+    pub(super) fn mend_incoming(&mut self, now: Instant, session: &Session, event: &mut Option<Event>) -> Mended {
         let Some(Event::Message(message)) = event else { return Mended::Not };
         let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
         if let Some(refusal) = drain::refuse(message.opcode, &message.payload).filter(|_| is_whole) {
             self.traffic.count_in(message.payload.len());
-            self.answer(now, &refusal);
+            self.answer(now, session, &refusal);
             *event = None;
             return Mended::Not;
         }
@@ -27,7 +27,7 @@ impl State {
             Mended::Changed(mended, _) => message.payload.clone_from(mended),
             Mended::Answered(response, _) => {
                 self.traffic.count_in(message.payload.len());
-                self.answer(now, response);
+                self.answer(now, session, response);
                 *event = None;
             }
             Mended::Not | Mended::Unreadable => {}
@@ -35,27 +35,28 @@ impl State {
         mended
     }
 
-    /// Notes a message from the client for the story of its call, before the host reads it.
+    /// Notes a message from the client for the engine, before the host reads it.
     pub(super) fn tell_incoming(&mut self, session: &Session, event: Option<&Event>) {
         if let Some(Event::Message(Message { opcode: Opcode::Text | Opcode::Binary, payload, more_follows: false })) =
             event
             && session.is_sip()
         {
-            self.told.extend(story::told(From::Client, session.client(), session.is_secure(), payload));
+            self.told.extend(story::told(From::Client, session, payload));
         }
     }
 
-    /// Notes a message that the client is sent, for the story of its call.
+    /// Notes a message that the client is sent, for the engine.
     pub(super) fn tell_outgoing(&mut self, session: &Session, payload: &[u8]) {
         if session.is_sip() {
-            self.told.extend(story::told(From::Host, session.client(), session.is_secure(), payload));
+            self.told.extend(story::told(From::Host, session, payload));
         }
     }
 
     /// Sends a response for the host. A session that takes no more output has ended, and needs none.
-    fn answer(&mut self, now: Instant, response: &[u8]) {
+    fn answer(&mut self, now: Instant, session: &Session, response: &[u8]) {
         if self.connection.send_text_or_binary(now, response).is_ok() {
             self.traffic.count_out(response.len());
+            self.told.extend(story::told(From::Module, session, response));
         }
     }
 

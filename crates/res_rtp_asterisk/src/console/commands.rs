@@ -1,6 +1,6 @@
 //! The CLI commands `rtp set debug`, `rtcp set debug`, `rtcp set stats` and `rtp show settings`, which answer as those of Asterisk's
-//! own module, and ours: `rtp set detail`, `rtp show sessions`, `rtp show gathering`, `rtp show relays` and
-//! `rtp show session`.
+//! own module, and ours: `rtp set detail`, `rtp show sessions`, `rtp show gathering`, `rtp show relays`,
+//! `rtp show session` and `rtp set capture`.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -11,6 +11,7 @@ use asterisk::debug::{Only, Switch};
 use asterisk::node;
 use asterisk::rtp::{DEBUGGING, Figures};
 
+use super::capture::SET_CAPTURE;
 use super::debug;
 use super::relay::SHOW_RELAYS;
 use super::story::{SHOW_HISTORY, SHOW_SESSION};
@@ -22,7 +23,7 @@ use dtls_srtp::MinVersion;
 use rtp::rtcp::mux::Policy;
 
 /// The CLI commands that the module registers.
-pub static COMMANDS: [Command; 11] = [
+pub static COMMANDS: [Command; 12] = [
     Command {
         words: c"rtp set debug {on|off|ip}",
         summary: c"Turn the display of RTP packets on or off",
@@ -69,6 +70,7 @@ pub static COMMANDS: [Command; 11] = [
     SHOW_SESSION,
     SHOW_HISTORY,
     SELFTEST,
+    SET_CAPTURE,
 ];
 
 fn set(invocation: &Invocation<'_>, switch: &Switch, protocol: &str, what: &str) -> Outcome {

@@ -1,5 +1,6 @@
 //! The module's CLI commands and manager actions.
 
+mod capture;
 pub mod commands;
 pub mod debug;
 pub mod known;

@@ -61,9 +61,12 @@ pub struct Next {
 
 /// The connection that a message came over.
 #[derive(Debug, Clone, Default)]
-struct Connection<'a> {
+pub struct Connection<'a> {
     is_secure: bool,
-    address: Option<SocketAddr>,
+    /// The client's address.
+    pub address: Option<SocketAddr>,
+    /// Our address.
+    pub local: Option<SocketAddr>,
     origin: Option<&'a str>,
 }
 
@@ -284,12 +287,14 @@ impl Call {
 }
 
 impl<'a> Connection<'a> {
-    fn of(head: &'a str) -> Self {
+    /// Reads the lines before a message.
+    pub fn of(head: &'a str) -> Self {
         let mut connection = Self::default();
         for (name, value) in head.lines().filter_map(|line| line.split_once(' ')) {
             match name {
                 "secure" => connection.is_secure = value == "1",
                 "address" => connection.address = value.parse().ok(),
+                "local" => connection.local = value.parse().ok(),
                 "origin" => connection.origin = Some(value),
                 _ => {}
             }

@@ -147,7 +147,8 @@ impl Shared {
         lock(&self.log).write(|| told.json(since_1970));
         let dialog = told.dialog.clone().filter(|_| self.has_reports.load(Ordering::Relaxed));
         let report = dialog.map(|dialog| (dialog, told.report(since_1970).into()));
-        let ended = Ended { at, line: told.line(), text: told.text(), names: told.names(), told: Arc::new(told), report };
+        let ended =
+            Ended { at, line: told.line(), text: told.text(), names: told.names(), told: Arc::new(told), report };
         let mut all = lock(&self.ended);
         if all.len() == MOST_ENDED {
             all.pop_front();

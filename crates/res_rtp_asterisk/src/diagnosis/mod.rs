@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod calls;
+pub mod capture;
 pub mod counters;
 pub mod dialog;
 pub mod gone;

@@ -68,6 +68,25 @@ pub struct Figures {
 /// Finds the calls that `wanted` names: a port, a channel or a Call-ID.
 pub fn find(wanted: &str) -> Vec<Told> {
     let Some(globals) = globals() else { return Vec::new() };
+    let told = named(&globals, wanted).into_iter().filter_map(|(session, channel)| {
+        let call = globals.calls().of_session(session.id());
+        let mut told = Told { channel, ..session.peek(|state| Told::of(state, clock::now()))? };
+        if let Some(call) = &call {
+            told.add(call);
+        }
+        told.look_up();
+        Some(told)
+    });
+    told.collect()
+}
+
+/// Finds the sessions that `wanted` names: a port, a channel or a Call-ID. The caller holds no lock.
+pub fn sessions(globals: &Globals, wanted: &str) -> Vec<Arc<Session>> {
+    named(globals, wanted).into_iter().map(|(session, _)| session).collect()
+}
+
+/// Finds the sessions that `wanted` names, with their channels.
+fn named(globals: &Globals, wanted: &str) -> Vec<(Arc<Session>, Option<String>)> {
     let (port, channels) = (wanted.parse::<u16>().ok(), channel_names());
     let channel_of = |session: &Session| {
         channels.iter().find(|(instance, _)| *instance == session.instance()).map(|(_, name)| name.clone())
@@ -80,16 +99,7 @@ pub fn find(wanted: &str) -> Vec<Told> {
             || port.is_some() && session.peek(|state| state.transport().port()) == port;
         is_wanted.then_some((session, channel))
     });
-    let told = sessions.filter_map(|(session, channel)| {
-        let call = globals.calls().of_session(session.id());
-        let mut told = Told { channel, ..session.peek(|state| Told::of(state, clock::now()))? };
-        if let Some(call) = &call {
-            told.add(call);
-        }
-        told.look_up();
-        Some(told)
-    });
-    told.collect()
+    sessions.collect()
 }
 
 /// Returns the report of the call whose identifiers are all named, in JSON: of one that has ended or of one that is up. Reads no file.
@@ -358,7 +368,6 @@ fn words(line: &Line) -> String {
     }
 }
 
-<<<<<<< HEAD
 fn event_words(event: Event) -> String {
     match event {
         Event::Refused(reason) => {
@@ -366,7 +375,9 @@ fn event_words(event: Event) -> String {
             format!("RTP: first packet refused or not sent: {reason}")
         }
         event => event.to_string(),
-=======
+    }
+}
+
 /// Returns the event of a line in words for the call's client. The first DTLS record may have come from a stranger.
 fn told_to_client(line: &Line) -> String {
     match line.event {

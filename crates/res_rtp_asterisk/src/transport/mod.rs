@@ -5,6 +5,7 @@
 //! their events. A bundled session (`bundle.rs`) keeps its own transport, which stays unused while the parent's carries the stream.
 
 pub mod arrived;
+mod capture;
 pub mod certificates;
 pub mod contexts;
 mod described;
@@ -43,6 +44,7 @@ use dtls_srtp::{PeerAddress, Phase, Setup};
 use rtp::rtcp::mux::{self, Mux};
 
 use crate::config::Settings;
+use crate::diagnosis::capture::Mark;
 use crate::diagnosis::gone::Gone;
 use crate::diagnosis::overdue::Overdue;
 use crate::gathering::Known;
@@ -92,6 +94,8 @@ pub struct Transport {
     /// The session has had a relayed candidate. It gets no second one.
     had_relay: bool,
     keys: SessionKeys,
+    /// The last capture that wanted this session.
+    mark: Mark,
     remote: Remote,
     described: Described,
     plain_stun: PlainStun,
@@ -140,6 +144,7 @@ impl Transport {
             relay: None,
             had_relay: false,
             keys: SessionKeys::default(),
+            mark: Mark::default(),
             remote: Remote::new(now, settings),
             described: Described::default(),
             plain_stun: PlainStun::default(),

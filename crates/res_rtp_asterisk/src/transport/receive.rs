@@ -12,6 +12,7 @@ use rtp::demux::{Class, classify};
 use super::Transport;
 use super::keys::Protection;
 use super::sockets::Received;
+use crate::diagnosis::capture::Content;
 use crate::diagnosis::counters::Refused;
 
 /// The result of handling a datagram.
@@ -51,12 +52,23 @@ impl Transport {
             return Err(Refused::Source);
         }
         match classify(datagram) {
-            Class::Stun => self.handle_stun(now, component, received, datagram).map(|()| Incoming::Nothing),
-            Class::Dtls => self.handle_dtls(now, component, received, datagram).map(|()| Incoming::Nothing),
-            Class::Rtp => self.unprotect_media(component, received, datagram).map(Incoming::Media),
+            Class::Stun => {
+                self.capture_received(Content::Stun, received, datagram);
+                self.handle_stun(now, component, received, datagram).map(|()| Incoming::Nothing)
+            }
+            Class::Dtls => {
+                self.capture_received(Content::Dtls, received, datagram);
+                self.handle_dtls(now, component, received, datagram).map(|()| Incoming::Nothing)
+            }
+            Class::Rtp => {
+                let len = self.unprotect_media(component, received, datagram)?;
+                self.capture_received(Content::Rtp, received, datagram.get(..len).unwrap_or_default());
+                Ok(Incoming::Media(len))
+            }
             Class::Rtcp if !self.uses_rtcp => Err(Refused::RtcpOff),
             Class::Rtcp => {
                 let (len, is_from_peer) = self.unprotect_rtcp(component, received, datagram)?;
+                self.capture_received(Content::Rtcp, received, datagram.get(..len).unwrap_or_default());
                 Ok(Incoming::Rtcp { len, is_from_peer })
             }
             Class::TurnChannel | Class::Unknown => Err(Refused::Unknown),

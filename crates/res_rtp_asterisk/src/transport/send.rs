@@ -9,6 +9,7 @@ use rtp::rtcp::mux;
 use super::Transport;
 use super::keys::Protection;
 use crate::console::debug::Destination;
+use crate::diagnosis::capture::Content;
 use crate::diagnosis::counters::Refused;
 
 /// A destination, and our address to send from; `None` lets the kernel choose.
@@ -89,17 +90,22 @@ impl Transport {
 
     /// Protects a packet as `way` requires, and sends it. Returns whether it was sent.
     pub fn send(&self, way: &Way, which: Which, packet: &mut [u8]) -> bool {
-        let Way { component, route: (to, source), is_encrypted } = *way;
+        let Way { component, route, is_encrypted } = *way;
+        if self.is_silent() {
+            return false;
+        }
+        let content = if which == Which::Rtcp { Content::Rtcp } else { Content::Rtp };
+        self.capture_sent(content, component, route, packet);
         if !is_encrypted {
-            return self.send_plain(component, packet, to, source);
+            return self.put(component, packet, route);
         }
         let on_own_component = which == Which::Rtcp && component == Component::Rtcp;
         self.keys.protect(self.instance(), which, on_own_component, packet, |protected| {
-            self.send_plain(component, protected, to, source)
+            self.put(component, protected, route)
         })
     }
 
-    /// Sends one datagram unprotected. Returns whether it was sent; not while the session is silent.
+    /// Sends one datagram of STUN or DTLS. Returns whether it was sent; not while the session is silent.
     pub fn send_plain(
         &self,
         component: Component,
@@ -118,6 +124,12 @@ impl Transport {
         to: SocketAddr,
         source: Option<SocketAddr>,
     ) -> bool {
+        self.capture_handshake(component, (to, source), datagram);
+        self.put(component, datagram, (to, source))
+    }
+
+    /// Puts one datagram on the wire. Returns whether it was sent.
+    fn put(&self, component: Component, datagram: &[u8], (to, source): Route) -> bool {
         let relayed = self.send_relayed(datagram, to, source);
         relayed.unwrap_or_else(|| self.socket(component).send(datagram, to, source.map(|source| source.ip())).is_ok())
     }
