@@ -1,6 +1,5 @@
 //! Collects the facts about a session for the verdict of its story.
 
-use ice::Component;
 use story::event::{Certificate, Handshake};
 use story::verdict::{Dtls, Ice, Media};
 use story::{Event, Timeline};
