@@ -110,7 +110,7 @@ mod tests {
             // The rules for SIP messages are keys, and those of candidates are read elsewhere.
             let rules = match sample {
                 "websocket.conf" => read("crates/sip-dialect/src/rules.rs"),
-                _ => ["gathering", "relay", "metrics"].map(tested_apart).concat(),
+                _ => ["gathering", "relay", "reports", "metrics"].map(tested_apart).concat(),
             };
             let rules = rules.split("#[cfg(test)]").next().unwrap_or_default();
             let (code, sample) = (read(code), read(&format!("contrib/samples/{sample}")));

@@ -30,7 +30,7 @@ const START: Duration = Duration::from_secs(20);
 /// Seconds between two probes of a node.
 const PROBE: u64 = 1;
 
-/// What differs between tests.
+/// The settings that differ between tests.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The number of users, whose names begin with 1001.

@@ -27,7 +27,7 @@ pub struct Peer {
     sent: u16,
     /// Packets of audio and of RTCP that have been received and deciphered.
     pub heard: (u32, u32),
-    /// What went wrong, as a sentence without a key.
+    /// The reason why it failed, as a sentence without a key.
     pub trouble: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl Peer {
         for _ in 0..MOST_AT_ONCE {
             match self.socket.recv_from(&mut datagram) {
                 Ok((len, from)) => self.receive(now, from, datagram.get_mut(..len).unwrap_or_default()),
-                // Of ICMP: the session may have closed its socket.
+                // By ICMP: the session may have closed its socket.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
                 Err(_) => break,
             }
@@ -113,7 +113,7 @@ impl Peer {
         match classify(datagram) {
             Class::Stun => {
                 let path = Path { component: Component::Rtp, local: self.address, remote: from };
-                // What is refused is not of our session.
+                // A refused datagram is not of our session.
                 let _ = self.agent.handle_stun(now, path, datagram);
             }
             Class::Dtls => self.dtls.handle_datagram(now, datagram),
@@ -209,7 +209,7 @@ impl Peer {
     }
 
     fn send(&self, datagram: &[u8], to: SocketAddr) {
-        // What is lost is repeated.
+        // A lost datagram is repeated.
         let _ = self.socket.send_to(datagram, to);
     }
 }

@@ -90,7 +90,7 @@ impl Asking {
         match socket.recv(&mut datagram) {
             Ok(len) => {
                 let server = self.mapping.server();
-                // What is no answer is left alone.
+                // A datagram that is no answer is left alone.
                 let _ = self.mapping.handle_datagram(now, server, datagram.get(..len).unwrap_or_default());
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

@@ -9,7 +9,7 @@ use openssl::ssl::{Ssl, SslContext, SslMethod, SslStream, SslVerifyMode};
 use websocket::Opcode;
 use websocket::frame::Header;
 
-/// What the WebSocket stands on.
+/// The connection under the WebSocket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layer {
     /// TCP.
