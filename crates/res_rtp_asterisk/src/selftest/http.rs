@@ -73,6 +73,9 @@ fn try_sip(settings: &Settings, address: SocketAddr) -> Step {
 fn try_tls(settings: &Settings) -> Step {
     match settings.tls() {
         None if !settings.is_enabled => Step::not_tried(TLS, "the HTTP server is off"),
+        None if settings.has_tls => {
+            Step::not_tried(TLS, "tlsbindaddr or bindaddr in http.conf is a name; write an address in its place")
+        }
         None => {
             Step::not_tried(TLS, "http.conf has no tlsenable = yes; pages on https need wss, by Asterisk or by a proxy")
         }
@@ -157,7 +160,7 @@ impl Settings {
         };
         let port = self.port.as_deref().unwrap_or("8088").trim().parse().unwrap_or(8088);
         listening(text, port)
-            .ok_or_else(|| format!("bindaddr = {text} in http.conf is not an address that can be tried"))
+            .ok_or_else(|| format!("bindaddr = {text} in http.conf is not tried: write an address in place of a name"))
     }
 
     fn tls(&self) -> Option<SocketAddr> {
