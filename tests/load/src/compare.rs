@@ -45,13 +45,22 @@ pub fn load(options: &Options, load: &Load) -> Result<Both> {
     let [others, ours] = columns.each_ref().map(|side| round::medians(side));
     let both = Both { others, ours, least: columns.each_ref().map(|side| round::minima(side)) };
     println!("{}", round::title(load));
-    both.print(if load.opus { ["G.711", "Opus"] } else { ["others", "ours"] });
+    both.print(match load.with {
+        Some(_) => ["without", "with"],
+        None if load.opus => ["G.711", "Opus"],
+        None => ["others", "ours"],
+    });
     Ok(both)
 }
 
-/// The side whose modules carry a load, and the load: Opus is compared with G.711, both with ours.
+/// The side whose modules carry a load, and the load: Opus is compared with G.711, and a feature with calls without it, all with ours.
 fn meant(load: &Load, side: Side) -> (Side, Load) {
-    if load.opus { (Side::Ours, Load { opus: side == Side::Ours, ..*load }) } else { (side, *load) }
+    let has_it = side == Side::Ours;
+    match load.with {
+        Some(_) => (Side::Ours, Load { with: load.with.filter(|_| has_it), ..*load }),
+        None if load.opus => (Side::Ours, Load { opus: has_it, ..*load }),
+        None => (side, *load),
+    }
 }
 
 /// Finds the limits of both sides in turns, medians.

@@ -21,6 +21,8 @@ cargo xtask load [options]
   --share            show the media modules' part of the CPU too, by perf
   --gcm              the caller's DTLS prefers AES-GCM
   --opus             compare echoed Opus with echoed G.711, both with ours, over WebSockets
+  --capture          compare calls that `rtp set capture` writes into a file with calls that it does not, both with ours
+  --watched          compare calls with metrics, a call log and call reports on with calls without, both with ours
   --ours DIR         modules to measure (built by the command, for the Asterisk of ASTERISK_PREFIX)
   --others DIR       modules to compare with (the originals of ASTERISK_PREFIX)
   --only SIDE        measure `ours` or `others` alone
@@ -111,6 +113,17 @@ pub struct Load {
     pub opus: bool,
     /// The part of the media modules is sampled.
     pub share: bool,
+    /// A feature that is on.
+    pub with: Option<With>,
+}
+
+/// A feature whose cost can be compared with calls without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum With {
+    /// `rtp set capture all`.
+    Capture,
+    /// Metrics, a call log and call reports, which nobody reads.
+    Watch,
 }
 
 /// A thing to measure.
@@ -162,7 +175,18 @@ impl Options {
     /// A sentence that names the word which is wrong.
     pub fn parse(words: &[String]) -> Result<Self, String> {
         let (kind, shape, steady) = (Kind::Plain, Shape::Echo, Duration::from_secs(5));
-        let load = Load { calls: 50, steady, rate: 50, kind, shape, over: None, gcm: false, opus: false, share: false };
+        let load = Load {
+            calls: 50,
+            steady,
+            rate: 50,
+            kind,
+            shape,
+            over: None,
+            gcm: false,
+            opus: false,
+            share: false,
+            with: None,
+        };
         let mut options =
             Self { task: Task::Load, load, rounds: 5, ours: None, others: None, sides: vec![Side::Others, Side::Ours] };
         let mut words = words.iter();
@@ -182,6 +206,8 @@ impl Options {
                 "--share" => options.load.share = true,
                 "--gcm" => options.load.gcm = true,
                 "--opus" => options.load.opus = true,
+                "--capture" => options.load.with = Some(With::Capture),
+                "--watched" => options.load.with = Some(With::Watch),
                 "--ours" => options.ours = Some(value()?.into()),
                 "--others" => options.others = Some(value()?.into()),
                 "--only" => {
@@ -196,6 +222,9 @@ impl Options {
         }
         if options.load.opus && (options.load.shape != Shape::Echo || options.task != Task::Load) {
             return Err("--opus: only echoed calls can be compared.".to_owned());
+        }
+        if options.load.with.is_some() && (options.load.opus || options.task != Task::Load) {
+            return Err("--capture and --watched are for a load of one codec.".to_owned());
         }
         Ok(options)
     }
@@ -240,6 +269,7 @@ mod tests {
             gcm: true,
             opus: false,
             share: true,
+            with: None,
         };
         let (ours, others) = (Some("a".into()), Some("b".into()));
         let sides = vec![Side::Ours];

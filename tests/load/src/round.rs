@@ -1,15 +1,15 @@
 //! One round of one side: start, set-up, steady state, tear-down, and what was measured meanwhile.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use e2e::failure::{Failure, Result};
+use e2e::failure::{Failure, Result, ensure};
 use e2e::process;
 
 use crate::crowd::{Crowd, Place, Talk};
 use crate::leg::Marks;
-use crate::options::{Kind, Load, Shape};
+use crate::options::{Kind, Load, Shape, With};
 use crate::server::{Server, Used};
 use crate::share::Sampling;
 
@@ -50,8 +50,15 @@ const SAMPLED: Duration = Duration::from_secs(3);
 /// Runs a load against these modules.
 pub fn run(name: &str, modules: &Path, load: &Load, ip: Ipv4Addr) -> Result<Figures> {
     let place = Place::new(ip)?;
-    let server = Server::start(name, modules, load.codec(), load.calls, place.port()?, ip)?;
+    let log = std::env::temp_dir().join(format!("load-{}.json", std::process::id()));
+    let rtp = match load.with {
+        Some(With::Watch) => format!("metrics = yes\ncallreport = yes\ncalllog = {}\n", log.display()),
+        _ => String::new(),
+    };
+    let server = Server::start_with(name, modules, load.codec(), load.calls, place.port()?, ip, rtp)?;
     let outcome = measure(&server, &place, load);
+    // There is one with a call log alone.
+    let _ = std::fs::remove_file(log);
     outcome.map_err(|failure| Failure::new(format!("{failure}; see {}", server.lab().directory().display())))
 }
 
@@ -64,7 +71,9 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
     crowd.set_up(load.rate)?;
     crowd.talk(Talk::Nobody, PAUSE)?;
     let (up, with_calls) = (server.used()?, server.memory()?);
+    let capture = if load.with == Some(With::Capture) { Some(Capture::begin(server)?) } else { None };
     let steady = steady(server, &mut crowd, load)?;
+    capture.map_or(Ok(()), |capture| capture.end(server))?;
     let share = if load.share { Some(share(server, &mut crowd)?) } else { None };
     let down = server.used()?;
     crowd.tear_down(load.rate)?;
@@ -97,6 +106,32 @@ fn measure(server: &Server, place: &Place, load: &Load) -> Result<Figures> {
         Some(with_calls.saturating_sub(memory) as f64 / calls),
         Some(idle),
     ])
+}
+
+/// A capture of all calls.
+struct Capture(PathBuf);
+
+impl Capture {
+    fn begin(server: &Server) -> Result<Self> {
+        let file = server.lab().directory().join("log/load.pcapng");
+        // An earlier round has left one.
+        let _ = std::fs::remove_file(&file);
+        let told = server.lab().asterisk().cli(&format!("rtp set capture all {} 4GB 1h", file.display()))?;
+        ensure(told.contains("Enabled"), || told.clone())?;
+        Ok(Self(file))
+    }
+
+    /// Ends it, and checks that it has lost nothing.
+    fn end(self, server: &Server) -> Result {
+        server.lab().asterisk().cli("rtp set capture off")?;
+        let ended = format!("the capture into {} has ended", self.0.display());
+        server.lab().until_logged(&ended, Duration::from_secs(10))?;
+        let log = server.lab().log()?;
+        let line = log.lines().find(|line| line.contains(&ended)).unwrap_or_default().to_owned();
+        eprintln!("{}", line.split_once("It has").map_or(&*line, |(_, figures)| figures));
+        std::fs::remove_file(self.0)?;
+        ensure(line.contains("; 0 packets were lost"), || line.clone())
+    }
 }
 
 /// Two calls, for what is made once.
@@ -178,8 +213,13 @@ pub fn title(load: &Load) -> String {
     };
     let gcm = if load.gcm { ", AES-GCM preferred" } else { "" };
     let opus = if load.opus { ", Opus" } else { "" };
+    let with = match load.with {
+        Some(With::Capture) => ", captured",
+        Some(With::Watch) => ", with metrics, call log and reports",
+        None => "",
+    };
     format!(
-        "{calls} calls over {}, {} {}{gcm}{opus}{legs}, {} s steady",
+        "{calls} calls over {}, {} {}{gcm}{opus}{legs}{with}, {} s steady",
         load.over().via(),
         kind.name(),
         shape.name(),

@@ -30,6 +30,19 @@ pub struct Used {
 impl Server {
     /// Starts an Asterisk with these modules, for calls with this codec from SIP at `phones` and media at `ip`.
     pub fn start(name: &str, modules: &Path, codec: Codec, calls: usize, phones: u16, ip: Ipv4Addr) -> Result<Self> {
+        Self::start_with(name, modules, codec, calls, phones, ip, String::new())
+    }
+
+    /// Like [`Self::start`], with more lines for `rtp.conf`.
+    pub fn start_with(
+        name: &str,
+        modules: &Path,
+        codec: Codec,
+        calls: usize,
+        phones: u16,
+        ip: Ipv4Addr,
+        rtp: String,
+    ) -> Result<Self> {
         // A bridged call has two legs with two ports each. Those of earlier calls stay in use for a while.
         let port_blocks = (calls * 4 / 200 + 2) as u16;
         let files = vec![
@@ -38,7 +51,7 @@ impl Server {
             ("logger.conf", LOGGER_CONF.to_owned()),
             ("http.conf", HTTP_CONF.to_owned()),
         ];
-        let site = Site { port_blocks, files, carriers: codec == Codec::Opus, ..Site::default() };
+        let site = Site { port_blocks, files, carriers: codec == Codec::Opus, rtp, ..Site::default() };
         Ok(Self { lab: Lab::with_modules(name, &site, &lab::installed()?, modules)? })
     }
 
