@@ -32,6 +32,8 @@ pub fn test() -> Result<(), Failure> {
     for package in PACKAGES {
         test.args(["--package", package]);
     }
+    // It counts the pages of a stack, where AddressSanitizer does not keep the locals of functions.
+    test.args(["--", "--skip", "stack::tests::a_call_that_has_returned"]);
     run(&mut test)
 }
 
