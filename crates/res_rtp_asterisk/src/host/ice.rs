@@ -110,7 +110,8 @@ fn from_host(candidate: &Candidate) -> Option<ice::Candidate> {
     })
 }
 
-fn to_host(candidate: &ice::Candidate) -> Candidate {
+/// Converts a candidate of the agent's to the host's.
+pub fn to_host(candidate: &ice::Candidate) -> Candidate {
     Candidate {
         foundation: candidate.foundation.clone(),
         component: candidate.component.id().into(),

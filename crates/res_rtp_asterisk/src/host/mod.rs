@@ -3,5 +3,5 @@
 
 mod dtls;
 mod engine;
-mod ice;
+pub mod ice;
 mod media;

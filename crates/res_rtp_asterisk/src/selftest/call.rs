@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use asterisk::Format;
 use asterisk::format::Codec;
 use asterisk::rtp::{
-    self as host, Candidate, CandidateKind, Component, Dtls as _, DtlsConfig, Engine as _, HOST_NEGOTIATES_MUX, Hash,
-    Ice as _, OwnInstance, Property, RTCP_ON_ONE_PORT, Setup,
+    self as host, Component, Dtls as _, DtlsConfig, Engine as _, HOST_NEGOTIATES_MUX, Hash, Ice as _, OwnInstance,
+    Property, RTCP_ON_ONE_PORT, Setup,
 };
 use ice::Credentials;
 use rtp::rtcp::mux::Policy;
@@ -18,6 +18,7 @@ use super::step::Step;
 use crate::clock;
 use crate::config::Settings;
 use crate::globals::Globals;
+use crate::host::ice::to_host;
 use crate::session::Session;
 use crate::transport::certificates;
 
@@ -234,18 +235,6 @@ fn configuration() -> DtlsConfig {
         cipher: None,
         ca_file: None,
         ca_path: None,
-    }
-}
-
-fn to_host(candidate: &ice::Candidate) -> Candidate {
-    Candidate {
-        foundation: candidate.foundation.clone(),
-        component: candidate.component.id().into(),
-        transport: "UDP".to_owned(),
-        priority: candidate.priority,
-        address: candidate.addr,
-        related: None,
-        kind: CandidateKind::Host,
     }
 }
 
