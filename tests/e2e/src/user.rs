@@ -10,7 +10,7 @@ use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
 use crate::page;
 use crate::puppet::{Browser, Puppet};
-use crate::site::VOICE;
+use crate::site::{Site, VOICE};
 
 /// The longest time to wait; on a busy machine everything is slow.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -105,6 +105,14 @@ impl User {
         let mut user = Self { puppet, pictures: directory.to_owned(), log };
         user.puppet.ask("resize", json!([screen.width(), screen.height()]))?;
         Ok(user)
+    }
+
+    /// Starts a lab, opens its page in Chromium, with a microphone, and registers account 1001.
+    pub fn registered(name: &str, site: &Site, screen: Screen) -> Result<(Lab, Self)> {
+        let lab = Lab::start(name, site)?;
+        let mut user = Self::open(&lab, Browser::Chromium, screen, Microphone::Given)?;
+        user.registers("demo-1001", "Registered as 1001")?;
+        Ok((lab, user))
     }
 
     /// Opens the page as `phone.example`, which leads to this Asterisk but is not a secure origin.

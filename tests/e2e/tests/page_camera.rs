@@ -1,16 +1,14 @@
 //! The demo page with a camera, at the `chan_sip` of Asterisk 11.
 
 use e2e::failure::{Result, ensure};
-use e2e::lab::Lab;
-use e2e::phone::Browser;
 use e2e::site::Site;
-use e2e::user::{Microphone, Screen, User};
+use e2e::user::{Screen, User};
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn with_the_camera_on_both_pictures_are_seen() -> Result {
     let (lab, mut user) =
-        opens("page-camera", &Site { carriers: true, video: true, ..Site::default() }, Screen::Telephone)?;
+        User::registered("page-camera", &Site { carriers: true, video: true, ..Site::default() }, Screen::Telephone)?;
     switches_the_camera_on(&mut user)?;
     user.goes_to("number")?;
     user.calls("mirror", "In call with mirror")?;
@@ -26,7 +24,7 @@ fn with_the_camera_on_both_pictures_are_seen() -> Result {
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn an_account_without_video_is_called_once_more_without_the_camera() -> Result {
-    let (lab, mut user) = opens("page-no-video", &Site::default(), Screen::Desk)?;
+    let (lab, mut user) = User::registered("page-no-video", &Site::default(), Screen::Desk)?;
     user.notes_connections()?;
     switches_the_camera_on(&mut user)?;
     user.goes_to("number")?;
@@ -36,15 +34,6 @@ fn an_account_without_video_is_called_once_more_without_the_camera() -> Result {
     ensure(devices["camera"].is_null(), || devices.to_string())?;
     user.hangs_up(&lab)?;
     user.met_no_error()
-}
-
-const PASSWORD: &str = "demo-1001";
-
-fn opens(name: &str, site: &Site, screen: Screen) -> Result<(Lab, User)> {
-    let lab = Lab::start(name, site)?;
-    let mut user = User::open(&lab, Browser::Chromium, screen, Microphone::Given)?;
-    user.registers(PASSWORD, "Registered as 1001")?;
-    Ok((lab, user))
 }
 
 fn switches_the_camera_on(user: &mut User) -> Result {

@@ -11,7 +11,7 @@ use e2e::user::{Microphone, Screen, User};
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn another_microphone_is_used_at_once_and_in_the_next_calls() -> Result {
-    let (lab, mut user) = opens("page-devices", &Site::default(), Screen::Telephone)?;
+    let (lab, mut user) = User::registered("page-devices", &Site::default(), Screen::Telephone)?;
     user.notes_connections()?;
     user.calls("echo", "In call with echo")?;
     user.sees_level("hearing", -40, 0)?;
@@ -42,7 +42,7 @@ fn another_microphone_is_used_at_once_and_in_the_next_calls() -> Result {
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn the_last_calls_are_listed_and_called_again_and_forgotten() -> Result {
-    let (lab, mut user) = opens("page-calls", &Site::default(), Screen::Telephone)?;
+    let (lab, mut user) = User::registered("page-calls", &Site::default(), Screen::Telephone)?;
     user.finds("#calls", "hidden", "")?;
     user.calls("echo", "In call with echo")?;
     user.reads("#clock", "0:02")?;
@@ -85,7 +85,7 @@ fn the_last_calls_are_listed_and_called_again_and_forgotten() -> Result {
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn answer_is_for_the_caller_who_was_ringing_and_not_for_the_next_one() -> Result {
-    let (lab, mut user) = opens("page-callers", &Site::default(), Screen::Desk)?;
+    let (lab, mut user) = User::registered("page-callers", &Site::default(), Screen::Desk)?;
     user.hesitates()?;
     lab.originate("1001", "echo")?;
     user.is_told("is calling")?;
@@ -110,7 +110,7 @@ fn answer_is_for_the_caller_who_was_ringing_and_not_for_the_next_one() -> Result
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn entries_that_are_no_calls_are_left_out_and_without_storage_the_list_lasts_as_long_as_the_page() -> Result {
-    let (lab, mut user) = opens("page-calls-strange", &Site::default(), Screen::Desk)?;
+    let (lab, mut user) = User::registered("page-calls-strange", &Site::default(), Screen::Desk)?;
     let right = r#"{"peer":"right","at":0,"incoming":true,"seconds":null,"result":"missed"}"#;
     let wrong =
         r#"{"peer":"wrong","at":1e300,"seconds":null,"result":""},{"peer":"wrong","at":0,"seconds":"x","result":""}"#;
@@ -159,13 +159,6 @@ fn without_callreport_a_report_has_what_the_browser_measured() -> Result {
 }
 
 const PASSWORD: &str = "demo-1001";
-
-fn opens(name: &str, site: &Site, screen: Screen) -> Result<(Lab, User)> {
-    let lab = Lab::start(name, site)?;
-    let mut user = User::open(&lab, Browser::Chromium, screen, Microphone::Given)?;
-    user.registers(PASSWORD, "Registered as 1001")?;
-    Ok((lab, user))
-}
 
 fn is_in_use(user: &mut User, microphone: &str) -> Result {
     // The change takes a moment.
