@@ -1,33 +1,35 @@
 //! `contrib/nginx` and `contrib/haproxy` in front of `/ws`: a browser calls over wss; Asterisk gets ws, and the
-//! address of the browser.
+//! address of the browser. Reports of calls pass, and nothing else of Asterisk's HTTP server.
 
 mod common;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use common::stream::Stream;
-use common::{PONG, TEXT, frame, sip};
+use common::{Client, PONG, TEXT, frame, sip};
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, Transport};
+use e2e::prefix::Version;
 use e2e::proof::EchoCall;
+use e2e::sip::Message;
 use e2e::site::Site;
 
 #[test]
 #[cfg_attr(not(proxies), ignore = "there are no nginx and HAProxy, or ASTERISK_PREFIX names no Asterisk")]
-fn a_browser_hears_itself_through_nginx_and_its_address_is_known() -> Result {
+fn a_browser_hears_itself_through_nginx_that_tells_its_address_and_passes_its_report() -> Result {
     through("nginx", nginx)
 }
 
 #[test]
 #[cfg_attr(not(proxies), ignore = "there are no nginx and HAProxy, or ASTERISK_PREFIX names no Asterisk")]
-fn a_browser_hears_itself_through_haproxy_and_its_address_is_known() -> Result {
+fn a_browser_hears_itself_through_haproxy_that_tells_its_address_and_passes_its_report() -> Result {
     through("haproxy", haproxy)
 }
 
@@ -50,7 +52,11 @@ fn a_browser_hears_itself_through_nginx_that_passes_no_connection_header() -> Re
 }
 
 fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Result {
-    let site = Site { websocket: "trustedproxies = 127.0.0.1\npinginterval = 1\n".to_owned(), ..Site::default() };
+    let site = Site {
+        websocket: "trustedproxies = 127.0.0.1\npinginterval = 1\n".to_owned(),
+        rtp: "callreport = yes\nmetrics = yes\n".to_owned(),
+        ..Site::default()
+    };
     let lab = Lab::start(name, &site)?;
     let directory = lab.directory().join("proxy");
     fs::create_dir(&directory)?;
@@ -75,7 +81,72 @@ fn through(name: &str, command: fn(&Lab, &Path) -> io::Result<Command>) -> Resul
     phone.register(&lab, Transport::Proxied)?;
     let statistics = EchoCall::SHORT.place(&lab, &mut phone, "echo")?;
     println!("{name}: {statistics}");
-    Ok(())
+    reports_alone_pass(&lab, &mut phone)
+}
+
+/// `/webrtc/call` answers through the proxy as it does directly, and everything else but `/ws` is not found there.
+fn reports_alone_pass(lab: &Lab, phone: &mut Phone) -> Result {
+    for path in ["/metrics", "/", "/httpstatus", "/ws/../metrics", "/webrtc/call/../../metrics", "/webrtc/"] {
+        ensure(status_through(lab, path)? == 404, || format!("{path} passes"))?;
+    }
+    ensure(status_directly(lab, "/metrics")? == 200, || "there is nothing to keep back".to_owned())?;
+
+    let own = report_of_the_call(phone)?;
+    // The SIP of chan_pjsip is not told.
+    let is_told = if lab.asterisk().version() == Version::TwentyTwo { 404 } else { 200 };
+    for (path, expected) in [(own.as_str(), is_told), ("/webrtc/call?id=a&from-tag=b&to-tag=c", 404)] {
+        let statuses = [status_directly(lab, path)?, status_through(lab, path)?];
+        ensure(statuses == [expected; 2], || format!("{path} is answered with {statuses:?}"))?;
+    }
+
+    // A list of networks is not for those who come through a proxy, as the files of `contrib` say.
+    let home = lab.asterisk().home();
+    let settings = fs::read_to_string(home.etc().join("rtp.conf"))?;
+    home.configure("rtp.conf", &(settings.clone() + "callreport_permit = 127.0.0.0/8\n"))?;
+    lab.asterisk().cli("module reload res_rtp_asterisk.so")?;
+    let statuses = [status_directly(lab, &own)?, status_through(lab, &own)?];
+    ensure(statuses == [is_told, 403], || format!("with callreport_permit come {statuses:?}"))?;
+    home.configure("rtp.conf", &settings.replace("callreport = yes", "callreport = no"))?;
+    lab.asterisk().cli("module reload res_rtp_asterisk.so")?;
+    let statuses = [status_directly(lab, &own)?, status_through(lab, &own)?];
+    ensure(statuses == [404; 2], || format!("while reports are off come {statuses:?}"))
+}
+
+/// The path with which the page asks for the report of its last call.
+fn report_of_the_call(phone: &mut Phone) -> Result<String> {
+    let messages = phone.messages()?;
+    let mut answers = messages.iter().filter_map(|text| Message::parse(text));
+    let answer = answers.rfind(|message| message.status() == Some(200) && message.method() == "INVITE");
+    let answer = answer.ok_or_else(|| Failure::new("no call was answered"))?;
+    let tag = |name: &str| answer.header(name).split_once(";tag=").map(|(_, tag)| tag.to_owned()).unwrap_or_default();
+    Ok(format!("/webrtc/call?id={}&from-tag={}&to-tag={}", answer.header("call-id"), tag("from"), tag("to")))
+}
+
+fn status_directly(lab: &Lab, path: &str) -> Result<u16> {
+    status(&Client::send_request(lab.ports().ws, &request(path))?.1)
+}
+
+fn status_through(lab: &Lab, path: &str) -> Result<u16> {
+    let mut tls = Command::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &format!("127.0.0.1:{}", lab.ports().proxy)])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()?;
+    if let Some(input) = &mut tls.stdin {
+        input.write_all(request(path).as_bytes())?;
+    }
+    // Reads to the end that the proxy makes.
+    status(&String::from_utf8_lossy(&tls.wait_with_output()?.stdout))
+}
+
+fn request(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+}
+
+fn status(response: &str) -> Result<u16> {
+    let status = response.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split(' ').next()?.parse().ok());
+    status.ok_or_else(|| Failure::new(format!("this is no response: {response}")))
 }
 
 /// The status is 401, because there is no password.
