@@ -41,11 +41,13 @@ pub struct Plan {
     pub tls: bool,
     /// More lines for `site.cfg`.
     pub site: String,
+    /// The most calls of a node, if not those of the sample.
+    pub maxload: Option<u32>,
 }
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { users: 20, address: Ipv4Addr::LOCALHOST.into(), tls: false, site: String::new() }
+        Self { users: 20, address: Ipv4Addr::LOCALHOST.into(), tls: false, site: String::new(), maxload: None }
     }
 }
 
@@ -64,7 +66,7 @@ impl Kamailio {
     pub fn start(
         directory: &Path,
         ports: Ports,
-        nodes: &[&Lab],
+        nodes: &[&Lab; 2],
         plan: &Plan,
         namespace: Option<&Namespace>,
     ) -> Result<Self> {
@@ -73,11 +75,11 @@ impl Kamailio {
         fs::copy(Path::new(SAMPLES).join("kamailio.cfg"), directory.join("kamailio.cfg"))?;
         fs::write(directory.join("site.cfg"), site(&directory, &ports, plan))?;
         fs::write(directory.join("tls.cfg"), tls(nodes))?;
-        fs::write(directory.join("dispatcher.list"), list(nodes))?;
+        fs::write(directory.join("dispatcher.list"), list(nodes, plan)?)?;
         make_database(&directory, plan.users)?;
         let child = run(&directory, plan, namespace)?;
         let mut kamailio = Self { child, directory, ports, plan: plan.clone() };
-        kamailio.wait_until_it_probes(nodes.len())?;
+        kamailio.wait_until_it_probes()?;
         Ok(kamailio)
     }
 
@@ -199,22 +201,21 @@ impl Kamailio {
 
     /// Starts it again with what is left in its database, where the test itself is.
     pub fn start_again(&mut self) -> Result {
-        let nodes = fs::read_to_string(self.directory.join("dispatcher.list"))?.lines().count();
         self.child = run(&self.directory, &self.plan, None)?;
-        self.wait_until_it_probes(nodes)
+        self.wait_until_it_probes()
     }
 
-    /// Waits until all nodes have answered.
-    fn wait_until_it_probes(&mut self, nodes: usize) -> Result {
+    /// Waits until both nodes have answered.
+    fn wait_until_it_probes(&mut self) -> Result {
         let end = Instant::now() + START;
         loop {
             let is_running = matches!(self.child.try_wait(), Ok(None));
             let list = self.ask(&["dispatcher.list"]).unwrap_or_default();
-            if list.matches("FLAGS: AP").count() == nodes {
+            if list.matches("FLAGS: AP").count() == 2 {
                 return Ok(());
             }
             ensure(is_running && Instant::now() < end, || {
-                format!("Kamailio sees no {nodes} nodes: {list}\n{}", self.directory.display())
+                format!("Kamailio does not see both nodes: {list}\n{}", self.directory.display())
             })?;
             thread::sleep(Duration::from_millis(100));
         }
@@ -282,12 +283,16 @@ fn control(directory: &Path) -> String {
     format!("unix:{}", directory.join("control").display())
 }
 
-/// `dispatcher.list`.
-fn list(nodes: &[&Lab]) -> String {
-    let line = |(number, node): (usize, &&Lab)| {
-        format!("1 sip:127.0.0.1:{} 0 0 duid=node{number};weight=50\n", node.ports().sip)
-    };
-    nodes.iter().enumerate().map(line).collect()
+/// The sample of `dispatcher.list` with the addresses of the nodes.
+fn list(nodes: &[&Lab; 2], plan: &Plan) -> Result<String> {
+    let address = |node: &Lab| format!("sip:127.0.0.1:{} ", node.ports().sip);
+    let mut replaced = vec![("sip:127.0.0.1:5160 ", address(nodes[0])), ("sip:127.0.0.1:5260 ", address(nodes[1]))];
+    replaced.extend(plan.maxload.map(|most| (";maxload=170\n", format!(";maxload={most}\n"))));
+    let sample = fs::read_to_string(Path::new(SAMPLES).join("dispatcher.list"))?;
+    replaced.iter().try_fold(sample, |text, (old, new)| {
+        ensure(text.contains(old), || format!("contrib/kamailio/dispatcher.list has no {old:?}"))?;
+        Ok(text.replace(old, new))
+    })
 }
 
 /// Makes the database as README.md says, with the password `demo-<user>` for each user.

@@ -1,12 +1,12 @@
-//! A fleet under load: accounts in bulk call through Kamailio while a node is killed or is to stop, and a table of what a fleet
-//! costs. Callers have no media, so a browser's call says what is heard.
+//! A fleet under load: accounts in bulk call through Kamailio while a node is killed, is to stop or is full, and a table of what a
+//! fleet costs. Callers have no media, so a browser's call says what is heard.
 
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use e2e::callers::{Call, Callers, State, password};
-use e2e::failure::{Result, ensure};
+use e2e::failure::{Failure, Result, ensure};
 use e2e::fleet::Fleet;
 use e2e::kamailio::Plan;
 use e2e::lab::Lab;
@@ -118,6 +118,51 @@ fn a_node_that_is_to_stop_under_load_loses_no_call_and_ends_with_its_longest() -
     })
 }
 
+/// `maxload` of `dispatcher.list`. A call that is refused or has ended counts no more.
+#[test]
+#[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
+fn when_all_nodes_are_full_calls_get_503_until_one_ends() -> Result {
+    let fleet = start_small("fleet-full")?;
+    let mut callers = Callers::connect(fleet.kamailio.port(), 1001..1011, password)?;
+    registers(&mut callers, 20)?;
+    for _ in 0..3 {
+        callers.place(1, "busy")?;
+        callers.settle(PATIENCE)?;
+    }
+    fills_both_nodes(&fleet, &mut callers)?;
+    // Nothing of what was refused counts.
+    fills_both_nodes(&fleet, &mut callers)
+}
+
+/// Its calls count until their callers hang up. Those of callers who are gone count for hours, or until the list is read again.
+#[test]
+#[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
+fn a_full_node_that_was_killed_gets_calls_again_when_its_callers_have_hung_up() -> Result {
+    let mut fleet = start_small("fleet-full-killed")?;
+    let mut callers = Callers::connect(fleet.kamailio.port(), 1001..1011, password)?;
+    let mut gone = Callers::connect(fleet.kamailio.port(), 1011..1013, password)?;
+    registers(&mut callers, 20)?;
+    registers(&mut gone, 20)?;
+    callers.place(4, "mirror")?;
+    callers.settle(PATIENCE)?;
+    restarts_the_first_node(&mut fleet)?;
+    // The BYEs of the dead node's calls have no answer.
+    callers.end_all(PATIENCE).ok();
+    fills_both_nodes(&fleet, &mut callers)?;
+
+    gone.place(2, "mirror")?;
+    gone.settle(PATIENCE)?;
+    restarts_the_first_node(&mut fleet)?;
+    drop(gone);
+    let before = callers.calls().len();
+    callers.place(4, "mirror")?;
+    callers.settle(PATIENCE)?;
+    ensure(up(&callers.calls()[before..]) == 2, || format!("calls are {:?}", states(&callers.calls()[before..])))?;
+    callers.end_all(PATIENCE)?;
+    fleet.kamailio.ask(&["dispatcher.reload"])?;
+    fills_both_nodes(&fleet, &mut callers)
+}
+
 #[test]
 #[cfg_attr(not(all(asterisk, kamailio)), ignore = "there is no Kamailio, or ASTERISK_PREFIX names no Asterisk")]
 fn a_hundred_callers_place_five_calls_a_second() -> Result {
@@ -166,6 +211,66 @@ fn measure(name: &str, count: u32, rate: u32, time: Duration) -> Result {
     );
     all_ended_by_us(callers.calls())?;
     fleet.kamailio.until_registered(count as usize, Duration::ZERO)
+}
+
+/// The longest wait for a few calls.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A fleet whose nodes take two calls each.
+fn start_small(name: &str) -> Result<Fleet> {
+    Fleet::start_with(name, &Plan { maxload: Some(2), ..Plan::default() }, &Site::default())
+}
+
+/// Places four calls, two more that are refused, and ends the four.
+fn fills_both_nodes(fleet: &Fleet, callers: &mut Callers) -> Result {
+    let before = callers.calls().len();
+    for _ in 0..6 {
+        callers.place(1, "mirror")?;
+        callers.settle(PATIENCE)?;
+    }
+    let (taken, refused) = callers.calls()[before..].split_at(4);
+    ensure(up(taken) == 4, || format!("a call was refused before all nodes are full: {:?}", states(taken)))?;
+    for node in &fleet.nodes {
+        let count = taken.iter().filter(|call| call.node() == Some(node.ports().sip)).count();
+        ensure(count == 2, || format!("a node has {count} of 4 calls"))?;
+    }
+    let is_told = |call: &Call| matches!(&call.state, State::Failed(status) if status.contains(" 503 No Server "));
+    ensure(refused.iter().all(is_told), || format!("calls too many are {:?}", states(refused)))?;
+    ensure(fleet.kamailio.log()?.contains("no node that lives has room: INVITE of "), || {
+        "the log has no line of it".to_owned()
+    })?;
+    callers.end_all(PATIENCE)?;
+    all_ended_by_us(&callers.calls()[before..before + 4])
+}
+
+fn up(calls: &[Call]) -> usize {
+    states(calls).into_iter().filter(|state| **state == State::Up).count()
+}
+
+fn states(calls: &[Call]) -> Vec<&State> {
+    calls.iter().map(|call| &call.state).collect()
+}
+
+/// Kills the first node, and starts it again when Kamailio has seen that.
+fn restarts_the_first_node(fleet: &mut Fleet) -> Result {
+    let node = format!("node sip:127.0.0.1:{}", fleet.nodes[0].ports().sip);
+    let (gone, back) =
+        (format!("{node} does not answer: it gets no calls"), format!("{node} answers: it gets calls again"));
+    let lines = |fleet: &Fleet, text: &str| Ok::<_, Failure>(fleet.kamailio.log()?.matches(text).count());
+    let (were_gone, were_back) = (lines(fleet, &gone)?, lines(fleet, &back)?);
+    fleet.nodes[0].kill()?;
+    until(|| Ok(lines(fleet, &gone)? > were_gone))?;
+    fleet.nodes[0].start_again()?;
+    until(|| Ok(lines(fleet, &back)? > were_back))
+}
+
+fn until(holds: impl Fn() -> Result<bool>) -> Result {
+    let end = Instant::now() + PATIENCE;
+    while !holds()? {
+        ensure(Instant::now() < end, || "Kamailio's log lacks a line".to_owned())?;
+        thread::sleep(Duration::from_millis(100));
+    }
+    Ok(())
 }
 
 fn start(name: &str, users: u32, port_blocks: u16) -> Result<Fleet> {
