@@ -4,10 +4,14 @@ use std::io;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
 
 use e2e::asterisk::{Asterisk, Home};
-use e2e::demo::{Fleet, end_on_signals};
+use e2e::demo::Fleet;
 use e2e::driver::Driver;
+use e2e::ending::{self, Asked};
 use e2e::page;
 use e2e::prefix::{Prefix, Version};
 use e2e::samples::Samples;
@@ -17,7 +21,7 @@ use crate::debian;
 use crate::host;
 use crate::modules;
 use crate::packages;
-use crate::run::{run, target_directory};
+use crate::run::{run_unless, target_directory};
 use crate::test::{drivers, install_libraries};
 
 /// The address of the host's own HTTP server, from `contrib/samples/http.conf`.
@@ -25,46 +29,52 @@ const HTTP: &str = "localhost:8088";
 
 /// Starts the demo, prints its address and waits until Asterisk ends (Ctrl-C ends both).
 pub fn serve(host: Option<Version>) -> Result<(), Failure> {
-    let mut asterisk = start(host)?;
+    let (mut asterisk, asked) = start(host)?;
     println!(
         "Open {}, register and call echo. Ctrl-C ends the demo. Its log is {}.",
         page(),
         asterisk.home().log().display()
     );
-    asterisk.wait().map_err(|error| format!("Asterisk could not be waited for: {error}"))
+    while asterisk.is_running() && !asked.load(Ordering::Relaxed) {
+        thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
 }
 
 /// Starts the demo and lets a headless browser place the call.
 pub fn check(host: Option<Version>) -> Result<(), Failure> {
-    let asterisk = start(host)?;
+    packages::ensure(&[packages::TO_DEMO])?;
     install_libraries(&drivers())?;
-    let outcome = run(Command::new("node").arg(drivers().join("demo.mjs")).arg(page()));
+    let (asterisk, asked) = start(host)?;
+    let outcome = run_unless(asked, Command::new("node").arg(drivers().join("demo.mjs")).arg(page()));
     outcome.map_err(|failure| format!("{failure}\nThe log is {}.", asterisk.home().log().display()))
 }
 
 /// Starts the fleet, says what to try, and waits for Ctrl-C.
 pub fn serve_fleet(host: Option<Version>) -> Result<(), Failure> {
-    let asked_to_end = end_on_signals();
-    let mut fleet = start_fleet(host)?;
+    let (mut fleet, asked) = start_fleet(host)?;
     println!("{}", fleet.introduction());
-    fleet.watch(asked_to_end).map_err(|failure| failure.to_string())
+    fleet.watch(asked).map_err(|failure| failure.to_string())
 }
 
 /// Starts the fleet and lets a headless browser call before and after the loss of a node.
 pub fn check_fleet(host: Option<Version>) -> Result<(), Failure> {
     packages::ensure(&[packages::TO_DEMO])?;
     install_libraries(&drivers())?;
-    end_on_signals();
-    start_fleet(host)?.check().map_err(|failure| format!("{failure}\nLogs are below {}.", fleet_directory().display()))
+    let (mut fleet, asked) = start_fleet(host)?;
+    fleet.check(asked).map_err(|failure| format!("{failure}\nLogs are below {}.", fleet_directory().display()))
 }
 
-fn start_fleet(host: Option<Version>) -> Result<Fleet, Failure> {
+/// Starts the fleet. From then on Ctrl-C sets the flag that comes with it.
+fn start_fleet(host: Option<Version>) -> Result<(Fleet, Asked), Failure> {
     let host = host::chosen(host)?;
     packages::ensure(&[packages::TO_BUILD, packages::TO_BUNDLE, packages::TO_RELAY])?;
     debian::kamailio()?;
     let modules = modules::build(host.version())?;
     install_libraries(&page::sources())?;
-    Fleet::start(&fleet_directory(), &host, &modules).map_err(|failure| failure.to_string())
+    let asked = ending::on_signals();
+    let fleet = Fleet::start(&fleet_directory(), &host, &modules).map_err(|failure| failure.to_string())?;
+    Ok((fleet, asked))
 }
 
 fn fleet_directory() -> PathBuf {
@@ -75,7 +85,8 @@ fn page() -> String {
     format!("http://{HTTP}{}", page::PATH)
 }
 
-fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
+/// Starts the demo. From then on Ctrl-C sets the flag that comes with it.
+fn start(host: Option<Version>) -> Result<(Asterisk, Asked), Failure> {
     let host = host::chosen(host)?;
     packages::ensure(&[packages::TO_BUILD, packages::TO_BUNDLE, packages::TO_DEMO])?;
     let modules = modules::build(host.version())?;
@@ -85,7 +96,10 @@ fn start(host: Option<Version>) -> Result<Asterisk, Failure> {
     let home =
         furnish(&host, &modules).map_err(|error| format!("The directory of the demo could not be filled: {error}"))?;
     install_libraries(&page::sources())?;
-    page::bundle(&home.served()).and_then(|_| Asterisk::start(&host, home)).map_err(|error| error.to_string())
+    page::bundle(&home.served()).map_err(|error| error.to_string())?;
+    let asked = ending::on_signals();
+    let asterisk = Asterisk::start(&host, home).map_err(|error| error.to_string())?;
+    Ok((asterisk, asked))
 }
 
 fn furnish(host: &Prefix, modules: &Path) -> io::Result<Home> {

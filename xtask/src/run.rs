@@ -3,10 +3,12 @@
 use std::io;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
+use e2e::ending;
 use serde_json::Value;
 
 use crate::Failure;
@@ -22,6 +24,38 @@ pub fn run(command: &mut Command) -> Result<(), Failure> {
     let status = command.status();
     check(command, status.as_ref())
 }
+
+/// Runs `command` as [`run`] does, and ends it and fails once the end is `asked` for.
+pub fn run_unless(asked: &AtomicBool, command: &mut Command) -> Result<(), Failure> {
+    let status = command.spawn().and_then(|child| wait_unless(asked, child));
+    ending::unless(asked).map_err(|failure| failure.to_string())?;
+    check(command, status.as_ref())
+}
+
+fn wait_unless(asked: &AtomicBool, mut child: Child) -> io::Result<ExitStatus> {
+    let mut killed_at = None;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        match killed_at {
+            // A child that was not waited for keeps its id.
+            None if asked.load(Ordering::Relaxed) => {
+                Command::new("kill").arg(child.id().to_string()).status()?;
+                killed_at = Some(Instant::now() + TO_END);
+            }
+            Some(at) if Instant::now() >= at => child.kill()?,
+            _ => {}
+        }
+        thread::sleep(LOOK);
+    }
+}
+
+/// The interval between two looks at a child.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a child may take to end when it is told to, before it is killed.
+const TO_END: Duration = Duration::from_secs(5);
 
 /// Runs `command` and returns its output; fails if it fails.
 pub fn output(command: &mut Command) -> Result<String, Failure> {
@@ -109,6 +143,30 @@ fn line_of(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_ends_when_the_end_is_asked_for_and_not_before() {
+        let asked = AtomicBool::new(false);
+        assert_eq!(run_unless(&asked, Command::new("sh").args(["-c", "sleep 0.3"])), Ok(()));
+        assert!(run_unless(&asked, Command::new("sh").args(["-c", "exit 3"])).is_err());
+        let id = std::env::temp_dir().join(format!("xtask-child-{}", std::process::id()));
+        for ends in ["exec sleep 60", "trap '' TERM; exec sleep 60"] {
+            let mut child = Command::new("sh");
+            child.args(["-c", &format!("echo $$ > '{}'; {ends}", id.display())]);
+            let outcome = thread::scope(|scope| {
+                scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(300));
+                    asked.store(true, Ordering::Relaxed);
+                });
+                run_unless(&asked, &mut child)
+            });
+            assert_eq!(outcome, Err(ending::ENDED.to_owned()), "{ends}");
+            let child = std::fs::read_to_string(&id).unwrap();
+            assert!(!Path::new("/proc").join(child.trim()).exists(), "{ends}");
+            asked.store(false, Ordering::Relaxed);
+        }
+        std::fs::remove_file(id).unwrap();
+    }
 
     #[test]
     fn every_item_is_worked_on_and_every_failure_is_told() {

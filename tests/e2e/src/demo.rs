@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::asterisk::Home;
 use crate::driver::Driver;
+use crate::ending::{self, Asked};
 use crate::failure::{Failure, Result};
 use crate::kamailio::{Kamailio, Plan};
 use crate::lab::Lab;
@@ -135,7 +136,7 @@ impl Fleet {
     }
 
     /// Keeps the fleet going until the end is `asked` for: starts again what has ended, and says so.
-    pub fn watch(&mut self, asked: &AtomicBool) -> Result {
+    pub fn watch(&mut self, asked: Asked) -> Result {
         let mut ended: [Option<Instant>; 4] = [None; 4];
         while !asked.load(Ordering::Relaxed) {
             for (part, ended) in ended.iter_mut().enumerate() {
@@ -187,10 +188,17 @@ impl Fleet {
         Ok(())
     }
 
-    /// Lets a headless Chromium call `echo`, kills the node that has the call, and lets it call again.
-    pub fn check(&mut self) -> Result {
+    /// Lets a headless Chromium call `echo`, kills the node that has the call, and lets it call again. Fails at once when the end is
+    /// `asked` for.
+    pub fn check(&mut self, asked: Asked) -> Result {
+        // Whatever fails from then on is no finding: in a terminal, Ctrl-C ends the browser and the nodes as well.
+        self.place_both_calls(asked).or_else(|failure| ending::unless(asked).and(Err(failure)))
+    }
+
+    fn place_both_calls(&mut self, asked: Asked) -> Result {
+        ending::unless(asked)?;
         let log = self.nodes[0].directory().to_owned();
-        let mut user = User::at(&self.page(0), &log, Browser::Chromium, Screen::Desk)?;
+        let mut user = User::at(&self.page(0), &log, Browser::Chromium, Screen::Desk, asked)?;
         println!("coturn gives {}", user.is_relayed()?);
         user.registers("demo-1001", "Registered as 1001")?;
         call_echo(&mut user)?;
@@ -249,18 +257,4 @@ fn remove(directory: &Path) -> io::Result<()> {
 fn write_program(path: &Path, command: &Command) -> io::Result<()> {
     fs::write(path, format!("#!/bin/sh\nexec {} \"$@\"\n", line_of(command)))?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o755))
-}
-
-/// From now on Ctrl-C and its like set the flag that is returned instead of ending the program: Kamailio is in a process group of
-/// its own, and would stay.
-pub fn end_on_signals() -> &'static AtomicBool {
-    static ASKED: AtomicBool = AtomicBool::new(false);
-    extern "C" fn ask(_: libc::c_int) {
-        ASKED.store(true, Ordering::Relaxed);
-    }
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler only stores to an atomic.
-        unsafe { libc::signal(signal, ask as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    }
-    &ASKED
 }

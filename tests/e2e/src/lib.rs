@@ -20,6 +20,7 @@ pub mod desk;
 pub mod dialog;
 pub mod differential;
 pub mod driver;
+pub mod ending;
 pub mod failure;
 pub mod fleet;
 pub mod forwarder;

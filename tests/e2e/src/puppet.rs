@@ -5,12 +5,14 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::ending::{self, Asked};
 use crate::failure::{Failure, Result, ensure};
 
 /// The longest time to wait for a browser: it starts in a second or two, but on a machine that compiles it
@@ -19,6 +21,9 @@ const LAUNCH: Duration = Duration::from_secs(60);
 
 /// The longest time that a method of the page may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The interval between two looks at whether the end is asked for.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// The browsers for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +67,8 @@ pub struct Puppet {
     asked: u64,
     /// Processes of the browser that were stopped, and have to be killed.
     stopped: Vec<u32>,
+    /// Set when it is to end at once.
+    end: Option<Asked>,
 }
 
 /// The ways in which a browser leaves without a word of the page.
@@ -100,7 +107,7 @@ impl Puppet {
         let (sender, answers) = mpsc::channel();
         let (output, log) = (output.ok_or_else(|| Failure::new("the driver has no output"))?, File::create(log)?);
         thread::spawn(move || relay(output, log, &sender));
-        let puppet = Self { name: name.to_owned(), child, commands, answers, asked: 0, stopped: Vec::new() };
+        let puppet = Self { name: name.to_owned(), child, commands, answers, asked: 0, stopped: Vec::new(), end: None };
         let first = puppet.answers.recv_timeout(LAUNCH);
         Ok(first.is_ok_and(|first| first.get("ready").is_some()).then_some(puppet))
     }
@@ -127,6 +134,11 @@ impl Puppet {
         send("CONT", &std::mem::take(&mut self.stopped))
     }
 
+    /// From now on it answers nothing once the end is `asked` for: the driver then closes the browser.
+    pub fn ends_when(&mut self, asked: Asked) {
+        self.end = Some(asked);
+    }
+
     /// Makes it call a method and returns the result.
     pub fn ask(&mut self, method: &str, arguments: Value) -> Result<Value> {
         self.asked += 1;
@@ -134,10 +146,7 @@ impl Puppet {
         let commands = self.commands.as_mut().ok_or_else(|| Failure::new("the browser is closed"))?;
         writeln!(commands, "{command}")?;
         loop {
-            let mut answer = self
-                .answers
-                .recv_timeout(PATIENCE)
-                .map_err(|_| Failure::new(format!("{} gave no answer to {method}", self.name)))?;
+            let mut answer = self.answer(method)?;
             if answer["id"] != self.asked {
                 continue;
             }
@@ -147,11 +156,28 @@ impl Puppet {
             };
         }
     }
+
+    /// Waits for the next answer, to `method` or to what was asked before it.
+    fn answer(&self, method: &str) -> Result<Value> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            self.end.map_or(Ok(()), ending::unless)?;
+            match self.answers.recv_timeout(LOOK) {
+                Ok(answer) => return Ok(answer),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(_) => return Err(Failure::new(format!("{} gave no answer to {method}", self.name))),
+            }
+        }
+    }
 }
 
 impl Drop for Puppet {
     fn drop(&mut self) {
         let _ = send("KILL", &self.stopped);
+        if self.end.is_some_and(|asked| asked.load(Ordering::Relaxed)) {
+            // The driver closes the browser at once, rather than when the page has done what was asked.
+            let _ = send("TERM", &[self.child.id()]);
+        }
         drop(self.commands.take());
         // The driver ends when its input does, and closes the browser.
         for _ in 0..100 {

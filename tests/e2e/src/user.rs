@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::ending::Asked;
 use crate::failure::{Failure, Result, ensure};
 use crate::lab::Lab;
 use crate::page;
@@ -90,9 +91,11 @@ impl User {
         Ok(user)
     }
 
-    /// Opens the page at this address. The browser's log is below `directory`.
-    pub fn at(page: &str, directory: &Path, browser: Browser, screen: Screen) -> Result<Self> {
+    /// Opens the page at this address. The browser's log is below `directory`. Everything that waits for the page fails when the end
+    /// is `asked` for.
+    pub fn at(page: &str, directory: &Path, browser: Browser, screen: Screen, asked: Asked) -> Result<Self> {
         let mut user = Self::start(directory, browser, screen, Microphone::Given)?;
+        user.puppet.ends_when(asked);
         user.puppet.ask("open", json!([page]))?;
         Ok(user)
     }

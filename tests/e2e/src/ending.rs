@@ -1,0 +1,30 @@
+//! The end that the user of a program asks for, with Ctrl-C or a signal.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::failure::{Result, ensure};
+
+/// A flag that is set once the end is asked for. Who waits looks at it from time to time.
+pub type Asked = &'static AtomicBool;
+
+/// From now on Ctrl-C and its like set the flag that is returned instead of ending the program, which then ends what it has started:
+/// a signal to the program alone reaches none of that, and Kamailio is in a process group of its own.
+pub fn on_signals() -> Asked {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn ask(_: libc::c_int) {
+        ASKED.store(true, Ordering::Relaxed);
+    }
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only stores to an atomic.
+        unsafe { libc::signal(signal, ask as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    }
+    &ASKED
+}
+
+/// Fails once the end is asked for.
+pub fn unless(asked: &AtomicBool) -> Result {
+    ensure(!asked.load(Ordering::Relaxed), || ENDED.to_owned())
+}
+
+/// The failure of what was not finished.
+pub const ENDED: &str = "A signal ended this before it was finished.";
