@@ -9,6 +9,9 @@ import { log, obey, print } from './lines.mjs';
 
 const STOPS = 60; // more key presses than any control of the page needs
 
+const LOUD = -50; // dB
+const MOMENT = 5000; // milliseconds
+
 class User {
   #browser;
 
@@ -258,8 +261,11 @@ class User {
     });
   }
 
-  picture(path) {
-    return this.#browser.picture(path).then(() => null);
+  /** A picture of the page; in a call, of a moment at which both ends are heard, if there is one soon. */
+  async picture(path) {
+    await this.#browser.until(holdLevels, LOUD, MOMENT).catch(() => {});
+    await this.#browser.picture(path);
+    await this.#browser.evaluate(() => window.held?.forEach(([meter, copy]) => copy.replaceWith(meter)));
   }
 
   /** Changes something in Asterisk's session description. */
@@ -280,6 +286,20 @@ class User {
       return Boolean(document.activeElement.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_PRECEDING);
     }, control);
   }
+}
+
+/**
+ * In the page: once both levels are this high, copies of the meters stand still in their places. Without a call, or where the
+ * microphone is not measured, nothing is held.
+ */
+function holdLevels(loud) {
+  const meters = [...document.querySelectorAll('[role=meter]')];
+  const isUnknown = meters.some(({ ariaValueText }) => ariaValueText === 'unknown');
+  if (isUnknown || document.querySelector('#ongoing').hidden) return true;
+  if (meters.some(({ ariaValueNow }) => Number(ariaValueNow) < loud)) return false;
+  window.held = meters.map((meter) => [meter, meter.cloneNode(true)]);
+  window.held.forEach(([meter, copy]) => meter.replaceWith(copy));
+  return true;
 }
 
 const [kind, permission, frequency, scheme] = process.argv.slice(2);
