@@ -28,3 +28,17 @@ pub fn unless(asked: &AtomicBool) -> Result {
 
 /// The failure of what was not finished.
 pub const ENDED: &str = "A signal ended this before it was finished.";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_sets_the_flag_and_does_not_end_the_program() {
+        let asked = on_signals();
+        assert!(unless(asked).is_ok());
+        // SAFETY: `on_signals` has set a handler.
+        assert_eq!(unsafe { libc::raise(libc::SIGINT) }, 0);
+        assert_eq!(unless(asked).unwrap_err().to_string(), ENDED);
+    }
+}
