@@ -16,7 +16,6 @@ use common::{Client, PONG, TEXT, frame, sip};
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Phone, Transport};
-use e2e::prefix::Version;
 use e2e::proof::EchoCall;
 use e2e::sip::Message;
 use e2e::site::Site;
@@ -92,9 +91,7 @@ fn reports_alone_pass(lab: &Lab, phone: &mut Phone) -> Result {
     ensure(status_directly(lab, "/metrics")? == 200, || "there is nothing to keep back".to_owned())?;
 
     let own = report_of_the_call(phone)?;
-    // The SIP of chan_pjsip is not told.
-    let is_told = if lab.asterisk().version() == Version::TwentyTwo { 404 } else { 200 };
-    for (path, expected) in [(own.as_str(), is_told), ("/webrtc/call?id=a&from-tag=b&to-tag=c", 404)] {
+    for (path, expected) in [(own.as_str(), 200), ("/webrtc/call?id=a&from-tag=b&to-tag=c", 404)] {
         let statuses = [status_directly(lab, path)?, status_through(lab, path)?];
         ensure(statuses == [expected; 2], || format!("{path} is answered with {statuses:?}"))?;
     }
@@ -105,7 +102,7 @@ fn reports_alone_pass(lab: &Lab, phone: &mut Phone) -> Result {
     home.configure("rtp.conf", &(settings.clone() + "callreport_permit = 127.0.0.0/8\n"))?;
     lab.asterisk().cli("module reload res_rtp_asterisk.so")?;
     let statuses = [status_directly(lab, &own)?, status_through(lab, &own)?];
-    ensure(statuses == [is_told, 403], || format!("with callreport_permit come {statuses:?}"))?;
+    ensure(statuses == [200, 403], || format!("with callreport_permit come {statuses:?}"))?;
     home.configure("rtp.conf", &settings.replace("callreport = yes", "callreport = no"))?;
     lab.asterisk().cli("module reload res_rtp_asterisk.so")?;
     let statuses = [status_directly(lab, &own)?, status_through(lab, &own)?];
