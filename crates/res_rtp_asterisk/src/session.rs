@@ -58,7 +58,7 @@ pub struct Session {
     /// The number of descriptions that the host has processed.
     descriptions: AtomicU32,
     /// The session is a part of the self-test, and no call.
-    is_trial: AtomicBool,
+    is_trial: bool,
     /// The threads that are telling the host the peer's address, which it then sets as if a description had it.
     telling: Mutex<Vec<libc::pthread_t>>,
     /// The thread that carries received packets to another session, while one does.
@@ -102,7 +102,7 @@ impl Session {
             put_off: AtomicBool::new(false),
             relay_put_off: AtomicBool::new(false),
             descriptions: AtomicU32::new(0),
-            is_trial: AtomicBool::new(false),
+            is_trial: state.is_trial(),
             telling: Mutex::default(),
             place: Mutex::default(),
             state: Mutex::new(state),
@@ -123,14 +123,9 @@ impl Session {
         self.descriptions.load(Ordering::Relaxed)
     }
 
-    /// Notes that the session is a part of the self-test: the history of calls leaves it out.
-    pub fn note_trial(&self) {
-        self.is_trial.store(true, Ordering::Relaxed);
-    }
-
-    /// Returns whether the session is a part of the self-test.
+    /// Returns whether the session is a part of the self-test, which the history of calls leaves out.
     pub fn is_trial(&self) -> bool {
-        self.is_trial.load(Ordering::Relaxed)
+        self.is_trial
     }
 
     /// Returns the identity of the host's instance.

@@ -1,5 +1,6 @@
 //! `webrtc selftest` in the console: a healthy host, and hosts with one fault each, which it names with the key to change.
 
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use e2e::certificate;
 use e2e::failure::{Failure, Result, ensure};
 use e2e::lab::Lab;
+use e2e::manager::Manager;
 use e2e::site::{Edit, Site};
 
 #[test]
@@ -31,6 +33,27 @@ fn a_healthy_host_passes_every_step_soon_and_is_left_as_it_was() -> Result {
     ensure(history.contains("0 calls have ended"), || history)?;
     let settings = lab.asterisk().cli("rtp show settings")?;
     ensure(settings.contains("Ports in use:    0 pairs"), || settings)
+}
+
+#[test]
+#[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
+fn managers_a_capture_and_the_metrics_see_no_call() -> Result {
+    let lab = Lab::start("selftest-apart", &Site { rtp: "metrics = yes\n".to_owned(), ..Site::default() })?;
+    let file = lab.directory().join("log").join("capture.pcapng");
+    let mut manager = Manager::listen(&lab)?;
+    let before = metrics_of_calls(&lab)?;
+    ensure(before.len() > 30, || format!("{before:?}"))?;
+    lab.asterisk().cli(&format!("rtp set capture all {}", file.display()))?;
+    let told = selftest(&lab)?;
+    ensure(told.lines().any(|line| line.starts_with("Call over ") && line.contains(": ok")), || told)?;
+    lab.asterisk().cli("rtp set capture off")?;
+    lab.until_logged("It has 0 SIP, 0 RTP, 0 RTCP, 0 DTLS, 0 STUN packets", Duration::from_secs(5))?;
+    let end = Instant::now() + Duration::from_secs(1);
+    while let Some(event) = manager.next_until(end) {
+        ensure(event.first().is_none_or(|name| !name.starts_with("Event: RTCP")), || format!("{event:?}"))?;
+    }
+    let after = metrics_of_calls(&lab)?;
+    ensure(after == before, || format!("{after:#?}"))
 }
 
 #[test]
@@ -174,6 +197,17 @@ fn without(module: &str) -> Site {
         _ => |text| format!("{text}noload = res_http_websocket.so\n"),
     };
     edited("modules.conf", edit)
+}
+
+/// The samples of `/metrics` that count what sessions of RTP have.
+fn metrics_of_calls(lab: &Lab) -> Result<Vec<String>> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, lab.ports().ws))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    let is_of_calls = |line: &&str| line.starts_with("asterisk_rtp_") && !line.starts_with("asterisk_rtp_worker_");
+    Ok(text.lines().filter(is_of_calls).map(str::to_owned).collect())
 }
 
 /// A coturn on the loopback interface with the user `lab` and the password `right`. Ended on drop.

@@ -46,10 +46,14 @@ impl Engine for Session {
         })?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;
-        let state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
+        let mut state = State::new(instance.pointer(), settings, sockets, globals.always(), globals.loaded());
         let worker = globals.worker().tasks();
         let id = worker.next_id();
-        globals.calls().note_session(id);
+        if is_trial {
+            state.note_trial();
+        } else {
+            globals.calls().note_session(id);
+        }
         Ok(Session::new(id, Arc::clone(worker), instance, state, dtmf_timeout))
     }
 

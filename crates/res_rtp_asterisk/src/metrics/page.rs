@@ -38,7 +38,8 @@ fn write_sessions(globals: &Globals, page: &mut Page) {
     // Before the sessions that are up, see `totals::ended`.
     let ended = totals::ended();
     let (mut live, mut stages, now) = (Counts::default(), [0_u64; STAGES.len()], Instant::now());
-    for session in globals.worker().tasks().all() {
+    // The self-test is no call.
+    for session in globals.worker().tasks().all().iter().filter(|session| !session.is_trial()) {
         session.peek(|state| {
             totals::add_live(&mut live, state);
             stages[totals::stage(state, now) as usize] += 1;

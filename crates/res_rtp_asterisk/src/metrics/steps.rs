@@ -19,9 +19,21 @@ pub struct Steps {
     keys: Option<Instant>,
     /// The first packet was told.
     had_packet: bool,
+    /// The session is a part of the self-test: nothing is told.
+    is_trial: bool,
 }
 
 impl Steps {
+    /// Makes the steps of a part of the self-test, which is no call.
+    pub fn of_trial() -> Self {
+        Self { is_trial: true, ..Self::default() }
+    }
+
+    /// Returns whether the session is a part of the self-test.
+    pub fn is_of_trial(&self) -> bool {
+        self.is_trial
+    }
+
     /// Checks have begun.
     pub fn handle_checks(&mut self, now: Instant) {
         self.checks.get_or_insert(now);
@@ -35,7 +47,7 @@ impl Steps {
     /// ICE has selected a pair for media. An offer may have been waiting for somebody to pick up: until then browsers check nothing.
     pub fn handle_pair(&mut self, now: Instant) {
         if self.pair.is_none() {
-            tell(&kept::ICE, self.checks.max(self.activation), now);
+            self.tell(&kept::ICE, self.checks.max(self.activation), now);
             self.pair = Some(now);
         }
     }
@@ -43,7 +55,7 @@ impl Steps {
     /// DTLS has agreed on keys for media.
     pub fn handle_keys(&mut self, now: Instant) {
         if self.keys.is_none() {
-            tell(&kept::DTLS, self.pair.or(self.activation), now);
+            self.tell(&kept::DTLS, self.pair.or(self.activation), now);
             self.keys = Some(now);
         }
     }
@@ -52,12 +64,12 @@ impl Steps {
     pub fn handle_first_packet(&mut self, first: Option<Instant>) {
         let Some(first) = first.filter(|_| !self.had_packet) else { return };
         self.had_packet = true;
-        tell(&kept::FIRST_PACKET, self.keys.max(self.pair).max(self.activation), first);
+        self.tell(&kept::FIRST_PACKET, self.keys.max(self.pair).max(self.activation), first);
     }
-}
 
-fn tell<const N: usize>(histogram: &Histogram<N>, began: Option<Instant>, ended: Instant) {
-    if let Some(began) = began {
-        histogram.observe(ended.saturating_duration_since(began).as_secs_f64());
+    fn tell<const N: usize>(&self, histogram: &Histogram<N>, began: Option<Instant>, ended: Instant) {
+        if let Some(began) = began.filter(|_| !self.is_trial) {
+            histogram.observe(ended.saturating_duration_since(began).as_secs_f64());
+        }
     }
 }

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use asterisk::rtp::{Figures, TELLS_REPORTS_ABOUT_NOBODY};
+use exposition::Histogram;
 use rtp::pictures::Wanted;
 use rtp::quality::media_experience_score;
 use rtp::rtcp::interval::ReportTimer;
@@ -30,6 +31,8 @@ pub struct Rtcp {
     scores: Scores,
     cname: String,
     figures: Figures,
+    /// The session is a part of the self-test: nothing is counted, and no manager is told.
+    is_trial: bool,
 }
 
 /// The result of a report of the peer.
@@ -84,7 +87,13 @@ impl Rtcp {
             // A random, short-term persistent CNAME tells nothing about this machine (RFC 7022 §4.2).
             cname: format!("{:016x}", u64::from_be_bytes(name)),
             figures,
+            is_trial: false,
         }
+    }
+
+    /// Notes that the session is a part of the self-test, and no call.
+    pub fn note_trial(&mut self) {
+        self.is_trial = true;
     }
 
     /// Sets the CNAME to that of the session whose transport carries this one (RFC 8834 §4.9).
@@ -161,8 +170,8 @@ impl Rtcp {
             sender.has_sent_since_report().then(|| sender.sender_info(now, NtpTimestamp::from_unix(time_of_day)));
         let block: Option<ReportBlock> = receiver.report_block(now);
         if let Some(block) = &block {
-            kept::OUR_JITTER.observe(receiver.jitter().as_secs_f64());
-            kept::OUR_LOSS.observe(ratio(block.fraction_lost));
+            self.observe(&kept::OUR_JITTER, receiver.jitter().as_secs_f64());
+            self.observe(&kept::OUR_LOSS, ratio(block.fraction_lost));
             let (round_trip, lost) = (&sender.remote().round_trip, receiver.loss_statistics());
             self.scores.here.add(media_experience_score(round_trip.mean(), lost.mean()));
         }
@@ -182,7 +191,7 @@ impl Rtcp {
             if debug::RTCP.wants(to.to) {
                 notes.push(Note::Verbose(told.lines()));
             }
-            notes.push(Note::Report(told));
+            notes.extend((!self.is_trial).then_some(Note::Report(told)));
         } else {
             let what = if info.is_some() { "RTCP SR transmission error" } else { "RTCP RR transmission error" };
             notes.extend(known::not_sent(what, to.to));
@@ -231,13 +240,13 @@ impl Rtcp {
                 RoundTrip::Measured(time) => Some(time),
             };
             is_about_us = true;
-            kept::THEIR_LOSS.observe(ratio(block.fraction_lost));
+            self.observe(&kept::THEIR_LOSS, ratio(block.fraction_lost));
             if let Some(round_trip) = round_trip {
-                kept::ROUND_TRIP.observe(round_trip.as_secs_f64());
+                self.observe(&kept::ROUND_TRIP, round_trip.as_secs_f64());
             }
             let remote = sender.remote();
             self.scores.there.add(media_experience_score(remote.round_trip.mean(), remote.lost.mean()));
-            kept::THEIR_JITTER.observe(remote.jitter.last());
+            self.observe(&kept::THEIR_JITTER, remote.jitter.last());
             let jitter = Duration::try_from_secs_f64(remote.jitter.last()).unwrap_or_default();
             heard = events::Heard { round_trip, jitter, score: self.scores.there.last(), figures: self.figures };
             self.tell_received(now, from, (ssrc, info), (blocks.len(), Some(block)), heard, notes);
@@ -258,8 +267,14 @@ impl Rtcp {
         heard: events::Heard,
         notes: &mut Vec<Note>,
     ) {
-        if self.events.allows(now, EVENT_PACE) {
+        if !self.is_trial && self.events.allows(now, EVENT_PACE) {
             notes.push(Note::Report(events::received(from, heard, ssrc, info, about)));
+        }
+    }
+
+    fn observe<const N: usize>(&self, histogram: &Histogram<N>, value: f64) {
+        if !self.is_trial {
+            histogram.observe(value);
         }
     }
 }

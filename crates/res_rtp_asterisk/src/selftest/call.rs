@@ -95,7 +95,6 @@ impl Call {
         let session = instance
             .session()
             .ok_or("the core has another engine of this name; load one RTP engine only (modules.conf)")?;
-        session.note_trial();
         let audio = Format::of(Codec::Ulaw).ok_or("the host does not know µ-law")?;
         let (peer, now) = (Peer::new(ip)?, clock::now());
         let says_rtcp = settings.rtcp_mux != Policy::No;

@@ -114,6 +114,17 @@ impl State {
         }
     }
 
+    /// Notes that the session is a part of the self-test, and no call: managers, captures and metrics are not told of it.
+    pub fn note_trial(&mut self) {
+        self.transport.note_trial();
+        self.rtcp.note_trial();
+    }
+
+    /// Returns whether the session is a part of the self-test.
+    pub fn is_trial(&self) -> bool {
+        self.transport.is_trial()
+    }
+
     /// Notes that the G.719 of the call is Opus.
     pub fn note_opus(&mut self) {
         self.has_opus = true;
@@ -386,6 +397,8 @@ impl State {
         }
         self.transport.steps_mut().handle_first_packet(self.receiver.first_packet());
         self.transport.end();
-        totals::end(self);
+        if !self.is_trial() {
+            totals::end(self);
+        }
     }
 }

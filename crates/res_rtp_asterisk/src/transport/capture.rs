@@ -1,4 +1,5 @@
-//! Captures what passes the transport: RTP and RTCP in clear, STUN and DTLS as they are on the wire.
+//! Captures what passes the transport: RTP and RTCP in clear, STUN and DTLS as they are on the wire. Nothing of the
+//! self-test, which is no call.
 
 use std::net::SocketAddr;
 
@@ -18,7 +19,7 @@ impl Transport {
 
     /// Captures a received datagram, or the packet that was in it.
     pub(super) fn capture_received(&self, content: Content, received: &Received, octets: &[u8]) {
-        if capture::is_on() {
+        if capture::is_on() && !self.is_trial() {
             let (from, to) = (received.from, received.to);
             capture::take(self.mark, &Seen { content, direction: Direction::In, from, to, octets });
         }
@@ -26,7 +27,7 @@ impl Transport {
 
     /// Captures a packet that is about to be sent, before it is encrypted.
     pub(super) fn capture_sent(&self, content: Content, component: Component, route: Route, octets: &[u8]) {
-        if capture::is_on() {
+        if capture::is_on() && !self.is_trial() {
             let (to, source) = route;
             let from = self.own_address(component, source);
             capture::take(self.mark, &Seen { content, direction: Direction::Out, from, to, octets });

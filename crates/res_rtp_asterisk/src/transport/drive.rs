@@ -69,7 +69,7 @@ impl Transport {
                     Component::Rtp => {
                         self.steps.handle_pair(now);
                         if let Some(ice) = &self.ice {
-                            kept::count_pair(ice.agent(), &path);
+                            self.count(|| kept::count_pair(ice.agent(), &path));
                         }
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
@@ -85,7 +85,7 @@ impl Transport {
                 let text = format!("ICE: component {} has no working pair, every check failed", component.id());
                 // Some hosts start checks with the INVITE. Before the call is answered, failed checks are normal.
                 if self.is_activated {
-                    kept::ICE_FAILURES.fetch_add(1, Ordering::Relaxed);
+                    self.count(|| kept::ICE_FAILURES.fetch_add(1, Ordering::Relaxed));
                     return self.warning(&text);
                 }
                 text
@@ -93,7 +93,7 @@ impl Transport {
             Event::ConsentLost { component } => {
                 // `diagnosis/gone.rs` warns of it, together with what follows.
                 if component == Component::Rtp {
-                    kept::CONSENTS_LOST.fetch_add(1, Ordering::Relaxed);
+                    self.count(|| kept::CONSENTS_LOST.fetch_add(1, Ordering::Relaxed));
                     self.story.note_here(now, ::story::Event::ConsentLost(1));
                     self.gone.handle_consent_lost(now);
                 }
@@ -183,7 +183,7 @@ impl Transport {
         let dtls = self.dtls.as_ref().filter(|dtls| component == Component::Rtp && dtls.is_keyed());
         if let Some(version) = dtls.map(Dtls::version) {
             self.steps.handle_keys(now);
-            kept::count_handshake(version, keys.profile);
+            self.count(|| kept::count_handshake(version, keys.profile));
         }
     }
 
@@ -222,7 +222,7 @@ impl Transport {
             // A peer that multiplexes RTCP does not handshake on component 2.
             return Note::debug(1, text);
         }
-        kept::count_failed_handshake(failure);
+        self.count(|| kept::count_failed_handshake(failure));
         self.story.note_here(now, ::story::Event::HandshakeFailed(super::story::handshake(failure)));
         if let Some(dtls) = &mut self.dtls {
             dtls.drop_disowned_keys();

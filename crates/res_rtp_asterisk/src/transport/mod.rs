@@ -29,6 +29,7 @@ mod show;
 mod silence;
 pub mod sockets;
 pub mod story;
+mod trial;
 pub mod watch;
 
 use std::net::SocketAddr;
