@@ -208,10 +208,22 @@ pub enum Event {
         /// Round trip in milliseconds; 0 if unknown.
         round_trip: u16,
     },
-    /// The session found no free port.
-    NoPort,
+    /// The session got no sockets.
+    NoSocket(Unbound),
     /// The RTP session ended.
     Ended,
+}
+
+impl Display for Unbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PortsInUse => "all ports are in use",
+            Self::NoDescriptors => "no file descriptors are left",
+            Self::NoAddress => "this machine has no such address",
+            Self::Forbidden => "the system permits none of the ports",
+            Self::Other(error) => return write!(f, "error {error} of the system"),
+        })
+    }
 }
 
 impl Display for By {
@@ -296,7 +308,7 @@ impl Display for Event {
                 let lost = f64::from(*lost) * 100.0 / 256.0;
                 write!(f, "RTCP: the peer reports {lost:.1} % lost, jitter {jitter} ms, round trip {round_trip} ms")
             }
-            Self::NoPort => f.write_str("RTP: no free port"),
+            Self::NoSocket(why) => write!(f, "RTP: no socket: {why}"),
             Self::Ended => f.write_str("RTP: session ended"),
         }
     }

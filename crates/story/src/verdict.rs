@@ -13,7 +13,7 @@ mod facts;
 
 use facts::is_yes;
 
-pub use facts::{Account, Dtls, Facts, Ice, Media, Signalling};
+pub use facts::{Account, Dtls, Facts, Ice, Media, NoSocket, Signalling};
 
 /// The likely cause.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

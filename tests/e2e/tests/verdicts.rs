@@ -1,6 +1,7 @@
 //! Broken set-ups, each of which the history of calls names rightly, with the setting to change.
 
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -115,6 +116,31 @@ fn all_ports_are_in_use() -> Result {
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn no_file_descriptors_are_left() -> Result {
+    let lab = Lab::start("verdict-descriptors", &Site::default())?;
+    let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
+    let pid = lab.asterisk().pid();
+    // Descriptors of the commands before are closed by then.
+    thread::sleep(Duration::from_secs(1));
+    let is_free = |number: &u32| !Path::new(&format!("/proc/{pid}/fd/{number}")).exists();
+    limit_descriptors(pid, (0..).find(is_free).unwrap_or_default())?;
+    phone.dial("echo", RtcpMux::Require)?;
+    phone.until(&["failed"], Duration::from_secs(20))?;
+    // The console wants one for each command.
+    limit_descriptors(pid, 1000)?;
+    let told = lab.until_told("no file descriptors are left; raise maxfiles in asterisk.conf")?;
+    ensure(!told.contains("are in use"), || told)
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn bindaddr_is_no_address_of_this_machine() -> Result {
+    let site = edited("sip.conf", |text| text.replace("udpbindaddr = 0.0.0.0", "udpbindaddr = 192.0.2.1"));
+    fails("verdict-bindaddr", site, "192.0.2.1 is no address of this machine; correct bindaddr in sip.conf")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn avpf_is_missing() -> Result {
     let lab = Lab::start("verdict-avpf", &edited("sip.conf", |text| text.replace("avpf = yes", "avpf = no")))?;
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
@@ -140,6 +166,12 @@ fn fails(name: &str, site: Site, told: &str) -> Result {
 
 fn edited(file: &'static str, edit: Edit) -> Site {
     Site { edits: vec![(file, edit)], ..Site::default() }
+}
+
+/// Lets a process have no descriptor of this number or a higher one, beside those that it has.
+fn limit_descriptors(pid: u32, number: u32) -> Result {
+    let status = Command::new("prlimit").args([format!("--pid={pid}"), format!("--nofile={number}:")]).status()?;
+    ensure(status.success(), || format!("prlimit: {status}"))
 }
 
 /// Leaves one pair of the range.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use ::story::event::By;
 use ::story::sip::{Kind, Message};
-use ::story::verdict::Signalling;
+use ::story::verdict::{NoSocket, Signalling};
 use ::story::{Event, Timeline};
 use asterisk::lock;
 use asterisk::worker::Id;
@@ -35,8 +35,8 @@ pub struct Call {
     pub client: Option<SocketAddr>,
     /// The facts that SIP tells.
     pub signalling: Signalling,
-    /// The range of ports, if none was free for the call.
-    pub no_port: Option<(u16, u16)>,
+    /// The sockets that a session of the call did not get.
+    pub no_socket: Option<NoSocket>,
     /// The name of the first format of the answer.
     pub codec: Option<String>,
     /// The events of the signalling.
@@ -106,11 +106,11 @@ impl Calls {
         self.of_this_thread(|call| call.add(id));
     }
 
-    /// Notes that a session of the call whose INVITE this thread reads got no port.
-    pub fn note_no_port(&self, now: Instant, ports: (u16, u16)) {
+    /// Notes that a session of the call whose INVITE this thread reads got no sockets.
+    pub fn note_no_socket(&self, now: Instant, missing: NoSocket) {
         self.of_this_thread(|call| {
-            call.no_port = Some(ports);
-            call.timeline.note_here(now, Event::NoPort);
+            call.no_socket = Some(missing);
+            call.timeline.note_here(now, Event::NoSocket(missing.why));
         });
     }
 
@@ -179,7 +179,7 @@ impl Call {
             user: user.to_owned(),
             client: connection.address,
             signalling,
-            no_port: None,
+            no_socket: None,
             codec: None,
             timeline,
             sessions: Vec::new(),
@@ -313,6 +313,8 @@ const MOST_CALLS: usize = 1000;
 
 #[cfg(test)]
 mod tests {
+    use ::story::event::Unbound;
+
     use super::*;
 
     const HEAD: &str = "secure 0\naddress 192.0.2.7:4000\norigin http://pbx.example\n\n";
@@ -344,13 +346,14 @@ mod tests {
     fn a_session_belongs_to_the_call_whose_invite_its_thread_reads() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite(""));
-        calls.note_no_port(now, (10_000, 10_001));
-        assert_eq!(calls.find("7").unwrap().no_port, Some((10_000, 10_001)));
+        let missing = |why| NoSocket { why, ip: [0; 4].into(), ports: (10_000, 10_001) };
+        calls.note_no_socket(now, missing(Unbound::NoDescriptors));
+        assert_eq!(calls.find("7").unwrap().no_socket, Some(missing(Unbound::NoDescriptors)));
         let other = format!("{HEAD}BYE sip:a SIP/2.0\r\nCall-ID: 7\r\nCSeq: 2 BYE\r\n\r\n");
         let over = calls.handle(now, By::Client, &other).over.unwrap();
         assert_eq!(over.signalling.bye, Some((By::Client, Duration::ZERO)));
-        calls.note_no_port(now, (1, 2));
-        assert_eq!(calls.find("7").unwrap().no_port, Some((10_000, 10_001)));
+        calls.note_no_socket(now, missing(Unbound::PortsInUse));
+        assert_eq!(calls.find("7").unwrap().no_socket, Some(missing(Unbound::NoDescriptors)));
     }
 
     #[test]

@@ -193,7 +193,7 @@ impl Told {
         self.duration = call.duration(clock::now());
         self.codec = call.codec.clone().or(self.codec.take());
         self.facts.signalling = Some(call.signalling.clone());
-        self.facts.no_port = call.no_port;
+        self.facts.no_socket = call.no_socket;
     }
 
     /// Looks up what the verdict needs besides: the account's settings, and the state of STUN and TURN. Reads files, so not for a thread

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use ::story::verdict::NoSocket;
 use asterisk::rtp::{self as host, DtmfMode, Engine, Instance, Property, RTCP_ON_ONE_PORT, Statistics, rtp_code};
 use asterisk::{Failed, FrameRef, HostFrame};
 use ice::Component;
@@ -34,15 +35,19 @@ impl Engine for Session {
         let globals = globals().ok_or(Failed)?;
         let settings = globals.settings();
         let local = local.ok_or(Failed)?;
-        let ports = instance.ports().unwrap_or(settings.ports);
+        let range = instance.ports().unwrap_or(settings.ports);
         // The self-test is bound to each address by itself, which no call need be.
         let is_trial = selftest::is_running_here();
-        let ready = if settings.ice && !is_trial { globals.gatherer().take(local.ip(), ports) } else { None };
-        let bind = || Pair::bind(local.ip(), ports, asterisk::random::u32(), settings.checksums);
+        let ready = if settings.ice && !is_trial { globals.gatherer().take(local.ip(), range) } else { None };
+        let bind = || Pair::bind(local.ip(), range, asterisk::random::u32(), settings.checksums);
         let sockets = ready.map_or_else(bind, Ok);
         let sockets = sockets.map_err(|error| {
-            globals.calls().note_no_port(clock::now(), ports);
-            ports::report_failure(instance.pointer(), local.ip(), ports, &error)
+            let missing = NoSocket { why: ports::why(&error), ip: local.ip(), ports: range };
+            if !is_trial {
+                ports::count_failure(missing.why);
+                globals.calls().note_no_socket(clock::now(), missing);
+            }
+            ports::report_failure(instance.pointer(), &missing, &error)
         })?;
         instance.set_local_address(sockets.rtp.local());
         let dtmf_timeout = settings.dtmf_timeout;

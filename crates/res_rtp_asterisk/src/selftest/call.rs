@@ -4,6 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ::story::event::Unbound;
+use ::story::verdict::NoSocket;
 use asterisk::Format;
 use asterisk::format::Codec;
 use asterisk::rtp::{
@@ -20,7 +22,8 @@ use crate::config::Settings;
 use crate::globals::Globals;
 use crate::host::ice::to_host;
 use crate::session::Session;
-use crate::transport::certificates;
+use crate::transport::sockets::Pair;
+use crate::transport::{certificates, ports};
 
 /// Calls over each address at once, and tells a step for each.
 pub fn steps(globals: &Globals, addresses: &[IpAddr], mut tell: impl FnMut(Step)) {
@@ -85,13 +88,8 @@ struct Progress {
 
 impl Call {
     fn begin(ip: IpAddr, settings: &Settings) -> Result<Self, String> {
-        let no_port = |_| {
-            let (first, last) = settings.ports;
-            format!(
-                "no pair of ports from rtpstart = {first} to rtpend = {last} in rtp.conf is free on {ip}; widen the range"
-            )
-        };
-        let instance = OwnInstance::<Session>::new(SocketAddr::new(ip, 0)).map_err(no_port)?;
+        let instance =
+            OwnInstance::<Session>::new(SocketAddr::new(ip, 0)).map_err(|_| no_instance(ip, settings.ports))?;
         let session = instance
             .session()
             .ok_or("the core has another engine of this name; load one RTP engine only (modules.conf)")?;
@@ -214,6 +212,18 @@ impl Progress {
             ),
             _ => format!("audio flows, and no RTCP comes{trouble}; see rtcpmux in rtp.conf"),
         }
+    }
+}
+
+/// Says why there is no session. The host does not pass on why the engine made none, so its sockets are tried again.
+fn no_instance(ip: IpAddr, ports: (u16, u16)) -> String {
+    let (first, last) = ports;
+    match Pair::bind(ip, ports, asterisk::random::u32(), true).map_err(|error| ports::why(&error)) {
+        Ok(_) => "the host makes no session; the log has the reason".to_owned(),
+        Err(Unbound::PortsInUse) => format!(
+            "no pair of ports from rtpstart = {first} to rtpend = {last} in rtp.conf is free on {ip}; widen the range"
+        ),
+        Err(why) => NoSocket { why, ip, ports }.advice().1,
     }
 }
 

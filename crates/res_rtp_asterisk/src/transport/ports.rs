@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
 
+use ::story::event::Unbound;
+use ::story::verdict::NoSocket;
 use asterisk::limit::RateLimit;
 use asterisk::{Failed, lock};
 
@@ -46,30 +48,51 @@ impl Search {
                 return Some(Claim { ip, port });
             }
         }
-        EXHAUSTED.fetch_add(1, Ordering::Relaxed);
         None
+    }
+
+    /// Returns the number of pairs in the range.
+    pub fn pairs(&self) -> u32 {
+        self.pairs
     }
 }
 
-/// Returns how many pairs of ports sessions use, and how often a session got none because its range had no free one.
+/// Returns how many pairs of ports sessions use, and how often a call got none because its range had no free one.
 pub fn usage() -> (usize, u64) {
     let used = lock(&TAKEN).0.iter().map(|of| of.count).sum();
     (used, EXHAUSTED.load(Ordering::Relaxed))
 }
 
+/// Returns why sockets could not be made or bound.
+pub fn why(error: &io::Error) -> Unbound {
+    match error.raw_os_error() {
+        Some(libc::EADDRINUSE) => Unbound::PortsInUse,
+        Some(libc::EMFILE | libc::ENFILE) => Unbound::NoDescriptors,
+        Some(libc::EADDRNOTAVAIL) => Unbound::NoAddress,
+        Some(libc::EACCES) => Unbound::Forbidden,
+        other => Unbound::Other(other.and_then(|error| u16::try_from(error).ok()).unwrap_or_default()),
+    }
+}
+
+/// Counts a call that got no sockets, if it is because all ports are in use.
+pub fn count_failure(why: Unbound) {
+    EXHAUSTED.fetch_add(u64::from(why == Unbound::PortsInUse), Ordering::Relaxed);
+}
+
 /// Logs why a session has no sockets, a few times in ten seconds: strangers may be the ones who call.
-pub fn report_failure(instance: impl fmt::Pointer, ip: IpAddr, (first, last): (u16, u16), error: &io::Error) -> Failed {
+pub fn report_failure(instance: impl fmt::Pointer, missing: &NoSocket, error: &io::Error) -> Failed {
     if let Some(unsaid) = FAILURES.allow() {
-        let (used, _) = usage();
-        match error.raw_os_error() {
-            Some(libc::EADDRINUSE) => asterisk::error!(
+        let (NoSocket { why, ip, ports: (first, last) }, (used, _)) = (missing, usage());
+        match why {
+            Unbound::PortsInUse => asterisk::error!(
                 "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': all pairs on {ip} from rtpstart = {first} to \
                  rtpend = {last} (rtp.conf) are in use, {used} of them by calls; a wider range has room for more ({unsaid} such lines left \
                  out)"
             ),
             _ => asterisk::error!(
-                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': no socket on {ip}: {error} ({unsaid} such lines \
-                 left out)"
+                "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': no socket on {ip}: {error}: {} ({unsaid} such \
+                 lines left out)",
+                missing.advice().1
             ),
         }
     }
@@ -100,7 +123,7 @@ impl Drop for Claim {
 
 static TAKEN: Mutex<Taken> = Mutex::new(Taken(Vec::new()));
 
-/// Searches that found no pair since the module was loaded.
+/// Calls that found no free pair since the module was loaded.
 static EXHAUSTED: AtomicU64 = AtomicU64::new(0);
 
 /// The pairs that are claimed. A host binds to a few addresses, so they are in a list.

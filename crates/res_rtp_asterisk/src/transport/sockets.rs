@@ -54,27 +54,51 @@ pub struct Pair {
 
 impl Pair {
     /// Binds two adjacent free ports of `ip`. The search starts at a place in the range that `random` selects, and wraps once.
-    /// `checksums`: the kernel computes UDP checksums. Fails with `EADDRINUSE` when no pair is free.
+    /// `checksums`: the kernel computes UDP checksums. Fails with `EADDRINUSE` when no pair is free, and with `EACCES` when the process may
+    /// bind none of them.
     pub fn bind(ip: IpAddr, ports: (u16, u16), random: u32, checksums: bool) -> io::Result<Self> {
         let mut search = Search::new(ports, random);
         let mut rtp = MediaSocket::open(ip, checksums)?;
+        let mut refusals = Refusals::default();
         while let Some(claim) = search.claim(ip) {
-            if !rtp.bind(claim.port())? {
+            if refusals.has(rtp.bind(claim.port()))? {
                 continue;
             }
             let mut rtcp = MediaSocket::open(ip, checksums)?;
-            if rtcp.bind(claim.port() | 1)? {
+            if !refusals.has(rtcp.bind(claim.port() | 1))? {
                 return Ok(Self { rtp, rtcp, mapped: None, _claim: claim });
             }
             // A bound socket cannot be bound again.
             rtp = rtcp;
         }
-        Err(io::Error::from_raw_os_error(libc::EADDRINUSE))
+        Err(refusals.error(search.pairs()))
     }
 }
 
-fn is_taken(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EADDRINUSE | libc::EACCES))
+/// The ports of a search that could not be bound.
+#[derive(Debug, Default)]
+struct Refusals {
+    forbidden: u32,
+}
+
+impl Refusals {
+    /// Returns whether a port was refused because it is in use or forbidden: then another one may be tried.
+    fn has(&mut self, bound: io::Result<()>) -> io::Result<bool> {
+        match bound.as_ref().map_err(io::Error::raw_os_error) {
+            Ok(()) => Ok(false),
+            Err(Some(libc::EADDRINUSE)) => Ok(true),
+            Err(Some(libc::EACCES)) => {
+                self.forbidden += 1;
+                Ok(true)
+            }
+            Err(_) => bound.map(|()| false),
+        }
+    }
+
+    /// Returns the error of a search in `pairs` pairs that has found none.
+    fn error(&self, pairs: u32) -> io::Error {
+        io::Error::from_raw_os_error(if self.forbidden >= pairs { libc::EACCES } else { libc::EADDRINUSE })
+    }
 }
 
 /// Opens a UDP socket of the family of `address`, which never blocks.
@@ -109,15 +133,12 @@ impl MediaSocket {
         Ok(socket)
     }
 
-    /// Binds the socket to `port`. Returns false if the port is in use or forbidden; then another one may be tried.
-    fn bind(&mut self, port: u16) -> io::Result<bool> {
+    /// Binds the socket to `port`.
+    fn bind(&mut self, port: u16) -> io::Result<()> {
         let local = SocketAddr::new(self.local.ip(), port);
-        match bind_to(self.fd(), local) {
-            Ok(()) => self.local = local,
-            Err(error) if is_taken(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        }
-        Ok(true)
+        bind_to(self.fd(), local)?;
+        self.local = local;
+        Ok(())
     }
 
     /// Returns the descriptor, for polling.
@@ -430,6 +451,18 @@ mod tests {
         let port = taken.rtp.local().port();
         let error = Pair::bind("127.0.0.1".parse().unwrap(), (port, port + 1), 7, true).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EADDRINUSE));
+    }
+
+    #[test]
+    fn only_a_range_in_use_is_told_to_be_in_use() {
+        let foreign = Pair::bind([192, 0, 2, 1].into(), (20_000, 20_003), 0, true).unwrap_err();
+        assert_eq!(foreign.raw_os_error(), Some(libc::EADDRNOTAVAIL));
+        let mut refusals = Refusals::default();
+        let mut has = |error| refusals.has(Err(io::Error::from_raw_os_error(error)));
+        assert!(has(libc::EACCES).unwrap() && has(libc::EADDRINUSE).unwrap() && has(libc::EACCES).unwrap());
+        assert_eq!(has(libc::EMFILE).unwrap_err().raw_os_error(), Some(libc::EMFILE));
+        assert_eq!(refusals.error(3).raw_os_error(), Some(libc::EADDRINUSE), "one of the three is in use");
+        assert_eq!(refusals.error(2).raw_os_error(), Some(libc::EACCES));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! The facts that a verdict stands on.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use crate::event::{By, Certificate, Handshake, Lacks};
+use crate::event::{By, Certificate, Handshake, Lacks, Unbound};
 
 /// The facts about one call.
 #[derive(Debug, Clone, Default)]
@@ -12,8 +12,8 @@ pub struct Facts {
     pub signalling: Option<Signalling>,
     /// The RTP session of the call's audio; `None` if there was none.
     pub media: Option<Media>,
-    /// The range of ports of `rtp.conf`, if no pair of it was free for the call.
-    pub no_port: Option<(u16, u16)>,
+    /// The sockets that the call did not get; `None` if it got them.
+    pub no_socket: Option<NoSocket>,
     /// The trouble with the STUN server of `rtp.conf`.
     pub stun: Option<String>,
     /// The trouble with the TURN server of `rtp.conf`.
@@ -26,6 +26,49 @@ impl Facts {
     /// Returns the facts without the settings of the account and the state of the servers for STUN and TURN.
     pub fn of_call_alone(&self) -> Self {
         Self { account: Account::default(), stun: None, turn: None, ..self.clone() }
+    }
+}
+
+/// Sockets that a session did not get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoSocket {
+    /// The reason.
+    pub why: Unbound,
+    /// The address that they were to be bound to; unspecified for all of its family.
+    pub ip: IpAddr,
+    /// The range of ports, from `rtpstart` to `rtpend` of `rtp.conf`.
+    pub ports: (u16, u16),
+}
+
+impl NoSocket {
+    /// Returns the key to change, and why there are no sockets with what to change, as the end of a sentence.
+    pub fn advice(&self) -> (&'static str, String) {
+        let Self { why, ip, ports: (first, last) } = self;
+        match why {
+            Unbound::PortsInUse => (
+                "rtpend",
+                format!(
+                    "all UDP ports from rtpstart = {first} to rtpend = {last} are in use; widen the range in rtp.conf"
+                ),
+            ),
+            Unbound::NoDescriptors => (
+                "maxfiles",
+                format!("{why}; raise maxfiles in asterisk.conf, or fs.file-max if the whole machine has none left"),
+            ),
+            Unbound::NoAddress => (
+                "bindaddr",
+                format!(
+                    "{ip} is no address of this machine; correct bindaddr in sip.conf, or media_address in pjsip.conf"
+                ),
+            ),
+            Unbound::Forbidden => (
+                "rtpstart",
+                format!(
+                    "{why} from rtpstart = {first} to rtpend = {last}; choose others in rtp.conf, or see the rules of SELinux or AppArmor"
+                ),
+            ),
+            Unbound::Other(_) => ("", format!("{why}; see the log")),
+        }
     }
 }
 

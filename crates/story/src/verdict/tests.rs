@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
+use crate::event::Unbound;
 
 fn media() -> Media {
     Media {
