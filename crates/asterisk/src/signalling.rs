@@ -21,8 +21,8 @@ pub enum Fact {
     PictureWanted = 4,
     /// The G.719 of the call's audio is Opus (RFC 7587), which the host does not know.
     Opus = 5,
-    /// A SIP message crossed the WebSocket. In place of the fragment comes who sent it: `client`, `host`, or `module` for an answer of
-    /// ours in the host's place. The value is lines of `name value` about the connection, an empty line, and the message.
+    /// A SIP message crossed the WebSocket. In place of the fragment comes who sent it: `client`, `host`, `module` for an answer of
+    /// ours in the host's place, or `drain` for one that refuses a call because the host drains. The value is lines of `name value` about the connection, an empty line, and the message.
     Message = 16,
 }
 

@@ -33,6 +33,8 @@ pub enum From {
     Host,
     /// Ourselves, in place of Asterisk.
     Module,
+    /// Ourselves, refusing a call because the host drains.
+    Drain,
 }
 
 impl From {
@@ -41,6 +43,7 @@ impl From {
             Self::Client => "client",
             Self::Host => "host",
             Self::Module => "module",
+            Self::Drain => "drain",
         }
     }
 }

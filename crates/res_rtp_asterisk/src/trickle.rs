@@ -77,7 +77,8 @@ fn handle_message(from: &str, value: &str) -> bool {
     let by = match from {
         "client" => Some(By::Client),
         "host" => Some(By::Host),
-        // Our own answers are no part of the story.
+        "drain" => Some(By::Drain),
+        // Other answers of ours are no part of the story.
         "module" => None,
         _ => return false,
     };
@@ -98,7 +99,7 @@ fn capture_message(by: Option<By>, value: &str) {
     let Some(call_id) = Message::parse(message.as_bytes()).map(|message| message.call_id) else { return };
     let (direction, from, to) = match by {
         Some(By::Client) => (Direction::In, client, local),
-        Some(By::Host) | None => (Direction::Out, local, client),
+        Some(By::Host | By::Drain) | None => (Direction::Out, local, client),
     };
     let seen = Seen { content: Content::Sip, direction, from, to, octets: message.as_bytes() };
     capture::take_message(call_id, client, &seen);

@@ -9,6 +9,23 @@ pub enum By {
     Client,
     /// Asterisk.
     Host,
+    /// Our module in place of Asterisk, because the host takes no new calls (`webrtc drain`).
+    Drain,
+}
+
+/// Why a session got no sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbound {
+    /// Every pair of ports is in use (`EADDRINUSE`).
+    PortsInUse,
+    /// The process or the machine has no file descriptors left (`EMFILE`, `ENFILE`).
+    NoDescriptors,
+    /// The address is none of this machine (`EADDRNOTAVAIL`).
+    NoAddress,
+    /// The process may bind no port of the range (`EACCES`).
+    Forbidden,
+    /// Another error of the system, by its number.
+    Other(u16),
 }
 
 /// The parts that a session description lacks, as bits (RFC 8829, RFC 8866).
@@ -231,6 +248,7 @@ impl Display for By {
         f.write_str(match self {
             Self::Client => "the client",
             Self::Host => "Asterisk",
+            Self::Drain => "webrtc drain",
         })
     }
 }

@@ -41,7 +41,8 @@ impl Facts {
     /// Returns the likely cause and the setting to change; that media flows, if it does.
     pub fn verdict(&self) -> Verdict {
         let rules = [
-            Self::no_port,
+            Self::draining,
+            Self::no_socket,
             Self::bad_certificate,
             Self::wrong_credentials,
             Self::refused_by_host,
@@ -62,14 +63,15 @@ impl Facts {
         self.media.as_ref()
     }
 
-    fn no_port(&self) -> Option<Verdict> {
-        let (first, last) = self.no_port?;
-        because(
-            "rtpend",
-            format!(
-                "no UDP port was free for the call: all from rtpstart = {first} to rtpend = {last} are in use; widen the range in rtp.conf"
-            ),
-        )
+    fn draining(&self) -> Option<Verdict> {
+        let (By::Drain, status) = self.signalling.as_ref()?.refusal? else { return None };
+        let why = "this host is draining (webrtc drain) and takes no new calls";
+        because("", format!("{why}: it refused this one with {status}; 'webrtc drain off' in the console ends that"))
+    }
+
+    fn no_socket(&self) -> Option<Verdict> {
+        let (key, advice) = self.no_socket?.advice();
+        because(key, format!("the call got no sockets: {advice}"))
     }
 
     fn bad_certificate(&self) -> Option<Verdict> {

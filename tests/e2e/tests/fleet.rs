@@ -198,6 +198,8 @@ fn a_host_that_drains_takes_no_websocket_and_no_call_at_ws_and_keeps_those_that_
         .iter()
         .any(|message| message.starts_with("SIP/2.0 503 ") && message.contains("Retry-After: 5"));
     ensure(refused, || "the call was refused in another way".to_owned())?;
+    let told = lab.until_told("this host is draining (webrtc drain)")?;
+    ensure(told.lines().any(|line| line.contains("1001") && line.contains("draining")), || told)?;
     lab.asterisk().cli("webrtc drain off")?;
     phone.call("echo", RtcpMux::Require)?;
     phone.hears(VOICE)?;

@@ -82,6 +82,26 @@ fn a_new_call_is_refused_with_503_and_what_belongs_to_a_call_that_is_up_is_not()
 }
 
 #[test]
+fn the_history_of_calls_lists_a_call_that_was_refused() {
+    let host = host();
+    assert_eq!(host.load("res_rtp_asterisk"), Loading::Loaded, "{}", host.log());
+    let _sip = Sip::register();
+    let mut browser = Browser::connect("ws", false, "sip").expect("a handshake");
+    host.command("webrtc drain on");
+    assert!(response(&mut browser, INVITE).starts_with("SIP/2.0 503 "));
+    let history = || host.command("rtp show history").1;
+    assert!(eventually(|| history().contains("1 calls have ended")), "{}", history());
+    assert!(
+        history().contains("1001, ") && history().contains("this host is draining (webrtc drain)"),
+        "{}",
+        history()
+    );
+    let (_, story) = host.command("rtp show session 1");
+    assert!(story.contains("SIP: refused with 503 by webrtc drain"), "{story}");
+    browser.close();
+}
+
+#[test]
 fn draining_stays_over_a_reload_and_ends_with_an_unload() {
     let host = host();
     let sip = Sip::register();

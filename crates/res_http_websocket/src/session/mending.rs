@@ -16,7 +16,8 @@ impl State {
         let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
         if let Some(refusal) = drain::refuse(message.opcode, &message.payload).filter(|_| is_whole) {
             self.traffic.count_in(message.payload.len());
-            self.answer(now, session, &refusal);
+            self.told.extend(story::told(From::Client, session, &message.payload));
+            self.answer(now, session, &refusal, From::Drain);
             *event = None;
             return Mended::Not;
         }
@@ -27,7 +28,7 @@ impl State {
             Mended::Changed(mended, _) => message.payload.clone_from(mended),
             Mended::Answered(response, _) => {
                 self.traffic.count_in(message.payload.len());
-                self.answer(now, session, response);
+                self.answer(now, session, response, From::Module);
                 *event = None;
             }
             Mended::Not | Mended::Unreadable => {}
@@ -53,10 +54,10 @@ impl State {
     }
 
     /// Sends a response for the host. A session that takes no more output has ended, and needs none.
-    fn answer(&mut self, now: Instant, session: &Session, response: &[u8]) {
+    fn answer(&mut self, now: Instant, session: &Session, response: &[u8], from: From) {
         if self.connection.send_text_or_binary(now, response).is_ok() {
             self.traffic.count_out(response.len());
-            self.told.extend(story::told(From::Module, session, response));
+            self.told.extend(story::told(from, session, response));
         }
     }
 

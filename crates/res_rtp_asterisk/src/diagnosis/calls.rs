@@ -343,6 +343,14 @@ mod tests {
     }
 
     #[test]
+    fn a_call_that_a_drain_refused_is_over() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        assert!(calls.handle(now, By::Client, &invite("")).over.is_none());
+        let over = calls.handle(now, By::Drain, &response(503)).over.unwrap();
+        assert_eq!(over.signalling.refusal, Some((By::Drain, 503)));
+    }
+
+    #[test]
     fn a_session_belongs_to_the_call_whose_invite_its_thread_reads() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite(""));

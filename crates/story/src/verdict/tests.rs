@@ -59,8 +59,35 @@ fn what_is_wrong_and_stops_nothing_is_a_remark() {
 }
 
 #[test]
-fn certificates_and_ports() {
-    names(&Facts { no_port: Some((10_000, 10_001)), ..Facts::default() }, "rtpend");
+fn a_call_without_sockets_is_told_why_it_got_none() {
+    let of = |why| NoSocket { why, ip: [192, 0, 2, 1].into(), ports: (10_000, 10_001) };
+    let without = |why| Facts { no_socket: Some(of(why)), ..Facts::default() };
+    names(&without(Unbound::PortsInUse), "rtpend");
+    names(&without(Unbound::NoDescriptors), "maxfiles");
+    names(&without(Unbound::NoAddress), "bindaddr");
+    names(&without(Unbound::Forbidden), "rtpstart");
+    names(&without(Unbound::Other(97)), "");
+    let sentence = |why| without(why).verdict().sentence;
+    assert!(
+        sentence(Unbound::NoAddress).starts_with("the call got no sockets: 192.0.2.1 is no address of this machine")
+    );
+    for other in [Unbound::NoDescriptors, Unbound::NoAddress, Unbound::Forbidden, Unbound::Other(97)] {
+        assert!(!sentence(other).contains("in use"), "{}", sentence(other));
+    }
+}
+
+#[test]
+fn a_call_that_a_drain_refused_is_no_fault_of_its_account() {
+    let mut facts = refused(503, None);
+    assert!(facts.verdict().sentence.starts_with("Asterisk refused the call with 503"));
+    facts.signalling.as_mut().unwrap().refusal = Some((By::Drain, 503));
+    let verdict = facts.verdict();
+    assert_eq!(verdict.key, "");
+    assert!(verdict.sentence.starts_with("this host is draining (webrtc drain) and takes no new calls"), "{verdict}");
+}
+
+#[test]
+fn faults_of_certificates() {
     let with = |problem| of(Media { certificate: Some(problem), ..Media::default() });
     names(&with(Certificate::NoCertificate), "dtlscertfile");
     names(&with(Certificate::Unreadable), "dtlscertfile");
