@@ -31,12 +31,13 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Reads words such as `500MB` and `30min`, in any order and case. A limit that no word sets has its default.
-    pub fn from_words(words: &[&str]) -> Result<Self, LimitError> {
-        words.iter().try_fold(Self::default(), |limits, word| limits.with(word))
+    /// Returns the limits with those that words such as `500MB` and `30min` set, in any order and case.
+    pub fn with_words(self, words: &[&str]) -> Result<Self, LimitError> {
+        words.iter().try_fold(self, |limits, word| limits.with(word))
     }
 
-    fn with(mut self, word: &str) -> Result<Self, LimitError> {
+    /// Returns the limits with the one that a word such as `500MB` or `30min` sets.
+    pub fn with(mut self, word: &str) -> Result<Self, LimitError> {
         let unknown = || LimitError::Unknown(word.to_owned());
         let end = word.find(|character: char| !character.is_ascii_digit()).unwrap_or(word.len());
         let (number, unit) = word.split_at(end);
@@ -80,16 +81,19 @@ mod tests {
 
     #[test]
     fn limits_are_read_in_any_order_and_case() {
-        let limits = |octets, seconds| Ok(Limits { octets, time: Duration::from_secs(seconds) });
-        assert_eq!(Limits::from_words(&[]), limits(100_000_000, 600));
-        assert_eq!(Limits::from_words(&["500MB", "30min"]), limits(500_000_000, 1800));
-        assert_eq!(Limits::from_words(&["2h", "1gb"]), limits(1_000_000_000, 7200));
-        assert_eq!(Limits::from_words(&["90S"]), limits(100_000_000, 90));
+        let from = |words: &[&str]| Limits::default().with_words(words);
+        let limits = |octets, seconds| Ok::<_, LimitError>(Limits { octets, time: Duration::from_secs(seconds) });
+        assert_eq!(from(&[]), limits(100_000_000, 600));
+        assert_eq!(from(&["500MB", "30min"]), limits(500_000_000, 1800));
+        assert_eq!(from(&["2h", "1gb"]), limits(1_000_000_000, 7200));
+        assert_eq!(from(&["90S"]), limits(100_000_000, 90));
+        let others = limits(5000, 7).unwrap();
+        assert_eq!(others.with_words(&["90s"]), limits(5000, 90), "a limit that no word sets stays");
         for word in ["", "10", "10m", "MB", "-1s", "1.5GB", "1e3MB", "ten"] {
-            assert_eq!(Limits::from_words(&[word]), Err(LimitError::Unknown(word.to_owned())));
+            assert_eq!(from(&[word]), Err(LimitError::Unknown(word.to_owned())));
         }
         for word in ["0s", "0MB", "25h", "101GB", "99999999999999999GB"] {
-            assert_eq!(Limits::from_words(&[word]), Err(LimitError::OutOfRange(word.to_owned())));
+            assert_eq!(from(&[word]), Err(LimitError::OutOfRange(word.to_owned())));
         }
     }
 }

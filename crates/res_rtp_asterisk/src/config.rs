@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use asterisk::config::{Config, Entry, Load, Reload};
 use asterisk::rtp::Figures;
+use capture::Limits;
 use dtls_srtp::{MAX_DATAGRAM_LEN, MinVersion};
 use rtp::rtcp::mux::Policy;
 
@@ -57,6 +58,8 @@ pub struct Settings {
     pub bridge_threads: bool,
     /// The file that gets a line of JSON for each call that has ended (`calllog`); `None` for no file.
     pub call_log: Option<String>,
+    /// The limits of a capture whose command names none (`capture_size`, `capture_time`).
+    pub capture: Limits,
     /// Whether a client may read the report of its own call over HTTP, and from where.
     pub call_reports: CallReports,
     /// Whether there is a page for Prometheus, and for whom.
@@ -82,6 +85,7 @@ impl Default for Settings {
             figures: Figures::default(),
             bridge_threads: true,
             call_log: None,
+            capture: Limits::default(),
             call_reports: CallReports::default(),
             metrics: Metrics::default(),
         }
@@ -142,6 +146,7 @@ impl Settings {
             figures: lines.figures(default.figures),
             bridge_threads: lines.boolean("bridgethreads", default.bridge_threads),
             call_log: lines.call_log(),
+            capture: lines.capture(),
             call_reports: CallReports::read(lines),
             metrics: Metrics::read(lines),
         }
@@ -225,6 +230,29 @@ impl<'a> Lines<'a> {
             return None;
         }
         Some(path.to_owned())
+    }
+
+    /// Reads `capture_size` and `capture_time`.
+    fn capture(&mut self) -> Limits {
+        let default = Limits::default();
+        let size = self.limit("capture_size", ("a size from 1KB to 100GB", "100MB"), |limits| limits.octets != 0);
+        let time = self.limit("capture_time", ("a time from 1s to 24h", "10min"), |limits| !limits.time.is_zero());
+        Limits {
+            octets: size.map_or(default.octets, |size| size.octets),
+            time: time.map_or(default.time, |time| time.time),
+        }
+    }
+
+    /// Reads a limit of captures that is of the kind of `is_kind`, which sees the other one as zero. An error tells which values there are,
+    /// and the default.
+    fn limit(&mut self, key: &str, (values, default): (&str, &str), is_kind: fn(&Limits) -> bool) -> Option<Limits> {
+        let entry = self.find(key)?;
+        let nothing = Limits { octets: 0, time: Duration::ZERO };
+        let limit = nothing.with(entry.value.trim()).ok().filter(is_kind);
+        if limit.is_none() {
+            self.problems.push(format!("{}; using {default}", entry.bad(values.to_owned())));
+        }
+        limit
     }
 
     /// Reads `strictrtp`. Asterisk 16 has the word `seqno` for a probation by sequence numbers alone, which ours is.
@@ -330,6 +358,8 @@ mod tests {
             ("statistics", "original"),
             ("bridgethreads", "no"),
             ("calllog", "/var/log/asterisk/calls.json"),
+            ("capture_size", "2GB"),
+            ("capture_time", "30min"),
             ("callreport", "yes"),
             ("metrics", "yes"),
         ]);
@@ -350,6 +380,7 @@ mod tests {
             figures: Figures::Original,
             bridge_threads: false,
             call_log: Some("/var/log/asterisk/calls.json".to_owned()),
+            capture: Limits { octets: 2_000_000_000, time: Duration::from_secs(1800) },
             call_reports: read(&[("callreport", "yes")]).0.call_reports,
             metrics: read(&[("metrics", "yes")]).0.metrics,
         };
@@ -378,6 +409,8 @@ mod tests {
             ("statistics", "wrong"),
             ("bridgethreads", "many"),
             ("calllog", "calls.json"),
+            ("capture_size", "30min"),
+            ("capture_time", "25h"),
             ("callreport", "some"),
             ("metrics", "some"),
         ];

@@ -101,7 +101,8 @@ fn one_phone_of_a_bridge_is_captured_alone() -> Result {
 #[test]
 #[cfg_attr(not(tshark), ignore = "ASTERISK_PREFIX names no Asterisk, or there is no tshark")]
 fn a_capture_overwrites_nothing_and_ends_at_its_limits() -> Result {
-    let lab = Lab::start("captures-limits", &Site::default())?;
+    let rtp = "capture_size = 2GB\ncapture_time = 1s\n".to_owned();
+    let lab = Lab::start("captures-limits", &Site { rtp, ..Site::default() })?;
     let log = lab.directory().join("log");
     let (file, link, existing) = (log.join("file"), log.join("link"), log.join("existing"));
     fs::write(&existing, "mine")?;
@@ -122,7 +123,7 @@ fn a_capture_overwrites_nothing_and_ends_at_its_limits() -> Result {
     ensure(fs::read_to_string(&existing)? == "mine" && !log.join("elsewhere").exists() && !file.exists(), || {
         "a file was made or changed".to_owned()
     })?;
-    refused(&format!("all {} 20KB", file.display()), "RTP Capture Enabled")?;
+    refused(&format!("all {} 20KB 1min", file.display()), "it ends after 20 kB or 60 s")?;
     refused(&format!("all {}", log.join("second").display()), "A capture into")?;
     PlainPhone::call(&lab, "echo", Duration::from_secs(3))?.finish(PATIENCE)?;
     lab.until_logged("because the file has reached its size of 20 kB", Duration::from_secs(5))?;
@@ -130,7 +131,7 @@ fn a_capture_overwrites_nothing_and_ends_at_its_limits() -> Result {
     let size = fs::metadata(&file)?.len();
     ensure((15_000..21_000).contains(&size), || format!("the file has {size} octets"))?;
     ensure(!read(&file)?.is_empty(), || "tshark reads nothing".to_owned())?;
-    refused(&format!("all {} 1s", log.join("short").display()), "RTP Capture Enabled")?;
+    refused(&format!("all {}", log.join("short").display()), "it ends after 2000000 kB or 1 s")?;
     lab.until_logged("because its time of 1 s is over", Duration::from_secs(5))?;
     refused("off", "No capture is on")
 }

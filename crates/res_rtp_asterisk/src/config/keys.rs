@@ -20,7 +20,7 @@ fn remark(entry: &Entry<'_>) -> Option<String> {
 }
 
 /// The keys that are read.
-pub(super) const USED: [&str; 41] = [
+pub(super) const USED: [&str; 43] = [
     "rtpstart",
     "rtpend",
     "rtpchecksums",
@@ -36,6 +36,8 @@ pub(super) const USED: [&str; 41] = [
     "statistics",
     "bridgethreads",
     "calllog",
+    "capture_size",
+    "capture_time",
     "callreport",
     "callreport_permit",
     "callreport_deny",

@@ -17,7 +17,7 @@ use crate::session::Session;
 pub const SET_CAPTURE: Command = Command {
     words: c"rtp set capture",
     summary: c"Write what calls send and receive into a file for Wireshark",
-    usage: c"Usage: rtp set capture <channel|Call-ID|port|address|all> <file> [<size>] [<time>]\n       rtp set capture off\n       Writes SIP of WebSockets, RTP and RTCP in clear, DTLS and STUN into a new\n       file (pcapng), which only its owner may read: of one call, named by its\n       channel, its Call-ID or our port; of one peer, named by its IP address, with\n       or without port; or of all calls. It ends after 100MB or 10min, or after\n       the size and time that are given, such as 500MB or 2h, or when turned off.\n",
+    usage: c"Usage: rtp set capture <channel|Call-ID|port|address|all> <file> [<size>] [<time>]\n       rtp set capture off\n       Writes SIP of WebSockets, RTP and RTCP in clear, DTLS and STUN into a new\n       file (pcapng), which only its owner may read: of one call, named by its\n       channel, its Call-ID or our port; of one peer, named by its IP address, with\n       or without port; or of all calls. It ends after capture_size or\n       capture_time of rtp.conf (100MB and 10min unless set), or after the size\n       and time that are given, such as 500MB or 2h, or when turned off.\n",
     run: set_capture,
 };
 
@@ -58,7 +58,8 @@ fn begin(wanted: &str, file: &str, limits: &[&str]) -> Result<Limits, String> {
     if !path.is_absolute() {
         return Err(format!("'{file}' is not an absolute path"));
     }
-    let limits = Limits::from_words(limits).map_err(|error| error.to_string())?;
+    let defaults = globals().map_or_else(Limits::default, |globals| globals.settings().capture);
+    let limits = defaults.with_words(limits).map_err(|error| error.to_string())?;
     let (choice, sessions) = choose(wanted)?;
     let mark = captures::begin(choice, path, limits).map_err(|trouble| told(&trouble, file))?;
     for session in sessions {

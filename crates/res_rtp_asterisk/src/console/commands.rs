@@ -167,7 +167,7 @@ fn shown(settings: &Settings) -> String {
          ICE support:     {}\n  RTCP interval:   {} ms\n  RTCP mux:        {mux}\n  Consent:         {consent}\n  \
          DTLS:            {dtls}\n  Statistics:      {figures}\n  \
          DTLS MTU:        {}\n  Metrics:         {metrics}\n  \
-         Call reports:    {reports}\n  Ports in use:    {used} pairs, none free for {failures} calls",
+         Call reports:    {reports}\n  Captures:        end after {}\n  Ports in use:    {used} pairs, none free for {failures} calls",
         settings.ports.0,
         settings.ports.1,
         yes(settings.checksums),
@@ -177,6 +177,7 @@ fn shown(settings: &Settings) -> String {
         yes(settings.ice),
         settings.rtcp_interval.as_millis(),
         settings.dtls_mtu,
+        settings.capture,
     )
 }
 
@@ -239,5 +240,6 @@ mod tests {
         ];
         assert_eq!(shown.trim_start().lines().take(10).collect::<Vec<_>>(), expected);
         assert!(shown.contains("\n  Statistics:      correct\n"), "{shown}");
+        assert!(shown.contains("\n  Captures:        end after 100000 kB or 600 s\n"), "{shown}");
     }
 }
