@@ -25,6 +25,37 @@ pub unsafe fn lookup<T: Copy>(name: &CStr) -> Option<T> {
     (!address.is_null()).then(|| unsafe { mem::transmute_copy(&address) })
 }
 
+/// A function of the host, looked up once even if it is missing: a lookup compares the caller with every file that is loaded.
+#[derive(Debug)]
+pub struct Function {
+    name: &'static CStr,
+    /// Null before the first lookup, [`ptr::dangling_mut`] if the function does not exist.
+    address: AtomicPtr<c_void>,
+}
+
+impl Function {
+    /// Names a function, which is not looked up yet.
+    pub const fn new(name: &'static CStr) -> Self {
+        Self { name, address: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Returns the function; `None` if this host does not have it.
+    ///
+    /// # Safety
+    /// `T` is the type of the pointer to the function in every host that has it.
+    pub unsafe fn get<T: Copy>(&self) -> Option<T> {
+        const { assert!(size_of::<T>() == size_of::<*mut c_void>(), "a function pointer") };
+        let mut address = self.address.load(Ordering::Relaxed);
+        if address.is_null() {
+            // SAFETY: an untyped pointer.
+            address = unsafe { lookup::<*mut c_void>(self.name) }.unwrap_or(ptr::dangling_mut());
+            self.address.store(address, Ordering::Relaxed);
+        }
+        // SAFETY: it has the size of a pointer, as asserted above, and this type, as our caller guarantees.
+        (address != ptr::dangling_mut()).then(|| unsafe { mem::transmute_copy(&address) })
+    }
+}
+
 /// A variable of the host, looked up once even if it is missing: while the dynamic linker runs our destructor, which
 /// may wait for one of our threads, it holds the lock that `dlsym` in that thread would need.
 #[derive(Debug)]

@@ -5,11 +5,21 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 
 use super::Instance;
-use crate::symbols::lookup;
+use crate::symbols::Function;
 use crate::sys;
 
 type Get = unsafe extern "C" fn(*const sys::ast_channel) -> *mut c_void;
 type IsEmpty = unsafe extern "C" fn(*mut c_void) -> i32;
+
+static WISHES: [Function; 4] = [
+    Function::new(c"ast_channel_masq"),
+    Function::new(c"ast_channel_masqr"),
+    Function::new(c"ast_channel_monitor"),
+    Function::new(c"ast_channel_audiohooks"),
+];
+static HOOKS: Function = Function::new(c"ast_channel_framehooks");
+static IS_EMPTY: Function = Function::new(c"ast_framehook_list_is_empty");
+static GET_CHANNEL: Function = Function::new(c"ast_rtp_instance_get_chan");
 
 /// The channel of a bridged instance. Later hosts than Asterisk 11 break their bridges by themselves, and have none.
 #[derive(Debug)]
@@ -29,15 +39,10 @@ impl BridgedChannel {
     /// imported, because later hosts have not all of the functions.
     pub fn of(instance: Instance<'_>) -> Option<Self> {
         type GetChannel = unsafe extern "C" fn(*mut sys::ast_rtp_instance) -> *mut sys::ast_channel;
-        let [masquerade, masqueraded, monitor, audiohooks] =
-            [c"ast_channel_masq", c"ast_channel_masqr", c"ast_channel_monitor", c"ast_channel_audiohooks"]
-                // SAFETY: each takes a channel and returns a pointer, in every Asterisk 11.
-                .map(|name| unsafe { lookup::<Get>(name) });
+        // SAFETY: each takes a channel and returns a pointer, in every Asterisk 11.
+        let [masquerade, masqueraded, monitor, audiohooks] = WISHES.each_ref().map(|wish| unsafe { wish.get::<Get>() });
         // SAFETY: as above; the last two have the types of their names.
-        let (hooks, is_empty, get) = unsafe {
-            let get = lookup::<GetChannel>(c"ast_rtp_instance_get_chan")?;
-            (lookup(c"ast_channel_framehooks")?, lookup(c"ast_framehook_list_is_empty")?, get)
-        };
+        let (hooks, is_empty, get) = unsafe { (HOOKS.get()?, IS_EMPTY.get()?, GET_CHANNEL.get::<GetChannel>()?) };
         // SAFETY: the instance is lent to us.
         let channel = NonNull::new(unsafe { get(instance.as_ptr()) })?;
         Some(Self { channel, wishes: [masquerade?, masqueraded?, monitor?, audiohooks?], hooks, is_empty })
