@@ -43,6 +43,6 @@ impl Transport {
     }
 
     fn awaits_checks(&self) -> bool {
-        self.ice.as_ref().is_some_and(|ice: &IceSide| !ice.is_started())
+        self.ice.as_deref().is_some_and(|ice: &IceSide| !ice.is_started())
     }
 }

@@ -85,7 +85,7 @@ pub struct Transport {
     /// Sockets of the pool until checks begin.
     mappings: Option<Mappings>,
     /// The ICE side; `None` if ICE is off or the host stopped it.
-    ice: Option<IceSide>,
+    ice: Option<Box<IceSide>>,
     /// The DTLS side; `None` if the host has not configured DTLS.
     dtls: Option<Dtls>,
     /// The sockets for the names of candidates; `None` while none is looked up.
@@ -135,7 +135,7 @@ impl Transport {
     ) -> Self {
         Self {
             instance: Some(instance),
-            ice: settings.ice.then(|| IceSide::new(&sockets, &settings.gathering, &known())),
+            ice: settings.ice.then(|| Box::new(IceSide::new(&sockets, &settings.gathering, &known()))),
             kept: Kept::new(sockets.rtp.receive_buffer(), always),
             mappings: Mappings::of(now, &sockets),
             story: Story::new(now, sockets.rtp.local()),
@@ -199,12 +199,12 @@ impl Transport {
 
     /// Returns the ICE side; `None` if ICE is off or the host stopped it.
     pub fn ice(&self) -> Option<&IceSide> {
-        self.ice.as_ref()
+        self.ice.as_deref()
     }
 
     /// Returns the ICE side, to change it; `None` if ICE is off or the host stopped it.
     pub fn ice_mut(&mut self) -> Option<&mut IceSide> {
-        self.ice.as_mut()
+        self.ice.as_deref_mut()
     }
 
     /// Returns the DTLS side, to change it; `None` if DTLS is not configured.
@@ -305,7 +305,7 @@ impl Transport {
             // The description before would have been followed by one of ours if it had been an offer.
             self.forget_owed_restart();
         }
-        self.ice.as_mut()
+        self.ice.as_deref_mut()
     }
 
     /// Sets the address of the peer's description, which ends it on some hosts. Without a line of ICE in it, ICE ends. Returns
@@ -323,7 +323,7 @@ impl Transport {
             self.remote.set_signalled(now, Some(address));
         }
         // An answer in an ACK is not followed by `start`.
-        let is_started = self.ice.as_ref().is_some_and(IceSide::is_started);
+        let is_started = self.ice.as_deref().is_some_and(IceSide::is_started);
         ADDRESS_ENDS_DESCRIPTION && is_started && self.start_ice(now)
     }
 
@@ -378,7 +378,7 @@ impl Transport {
 
     /// Returns whether the peer uses ICE. Then only checked pairs decide where packets go and where they may come from.
     pub fn is_ice_active(&self) -> bool {
-        self.ice.as_ref().is_some_and(IceSide::is_active)
+        self.ice.as_deref().is_some_and(IceSide::is_active)
     }
 
     /// Turns RTCP on or off. Turning it on discards datagrams that arrived while it was off. `on_one_port`: the host has
@@ -418,7 +418,7 @@ impl Transport {
     /// Returns the candidates for our description.
     pub fn offered_candidates(&self) -> Vec<::ice::Candidate> {
         let on_one_port = self.offers_one_component();
-        let mut candidates = self.ice.as_ref().map(IceSide::described_candidates).unwrap_or_default();
+        let mut candidates = self.ice.as_deref().map(IceSide::described_candidates).unwrap_or_default();
         candidates.retain(|candidate| !on_one_port || candidate.component == Component::Rtp);
         candidates
     }
@@ -470,7 +470,7 @@ impl Transport {
         if self.is_silent() {
             return relay;
         }
-        let ice = self.ice.as_ref().and_then(IceSide::poll_timeout);
+        let ice = self.ice.as_deref().and_then(IceSide::poll_timeout);
         let dtls = self.dtls.as_ref().and_then(Dtls::poll_timeout);
         let own = [self.overdue.poll_timeout(), self.reconnect.poll_timeout(), self.mappings_timeout()];
         [ice, dtls, relay].into_iter().chain(own).flatten().min()
@@ -559,7 +559,7 @@ impl Transport {
 
     /// Prepares this transport to carry its session's stream again, with a new ICE agent.
     pub fn take_up(&mut self, settings: &Settings) {
-        self.ice = settings.ice.then(|| IceSide::new(&self.sockets, &settings.gathering, &known()));
+        self.ice = settings.ice.then(|| Box::new(IceSide::new(&self.sockets, &settings.gathering, &known())));
     }
 
     /// Drops everything that depends on the host's instance, which is about to be freed.

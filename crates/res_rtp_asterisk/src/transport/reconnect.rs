@@ -122,7 +122,7 @@ impl Transport {
     }
 
     fn connection(&self) -> Option<Connection> {
-        self.ice.as_ref().filter(|ice| ice.is_active()).and_then(Connection::of)
+        self.ice.as_deref().filter(|ice| ice.is_active()).and_then(Connection::of)
     }
 }
 
