@@ -79,6 +79,21 @@ pub struct Reading {
     pub(crate) carried_at: Option<Instant>,
     /// When that thread last looked at what else wants the channel.
     pub(crate) looked_at: Option<Instant>,
+    /// Packets until the stack of the thread that reads is given back.
+    unsettled: u8,
+}
+
+/// Packets of a call before its thread has settled down: a second of audio.
+const SETTLED_AFTER: u8 = 50;
+
+impl Reading {
+    /// Counts a packet that the host reads. Returns whether the thread has settled down with it: calls that it makes from now on, from
+    /// packet to packet, are not as deep as those that set the call up.
+    pub(crate) fn settles(&mut self) -> bool {
+        let was_unsettled = self.unsettled > 0;
+        self.unsettled = self.unsettled.saturating_sub(1);
+        was_unsettled && self.unsettled == 0
+    }
 }
 
 impl Session {
@@ -92,6 +107,7 @@ impl Session {
             has_ended: false,
             carried_at: None,
             looked_at: None,
+            unsettled: SETTLED_AFTER,
         };
         let session = Arc::new(Self {
             id,

@@ -28,15 +28,22 @@ impl Session {
     /// Receives one datagram, if there is one, and returns the frames made from it; without any, the null frame. Returns `None`
     /// after a panic poisoned a lock of the session.
     pub fn read_frame(&self, instance: Instance<'_>, component: Component) -> Option<HostFrame> {
-        let (frame, learned) = self.read_datagram(instance, component)?;
+        let (frame, learned, settles) = self.read_datagram(instance, component)?;
         if let Some(address) = learned {
             self.tell_address(instance, address);
+        }
+        if settles {
+            asterisk::stack::release_unused();
         }
         Some(frame)
     }
 
-    /// Returns the frames, and the address of the peer if it has changed and the host has to be told.
-    fn read_datagram(&self, instance: Instance<'_>, component: Component) -> Option<(HostFrame, Option<SocketAddr>)> {
+    /// Returns the frames, the address of the peer if it has changed and the host has to be told, and whether the thread settles down.
+    fn read_datagram(
+        &self,
+        instance: Instance<'_>,
+        component: Component,
+    ) -> Option<(HostFrame, Option<SocketAddr>, bool)> {
         let now = clock::now();
         let mut reading = self.reading()?;
         let Reading { frames, incoming, .. } = &mut *reading;
@@ -47,13 +54,14 @@ impl Session {
             (taken, state.take_picture_request(), state.transport_mut().remote_mut().take_learned())
         })?;
         let mut reader = Reader { called: instance.pointer(), now, frames };
+        let is_packet = taken.is_some();
         let frame = taken.and_then(|taken| reader.read(self, instance, incoming, taken));
         let request = picture.map(|picture| frames.picture_request(picture.stream));
         let all = match (request, frame) {
             (Some(request), Some(frame)) => request.followed_by(frame),
             (request, frame) => request.or(frame).unwrap_or_else(HostFrame::null),
         };
-        Some((all, learned))
+        Some((all, learned, is_packet && reading.settles()))
     }
 
     /// Sends a frame, split into packets of the negotiated length. Fails for a frame type that RTP

@@ -135,6 +135,8 @@ impl Session {
         drop(former);
         if is_bridged {
             self.find_carrier();
+            // The thread has made the session of the called side, and will only wait.
+            asterisk::stack::release_unused();
             return Ok(());
         }
         self.with(|state| {
