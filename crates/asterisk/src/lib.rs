@@ -14,6 +14,7 @@ pub mod cli;
 pub mod config;
 pub mod debug;
 pub mod epoll;
+pub mod executor;
 pub mod fence;
 pub mod format;
 pub mod frame;

@@ -12,6 +12,7 @@ use openssl::ssl::{
 use crate::certificate::Certificate;
 use crate::hello::{ClientHello, Secret};
 use crate::keys::Profile;
+use crate::runner::{Here, Runner};
 use crate::session::MAX_DATAGRAM_LEN;
 
 /// The checks that a peer's certificate has to pass (`dtlsverify` in the host's configuration).
@@ -93,11 +94,18 @@ pub struct Context {
     mtu: u32,
     secret: Secret,
     min_version: MinVersion,
+    runner: Arc<dyn Runner>,
 }
 
 impl Context {
-    /// Creates a context. Errors in the configuration show here, and not during a call.
+    /// Creates a context whose handshakes run on the threads of their callers. Errors in the configuration show here, and not during a
+    /// call.
     pub fn new(config: ContextConfig) -> Result<Arc<Self>, ContextError> {
+        Self::with_runner(config, Arc::new(Here))
+    }
+
+    /// As [`Self::new`], but the steps of handshakes are run by `runner`.
+    pub fn with_runner(config: ContextConfig, runner: Arc<dyn Runner>) -> Result<Arc<Self>, ContextError> {
         let mut builder = SslContextBuilder::new(SslMethod::dtls())?;
         set_min_version(&mut builder, config.min_version)?;
         // The MTU is ours, not the kernel's. A session ticket would let a peer resume without its
@@ -123,7 +131,7 @@ impl Context {
         builder.set_private_key(&config.certificate.key)?;
         let (ssl, secret) = (builder.build(), Secret::new()?);
         let ContextConfig { certificate, verify, srtp_profiles, min_version, mtu, .. } = config;
-        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, mtu, secret, min_version }))
+        Ok(Arc::new(Self { ssl, certificate, verify, srtp_profiles, mtu, secret, min_version, runner }))
     }
 
     /// The certificate that we show the peer. Its fingerprint goes into the SDP.
@@ -160,6 +168,11 @@ impl Context {
     /// The server keeps no state for it.
     pub fn hello_verify_request(&self, hello: &ClientHello<'_>, from: SocketAddr) -> Result<Vec<u8>, ErrorStack> {
         self.secret.hello_verify_request(hello, from)
+    }
+
+    /// What runs the steps of handshakes.
+    pub(crate) fn runner(&self) -> &dyn Runner {
+        &*self.runner
     }
 
     pub(crate) fn ssl(&self) -> Result<Ssl, ErrorStack> {

@@ -61,6 +61,7 @@ mod proof;
 mod record;
 mod retired;
 mod role;
+mod runner;
 mod session;
 #[cfg(test)]
 mod testing;
@@ -77,4 +78,5 @@ pub use hello::ClientHello;
 pub use keys::{Keys, MasterKey, Profile};
 pub use libssl::{cleanup, thread_stop};
 pub use role::{Role, Setup};
+pub use runner::{Here, Runner};
 pub use session::{Event, MAX_DATAGRAM_LEN, Session};

@@ -158,7 +158,7 @@ impl Session {
             let first = self.filter.apply(Role::Server, Phase::Handshake, &hello::least_client_hello());
             self.stream.get_mut().receive(first.records);
             // OpenSSL asks for more input here. Should it not, the ClientHello that comes next is refused.
-            let _ = self.stream.do_handshake();
+            let _ = self.do_handshake();
             while self.stream.get_mut().transmit().is_some() {}
         }
         self.start(now);
@@ -319,7 +319,7 @@ impl Session {
     /// Lets OpenSSL handle the input, and follows the outcome.
     fn advance(&mut self, now: Instant) {
         let queued = self.stream.get_ref().queued();
-        let outcome = self.stream.do_handshake();
+        let outcome = self.do_handshake();
         self.stream.get_ref().queued_behind(queued).for_each(|datagram| self.guard.note_sent(datagram));
         match outcome {
             Ok(()) => {
@@ -329,6 +329,14 @@ impl Session {
             Err(error) if error.code() == ErrorCode::WANT_READ => self.await_peer(now, queued),
             Err(error) => self.refuse(&error, queued),
         }
+    }
+
+    fn do_handshake(&mut self) -> Result<(), openssl::ssl::Error> {
+        let Self { stream, context, .. } = self;
+        let mut outcome = None;
+        context.runner().run(&mut || outcome = Some(stream.do_handshake()));
+        // A runner that has not run it has failed.
+        outcome.unwrap_or_else(|| stream.do_handshake())
     }
 
     /// OpenSSL waits for the peer. If it has written something, that is a new flight: it never repeats one on its own.

@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use common::{Network, Pair, Peer, config};
 use dtls_srtp::timer::{FIRST_INTERVAL, HANDSHAKE_LIFETIME};
-use dtls_srtp::{ClientHello, Failure, HashFunction, Profile, Role, Verify};
+use dtls_srtp::{ClientHello, Context, Failure, HashFunction, Profile, Role, Runner, Verify};
 
 #[test]
 fn both_ends_have_the_same_keys_and_no_time_passes() {
@@ -32,6 +34,46 @@ fn every_profile_is_agreed_on() {
             (profile, profile.key_len(), profile.salt_len())
         );
     }
+}
+
+#[test]
+fn the_runner_of_a_context_gets_every_step_of_its_handshakes() {
+    /// Counts the steps.
+    #[derive(Debug, Default)]
+    struct Counting(AtomicU32);
+
+    impl Runner for Counting {
+        fn run(&self, step: &mut (dyn FnMut() + Send)) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            step();
+        }
+    }
+
+    let [ours, theirs] = [Arc::<Counting>::default(), Arc::default()];
+    let peer = |role, runner: &Arc<Counting>| {
+        Peer::with_context(role, &Context::with_runner(config(), runner.clone()).expect("a context"))
+    };
+    let mut pair = introduced(peer(Role::Client, &ours), peer(Role::Server, &theirs));
+    pair.run();
+    pair.assert_agreed();
+    let steps = |runner: &Counting| runner.0.load(Ordering::Relaxed);
+    // The client begins, and each side answers two flights at least.
+    assert!(steps(&ours) >= 3 && steps(&theirs) >= 2, "{ours:?} {theirs:?}");
+}
+
+#[test]
+fn a_runner_that_runs_nothing_costs_no_handshake() {
+    #[derive(Debug)]
+    struct Idle;
+
+    impl Runner for Idle {
+        fn run(&self, _: &mut (dyn FnMut() + Send)) {}
+    }
+
+    let context = Context::with_runner(config(), Arc::new(Idle)).expect("a context");
+    let mut pair = introduced(Peer::with_context(Role::Client, &context), Peer::new(Role::Server));
+    pair.run();
+    pair.assert_agreed();
 }
 
 #[test]

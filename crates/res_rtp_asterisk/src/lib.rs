@@ -138,6 +138,7 @@ impl Module for RtpModule {
         globals.gatherer().stop();
         globals.relays().stop();
         globals.worker().stop();
+        globals.contexts().stop();
         Ok(())
     }
 

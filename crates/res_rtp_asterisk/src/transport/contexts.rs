@@ -12,12 +12,15 @@ use asterisk::rtp::DtlsConfig;
 use dtls_srtp::{Certificate, CertificateError, Context, ContextConfig, MinVersion, Profile, Verify};
 use story::event::Certificate as Kind;
 
+use super::handshakes::Handshakes;
+
 /// The TLS contexts of the configurations that calls have used so far, and our self-signed certificate.
 pub struct Contexts {
     /// In the order of creation, oldest first.
     entries: Mutex<Vec<Entry>>,
     /// The self-signed certificate, for configurations that name none.
     own: Mutex<Own>,
+    handshakes: Arc<Handshakes>,
 }
 
 struct Own {
@@ -107,7 +110,12 @@ impl Contexts {
     /// Creates an empty cache and a self-signed certificate, while no call waits for it. Each load of the module creates a new
     /// certificate: browsers only compare it with the fingerprint in the session description (RFC 8827 §6.5).
     pub fn new(now: Instant) -> Self {
-        Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)) }
+        Self { entries: Mutex::default(), own: Mutex::new(Own::make(now)), handshakes: Arc::default() }
+    }
+
+    /// Ends the thread that runs handshakes, and waits for its end.
+    pub fn stop(&self) {
+        self.handshakes.stop();
     }
 
     /// Returns the reason, for the log, if the self-signed certificate could not be created.
@@ -173,7 +181,7 @@ impl Contexts {
             min_version: terms.min_version,
             mtu: terms.mtu,
         };
-        Context::new(config).map_err(|error| Problem::other(error.to_string()))
+        Context::with_runner(config, self.handshakes.clone()).map_err(|error| Problem::other(error.to_string()))
     }
 }
 

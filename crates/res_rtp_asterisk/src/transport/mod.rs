@@ -12,6 +12,7 @@ mod described;
 mod drive;
 pub mod dtls;
 mod farewell;
+mod handshakes;
 pub mod ice;
 pub mod interfaces;
 pub mod kept;
