@@ -6,6 +6,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -107,6 +108,21 @@ unsafe extern "C" fn compare(info: *mut libc::dl_phdr_info, _: usize, search: *m
     let path = unsafe { CStr::from_ptr(name) }.to_bytes();
     search.is_found = path.rsplit(|byte| *byte == b'/').next() == Some(search.file);
     c_int::from(search.is_found)
+}
+
+/// Returns the file that has this address, by the name that it was loaded by. Wraps `dladdr`.
+pub fn path_of(address: usize) -> Option<PathBuf> {
+    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: the address is only compared, and there is room for the answer.
+    let known = unsafe { libc::dladdr(ptr::without_provenance(address), info.as_mut_ptr()) } != 0;
+    // SAFETY: zeroed is a value of this type, and dladdr has filled it in.
+    let info = unsafe { info.assume_init() };
+    if !known || info.dli_fname.is_null() {
+        return None;
+    }
+    // SAFETY: a string of the loader's, which it keeps as long as the file is mapped.
+    let name = unsafe { CStr::from_ptr(info.dli_fname) };
+    name.to_str().ok().map(PathBuf::from)
 }
 
 /// The name of the module: its file name without `.so`.

@@ -7,6 +7,8 @@
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::path::{Path, PathBuf};
 
+use crate::module;
+
 /// A kind of fact. The numbers are those of the C function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
@@ -96,16 +98,6 @@ impl Drop for Mapped {
 
 /// The path of the file that this code is in: the module that was linked with it.
 fn own_path() -> Option<PathBuf> {
-    let mut info = std::mem::MaybeUninit::<libc::Dl_info>::zeroed();
     let own: fn(Fact, &str, &str) -> bool = tell;
-    // SAFETY: the address of a function of this file, and room for the answer.
-    let known = unsafe { libc::dladdr(own as *const libc::c_void, info.as_mut_ptr()) } != 0;
-    // SAFETY: zeroed is a value of this type, and dladdr has filled it in.
-    let info = unsafe { info.assume_init() };
-    if !known || info.dli_fname.is_null() {
-        return None;
-    }
-    // SAFETY: a string of the loader's, which it keeps as long as the file is mapped.
-    let name = unsafe { CStr::from_ptr(info.dli_fname) };
-    name.to_str().ok().map(PathBuf::from)
+    module::path_of(own as usize)
 }

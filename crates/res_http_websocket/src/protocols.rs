@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use asterisk::http::Request;
 use asterisk::lock;
-use asterisk::module::UseCount;
+use asterisk::module::{self, UseCount};
 use asterisk::sys;
 
 use crate::host::ONLY_PROTOCOL_IS_DEFAULT;
@@ -32,6 +32,8 @@ pub struct Protocol {
     callback: Callback,
     attempt: Option<Attempt>,
     is_ours: bool,
+    /// The name of the file that the callback is in.
+    module: Option<String>,
     running: Mutex<Calls>,
     returned: Condvar,
 }
@@ -67,8 +69,10 @@ impl Protocols {
             return false;
         }
         let (name, is_ours) = (name.to_owned(), in_use.is_none());
-        let protocol =
-            Protocol { name, callback, attempt, is_ours, running: Mutex::default(), returned: Condvar::new() };
+        let path = module::path_of(callback as usize);
+        let module = path.and_then(|path| path.file_name()?.to_str().map(str::to_owned));
+        let (running, returned) = (Mutex::default(), Condvar::new());
+        let protocol = Protocol { name, callback, attempt, is_ours, module, running, returned };
         entries.push(Entry { protocol: Arc::new(protocol), _in_use: in_use });
         true
     }
@@ -122,6 +126,11 @@ impl Protocol {
     /// Whether this module registered it (`echo`), not another one.
     pub fn is_ours(&self) -> bool {
         self.is_ours
+    }
+
+    /// The file of the module that registered it, without its folder.
+    pub fn module(&self) -> Option<&str> {
+        self.module.as_deref()
     }
 
     pub fn callback(&self) -> Callback {

@@ -17,6 +17,7 @@ pub fn told(from: From, session: &Session, message: &[u8]) -> Option<Told> {
     };
     add("address", client.address.or(client.connection));
     add("local", session.local_address().to_std());
+    value.extend(session.protocol().module().map(|module| format!("module {module}\n")));
     if let Some(origin) = client.origin.as_deref().filter(|origin| !origin.contains(['\n', '\r'])) {
         value += &format!("origin {origin}\n");
     }

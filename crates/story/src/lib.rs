@@ -8,6 +8,7 @@
 //! | `event` | the events, and their text |
 //! | `timeline` | the events of one session or call, in 4 KiB at most |
 //! | `sip` | what SIP messages tell about a call (RFC 3261, RFC 8866) |
+//! | `driver` | the channel drivers, and the names of their settings |
 //! | `verdict` | the likely cause, and the setting to change |
 //! | `mos` | an estimate of the quality (ITU-T G.107) |
 //!
@@ -15,6 +16,7 @@
 //! only looks.
 #![forbid(unsafe_code)]
 
+pub mod driver;
 pub mod event;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -23,6 +25,7 @@ pub mod sip;
 pub mod timeline;
 pub mod verdict;
 
+pub use driver::Driver;
 pub use event::Event;
 pub use timeline::Timeline;
 pub use verdict::{Facts, Verdict};

@@ -7,11 +7,10 @@ use std::fmt::{self, Display};
 use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::event::{By, Certificate, Handshake, Lacks};
+use crate::event::{By, Certificate, Handshake};
 
 mod facts;
-
-use facts::is_yes;
+mod signalled;
 
 pub use facts::{Account, Dtls, Facts, Ice, Media, NoSocket, Signalling};
 
@@ -75,185 +74,15 @@ impl Facts {
     }
 
     fn bad_certificate(&self) -> Option<Verdict> {
-        let problem = self.media()?.certificate.filter(|problem| *problem != Certificate::OutOfDate)?;
+        let problem = self.certificate().filter(|problem| *problem != Certificate::OutOfDate)?;
+        let names = self.names();
         let key = match problem {
-            Certificate::NoKey | Certificate::OtherKey => "dtlsprivatekey",
-            Certificate::Other => "dtlscipher",
-            _ => "dtlscertfile",
+            Certificate::NoKey | Certificate::OtherKey => names.private_key,
+            Certificate::Other => names.cipher,
+            _ => names.certificate,
         };
-        let others = if key == "dtlscipher" { " or dtlscafile" } else { "" };
-        because(key, format!("DTLS cannot be set up: {problem}; correct {key}{others} in {}", self.account.section()))
-    }
-
-    fn wrong_credentials(&self) -> Option<Verdict> {
-        let signalling = self.signalling.as_ref()?;
-        let is_forbidden = matches!(signalling.refusal, Some((By::Host, 403)));
-        let is_challenged = matches!(signalling.refusal, Some((By::Host, 401 | 407)));
-        if !(is_forbidden || is_challenged && signalling.wrong_credentials > 0) {
-            return None;
-        }
-        let of = self.account.section();
-        if let Some(transport) = self.account.get("transport").filter(|transport| !transport.contains("ws")) {
-            return because(
-                "transport",
-                format!("Asterisk refuses the client: transport = {transport} lacks ws or wss; add it in {of}"),
-            );
-        }
-        because("secret", format!("Asterisk refuses the client's name or password; compare secret in {of}"))
-    }
-
-    fn refused_by_host(&self) -> Option<Verdict> {
-        let signalling = self.signalling.as_ref()?;
-        let (By::Host, status) = signalling.refusal? else { return None };
-        let (account, of) = (&self.account, self.account.section());
-        let offer = signalling.offer.unwrap_or_default();
-        let has_dtls = self.media().is_some_and(|media| media.dtls.is_some());
-        let is_secure = signalling.offer.is_some() && !offer.any(Lacks::SECURITY);
-        let wants_dtls = is_secure && !offer.any(Lacks::FINGERPRINT);
-        match status {
-            486 | 480 | 600 | 603 | 487 => {
-                because("", format!("the called party did not answer or is busy ({status})"))
-            }
-            404 | 484 => because(
-                "context",
-                format!("Asterisk knows no such extension ({status}); see extensions.conf and context in {of}"),
-            ),
-            _ if status >= 500 && self.media.is_none() => because(
-                "",
-                format!("Asterisk refused the call with {status} before there was a session of RTP; see its log"),
-            ),
-            488 | 606 | 415 | 500 => {
-                if wants_dtls && !has_dtls {
-                    return because(
-                        "dtlsenable",
-                        format!(
-                            "Asterisk refused the call with {status}: the browser offers DTLS-SRTP and the account has none; set dtlsenable = yes (and dtlscertfile) in {of}"
-                        ),
-                    );
-                }
-                if is_secure && account.lacks("encryption") {
-                    return because(
-                        "encryption",
-                        format!(
-                            "Asterisk refused the call with {status}: the client encrypts media and the account does not; set encryption = yes in {of}"
-                        ),
-                    );
-                }
-                if !is_secure && account.get("encryption").is_some_and(is_yes) {
-                    return because(
-                        "encryption",
-                        format!(
-                            "Asterisk refused the call with {status}: the client offers media without encryption; it has to encrypt, or set encryption = no in {of}"
-                        ),
-                    );
-                }
-                if !offer.any(Lacks::FEEDBACK) && account.lacks("avpf") {
-                    return because(
-                        "avpf",
-                        format!(
-                            "Asterisk refused the call with {status}: the browser offers SAVPF and the account does not; set avpf = yes in {of}"
-                        ),
-                    );
-                }
-                because(
-                    "allow",
-                    format!(
-                        "Asterisk refused the call with {status}: no codec in common, the client offers {}; set allow in {of}, for example allow = ulaw",
-                        signalling.formats
-                    ),
-                )
-            }
-            status => because("", format!("Asterisk refused the call with {status}; see its log")),
-        }
-    }
-
-    /// An offer of ours to a browser that lacks what browsers need. It need not have been answered.
-    fn bad_offer(&self) -> Option<Verdict> {
-        let signalling = self.signalling.as_ref()?;
-        let offer = signalling.offer.filter(|_| signalling.offered_by == Some(By::Host))?;
-        let answer = signalling.answer;
-        let failed = signalling.refusal.is_some() || self.ended_at_once(signalling);
-        let answered_with = |lack| answer.is_some_and(|answer| !answer.any(lack));
-        let of = self.account.section();
-        if !failed {
-            return None;
-        }
-        if offer.any(Lacks::FINGERPRINT) {
-            let why = "our offer has no a=fingerprint, which browsers need";
-            return because("dtlsenable", format!("{why}; set dtlsenable = yes (and dtlscertfile) in {of}"));
-        }
-        if offer.any(Lacks::FEEDBACK) && (answered_with(Lacks::FEEDBACK) || self.account.lacks("avpf")) {
-            let why = "our offer is without feedback (SAVP) and browsers answer SAVPF, so the answer is not taken";
-            return because("avpf", format!("{why}; set avpf = yes in {of}"));
-        }
-        if offer.any(Lacks::ICE) {
-            return self.no_ice("our offer");
-        }
-        if offer.any(Lacks::SECURITY) {
-            return because("encryption", format!("our offer is not encrypted; set encryption = yes in {of}"));
-        }
-        None
-    }
-
-    /// An answer that lacks what was offered.
-    fn bad_answer(&self) -> Option<Verdict> {
-        let signalling = self.signalling.as_ref()?;
-        let (offer, answer) = (signalling.offer?, signalling.answer?);
-        if signalling.offered_by != Some(By::Client) {
-            return None;
-        }
-        let lost = |lack| answer.any(lack) && !offer.any(lack);
-        let of = self.account.section();
-        if lost(Lacks::ICE) {
-            return self.no_ice("our answer");
-        }
-        if lost(Lacks::FINGERPRINT) {
-            let why = "our answer has no a=fingerprint, though the browser offered DTLS";
-            return because("dtlsenable", format!("{why}; set dtlsenable = yes (and dtlscertfile) in {of}"));
-        }
-        if lost(Lacks::FEEDBACK) && self.ended_at_once(signalling) {
-            return because("avpf", format!("our answer is without feedback (AVPF); set avpf = yes in {of}"));
-        }
-        if lost(Lacks::PORT) {
-            return because("allow", format!("our answer refuses the audio; set allow in {of}"));
-        }
-        None
-    }
-
-    fn no_ice(&self, which: &str) -> Option<Verdict> {
-        let is_off_everywhere = self.media().is_some_and(|media| !media.ice_wanted);
-        let place = if is_off_everywhere { "rtp.conf".to_owned() } else { self.account.section() };
-        because(
-            "icesupport",
-            format!(
-                "{which} has no ICE (a=ice-ufrag), without which browsers set up no media; set icesupport = yes in {place}"
-            ),
-        )
-    }
-
-    fn ended_at_once(&self, signalling: &Signalling) -> bool {
-        let heard = self.media().is_some_and(|media| media.received.0 > 0);
-        !heard && signalling.bye.is_some_and(|(_, after)| after < AT_ONCE)
-    }
-
-    fn refused_by_client(&self) -> Option<Verdict> {
-        let signalling = self.signalling.as_ref()?;
-        let (By::Client, status) = signalling.refusal? else { return None };
-        Some(match status {
-            486 | 480 | 600 | 603 => Verdict {
-                sentence: format!("the client is busy or does not take the call ({status})"),
-                ..Verdict::default()
-            },
-            status => Verdict {
-                sentence: format!(
-                    "the browser refused our offer with {status}: it has no codec in common or cannot read the description; offered were {}; see allow in {}",
-                    signalling.formats,
-                    self.account.section()
-                ),
-                key: "allow",
-                remarks: Vec::new(),
-            },
-        })
+        let others = if key == names.cipher { format!(" or {}", names.authorities) } else { String::new() };
+        because(key, format!("DTLS cannot be set up: {problem}; correct {key}{others} in {}", self.section()))
     }
 
     fn gone(&self) -> Option<Verdict> {
@@ -281,7 +110,10 @@ impl Facts {
         if media.candidates.is_empty() {
             return because(
                 "ice_interfaces",
-                "ICE: we have no candidate; see ice_interfaces, ice_permit and ice_deny in rtp.conf, and bindaddr in sip.conf".to_owned(),
+                format!(
+                    "ICE: we have no candidate; see ice_interfaces, ice_permit and ice_deny in rtp.conf, and {}",
+                    self.names().bound.line
+                ),
             );
         }
         if let Some(trouble) = &self.turn {
@@ -302,10 +134,8 @@ impl Facts {
             && media.peer_candidates.iter().any(|peer| !peer.ip().is_loopback())
         {
             let why = "our only candidates are loopback addresses, which the peer cannot reach";
-            return because(
-                "bindaddr",
-                format!("ICE: {why}; correct bindaddr in sip.conf or ice_interfaces in rtp.conf"),
-            );
+            let bound = self.names().bound;
+            return because(bound.key, format!("ICE: {why}; correct {} or ice_interfaces in rtp.conf", bound.line));
         }
         if media.candidates.iter().all(|own| is_private(own.ip()))
             && media.peer_candidates.iter().any(|peer| !is_private(peer.ip()))
@@ -327,49 +157,51 @@ impl Facts {
 
     fn no_keys(&self) -> Option<Verdict> {
         let media = self.media().filter(|media| media.keys_due)?;
-        let of = self.account.section();
+        let (names, of) = (self.names(), self.section());
         let Some(dtls) = media.dtls else {
+            let see = names.encryption;
             return because(
-                "encryption",
-                format!("media is to be encrypted and there are no keys; see encryption and dtlsenable in {of}"),
+                names.srtp.key,
+                format!("media is to be encrypted and there are no keys; see {see} in {of}"),
             );
         };
+        let (certificate, cipher) = (names.certificate, names.cipher);
         match dtls.failure {
             Some(Handshake::Fingerprint) => because(
-                "dtlsverify",
+                names.verify.key,
                 "DTLS: the peer's certificate is not the one that its description names: somebody is in between, or has changed the SDP".to_owned(),
             ),
             Some(Handshake::NotTrusted) => because(
-                "dtlsverify",
-                format!("DTLS: the peer's certificate is not trusted; browsers sign theirs themselves: set dtlsverify = fingerprint in {of}"),
+                names.verify.key,
+                format!("DTLS: the peer's certificate is not trusted; browsers sign theirs themselves: set {} in {of}", names.verify.line),
             ),
             Some(failure @ Handshake::Alert(70 | 71 | 40)) => because(
                 "dtlsminversion",
-                format!("DTLS: handshake failed: {failure}; see dtlsminversion in rtp.conf and dtlscipher in {of}"),
+                format!("DTLS: handshake failed: {failure}; see dtlsminversion in rtp.conf and {cipher} in {of}"),
             ),
             Some(failure @ Handshake::Alert(_)) => because(
-                "dtlscertfile",
-                format!("DTLS: handshake failed: {failure}: the peer does not take our certificate; see dtlscertfile in {of}"),
+                certificate,
+                format!("DTLS: handshake failed: {failure}: the peer does not take our certificate; see {certificate} in {of}"),
             ),
             Some(Handshake::TimedOut) if dtls.has_heard => because(
                 "dtls_mtu",
                 "DTLS: the handshake begins and does not end: large datagrams are lost on the way; set dtls_mtu = 600 in rtp.conf".to_owned(),
             ),
-            Some(failure) => because("dtlscertfile", format!("DTLS: handshake failed: {failure}; see dtlscertfile and dtlscipher in {of}")),
+            Some(failure) => because(certificate, format!("DTLS: handshake failed: {failure}; see {certificate} and {cipher} in {of}")),
             None if dtls.has_heard => because(
                 "dtls_mtu",
                 "DTLS: the handshake began and has not ended: datagrams are lost on the way, or are too large; set dtls_mtu = 600 in rtp.conf".to_owned(),
             ),
             None => because(
-                "dtlssetup",
-                format!("DTLS: no datagram of the peer's handshake has arrived; see dtlssetup in {of} (actpass is right for browsers)"),
+                names.setup,
+                format!("DTLS: no datagram of the peer's handshake has arrived; see {} in {of} (actpass is right for browsers)", names.setup),
             ),
         }
     }
 
     fn no_media(&self) -> Option<Verdict> {
         let media = self.media()?;
-        let of = self.account.section();
+        let (names, of) = (self.names(), self.section());
         let heard = media.received.0 > 0;
         if !heard && media.refused_type > 0 {
             return because(
@@ -382,8 +214,8 @@ impl Facts {
         }
         if !heard && media.refused_keys > 0 && media.is_encrypted {
             return because(
-                "encryption",
-                format!("received packets are not encrypted, though that was agreed; see encryption in {of}"),
+                names.srtp.key,
+                format!("received packets are not encrypted, though that was agreed; see {} in {of}", names.srtp.key),
             );
         }
         if !heard && media.refused_source > 0 {
@@ -391,7 +223,8 @@ impl Facts {
             return because(
                 "strictrtp",
                 format!(
-                    "media arrives from {from}, not from the address that was signalled, and strict RTP refuses it; see strictrtp in rtp.conf and nat in {of}"
+                    "media arrives from {from}, not from the address that was signalled, and strict RTP refuses it; see strictrtp in rtp.conf and {} in {of}",
+                    names.nat.key
                 ),
             );
         }
@@ -405,17 +238,22 @@ impl Facts {
             let why = format!(
                 "media arrives from {from}, but ours goes to {signalled}, as signalled: the phone is behind a NAT"
             );
-            return because("nat", format!("{why}; set nat = force_rport,comedia in {of}"));
+            return because(names.nat.key, format!("{why}; set {} in {of}", names.nat.line));
         }
         if media.is_stopped {
             return None;
         }
         let is_silent = media.received.1.is_none_or(|silence| silence >= SILENCE);
-        if is_silent && self.account.get("directmedia").is_some_and(|value| !value.eq_ignore_ascii_case("no")) && heard
+        if is_silent
+            && self.account.get(names.direct_media.key).is_some_and(|value| !value.eq_ignore_ascii_case("no"))
+            && heard
         {
             return because(
-                "directmedia",
-                format!("the phones send media to each other, not to Asterisk; set directmedia = no in {of}"),
+                names.direct_media.key,
+                format!(
+                    "the phones send media to each other, not to Asterisk; set {} in {of}",
+                    names.direct_media.line
+                ),
             );
         }
         if !heard && media.sent.0 > 0 {
@@ -475,7 +313,12 @@ impl Facts {
             remarks.push(format!("STUN: {trouble}; correct stunaddr in rtp.conf"));
         }
         if self.media().is_some_and(|media| media.certificate == Some(Certificate::OutOfDate)) {
-            remarks.push(format!("{}; renew dtlscertfile in {}", Certificate::OutOfDate, self.account.section()));
+            remarks.push(format!(
+                "{}; renew {} in {}",
+                Certificate::OutOfDate,
+                self.names().certificate,
+                self.section()
+            ));
         }
         let origin = self.signalling.as_ref().and_then(|signalling| insecure(signalling.origin.as_deref()?));
         if let Some(origin) = origin.filter(|_| key != "tlsenable") {
@@ -531,9 +374,6 @@ fn is_private(address: IpAddr) -> bool {
     }
 }
 
-/// A call that ends this soon after its answer has failed.
-const AT_ONCE: Duration = Duration::from_secs(3);
-
 /// Time without a packet after which a direction counts as silent.
 const SILENCE: Duration = Duration::from_secs(5);
 
@@ -542,3 +382,5 @@ const MUCH_LOSS: f64 = 0.5;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_pjsip;

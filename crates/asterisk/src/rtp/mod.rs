@@ -46,6 +46,12 @@ pub const HOST_NEGOTIATES_MUX: bool = crate::host::instance::NEGOTIATES_MUX;
 /// The words of the answers to `rtp set debug` and `rtcp set debug`, behind "RTP" or "RTCP".
 pub const DEBUGGING: &str = crate::host::reports::DEBUGGING;
 
+/// Whether the host can have chan_sip.
+pub const HAS_CHAN_SIP: bool = crate::host::instance::HAS_CHAN_SIP;
+
+/// Whether the host can have chan_pjsip.
+pub const HAS_CHAN_PJSIP: bool = crate::host::instance::HAS_CHAN_PJSIP;
+
 /// Whether a hold activates an instance again after it has stopped it. If so, an instance that stays stopped has ended.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = crate::host::instance::HOLD_ACTIVATES_AFTER_STOP;
 

@@ -1,8 +1,8 @@
 //! The calls whose SIP crosses our WebSockets, and their sessions: what the other module tells of its messages
 //! ([`asterisk::signalling::Fact::Message`]).
 //!
-//! A session belongs to the call whose INVITE the same thread has just read, because chan_sip makes the session on that thread; or to
-//! the call in whose description Asterisk names the session's port. No lock of a session is taken while the list is locked.
+//! A session belongs to the call whose INVITE the same thread has just read, because chan_sip makes the session on that thread (chan_pjsip
+//! does not); or to the call in whose description Asterisk names the session's port. No lock of a session is taken while the list is locked.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use ::story::event::By;
 use ::story::sip::{Kind, Message};
 use ::story::verdict::{NoSocket, Signalling};
-use ::story::{Event, Timeline};
+use ::story::{Driver, Event, Timeline};
 use asterisk::lock;
 use asterisk::worker::Id;
 
@@ -31,20 +31,20 @@ pub struct Call {
     pub dialog: Dialog,
     /// The user at the client's end.
     pub user: String,
+    /// The channel driver that the call's SIP goes to, if it is known.
+    pub driver: Option<Driver>,
     /// The client's address.
     pub client: Option<SocketAddr>,
     /// The facts that SIP tells.
     pub signalling: Signalling,
-    /// The sockets that a session of the call did not get.
-    pub no_socket: Option<NoSocket>,
     /// The name of the first format of the answer.
     pub codec: Option<String>,
     /// The events of the signalling.
     pub timeline: Timeline,
     /// The sessions of the call.
     pub sessions: Vec<Id>,
+    no_socket: Option<NoSocket>,
     answered: Option<Instant>,
-    is_registration: bool,
     has_credentials: bool,
     is_over: bool,
     thread: Option<libc::pthread_t>,
@@ -63,6 +63,8 @@ pub struct Next {
 #[derive(Debug, Clone, Default)]
 pub struct Connection<'a> {
     is_secure: bool,
+    /// The channel driver at our end.
+    driver: Option<Driver>,
     /// The client's address.
     pub address: Option<SocketAddr>,
     /// Our address.
@@ -106,12 +108,19 @@ impl Calls {
         self.of_this_thread(|call| call.add(id));
     }
 
-    /// Notes that a session of the call whose INVITE this thread reads got no sockets.
+    /// Notes that a session got no sockets: of the call whose INVITE this thread reads, or of any call that chan_pjsip has not answered,
+    /// because chan_pjsip makes sessions on other threads.
     pub fn note_no_socket(&self, now: Instant, missing: NoSocket) {
-        self.of_this_thread(|call| {
+        let is_known = self.of_this_thread(|call| {
             call.no_socket = Some(missing);
             call.timeline.note_here(now, Event::NoSocket(missing.why));
         });
+        if !is_known {
+            lock(&self.0)
+                .iter_mut()
+                .filter(|call| call.may_lack_sockets())
+                .for_each(|call| call.no_socket = Some(missing));
+        }
     }
 
     /// Notes the session that a description of ours in this call names.
@@ -143,11 +152,11 @@ impl Calls {
         if std::mem::replace(&mut call.is_over, true) { Ended::Told } else { Ended::Now(Box::new(call.clone())) }
     }
 
-    fn of_this_thread(&self, change: impl FnOnce(&mut Call)) {
+    /// Changes the call whose INVITE this thread reads. Returns whether there is one.
+    fn of_this_thread(&self, change: impl FnOnce(&mut Call)) -> bool {
         let thread = this_thread();
-        if let Some(call) = lock(&self.0).iter_mut().rev().find(|call| call.thread == Some(thread)) {
-            change(call);
-        }
+        let mut calls = lock(&self.0);
+        calls.iter_mut().rev().find(|call| call.thread == Some(thread)).map(change).is_some()
     }
 }
 
@@ -171,12 +180,13 @@ impl Call {
         // Nobody asks for the report of a registration, which has no dialog.
         let dialog = if is_registration { Dialog::default() } else { Dialog::new(message.call_id, message.from_tag) };
         let user = if by == By::Client { message.from_user } else { message.to_user };
-        let signalling =
-            Signalling { offered_by: Some(by), origin: connection.origin.map(str::to_owned), ..Signalling::default() };
+        let origin = connection.origin.map(str::to_owned);
+        let signalling = Signalling { is_registration, offered_by: Some(by), origin, ..Signalling::default() };
         Self {
             id: message.call_id.to_owned(),
             dialog,
             user: user.to_owned(),
+            driver: connection.driver,
             client: connection.address,
             signalling,
             no_socket: None,
@@ -184,7 +194,6 @@ impl Call {
             timeline,
             sessions: Vec::new(),
             answered: None,
-            is_registration,
             has_credentials: false,
             is_over: false,
             thread: None,
@@ -198,6 +207,19 @@ impl Call {
             (None, Some(answered)) => now.saturating_duration_since(answered),
             (None, None) => Duration::ZERO,
         }
+    }
+
+    /// Returns whether a session without sockets may be this call's.
+    fn may_lack_sockets(&self) -> bool {
+        let Signalling { is_registration, offered_by, .. } = self.signalling;
+        let is_call = !is_registration && offered_by == Some(By::Client);
+        is_call && self.driver == Some(Driver::ChanPjsip) && self.answered.is_none() && !self.is_over
+    }
+
+    /// Returns the sockets that a session of the call did not get, if it failed because of them.
+    pub fn no_socket(&self) -> Option<NoSocket> {
+        let is_certain = self.driver != Some(Driver::ChanPjsip) || self.signalling.refusal.is_some();
+        self.no_socket.filter(|_| is_certain)
     }
 
     fn add(&mut self, id: Id) {
@@ -249,7 +271,8 @@ impl Call {
                     self.answered.get_or_insert(now);
                 }
                 // A registration that is accepted is a story only if its page can make no call.
-                let origin = self.signalling.origin.as_deref().filter(|_| self.is_registration && status == 200);
+                let origin =
+                    self.signalling.origin.as_deref().filter(|_| self.signalling.is_registration && status == 200);
                 origin.and_then(::story::verdict::insecure).is_some()
             }
             401 | 407 if !self.has_credentials => false,
@@ -293,6 +316,7 @@ impl<'a> Connection<'a> {
         for (name, value) in head.lines().filter_map(|line| line.split_once(' ')) {
             match name {
                 "secure" => connection.is_secure = value == "1",
+                "module" => connection.driver = Driver::of_module(value),
                 "address" => connection.address = value.parse().ok(),
                 "local" => connection.local = value.parse().ok(),
                 "origin" => connection.origin = Some(value),
@@ -330,6 +354,17 @@ mod tests {
         format!("{HEAD}SIP/2.0 {status} X\r\nCall-ID: 7\r\nCSeq: 1 INVITE\r\n\r\n")
     }
 
+    fn missing(why: Unbound) -> NoSocket {
+        NoSocket { why, ip: [0; 4].into(), ports: (10_000, 10_001) }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the test program is never unmapped")]
+    fn note_no_socket_on_another_thread(calls: &Calls, now: Instant) {
+        std::thread::scope(|scope| {
+            scope.spawn(|| calls.note_no_socket(now, missing(Unbound::PortsInUse)));
+        });
+    }
+
     #[test]
     fn a_refused_call_is_over_once_and_a_challenge_ends_nothing() {
         let (calls, now) = (Calls::default(), Instant::now());
@@ -354,14 +389,29 @@ mod tests {
     fn a_session_belongs_to_the_call_whose_invite_its_thread_reads() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite(""));
-        let missing = |why| NoSocket { why, ip: [0; 4].into(), ports: (10_000, 10_001) };
         calls.note_no_socket(now, missing(Unbound::NoDescriptors));
-        assert_eq!(calls.find("7").unwrap().no_socket, Some(missing(Unbound::NoDescriptors)));
+        assert_eq!(calls.find("7").unwrap().no_socket(), Some(missing(Unbound::NoDescriptors)));
         let other = format!("{HEAD}BYE sip:a SIP/2.0\r\nCall-ID: 7\r\nCSeq: 2 BYE\r\n\r\n");
         let over = calls.handle(now, By::Client, &other).over.unwrap();
         assert_eq!(over.signalling.bye, Some((By::Client, Duration::ZERO)));
         calls.note_no_socket(now, missing(Unbound::PortsInUse));
-        assert_eq!(calls.find("7").unwrap().no_socket, Some(missing(Unbound::NoDescriptors)));
+        assert_eq!(calls.find("7").unwrap().no_socket(), Some(missing(Unbound::NoDescriptors)));
+    }
+
+    #[test]
+    fn with_chan_pjsip_a_session_without_sockets_is_of_a_call_that_is_refused() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        let pjsip = invite("").replace("origin", "module res_pjsip_transport_websocket.so\norigin");
+        calls.handle(now, By::Client, &pjsip);
+        note_no_socket_on_another_thread(&calls, now);
+        assert_eq!(calls.find("7").unwrap().no_socket(), None);
+        let over = calls.handle(now, By::Host, &response(488)).over.unwrap();
+        assert_eq!((over.driver, over.no_socket()), (Some(Driver::ChanPjsip), Some(missing(Unbound::PortsInUse))));
+        let calls = Calls::default();
+        calls.handle(now, By::Client, &invite(""));
+        note_no_socket_on_another_thread(&calls, now);
+        let over = calls.handle(now, By::Host, &response(488)).over.unwrap();
+        assert_eq!((over.driver, over.no_socket()), (None, None), "chan_sip makes sessions on the thread that reads");
     }
 
     #[test]

@@ -9,6 +9,8 @@
 use std::fmt::{self, Display};
 use std::time::{Duration, Instant};
 
+use super::drivers;
+
 /// The signs that the peer of a session is gone.
 #[derive(Debug, Default)]
 pub struct Gone {
@@ -193,9 +195,15 @@ impl Display for ShownGone {
         match self.ends_in.map(rounded_up) {
             Some(0) => f.write_str("the call ends now (consenttimeout in rtp.conf)"),
             Some(seconds) => write!(f, "the call ends in {seconds} s if it stays away (consenttimeout in rtp.conf)"),
-            None => f.write_str(
-                "the call stays up, because consenttimeout is 0 in rtp.conf: only its other end, or rtptimeout in sip.conf, ends it",
-            ),
+            None => {
+                let driver = drivers::of_browsers();
+                write!(
+                    f,
+                    "the call stays up, because consenttimeout is 0 in rtp.conf: only its other end, or {} in {}, ends it",
+                    driver.names().timeout,
+                    driver.file()
+                )
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod capture;
 pub mod counters;
 pub mod dialog;
+pub mod drivers;
 pub mod gone;
 pub mod history;
 pub mod overdue;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use ::story::event::By;
 use ::story::mos::{self, Codec};
 use ::story::timeline::Line;
-use ::story::{Event, Facts, Verdict, sip};
+use ::story::{Driver, Event, Facts, Verdict, sip};
 use asterisk::rtp::channel_names;
 use asterisk::worker::Id;
 use serde_json::{Value, json};
@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::account;
 use super::calls::{Call, Ended};
 use super::dialog::{Dialog, Named};
+use super::drivers;
 use crate::clock;
 use crate::diagnosis::counters::Refused;
 use crate::globals::{Globals, globals};
@@ -32,6 +33,8 @@ pub struct Told {
     pub dialog: Option<Dialog>,
     /// The user at the client's end.
     pub user: Option<String>,
+    /// The channel driver that the call's SIP over our WebSocket goes to.
+    pub driver: Option<Driver>,
     /// The client's address.
     pub client: Option<std::net::SocketAddr>,
     /// Our port for media.
@@ -74,6 +77,7 @@ pub fn find(wanted: &str) -> Vec<Told> {
         if let Some(call) = &call {
             told.add(call);
         }
+        told.find_driver();
         told.look_up();
         Some(told)
     });
@@ -139,7 +143,11 @@ pub fn handle_end(globals: &Globals, session: &Arc<Session>) {
         Ended::Now(call) => globals.history().add(of_call(globals, &call)),
         // Chances are that it never was a call: a description that was not answered, or a session that waits.
         Ended::Unknown if told.figures.received.0 + told.figures.sent.0 == 0 && told.lines.len() < SHORT => {}
-        Ended::Unknown => globals.history().add(told),
+        Ended::Unknown => {
+            let mut told = told;
+            told.find_driver();
+            globals.history().add(told);
+        }
     }
 }
 
@@ -148,6 +156,7 @@ fn of_call(globals: &Globals, call: &Call) -> Told {
     let of = |id: &Id| globals.worker().tasks().get(*id)?.peek(|state| Told::of(state, clock::now()));
     let mut told = call.sessions.iter().find_map(of).unwrap_or_default();
     told.add(call);
+    told.find_driver();
     told
 }
 
@@ -186,6 +195,7 @@ impl Told {
         self.call_id = Some(call.id.clone());
         self.dialog = Some(call.dialog.clone());
         self.user = Some(call.user.clone());
+        self.driver = call.driver;
         self.client = call.client;
         self.lines.extend(call.timeline.lines());
         self.lines.sort_by_key(|line| line.at);
@@ -193,7 +203,12 @@ impl Told {
         self.duration = call.duration(clock::now());
         self.codec = call.codec.clone().or(self.codec.take());
         self.facts.signalling = Some(call.signalling.clone());
-        self.facts.no_socket = call.no_socket;
+        self.facts.no_socket = call.no_socket();
+    }
+
+    /// Finds the channel driver, whose settings the verdict names.
+    fn find_driver(&mut self) {
+        self.facts.driver = drivers::of_call(self.channel.as_deref(), self.driver);
     }
 
     /// Looks up what the verdict needs besides: the account's settings, and the state of STUN and TURN. Reads files, so not for a thread
@@ -202,7 +217,7 @@ impl Told {
         let Some(globals) = globals() else { return };
         let is_healthy = self.figures.received.0 > 0 && self.figures.sent.0 > 0 && self.verdict().key.is_empty();
         if let Some(user) = self.user.as_ref().filter(|_| !is_healthy) {
-            self.facts.account = account::find(user);
+            self.facts.account = account::find(self.facts.driver, user);
         }
         self.facts.stun = globals.gatherer().trouble();
         self.facts.turn = globals.relays().trouble();
@@ -406,7 +421,7 @@ mod tests {
     #[test]
     fn a_client_does_not_learn_from_its_report_whether_there_is_an_account() {
         let settings = vec![("encryption".to_owned(), "no".to_owned())];
-        let existing = refused(Account { name: Some("1001".to_owned()), settings });
+        let existing = refused(Account { name: Some("1001".to_owned()), settings, certificate: None });
         let missing = refused(Account::default());
         assert_ne!(
             existing.json(Duration::ZERO),

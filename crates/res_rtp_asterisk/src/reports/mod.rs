@@ -8,8 +8,8 @@
 //! - Everything else is answered with 404, after the same time, whichever part is wrong.
 //! - An address that has asked sixty times within a minute, or guessed wrong twenty times, gets 429 until the minute is over.
 //! - There is no header for pages of other origins (CORS), and browsers are told to give the response to none (`Cross-Origin-Resource-Policy`).
-//! - The report has the addresses of the call's two ends, no passwords, and nothing of other calls. Its verdict does not look at `sip.conf`,
-//!   so that a call without a password does not tell which accounts there are.
+//! - The report has the addresses of the call's two ends, no passwords, and nothing of other calls. Its verdict does not look at the
+//!   settings of accounts, so that a call without a password does not tell which accounts there are.
 //! - `callreport` of `rtp.conf` switches it on; `callreport_permit`, `callreport_deny` and `callreport_acl` may restrict it to networks.
 //!
 //! Left out: a call whose SIP did not cross a WebSocket of ours, and calls older than the last 100.

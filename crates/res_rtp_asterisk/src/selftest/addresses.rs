@@ -1,22 +1,26 @@
 //! The clock, and the addresses that calls are bound to and that browsers are told.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use asterisk::config::{Config, Load, Reload};
 use openssl::asn1::Asn1Time;
+use story::Driver;
 
+use super::http::is_true;
 use super::step::Step;
 use crate::gathering::settings::Gathering;
 use crate::transport::interfaces;
 
-/// The address that `chan_sip` binds the sockets of a call to.
+/// The address that the channel driver binds the sockets of a call to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bound {
     /// The address; unspecified for all of its family.
     pub ip: IpAddr,
-    /// The key of `sip.conf` that says so, if one does.
+    /// The key of the driver's configuration that says so, if one does.
     pub key: Option<&'static str>,
+    /// The file of the key, with its section where there are many.
+    pub place: String,
 }
 
 /// Judges the time of day, since 1970.
@@ -31,15 +35,64 @@ pub fn clock(now: Duration) -> Step {
     Step::ok("Clock", date)
 }
 
-/// Reads which address calls are bound to: `udpbindaddr` or `bindaddr` of `sip.conf`, or all of IPv4.
-pub fn bound() -> Bound {
-    let any = Bound { ip: Ipv4Addr::UNSPECIFIED.into(), key: None };
-    let Load::Loaded(config) = Config::load(c"sip.conf", Reload::Always) else { return any };
-    let named = ["udpbindaddr", "bindaddr"].into_iter().find_map(|key| {
-        let ip = address(config.section(c"general").named(key).last()?.value)?;
-        Some(Bound { ip, key: Some(key) })
-    });
-    named.unwrap_or(any)
+/// Reads which address the calls of a driver are bound to.
+pub fn bound(driver: Driver) -> Bound {
+    let any = || Bound { ip: unset(driver), key: None, place: driver.file().to_owned() };
+    let Load::Loaded(config) = Config::load(driver.names().file, Reload::Always) else { return any() };
+    let sections: Vec<Section<'_>> =
+        config.sections().map(|(name, lines)| (name, lines.map(|line| (line.name, line.value)).collect())).collect();
+    let named = match driver {
+        Driver::ChanSip => bound_in_sip_conf(&sections),
+        Driver::ChanPjsip => bound_in_pjsip_conf(&sections),
+    };
+    named.unwrap_or_else(any)
+}
+
+/// Returns the address without a setting: all of IPv4, or with chan_pjsip all of both families where the machine has IPv6.
+fn unset(driver: Driver) -> IpAddr {
+    let has_both = || UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0)).is_ok();
+    match driver {
+        Driver::ChanPjsip if has_both() => Ipv6Addr::UNSPECIFIED.into(),
+        _ => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// The name of a section, and its keys with their values.
+type Section<'a> = (&'a str, Vec<(&'a str, &'a str)>);
+
+/// Returns the value of a key in a section.
+fn value<'a>((_, lines): &Section<'a>, key: &str) -> Option<&'a str> {
+    lines.iter().rev().find(|(name, _)| name.eq_ignore_ascii_case(key)).map(|(_, value)| value.trim())
+}
+
+/// Finds `udpbindaddr` or `bindaddr`.
+fn bound_in_sip_conf(sections: &[Section<'_>]) -> Option<Bound> {
+    let general = sections.iter().find(|(name, _)| *name == "general")?;
+    ["udpbindaddr", "bindaddr"].into_iter().find_map(|key| {
+        let ip = address(value(general, key)?)?;
+        Some(Bound { ip, key: Some(key), place: Driver::ChanSip.file().to_owned() })
+    })
+}
+
+/// Finds the address of the first endpoint that is a browser's: its `media_address`, with `bind_rtp_to_media_address`, or `bind` of the
+/// transport that it names. An endpoint that names no transport is bound to all addresses.
+fn bound_in_pjsip_conf(sections: &[Section<'_>]) -> Option<Bound> {
+    let is_of = |section: &Section<'_>, kind| value(section, "type") == Some(kind);
+    let is_on = |section: &Section<'_>, key| value(section, key).is_some_and(is_true);
+    let is_browser = |section: &&Section<'_>| {
+        let has_dtls = value(section, "media_encryption").is_some_and(|way| way.eq_ignore_ascii_case("dtls"));
+        is_of(section, "endpoint") && (has_dtls || is_on(section, "webrtc"))
+    };
+    let endpoint = sections.iter().find(is_browser)?;
+    let of = |section: &Section<'_>, key| {
+        let ip = address(value(section, key)?)?;
+        Some(Bound { ip, key: Some(key), place: format!("[{}] of {}", section.0, Driver::ChanPjsip.file()) })
+    };
+    let own = Some("media_address").filter(|_| is_on(endpoint, "bind_rtp_to_media_address"));
+    own.and_then(|key| of(endpoint, key)).or_else(|| {
+        let name = value(endpoint, "transport")?;
+        of(sections.iter().find(|section| section.0 == name && is_of(section, "transport"))?, "bind")
+    })
 }
 
 /// Parses an address that may have a port behind it.
@@ -61,8 +114,8 @@ pub fn step(bound: &Bound, found: &[IpAddr]) -> Step {
     match (found, bound.key) {
         ([], Some(key)) if !bound.ip.is_unspecified() => {
             let why = format!(
-                "ice_permit, ice_deny and ice_acl in rtp.conf do not allow {}, which is {key} in sip.conf",
-                bound.ip
+                "ice_permit, ice_deny and ice_acl in rtp.conf do not allow {}, which is {key} in {}",
+                bound.ip, bound.place
             );
             Step::failed(NAME, why)
         }
@@ -86,7 +139,7 @@ mod tests {
     use super::*;
 
     fn bound(ip: &str, key: Option<&'static str>) -> Bound {
-        Bound { ip: ip.parse().unwrap(), key }
+        Bound { ip: ip.parse().unwrap(), key, place: "sip.conf".to_owned() }
     }
 
     #[test]
@@ -108,6 +161,40 @@ mod tests {
             assert_eq!(address(text), Some(ip.parse().unwrap()), "{text}");
         }
         assert_eq!(address("pbx.example.org"), None);
+    }
+
+    #[test]
+    fn calls_of_sip_conf_are_bound_to_its_address() {
+        let general = |lines| [("general", lines)];
+        let bound = bound_in_sip_conf(&general(vec![("bindaddr", "192.0.2.1"), ("UdpBindAddr", "192.0.2.2:5060")]));
+        assert_eq!(
+            bound.as_ref().map(|bound| (bound.ip.to_string(), bound.key)),
+            Some(("192.0.2.2".to_owned(), Some("udpbindaddr")))
+        );
+        assert_eq!(bound_in_sip_conf(&general(vec![("context", "from-sip")])), None);
+    }
+
+    #[test]
+    fn calls_of_pjsip_conf_are_bound_to_the_transport_that_the_endpoint_of_a_browser_names() {
+        let transport = ("udp", vec![("type", "transport"), ("protocol", "udp"), ("bind", "192.0.2.1:5060")]);
+        let phone = ("2001", vec![("type", "endpoint"), ("transport", "tcp")]);
+        let of = |lines: &[(&'static str, &'static str)]| {
+            let browser = [("type", "endpoint"), ("webrtc", "yes")].iter().chain(lines).copied().collect();
+            let browser = ("1001", browser);
+            bound_in_pjsip_conf(&[transport.clone(), phone.clone(), browser])
+        };
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[("transport", "other")]), None);
+        let by_transport = of(&[("transport", "udp"), ("media_address", "192.0.2.9")]).unwrap();
+        assert_eq!((by_transport.key, by_transport.place.as_str()), (Some("bind"), "[udp] of pjsip.conf"));
+        let own = [("transport", "udp"), ("media_address", "192.0.2.9"), ("bind_rtp_to_media_address", "yes")];
+        let own = of(&own).unwrap();
+        assert_eq!((own.key, own.place.as_str()), (Some("media_address"), "[1001] of pjsip.conf"));
+        let refused = step(&own, &[]).to_string();
+        assert!(
+            refused.ends_with("do not allow 192.0.2.9, which is media_address in [1001] of pjsip.conf"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -14,11 +14,13 @@ use asterisk::rtp::{
 };
 use ice::Credentials;
 use rtp::rtcp::mux::Policy;
+use story::Driver;
 
 use super::peer::{Described, Peer};
 use super::step::Step;
 use crate::clock;
 use crate::config::Settings;
+use crate::diagnosis::drivers;
 use crate::globals::Globals;
 use crate::host::ice::to_host;
 use crate::session::Session;
@@ -178,7 +180,7 @@ impl Call {
     fn verdict(&self, settings: &Settings) -> Result<String, String> {
         match self.took {
             Some(took) => Ok(format!("ICE, DTLS, SRTP and RTCP both ways in {} ms", took.as_millis())),
-            None => Err(self.progress().sentence(self.ip, settings)),
+            None => Err(self.progress().sentence(self.ip, settings, drivers::of_browsers())),
         }
     }
 }
@@ -189,7 +191,7 @@ impl Progress {
     }
 
     /// Says where the call got stuck, and what to change.
-    fn sentence(&self, ip: IpAddr, settings: &Settings) -> String {
+    fn sentence(&self, ip: IpAddr, settings: &Settings, driver: Driver) -> String {
         let (first, last) = settings.ports;
         let range = format!("rtpstart = {first} to rtpend = {last} of rtp.conf");
         let trouble = self.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
@@ -198,8 +200,10 @@ impl Progress {
                 "ICE: no check gets from {ip} to {ip}; let UDP from and to the ports {range} through the firewall of this machine"
             ),
             Self { has_keys: false, .. } | Self { is_keyed: false, .. } => format!(
-                "ICE works, and DTLS gives no keys{trouble}; see dtlsminversion and dtls_mtu in rtp.conf, dtlscertfile and dtlscipher in \
-                 sip.conf"
+                "ICE works, and DTLS gives no keys{trouble}; see dtlsminversion and dtls_mtu in rtp.conf, {} and {} in {}",
+                driver.names().certificate,
+                driver.names().cipher,
+                driver.file()
             ),
             Self { heard: (0, 0), .. } => {
                 format!(
@@ -264,7 +268,7 @@ mod tests {
     use super::*;
 
     fn sentence(progress: Progress) -> String {
-        progress.sentence([192, 0, 2, 1].into(), &Settings::default())
+        progress.sentence([192, 0, 2, 1].into(), &Settings::default(), Driver::ChanSip)
     }
 
     #[test]
@@ -276,6 +280,9 @@ mod tests {
             sentence(path.clone())
                 .starts_with("ICE works, and DTLS gives no keys: DTLS: no cipher; see dtlsminversion")
         );
+        let told = |driver| path.sentence([192, 0, 2, 1].into(), &Settings::default(), driver);
+        assert!(told(Driver::ChanSip).ends_with("dtlscertfile and dtlscipher in sip.conf"));
+        assert!(told(Driver::ChanPjsip).ends_with("dtls_cert_file and dtls_cipher in pjsip.conf"));
         let keyed = Progress { has_keys: true, is_keyed: true, trouble: None, ..path };
         assert!(sentence(keyed.clone()).starts_with("DTLS works, and SRTP does not; load the res_srtp.so"));
         let one_way = Progress { heard: (9, 0), ..keyed.clone() };

@@ -66,6 +66,23 @@ mod tests {
     }
 
     #[test]
+    fn a_certificate_of_pjsip_conf_is_named_with_its_keys() {
+        let told = |verdict| {
+            let (sections, file) = (vec!["1001".to_owned()], "pjsip.conf".to_owned());
+            let (keys, certificate) = (("dtls_cert_file", "dtls_private_key"), "/keys/pbx.pem".to_owned());
+            step(&Judged { sections, file, keys, certificate, private_key: None, verdict }).to_string()
+        };
+        let expired = told(Ok(Some("the certificate ended on Nov 29".to_owned())));
+        assert!(expired.ends_with("; renew dtls_cert_file in [1001] of pjsip.conf"), "{expired}");
+        let (file, reason) = ("/keys/pbx.pem".into(), openssl::error::ErrorStack::get());
+        let without = told(Err(CertificateError::NoCertificate { file, reason }));
+        assert!(
+            without.ends_with("; name a certificate in PEM form as dtls_cert_file in [1001] of pjsip.conf"),
+            "{without}"
+        );
+    }
+
+    #[test]
     fn each_fault_names_the_file_and_the_key() {
         let place = "[1001], [1002], [1003] and 2 more of sip.conf";
         assert_eq!(line(Ok(None)), format!("Certificate /keys/pbx.pem: ok, of {place}"));

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use asterisk::config::{Config, Load, Reload};
 use dtls_srtp::Certificate;
+use story::Driver;
 
 use super::step::Step;
 use super::websocket::{self, Layer, Target, Trouble};
+use crate::diagnosis::drivers;
 
 /// The settings of `http.conf` that matter here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -61,13 +63,22 @@ fn try_echo(settings: &Settings, address: SocketAddr, layer: Layer) -> Step {
 fn try_sip(settings: &Settings, address: SocketAddr) -> Step {
     match websocket::open(&settings.target(address), Layer::Plain, "sip") {
         Ok(()) => Step::ok(SIP, ""),
-        Err(Trouble::Status(400 | 404 | 501, _)) => Step::failed(
-            SIP,
-            "no channel driver takes SIP over WebSocket; load chan_sip.so, or res_pjsip_transport_websocket.so with a transport of \
-             protocol ws in pjsip.conf, after res_http_websocket.so (modules.conf)",
-        ),
+        Err(Trouble::Status(400 | 404 | 501, _)) => Step::failed(SIP, without_sip(drivers::possible())),
         Err(trouble) => Step::failed(SIP, sentence("the protocol sip", Layer::Plain, &trouble)),
     }
+}
+
+/// Returns the sentence for a host without SIP over WebSocket, with what one of these drivers needs.
+fn without_sip(drivers: impl Iterator<Item = Driver>) -> String {
+    let ways = drivers.map(|driver| {
+        let module = driver.names().websocket.to_string_lossy();
+        match driver {
+            Driver::ChanSip => module.into_owned(),
+            Driver::ChanPjsip => format!("{module} with a transport of protocol ws in pjsip.conf"),
+        }
+    });
+    let ways = ways.collect::<Vec<_>>().join(", or ");
+    format!("no channel driver takes SIP over WebSocket; load {ways}, after res_http_websocket.so (modules.conf)")
 }
 
 fn try_tls(settings: &Settings) -> Step {
@@ -219,7 +230,7 @@ fn bare(text: &str) -> &str {
 }
 
 /// Whether the host takes the text for yes.
-fn is_true(text: &str) -> bool {
+pub fn is_true(text: &str) -> bool {
     ["yes", "true", "y", "t", "1", "on"].iter().any(|yes| text.eq_ignore_ascii_case(yes))
 }
 
@@ -276,6 +287,22 @@ mod tests {
         assert!(told(Trouble::Silent).contains("sessionlimit in http.conf"));
         let tls = sentence("wss://[::1]:8089/ws", Layer::Tls, &Trouble::Tls("no cipher".to_owned()));
         assert!(tls.ends_with("TLS fails: no cipher; correct tlscertfile and tlsprivatekey in http.conf"), "{tls}");
+    }
+
+    #[test]
+    fn a_host_without_sip_is_told_the_modules_of_the_drivers_that_it_can_have() {
+        let sip = without_sip([Driver::ChanSip].into_iter());
+        assert!(sip.ends_with("; load chan_sip.so, after res_http_websocket.so (modules.conf)"), "{sip}");
+        let pjsip = without_sip([Driver::ChanPjsip].into_iter());
+        assert!(
+            pjsip.contains(
+                "; load res_pjsip_transport_websocket.so with a transport of protocol ws in pjsip.conf, after "
+            )
+        );
+        assert!(!pjsip.contains("chan_sip"), "{pjsip}");
+        assert!(
+            without_sip([Driver::ChanSip, Driver::ChanPjsip].into_iter()).contains("load chan_sip.so, or res_pjsip_")
+        );
     }
 
     #[test]

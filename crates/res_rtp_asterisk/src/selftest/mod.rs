@@ -24,6 +24,7 @@ use asterisk::fence::fence_crypto;
 use asterisk::module::UseCount;
 use asterisk::thread;
 
+use crate::diagnosis::drivers;
 use crate::globals::{Globals, globals};
 use step::Step;
 
@@ -86,7 +87,7 @@ fn each(globals: &Globals, mut tell: impl FnMut(Step)) {
     let settings = globals.settings();
     tell(addresses::clock(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
     http::steps(&mut tell);
-    let bound = addresses::bound();
+    let bound = addresses::bound(drivers::of_browsers());
     let found = addresses::find(&bound, &settings.gathering);
     tell(addresses::step(&bound, &found));
     tell(ports::step(&bound, settings.ports));

@@ -60,7 +60,7 @@ fn judge(
             Err(NoSocket { why: ports::why(&error), ip: bound.ip, ports: (first, last) }.advice().1)
         }
         Err(error) => {
-            let key = bound.key.map(|key| format!("; correct {key} in sip.conf")).unwrap_or_default();
+            let key = bound.key.map(|key| format!("; correct {key} in {}", bound.place)).unwrap_or_default();
             Err(format!("no socket can be bound to {}: {error}{key}", bound.ip))
         }
         Ok(Counted { all: 0, .. }) => {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     fn any() -> Bound {
-        Bound { ip: [0, 0, 0, 0].into(), key: Some("bindaddr") }
+        Bound { ip: [0, 0, 0, 0].into(), key: Some("bindaddr"), place: "sip.conf".to_owned() }
     }
 
     fn judged(counted: io::Result<Counted>) -> Result<String, String> {
@@ -118,11 +118,13 @@ mod tests {
 
     #[test]
     fn an_address_that_this_machine_has_not_is_named_with_its_key() {
-        let foreign = Bound { ip: [192, 0, 2, 1].into(), key: Some("udpbindaddr") };
-        let counted = count(foreign.ip, (10_000, 10_003), Instant::now() + PATIENCE);
-        let sentence = judge(&foreign, (10_000, 10_003), 0, counted).unwrap_err();
-        assert!(sentence.starts_with("no socket can be bound to 192.0.2.1: "), "{sentence}");
-        assert!(sentence.ends_with("; correct udpbindaddr in sip.conf"), "{sentence}");
+        for (key, place) in [("udpbindaddr", "sip.conf"), ("bind", "[udp] of pjsip.conf")] {
+            let foreign = Bound { ip: [192, 0, 2, 1].into(), key: Some(key), place: place.to_owned() };
+            let counted = count(foreign.ip, (10_000, 10_003), Instant::now() + PATIENCE);
+            let sentence = judge(&foreign, (10_000, 10_003), 0, counted).unwrap_err();
+            assert!(sentence.starts_with("no socket can be bound to 192.0.2.1: "), "{sentence}");
+            assert!(sentence.ends_with(&format!("; correct {key} in {place}")), "{sentence}");
+        }
     }
 
     #[test]

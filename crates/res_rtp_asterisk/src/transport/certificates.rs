@@ -1,29 +1,19 @@
-//! Checks the DTLS certificates of `sip.conf` and `pjsip.conf` when the module is loaded or reloaded, so that the log names an
+//! Checks the DTLS certificates of `sip.conf` and `pjsip.conf`, as far as this host can have the driver that reads it, when the module is loaded or reloaded, so that the log names an
 //! unreadable or expired certificate before the first call needs it. Certificates of accounts from a database are not checked; the
 //! first call reports errors of those. The self-test judges them by [`judge_all`].
 
-use std::ffi::CStr;
 use std::path::Path;
 
 use asterisk::config::{Config, Entries, Entry, Load, Reload};
 use dtls_srtp::{Certificate, CertificateError};
+use story::Driver;
 
-/// A channel driver's configuration file, and its names for the certificate and private key options.
-struct Driver {
-    file: &'static CStr,
-    certificate: &'static str,
-    key: &'static str,
-}
-
-const DRIVERS: [Driver; 2] = [
-    Driver { file: c"sip.conf", certificate: "dtlscertfile", key: "dtlsprivatekey" },
-    Driver { file: c"pjsip.conf", certificate: "dtls_cert_file", key: "dtls_private_key" },
-];
+use crate::diagnosis::drivers;
 
 /// Checks every certificate once and logs what is wrong. Has no other effect: calls that need a bad certificate will fail.
 pub fn check_all() {
-    for driver in &DRIVERS {
-        let Load::Loaded(config) = Config::load(driver.file, Reload::Always) else { continue };
+    for driver in drivers::possible() {
+        let Load::Loaded(config) = Config::load(driver.names().file, Reload::Always) else { continue };
         let mut seen = Vec::new();
         for named in config.sections().filter_map(|(_, section)| Named::find(driver, section)) {
             let files = (named.certificate.value, named.key);
@@ -52,11 +42,12 @@ pub struct Judged {
     pub verdict: Result<Option<String>, CertificateError>,
 }
 
-/// Judges every certificate once.
+/// Judges every certificate once that a driver reads which is loaded.
 pub fn judge_all() -> Vec<Judged> {
     let mut judged: Vec<Judged> = Vec::new();
-    for driver in &DRIVERS {
-        let Load::Loaded(config) = Config::load(driver.file, Reload::Always) else { continue };
+    for driver in drivers::loaded() {
+        let names = driver.names();
+        let Load::Loaded(config) = Config::load(names.file, Reload::Always) else { continue };
         for (section, entries) in config.sections() {
             let Some(named) = Named::find(driver, entries) else { continue };
             let (certificate, key) = (named.certificate.value, named.key);
@@ -68,8 +59,8 @@ pub fn judge_all() -> Vec<Judged> {
             let verdict = Certificate::try_pem_files(Path::new(certificate), key.map(Path::new));
             judged.push(Judged {
                 sections: vec![section.to_owned()],
-                file: driver.file.to_string_lossy().into_owned(),
-                keys: (driver.certificate, driver.key),
+                file: driver.file().to_owned(),
+                keys: (names.certificate, names.private_key),
                 certificate: certificate.to_owned(),
                 private_key: key.map(str::to_owned),
                 verdict,
@@ -87,10 +78,10 @@ struct Named<'a> {
 
 impl<'a> Named<'a> {
     /// Finds the files that `section` names. The last of repeated lines wins, as in the channel drivers.
-    fn find(driver: &Driver, section: Entries<'a>) -> Option<Self> {
-        let last = |key: &str| section.clone().named(key).last();
-        let certificate = last(driver.certificate).filter(|entry| !entry.value.is_empty())?;
-        let key = last(driver.key).map(|entry| entry.value).filter(|key| !key.is_empty());
+    fn find(driver: Driver, section: Entries<'a>) -> Option<Self> {
+        let (names, last) = (driver.names(), |key: &str| section.clone().named(key).last());
+        let certificate = last(names.certificate).filter(|entry| !entry.value.is_empty())?;
+        let key = last(names.private_key).map(|entry| entry.value).filter(|key| !key.is_empty());
         Some(Self { certificate, key })
     }
 

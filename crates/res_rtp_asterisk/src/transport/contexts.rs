@@ -48,18 +48,22 @@ pub struct Problem {
 
 impl Problem {
     fn of_certificate(error: CertificateError) -> Self {
-        let kind = match &error {
-            CertificateError::Unreadable { .. } => Kind::Unreadable,
-            CertificateError::NoCertificate { .. } => Kind::NoCertificate,
-            CertificateError::NoKey { .. } => Kind::NoKey,
-            CertificateError::Mismatch { .. } => Kind::OtherKey,
-            _ => Kind::Other,
-        };
-        Self { text: error.to_string(), kind }
+        Self { text: error.to_string(), kind: kind(&error) }
     }
 
     fn other(text: String) -> Self {
         Self { text, kind: Kind::Other }
+    }
+}
+
+/// Returns the kind of a fault of a certificate.
+pub fn kind(error: &CertificateError) -> Kind {
+    match error {
+        CertificateError::Unreadable { .. } => Kind::Unreadable,
+        CertificateError::NoCertificate { .. } => Kind::NoCertificate,
+        CertificateError::NoKey { .. } => Kind::NoKey,
+        CertificateError::Mismatch { .. } => Kind::OtherKey,
+        _ => Kind::Other,
     }
 }
 

@@ -3,11 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use crate::driver::{Driver, Names};
 use crate::event::{By, Certificate, Handshake, Lacks, Unbound};
 
 /// The facts about one call.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// The channel driver of the call.
+    pub driver: Driver,
     /// The SIP of the call; `None` if it did not cross a WebSocket of ours.
     pub signalling: Option<Signalling>,
     /// The RTP session of the call's audio; `None` if there was none.
@@ -26,6 +29,79 @@ impl Facts {
     /// Returns the facts without the settings of the account and the state of the servers for STUN and TURN.
     pub fn of_call_alone(&self) -> Self {
         Self { account: Account::default(), stun: None, turn: None, ..self.clone() }
+    }
+
+    /// Returns the names of the settings of the call's driver.
+    pub(super) fn names(&self) -> &'static Names {
+        self.driver.names()
+    }
+
+    /// Returns the section with the account's settings, and its file.
+    pub(super) fn section(&self) -> String {
+        match &self.account.name {
+            Some(name) => format!("[{name}] of {}", self.driver.file()),
+            None => self.names().section.to_owned(),
+        }
+    }
+
+    /// Returns whether the account is known, and does not encrypt media.
+    pub(super) fn lacks_encryption(&self) -> bool {
+        self.account.name.is_some() && !self.has_encryption()
+    }
+
+    /// Returns whether the account is known to encrypt media.
+    pub(super) fn has_encryption(&self) -> bool {
+        match self.driver {
+            Driver::ChanSip => self.account.is_on("encryption"),
+            Driver::ChanPjsip => {
+                let way = self.account.get("media_encryption");
+                self.account.is_on("webrtc") || way.is_some_and(|way| !way.eq_ignore_ascii_case("no"))
+            }
+        }
+    }
+
+    /// Returns whether the session has DTLS. chan_pjsip makes none for a call that it refuses, so the settings tell it there.
+    pub(super) fn has_dtls(&self) -> bool {
+        let has_session = self.media.as_ref().is_some_and(|media| media.dtls.is_some());
+        match self.driver {
+            Driver::ChanSip => has_session,
+            Driver::ChanPjsip => {
+                let way = self.account.get("media_encryption");
+                has_session || self.account.is_on("webrtc") || way.is_some_and(|way| way.eq_ignore_ascii_case("dtls"))
+            }
+        }
+    }
+
+    /// Returns whether the account is known, and refuses descriptions with feedback (RFC 4585).
+    pub(super) fn lacks_feedback(&self) -> bool {
+        match self.driver {
+            Driver::ChanSip => self.account.lacks("avpf"),
+            Driver::ChanPjsip => {
+                ["webrtc", "use_avpf", "media_use_received_transport"].iter().all(|key| self.account.lacks(key))
+            }
+        }
+    }
+
+    /// Returns whether the account refuses descriptions without feedback (RFC 4585), as only chan_pjsip does.
+    pub(super) fn wants_feedback(&self) -> bool {
+        let account = &self.account;
+        self.driver == Driver::ChanPjsip
+            && account.is_on("use_avpf")
+            && account.lacks("webrtc")
+            && account.lacks("media_use_received_transport")
+    }
+
+    /// Returns the fault of our certificate. chan_pjsip refuses a call whose certificate cannot be used without telling which session it
+    /// was, so the settings tell it there.
+    pub(super) fn certificate(&self) -> Option<Certificate> {
+        let refusal = self.signalling.as_ref().and_then(|signalling| signalling.refusal);
+        let of_account = self.account.certificate.filter(|fault| match refusal {
+            Some((By::Host, 488 | 500)) => true,
+            // There is no endpoint: chan_pjsip does not take its section.
+            Some((By::Host, 401 | 407)) => *fault == Certificate::Unreadable,
+            _ => false,
+        });
+        self.media.as_ref().and_then(|media| media.certificate).or(of_account)
     }
 }
 
@@ -75,6 +151,8 @@ impl NoSocket {
 /// The SIP of a call.
 #[derive(Debug, Clone, Default)]
 pub struct Signalling {
+    /// It is a registration, not a call.
+    pub is_registration: bool,
     /// The end that called.
     pub offered_by: Option<By>,
     /// The lines that the first offer lacked.
@@ -130,7 +208,7 @@ pub struct Media {
     pub refused_keys: u64,
     /// Packets of a payload type that was not agreed.
     pub refused_type: u64,
-    /// Media is sent where it comes from (`nat` in `sip.conf`).
+    /// Media is sent where it comes from (`nat` in `sip.conf`, `rtp_symmetric` in `pjsip.conf`).
     pub follows: bool,
     /// The address of the peer's description, the last one if the call is over.
     pub signalled: Option<SocketAddr>,
@@ -176,13 +254,15 @@ pub struct Dtls {
     pub failure: Option<Handshake>,
 }
 
-/// The settings of an account in `sip.conf`; `None` where they are not known.
+/// The settings of an account in `sip.conf`, or of an endpoint in `pjsip.conf`; `None` where they are not known.
 #[derive(Debug, Clone, Default)]
 pub struct Account {
     /// The name of its section.
     pub name: Option<String>,
     /// The settings as they are written, those of `[general]` included.
     pub settings: Vec<(String, String)>,
+    /// The fault of the certificate that the settings name, if any.
+    pub certificate: Option<Certificate>,
 }
 
 impl Account {
@@ -194,17 +274,14 @@ impl Account {
 
     /// Returns whether the account is known, and the setting is off or not there.
     pub fn lacks(&self, key: &str) -> bool {
-        self.name.is_some() && !self.get(key).is_some_and(is_yes)
+        self.name.is_some() && !self.is_on(key)
     }
 
-    pub(super) fn section(&self) -> String {
-        match &self.name {
-            Some(name) => format!("[{name}] of sip.conf"),
-            None => "the account's section of sip.conf".to_owned(),
-        }
+    fn is_on(&self, key: &str) -> bool {
+        self.get(key).is_some_and(is_yes)
     }
 }
 
-pub(super) fn is_yes(value: &str) -> bool {
+fn is_yes(value: &str) -> bool {
     ["yes", "true", "y", "t", "1", "on"].iter().any(|yes| value.trim().eq_ignore_ascii_case(yes))
 }

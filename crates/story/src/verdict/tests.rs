@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
 use super::*;
-use crate::event::Unbound;
+use crate::event::{By, Lacks, Unbound};
 
 fn media() -> Media {
     Media {

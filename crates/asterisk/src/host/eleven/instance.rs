@@ -11,6 +11,12 @@ pub const NEGOTIATES_MUX: bool = false;
 /// stops the instance, and then activates it, whoever made the offer. At the end of a call it only stops it.
 pub const HOLD_ACTIVATES_AFTER_STOP: bool = true;
 
+/// Whether the host can have chan_sip.
+pub const HAS_CHAN_SIP: bool = true;
+
+/// Whether the host can have chan_pjsip, which came with Asterisk 12.
+pub const HAS_CHAN_PJSIP: bool = false;
+
 /// Whether the host makes an event of a peer's report that says nothing about our stream. The original of 11 makes an event of each block.
 pub const TELLS_REPORTS_ABOUT_NOBODY: bool = false;
 

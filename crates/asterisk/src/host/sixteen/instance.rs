@@ -20,6 +20,12 @@ pub const TELLS_REPORTS_ABOUT_NOBODY: bool = true;
 /// none. chan_pjsip stops ICE then.
 pub const ADDRESS_ENDS_DESCRIPTION: bool = false;
 
+/// Whether a host of this kind can have chan_sip: it left Asterisk in 21.
+pub const HAS_CHAN_SIP: bool = !cfg!(feature = "host-22");
+
+/// Whether a host of this kind can have chan_pjsip.
+pub const HAS_CHAN_PJSIP: bool = true;
+
 /// The property by which the host allows to send a peer another format than the one that it sends (`asymmetric_rtp_codec`).
 pub const ASYMMETRIC_FORMATS: Option<sys::ast_rtp_property> = Some(sys::AST_RTP_PROPERTY_ASYMMETRIC_CODEC);
 
