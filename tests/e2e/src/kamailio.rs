@@ -186,7 +186,7 @@ impl Kamailio {
             return Ok(dump.matches("AoR:").count());
         }
         // The list of thousands is too long for the console.
-        let statistics = self.ask(&["stats.get_statistics", "usrloc:registered_users"])?;
+        let statistics = self.ask(&["stats.get_statistics", "registered_users"])?;
         let number = statistics.trim().rsplit("= ").next().and_then(|number| number.parse().ok());
         number.ok_or_else(|| Failure::new(format!("Kamailio does not tell who is registered: {statistics}")))
     }
