@@ -15,6 +15,7 @@ use crate::thread::{self, JoinHandle};
 #[derive(Debug)]
 pub struct Executor {
     name: &'static CStr,
+    most_waiting: usize,
     shared: Arc<Shared>,
     thread: Mutex<Thread>,
 }
@@ -23,8 +24,7 @@ pub struct Executor {
 enum Thread {
     NotStarted,
     Runs(#[expect(dead_code, reason = "dropping it joins the thread")] JoinHandle),
-    /// The system refused a thread, or the executor has been stopped.
-    Missing,
+    Stopped,
 }
 
 #[derive(Debug, Default)]
@@ -60,13 +60,14 @@ struct Ended {
 }
 
 impl Executor {
-    /// Creates an executor whose thread will have this name, of which the system shows 15 bytes.
-    pub fn new(name: &'static CStr) -> Self {
-        Self { name, shared: Arc::default(), thread: Mutex::new(Thread::NotStarted) }
+    /// Creates an executor whose thread will have this name, of which the system shows 15 bytes. No more than `most_waiting` functions
+    /// wait for it.
+    pub fn new(name: &'static CStr, most_waiting: usize) -> Self {
+        Self { name, most_waiting, shared: Arc::default(), thread: Mutex::new(Thread::NotStarted) }
     }
 
-    /// Runs `function` on the thread and waits until it has returned. Functions run in the order in which they came. Without a thread,
-    /// because the system refused it or because of [`Self::stop`], it runs here.
+    /// Runs `function` on the thread and waits until it has returned. Functions run in the order in which they came. If too many wait
+    /// already, if the system refuses a thread, and after [`Self::stop`], it runs here.
     ///
     /// The caller may hold locks, so the function must take none. It must not call an executor either: it would wait for itself. A panic
     /// in it is logged and ends nothing else.
@@ -77,7 +78,7 @@ impl Executor {
             mem::transmute::<*mut (dyn FnMut() + Send + '_), *mut (dyn FnMut() + Send + 'static)>(&raw mut *function)
         };
         let task = Task { function: Function(borrowed), ended: Arc::clone(&ended) };
-        match self.is_started() && self.shared.add(task) {
+        match self.is_started() && self.shared.add(task, self.most_waiting) {
             true => ended.wait(),
             false => function(),
         }
@@ -87,7 +88,7 @@ impl Executor {
     pub fn stop(&self) {
         lock(&self.shared.queue).is_stopping = true;
         self.shared.news.notify_all();
-        let thread = mem::replace(&mut *lock(&self.thread), Thread::Missing);
+        let thread = mem::replace(&mut *lock(&self.thread), Thread::Stopped);
         drop(thread);
     }
 
@@ -95,7 +96,8 @@ impl Executor {
         let mut thread = lock(&self.thread);
         if matches!(*thread, Thread::NotStarted) {
             let shared = Arc::clone(&self.shared);
-            *thread = thread::spawn(self.name, move || shared.serve()).map_or(Thread::Missing, Thread::Runs);
+            // If there is none now, there may be one for the next function.
+            *thread = thread::spawn(self.name, move || shared.serve()).map_or(Thread::NotStarted, Thread::Runs);
         }
         matches!(*thread, Thread::Runs(_))
     }
@@ -108,10 +110,10 @@ impl Drop for Executor {
 }
 
 impl Shared {
-    /// Returns false, and drops the task, if the thread is about to end.
-    fn add(&self, task: Task) -> bool {
+    /// Returns false, and drops the task, if too many wait or the thread is about to end.
+    fn add(&self, task: Task, most_waiting: usize) -> bool {
         let mut queue = lock(&self.queue);
-        if queue.is_stopping {
+        if queue.is_stopping || queue.tasks.len() >= most_waiting {
             return false;
         }
         queue.tasks.push_back(task);
@@ -162,6 +164,9 @@ mod tests {
 
     use super::*;
 
+    /// More than the tests' threads.
+    const MANY: usize = 8;
+
     fn thread_of(executor: &Executor) -> libc::pid_t {
         let mut id = 0;
         executor.run(&mut || id = thread::id());
@@ -171,7 +176,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no pthread_create")]
     fn functions_of_all_threads_run_on_one_that_stays() {
-        let executor = Arc::new(Executor::new(c"executor"));
+        let executor = Arc::new(Executor::new(c"executor", MANY));
         let id = thread_of(&executor);
         assert_ne!(id, thread::id());
         let counted = Arc::new(AtomicU32::new(0));
@@ -194,8 +199,17 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no pthread_create")]
+    fn a_function_that_would_wait_behind_too_many_runs_on_the_thread_of_its_caller() {
+        let executor = Executor::new(c"executor", 0);
+        assert_eq!(thread_of(&executor), thread::id());
+        let executor = Executor::new(c"executor", 1);
+        assert_ne!(thread_of(&executor), thread::id());
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no pthread_create")]
     fn after_the_stop_a_function_runs_on_the_thread_of_its_caller() {
-        let executor = Executor::new(c"executor");
+        let executor = Executor::new(c"executor", MANY);
         assert_ne!(thread_of(&executor), thread::id());
         executor.stop();
         executor.stop();
@@ -205,7 +219,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no pthread_create")]
     fn a_panic_ends_neither_the_thread_nor_the_wait_for_it() {
-        let executor = Executor::new(c"executor");
+        let executor = Executor::new(c"executor", MANY);
         let id = thread_of(&executor);
         executor.run(&mut || panic!("of course"));
         assert_eq!(thread_of(&executor), id);
@@ -214,7 +228,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no pthread_create")]
     fn without_a_function_there_is_no_thread() {
-        let executor = Executor::new(c"executor");
+        let executor = Executor::new(c"executor", MANY);
         assert!(matches!(*lock(&executor.thread), Thread::NotStarted));
         executor.stop();
         assert_eq!(thread_of(&executor), thread::id());

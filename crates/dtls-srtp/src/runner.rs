@@ -7,7 +7,8 @@ use std::fmt;
 /// OpenSSL keeps the blinding of an RSA key and a random generator for each thread. A caller whose calls each have a thread of their own
 /// pays for both anew with each handshake, unless it gives the steps to a thread that stays.
 pub trait Runner: fmt::Debug + Send + Sync {
-    /// Runs `step` once, on any thread, and returns when it has returned.
+    /// Runs `step` once, on any thread, and returns when it has returned. A step that is not run at all is run by the session; one that
+    /// panics makes the session panic.
     fn run(&self, step: &mut (dyn FnMut() + Send));
 }
 

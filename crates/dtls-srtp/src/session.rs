@@ -333,10 +333,16 @@ impl Session {
 
     fn do_handshake(&mut self) -> Result<(), openssl::ssl::Error> {
         let Self { stream, context, .. } = self;
-        let mut outcome = None;
-        context.runner().run(&mut || outcome = Some(stream.do_handshake()));
-        // A runner that has not run it has failed.
-        outcome.unwrap_or_else(|| stream.do_handshake())
+        let (mut has_begun, mut outcome) = (false, None);
+        context.runner().run(&mut || {
+            has_begun = true;
+            outcome = Some(stream.do_handshake());
+        });
+        outcome.unwrap_or_else(|| {
+            // Nobody can go on with what a panic has left.
+            assert!(!has_begun, "a step of the handshake panicked on the runner's thread");
+            stream.do_handshake()
+        })
     }
 
     /// OpenSSL waits for the peer. If it has written something, that is a new flight: it never repeats one on its own.

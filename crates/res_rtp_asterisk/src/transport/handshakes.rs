@@ -7,9 +7,13 @@ use dtls_srtp::Runner;
 #[derive(Debug)]
 pub struct Handshakes(Executor);
 
+/// Handshakes that wait for the thread. Who comes with more to do at once, as when hundreds call after a restart, does it on the calls'
+/// threads, of which there is one for each core.
+const MOST_WAITING: usize = 2;
+
 impl Default for Handshakes {
     fn default() -> Self {
-        Self(Executor::new(c"rtp-handshakes"))
+        Self(Executor::new(c"rtp-handshakes", MOST_WAITING))
     }
 }
 
