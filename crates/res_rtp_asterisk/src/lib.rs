@@ -191,6 +191,8 @@ fn load() -> Result<(), Failed> {
         set_globals(None);
         globals.gatherer().stop();
         globals.relays().stop();
+        globals.worker().stop();
+        globals.contexts().stop();
         return Err(Failed);
     };
     metrics::configure(globals.settings().metrics.is_on);
