@@ -69,7 +69,7 @@ pub fn why(error: &io::Error) -> Unbound {
         Some(libc::EADDRINUSE) => Unbound::PortsInUse,
         Some(libc::EMFILE | libc::ENFILE) => Unbound::NoDescriptors,
         Some(libc::EADDRNOTAVAIL) => Unbound::NoAddress,
-        Some(libc::EACCES) => Unbound::Forbidden,
+        Some(libc::EACCES | libc::EPERM) => Unbound::Forbidden,
         other => Unbound::Other(other.and_then(|error| u16::try_from(error).ok()).unwrap_or_default()),
     }
 }

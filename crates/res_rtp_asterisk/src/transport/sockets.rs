@@ -87,7 +87,7 @@ impl Refusals {
         match bound.as_ref().map_err(io::Error::raw_os_error) {
             Ok(()) => Ok(false),
             Err(Some(libc::EADDRINUSE)) => Ok(true),
-            Err(Some(libc::EACCES)) => {
+            Err(Some(libc::EACCES | libc::EPERM)) => {
                 self.forbidden += 1;
                 Ok(true)
             }
