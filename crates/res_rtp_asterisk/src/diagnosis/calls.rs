@@ -234,6 +234,7 @@ impl Call {
         }
         let is_over = match (message.kind, message.method) {
             (Kind::Request("INVITE" | "REGISTER"), _) => {
+                self.begin_again(by, message);
                 self.has_credentials |= message.has_credentials;
                 self.describe(now, by, message);
                 false
@@ -259,6 +260,14 @@ impl Call {
         };
         let is_new = is_over && !std::mem::replace(&mut self.is_over, true);
         Next { ports, over: is_new.then(|| self.clone()) }
+    }
+
+    /// Forgets the refusal of a call that is tried again, as a client may under the same Call-ID (RFC 3261 §8.1.3.5).
+    fn begin_again(&mut self, by: By, message: &Message<'_>) {
+        let is_again = by == By::Client && message.method == "INVITE" && self.answered.is_none() && self.is_over;
+        if is_again && self.signalling.bye.is_none() {
+            (self.signalling.refusal, self.no_socket, self.is_over) = (None, None, false);
+        }
     }
 
     /// Returns whether the response ends the call.
@@ -383,6 +392,9 @@ mod tests {
         assert!(calls.handle(now, By::Client, &invite("")).over.is_none());
         let over = calls.handle(now, By::Drain, &response(503)).over.unwrap();
         assert_eq!(over.signalling.refusal, Some((By::Drain, 503)));
+        calls.handle(now, By::Client, &invite(""));
+        assert_eq!(calls.find("7").unwrap().signalling.refusal, None, "it is tried again");
+        assert!(calls.handle(now, By::Host, &response(488)).over.is_some(), "and refused again");
     }
 
     #[test]
