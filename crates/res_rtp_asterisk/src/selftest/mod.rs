@@ -2,8 +2,8 @@
 //! the file and the key to change.
 //!
 //! It runs on the console's thread, which may wait, and holds no lock while it waits. Each step has a limit of time, so that all of them
-//! take ten seconds at most, one of a host that is well less than one. Its sessions are no calls: the history of calls, the metrics, the
-//! manager's RTCP events, a capture and the pool of mapped sockets leave them out.
+//! take ten seconds at most, one of a host that is well less than one. Its sessions are no calls: the history of calls, the metrics (but
+//! for the ports in use), the manager's RTCP events, a capture and the pool of mapped sockets leave them out.
 
 mod addresses;
 mod call;
