@@ -41,7 +41,8 @@ fn wait_unless(asked: &AtomicBool, mut child: Child) -> io::Result<ExitStatus> {
         match killed_at {
             // A child that was not waited for keeps its id.
             None if asked.load(Ordering::Relaxed) => {
-                Command::new("kill").arg(child.id().to_string()).status()?;
+                // Without a `kill` it is killed later.
+                let _ = Command::new("kill").arg(child.id().to_string()).status();
                 killed_at = Some(Instant::now() + TO_END);
             }
             Some(at) if Instant::now() >= at => child.kill()?,
@@ -150,22 +151,26 @@ mod tests {
         assert_eq!(run_unless(&asked, Command::new("sh").args(["-c", "sleep 0.3"])), Ok(()));
         assert!(run_unless(&asked, Command::new("sh").args(["-c", "exit 3"])).is_err());
         let id = std::env::temp_dir().join(format!("xtask-child-{}", std::process::id()));
-        for ends in ["exec sleep 60", "trap '' TERM; exec sleep 60"] {
+        for (before, least) in [("", Duration::ZERO), ("trap '' TERM; ", TO_END)] {
             let mut child = Command::new("sh");
-            child.args(["-c", &format!("echo $$ > '{}'; {ends}", id.display())]);
+            child.args(["-c", &format!("{before}echo $$ > '{}'; exec sleep 60", id.display())]);
+            let told = || std::fs::read_to_string(&id).ok().filter(|id| id.ends_with('\n'));
+            let began = Instant::now();
             let outcome = thread::scope(|scope| {
                 scope.spawn(|| {
-                    thread::sleep(Duration::from_millis(300));
+                    while told().is_none() && began.elapsed() < Duration::from_secs(50) {
+                        thread::sleep(LOOK);
+                    }
                     asked.store(true, Ordering::Relaxed);
                 });
                 run_unless(&asked, &mut child)
             });
-            assert_eq!(outcome, Err(ending::ENDED.to_owned()), "{ends}");
-            let child = std::fs::read_to_string(&id).unwrap();
-            assert!(!Path::new("/proc").join(child.trim()).exists(), "{ends}");
+            assert_eq!(outcome, Err(ending::ENDED.to_owned()), "{before}");
+            assert!(began.elapsed() >= least, "{before} {:?}", began.elapsed());
+            assert!(!Path::new("/proc").join(told().unwrap().trim()).exists(), "{before}");
             asked.store(false, Ordering::Relaxed);
+            std::fs::remove_file(&id).unwrap();
         }
-        std::fs::remove_file(id).unwrap();
     }
 
     #[test]

@@ -8,15 +8,26 @@ use crate::failure::{Result, ensure};
 pub type Asked = &'static AtomicBool;
 
 /// From now on Ctrl-C and its like set the flag that is returned instead of ending the program, which then ends what it has started:
-/// a signal to the program alone reaches none of that, and Kamailio is in a process group of its own.
+/// a signal to the program alone reaches none of that, and Kamailio is in a process group of its own. A second signal of the kind ends the
+/// program.
 pub fn on_signals() -> Asked {
     static ASKED: AtomicBool = AtomicBool::new(false);
     extern "C" fn ask(_: libc::c_int) {
         ASKED.store(true, Ordering::Relaxed);
     }
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler only stores to an atomic.
-        unsafe { libc::signal(signal, ask as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+        // SAFETY: the handler only stores to an atomic; the structure is initialised.
+        unsafe {
+            let mut action = std::mem::zeroed::<libc::sigaction>();
+            libc::sigaction(signal, std::ptr::null(), &raw mut action);
+            // As `nohup` wants it.
+            if action.sa_sigaction != libc::SIG_IGN {
+                action.sa_sigaction = ask as extern "C" fn(libc::c_int) as libc::sighandler_t;
+                // The second one ends the program at once.
+                action.sa_flags = libc::SA_RESETHAND | libc::SA_RESTART;
+                libc::sigaction(signal, &raw const action, std::ptr::null_mut());
+            }
+        }
     }
     &ASKED
 }
