@@ -120,10 +120,18 @@ fn no_file_descriptors_are_left() -> Result {
     let lab = Lab::start("verdict-descriptors", &Site::default())?;
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
     let pid = lab.asterisk().pid();
-    // Descriptors of the commands before are closed by then.
-    thread::sleep(Duration::from_secs(1));
     let is_free = |number: &u32| !Path::new(&format!("/proc/{pid}/fd/{number}")).exists();
-    limit_descriptors(pid, (0..).find(is_free).unwrap_or_default())?;
+    let lowest = || (0..).find(is_free).unwrap_or_default();
+    // Descriptors of the commands before may be closed only now.
+    let mut limit = lowest();
+    loop {
+        limit_descriptors(pid, limit)?;
+        thread::sleep(Duration::from_secs(1));
+        match lowest() {
+            freed if freed < limit => limit = freed,
+            _ => break,
+        }
+    }
     phone.dial("echo", RtcpMux::Require)?;
     phone.until(&["failed"], Duration::from_secs(20))?;
     // The console wants one for each command.
