@@ -172,6 +172,12 @@ pub struct ShownGone {
 }
 
 impl ShownGone {
+    /// Returns whether the peer is suspected for more than a close_notify of this moment. A page closes its DTLS when it hangs up as well.
+    pub fn is_no_hangup(&self) -> bool {
+        let is_older = self.dtls_closed.is_none_or(|ago| ago >= BYE_ARRIVES);
+        self.is_suspected && (self.consent_lost.is_some() || is_older)
+    }
+
     /// Returns the signs in words, such as "consent lost 2 s ago, its WebSocket closed 32 s ago".
     fn signs(&self) -> String {
         let told = [
@@ -218,6 +224,15 @@ const BYE_ARRIVES: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_close_notify_beside_the_bye_is_a_hangup_and_an_older_one_is_not() {
+        let closed = |ago| ShownGone { is_suspected: true, dtls_closed: Some(ago), ..ShownGone::default() };
+        assert!(!closed(Duration::ZERO).is_no_hangup() && closed(BYE_ARRIVES).is_no_hangup());
+        assert!(ShownGone { consent_lost: Some(Duration::ZERO), ..closed(Duration::ZERO) }.is_no_hangup());
+        assert!(ShownGone { is_suspected: true, ..ShownGone::default() }.is_no_hangup());
+        assert!(!ShownGone { signalling_closed: Some(BYE_ARRIVES), ..ShownGone::default() }.is_no_hangup());
+    }
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 

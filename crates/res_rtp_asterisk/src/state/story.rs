@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::State;
 use crate::diagnosis::counters::Refused;
+use crate::diagnosis::gone::ShownGone;
 use crate::transport::Transport;
 
 impl State {
@@ -37,7 +38,7 @@ impl State {
             signalled: remote.latest(),
             heard_from: self.heard_from,
             is_stopped: shown.stopped,
-            gone: shown.gone.filter(|gone| gone.is_suspected).map(|gone| gone.to_string()),
+            gone: shown.gone.filter(ShownGone::is_no_hangup).map(|gone| gone.to_string()),
             reported_loss: last.map(|block| f64::from(block.fraction_lost) / 256.0),
             ports: self.settings.ports,
         }
