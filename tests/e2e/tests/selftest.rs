@@ -1,7 +1,7 @@
 //! `webrtc selftest` in the console: a healthy host, and hosts with one fault each, which it names with the key to change.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -119,7 +119,10 @@ fn a_drain_takes_no_connections() -> Result {
 fn all_rtp_ports_are_in_use() -> Result {
     let lab = Lab::start("selftest-ports", &Site::default())?;
     let ports = lab.ports().rtp.clone();
-    let occupied: Vec<_> = ports.filter_map(|port| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).ok()).collect();
+    // A socket of IPv6 takes the port of IPv4 as well.
+    let any = [IpAddr::from(Ipv6Addr::UNSPECIFIED), Ipv4Addr::UNSPECIFIED.into()];
+    let occupy = |port| any.iter().find_map(|ip| UdpSocket::bind((*ip, port)).ok());
+    let occupied: Vec<_> = ports.filter_map(occupy).collect();
     let told = selftest(&lab)?;
     drop(occupied);
     let words = ["pairs from rtpstart = ", "are in use, 0 of them by calls; widen the range in rtp.conf"];
