@@ -170,7 +170,7 @@ impl Context {
         self.secret.hello_verify_request(hello, from)
     }
 
-    /// What runs the steps of handshakes.
+    /// Returns the runner of handshakes.
     pub(crate) fn runner(&self) -> &dyn Runner {
         &*self.runner
     }

@@ -33,7 +33,7 @@ pub fn of_call(channel: Option<&str>, told: Option<Driver>) -> Driver {
 /// Chooses a driver of those that are possible, by whether the driver itself and its module for WebSockets are loaded.
 fn choose(mut possible: impl Iterator<Item = Driver>, are_loaded: impl Fn(Driver) -> [bool; 2]) -> Driver {
     let first = possible.next().unwrap_or_default();
-    // Of equal ones the first.
+    // Among equal ones it is the first.
     possible.fold(first, |best, other| if are_loaded(other) > are_loaded(best) { other } else { best })
 }
 
