@@ -1,5 +1,5 @@
 #!/bin/bash
-# str0m 0.24.1 (crates.io) takes a=fingerprint:SHA-256 for the fingerprint of another certificate.
+# str0m 0.24.1 (a Rust crate) takes a=fingerprint:SHA-256 for the fingerprint of another certificate.
 #
 # Two str0m peers call each other in memory. The second call differs in one thing: on the way, the offer's "sha-256"
 # becomes "SHA-256". RFC 8122, section 5, writes the name of the hash as a string of ABNF, which is matched without
