@@ -69,7 +69,7 @@ impl Facts {
     }
 
     fn no_socket(&self) -> Option<Verdict> {
-        let (key, advice) = self.no_socket?.advice();
+        let (key, advice) = self.no_socket?.advice(self.driver);
         because(key, format!("the call got no sockets: {advice}"))
     }
 

@@ -17,6 +17,7 @@ use asterisk::lock;
 use asterisk::worker::Id;
 
 use super::dialog::{Dialog, Named};
+use super::drivers;
 
 /// The calls of late, oldest first.
 #[derive(Debug, Default)]
@@ -88,6 +89,9 @@ impl Calls {
             (None, Kind::Request("INVITE" | "REGISTER")) => {
                 if calls.len() == MOST_CALLS {
                     calls.pop_front();
+                }
+                if let Some(driver) = connection.driver {
+                    drivers::note(driver);
                 }
                 calls.push_back(Call::new(now, by, &message, &connection));
                 calls.len() - 1
@@ -213,12 +217,14 @@ impl Call {
     fn may_lack_sockets(&self) -> bool {
         let Signalling { is_registration, offered_by, .. } = self.signalling;
         let is_call = !is_registration && offered_by == Some(By::Client);
-        is_call && self.driver == Some(Driver::ChanPjsip) && self.answered.is_none() && !self.is_over
+        let has_none = self.sessions.is_empty() && self.answered.is_none();
+        is_call && has_none && self.driver == Some(Driver::ChanPjsip) && !self.is_over
     }
 
     /// Returns the sockets that a session of the call did not get, if it failed because of them.
     pub fn no_socket(&self) -> Option<NoSocket> {
-        let is_certain = self.driver != Some(Driver::ChanPjsip) || self.signalling.refusal.is_some();
+        let is_refused = matches!(self.signalling.refusal, Some((By::Host, 488 | 500)));
+        let is_certain = self.driver != Some(Driver::ChanPjsip) || self.sessions.is_empty() && is_refused;
         self.no_socket.filter(|_| is_certain)
     }
 
@@ -262,12 +268,19 @@ impl Call {
         Next { ports, over: is_new.then(|| self.clone()) }
     }
 
-    /// Forgets the refusal of a call that is tried again, as a client may under the same Call-ID (RFC 3261 §8.1.3.5).
+    /// Forgets the first attempt of a call that was refused and is tried again, as a client may under the same Call-ID (RFC 3261
+    /// §8.1.3.5), but for its events.
     fn begin_again(&mut self, by: By, message: &Message<'_>) {
         let is_again = by == By::Client && message.method == "INVITE" && self.answered.is_none() && self.is_over;
-        if is_again && self.signalling.bye.is_none() {
-            (self.signalling.refusal, self.no_socket, self.is_over) = (None, None, false);
+        if !is_again || self.signalling.bye.is_some() {
+            return;
         }
+        let origin = self.signalling.origin.take();
+        self.signalling = Signalling { offered_by: Some(by), origin, ..Signalling::default() };
+        self.dialog = Dialog::new(message.call_id, message.from_tag);
+        // Sessions of the first attempt may end later than the second one begins.
+        self.sessions.clear();
+        (self.no_socket, self.codec, self.has_credentials, self.is_over) = (None, None, false, false);
     }
 
     /// Returns whether the response ends the call.
@@ -398,6 +411,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_first_attempt_left_does_not_end_the_second() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        calls.handle(now, By::Client, &invite("Authorization: x\r\n"));
+        calls.note_session(1);
+        assert!(calls.handle(now, By::Host, &response(488)).over.is_some());
+        calls.handle(now, By::Client, &invite(""));
+        assert!(matches!(calls.end_session(1), Ended::Unknown));
+        assert!(calls.handle(now, By::Host, &response(401)).over.is_none(), "a challenge, as the first time");
+        let bye = format!("{HEAD}BYE sip:a SIP/2.0\r\nCall-ID: 7\r\nCSeq: 2 BYE\r\n\r\n");
+        assert!(calls.handle(now, By::Client, &bye).over.is_some());
+    }
+
+    #[test]
     fn a_session_belongs_to_the_call_whose_invite_its_thread_reads() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite(""));
@@ -419,6 +445,11 @@ mod tests {
         assert_eq!(calls.find("7").unwrap().no_socket(), None);
         let over = calls.handle(now, By::Host, &response(488)).over.unwrap();
         assert_eq!((over.driver, over.no_socket()), (Some(Driver::ChanPjsip), Some(missing(Unbound::PortsInUse))));
+        let calls = Calls::default();
+        calls.handle(now, By::Client, &pjsip);
+        note_no_socket_on_another_thread(&calls, now);
+        let over = calls.handle(now, By::Host, &response(486)).over.unwrap();
+        assert_eq!(over.no_socket(), None, "it has rung, so it had its sockets");
         let calls = Calls::default();
         calls.handle(now, By::Client, &invite(""));
         note_no_socket_on_another_thread(&calls, now);

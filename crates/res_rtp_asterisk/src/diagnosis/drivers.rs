@@ -1,5 +1,7 @@
 //! The channel drivers of this host, whose settings verdicts and the self-test name.
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use ::story::Driver;
 use asterisk::module;
 use asterisk::rtp::{HAS_CHAN_PJSIP, HAS_CHAN_SIP};
@@ -16,9 +18,25 @@ pub fn loaded() -> Vec<Driver> {
     if loaded.is_empty() { possible().collect() } else { loaded }
 }
 
-/// Returns the driver that most likely serves browsers: the one that is loaded and, of two, the one that takes WebSockets. Both may do
-/// so; the first one then counts.
+/// The driver that took a message over a WebSocket last, as its place in [`ALL`] and one more; 0 before the first.
+static TOLD: AtomicU8 = AtomicU8::new(0);
+
+const ALL: [Driver; 2] = [Driver::ChanSip, Driver::ChanPjsip];
+
+/// Notes the driver that a message over a WebSocket goes to.
+pub fn note(driver: Driver) {
+    let place = ALL.iter().position(|known| *known == driver).map_or(0, |place| place as u8 + 1);
+    TOLD.store(place, Ordering::Relaxed);
+}
+
+/// Returns the driver that most likely serves browsers: the one that has done so last; before the first, the one that is loaded and, of
+/// two, the one whose module for WebSockets is loaded. Both may be; the first one then counts.
 pub fn of_browsers() -> Driver {
+    let told = usize::from(TOLD.load(Ordering::Relaxed)).checked_sub(1).and_then(|place| ALL.get(place));
+    told.copied().unwrap_or_else(likely)
+}
+
+fn likely() -> Driver {
     choose(possible(), |driver| {
         let names = driver.names();
         [names.module, names.websocket].map(module::is_loaded)

@@ -227,7 +227,7 @@ fn no_instance(ip: IpAddr, ports: (u16, u16)) -> String {
         Err(Unbound::PortsInUse) => format!(
             "no pair of ports from rtpstart = {first} to rtpend = {last} in rtp.conf is free on {ip}; widen the range"
         ),
-        Err(why) => NoSocket { why, ip, ports }.advice().1,
+        Err(why) => NoSocket { why, ip, ports }.advice(drivers::of_browsers()).1,
     }
 }
 

@@ -9,6 +9,7 @@ use ::story::verdict::NoSocket;
 
 use super::addresses::Bound;
 use super::step::Step;
+use crate::diagnosis::drivers;
 use crate::transport::ports;
 
 /// The pairs of ports of a range.
@@ -57,7 +58,9 @@ fn judge(
     let range = format!("rtpstart = {first} to rtpend = {last}");
     match counted {
         Err(error) if ports::why(&error) != Unbound::NoAddress => {
-            Err(NoSocket { why: ports::why(&error), ip: bound.ip, ports: (first, last) }.advice().1)
+            Err(NoSocket { why: ports::why(&error), ip: bound.ip, ports: (first, last) }
+                .advice(drivers::of_browsers())
+                .1)
         }
         Err(error) => {
             let key = bound.key.map(|key| format!("; correct {key} in {}", bound.place)).unwrap_or_default();
@@ -67,7 +70,9 @@ fn judge(
             Err(format!("there is no pair of ports from {range} in rtp.conf; widen the range"))
         }
         Ok(Counted { forbidden, tried, .. }) if tried > 0 && forbidden == tried => {
-            Err(NoSocket { why: Unbound::Forbidden, ip: bound.ip, ports: (first, last) }.advice().1)
+            Err(NoSocket { why: Unbound::Forbidden, ip: bound.ip, ports: (first, last) }
+                .advice(drivers::of_browsers())
+                .1)
         }
         Ok(Counted { free: 0, tried, .. }) => Err(format!(
             "all {tried} pairs from {range} are in use, {used} of them by calls; widen the range in rtp.conf"

@@ -14,6 +14,8 @@ use ::story::verdict::NoSocket;
 use asterisk::limit::RateLimit;
 use asterisk::{Failed, lock};
 
+use crate::diagnosis::drivers;
+
 /// The pairs of a range of ports, from a random one on, each once.
 #[derive(Debug)]
 pub struct Search {
@@ -92,7 +94,7 @@ pub fn report_failure(instance: impl fmt::Pointer, missing: &NoSocket, error: &i
             _ => asterisk::error!(
                 "Oh dear... we couldn't allocate a port for RTP instance '{instance:p}': no socket on {ip}: {error}: {} ({unsaid} such \
                  lines left out)",
-                missing.advice().1
+                missing.advice(drivers::of_browsers()).1
             ),
         }
     }

@@ -117,8 +117,8 @@ pub struct NoSocket {
 }
 
 impl NoSocket {
-    /// Returns the key to change, and why there are no sockets with what to change, as the end of a sentence.
-    pub fn advice(&self) -> (&'static str, String) {
+    /// Returns the key to change for this driver, and why there are no sockets with what to change, as the end of a sentence.
+    pub fn advice(&self, driver: Driver) -> (&'static str, String) {
         let Self { why, ip, ports: (first, last) } = self;
         match why {
             Unbound::PortsInUse => (
@@ -131,12 +131,10 @@ impl NoSocket {
                 "maxfiles",
                 format!("{why}; raise maxfiles in asterisk.conf, or fs.file-max if the whole machine has none left"),
             ),
-            Unbound::NoAddress => (
-                "bindaddr",
-                format!(
-                    "{ip} is no address of this machine; correct bindaddr in sip.conf, or media_address in pjsip.conf"
-                ),
-            ),
+            Unbound::NoAddress => {
+                let bound = driver.names().bound;
+                (bound.key, format!("{ip} is no address of this machine; correct {}", bound.line))
+            }
             Unbound::Forbidden => (
                 "rtpstart",
                 format!(

@@ -59,7 +59,7 @@ impl Facts {
                 because(
                     "max_contacts",
                     format!(
-                        "Asterisk forbids the registration (403); set max_contacts = 1 in {section} of pjsip.conf (type = aor)"
+                        "Asterisk forbids the registration (403): its address of record takes no contact, or no further one; set max_contacts = 1 (or more) and remove_existing = yes in {section} of pjsip.conf (type = aor)"
                     ),
                 )
             }
