@@ -1,17 +1,13 @@
 //! Mending the messages of a `sip` session ([`crate::mend`]).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use asterisk::limit::RateLimit;
 use websocket::{Event, Message, Opcode};
 
 use super::{Session, State};
 use crate::drain;
 use crate::mend::Mended;
 use crate::story::{self, From};
-
-/// Limits the calls that a drain refuses and the history tells of.
-static DRAINED: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
 
 impl State {
     /// Mends a message from the client, or answers it: then there is no event left.
@@ -20,12 +16,8 @@ impl State {
         let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
         if let Some(refusal) = drain::refuse(message.opcode, &message.payload).filter(|_| is_whole) {
             self.traffic.count_in(message.payload.len());
-            // The client has shown no password, and each call that it tries would take the place of another in the history.
-            let is_told = DRAINED.allow().is_some();
-            if is_told {
-                self.told.extend(story::told(From::Client, session, &message.payload));
-            }
-            self.answer(now, session, &refusal, is_told.then_some(From::Drain));
+            self.told.extend(story::told(From::Client, session, &message.payload));
+            self.answer(now, session, &refusal, From::Drain);
             *event = None;
             return Mended::Not;
         }
@@ -36,7 +28,7 @@ impl State {
             Mended::Changed(mended, _) => message.payload.clone_from(mended),
             Mended::Answered(response, _) => {
                 self.traffic.count_in(message.payload.len());
-                self.answer(now, session, response, Some(From::Module));
+                self.answer(now, session, response, From::Module);
                 *event = None;
             }
             Mended::Not | Mended::Unreadable => {}
@@ -61,11 +53,11 @@ impl State {
         }
     }
 
-    /// Sends a response for the host, and tells the engine whom it is `from`. A session that takes no more output has ended, and needs none.
-    fn answer(&mut self, now: Instant, session: &Session, response: &[u8], from: Option<From>) {
+    /// Sends a response for the host. A session that takes no more output has ended, and needs none.
+    fn answer(&mut self, now: Instant, session: &Session, response: &[u8], from: From) {
         if self.connection.send_text_or_binary(now, response).is_ok() {
             self.traffic.count_out(response.len());
-            self.told.extend(from.and_then(|from| story::told(from, session, response)));
+            self.told.extend(story::told(from, session, response));
         }
     }
 

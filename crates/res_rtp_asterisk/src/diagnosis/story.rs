@@ -8,6 +8,7 @@ use ::story::event::By;
 use ::story::mos::{self, Codec};
 use ::story::timeline::Line;
 use ::story::{Driver, Event, Facts, Verdict, sip};
+use asterisk::limit::RateLimit;
 use asterisk::rtp::channel_names;
 use asterisk::worker::Id;
 use serde_json::{Value, json};
@@ -127,10 +128,15 @@ pub fn handle_message(globals: &Globals, by: By, told: &str) {
         });
         named.for_each(|session| globals.calls().bind(message.call_id, session.id()));
     }
-    if let Some(call) = next.over {
+    // Who calls a host that drains has shown no password, and each call that it tries would take the place of another.
+    let is_told = |call: &Call| !matches!(call.signalling.refusal, Some((By::Drain, _))) || DRAINED.allow().is_some();
+    if let Some(call) = next.over.filter(is_told) {
         globals.history().add(of_call(globals, &call));
     }
 }
+
+/// Limits the calls in the history that a drain has refused.
+static DRAINED: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
 
 /// Tells the history of a session that ends, unless its call is there already. The caller holds no lock of a session.
 pub fn handle_end(globals: &Globals, session: &Arc<Session>) {
