@@ -175,7 +175,8 @@ impl ShownGone {
     /// Returns whether the peer is suspected for more than a close_notify of this moment. A page closes its DTLS when it hangs up as well.
     pub fn is_no_hangup(&self) -> bool {
         let is_older = self.dtls_closed.is_none_or(|ago| ago >= BYE_ARRIVES);
-        self.is_suspected && (self.consent_lost.is_some() || is_older)
+        let ends_the_call = self.ends_in == Some(Duration::ZERO);
+        self.is_suspected && (self.consent_lost.is_some() || is_older || ends_the_call)
     }
 
     /// Returns the signs in words, such as "consent lost 2 s ago, its WebSocket closed 32 s ago".
@@ -230,6 +231,7 @@ mod tests {
         let closed = |ago| ShownGone { is_suspected: true, dtls_closed: Some(ago), ..ShownGone::default() };
         assert!(!closed(Duration::ZERO).is_no_hangup() && closed(BYE_ARRIVES).is_no_hangup());
         assert!(ShownGone { consent_lost: Some(Duration::ZERO), ..closed(Duration::ZERO) }.is_no_hangup());
+        assert!(ShownGone { ends_in: Some(Duration::ZERO), ..closed(Duration::ZERO) }.is_no_hangup());
         assert!(ShownGone { is_suspected: true, ..ShownGone::default() }.is_no_hangup());
         assert!(!ShownGone { signalling_closed: Some(BYE_ARRIVES), ..ShownGone::default() }.is_no_hangup());
     }
