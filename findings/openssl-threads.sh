@@ -1,9 +1,9 @@
 #!/bin/bash
 # OpenSSL 4.0.3 (in the wheel of cryptography 50.0.2, PyPI) makes the first RSA signature of every thread dearer; 3.5.6 (46.0.7) does not.
 #
-# A signature with RSA hides the key from whoever measures time by a blinding factor, which costs a modular inverse. Until 3.5 a key
-# has one factor for the thread that used it first and one for all others. From then on (we build 3.6, which does it too) each thread has
-# its own for each key, and makes it with its first signature. A server with a thread for each call, which signs once in its DTLS handshake,
+# A signature with RSA hides the key from whoever measures time by a blinding factor, which costs a modular inverse. Up to 3.5 a key
+# has one factor for the thread that used it first and one for all others. Later each thread has its own for each key, and makes it
+# with its first signature. A server with a thread for each call, which signs once in its DTLS handshake,
 # pays that with every call. It is measured in CPU time of the thread, 100 threads that are alive together, each with two signatures.
 #
 # Output seen:

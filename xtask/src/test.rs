@@ -158,7 +158,7 @@ const NOT_EVERYWHERE: &[(&str, RangeInclusive<Version>, &str)] = &[
     ("transcoded", Version::Eleven..=Version::Eleven, "it knows Opus"),
     ("text", Version::Eleven..=Version::Sixteen, "its SIP has no text"),
     ("verdicts", Version::Eleven..=Version::Eleven, "its descriptions are not told"),
-    ("verdicts_of_endpoints", Version::TwentyTwo..=Version::TwentyTwo, "it has chan_sip, which verdicts tests"),
+    ("verdicts_of_endpoints", Version::TwentyTwo..=Version::TwentyTwo, "its accounts are in sip.conf"),
     ("verdicts_of_networks", Version::Eleven..=Version::Eleven, "its descriptions are not told"),
     ("video", Version::TwentyTwo..=Version::TwentyTwo, "its SIP does not support bundles"),
 ];

@@ -70,7 +70,7 @@ impl Executor {
     /// already, if the system refuses a thread, and after [`Self::stop`], it runs here.
     ///
     /// The caller may hold locks, so the function must take none. It must not call an executor either: it would wait for itself. A panic
-    /// in it is logged and ends nothing else.
+    /// on the thread is logged and ends nothing else; one here goes on to the caller.
     pub fn run(&self, function: &mut (dyn FnMut() + Send)) {
         let ended = Arc::new(Ended::default());
         // SAFETY: only the lifetime changes. `ended.wait` below keeps the function alive until the thread has done with it.

@@ -47,9 +47,12 @@ fn of_pjsip_conf(config: &Config, user: &str) -> Account {
     Account { certificate: fault(&account), ..account }
 }
 
+/// The keys whose values nobody is shown.
+const SECRETS: [&str; 3] = ["secret", "md5secret", "password"];
+
 fn settings(entries: Entries<'_>) -> impl Iterator<Item = (String, String)> {
     // Not for a story: it may be shown to others.
-    let shown = entries.filter(|entry| !["secret", "md5secret", "password"].contains(&entry.name));
+    let shown = entries.filter(|entry| !SECRETS.iter().any(|secret| secret.eq_ignore_ascii_case(entry.name)));
     shown.map(|entry| (entry.name.to_owned(), entry.value.to_owned()))
 }
 

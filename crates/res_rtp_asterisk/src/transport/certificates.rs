@@ -1,5 +1,5 @@
-//! Checks the DTLS certificates of `sip.conf` and `pjsip.conf`, as far as this host can have the driver that reads it, when the module is loaded or reloaded, so that the log names an
-//! unreadable or expired certificate before the first call needs it. Certificates of accounts from a database are not checked; the
+//! Checks the DTLS certificates that `sip.conf` and `pjsip.conf` name, each file only on hosts that can have its channel driver. It does so
+//! when the module is loaded or reloaded, so that the log names an unreadable or expired certificate before the first call needs it. Certificates of accounts from a database are not checked; the
 //! first call reports errors of those. The self-test judges them by [`judge_all`].
 
 use std::path::Path;
@@ -42,7 +42,7 @@ pub struct Judged {
     pub verdict: Result<Option<String>, CertificateError>,
 }
 
-/// Judges every certificate once that a driver reads which is loaded.
+/// Judges each certificate of the loaded channel drivers once.
 pub fn judge_all() -> Vec<Judged> {
     let mut judged: Vec<Judged> = Vec::new();
     for driver in drivers::loaded() {

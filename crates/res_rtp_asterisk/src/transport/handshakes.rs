@@ -7,8 +7,8 @@ use dtls_srtp::Runner;
 #[derive(Debug)]
 pub struct Handshakes(Executor);
 
-/// Handshakes that wait for the thread. Who comes with more to do at once, as when hundreds call after a restart, does it on the calls'
-/// threads, of which there is one for each core.
+/// The most steps that wait for the thread. Beyond that, as when hundreds call after a restart, a step runs on the thread that has the
+/// session, so that all cores are used.
 const MOST_WAITING: usize = 2;
 
 impl Default for Handshakes {
