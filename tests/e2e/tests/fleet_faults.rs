@@ -79,6 +79,9 @@ fn a_node_that_comes_and_goes_is_logged_each_time_and_loses_no_call() -> Result 
         until(&mut callers, || Ok(lines(back)? > were_back))?;
     }
     callers.finish(PATIENCE)?;
+    // It has fewer calls than the other one, so that the next are its own.
+    callers.place(4, "mirror")?;
+    callers.settle(PATIENCE)?;
     callers.end_all(PATIENCE)?;
     // A BYE that waited too long for the node has 408; the node takes it when it goes on.
     let is_lost = |state: &State| matches!(state, State::Failed(why) if why != "408 to BYE");
