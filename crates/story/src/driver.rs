@@ -71,6 +71,9 @@ pub struct Names {
 }
 
 impl Driver {
+    /// Both drivers.
+    pub const ALL: [Self; 2] = [Self::ChanSip, Self::ChanPjsip];
+
     /// Returns the names of the driver's settings.
     pub fn names(self) -> &'static Names {
         match self {
@@ -82,14 +85,12 @@ impl Driver {
     /// Returns the driver of the channel with this name, such as `SIP/1001-00000001`.
     pub fn of_channel(name: &str) -> Option<Self> {
         let channels = name.split_once('/')?.0;
-        [Self::ChanSip, Self::ChanPjsip].into_iter().find(|driver| driver.names().channels == channels)
+        Self::ALL.into_iter().find(|driver| driver.names().channels == channels)
     }
 
     /// Returns the driver that a module for SIP over WebSocket belongs to, by the name of its file.
     pub fn of_module(file: &str) -> Option<Self> {
-        [Self::ChanSip, Self::ChanPjsip]
-            .into_iter()
-            .find(|driver| driver.names().websocket.to_bytes() == file.as_bytes())
+        Self::ALL.into_iter().find(|driver| driver.names().websocket.to_bytes() == file.as_bytes())
     }
 
     /// Returns the name of the configuration file.

@@ -18,21 +18,19 @@ pub fn loaded() -> Vec<Driver> {
     if loaded.is_empty() { possible().collect() } else { loaded }
 }
 
-/// The driver that took a message over a WebSocket last, as its place in [`ALL`] and one more; 0 before the first.
+/// The driver that took a message over a WebSocket last, as its place in [`Driver::ALL`] and one more; 0 before the first.
 static TOLD: AtomicU8 = AtomicU8::new(0);
-
-const ALL: [Driver; 2] = [Driver::ChanSip, Driver::ChanPjsip];
 
 /// Notes the driver that a message over a WebSocket goes to.
 pub fn note(driver: Driver) {
-    let place = ALL.iter().position(|known| *known == driver).map_or(0, |place| place as u8 + 1);
+    let place = Driver::ALL.iter().position(|known| *known == driver).map_or(0, |place| place as u8 + 1);
     TOLD.store(place, Ordering::Relaxed);
 }
 
 /// Returns the driver that most likely serves browsers: the one that has done so last; before the first, the one that is loaded and, of
 /// two, the one whose module for WebSockets is loaded. Both may be; the first one then counts.
 pub fn of_browsers() -> Driver {
-    let told = usize::from(TOLD.load(Ordering::Relaxed)).checked_sub(1).and_then(|place| ALL.get(place));
+    let told = usize::from(TOLD.load(Ordering::Relaxed)).checked_sub(1).and_then(|place| Driver::ALL.get(place));
     told.copied().unwrap_or_else(likely)
 }
 
@@ -60,7 +58,7 @@ mod tests {
     use super::*;
 
     fn chosen(sip: [bool; 2], pjsip: [bool; 2]) -> Driver {
-        choose([Driver::ChanSip, Driver::ChanPjsip].into_iter(), |driver| match driver {
+        choose(Driver::ALL.into_iter(), |driver| match driver {
             Driver::ChanSip => sip,
             Driver::ChanPjsip => pjsip,
         })

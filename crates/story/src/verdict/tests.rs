@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use super::*;
 use crate::event::{By, Lacks, Unbound};
 
-fn media() -> Media {
+pub(super) fn media() -> Media {
     Media {
         candidates: vec![SocketAddr::from(([192, 168, 1, 2], 10_000))],
         ice_wanted: true,

@@ -1,22 +1,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::tests::media;
 use super::*;
 use crate::driver::Driver;
 use crate::event::{By, Lacks};
-
-fn media() -> Media {
-    Media {
-        candidates: vec![SocketAddr::from(([192, 168, 1, 2], 10_000))],
-        ice_wanted: true,
-        ice: Some(Ice { is_active: true, has_selected: true, requests: 1, responses: 1, ..Ice::default() }),
-        dtls: Some(Dtls { has_heard: true, is_connected: true, failure: None }),
-        is_encrypted: true,
-        received: (50, Some(Duration::ZERO)),
-        sent: (50, Some(Duration::ZERO)),
-        ..Media::default()
-    }
-}
 
 fn of(media: Media) -> Facts {
     Facts { driver: Driver::ChanPjsip, media: Some(media), ..Facts::default() }
