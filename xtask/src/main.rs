@@ -18,6 +18,7 @@ mod page;
 mod peers;
 mod run;
 mod sanitizer;
+mod suite;
 mod test;
 mod valgrind;
 mod without_calls;
