@@ -14,8 +14,8 @@ use crate::host;
 use crate::modules;
 use crate::packages;
 use crate::peers;
-use crate::run::{all_or_what_failed, cargo, compiler_messages, run, we_are_root, workspace};
-use crate::suite::Suite;
+use crate::run::{cargo, compiler_messages, run, we_are_root, workspace};
+use crate::suite::{self, Failed, Suite};
 use crate::without_calls;
 
 /// Runs the unit tests of all crates, the tests of the built modules in a small host, and those with real browsers and
@@ -41,7 +41,9 @@ pub fn all() -> Result<(), Failure> {
     debian::kamailio()?;
     let suites = hosts.into_iter().map(|host| Suite::prepare(host, as_root)).collect::<Result<Vec<_>, _>>()?;
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
-    all_or_what_failed([side_by_side(&suites, &calls), one_by_one(&suites, &alone)])
+    let mut failed = side_by_side(&suites, &calls)?;
+    failed.extend(suites.iter().flat_map(|suite| suite.run(&alone)));
+    suite::repeat(&failed)
 }
 
 /// Arguments that make a test program run its tests that need root, and no others. Those tests are ignored and are in a module
@@ -83,12 +85,13 @@ fn hosts() -> Result<Vec<Prefix>, Failure> {
     eleven.map(Ok).into_iter().chain(debian).collect()
 }
 
-fn side_by_side(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
-    let outcomes: Vec<_> = thread::scope(|scope| {
+/// Runs the suites of all hosts at once. Returns what failed.
+fn side_by_side<'a>(suites: &'a [Suite], programs: &[PathBuf]) -> Result<Vec<Failed<'a>>, Failure> {
+    thread::scope(|scope| {
         let runs: Vec<_> = suites.iter().map(|suite| scope.spawn(|| suite.run(programs))).collect();
-        runs.into_iter().map(|run| run.join().unwrap_or_else(|_| Err("A test suite panicked.".to_owned()))).collect()
-    });
-    all_or_what_failed(outcomes)
+        let outcomes = runs.into_iter().map(|run| run.join().map_err(|_| "A test suite panicked.".to_owned()));
+        outcomes.collect::<Result<Vec<_>, _>>().map(|failed| failed.into_iter().flatten().collect())
+    })
 }
 
 /// Whether the program must run alone: `websocket` measures the latency of 50 clients and `restarts` gaps in audio, which others
@@ -101,10 +104,6 @@ fn wants_the_machine(program: &Path) -> bool {
 pub fn is_called(program: &Path, name: &str) -> bool {
     let stem = program.file_stem().unwrap_or_default().to_string_lossy();
     stem.rsplit_once('-').is_some_and(|(program, _)| program == name)
-}
-
-fn one_by_one(suites: &[Suite], programs: &[PathBuf]) -> Result<(), Failure> {
-    all_or_what_failed(suites.iter().map(|suite| suite.run(programs)))
 }
 
 /// Compiles `tests/e2e` once for all hosts and returns the test programs.
