@@ -298,7 +298,7 @@ fn list(nodes: &[&Lab; 2], plan: &Plan) -> Result<String> {
 /// Makes the database as README.md says, with the password `demo-<user>` for each user.
 fn make_database(directory: &Path, users: u32) -> Result {
     let root = unpacked()?;
-    let mut statements = String::new();
+    let mut statements = "PRAGMA journal_mode=WAL;\n".to_owned();
     for part in ["standard", "usrloc", "auth_db"] {
         statements += &fs::read_to_string(root.join(format!("usr/share/kamailio/db_sqlite/{part}-create.sql")))?;
     }
