@@ -125,10 +125,7 @@ fn when_all_nodes_are_full_calls_get_503_until_one_ends() -> Result {
     let fleet = start_small("fleet-full")?;
     let mut callers = Callers::connect(fleet.kamailio.port(), 1001..1011, password)?;
     registers(&mut callers, 20)?;
-    for _ in 0..3 {
-        callers.place(1, "busy")?;
-        callers.settle(PATIENCE)?;
-    }
+    places_one_by_one(&mut callers, 3, "busy")?;
     fills_both_nodes(&fleet, &mut callers)?;
     // Nothing of what was refused counts.
     fills_both_nodes(&fleet, &mut callers)
@@ -143,20 +140,18 @@ fn a_full_node_that_was_killed_gets_calls_again_when_its_callers_have_hung_up() 
     let mut gone = Callers::connect(fleet.kamailio.port(), 1011..1013, password)?;
     registers(&mut callers, 20)?;
     registers(&mut gone, 20)?;
-    callers.place(4, "mirror")?;
-    callers.settle(PATIENCE)?;
+    places_one_by_one(&mut callers, 4, "mirror")?;
     restarts_the_first_node(&mut fleet)?;
     // The BYEs of the dead node's calls have no answer.
     callers.end_all(PATIENCE).ok();
     fills_both_nodes(&fleet, &mut callers)?;
 
-    gone.place(2, "mirror")?;
-    gone.settle(PATIENCE)?;
+    places_one_by_one(&mut gone, 2, "mirror")?;
+    ensure(up(gone.calls()) == 2, || format!("calls are {:?}", states(gone.calls())))?;
     restarts_the_first_node(&mut fleet)?;
     drop(gone);
     let before = callers.calls().len();
-    callers.place(4, "mirror")?;
-    callers.settle(PATIENCE)?;
+    places_one_by_one(&mut callers, 4, "mirror")?;
     ensure(up(&callers.calls()[before..]) == 2, || format!("calls are {:?}", states(&callers.calls()[before..])))?;
     callers.end_all(PATIENCE)?;
     fleet.kamailio.ask(&["dispatcher.reload"])?;
@@ -224,10 +219,7 @@ fn start_small(name: &str) -> Result<Fleet> {
 /// Places four calls, two more that are refused, and ends the four.
 fn fills_both_nodes(fleet: &Fleet, callers: &mut Callers) -> Result {
     let before = callers.calls().len();
-    for _ in 0..6 {
-        callers.place(1, "mirror")?;
-        callers.settle(PATIENCE)?;
-    }
+    places_one_by_one(callers, 6, "mirror")?;
     let (taken, refused) = callers.calls()[before..].split_at(4);
     ensure(up(taken) == 4, || format!("a call was refused before all nodes are full: {:?}", states(taken)))?;
     for node in &fleet.nodes {
@@ -241,6 +233,14 @@ fn fills_both_nodes(fleet: &Fleet, callers: &mut Callers) -> Result {
     })?;
     callers.end_all(PATIENCE)?;
     all_ended_by_us(&callers.calls()[before..before + 4])
+}
+
+/// Kamailio counts a call after it has chosen the node, so that calls of the same moment can be more than `maxload`.
+fn places_one_by_one(callers: &mut Callers, count: usize, number: &str) -> Result {
+    (0..count).try_for_each(|_| {
+        callers.place(1, number)?;
+        callers.settle(PATIENCE)
+    })
 }
 
 fn up(calls: &[Call]) -> usize {
