@@ -151,8 +151,8 @@ fn shown(settings: &Settings) -> String {
         |timeout| format!("a call ends after {} s without its peer", timeout.as_secs()),
     );
     let dtls = match settings.dtls_min_version {
-        MinVersion::Dtls10 => "1.0 and later",
-        MinVersion::Dtls12 => "1.2 and later",
+        MinVersion::Dtls10 => "1.0 or 1.2",
+        MinVersion::Dtls12 => "1.2",
     };
     let (used, failures) = ports::usage();
     let metrics = if settings.metrics.is_on { "/metrics of the HTTP server" } else { "off" };
