@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use common::Place;
-use installer::MODULES;
+use installer::{CODEC, MODULES};
 
 /// A copy of the tree, an empty directory to install into, and files that look like our modules.
 struct Tree {
@@ -59,7 +59,7 @@ impl Tree {
         fs::read(String::from_utf8(found.stdout).unwrap().trim()).unwrap()
     }
 
-    /// The files below `directory` that have one of our names.
+    /// The files below `directory` that have one of our names, but for the codec's.
     fn of_ours(&self, directory: &Path) -> Vec<String> {
         let found = Command::new("find").arg(directory).args(["-type", "f", "-name", "res_*.so"]).output().unwrap();
         let found = String::from_utf8(found.stdout).unwrap();
@@ -82,6 +82,7 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
     let is_ours = |module: &str| tree.installed(module) == fs::read(files.join(module)).unwrap();
     let theirs = MODULES.map(|module| module.trim_end_matches(".so").to_owned());
     let ours = theirs.clone().map(|module| format!("{module}_rust"));
+    let codec = [format!("{}_rust", CODEC.trim_end_matches(".so"))];
 
     tree.apply(&["--modules", files.to_str().unwrap()]);
     tree.make("menuselect.makeopts");
@@ -91,12 +92,14 @@ fn a_source_tree_has_ours_when_they_are_chosen_and_its_own_when_not() {
         assert!(offered.contains(&format!("<conflict>{theirs}</conflict>")), "{ours} does not say what it replaces");
     }
 
-    tree.choose(&ours, &theirs);
+    assert!(offered.contains(&format!("<member name=\"{}\"", codec[0])), "the codec is not offered");
+
+    tree.choose(&[&ours[..], &codec].concat(), &theirs);
     tree.make("all");
     tree.make("install");
-    assert!(MODULES.iter().all(|module| is_ours(module)));
+    assert!(MODULES.iter().chain([&CODEC]).all(|module| is_ours(module)));
 
-    tree.choose(&theirs, &ours);
+    tree.choose(&theirs, &[&ours[..], &codec].concat());
     tree.make("all");
     tree.make("install");
     assert!(!MODULES.iter().any(|module| is_ours(module)));
@@ -190,7 +193,7 @@ const CHECKOUT: &str = "\
     cat > bin/cargo <<'CARGO'\n\
     #!/bin/sh\n\
     echo \"$*\" >> calls\n\
-    touch target/asterisk-11/res_srtp.so target/asterisk-11/res_rtp_asterisk.so target/asterisk-11/res_http_websocket.so\n\
+    for name in res_srtp res_rtp_asterisk res_http_websocket codec_opus_g719; do touch target/asterisk-11/$name.so; done\n\
     CARGO\n\
     cat > bin/put <<'PUT'\n\
     #!/bin/sh\n\
