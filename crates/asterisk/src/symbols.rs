@@ -2,6 +2,7 @@
 //! the load fail, and a missing variable even the loader's first look at the module.
 
 use std::ffi::{CStr, c_int, c_void};
+use std::marker::PhantomData;
 use std::mem;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -25,18 +26,39 @@ pub unsafe fn lookup<T: Copy>(name: &CStr) -> Option<T> {
     (!address.is_null()).then(|| unsafe { mem::transmute_copy(&address) })
 }
 
-/// A function of the host, looked up once even if it is missing: a lookup compares the caller with every file that is loaded.
+/// A symbol of the host, looked up once even if it is missing.
 #[derive(Debug)]
-pub struct Function {
+struct Symbol {
     name: &'static CStr,
-    /// Null before the first lookup, [`ptr::dangling_mut`] if the function does not exist.
+    /// Null before the first lookup, [`ptr::dangling_mut`] if the symbol does not exist.
     address: AtomicPtr<c_void>,
 }
+
+impl Symbol {
+    const fn new(name: &'static CStr) -> Self {
+        Self { name, address: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    /// Returns its address; `None` if this host does not have it.
+    fn address(&self) -> Option<NonNull<c_void>> {
+        let known = NonNull::new(self.address.load(Ordering::Relaxed)).unwrap_or_else(|| {
+            // SAFETY: an untyped pointer.
+            let found = unsafe { lookup::<NonNull<c_void>>(self.name) }.unwrap_or(NonNull::dangling());
+            self.address.store(found.as_ptr(), Ordering::Relaxed);
+            found
+        });
+        (known != NonNull::dangling()).then_some(known)
+    }
+}
+
+/// A function of the host, looked up once: a lookup compares the caller with every file that is loaded.
+#[derive(Debug)]
+pub struct Function(Symbol);
 
 impl Function {
     /// Names a function, which is not looked up yet.
     pub const fn new(name: &'static CStr) -> Self {
-        Self { name, address: AtomicPtr::new(ptr::null_mut()) }
+        Self(Symbol::new(name))
     }
 
     /// Returns the function; `None` if this host does not have it.
@@ -44,43 +66,31 @@ impl Function {
     /// # Safety
     /// `T` is the type of the pointer to the function in every host that has it.
     pub unsafe fn get<T: Copy>(&self) -> Option<T> {
-        const { assert!(size_of::<T>() == size_of::<*mut c_void>(), "a function pointer") };
-        let mut address = self.address.load(Ordering::Relaxed);
-        if address.is_null() {
-            // SAFETY: an untyped pointer.
-            address = unsafe { lookup::<*mut c_void>(self.name) }.unwrap_or(ptr::dangling_mut());
-            self.address.store(address, Ordering::Relaxed);
-        }
+        const { assert!(size_of::<T>() == size_of::<NonNull<c_void>>(), "a function pointer") };
+        let address = self.0.address()?;
         // SAFETY: it has the size of a pointer, as asserted above, and this type, as our caller guarantees.
-        (address != ptr::dangling_mut()).then(|| unsafe { mem::transmute_copy(&address) })
+        Some(unsafe { mem::transmute_copy(&address) })
     }
 }
 
-/// A variable of the host, looked up once even if it is missing: while the dynamic linker runs our destructor, which
-/// may wait for one of our threads, it holds the lock that `dlsym` in that thread would need.
+/// A variable of the host, looked up once: while the dynamic linker runs our destructor, which may wait for one of our threads, it
+/// holds the lock that `dlsym` in that thread would need.
 #[derive(Debug)]
 pub struct Variable<T> {
-    name: &'static CStr,
-    /// Null before the first lookup, [`ptr::dangling_mut`] if the variable does not exist.
-    address: AtomicPtr<T>,
+    symbol: Symbol,
+    value: PhantomData<fn() -> T>,
 }
 
 impl<T: Copy> Variable<T> {
     /// # Safety
     /// `T` is the type that the variable has in every host that has it.
     const unsafe fn new(name: &'static CStr) -> Self {
-        Self { name, address: AtomicPtr::new(ptr::null_mut()) }
+        Self { symbol: Symbol::new(name), value: PhantomData }
     }
 
     /// The address of the variable; `None` if this host does not have it.
     pub fn address(&self) -> Option<NonNull<T>> {
-        let known = NonNull::new(self.address.load(Ordering::Relaxed)).unwrap_or_else(|| {
-            // SAFETY: the caller of `new` guarantees the type.
-            let found = unsafe { lookup::<NonNull<T>>(self.name) }.unwrap_or(NonNull::dangling());
-            self.address.store(found.as_ptr(), Ordering::Relaxed);
-            found
-        });
-        (known != NonNull::dangling()).then_some(known)
+        self.symbol.address().map(NonNull::cast)
     }
 
     /// The current value. The host writes these variables at any time without a lock, one word at a time.
@@ -138,7 +148,7 @@ mod tests {
         // SAFETY: no host has this variable.
         static NONE: Variable<c_int> = unsafe { Variable::new(c"no_host_has_this") };
         assert_eq!((NONE.address(), NONE.read()), (None, None));
-        assert!(!NONE.address.load(Ordering::Relaxed).is_null(), "it would be looked for again");
+        assert!(!NONE.symbol.address.load(Ordering::Relaxed).is_null(), "it would be looked for again");
         assert_eq!(NONE.address(), None);
     }
 
