@@ -50,8 +50,8 @@ pub struct Description<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Reads a message. Returns `None` if it is none, or its start line or `Call-ID` cannot be read. Lines with control characters are
-    /// left out: what is read goes into the log.
+    /// Reads a message. Returns `None` if it is none, if its start line or `Call-ID` cannot be read, or if what names its dialog or its users
+    /// is longer than [`LONGEST`]. Lines with control characters are left out: what is read goes into the log.
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(bytes).ok()?;
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
@@ -77,7 +77,8 @@ impl<'a> Message<'a> {
         for (name, value) in lines.filter(is_printable).filter_map(|line| line.split_once(':')) {
             message.read(name.trim_end(), value.trim());
         }
-        (!message.call_id.is_empty()).then_some(message)
+        let names = [message.call_id, message.from_tag, message.to_tag, message.from_user, message.to_user];
+        (!message.call_id.is_empty() && names.iter().all(|name| name.len() <= LONGEST)).then_some(message)
     }
 
     fn read(&mut self, name: &str, value: &'a str) {
@@ -94,22 +95,46 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The octets of the longest identifier or user that is read. Calls are kept in memory.
+pub const LONGEST: usize = 256;
+
 /// Returns whether a line has no control characters, tabs aside.
 fn is_printable(line: &&str) -> bool {
     !line.contains(|character: char| character.is_control() && character != '\t')
 }
 
-/// Returns the user part of the first SIP URI of a header value.
+/// Returns the user part of the SIP URI of a header value.
 fn user(value: &str) -> &str {
-    let uri = value.find("sip:").map(|at| at + 4).or_else(|| value.find("sips:").map(|at| at + 5));
-    let rest = uri.and_then(|at| value.get(at..)).unwrap_or_default();
-    let end = rest.find(['>', ';', '?']).unwrap_or(rest.len());
-    rest.get(..end).and_then(|uri| uri.split_once('@')).map_or("", |(user, _)| user)
+    let (address, _) = address_and_parameters(value);
+    let (scheme, rest) = address.trim_start().split_once(':').unwrap_or_default();
+    let is_sip = ["sip", "sips"].iter().any(|sip| scheme.eq_ignore_ascii_case(sip));
+    rest.split_once('@').filter(|_| is_sip).map_or("", |(user, _)| user)
+}
+
+/// Splits the value of `From` or `To` into its URI and what follows, the parameters of the header. A display name may hold anything in quotes
+/// (RFC 3261 §25.1).
+fn address_and_parameters(value: &str) -> (&str, &str) {
+    let value = value.strip_prefix('"').map_or(value, behind_quote);
+    match value.split_once('<') {
+        Some((_, rest)) => rest.split_once('>').unwrap_or((rest, "")),
+        None => value.split_at(value.find(';').unwrap_or(value.len())),
+    }
+}
+
+/// Returns what is behind the end of a quoted string.
+fn behind_quote(text: &str) -> &str {
+    let mut is_escaped = false;
+    let end = text.find(|character| {
+        let ends = character == '"' && !is_escaped;
+        is_escaped = character == '\\' && !is_escaped;
+        ends
+    });
+    end.and_then(|end| text.get(end + 1..)).unwrap_or_default()
 }
 
 /// Returns the parameter `tag` of a header value, which stands behind the address.
 fn tag(value: &str) -> &str {
-    let parameters = value.rsplit_once('>').map_or(value, |(_, parameters)| parameters);
+    let (_, parameters) = address_and_parameters(value);
     let tag = parameters.split(';').skip(1).find_map(|parameter| {
         let (name, tag) = parameter.split_once('=')?;
         name.trim().eq_ignore_ascii_case("tag").then(|| tag.trim())
@@ -242,7 +267,8 @@ impl<'a> Reading<'a> {
 
 fn named(rtpmap: &str) -> Option<(u8, &str)> {
     let (number, format) = rtpmap.split_once(' ')?;
-    Some((number.parse().ok()?, format.split('/').next()?.trim()))
+    let name = format.split('/').next()?.trim();
+    Some((number.parse().ok()?, name)).filter(|_| name.len() <= LONGEST)
 }
 
 /// Returns the name of a static payload type (RFC 3551 §6).
@@ -304,6 +330,32 @@ mod tests {
         ] {
             assert_eq!(tag(value), expected, "{value}");
         }
+    }
+
+    #[test]
+    fn a_display_name_is_no_address() {
+        for (value, expected) in [
+            ("\"sip:admin@pbx\" <sip:1001@pbx>;tag=1", "1001"),
+            ("\"<sip:admin@pbx>\" <SIPS:1001@pbx>", "1001"),
+            ("\"\\\"<sip:admin@pbx>\" <sip:1001;x=y@pbx>", "1001;x=y"),
+            ("sip:1001@pbx;tag=1", "1001"),
+            ("<sip:pbx;user=admin@x>", "pbx;user=admin"),
+            ("<tel:1001>", ""),
+            ("\"<sip:admin@pbx>", ""),
+        ] {
+            assert_eq!(user(value), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_kept_is_not_read() {
+        let bye = |id: &str, tag: &str| {
+            format!("BYE sip:a@b SIP/2.0\r\nCall-ID: {id}\r\nFrom: <sip:1@b>;tag={tag}\r\nCSeq: 2 BYE\r\n\r\n")
+        };
+        let (most, more) = ("1".repeat(LONGEST), "1".repeat(LONGEST + 1));
+        assert!(Message::parse(bye(&most, &most).as_bytes()).is_some());
+        assert_eq!(Message::parse(bye(&more, "1").as_bytes()), None);
+        assert_eq!(Message::parse(bye("1", &more).as_bytes()), None);
     }
 
     #[test]
