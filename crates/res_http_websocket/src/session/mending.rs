@@ -14,9 +14,9 @@ impl State {
     pub(super) fn mend_incoming(&mut self, now: Instant, session: &Session, event: &mut Option<Event>) -> Mended {
         let Some(Event::Message(message)) = event else { return Mended::Not };
         let is_whole = message.opcode != Opcode::Continuation && !message.more_follows;
-        if let Some(refusal) = drain::refuse(message.opcode, &message.payload).filter(|_| is_whole) {
+        let refusal = drain::refuse(message.opcode, &message.payload);
+        if let Some(refusal) = refusal.filter(|_| is_whole && session.is_sip()) {
             self.traffic.count_in(message.payload.len());
-            self.told.extend(story::told(From::Client, session, &message.payload));
             self.answer(now, session, &refusal, From::Drain);
             *event = None;
             return Mended::Not;
