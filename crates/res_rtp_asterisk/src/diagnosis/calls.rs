@@ -4,13 +4,15 @@
 //! A session belongs to the call whose INVITE the same thread has just read, because chan_sip makes the session on that thread (chan_pjsip
 //! does not); or to the call in whose description Asterisk names the session's port. No lock of a session is taken while the list is locked.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::story::event::By;
-use ::story::sip::{Kind, Message};
+use ::story::sip::{Kind, LONGEST, Message};
 use ::story::verdict::{NoSocket, Signalling};
 use ::story::{Driver, Event, Timeline};
 use asterisk::lock;
@@ -48,7 +50,8 @@ pub struct Call {
     answered: Option<Instant>,
     has_credentials: bool,
     is_over: bool,
-    thread: Option<libc::pthread_t>,
+    /// The thread that reads the call's INVITE.
+    thread: Option<u64>,
 }
 
 /// The steps that follow from a message.
@@ -88,7 +91,7 @@ impl Calls {
             (Some(place), _) => place,
             (None, Kind::Request("INVITE" | "REGISTER")) => {
                 if calls.len() == MOST_CALLS {
-                    calls.pop_front();
+                    make_room(&mut calls);
                 }
                 if let Some(driver) = connection.driver {
                     drivers::note(driver);
@@ -153,7 +156,9 @@ impl Calls {
     pub fn end_session(&self, id: Id) -> Ended {
         let mut calls = lock(&self.0);
         let Some(call) = calls.iter_mut().find(|call| call.sessions.contains(&id)) else { return Ended::Unknown };
-        if std::mem::replace(&mut call.is_over, true) { Ended::Told } else { Ended::Now(Box::new(call.clone())) }
+        let told = call.clone();
+        call.sessions.retain(|session| *session != id);
+        if std::mem::replace(&mut call.is_over, true) { Ended::Told } else { Ended::Now(Box::new(told)) }
     }
 
     /// Changes the call whose INVITE this thread reads. Returns whether there is one.
@@ -184,7 +189,7 @@ impl Call {
         // Nobody asks for the report of a registration, which has no dialog.
         let dialog = if is_registration { Dialog::default() } else { Dialog::new(message.call_id, message.from_tag) };
         let user = if by == By::Client { message.from_user } else { message.to_user };
-        let origin = connection.origin.map(str::to_owned);
+        let origin = connection.origin.filter(|origin| origin.len() <= LONGEST).map(str::to_owned);
         let signalling = Signalling { is_registration, offered_by: Some(by), origin, ..Signalling::default() };
         Self {
             id: message.call_id.to_owned(),
@@ -210,6 +215,15 @@ impl Call {
             (Some((_, after)), _) => after,
             (None, Some(answered)) => now.saturating_duration_since(answered),
             (None, None) => Duration::ZERO,
+        }
+    }
+
+    /// Returns how much it would be missed: the less, the earlier it is forgotten.
+    fn rank(&self) -> u8 {
+        match (self.is_over || self.signalling.is_registration, self.sessions.is_empty(), self.answered) {
+            (true, true, _) => 0,
+            (false, true, None) => 1,
+            _ => 2,
         }
     }
 
@@ -349,9 +363,26 @@ impl<'a> Connection<'a> {
     }
 }
 
-fn this_thread() -> libc::pthread_t {
-    // SAFETY: names the calling thread.
-    unsafe { libc::pthread_self() }
+/// Forgets the oldest of those that are missed least: registrations and what is over, then calls that have come to nothing yet. So nobody who
+/// has shown no password pushes a call out.
+fn make_room(calls: &mut VecDeque<Call>) {
+    let least = calls.iter().enumerate().min_by_key(|(_, call)| call.rank()).map(|(place, _)| place);
+    least.and_then(|place| calls.remove(place));
+}
+
+/// Returns a number that no other thread has, nor gets later, as `pthread_t` would be.
+fn this_thread() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        // Without a destructor, which could outlive the module.
+        static NUMBER: Cell<u64> = const { Cell::new(0) };
+    }
+    NUMBER.with(|number| {
+        if number.get() == 0 {
+            number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
+        }
+        number.get()
+    })
 }
 
 /// Most calls and registrations that are kept.
@@ -469,6 +500,33 @@ mod tests {
         let register = invite("").replace("INVITE", "REGISTER").replace("Call-ID: 7", "Call-ID: 8");
         calls.handle(now, By::Client, &register);
         assert!(calls.of_dialog(Named { call_id: "8", ..named("1", "") }).is_none());
+    }
+
+    #[test]
+    fn strangers_and_registrations_push_no_call_out() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        calls.handle(now, By::Client, &invite(""));
+        calls.handle(now, By::Host, &response(200));
+        calls.handle(now, By::Client, &invite("").replace("Call-ID: 7", "Call-ID: ringing"));
+        calls.note_session(1);
+        let register = invite("").replace("INVITE", "REGISTER");
+        for (number, message) in (0..2 * MOST_CALLS).zip([register, invite("")].iter().cycle()) {
+            calls.handle(now, By::Client, &message.replace("Call-ID: 7", &format!("Call-ID: stranger-{number}")));
+        }
+        assert!(calls.find("7").is_some() && calls.find("ringing").is_some());
+        assert!(calls.find("stranger-0").is_none(), "the list has an end");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test program is never unmapped")]
+    fn a_session_of_another_thread_is_not_of_a_call_whose_thread_has_ended() {
+        let (calls, now) = (Calls::default(), Instant::now());
+        std::thread::scope(|scope| {
+            scope.spawn(|| calls.handle(now, By::Client, &invite(""))).join().unwrap();
+            // The system gives a new thread the number of one that has ended.
+            scope.spawn(|| calls.note_session(1)).join().unwrap();
+        });
+        assert!(calls.find("7").unwrap().sessions.is_empty());
     }
 
     #[test]
