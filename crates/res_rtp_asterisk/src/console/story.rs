@@ -51,7 +51,11 @@ fn show_history(invocation: &Invocation<'_>) -> Outcome {
     }
     cli_print!(invocation, "{} calls have ended", all.len());
     if globals.history().left_out() > 0 {
-        cli_print!(invocation, "{} more came too fast to be kept", globals.history().left_out());
+        cli_print!(
+            invocation,
+            "{} more came too fast to be kept, or were refused too often",
+            globals.history().left_out()
+        );
     }
     Outcome::Success
 }

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use asterisk::fence::fence;
-use asterisk::limit::RateLimit;
+use asterisk::limit::{RateLimit, SharedLimit};
 use asterisk::lock;
 use asterisk::thread::{self, JoinHandle};
 
@@ -57,6 +58,8 @@ pub struct Ended {
     pub names: Vec<String>,
     /// The call, for its JSON.
     pub told: Arc<Told>,
+    /// Whether it was refused before there was a session ([`Told::is_refused`]).
+    is_refused: bool,
     /// The identifiers of the call and its report, if there are reports.
     report: Option<(Dialog, Arc<str>)>,
 }
@@ -86,7 +89,7 @@ impl History {
         if queue.is_stopped {
             return;
         }
-        if queue.calls.len() == MOST_WAITING {
+        if queue.calls.len() == MOST_WAITING || told.is_refused() && !may_be_told(&told) {
             queue.left_out += 1;
             return;
         }
@@ -107,7 +110,7 @@ impl History {
         reports.fold(None, |found, (dialog, report)| if dialog.is(named) { Some(Arc::clone(report)) } else { found })
     }
 
-    /// Returns how many calls have ended that are not kept, because too many waited for the thread.
+    /// Returns how many calls have ended that are not kept, because too many waited for the thread or were refused.
     pub fn left_out(&self) -> u64 {
         lock(&self.shared.queue).left_out
     }
@@ -147,15 +150,33 @@ impl Shared {
         lock(&self.log).write(|| told.json(since_1970));
         let dialog = told.dialog.clone().filter(|_| self.has_reports.load(Ordering::Relaxed));
         let report = dialog.map(|dialog| (dialog, told.report(since_1970).into()));
-        let ended =
-            Ended { at, line: told.line(), text: told.text(), names: told.names(), told: Arc::new(told), report };
-        let mut all = lock(&self.ended);
-        if all.len() == MOST_ENDED {
-            all.pop_front();
-        }
-        all.push_back(ended);
+        let (line, text, names, is_refused) = (told.line(), told.text(), told.names(), told.is_refused());
+        let ended = Ended { at, line, text, names, told: Arc::new(told), is_refused, report };
+        keep(&mut lock(&self.ended), ended);
     }
 }
+
+/// Adds a call, in the place of the oldest if there are too many. Refused ones take the place of others that were refused, so that who has no
+/// password cannot have calls forgotten.
+fn keep(all: &mut VecDeque<Ended>, ended: Ended) {
+    let refused = all.iter().filter(|kept| kept.is_refused).count();
+    if ended.is_refused && refused == MOST_REFUSED {
+        let oldest = all.iter().position(|kept| kept.is_refused);
+        oldest.and_then(|place| all.remove(place));
+    } else if all.len() == MOST_ENDED {
+        all.pop_front();
+    }
+    all.push_back(ended);
+}
+
+/// Returns whether a refused call is told, which costs a look into the accounts' file and a line of `calllog`.
+fn may_be_told(told: &Told) -> bool {
+    let from = told.client.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |client| client.ip());
+    REFUSED.allow(from).is_some()
+}
+
+/// Limits refused calls, for all and for each address.
+static REFUSED: SharedLimit<IpAddr, 30> = SharedLimit::new(Duration::from_secs(60), 10);
 
 /// The file of `calllog`.
 #[derive(Debug, Default)]
@@ -197,12 +218,34 @@ static TROUBLE: RateLimit = RateLimit::new(Duration::from_secs(60), 1);
 /// Most calls that are kept.
 const MOST_ENDED: usize = 100;
 
+/// Most of them that were refused before there was a session.
+const MOST_REFUSED: usize = 25;
+
 /// Most calls that wait for the thread. A disk that does not answer costs lines, not memory.
 const MOST_WAITING: usize = 1000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_refused_takes_the_place_of_no_call() {
+        let ended = |number: usize, is_refused| Ended {
+            at: SystemTime::UNIX_EPOCH,
+            line: number.to_string(),
+            text: String::new(),
+            names: Vec::new(),
+            told: Arc::default(),
+            is_refused,
+            report: None,
+        };
+        let mut all = VecDeque::new();
+        (0..MOST_ENDED).for_each(|number| keep(&mut all, ended(number, false)));
+        (0..1000).for_each(|number| keep(&mut all, ended(number, true)));
+        assert_eq!(all.iter().filter(|kept| kept.is_refused).count(), MOST_REFUSED);
+        assert_eq!((all.len(), all[0].line.as_str()), (MOST_ENDED, "25"));
+        assert_eq!(all.back().unwrap().line, "999");
+    }
 
     #[test]
     fn the_file_is_opened_again_after_a_rotation() {

@@ -8,7 +8,6 @@ use ::story::event::By;
 use ::story::mos::{self, Codec};
 use ::story::timeline::Line;
 use ::story::{Driver, Event, Facts, Verdict, sip};
-use asterisk::limit::RateLimit;
 use asterisk::rtp::channel_names;
 use asterisk::worker::Id;
 use serde_json::{Value, json};
@@ -128,15 +127,10 @@ pub fn handle_message(globals: &Globals, by: By, told: &str) {
         });
         named.for_each(|session| globals.calls().bind(message.call_id, session.id()));
     }
-    // Who calls a host that drains has shown no password, and each call that it tries would take the place of another.
-    let is_told = |call: &Call| !matches!(call.signalling.refusal, Some((By::Drain, _))) || DRAINED.allow().is_some();
-    if let Some(call) = next.over.filter(is_told) {
+    if let Some(call) = next.over {
         globals.history().add(of_call(globals, &call));
     }
 }
-
-/// Limits the calls in the history that a drain has refused.
-static DRAINED: RateLimit = RateLimit::new(Duration::from_secs(10), 10);
 
 /// Tells the history of a session that ends, unless its call is there already. The caller holds no lock of a session.
 pub fn handle_end(globals: &Globals, session: &Arc<Session>) {
@@ -227,6 +221,12 @@ impl Told {
         }
         self.facts.stun = globals.gatherer().trouble();
         self.facts.turn = globals.relays().trouble();
+    }
+
+    /// Returns whether the call or registration was refused before there was a session. Anybody can cause such, without a password.
+    pub fn is_refused(&self) -> bool {
+        let refusal = self.facts.signalling.as_ref().and_then(|signalling| signalling.refusal);
+        self.port.is_none() && refusal.is_some_and(|(by, _)| by != By::Client)
     }
 
     /// Returns the verdict.
