@@ -311,7 +311,7 @@ fn make_database(directory: &Path, users: u32) -> Result {
     statements += "COMMIT;\n";
     let file = directory.join("kamailio.sqlite");
     let mut program = prefix::command(&root, &root.join("usr/bin/sqlite3"));
-    let mut program = program.arg(&file).stdin(Stdio::piped()).spawn()?;
+    let mut program = program.arg(&file).stdin(Stdio::piped()).stdout(Stdio::null()).spawn()?;
     if let Some(mut input) = program.stdin.take() {
         io::Write::write_all(&mut input, statements.as_bytes())?;
     }
