@@ -7,6 +7,7 @@ use crate::memory::{self, Dialog, Section as Offered, Text};
 use crate::message::{Message, trimmed};
 use crate::payload_types;
 use crate::pictures::Feedback;
+use crate::places::Place;
 use crate::rules::{Rule, Rules};
 use crate::sdp::{Description, Direction, Level, Line, MAX_SECTIONS, Section};
 use crate::sipml;
@@ -146,14 +147,14 @@ impl Changes {
             return self.unfold_answer(answer, dialog);
         }
         for (section, offered) in answer.sections.iter().zip(&dialog.client) {
-            if let Some(mid) = offered.mid.as_deref().filter(|_| section.level.mid.is_none()) {
+            if let Some(mid) = offered.place.mid.as_deref().filter(|_| section.level.mid.is_none()) {
                 self.add_mid(answer, section, &String::from_utf8_lossy(mid));
             }
             self.fit_section(answer, section, offered, dialog);
         }
         let first = answer.sections.iter().zip(&dialog.client).find(|(section, _)| !section.is_refused);
         if let Some((section, offered)) = first.filter(|(_, offered)| offered.is_bundled) {
-            let mid = offered.mid.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+            let mid = offered.place.mid.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
             if dialog.grouping.groups_in_answer(&mid, carrying(answer), transports) {
                 self.group(answer, section, &mid);
             }
@@ -181,13 +182,13 @@ impl Changes {
     /// [`Rule::Sipml`], for the answer to a folded offer: the last section carries media, those before it do nothing.
     pub fn unfold_answer(&mut self, answer: &Description<'_>, dialog: &Dialog) {
         let ([section], Some((last, before))) = (&answer.sections[..], dialog.client.split_last()) else { return };
-        let mids = dialog.client.iter().filter_map(|section| section.mid.as_deref()).map(String::from_utf8_lossy);
+        let mids = dialog.client.iter().filter_map(|section| section.place.mid.as_deref()).map(String::from_utf8_lossy);
         let group = format!("a=group:BUNDLE {}{}", mids.collect::<Vec<_>>().join(" "), answer.line_end);
         let mut more = if answer.bundle.is_none() { group.into_bytes() } else { Vec::new() };
         before.iter().for_each(|offered| sipml::write_copy(answer, section, offered, self.allowed, &mut more));
         self.edits.insert(answer.session.span.end, more);
         self.made = self.made.with(Rule::Sipml);
-        if let Some(mid) = last.mid.as_deref().filter(|_| section.level.mid.is_none()) {
+        if let Some(mid) = last.place.mid.as_deref().filter(|_| section.level.mid.is_none()) {
             self.insert(Rule::Sipml, section.end(), &format!("a=mid:{}", String::from_utf8_lossy(mid)), answer);
         }
         self.fit_section(answer, section, last, dialog);
@@ -197,19 +198,22 @@ impl Changes {
     fn fit_section(&mut self, answer: &Description<'_>, section: &Section<'_>, offered: &Offered, dialog: &Dialog) {
         if !section.is_refused {
             self.fit_direction(answer, section, offered.direction);
-            self.fit_profile(answer, section, &offered.protocol);
+            self.fit_profile(answer, section, &offered.place.protocol);
             self.tell_feedback(answer, section, offered.feedback);
             self.end_candidates(answer, section, dialog);
         }
     }
 
     /// [`Rule::Mid`] and [`Rule::Group`], for an offer of the host's with DTLS. A section keeps the mid that it has had in
-    /// the dialog (RFC 8829 §5.2.2).
+    /// the dialog (RFC 8829 §5.2.2), also when it is declined and says nothing else.
     pub fn name_sections(&mut self, offer: &Description<'_>, dialog: Option<&Dialog>, transports: Transports) {
         let mut grouped = None;
-        for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| offer.is_secure(section)) {
-            let mid = mid_of(index, dialog);
-            if section.level.mid.is_none() {
+        let agreed = dialog.map_or(&[][..], |dialog| &dialog.agreed);
+        for (index, section) in offer.sections.iter().enumerate().filter(|(_, section)| section.level.mid.is_none()) {
+            let is_secure = offer.is_secure(section);
+            let had_mid = agreed.get(index).is_some_and(|place| place.mid.is_some());
+            if is_secure || section.is_refused && had_mid {
+                let mid = mid_of(index, agreed);
                 self.add_mid(offer, section, &mid);
                 grouped = grouped.or(Some((section, mid)).filter(|_| !section.is_refused));
             }
@@ -332,9 +336,8 @@ fn carrying(description: &Description<'_>) -> usize {
 }
 
 /// The mid of a section of the host's offer: the one that it has had in the dialog, or a number that no other section has.
-fn mid_of(index: usize, dialog: Option<&Dialog>) -> String {
-    let known: Vec<Option<&[u8]>> =
-        dialog.map(|dialog| dialog.client.iter().map(|section| section.mid.as_deref()).collect()).unwrap_or_default();
+fn mid_of(index: usize, agreed: &[Place]) -> String {
+    let known: Vec<Option<&[u8]>> = agreed.iter().map(|place| place.mid.as_deref()).collect();
     if let Some(Some(mid)) = known.get(index) {
         return String::from_utf8_lossy(mid).into_owned();
     }

@@ -29,6 +29,7 @@
 //! | `edit` | changes by position; everything else is copied |
 //! | `grouping` | which media sections share a transport (RFC 9143) |
 //! | `memory` | dialogs |
+//! | `places` | media sections that the host has declined, and leaves out of later descriptions |
 //! | [`transport`] | the transport's part (RFC 7118): keepalives of CRLF, and INVITEs that nobody can answer any more |
 //!
 //! The parser of descriptions is our own, since those that were looked at give back a description that they have printed
@@ -48,6 +49,7 @@ mod memory;
 mod message;
 mod payload_types;
 mod pictures;
+mod places;
 mod respond;
 mod rules;
 mod sdp;
@@ -60,8 +62,10 @@ mod version;
 pub use rules::{Rule, Rules};
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use crate::change::Changes;
+use crate::edit::Edits;
 use crate::grouping::Transports;
 use crate::memory::{Dialog, Dialogs};
 use crate::message::{Message, Start};
@@ -239,6 +243,12 @@ impl Dialect {
         if part.is_some() && description.is_none() {
             return Outcome::Unreadable;
         }
+        let lengths = part.and_then(|part| part.content_length.map(|value| (value, part.content.len())));
+        let from_host = description.as_ref().filter(|_| side == Side::Host);
+        let arranged = from_host.and_then(|description| self.arrange(message, description, role, lengths.clone()));
+        if let Some(arranged) = arranged {
+            return self.describe_arranged(arranged, role);
+        }
         self.note(message, side, &mut changes);
         match (description, side) {
             (Some(description), Side::Client) => self.client_describes(message, description, role, &mut changes),
@@ -246,10 +256,43 @@ impl Dialect {
             (None, Side::Client) if role == Role::Offer && message.body().is_empty() => self.ask_for_offer(message),
             (None, _) => {}
         }
-        let part = part.and_then(|part| part.content_length.map(|value| (value, part.content.len())));
-        match changes.apply(message, part) {
+        match changes.apply(message, lengths) {
             Some((message, rules)) => Outcome::Changed { message, rules },
             None => Outcome::Unchanged,
+        }
+    }
+
+    /// [`Rule::Mid`], for a description of the host's: the message with the sections in their places in the session. `None` if they
+    /// are there.
+    fn arrange(
+        &mut self,
+        message: &Message<'_>,
+        description: &Description<'_>,
+        role: Role,
+        lengths: Option<(Range<usize>, usize)>,
+    ) -> Option<Vec<u8>> {
+        let may = self.rules.has(Rule::Mid);
+        let dialog = self.dialogs.get(message.call_id).filter(|dialog| may && !dialog.is_folded)?;
+        let number = Some(message.sequence.number);
+        let (session, role): (Vec<_>, _) = match role {
+            Role::Answer if dialog.offer == number => (dialog.places().collect(), role),
+            // The offer was not read, or is forgotten.
+            Role::Answer if dialog.offerless != number => return None,
+            _ => (dialog.agreed.iter().collect(), Role::Offer),
+        };
+        let (sections, arranged) = places::arrange(description, &session, role)?;
+        let mut edits = Edits::default();
+        edits.replace(sections, arranged);
+        Some(edits.apply(message, lengths))
+    }
+
+    /// Takes a message of the host's whose sections are in their places now.
+    fn describe_arranged(&mut self, arranged: Vec<u8>, role: Role) -> Outcome {
+        let outcome = Message::parse(&arranged).map(|message| self.describe(&message, Side::Host, role));
+        match outcome {
+            Some(Outcome::Changed { message, rules }) => Outcome::Changed { message, rules: rules.with(Rule::Mid) },
+            Some(Outcome::Unchanged) => Outcome::Changed { message: arranged, rules: Rule::Mid.into() },
+            other => other.unwrap_or(Outcome::Unchanged),
         }
     }
 
@@ -392,6 +435,7 @@ impl Dialect {
         self.dialogs.change(message.call_id, |dialog| {
             if role == Role::Answer && dialog.offer == Some(message.sequence.number) {
                 dialog.grouping.handle_our_answer(grouped, description);
+                dialog.agree(description);
             }
             dialog.describe_host(description);
             trickle::release(dialog, events);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use crate::grouping::Grouping;
 use crate::pictures::Feedback;
+use crate::places::Place;
 use crate::sdp::{self, Description, Direction};
 use crate::sipml;
 use crate::version::{self, Told};
@@ -27,6 +28,8 @@ pub struct Dialog {
     pub offerless: Option<u32>,
     /// The media sections of the client's last description.
     pub client: Vec<Section>,
+    /// The media sections that both sides have agreed upon, which stay in their places (RFC 3264 §8).
+    pub agreed: Vec<Place>,
     /// The ICE user fragments of the host's last description, by section.
     pub host: Vec<Option<Text>>,
     /// The index of the video section in the host's last description.
@@ -60,14 +63,12 @@ pub type Text = Box<[u8]>;
 /// One media section of a client's description.
 #[derive(Debug)]
 pub struct Section {
-    /// `a=mid:` (RFC 5888).
-    pub mid: Option<Text>,
+    /// The `m=` line and the mid.
+    pub place: Place,
     /// Whether the description's BUNDLE group names that mid (RFC 9143).
     pub is_bundled: bool,
     /// The direction of media, also when the description did not name it.
     pub direction: Direction,
-    /// The transport, such as `UDP/TLS/RTP/SAVPF`.
-    pub protocol: Text,
     /// `a=ice-ufrag:`, also of the session.
     pub ufrag: Option<Text>,
     /// The kinds of feedback that ask for whole pictures.
@@ -155,17 +156,32 @@ impl Dialog {
             .iter()
             .map(|section| {
                 let direction = section.level.direction().or(session.direction());
-                let mid = section.level.mid.as_ref().and_then(kept);
+                let place = Place::of(description, section);
                 Section {
                     feedback: section.level.feedback,
-                    is_bundled: mid.as_deref().is_some_and(|mid| description.bundles(mid)),
-                    mid,
+                    is_bundled: place.mid.as_deref().is_some_and(|mid| description.bundles(mid)),
+                    place,
                     direction: meant(direction.map_or(Direction::BOTH, |(direction, _)| *direction)),
-                    protocol: kept(&section.protocol).unwrap_or_default(),
                     ufrag: section.level.ufrag.as_ref().or(session.ufrag.as_ref()).and_then(kept),
                 }
             })
             .collect();
+        if offer.is_none() {
+            self.agreed = self.places().cloned().collect();
+        }
+    }
+
+    /// The media sections of the client's last description.
+    pub fn places(&self) -> impl Iterator<Item = &Place> {
+        self.client.iter().map(|section| &section.place)
+    }
+
+    /// Remembers that the host has accepted the client's last offer, and which sections of it.
+    pub fn agree(&mut self, answer: &Description<'_>) {
+        self.agreed = self.places().cloned().collect();
+        for (place, section) in self.agreed.iter_mut().zip(&answer.sections) {
+            place.is_used &= !section.is_refused;
+        }
     }
 
     /// Remembers a description of the host's.
@@ -181,14 +197,19 @@ impl Dialog {
     /// The size of the dialog, in bytes, roughly as the allocator sees it.
     fn bytes(&self, call_id: &[u8]) -> usize {
         let text = |text: &Option<Text>| text.as_ref().map_or(0, |text| text.len());
-        let sections: usize = self
-            .client
-            .iter()
-            .map(|section| size_of::<Section>() + text(&section.mid) + section.protocol.len() + text(&section.ufrag))
-            .sum();
+        let sections: usize =
+            self.client.iter().map(|section| size_of::<Section>() + section.place.bytes() + text(&section.ufrag)).sum();
+        let agreed: usize = self.agreed.iter().map(|place| size_of::<Place>() + place.bytes()).sum();
         let host: usize = self.host.iter().map(|ufrag| size_of::<Option<Text>>() + text(ufrag)).sum();
         let early: usize = self.early.iter().map(|(_, candidate)| size_of::<(usize, Text)>() + candidate.len()).sum();
-        size_of::<Self>() + call_id.len() + sections + host + early + text(&self.contact) + self.grouping.bytes()
+        size_of::<Self>()
+            + call_id.len()
+            + sections
+            + agreed
+            + host
+            + early
+            + text(&self.contact)
+            + self.grouping.bytes()
     }
 }
 

@@ -17,7 +17,9 @@ pub enum Rule {
     /// refused with port 0 (RFC 3264 §6). Firefox 153 calls AV1 99, which means H.264 to the host whatever `a=rtpmap` says.
     PayloadTypes,
     /// Answers have the offer's `a=mid`, and offers have one (RFC 5888 §9.1, RFC 8829 §5.2.1). aiortc 1.16, werift 0.24,
-    /// GStreamer's webrtcbin and str0m refuse a description without, libdatachannel opens no track.
+    /// GStreamer's webrtcbin and str0m refuse a description without, libdatachannel opens no track. And all sections of the session
+    /// are there, in their order, those that were declined with port 0 (RFC 3264 §8): the host leaves them out when it offers, or
+    /// answers an offer that it has had before, and browsers refuse that.
     Mid,
     /// A description groups its only media section, if the offer groups it or there is none (RFC 9143 §7.3): str0m and Chromium's
     /// pages with `bundlePolicy` `max-bundle` take no answer without a group. A section without a transport of its own is refused

@@ -37,10 +37,10 @@ pub fn write_copy(
     written: &mut Vec<u8>,
 ) {
     let end = answer.line_end.as_bytes();
-    let mid = offered.mid.as_deref().unwrap_or_default();
+    let mid = offered.place.mid.as_deref().unwrap_or_default();
     let port = answer.text(&section.port);
     let head: [&[u8]; 9] =
-        [b"m=audio ", port, b" ", &offered.protocol, b" ", answer.text(&section.formats), end, b"a=mid:", mid];
+        [b"m=audio ", port, b" ", &offered.place.protocol, b" ", answer.text(&section.formats), end, b"a=mid:", mid];
     head.iter().for_each(|part| written.extend_from_slice(part));
     written.extend_from_slice(end);
     for line in answer.text(&section.level.span).split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii) {

@@ -35,7 +35,7 @@ pub fn take(info: &Message<'_>, dialog: &mut Dialog, events: &mut VecDeque<Event
         let Some((name, value)) = attribute.split_at_checked(name) else { continue };
         let value = value.get(1..).unwrap_or_default();
         match name {
-            b"mid" => section = dialog.client.iter().position(|known| known.mid.as_deref() == Some(value)),
+            b"mid" => section = dialog.client.iter().position(|known| known.place.mid.as_deref() == Some(value)),
             // RFC 8840 §4.4: a fragment of another generation is not this one's.
             b"ice-ufrag" if !dialog.client.iter().any(|known| known.ufrag.as_deref() == Some(value)) => return,
             b"candidate" | b"end-of-candidates" if events.len() < most => {

@@ -49,6 +49,8 @@ fn line() -> impl Strategy<Value = String> {
             "m=video 9 UDP/TLS/RTP/SAVPF 99 103",
             "m=video 0 RTP/AVP 99",
             "m=video 9 RTP/AVP 99",
+            "m=application 9 UDP/DTLS/SCTP webrtc-datachannel",
+            "m=text 0 RTP/AVP 98",
             "",
             "nonsense",
         ])
