@@ -10,7 +10,7 @@
 //! candidates: a section that shares the transport of another has none. Firefox 153 takes any answer.
 
 use crate::memory::Text;
-use crate::sdp::Description;
+use crate::sdp::{Description, Section};
 
 /// A client's habit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,8 +73,7 @@ impl Grouping {
             _ => known,
         };
         let shares = self.agreed.is_some() || is_first && transports == Transports::One;
-        let shared = others.iter().filter(|_| shares).map(|(index, _)| *index).collect();
-        (transports, shared)
+        (transports, if shares { self.sharing(offer, &bundled) } else { Vec::new() })
     }
 
     /// Takes an answer of the client's: its group is agreed.
@@ -114,6 +113,15 @@ impl Grouping {
     /// The bytes that are allocated.
     pub fn bytes(&self) -> usize {
         self.agreed.as_ref().map_or(0, |mid| mid.len())
+    }
+
+    /// The indices of all bundled sections but the one that the transport is for. A section that was declined may stand in front of it.
+    fn sharing(&self, offer: &Description<'_>, bundled: &[(usize, &Section<'_>)]) -> Vec<usize> {
+        let agreed = self.agreed.as_deref();
+        let is_agreed =
+            |section: &Section<'_>| section.level.mid.as_ref().is_some_and(|mid| agreed == Some(offer.text(mid)));
+        let kept = bundled.iter().position(|(_, section)| is_agreed(section)).unwrap_or(0);
+        bundled.iter().enumerate().filter(|(place, _)| *place != kept).map(|(_, (index, _))| *index).collect()
     }
 
     fn has_agreed(&self, mid: &str) -> bool {
