@@ -68,6 +68,9 @@ impl Grouping {
         let has_own = candidates.map(|line| offer.text(&line.value)).any(|candidate| !firsts.contains(&candidate));
         let transports = match (self.agreed.is_some(), has_own, is_first && !firsts.is_empty()) {
             (false, true, _) => Transports::Each,
+            // An offer that trickles (RFC 8838) looks the same if it is sent before the second section's first candidate, and loses its
+            // picture. No line tells the two apart: Chromium says `a=ice-options:trickle` also when it has gathered all candidates,
+            // and never `a=end-of-candidates`.
             (false, false, true) => Transports::One,
             // Both would look like this: JsSIP 3.13 does not wait for the candidates of a section that joins in mid-call.
             _ => known,
