@@ -1,18 +1,23 @@
 //! Pages whose media sections share a transport (BUNDLE, RFC 9143), or would once an answer has a group, and the `chan_sip` of an
 //! Asterisk 11, which has a transport for each section: audio goes on through every change.
 
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use e2e::failure::{Result, ensure};
 use e2e::lab::Lab;
 use e2e::phone::{Browser, Colours, Phone, RtcpMux, Transport};
 use e2e::site::{Site, VOICE};
+use serde_json::json;
 
 /// A picture that is red on the left and blue on the right, and the expected measurement of [`Phone::sees`].
 const PICTURE: (Colours, [usize; 2]) = (["rgb(220, 0, 0)", "rgb(0, 0, 220)"], [0, 2]);
 
 /// The tone of the second browser.
 const OTHER_VOICE: f64 = 1500.0;
+
+/// JsSIP asks for sessions of 90 s, and Asterisk refreshes them after half of that.
+const UNTIL_REFRESHED: Duration = Duration::from_secs(60);
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
@@ -25,6 +30,18 @@ fn firefox_adds_a_camera_in_mid_call_and_removes_it() -> Result {
 #[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
 fn chromium_adds_a_camera_in_mid_call_and_removes_it() -> Result {
     adds_a_camera_in_mid_call(Browser::Chromium, "groups-camera-chromium")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn a_call_in_chromium_outlives_asterisks_refresh_after_a_refused_camera() -> Result {
+    outlives_a_refresh(Browser::Chromium, "groups-refresh-chromium")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "ASTERISK_PREFIX names no Asterisk 11")]
+fn a_call_in_firefox_outlives_asterisks_refresh_after_a_refused_camera() -> Result {
+    outlives_a_refresh(Browser::Firefox, "groups-refresh-firefox")
 }
 
 /// A call with audio and video shows that each section has a transport, so the next has no group.
@@ -112,6 +129,34 @@ fn adds_a_camera(phone: &mut Phone) -> Result {
     phone.unhold()?;
     phone.hears(VOICE)?;
     phone.lives()
+}
+
+/// The page asks for a session timer, so Asterisk refreshes the call. Its re-INVITE says nothing of the camera that it has refused; a
+/// page that got it like that would refuse it, and Asterisk would hang up.
+fn outlives_a_refresh(browser: Browser, name: &str) -> Result {
+    let lab = lab(name)?;
+    let mut phone = Phone::open(&lab, browser, "1001")?.with_options(json!({ "session_timers": true }));
+    phone.register(&lab, Transport::Plain)?;
+    phone.call("mirror", RtcpMux::Require)?;
+    phone.hears(VOICE)?;
+    phone.camera(Some(PICTURE.0))?;
+    phone.hears(VOICE)?;
+    let end = Instant::now() + UNTIL_REFRESHED;
+    while !phone.messages()?.iter().any(|message| is_an_invite_to(message, "1001")) {
+        ensure(Instant::now() < end, || format!("{name}: Asterisk did not refresh the call in {UNTIL_REFRESHED:?}"))?;
+        phone.lives()?;
+        thread::sleep(Duration::from_secs(1));
+    }
+    phone.hears(VOICE)?;
+    phone.lives()?;
+    phone.hangup()?;
+    lab.until_idle(Duration::from_secs(5))
+}
+
+/// Whether the message is an INVITE of Asterisk's to this account.
+fn is_an_invite_to(message: &str, account: &str) -> bool {
+    let to = message.lines().find(|line| line.starts_with("To:"));
+    message.starts_with("INVITE ") && to.is_some_and(|to| to.contains(&format!("sip:{account}@")))
 }
 
 /// First with audio and video, then with audio alone.
