@@ -97,10 +97,36 @@ fn a_stun_server_that_is_none() -> Result {
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn the_password_is_wrong() -> Result {
-    let lab = Lab::start("verdict-secret", &edited("sip.conf", |text| text.replace("demo-1001", "other")))?;
-    let registered = Phone::registered(&lab, Browser::Chromium, "1001");
-    ensure(registered.is_err(), || "it was registered".to_owned())?;
-    lab.until_told("secret in [1001] of sip.conf").map(drop)
+    is_not_registered("verdict-secret", |text| text.replace("demo-1001", "other"), "secret in [1001] of sip.conf")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn the_account_admits_other_addresses() -> Result {
+    let edit =
+        |text: &str| text.replace("[1001](browser)\n", "[1001](browser)\ndeny = 0.0.0.0/0\npermit = 192.0.2.0/24\n");
+    is_not_registered("verdict-permit", edit, "see deny, permit, and compare secret, in [1001] of sip.conf")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn the_account_has_an_address_of_its_own() -> Result {
+    let edit = |text: &str| text.replace("host = dynamic", "host = 192.0.2.9");
+    is_not_registered("verdict-host", edit, "set host = dynamic in [1001] of sip.conf")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn there_is_no_such_account() -> Result {
+    let edit = |text: &str| text.replace("[1001](browser)", "[1009](browser)");
+    is_not_registered("verdict-account", edit, "or has no such account; compare the section's name")
+}
+
+#[test]
+#[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
+fn the_account_is_for_udp_alone() -> Result {
+    let edit = |text: &str| text.replace("transport = ws,wss", "transport = udp");
+    is_not_registered("verdict-transport", edit, "add it in [1001] of sip.conf")
 }
 
 #[test]
@@ -169,6 +195,14 @@ fn fails(name: &str, site: Site, told: &str) -> Result {
     thread::sleep(Duration::from_secs(2));
     // It is not up if it was refused.
     let _ = phone.hangup();
+    lab.until_told(told).map(drop)
+}
+
+/// A browser whose account has this fault cannot register.
+fn is_not_registered(name: &str, edit: Edit, told: &str) -> Result {
+    let lab = Lab::start(name, &edited("sip.conf", edit))?;
+    let registered = Phone::registered(&lab, Browser::Chromium, "1001");
+    ensure(registered.is_err(), || "it was registered".to_owned())?;
     lab.until_told(told).map(drop)
 }
 

@@ -15,7 +15,7 @@ impl Facts {
             return None;
         }
         match self.driver {
-            Driver::ChanSip => self.wrong_secret(),
+            Driver::ChanSip => self.not_admitted(signalling),
             Driver::ChanPjsip if is_challenged => self.wrong_password(),
             Driver::ChanPjsip if signalling.is_registration => self.no_registration(),
             Driver::ChanPjsip => because(
@@ -26,13 +26,31 @@ impl Facts {
         }
     }
 
-    fn wrong_secret(&self) -> Option<Verdict> {
-        let of = self.section();
-        if let Some(transport) = self.account.get("transport").filter(|transport| !transport.contains("ws")) {
-            return because(
-                "transport",
-                format!("Asterisk refuses the client: transport = {transport} lacks ws or wss; add it in {of}"),
-            );
+    /// chan_sip answers the same to a wrong password, to a client that it does not know, and to one that it may not know
+    /// (`alwaysauthreject`), so the account's settings tell which.
+    fn not_admitted(&self, signalling: &Signalling) -> Option<Verdict> {
+        let (account, of) = (&self.account, self.section());
+        if let Some(transport) = account.get("transport").filter(|transport| !transport.contains("ws")) {
+            let why = format!("Asterisk refuses the client: transport = {transport} lacks ws or wss");
+            return because("transport", format!("{why}; add it in {of}"));
+        }
+        let of_registration = |key| account.get(key).filter(|_| signalling.is_registration);
+        if of_registration("type").is_some_and(|kind| kind.eq_ignore_ascii_case("user")) {
+            let why = "Asterisk takes no registration of this account, which has type = user";
+            return because("type", format!("{why}; set type = friend in {of}"));
+        }
+        if let Some(host) = of_registration("host").filter(|host| !host.eq_ignore_ascii_case("dynamic")) {
+            let why = format!("Asterisk takes no registration of this account, which has host = {host}");
+            return because("host", format!("{why}; set host = dynamic in {of}"));
+        }
+        let lists: Vec<_> = ["deny", "permit", "acl"].into_iter().filter(|key| account.get(key).is_some()).collect();
+        if !lists.is_empty() {
+            let why = "Asterisk refuses the client's address, name or password";
+            return because("permit", format!("{why}; see {}, and compare secret, in {of}", lists.join(", ")));
+        }
+        if account.name.is_none() {
+            let why = "Asterisk refuses the client's name or password, or has no such account";
+            return because("secret", format!("{why}; compare the section's name and secret in sip.conf"));
         }
         because("secret", format!("Asterisk refuses the client's name or password; compare secret in {of}"))
     }
@@ -71,7 +89,11 @@ impl Facts {
         let (By::Host, status) = signalling.refusal? else { return None };
         match status {
             486 | 480 | 600 | 603 | 487 => {
-                because("", format!("the called party did not answer or is busy ({status})"))
+                let limit = self.account.get("call-limit").filter(|_| status == 480);
+                let limit = limit.map_or_else(String::new, |limit| {
+                    format!(", or the account has as many calls as call-limit = {limit} in {} allows", self.section())
+                });
+                because("", format!("the called party did not answer or is busy ({status}){limit}"))
             }
             404 if signalling.is_registration && self.driver == Driver::ChanPjsip => because(
                 "aors",

@@ -111,6 +111,34 @@ fn a_refused_call_is_about_what_the_account_lacks() {
 }
 
 #[test]
+fn a_client_that_asterisk_does_not_admit_is_about_its_account() {
+    let mut facts = refused(401, None);
+    let signalling = facts.signalling.as_mut().unwrap();
+    (signalling.is_registration, signalling.wrong_credentials) = (true, 1);
+    names(&facts, "secret");
+    facts.account.name = Some("1001".to_owned());
+    names(&facts, "secret");
+    for (name, value) in [("permit", "192.0.2.0/24"), ("host", "192.0.2.9"), ("type", "user")] {
+        facts.account.settings.push((name.to_owned(), value.to_owned()));
+        names(&facts, name);
+    }
+    facts.account.settings = vec![("type".to_owned(), "friend".to_owned()), ("host".to_owned(), "dynamic".to_owned())];
+    names(&facts, "secret");
+    facts.account.settings = vec![("host".to_owned(), "192.0.2.9".to_owned())];
+    facts.signalling.as_mut().unwrap().is_registration = false;
+    names(&facts, "secret");
+}
+
+#[test]
+fn a_limit_of_calls_is_told_beside_a_party_that_does_not_answer() {
+    let mut facts = refused(480, None);
+    assert!(!facts.verdict().sentence.contains("call-limit"));
+    facts.account.name = Some("1001".to_owned());
+    facts.account.settings = vec![("call-limit".to_owned(), "1".to_owned())];
+    assert!(facts.verdict().sentence.contains("call-limit = 1 in [1001] of sip.conf"), "{}", facts.verdict());
+}
+
+#[test]
 fn an_answer_without_ice_names_the_file_that_turns_it_off() {
     let facts = |wanted| Facts {
         signalling: Some(called_by(By::Client, Lacks::ICE)),
