@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use crate::failure::{Failure, Result, ensure};
 use crate::g711;
@@ -47,10 +48,8 @@ impl<'a> Capture<'a> {
         ensure(answer.contains("RTP Capture Disabled"), || format!("rtp set capture off: {answer}"))?;
         let mode = std::fs::metadata(&self.file)?.permissions().mode() & 0o777;
         ensure(mode == 0o600, || format!("its mode is {mode:o}"))?;
-        let log = self.lab.log()?;
-        ensure(log.contains("because it was turned off") && log.contains("; 0 packets were lost"), || {
-            format!("the log does not tell how it ended: {}", self.lab.directory().display())
-        })?;
+        self.lab.until_logged("because it was turned off", Duration::from_secs(10))?;
+        self.lab.until_logged("; 0 packets were lost", Duration::from_secs(1))?;
         read(&self.file)
     }
 

@@ -24,6 +24,7 @@ fn each_press_counts_once_whatever_the_habit_of_the_phone() -> Result {
     let length = Duration::from_secs(6);
     let phone = PlainPhone::call_and_send(&lab, "menu", length, script.packets)?;
     phone.finish(PATIENCE)?;
+    lab.until_logged("digits read: 1", PATIENCE)?;
     let log = lab.log()?;
     let read = log.lines().find(|line| line.contains("digits read: ") && !line.contains("${"));
     ensure(read.is_some_and(|line| line.contains("digits read: 123456.")), || format!("{read:?}"))

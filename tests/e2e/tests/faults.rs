@@ -73,6 +73,7 @@ fn refused(name: &str, file: &str, content: Option<&str>, site: fn(PathBuf) -> S
         let outcome = phone.until(&["accepted", "failed"], Duration::from_secs(15))?;
         ensure(outcome["name"] == "failed", || format!("the call was not refused: {outcome}"))?;
     }
+    lab.until_logged(file, Duration::from_secs(10))?;
     let log = lab.log()?;
     let named = log.lines().any(|line| line.contains("ERROR") && line.contains(file));
     ensure(named, || format!("no error names {file}: {}", lab.directory().display()))?;

@@ -76,8 +76,7 @@ fn nobody_reads_metrics_who_is_not_meant_to() -> Result {
             .and_then(|()| is(&["X-Forwarded-For: 127.0.0.1"], forwarded))
             .map_err(|error| Failure::new(format!("{keys}: {error}")))?;
     }
-    let log = lab.log()?;
-    ensure(log.contains("Metrics: 127.0.0.1 may not read /metrics: "), || log)
+    lab.until_logged("Metrics: 127.0.0.1 may not read /metrics: ", Duration::from_secs(10))
 }
 
 #[test]
