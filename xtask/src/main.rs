@@ -16,6 +16,7 @@ mod package;
 mod packages;
 mod page;
 mod peers;
+mod repeat;
 mod run;
 mod sanitizer;
 mod suite;

@@ -1,6 +1,5 @@
 //! Runs the programs of `tests/e2e` on one host.
 
-use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::io::{BufRead, BufReader};
 use std::ops::RangeInclusive;
@@ -12,7 +11,8 @@ use e2e::prefix::{Prefix, Version};
 
 use crate::Failure;
 use crate::modules;
-use crate::run::{all_or_what_failed, output};
+use crate::repeat::Failed;
+use crate::run::{output, target_directory};
 use crate::test::{ONLY_AS_ROOT, is_called};
 
 /// Returns how many tests of a program run at once on each host. Calls mostly wait: on two cores, the suites of two hosts at once
@@ -111,43 +111,51 @@ impl Suite {
                 println!("{}: {} is skipped: {why}", host.version(), program.file_stem().unwrap_or_default().display());
                 Vec::new()
             }
-            None => [self.run_program(program, &[]), self.run_as_root(program)]
-                .into_iter()
-                .filter_map(Result::err)
-                .collect(),
+            None => [self.run_program(program, &[]), self.run_as_root(program)].into_iter().flatten().collect(),
         }
     }
 
     /// Runs the tests of a program that need root, if it has any and this process may run them.
-    fn run_as_root(&self, program: &Path) -> Result<(), Failed<'_>> {
+    fn run_as_root(&self, program: &Path) -> Option<Failed<'_>> {
         if !self.as_root {
-            return Ok(());
+            return None;
         }
-        let listed = output(Command::new(program).arg("--list").args(ONLY_AS_ROOT));
-        let listed =
-            listed.map_err(|why| Failed { suite: self, program: program.to_owned(), tests: Vec::new(), why })?;
-        if listed.contains(": test") { self.run_program(program, &ONLY_AS_ROOT) } else { Ok(()) }
+        match output(Command::new(program).arg("--list").args(ONLY_AS_ROOT)) {
+            Ok(tests) if tests.contains(": test") => self.run_program(program, &ONLY_AS_ROOT),
+            Ok(_) => None,
+            Err(why) => Some(Failed::to_run(why)),
+        }
     }
 
-    /// Runs a program with `arguments` and prints its output with the host in front of each line.
-    fn run_program(&self, program: &Path, arguments: &[&str]) -> Result<(), Failed<'_>> {
+    fn run_program(&self, program: &Path, arguments: &[&str]) -> Option<Failed<'_>> {
+        let mut command = Command::new(program);
+        command.arg(format!("--test-threads={}", at_a_time(program))).args(arguments);
+        let (told, why) = self.run_command(&mut command).err()?;
+        let program = program.to_owned();
+        Some(Failed::new(&told, why, move |test| self.run_alone(&program, test)))
+    }
+
+    /// Runs one test of a program, with a directory of its own, so that what it left when it failed can be looked at.
+    fn run_alone(&self, program: &Path, test: &str) -> Result<(), Failure> {
+        let directory = target_directory().join("e2e-alone");
+        let mut command = Command::new(program);
+        command.args(["--include-ignored", "--exact", test]).env("E2E_DIR", directory);
+        self.run_command(&mut command).map_err(|(_, why)| why)
+    }
+
+    /// Runs a program and prints its output with the host in front of each line. If it fails, returns its output and why.
+    fn run_command(&self, command: &mut Command) -> Result<(), (Vec<String>, Failure)> {
         let version = self.host.version();
-        let name = program.file_stem().unwrap_or_default().display();
-        let failed = |why: &dyn Display, told: &[String]| Failed {
-            suite: self,
-            program: program.to_owned(),
-            tests: failing_tests(told),
-            why: format!("{version}: {name} failed: {why}\n{}", what_failing_tests_told(told).join("\n")),
-        };
+        let name = Path::new(command.get_program()).file_stem().unwrap_or_default().display().to_string();
+        let arguments: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
+        let failed = |why: &dyn Display| format!("{version}: {name} failed: {why}");
         let began = Instant::now();
-        let mut child = Command::new(program)
-            .arg(format!("--test-threads={}", at_a_time(program)))
-            .args(arguments)
+        let mut child = command
             .env("ASTERISK_PREFIX", self.host.root())
             .env("MODULES_DIR", &self.modules)
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|error| failed(&error, &[]))?;
+            .map_err(|error| (Vec::new(), failed(&error)))?;
         let lines = child.stdout.take().map(|output| BufReader::new(output).lines());
         let told: Vec<_> = lines
             .into_iter()
@@ -156,58 +164,14 @@ impl Suite {
             .filter(|line| !line.is_empty())
             .inspect(|line| println!("{version}: {line}"))
             .collect();
-        let status = child.wait().map_err(|error| failed(&error, &told))?;
+        let status = child.wait();
         println!("{version}: {name} {}: {} s", arguments.join(" "), began.elapsed().as_secs());
-        if status.success() { Ok(()) } else { Err(failed(&status, &told)) }
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => Err((told, failed(&status))),
+            Err(error) => Err((told, failed(&error))),
+        }
     }
-}
-
-/// A program of which tests failed, or that could not be run.
-pub struct Failed<'a> {
-    suite: &'a Suite,
-    program: PathBuf,
-    /// None if the program did not come to its end.
-    tests: Vec<String>,
-    why: Failure,
-}
-
-/// Runs each test that failed once more, with nothing beside it: the browsers of four tests at once can starve one on two cores. A
-/// test that passes now is reported as one that does not bear a busy machine. Returns the failures that stay.
-///
-/// What fails more than `MAX_REPEATED` tests, or ends a program, is no matter of load and is not run again.
-pub fn repeat(failed: &[Failed]) -> Result<(), Failure> {
-    let count: usize = failed.iter().map(|failed| failed.tests.len()).sum();
-    let is_a_matter_of_load = count <= MAX_REPEATED && failed.iter().all(|failed| !failed.tests.is_empty());
-    all_or_what_failed(failed.iter().map(|failed| {
-        let stays = || Err(failed.why.clone());
-        if !is_a_matter_of_load {
-            return stays();
-        }
-        for test in &failed.tests {
-            failed
-                .suite
-                .run_program(&failed.program, &["--include-ignored", "--exact", test])
-                .map_err(|again| again.why)?;
-        }
-        println!("FAILED BESIDE OTHER TESTS, AND PASSED ALONE: {}\n{}", failed.tests.join(", "), failed.why);
-        Ok(())
-    }))
-}
-
-/// So many tests are run again.
-const MAX_REPEATED: usize = 3;
-
-/// The tests whose failure a program has told, in the format of libtest. A test that ran in a process of its own is told twice.
-fn failing_tests(told: &[String]) -> Vec<String> {
-    let name = |line: &String| Some(line.strip_prefix("test ")?.strip_suffix(" ... FAILED")?.to_owned());
-    let tests: BTreeSet<_> = told.iter().filter_map(name).collect();
-    tests.into_iter().collect()
-}
-
-/// What libtest prints of the tests that failed: their output, and then their names once more.
-fn what_failing_tests_told(told: &[String]) -> &[String] {
-    let start = told.iter().position(|line| line == "failures:").unwrap_or(told.len());
-    &told[start..]
 }
 
 #[cfg(test)]
@@ -226,24 +190,5 @@ mod tests {
         assert_eq!(on("deps/video-0123456789abcdef"), [false, false, true]);
         assert_eq!(on("deps/clients-0123456789abcdef"), [true, false, false]);
         assert_eq!(on("deps/video_cost-0123456789abcdef"), [true, true, true]);
-    }
-
-    #[test]
-    fn the_tests_that_failed_and_what_they_told_are_found_in_the_output() {
-        let told = [
-            "running 2 tests",
-            "test a_call ... ok",
-            "test as_root::a_flood ... FAILED",
-            "test as_root::a_flood ... FAILED",
-            "failures:",
-            "---- as_root::a_flood stdout ----",
-            "a gap of 80 ms",
-            "failures:",
-            "    as_root::a_flood",
-        ]
-        .map(str::to_owned);
-        assert_eq!(failing_tests(&told), ["as_root::a_flood"]);
-        assert_eq!(what_failing_tests_told(&told), &told[4..]);
-        assert!(failing_tests(&told[..2]).is_empty() && what_failing_tests_told(&told[..2]).is_empty());
     }
 }

@@ -14,8 +14,9 @@ use crate::host;
 use crate::modules;
 use crate::packages;
 use crate::peers;
+use crate::repeat::{self, Failed};
 use crate::run::{cargo, compiler_messages, run, we_are_root, workspace};
-use crate::suite::{self, Failed, Suite};
+use crate::suite::Suite;
 use crate::without_calls;
 
 /// Runs the unit tests of all crates, the tests of the built modules in a small host, and those with real browsers and
@@ -43,7 +44,7 @@ pub fn all() -> Result<(), Failure> {
     let (alone, calls): (Vec<_>, Vec<_>) = programs()?.into_iter().partition(|program| wants_the_machine(program));
     let mut failed = side_by_side(&suites, &calls)?;
     failed.extend(suites.iter().flat_map(|suite| suite.run(&alone)));
-    suite::repeat(&failed)
+    repeat::alone(&failed)
 }
 
 /// Arguments that make a test program run its tests that need root, and no others. Those tests are ignored and are in a module
