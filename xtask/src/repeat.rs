@@ -10,9 +10,11 @@ pub struct Failed<'a> {
     /// The tests that failed; none if the program did not come to its end.
     tests: Vec<String>,
     why: Failure,
-    /// Runs one of the tests.
-    run: Box<dyn Fn(&str) -> Result<(), Failure> + Send + 'a>,
+    run: Run<'a>,
 }
+
+/// Runs the test of this name.
+type Run<'a> = Box<dyn Fn(&str) -> Result<(), Failure> + Send + 'a>;
 
 impl<'a> Failed<'a> {
     /// A program that failed because of `why` and printed the lines `told`. `run` runs one of its tests.

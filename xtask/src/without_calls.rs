@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use e2e::peer;
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use crate::Failure;
 use crate::modules;
+use crate::repeat::{self, Failed};
 use crate::run::{all_or_what_failed, at_once, cargo, compiler_messages, output, run};
 use crate::test::{ONLY_AS_ROOT, is_called};
 
@@ -22,11 +24,17 @@ const AT_ONCE: usize = 3;
 pub fn all(as_root: bool) -> Result<(), Failure> {
     let messages = built()?;
     let (programs, libraries) = (programs(&messages), libraries(&messages));
+    let failed = Mutex::new(Vec::new());
+    let note = |outcome: Option<Failed<'static>>| {
+        failed.lock().unwrap_or_else(PoisonError::into_inner).extend(outcome);
+        Ok(())
+    };
     let outcomes = [
-        at_once(AT_ONCE, &programs, |program| program.run(&libraries, &[])),
-        at_once(AT_ONCE, &programs, |program| program.meet_peers(&libraries)),
-        if as_root { at_once(1, &programs, |program| program.run_as_root(&libraries)) } else { Ok(()) },
+        at_once(AT_ONCE, &programs, |program| note(program.run(&libraries, &[]))),
+        at_once(AT_ONCE, &programs, |program| note(program.meet_peers(&libraries))),
+        if as_root { at_once(1, &programs, |program| note(program.run_as_root(&libraries))) } else { Ok(()) },
         run(tests().arg("--doc")),
+        repeat::alone(&failed.into_inner().unwrap_or_else(PoisonError::into_inner)),
     ];
     all_or_what_failed(outcomes)
 }
@@ -45,6 +53,7 @@ pub fn built() -> Result<Vec<Value>, Failure> {
 }
 
 /// A compiled test program, and the directory of its package, in which it runs.
+#[derive(Clone)]
 struct Program {
     file: PathBuf,
     package: PathBuf,
@@ -73,14 +82,25 @@ fn libraries(messages: &[Value]) -> OsString {
 
 impl Program {
     /// Runs it with `arguments`, and prints its output when it has ended.
-    fn run(&self, libraries: &OsStr, arguments: &[&str]) -> Result<(), Failure> {
+    fn run(&self, libraries: &OsStr, arguments: &[&str]) -> Option<Failed<'static>> {
+        let (told, why) = self.try_run(libraries, arguments).err()?;
+        let (program, libraries) = (self.clone(), libraries.to_owned());
+        let alone = move |test: &str| {
+            program.try_run(&libraries, &["--include-ignored", "--exact", test]).map_err(|(_, why)| why)
+        };
+        Some(Failed::new(&told, why, alone))
+    }
+
+    /// If it fails, returns the lines that it printed and why.
+    fn try_run(&self, libraries: &OsStr, arguments: &[&str]) -> Result<(), (Vec<String>, Failure)> {
         let name = self.file.file_stem().unwrap_or_default().display();
         let began = Instant::now();
         let ended = self.command(libraries).args(arguments).output();
-        let ended = ended.map_err(|error| format!("{name} could not be started: {error}"))?;
+        let ended = ended.map_err(|error| (Vec::new(), format!("{name} could not be started: {error}")))?;
         let [told, errors] = [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
         println!("{name} {}: {} s\n{told}{errors}", arguments.join(" "), began.elapsed().as_secs());
-        if ended.status.success() { Ok(()) } else { Err(format!("{name} failed: {}", ended.status)) }
+        let lines = || told.lines().map(str::to_owned).collect();
+        if ended.status.success() { Ok(()) } else { Err((lines(), format!("{name} failed: {}", ended.status))) }
     }
 
     fn command(&self, libraries: &OsStr) -> Command {
@@ -93,14 +113,17 @@ impl Program {
     }
 
     /// Has our ICE agent meet aioice, which comes with aiortc, if this is the program for it.
-    fn meet_peers(&self, libraries: &OsStr) -> Result<(), Failure> {
-        if is_called(&self.file, "interop_peers") { self.run(libraries, &["--ignored"]) } else { Ok(()) }
+    fn meet_peers(&self, libraries: &OsStr) -> Option<Failed<'static>> {
+        if is_called(&self.file, "interop_peers") { self.run(libraries, &["--ignored"]) } else { None }
     }
 
     /// Runs its tests that need root, if it has any.
-    fn run_as_root(&self, libraries: &OsStr) -> Result<(), Failure> {
-        let tests = output(self.command(libraries).arg("--list").args(ONLY_AS_ROOT))?;
-        if tests.contains(": test") { self.run(libraries, &ONLY_AS_ROOT) } else { Ok(()) }
+    fn run_as_root(&self, libraries: &OsStr) -> Option<Failed<'static>> {
+        match output(self.command(libraries).arg("--list").args(ONLY_AS_ROOT)) {
+            Ok(tests) if tests.contains(": test") => self.run(libraries, &ONLY_AS_ROOT),
+            Ok(_) => None,
+            Err(why) => Some(Failed::to_run(why)),
+        }
     }
 }
 
