@@ -114,7 +114,10 @@ pub struct Timeline {
 
 #[derive(Debug, Clone, Copy)]
 struct Sent {
+    /// The moment of sending: from here on the clock counts.
     at: Instant,
+    /// The moment at which the frame was due, which may be hundreds of milliseconds before that.
+    due: Instant,
     timestamp: RtpTimestamp,
     ticks: u32,
 }
@@ -136,7 +139,7 @@ impl Timeline {
     pub fn frame(&mut self, now: Instant, span: Span) -> Stamp {
         let is_first = !std::mem::replace(&mut self.has_frames, true);
         let last = self.begin(now);
-        let (at, timestamp, after_pause) = match span.timing {
+        let (due, timestamp, after_pause) = match span.timing {
             _ if is_first => (now, last.timestamp.plus(ticks_since(last.at, now, span.clock_rate)), true),
             Timing::Continuous => continuous(last, now, span.clock_rate),
             Timing::At(due) => due_at(last, due, span.clock_rate),
@@ -146,7 +149,7 @@ impl Timeline {
             Timing::Source { milliseconds } => Some(SourceOffset { milliseconds, timestamp }),
             Timing::Continuous | Timing::At(_) => None,
         };
-        self.last = Some(Sent { at, timestamp, ticks: span.ticks });
+        self.last = Some(Sent { at: now, due, timestamp, ticks: span.ticks });
         self.cover(timestamp.plus(span.ticks), span.clock_rate);
         Stamp { timestamp: timestamp.0, after_pause }
     }
@@ -175,7 +178,7 @@ impl Timeline {
 
     /// The reference for the next timestamp: the last frame, or the beginning.
     fn begin(&mut self, now: Instant) -> Sent {
-        *self.last.get_or_insert(Sent { at: now, timestamp: self.start, ticks: 0 })
+        *self.last.get_or_insert(Sent { at: now, due: now, timestamp: self.start, ticks: 0 })
     }
 
     fn on_source(&self, milliseconds: i64, last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
@@ -211,11 +214,11 @@ fn continuous(last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimesta
 /// here. The timeline never goes back, even if the source does.
 fn due_at(last: Sent, due: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
     let predicted = last.timestamp.plus(last.ticks);
-    let by_clock = last.timestamp.plus(ticks_since(last.at, due, clock_rate));
+    let by_clock = last.timestamp.plus(ticks_since(last.due, due, clock_rate));
     let gap = by_clock.distance_from(predicted);
     if within(gap, ROUNDING, clock_rate) {
         // The remainder of rounding counts for the next frame.
-        (last.at + duration(last.ticks.into(), clock_rate), predicted, false)
+        (last.due + duration(last.ticks.into(), clock_rate), predicted, false)
     } else {
         let timestamp = if gap > 0 { by_clock } else { predicted };
         (due, timestamp, gap > 0 && !within(gap, PAUSE, clock_rate))

@@ -109,6 +109,37 @@ fn a_digit_before_any_media_has_the_time_of_its_press() {
 }
 
 #[test]
+fn a_digit_lies_between_the_audio_before_and_after_it_however_late_that_is() {
+    let start = Instant::now();
+    let mut timeline = Timeline::new(1000);
+    // Transcoded audio is due a third of a second before it is sent.
+    let lag = Duration::from_millis(300);
+    let frame = |timeline: &mut Timeline, n: u32| {
+        let due = start + FRAME * n;
+        timeline.frame(due + lag, span(Timing::At(due)))
+    };
+    for n in 0..10 {
+        assert_eq!(frame(&mut timeline, n).timestamp, 1000 + 160 * n);
+    }
+    let pressed = start + FRAME * 10 + lag;
+    assert_eq!(timeline.at(pressed, 8000), 2600, "the next frame would have had this timestamp");
+    (0..5).for_each(|n| timeline.covered(pressed + FRAME * n, 8000));
+    assert_eq!(frame(&mut timeline, 15).timestamp, 3400);
+}
+
+#[test]
+fn a_file_after_late_audio_begins_where_that_ended() {
+    let start = Instant::now();
+    let mut timeline = Timeline::new(0);
+    for n in 0..3 {
+        let due = start + FRAME * n;
+        timeline.frame(due + Duration::from_millis(300), span(Timing::At(due)));
+    }
+    let stamp = timeline.frame(start + FRAME * 3 + Duration::from_millis(300), span(Timing::Continuous));
+    assert_eq!(stamp, Stamp { timestamp: 480, after_pause: false });
+}
+
+#[test]
 fn packets_of_a_picture_share_a_timestamp() {
     let start = Instant::now();
     let mut timeline = PictureTimeline::new(u32::MAX);
