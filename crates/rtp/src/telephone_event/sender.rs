@@ -24,7 +24,14 @@ pub struct Outgoing {
 pub struct Sender {
     active: Option<Active>,
     queue: Queue,
-    last_timestamp: Option<RtpTimestamp>,
+    last: Option<Told>,
+}
+
+/// The newest event, or its newest segment, as far as the peer was told of it.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    began: RtpTimestamp,
+    end: RtpTimestamp,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,13 +59,10 @@ impl Sender {
         if self.active.is_some() {
             self.end(now, None);
         }
-        // A receiver takes packets with the same timestamp for the same event, so two digits within one tick get
-        // different timestamps.
-        let same = self.last_timestamp == Some(RtpTimestamp(timestamp));
-        let segment = RtpTimestamp(timestamp).plus(u32::from(same));
-        self.last_timestamp = Some(segment);
+        let segment = self.place(RtpTimestamp(timestamp), clock_rate);
         let duration = u16::try_from(ticks(UPDATE, clock_rate)).unwrap_or(u16::MAX).max(1);
         let active = Active { key, began: now, clock_rate, segment, earlier_segments: 0, duration, last_sent: now };
+        self.last = Some(active.told());
         self.active = Some(active);
         self.queue.push(active.packet(true, false));
     }
@@ -115,14 +119,34 @@ impl Sender {
             active.earlier_segments += u64::from(u16::MAX);
             active.segment = active.segment.plus(u16::MAX.into());
             active.duration = 0;
-            self.last_timestamp = Some(active.segment);
         }
         let duration = u16::try_from(total.saturating_sub(active.earlier_segments)).unwrap_or(u16::MAX);
         active.duration = active.duration.max(duration).max(1);
+        self.last = Some(active.told());
+    }
+
+    /// Places an event that begins at `timestamp`. A receiver takes packets with the timestamp of an earlier event for that
+    /// event, so two digits of one moment follow each other.
+    fn place(&self, timestamp: RtpTimestamp, clock_rate: u32) -> RtpTimestamp {
+        let Some(last) = self.last else { return timestamp };
+        let lies_before = |other: RtpTimestamp, limit| {
+            u32::try_from(other.distance_from(timestamp)).is_ok_and(|ahead| duration(ahead.into(), clock_rate) < limit)
+        };
+        if lies_before(last.end, OVERLAP) {
+            last.end
+        } else if lies_before(last.began, AHEAD) {
+            last.began.plus(1)
+        } else {
+            timestamp
+        }
     }
 }
 
 impl Active {
+    fn told(&self) -> Told {
+        Told { began: self.segment, end: self.segment.plus(self.duration.into()) }
+    }
+
     fn packet(&self, marker: bool, end: bool) -> Outgoing {
         let event = Event { event: self.key.event(), end, volume: VOLUME, duration: self.duration };
         Outgoing { marker, timestamp: self.segment.0, payload: event.to_bytes() }
@@ -165,6 +189,13 @@ const VOLUME: u8 = 10;
 
 /// The longest digit. Nobody presses a key for longer, but the host may claim so.
 const LONGEST: Duration = Duration::from_secs(3600);
+
+/// A digit begins where the one before ended, unless that end lies this far in the future: hosts may claim any duration.
+const OVERLAP: Duration = Duration::from_millis(500);
+
+/// An event lies no further ahead than this: a segment of 8 s whose end was claimed. One that seems to is an old one, and the
+/// timestamps have come half round since.
+const AHEAD: Duration = Duration::from_secs(10);
 
 /// The length of the queue: the end of one digit with two segments before it, and the begin of the next digit.
 const QUEUE: usize = 10;
@@ -267,7 +298,39 @@ mod tests {
         sender.begin(start, five(), 1000, 8000);
         let packets = drain(&mut sender);
         assert_eq!(packets[..3], [(false, 1000, event(160, true)); 3]);
-        assert_eq!(packets[3..], [(true, 1001, event(160, false))]);
+        assert_eq!(packets[3..], [(true, 1160, event(160, false))]);
+    }
+
+    #[test]
+    fn digits_of_one_moment_follow_each_other() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        let mut press = || {
+            sender.begin(start, five(), u32::MAX - 200, 8000);
+            sender.end(start, None);
+            drain(&mut sender)[0].1
+        };
+        assert_eq!([press(), press(), press()], [u32::MAX - 200, u32::MAX - 40, 119]);
+    }
+
+    #[test]
+    fn a_claimed_duration_delays_the_next_digit_no_further_than_it_has_to() {
+        let start = Instant::now();
+        let mut sender = Sender::new();
+        sender.begin(start, five(), 1000, 8000);
+        sender.end(start + Duration::from_millis(60), Some(Duration::from_secs(5)));
+        drain(&mut sender);
+        sender.begin(start + Duration::from_millis(100), five(), 1800, 8000);
+        assert_eq!(drain(&mut sender), [(true, 1800, event(160, false))]);
+        // A longer one was told in two segments, the second of which begins in the future.
+        sender.end(start + Duration::from_millis(160), Some(Duration::from_secs(60)));
+        drain(&mut sender);
+        sender.begin(start + Duration::from_millis(200), five(), 2600, 8000);
+        assert_eq!(drain(&mut sender), [(true, 1800 + 0xFFFF + 1, event(160, false))]);
+        // The first timestamp is half the number space away by now.
+        let days_later = 1800u32.wrapping_add(0x8001_0000);
+        sender.begin(start + Duration::from_secs(74 * 3600), five(), days_later, 8000);
+        assert_eq!(drain(&mut sender).last(), Some(&(true, days_later, event(160, false))));
     }
 
     #[test]
