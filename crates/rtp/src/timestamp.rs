@@ -110,6 +110,8 @@ pub struct Timeline {
     source: Option<SourceOffset>,
     /// The end of what was sent, telephone-events included: after that there is a pause.
     covered: Option<RtpTimestamp>,
+    /// The begin of the newest telephone-event, until a frame follows it.
+    event: Option<RtpTimestamp>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +134,7 @@ struct SourceOffset {
 impl Timeline {
     /// Creates a timeline for audio or text that starts at `start`, which should be random (RFC 3550 §5.1).
     pub fn new(start: u32) -> Self {
-        Self { last: None, start: RtpTimestamp(start), has_frames: false, source: None, covered: None }
+        Self { last: None, start: RtpTimestamp(start), has_frames: false, source: None, covered: None, event: None }
     }
 
     /// Places a frame that is sent `now`.
@@ -145,11 +147,15 @@ impl Timeline {
             Timing::At(due) => due_at(last, due, span.clock_rate),
             Timing::Source { milliseconds } => self.on_source(milliseconds, last, now, span.clock_rate),
         };
+        let is_late = is_behind(timestamp, last.timestamp, SOURCE_REORDERING, span.clock_rate);
+        let timestamp = if is_late { timestamp } else { self.after_event(timestamp, span.clock_rate) };
         self.source = match span.timing {
             Timing::Source { milliseconds } => Some(SourceOffset { milliseconds, timestamp }),
             Timing::Continuous | Timing::At(_) => None,
         };
-        self.last = Some(Sent { at: now, due, timestamp, ticks: span.ticks });
+        if !is_late {
+            self.last = Some(Sent { at: now, due, timestamp, ticks: span.ticks });
+        }
         self.cover(timestamp.plus(span.ticks), span.clock_rate);
         Stamp { timestamp: timestamp.0, after_pause }
     }
@@ -167,12 +173,23 @@ impl Timeline {
         self.cover(now, clock_rate);
     }
 
+    /// Notes the `timestamp` of a telephone-event that begins `now`: the frames that follow do not go back behind it. One that
+    /// lies further ahead than the durations of presses explain is left alone.
+    pub fn begin_event(&mut self, now: Instant, timestamp: u32, clock_rate: u32) {
+        let (event, now) = (RtpTimestamp(timestamp), RtpTimestamp(self.at(now, clock_rate)));
+        if !event.is_after(now) || within(event.distance_from(now), EVENT_AHEAD, clock_rate) {
+            self.event = Some(event);
+        }
+    }
+
+    /// Moves a frame that a telephone-event has overtaken to the begin of the event.
+    fn after_event(&mut self, timestamp: RtpTimestamp, clock_rate: u32) -> RtpTimestamp {
+        self.event.take().filter(|event| is_behind(timestamp, *event, STALL, clock_rate)).unwrap_or(timestamp)
+    }
+
     /// Moves the end of what was sent. A late frame does not move it back; another source's timeline may.
     fn cover(&mut self, end: RtpTimestamp, clock_rate: u32) {
-        let is_late = |known: &RtpTimestamp| {
-            let back = known.distance_from(end);
-            back > 0 && within(back, SOURCE_REORDERING, clock_rate)
-        };
+        let is_late = |known: &RtpTimestamp| is_behind(end, *known, SOURCE_REORDERING, clock_rate);
         self.covered = Some(self.covered.filter(is_late).unwrap_or(end));
     }
 
@@ -189,9 +206,9 @@ impl Timeline {
         });
         let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
         match position.filter(|position| {
-            let back = last.timestamp.distance_from(*position);
+            let goes_back = last.timestamp.is_after(*position);
             within(position.distance_from(by_clock), SOURCE_JUMP, clock_rate)
-                && (back <= 0 || within(back, SOURCE_REORDERING, clock_rate))
+                && (!goes_back || is_behind(*position, last.timestamp, SOURCE_REORDERING, clock_rate))
         }) {
             Some(position) => {
                 let gap = position.distance_from(self.covered.unwrap_or(last.timestamp));
@@ -223,6 +240,11 @@ fn due_at(last: Sent, due: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, 
         let timestamp = if gap > 0 { by_clock } else { predicted };
         (due, timestamp, gap > 0 && !within(gap, PAUSE, clock_rate))
     }
+}
+
+/// Whether `timestamp` lies before `other`, by less than `limit`.
+fn is_behind(timestamp: RtpTimestamp, other: RtpTimestamp, limit: Duration, clock_rate: u32) -> bool {
+    other.is_after(timestamp) && within(other.distance_from(timestamp), limit, clock_rate)
 }
 
 fn within(ticks_apart: i32, limit: Duration, clock_rate: u32) -> bool {
@@ -310,6 +332,12 @@ const SOURCE_JUMP: Duration = Duration::from_secs(2);
 
 /// A step back on the source's timeline by less than this is reordering in the network, and not another source.
 const SOURCE_REORDERING: Duration = Duration::from_millis(500);
+
+/// An event lies ahead of the clock by less than this if the digits before it were pressed one shortly after the other.
+const EVENT_AHEAD: Duration = Duration::from_secs(1);
+
+/// A frame that lies further behind an event was not held back for so long: the timestamps have come half round.
+const STALL: Duration = Duration::from_secs(60);
 
 /// A disagreement with the clock of more than this is a pause in video. Encoders send pictures in bursts.
 const PICTURE_PAUSE: Duration = Duration::from_millis(500);

@@ -201,6 +201,9 @@ impl Source {
     pub fn write_digit(&mut self, now: Instant, event: &telephone_event::Outgoing) -> Written {
         let clock_rate = self.digits.clock_rate();
         let at = self.now_in_stream(now, clock_rate);
+        if event.marker {
+            self.timeline.begin_event(now, event.timestamp, at.1);
+        }
         self.timeline.covered(now, at.1);
         let header = self.header(self.digits.payload_type(), event.marker, event.timestamp);
         self.write(Content::Digit, header, &event.payload, at)
@@ -270,7 +273,11 @@ mod tests {
     use super::*;
 
     fn send(source: &mut Source, now: Instant) -> Header {
-        let span = Span { ticks: 160, clock_rate: 8000, timing: Timing::Continuous };
+        send_timed(source, now, Timing::Continuous)
+    }
+
+    fn send_timed(source: &mut Source, now: Instant, timing: Timing) -> Header {
+        let span = Span { ticks: 160, clock_rate: 8000, timing };
         let media =
             Media { payload_type: 0, marker: false, marks_pauses: true, span, ticks_before: false, payload: &[0; 160] };
         let written = source.write_media(now, &media);
@@ -293,5 +300,24 @@ mod tests {
         assert_eq!((after.ssrc, after.marker, before.marker), (new, true, false));
         assert_eq!(after.sequence_number, before.sequence_number.wrapping_add(1));
         assert_eq!(after.timestamp, before.timestamp.wrapping_add(160));
+    }
+
+    #[test]
+    fn audio_that_was_due_during_a_digit_does_not_go_out_before_it() {
+        let (mut source, start) = (Source::new(), Instant::now());
+        let at = |milliseconds| start + Duration::from_millis(milliseconds);
+        let press = |source: &mut Source, now| {
+            while let Some(event) = source.digits_mut().poll_transmit() {
+                source.write_digit(now, &event);
+            }
+        };
+        let first = send_timed(&mut source, at(0), Timing::At(at(0)));
+        source.begin_digit(at(100), telephone_event::Key::from_char('5').unwrap(), 101, 8000);
+        press(&mut source, at(100));
+        source.digits_mut().end(at(200), None);
+        press(&mut source, at(200));
+        let late = send_timed(&mut source, at(210), Timing::At(at(20)));
+        assert_eq!(late.timestamp.wrapping_sub(first.timestamp), 800, "the digit began then");
+        assert!(!late.marker);
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::telephone_event::{Key, Sender};
 use proptest::prelude::*;
 
 const FRAME: Duration = Duration::from_millis(20);
@@ -140,6 +141,30 @@ fn a_file_after_late_audio_begins_where_that_ended() {
 }
 
 #[test]
+fn audio_that_a_stall_held_back_does_not_go_out_before_the_digit_that_overtook_it() {
+    let start = Instant::now();
+    let at = |milliseconds| start + Duration::from_millis(milliseconds);
+    let mut timeline = Timeline::new(0);
+    timeline.frame(at(0), span(Timing::At(at(0))));
+    timeline.begin_event(at(150), 1200, 8000);
+    timeline.covered(at(250), 8000);
+    let burst = [20, 40, 60].map(|due| timeline.frame(at(260), span(Timing::At(at(due)))).timestamp);
+    assert_eq!(burst, [1200, 1360, 1520]);
+}
+
+#[test]
+fn a_digit_after_a_late_packet_does_not_lie_before_the_audio() {
+    let start = Instant::now();
+    let mut timeline = Timeline::new(0);
+    let send = |timeline: &mut Timeline, milliseconds: u32| {
+        timeline.frame(start + FRAME * 4, span(Timing::Source { milliseconds: milliseconds.into() })).timestamp
+    };
+    assert_eq!([0, 60, 40].map(|milliseconds| send(&mut timeline, milliseconds)), [0, 480, 320]);
+    assert_eq!(timeline.at(start + FRAME * 5, 8000), 640);
+    assert_eq!(send(&mut timeline, 80), 640);
+}
+
+#[test]
 fn packets_of_a_picture_share_a_timestamp() {
     let start = Instant::now();
     let mut timeline = PictureTimeline::new(u32::MAX);
@@ -215,4 +240,73 @@ proptest! {
             last = Some(stamp);
         }
     }
+
+    #[test]
+    fn timestamps_never_go_back_across_digits(start: u32, steps in prop::collection::vec(step(), 1..60)) {
+        let origin = Instant::now() + Duration::from_secs(60);
+        let (mut timeline, mut digits) = (Timeline::new(start), Sender::new());
+        let (mut now, mut position, mut last) = (origin, 0, None);
+        for step in steps {
+            let mut sent = Vec::new();
+            match step {
+                Step::Frame { after, timing } => {
+                    now += after;
+                    let timing = match timing {
+                        Lag::None => Timing::Continuous,
+                        Lag::Due(lag) => Timing::At(now.checked_sub(lag).unwrap()),
+                        Lag::Source(lag) => {
+                            let elapsed = i64::try_from((now - origin).as_millis()).unwrap() - lag;
+                            // Packets that overtake one another keep their timestamps.
+                            position = elapsed.max(position);
+                            Timing::Source { milliseconds: position }
+                        }
+                    };
+                    sent.push(timeline.frame(now, span(timing)).timestamp);
+                }
+                Step::Digit { after, held, claimed } => {
+                    now += after;
+                    let timestamp = timeline.at(now, 8000);
+                    digits.begin(now, Key::from_char('5').unwrap(), timestamp, 8000);
+                    now += held;
+                    digits.end(now, Some(claimed));
+                    while let Some(packet) = digits.poll_transmit() {
+                        if packet.marker {
+                            timeline.begin_event(now, packet.timestamp, 8000);
+                            sent.push(packet.timestamp);
+                        }
+                        timeline.covered(now, 8000);
+                    }
+                }
+            }
+            for timestamp in sent.into_iter().map(RtpTimestamp) {
+                prop_assert!(last.is_none_or(|last| !RtpTimestamp::is_after(last, timestamp)), "{:?} {:?}", last, timestamp);
+                last = Some(timestamp);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    Frame { after: Duration, timing: Lag },
+    Digit { after: Duration, held: Duration, claimed: Duration },
+}
+
+/// How late a frame is on the timeline of its source.
+#[derive(Debug, Clone, Copy)]
+enum Lag {
+    None,
+    Due(Duration),
+    Source(i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let up_to = |most: u64| (0..most).prop_map(Duration::from_millis);
+    let timing =
+        prop_oneof![1 => Just(Lag::None), 4 => up_to(600).prop_map(Lag::Due), 2 => (0i64..600).prop_map(Lag::Source)];
+    prop_oneof![
+        4 => (up_to(60), timing).prop_map(|(after, timing)| Step::Frame { after, timing }),
+        1 => (up_to(100), up_to(300), up_to(400))
+            .prop_map(|(after, held, claimed)| Step::Digit { after, held, claimed }),
+    ]
 }
