@@ -141,14 +141,15 @@ impl Timeline {
     pub fn frame(&mut self, now: Instant, span: Span) -> Stamp {
         let is_first = !std::mem::replace(&mut self.has_frames, true);
         let last = self.begin(now);
-        let (due, timestamp, after_pause) = match span.timing {
-            _ if is_first => (now, last.timestamp.plus(ticks_since(last.at, now, span.clock_rate)), true),
-            Timing::Continuous => continuous(last, now, span.clock_rate),
+        let (due, timestamp) = match span.timing {
+            _ if is_first => (now, last.timestamp.plus(ticks_since(last.at, now, span.clock_rate))),
+            Timing::Continuous => (now, continuous(last, now, span.clock_rate)),
             Timing::At(due) => due_at(last, due, span.clock_rate),
-            Timing::Source { milliseconds } => self.on_source(milliseconds, last, now, span.clock_rate),
+            Timing::Source { milliseconds } => (now, self.on_source(milliseconds, last, now, span.clock_rate)),
         };
         let is_late = is_behind(timestamp, last.timestamp, SOURCE_REORDERING, span.clock_rate);
         let timestamp = if is_late { timestamp } else { self.after_event(timestamp, span.clock_rate) };
+        let after_pause = is_first || self.follows_pause(timestamp, span.clock_rate);
         self.source = match span.timing {
             Timing::Source { milliseconds } => Some(SourceOffset { milliseconds, timestamp }),
             Timing::Continuous | Timing::At(_) => None,
@@ -193,52 +194,52 @@ impl Timeline {
         self.covered = Some(self.covered.filter(is_late).unwrap_or(end));
     }
 
+    /// Whether there is a pause between the end of what was sent and a frame with `timestamp`.
+    fn follows_pause(&self, timestamp: RtpTimestamp, clock_rate: u32) -> bool {
+        let gap = self.covered.map_or(0, |end| timestamp.distance_from(end));
+        gap > 0 && !within(gap, PAUSE, clock_rate)
+    }
+
     /// The reference for the next timestamp: the last frame, or the beginning.
     fn begin(&mut self, now: Instant) -> Sent {
         *self.last.get_or_insert(Sent { at: now, due: now, timestamp: self.start, ticks: 0 })
     }
 
-    fn on_source(&self, milliseconds: i64, last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
+    fn on_source(&self, milliseconds: i64, last: Sent, now: Instant, clock_rate: u32) -> RtpTimestamp {
         let position = self.source.map(|offset| {
             let moved = milliseconds.wrapping_sub(offset.milliseconds).saturating_mul(i64::from(clock_rate)) / 1000;
             // The low 32 bits are the wrapped timestamp, in either direction.
             offset.timestamp.plus(moved as u32)
         });
         let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
-        match position.filter(|position| {
+        let is_plausible = |position: &RtpTimestamp| {
             let goes_back = last.timestamp.is_after(*position);
             within(position.distance_from(by_clock), SOURCE_JUMP, clock_rate)
                 && (!goes_back || is_behind(*position, last.timestamp, SOURCE_REORDERING, clock_rate))
-        }) {
-            Some(position) => {
-                let gap = position.distance_from(self.covered.unwrap_or(last.timestamp));
-                (now, position, gap > 0 && !within(gap, PAUSE, clock_rate))
-            }
-            None => continuous(last, now, clock_rate),
-        }
+        };
+        position.filter(is_plausible).unwrap_or_else(|| continuous(last, now, clock_rate))
     }
 }
 
 /// Places a frame without timing: it follows the last frame, unless the clock shows that there was a pause.
-fn continuous(last: Sent, now: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
+fn continuous(last: Sent, now: Instant, clock_rate: u32) -> RtpTimestamp {
     let predicted = last.timestamp.plus(last.ticks);
     let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
     let steady = within(by_clock.distance_from(predicted), PAUSE, clock_rate);
-    (now, if steady { predicted } else { by_clock }, !steady)
+    if steady { predicted } else { by_clock }
 }
 
 /// Places a frame by the moment at which it is due, computed from another stream's timestamps: a gap there is a gap
-/// here. The timeline never goes back, even if the source does.
-fn due_at(last: Sent, due: Instant, clock_rate: u32) -> (Instant, RtpTimestamp, bool) {
+/// here. The timeline never goes back, even if the source does. Returns the due time as well, without what was rounded.
+fn due_at(last: Sent, due: Instant, clock_rate: u32) -> (Instant, RtpTimestamp) {
     let predicted = last.timestamp.plus(last.ticks);
     let by_clock = last.timestamp.plus(ticks_since(last.due, due, clock_rate));
     let gap = by_clock.distance_from(predicted);
     if within(gap, ROUNDING, clock_rate) {
         // The remainder of rounding counts for the next frame.
-        (last.due + duration(last.ticks.into(), clock_rate), predicted, false)
+        (last.due + duration(last.ticks.into(), clock_rate), predicted)
     } else {
-        let timestamp = if gap > 0 { by_clock } else { predicted };
-        (due, timestamp, gap > 0 && !within(gap, PAUSE, clock_rate))
+        (due, if gap > 0 { by_clock } else { predicted })
     }
 }
 

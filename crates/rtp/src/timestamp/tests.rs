@@ -88,15 +88,24 @@ fn talk_begins_after_a_gap_of_the_source() {
 }
 
 #[test]
-fn talk_goes_on_after_a_digit() {
+fn talk_goes_on_after_a_digit_and_begins_after_a_pause() {
     let start = Instant::now();
-    let mut timeline = Timeline::new(0);
     let at = |milliseconds| start + Duration::from_millis(milliseconds);
-    timeline.frame(at(0), span(Timing::Source { milliseconds: 0 }));
-    timeline.covered(at(20), 8000);
-    timeline.covered(at(180), 8000);
-    let stamp = timeline.frame(at(200), span(Timing::Source { milliseconds: 200 }));
-    assert_eq!(stamp, Stamp { timestamp: 1600, after_pause: false });
+    for timing in [
+        |milliseconds: u32, _| Timing::Source { milliseconds: milliseconds.into() },
+        |_, due| Timing::At(due),
+        |_, _| Timing::Continuous,
+    ] {
+        for (resumes, after_pause) in [(200, false), (280, true)] {
+            let mut timeline = Timeline::new(0);
+            timeline.frame(at(0), span(timing(0, at(0))));
+            timeline.covered(at(20), 8000);
+            timeline.covered(at(180), 8000);
+            let resumed = at(resumes.into());
+            let stamp = timeline.frame(resumed, span(timing(resumes, resumed)));
+            assert_eq!(stamp, Stamp { timestamp: resumes * 8, after_pause });
+        }
+    }
 }
 
 #[test]
