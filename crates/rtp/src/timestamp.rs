@@ -221,12 +221,13 @@ impl Timeline {
     }
 }
 
-/// Places a frame without timing: it follows the last frame, unless the clock shows that there was a pause.
+/// Places a frame without timing: it follows the last frame, unless the clock shows that there was a pause. The timeline never
+/// goes back, even if frames are sent faster than they last.
 fn continuous(last: Sent, now: Instant, clock_rate: u32) -> RtpTimestamp {
     let predicted = last.timestamp.plus(last.ticks);
     let by_clock = last.timestamp.plus(ticks_since(last.at, now, clock_rate));
-    let steady = within(by_clock.distance_from(predicted), PAUSE, clock_rate);
-    if steady { predicted } else { by_clock }
+    let gap = by_clock.distance_from(predicted);
+    if gap > 0 && !within(gap, PAUSE, clock_rate) { by_clock } else { predicted }
 }
 
 /// Places a frame by the moment at which it is due, computed from another stream's timestamps: a gap there is a gap

@@ -174,6 +174,15 @@ fn a_digit_after_a_late_packet_does_not_lie_before_the_audio() {
 }
 
 #[test]
+fn long_packets_that_are_sent_at_once_have_different_timestamps() {
+    let start = Instant::now();
+    let mut timeline = Timeline::new(0);
+    let long = Span { ticks: 960, clock_rate: 8000, timing: Timing::Continuous };
+    timeline.frame(start, long);
+    assert_eq!(timeline.frame(start, long), Stamp { timestamp: 960, after_pause: false });
+}
+
+#[test]
 fn packets_of_a_picture_share_a_timestamp() {
     let start = Instant::now();
     let mut timeline = PictureTimeline::new(u32::MAX);
