@@ -9,6 +9,10 @@
 //!             |    [128..191] -+--> RTP, or RTCP when the second octet is 192..=223
 //!             +----------------+
 //! ```
+//!
+//! On a port that is not multiplexed, RTP may have any payload type; [`classify_unmultiplexed`] looks at lengths as well.
+
+use crate::rtcp::Compound;
 
 /// The protocol of a datagram, judged by its first two octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +45,39 @@ pub fn classify(datagram: &[u8]) -> Class {
     }
 }
 
+/// How RTCP arrives, which says how much of it can be read before it is decrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// RTCP.
+    Plain,
+    /// SRTCP: all but the first eight octets may be encrypted, and an index follows the last packet (RFC 3711 §3.4).
+    Protected,
+}
+
+/// Classifies a datagram of a port for which nobody has agreed on multiplexing, though a peer may send its RTCP there all the same.
+/// RTP may have payload types 64 to 95 with the marker bit then (RFC 5761 §4 speaks of multiplexed ports), so RTCP is what has
+/// the lengths of RTCP too (RFC 3550 A.2).
+pub fn classify_unmultiplexed(datagram: &[u8], form: Form) -> Class {
+    match classify(datagram) {
+        Class::Rtcp if !has_lengths_of_rtcp(datagram, form) => Class::Rtp,
+        class => class,
+    }
+}
+
+fn has_lengths_of_rtcp(datagram: &[u8], form: Form) -> bool {
+    match (form, datagram) {
+        (Form::Plain, _) => Compound::parse(datagram).is_ok(),
+        (Form::Protected, [_, _, high, low, ..]) => {
+            let words = usize::from(u16::from_be_bytes([*high, *low])) + 1;
+            words * 4 + SRTCP_INDEX <= datagram.len()
+        }
+        (Form::Protected, _) => false,
+    }
+}
+
+/// Octets of the index behind an SRTCP packet (RFC 3711 §3.4). The length of the tag behind it is not known here.
+const SRTCP_INDEX: usize = 4;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +105,37 @@ mod tests {
             let rtcp = (192..=223).contains(&second);
             assert_eq!(classify(&[0x80, second]), if rtcp { Class::Rtcp } else { Class::Rtp }, "second octet {second}");
         }
+    }
+
+    #[test]
+    fn rfc5761_section_4_a_port_of_rtp_alone_carries_any_payload_type() {
+        for payload_type in 64..=95 {
+            // The first packet of a talkspurt: 160 octets behind a header with sequence number 4711.
+            let mut packet = [0xD5; 172];
+            packet[..4].copy_from_slice(&[0x80, 0x80 | payload_type, 0x12, 0x67]);
+            assert_eq!(classify(&packet), Class::Rtcp);
+            for form in [Form::Plain, Form::Protected] {
+                assert_eq!(classify_unmultiplexed(&packet, form), Class::Rtp, "payload type {payload_type}");
+            }
+        }
+    }
+
+    #[test]
+    fn rtcp_of_a_peer_that_multiplexes_unasked_is_rtcp() {
+        let goodbye = [0x81, 203, 0, 1, 0, 0, 0, 7];
+        let report = [&[0x80, 201, 0, 1, 0, 0, 0, 7], &goodbye[..]].concat();
+        for compound in [&goodbye[..], &report] {
+            assert_eq!(classify_unmultiplexed(compound, Form::Plain), Class::Rtcp);
+            // Behind the header of the report everything is encrypted, and index and tag follow.
+            let mut protected = compound.to_vec();
+            protected[8..].fill(0xA5);
+            protected.extend_from_slice(&[0x80, 0, 0, 1, 9, 9, 9, 9]);
+            assert_eq!(classify_unmultiplexed(&protected, Form::Protected), Class::Rtcp);
+        }
+        assert_eq!(classify_unmultiplexed(&goodbye[..4], Form::Plain), Class::Rtp);
+        assert_eq!(classify_unmultiplexed(&goodbye[..2], Form::Protected), Class::Rtp);
+        assert_eq!(classify_unmultiplexed(&[], Form::Plain), Class::Unknown);
+        assert_eq!(classify_unmultiplexed(&[0x80, 0], Form::Plain), Class::Rtp);
     }
 
     #[test]

@@ -89,6 +89,38 @@ fn nothing_received_hangs_up() {
 }
 
 #[test]
+fn talk_with_a_payload_type_of_64_to_95_is_heard_from_its_first_packet_on() {
+    let _host = host("strictrtp=no");
+    let (instance, mut phone) = call();
+    instance.map(72, c"PCMU", 8000);
+    for value in 1..4 {
+        // With the marker bit the second octet is that of a sender report.
+        let packet = phone.packet(72, value == 1, &[value; FRAME_LEN]);
+        phone.rtp.send_to(&packet, instance.local()).expect("loopback");
+        assert_eq!(instance.read_until(Frame::voice).expect("audio"), [value; FRAME_LEN]);
+    }
+}
+
+#[test]
+fn a_report_at_the_port_of_rtp_is_a_report() {
+    let _host = host("strictrtp=no");
+    let (instance, phone) = call();
+    let ssrc = send_and_receive(&instance, &phone, 1).ssrc;
+    let mut report = vec![0x81, 201, 0, 7];
+    report.extend_from_slice(&phone.ssrc.to_be_bytes());
+    report.extend_from_slice(&ssrc.to_be_bytes());
+    report.extend_from_slice(&[64, 0, 0, 3]); // a quarter lost since the last report, three in total
+    report.extend_from_slice(&[0; 16]);
+    phone.rtp.send_to(&report, instance.local()).expect("loopback");
+    assert!(common::eventually(|| {
+        if instance.is_readable(RTP, Duration::from_millis(1)) {
+            instance.read(RTP);
+        }
+        instance.stats().txploss == 3
+    }));
+}
+
+#[test]
 fn a_digit_is_sent_as_telephone_events() {
     let _host = host("strictrtp=no");
     let (instance, phone) = call();

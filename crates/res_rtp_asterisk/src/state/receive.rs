@@ -158,7 +158,9 @@ impl State {
                 }
                 self.drive(now);
             }
-            Err(reason) if is_media(datagram) => self.drop_media(received, reason),
+            Err(reason) if self.transport.classify(component, datagram) == Class::Rtp => {
+                self.drop_media(received, reason);
+            }
             Err(reason) => {
                 self.refuse_from(received.from, reason);
                 if component == Component::Rtp {
@@ -367,10 +369,6 @@ impl State {
             self.handle_report(now, from, &packet);
         }
     }
-}
-
-fn is_media(datagram: &[u8]) -> bool {
-    classify(datagram) == Class::Rtp
 }
 
 fn is_media_or_rtcp(datagram: &[u8]) -> bool {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use ::ice::Component;
 use dtls_srtp::{Admission, PeerAddress};
 use rtp::Header;
-use rtp::demux::{Class, classify};
+use rtp::demux::{Class, Form, classify, classify_unmultiplexed};
 
 use super::Transport;
 use super::keys::Protection;
@@ -51,7 +51,7 @@ impl Transport {
         if received.from == received.to {
             return Err(Refused::Source);
         }
-        match classify(datagram) {
+        match self.classify(component, datagram) {
             Class::Stun => {
                 self.capture_received(Content::Stun, received, datagram);
                 self.handle_stun(now, component, received, datagram).map(|()| Incoming::Nothing)
@@ -72,6 +72,18 @@ impl Transport {
                 Ok(Incoming::Rtcp { len, is_from_peer })
             }
             Class::TurnChannel | Class::Unknown => Err(Refused::Unknown),
+        }
+    }
+
+    /// Classifies a datagram that arrived on `component`. RTCP on the port of RTP is also known by its lengths where neither ICE,
+    /// DTLS nor a description says that the port may be multiplexed: some peers multiplex without a word.
+    pub fn classify(&self, component: Component, datagram: &[u8]) -> Class {
+        let may_be_multiplexed = || self.is_ice_active() || self.dtls.is_some() || self.mux.is_negotiated();
+        match classify(datagram) {
+            Class::Rtcp if component == Component::Rtp && !may_be_multiplexed() => {
+                classify_unmultiplexed(datagram, if self.has_srtp() { Form::Protected } else { Form::Plain })
+            }
+            class => class,
         }
     }
 

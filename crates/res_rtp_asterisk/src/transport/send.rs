@@ -218,7 +218,7 @@ impl Transport {
         self.remote.media().map(|to| (to, None))
     }
 
-    fn has_srtp(&self) -> bool {
+    pub(super) fn has_srtp(&self) -> bool {
         self.instance().is_some_and(|instance| instance.srtp().is_some())
     }
 }
