@@ -3,7 +3,7 @@
 mod common;
 
 use asterisk_sys as sys;
-use common::rtp::{FRAME_LEN, Frame, Instance, Packet, Phone, RTP};
+use common::rtp::{FRAME_LEN, Frame, Instance, Packet, Phone, RTCP, RTP};
 use host_tests::{Host, Kind, Loading};
 use std::time::{Duration, Instant};
 
@@ -253,6 +253,27 @@ fn reports_are_about_the_source_that_the_phone_hears() {
         }
     }
     panic!("no report");
+}
+
+#[test]
+fn the_story_of_a_bridged_call_has_what_the_phone_reports() {
+    let host = host();
+    let [mut one, other] = bridged();
+    assert_eq!(one.send(0, false, &[1; FRAME_LEN]).1, []);
+    other.phone.receive();
+    let mut report = vec![0x81, 201, 0, 7];
+    report.extend_from_slice(&other.phone.ssrc.to_be_bytes());
+    report.extend_from_slice(&one.phone.ssrc.to_be_bytes());
+    report.extend_from_slice(&[64, 0, 0, 3]); // a quarter lost since the last report, three in total
+    report.extend_from_slice(&[0; 16]);
+    other.phone.rtcp.send_to(&report, other.instance.local_rtcp()).expect("loopback");
+    let session = format!("rtp show session {}", other.instance.local().port());
+    assert!(common::eventually(|| {
+        if other.instance.is_readable(RTCP, Duration::from_millis(1)) {
+            other.instance.read(RTCP);
+        }
+        host.command(&session).1.contains("RTCP: the peer reports 25.0 % lost")
+    }));
 }
 
 #[test]

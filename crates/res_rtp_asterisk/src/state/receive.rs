@@ -317,7 +317,7 @@ impl State {
             let source = events::Source { peer: from, local };
             let heard = self.handle_rtcp_packet(now, source, &packet);
             if wants_debug {
-                let shown = events::shown(source, heard.figures, &packet, self.source.ssrc());
+                let shown = events::shown(source, heard.figures, &packet, self.source.statistics().ssrc());
                 self.notes.extend(shown.map(|report| Note::Verbose(report.lines())));
             }
             is_peer |= heard.is_from_source;
@@ -352,7 +352,8 @@ impl State {
             rtcp::Packet::ReceiverReport(report) => report.blocks,
             _ => return,
         };
-        let Some(block) = blocks.about(self.source.ssrc()) else { return };
+        // While a bridge passes packets on, the peer hears the SSRC of another session.
+        let Some(block) = blocks.about(self.source.statistics().ssrc()) else { return };
         let milliseconds = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
         let event = Event::Report {
             lost: block.fraction_lost,
