@@ -326,6 +326,7 @@ static const struct mapping {
 	unsigned int rate;
 } mappings[] = {
 	{ 0, AST_FORMAT_ULAW, 0, "PCMU", 8000 },
+	{ 2, AST_FORMAT_G726, 0, "G726-32", 8000 },
 	{ 3, AST_FORMAT_GSM, 0, "GSM", 8000 },
 	{ 8, AST_FORMAT_ALAW, 0, "PCMA", 8000 },
 	{ 9, AST_FORMAT_G722, 0, "G722", 8000 },
@@ -420,7 +421,10 @@ int ast_rtp_codecs_payload_code(struct ast_rtp_codecs *codecs, int asterisk_form
 	struct ast_rtp_payload_type wanted = { .asterisk_format = !!asterisk_format, .rtp_code = code }, *known;
 	if (asterisk_format)
 		wanted.format = *format;
-	known = __ao2_callback(codecs->payloads, 0, same_meaning, &wanted);
+	/* Before 11.9 the code of what is no format was taken for a number. */
+	known = before_11_11 && !asterisk_format
+		? __ao2_callback(codecs->payloads, 0, has_payload, &code)
+		: __ao2_callback(codecs->payloads, 0, same_meaning, &wanted);
 	if (known) {
 		int payload = known->payload;
 		__ao2_ref(known, -1);

@@ -4,7 +4,7 @@ mod common;
 
 use common::{
     HostThread, eventually,
-    rtp::{FRAME_LEN, Frame, Instance, Phone},
+    rtp::{FRAME_LEN, Frame, Instance, Phone, call},
     webrtc::{Call, Offer},
     websocket::{self, Browser, KeyUpdates},
 };
@@ -33,6 +33,25 @@ fn a_plain_phone_calls() {
     assert_eq!(phone.receive().payload, [1; FRAME_LEN]);
     phone.send(instance.local(), 2);
     assert_eq!(instance.read_until(Frame::voice).expect("audio"), [2; FRAME_LEN]);
+}
+
+/// Such a host takes the code of comfort noise, 2, for a number, and 2 is G.726.
+#[test]
+fn comfort_noise_does_not_go_out_as_g726() {
+    let host = Host::start(Kind::Oldest);
+    host.configure("rtp.conf", "[general]\nrtpstart=33000\nrtpend=33999\nstrictrtp=no\n");
+    assert_eq!(host.load("res_rtp_asterisk"), Loading::Loaded, "{}", host.log());
+    let types: [&[(i32, &std::ffi::CStr)]; 3] =
+        [&[(2, c"G726-32")], &[(2, c"G726-32"), (13, c"CN")], &[(2, c"G726-32"), (19, c"CN")]];
+    for (types, expected) in types.into_iter().zip([13, 13, 19]) {
+        let (instance, phone) = call();
+        types.iter().for_each(|(number, name)| instance.map(*number, name, 8000));
+        instance.write(1);
+        phone.receive();
+        // SAFETY: the instance is ours.
+        assert_eq!(unsafe { asterisk_sys::ast_rtp_instance_sendcng(instance.as_ptr(), 0) }, 0);
+        assert_eq!(phone.receive().payload_type, expected, "{types:?}");
+    }
 }
 
 /// Tests with SHA-1 fingerprints, the only ones of such a host. No current browser accepts them, but the tables work.

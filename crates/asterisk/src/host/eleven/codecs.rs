@@ -38,30 +38,35 @@ pub unsafe fn payload_type_of(codecs: *mut sys::ast_rtp_codecs, format: &Format)
     u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 1, &raw const format.0, 0) }).ok()
 }
 
-/// The payload type for sending one of [`rtp_code`]. Wraps `ast_rtp_codecs_payload_code`.
+/// The payload type for sending one of [`rtp_code`]: one that SDP lists, or else the one of the host's own table. Wraps
+/// `ast_rtp_codecs_payload_code`, which before 11.9 takes the code for a number, and finds G.726 (2) for comfort noise.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of_code(codecs: *mut sys::ast_rtp_codecs, code: i32) -> Option<u8> {
-    // SAFETY: guaranteed by our caller; without a format, none is read.
-    u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 0, ptr::null(), code) }).ok()
+    // SAFETY: guaranteed by our caller.
+    let has_code = |number: &u8| unsafe {
+        matches!(payload(codecs, *number), Some(Payload::Code { code: found, .. }) if found == code)
+    };
+    // SAFETY: as above.
+    let is_agreed = |number: &u8| unsafe { is_described(codecs, *number) } && has_code(number);
+    // SAFETY: as above; without a format, none is read.
+    let answer = u8::try_from(unsafe { sys::ast_rtp_codecs_payload_code(codecs, 0, ptr::null(), code) }).ok();
+    let default = answer.filter(has_code);
+    default
+        .filter(is_agreed)
+        .or_else(|| (0..PAYLOAD_TYPES).find(is_agreed))
+        .or(default)
+        .or_else(|| (0..PAYLOAD_TYPES).find(has_code))
 }
 
-/// The payload type and clock of telephone-event. This host has one for all media. If SDP lists it, it is looked up by its
-/// meaning: before 11.11 the host finds the one of its own table instead.
+/// The payload type and clock of telephone-event. This host has one for all media.
 ///
 /// # Safety
 /// Codecs of a live instance.
 pub unsafe fn payload_type_of_digits(codecs: *mut sys::ast_rtp_codecs, _media_clock: Option<u32>) -> Option<(u8, u32)> {
     // SAFETY: guaranteed by our caller.
-    let is_digits = |payload_type| unsafe {
-        is_described(codecs, payload_type)
-            && matches!(payload(codecs, payload_type), Some(Payload::Code { code: rtp_code::DTMF, .. }))
-    };
-    // SAFETY: as above.
-    let default = unsafe { payload_type_of_code(codecs, rtp_code::DTMF) };
-    let agreed = default.filter(|default| is_digits(*default)).or_else(|| (0..128).find(|number| is_digits(*number)));
-    Some((agreed.or(default)?, rtp_code::CLOCK))
+    Some((unsafe { payload_type_of_code(codecs, rtp_code::DTMF) }?, rtp_code::CLOCK))
 }
 
 /// How media of a format is split into packets. Wraps `ast_codec_pref_getsize`.
@@ -84,6 +89,9 @@ fn framing_of(list: &sys::ast_format_list) -> Option<Framing> {
     let packet_bytes = Some(increments * positive(list.fr_len)?).filter(|bytes| *bytes > 0)?;
     Some(Framing { packet_bytes, smoother_flags: list.flags })
 }
+
+/// The number of payload types (RFC 3550 §5.1).
+const PAYLOAD_TYPES: u8 = 128;
 
 /// The formats whose frames are sent as they come.
 const FRAMES_ARE_PACKETS: [sys::ast_format_id; 9] = [
