@@ -61,7 +61,8 @@ impl Consent {
 pub(crate) struct OldPath {
     pub path: Path,
     pub expires: Instant,
-    /// Our credentials of that generation: the peer's consent checks use them until it has selected a new pair, too.
+    /// Our credentials that the peer knows us by on this path: its consent checks use them until it has selected a new
+    /// pair, too. They may be older than the generation of the path (see `restart.rs`).
     pub local: Keyed,
 }
 

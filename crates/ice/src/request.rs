@@ -313,7 +313,7 @@ impl Agent {
     }
 
     /// Our credentials that the peer knows us by on a pair.
-    fn known_as(&self, addressed: Option<u32>) -> &Keyed {
+    pub(crate) fn known_as(&self, addressed: Option<u32>) -> &Keyed {
         let is_previous = addressed.is_some_and(|restarts| restarts + 1 == self.restarts);
         self.previous.as_ref().filter(|_| is_previous).unwrap_or(&self.local)
     }

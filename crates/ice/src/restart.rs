@@ -15,7 +15,7 @@ use std::time::Instant;
 use crate::consent::OldPath;
 use crate::lifecycle::Lifecycle;
 use crate::nominate::Phase;
-use crate::{Agent, Credentials};
+use crate::{Agent, Component, Credentials};
 
 impl Agent {
     /// Sets the peer's credentials. Equal ones change nothing. Different ones mean that the peer restarts; the caller
@@ -58,11 +58,12 @@ impl Agent {
     }
 
     fn begin_generation(&mut self) {
-        for (component, phase) in self.phases.iter_mut() {
-            if let Phase::Selected(selected) = std::mem::replace(phase, Phase::RUNNING) {
-                let (path, expires) = (selected.path, selected.consent.expires());
-                self.old_paths[component] = Some(OldPath { path, expires, local: self.local.clone() });
-            }
+        for component in Component::ALL {
+            let phase = std::mem::replace(&mut self.phases[component], Phase::RUNNING);
+            let Phase::Selected(selected) = phase else { continue };
+            let addressed = self.checklist.get(selected.pair).and_then(|pair| pair.addressed);
+            let (path, expires, local) = (selected.path, selected.consent.expires(), self.known_as(addressed).clone());
+            self.old_paths[component] = Some(OldPath { path, expires, local });
         }
         self.checklist.clear();
         self.remotes.clear();

@@ -134,3 +134,27 @@ fn a_restart_after_credentials_that_changed_in_an_answer_is_one_of_our_own() {
     bench.agent.restart(bench.now, fresh("ours"));
     assert_eq!(bench.agent.remote_credentials(), None);
 }
+
+/// Chromium's connection goes on addressing the credentials from before the first restart.
+#[test]
+fn a_second_restart_leaves_a_peer_that_never_learned_our_first_new_credentials_answered_on_the_old_path() {
+    let mut bench = Bench::new(Role::Controlled);
+    bench.select(THEIRS);
+    bench.peer = fresh("theirs").into();
+    let (stuck, moved) = (bench.request("evtj", true), "198.51.100.7:7");
+    bench.agent.set_remote_credentials(bench.now, fresh("theirs"));
+    bench.agent.restart(bench.now, fresh("ours"));
+    bench.deliver(moved, &stuck).unwrap();
+    let sent: Vec<_> = bench.sent().into_iter().filter(|sent| sent.path.remote == addr(moved)).collect();
+    bench.answer(sent.last().unwrap()).unwrap();
+    assert_eq!(bench.agent.selected(Component::Rtp).unwrap().remote, addr(moved));
+    bench.sent();
+
+    let path = Path { component: Component::Rtp, local: addr(OURS), remote: addr(moved) };
+    bench.agent.restart(bench.now, fresh("again"));
+    assert_eq!(bench.deliver(moved, &stuck), Ok(()), "while the new offer is on its way");
+    assert_eq!(bench.answers(), [(path, 200)]);
+    bench.agent.set_remote_credentials(bench.now, fresh("others"));
+    assert_eq!(bench.deliver(moved, &stuck), Ok(()), "until a new pair is selected");
+    assert_eq!(bench.answers(), [(path, 200)]);
+}
