@@ -42,6 +42,12 @@ pub enum Event {
         /// The component of the path.
         component: Component,
     },
+    /// Our address of the path in use is gone ([`Agent::remove_local_candidate`]): nothing may be sent until another pair
+    /// is selected, or the component fails.
+    PathLost {
+        /// The component of the path.
+        component: Component,
+    },
     /// We resolved a role conflict by changing to this role (RFC 8445 §7.3.1.1).
     RoleChanged(Role),
 }

@@ -164,6 +164,7 @@ impl World {
             0..4 => self.deliver_next(at, choice & 1 == 1),
             4 => drop(self.ends[other].outbound.pop_front()),
             5 => self.now += Duration::from_millis(u64::from(how) * 20),
+            6 if choice & 4 == 4 => self.remove_local(at, choice),
             6 => self.add_local(at, choice),
             7 => {
                 let (bytes, rest) = take(tail, 9);
@@ -302,6 +303,12 @@ impl World {
         }
     }
 
+    /// An address of `at` is gone. The first one stays, for the restart in the end.
+    fn remove_local(&mut self, at: usize, choice: u8) {
+        let base = address(at, (choice >> 3).max(1), Component::ALL[usize::from(choice & 1)]);
+        self.ends[at].agent.remove_local_candidate(self.now, base);
+    }
+
     /// The description of `from` reaches the other end.
     fn signal(&mut self, from: usize, to: usize) {
         let credentials = self.ends[from].agent.local_credentials().clone();
@@ -421,7 +428,7 @@ impl End {
             }
             match event {
                 Event::Selected { component, path } => self.told[component] = Some(path),
-                Event::ConsentLost { component } => {
+                Event::ConsentLost { component } | Event::PathLost { component } => {
                     assert!(self.told[component].take().is_some(), "consent that was never there is lost");
                 }
                 Event::ComponentFailed { .. } | Event::RoleChanged(_) => {}

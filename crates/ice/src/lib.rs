@@ -36,6 +36,7 @@
 //! | `role.rs` | §6.1.1, §7.2.5.1, §7.3.1.1 roles and role conflicts |
 //! | `nominate.rs` | §8 nomination and the selected pair; renomination |
 //! | `follow.rs` | beyond the RFC: the selected pair follows the peer's media |
+//! | `lost.rs` | beyond the RFC: a local candidate that is gone in mid-session |
 //! | `restart.rs` | §9 restarts |
 //! | `consent.rs` | RFC 7675 consent; its checks are also the keepalives of §11 |
 //! | `pacing.rs` | §14.2 pacing of checks, over all sessions |
@@ -89,6 +90,7 @@ mod follow;
 pub mod fuzzing;
 pub mod gather;
 mod lifecycle;
+mod lost;
 pub mod mdns;
 mod message;
 mod nominate;

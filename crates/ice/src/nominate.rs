@@ -14,6 +14,7 @@
 //!     │                                            ▲            │
 //!     └──▶ Failed (nothing selected in time) ──────┴── a check ─┘
 //! ```
+//! A selected pair whose local candidate is lost leads back to `Running` (see `lost.rs`).
 
 use std::time::{Duration, Instant};
 
