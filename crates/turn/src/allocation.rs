@@ -114,6 +114,12 @@ enum Stage {
 enum Permission {
     Asked,
     Granted,
+    /// No answer came, the server has no room at the moment, or the permission could not be refreshed in time.
+    Failed {
+        /// When it may be asked for again.
+        again: Instant,
+    },
+    /// The server forbids this peer (403, RFC 8656 §9.3).
     Refused,
 }
 
@@ -238,9 +244,10 @@ impl Allocation {
         match self.permission(peer.ip()) {
             Some(Permission::Granted) => self.write(peer, data, buffer).map_or(Sending::Dropped, Sending::Written),
             Some(Permission::Refused) => Sending::Dropped,
+            Some(Permission::Failed { again }) if now < again => Sending::Dropped,
             Some(Permission::Asked) => self.hold(peer, data),
-            None if self.ask(peer.ip()) => self.hold(peer, data),
-            None => Sending::Dropped,
+            Some(Permission::Failed { .. }) | None if self.ask(peer.ip()) => self.hold(peer, data),
+            Some(Permission::Failed { .. }) | None => Sending::Dropped,
         }
     }
 
@@ -316,11 +323,17 @@ impl Allocation {
             TurnEvent::AllocationCreateFailed(_) => {
                 self.fail(self.answers.refusal().unwrap_or(Failure::Malformed));
             }
-            TurnEvent::PermissionCreated(_, ip) => self.note(ip, Permission::Granted),
+            TurnEvent::PermissionCreated(_, ip) => {
+                self.note(ip, Permission::Granted);
+            }
             TurnEvent::PermissionCreateFailed(_, ip) => {
-                self.note(ip, Permission::Refused);
                 self.held.retain(|(peer, _)| peer.ip() != ip);
-                self.events.push_back(Event::PeerRefused(ip));
+                if self.answers.is_forbidden(ip) {
+                    self.note(ip, Permission::Refused);
+                    self.events.push_back(Event::PeerRefused(ip));
+                } else {
+                    self.note(ip, Permission::Failed { again: self.now + PAUSE });
+                }
             }
             _ => {}
         }
@@ -342,19 +355,22 @@ impl Allocation {
         self.peers.iter().find(|(peer, _)| *peer == ip).map(|(_, permission)| *permission)
     }
 
-    fn note(&mut self, ip: IpAddr, permission: Permission) {
-        if let Some((_, known)) = self.peers.iter_mut().find(|(peer, _)| *peer == ip) {
-            *known = permission;
-        }
+    /// Notes how a permission stands that has been asked for. Returns whether it has.
+    fn note(&mut self, ip: IpAddr, permission: Permission) -> bool {
+        let known = self.peers.iter_mut().find(|(peer, _)| *peer == ip);
+        known.map(|(_, known)| *known = permission).is_some()
     }
 
     /// Asks for a permission (RFC 8656 §9). Returns whether it may come.
     fn ask(&mut self, ip: IpAddr) -> bool {
         let now = self.point(self.now);
-        if self.peers.len() >= MOST_PEERS || self.client.create_permission(TransportType::Udp, ip, now).is_err() {
+        let has_room = self.peers.len() < MOST_PEERS || self.permission(ip).is_some();
+        if !has_room || self.client.create_permission(TransportType::Udp, ip, now).is_err() {
             return false;
         }
-        self.peers.push((ip, Permission::Asked));
+        if !self.note(ip, Permission::Asked) {
+            self.peers.push((ip, Permission::Asked));
+        }
         self.probe.put_off(self.now);
         self.wanted = self.now;
         true
@@ -482,6 +498,9 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(10);
 
 /// Peers for which permissions are kept; a call has as many as the peer has candidates.
 const MOST_PEERS: usize = 48;
+
+/// Time until a permission that has failed is asked for again. Checks of ICE ask all the time.
+const PAUSE: Duration = Duration::from_secs(3);
 
 /// Datagrams that wait for permissions.
 const MOST_HELD: usize = 16;

@@ -265,6 +265,35 @@ fn a_peer_that_the_server_refuses_is_asked_for_once() {
 }
 
 #[test]
+fn a_peer_whose_permission_failed_for_the_moment_is_asked_for_again() {
+    for code in [400, 508] {
+        let mut bench = Bench::ready(Transport::Datagram);
+        assert_eq!(bench.send(PEER, b"early"), Err(Sending::Held));
+        bench.run_with(Duration::ZERO, |server, sent| Some(server.refuse(sent, code, None)));
+        assert_eq!(bench.events, [], "it is not known to be refused for good");
+        assert_eq!(bench.send(PEER, b"at once"), Err(Sending::Dropped));
+        assert_eq!(bench.count(CREATE_PERMISSION), 1);
+        bench.run(PAUSE);
+        bench.reach(PEER);
+        assert!(bench.send(PEER, b"again").is_ok());
+        assert!(!bench.sent.iter().any(|sent| sent.windows(5).any(|part| part == b"early")), "too late to be sent");
+    }
+}
+
+#[test]
+fn a_permission_that_could_not_be_refreshed_while_the_server_was_away_comes_back_with_it() {
+    let mut bench = Bench::ready(Transport::Datagram);
+    bench.reach(PEER);
+    let deaf = |server: &Server, sent: &[u8]| server.answer(sent).filter(|_| method(sent) != Some(CREATE_PERMISSION));
+    bench.run_with(Duration::from_secs(301), deaf);
+    assert_eq!(bench.send(PEER, b"expired"), Err(Sending::Dropped));
+    bench.run(PAUSE);
+    bench.reach(PEER);
+    assert!(bench.send(PEER, b"again").is_ok());
+    assert_eq!(bench.events, []);
+}
+
+#[test]
 fn a_server_that_has_forgotten_the_allocation_is_noticed() {
     let mut bench = Bench::ready(Transport::Datagram);
     bench.send(PEER, b"first").unwrap_err();

@@ -2,10 +2,11 @@
 //! address as the server sees it.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use stun_types::attribute::{AlternateServer, ErrorCode, XorMappedAddress};
 use stun_types::message::{Message, MessageClass, MessageHeader, Method, TransactionId};
+use turn_client_proto::types::attribute::XorPeerAddress;
 
 /// Why there is no allocation, or none any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +49,21 @@ impl Failure {
     }
 }
 
+/// A request.
+#[derive(Debug, PartialEq, Eq)]
+struct Asked {
+    id: TransactionId,
+    method: Method,
+    /// The peer that it is about.
+    peer: Option<IpAddr>,
+}
+
 /// The last requests, and what their answers have told.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    asked: VecDeque<(TransactionId, Method)>,
+    asked: VecDeque<Asked>,
+    /// The last peer that the server has forbidden.
+    forbidden: Option<IpAddr>,
     refusal: Option<Failure>,
     mapped: Option<SocketAddr>,
     is_mismatch: bool,
@@ -63,11 +75,12 @@ impl Answers {
     /// Notes a message that we send.
     pub fn handle_sent(&mut self, message: &[u8]) {
         let Ok(header) = MessageHeader::from_bytes(message) else { return };
-        let method = header.get_type().method();
         if !header.get_type().has_class(MessageClass::Request) {
             return;
         }
-        let sent = (header.transaction_id(), method);
+        let (id, method) = (header.transaction_id(), header.get_type().method());
+        let peer = Message::from_bytes(message).and_then(|message| message.attribute::<XorPeerAddress>());
+        let sent = Asked { id, method, peer: peer.ok().map(|peer| peer.addr(id).ip()) };
         if self.asked.contains(&sent) {
             return;
         }
@@ -80,10 +93,8 @@ impl Answers {
     /// Looks at a message of the server's. Only answers to our own requests count: nobody off the path knows their transaction ids.
     pub fn handle_received(&mut self, datagram: &[u8]) {
         let Ok(message) = Message::from_bytes(datagram) else { return };
-        let answered = (message.transaction_id(), message.method());
-        if !message.is_response() || !self.asked.contains(&answered) {
-            return;
-        }
+        let is_answered = |asked: &Asked| (asked.id, asked.method) == (message.transaction_id(), message.method());
+        let Some(at) = self.asked.iter().position(is_answered).filter(|_| message.is_response()) else { return };
         if message.has_class(MessageClass::Success) {
             let mapped = message.attribute::<XorMappedAddress>().ok();
             self.mapped = mapped.map(|mapped| mapped.addr(message.transaction_id())).or(self.mapped);
@@ -91,7 +102,7 @@ impl Answers {
         }
         let Ok(code) = message.attribute::<ErrorCode>().map(|error| error.code()) else { return };
         // Our retransmission may be answered twice.
-        self.asked.retain(|asked| *asked != answered);
+        let peer = self.asked.remove(at).and_then(|asked| asked.peer);
         match (message.method(), code) {
             (ALLOCATE, ErrorCode::UNAUTHORIZED) => self.challenges += 1,
             (_, ErrorCode::STALE_NONCE) => {}
@@ -99,6 +110,7 @@ impl Answers {
                 let alternate = message.attribute::<AlternateServer>().ok().map(|alternate| alternate.server());
                 self.refusal = Some(Failure::from_code(code, alternate));
             }
+            (_, ErrorCode::FORBIDDEN) => self.forbidden = peer.or(self.forbidden),
             (_, code) => self.is_mismatch |= code == ErrorCode::ALLOCATION_MISMATCH,
         }
     }
@@ -108,6 +120,11 @@ impl Answers {
         // It asks for credentials that it has got already.
         let is_challenged_again = self.challenges > 1;
         self.refusal.or(is_challenged_again.then_some(Failure::Unauthorised))
+    }
+
+    /// Returns whether the server has forbidden this peer, when a permission for it has just failed.
+    pub fn is_forbidden(&self, peer: IpAddr) -> bool {
+        self.forbidden == Some(peer)
     }
 
     /// Returns our address as the server sees it.
