@@ -53,6 +53,13 @@ impl Gone {
         self.consent_lost.get_or_insert(now);
     }
 
+    /// Records that ICE has no pair any more and has found none in time. If it had one, that is as good as a loss of consent.
+    pub fn handle_no_pair(&mut self, now: Instant) {
+        if self.has_connected {
+            self.handle_consent_lost(now);
+        }
+    }
+
     /// Records that ICE has selected a pair: the peer answers.
     pub fn handle_pair_selected(&mut self) {
         self.consent_lost = None;
@@ -290,6 +297,16 @@ mod tests {
         assert_eq!(gone.poll_timeout(patience(at(9))), Some(at(40)));
         gone.handle_keys_agreed();
         assert_eq!(gone.poll_timeout(patience(at(9))), None);
+    }
+
+    #[test]
+    fn a_call_that_has_lost_its_path_and_found_no_other_ends_like_one_without_consent() {
+        let (mut gone, at) = (Gone::default(), clock());
+        gone.handle_no_pair(at(35));
+        assert_eq!(gone.poll_timeout(patience(at(0))), None, "one that has never had a path is another story");
+        gone.handle_pair_selected();
+        gone.handle_no_pair(at(100));
+        assert_eq!(gone.handle_timeout(at(100), patience(at(60))), Due { tell: true, end: true });
     }
 
     #[test]

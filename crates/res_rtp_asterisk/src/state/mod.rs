@@ -303,10 +303,12 @@ impl State {
         }
     }
 
-    /// Runs the timers of the relayed address, and notes that it is lost.
+    /// Runs the timers of the relayed address. Notes that it is lost, and has ICE use another pair.
     pub(super) fn drive_relay(&mut self, now: Instant) {
         if let Some(trouble) = self.transport.drive_relay(now) {
-            self.notes.push(Note::debug(1, format!("TURN: the relayed address is lost: {trouble}")));
+            let text = self.transport.about_the_call(&format!("TURN: the relayed address is lost: {trouble}"));
+            self.notes.push(Note::debug(1, text));
+            self.drive(now);
         }
     }
 

@@ -82,6 +82,9 @@ impl Transport {
             Event::ComponentFailed { component: Component::Rtcp } => "ICE: component 2 has no working pair".to_owned(),
             Event::ComponentFailed { component } => {
                 self.note_failed_pairs(now, component);
+                if self.ice.as_ref().is_some_and(|ice| ice.route(component).is_none()) {
+                    self.gone.handle_no_pair(now);
+                }
                 let text = format!("ICE: component {} has no working pair, every check failed", component.id());
                 // Some hosts start checks with the INVITE. Before the call is answered, failed checks are normal.
                 if self.is_activated {
@@ -98,6 +101,9 @@ impl Transport {
                     self.gone.handle_consent_lost(now);
                 }
                 format!("ICE: the peer stopped answering checks on component {}, sending is paused", component.id())
+            }
+            Event::PathLost { component } => {
+                format!("ICE: component {} has lost the path that it used, and checks the others", component.id())
             }
             Event::RoleChanged(role) => format!("ICE: our role changed to {role:?} in a role conflict"),
             other => format!("ICE: {other:?}"),

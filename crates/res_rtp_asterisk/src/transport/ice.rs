@@ -318,6 +318,11 @@ impl IceSide {
         self.agent.add_gathered_candidate(component, kind, address, related);
     }
 
+    /// Removes the candidate of an address that is gone. ICE looks for another pair if the selected one began there.
+    pub fn remove_gathered(&mut self, now: Instant, address: SocketAddr) {
+        self.agent.remove_local_candidate(now, address);
+    }
+
     /// Like [`Self::route`], but without the pair that was selected before a restart.
     pub fn current_route(&self, component: Component) -> Option<(SocketAddr, Option<SocketAddr>)> {
         let path = self.agent.selected(component)?;

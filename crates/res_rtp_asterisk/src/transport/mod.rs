@@ -30,6 +30,8 @@ mod show;
 mod silence;
 pub mod sockets;
 pub mod story;
+#[cfg(test)]
+mod testing;
 mod trial;
 pub mod watch;
 
@@ -93,8 +95,6 @@ pub struct Transport {
     names: Option<Names>,
     /// The relayed candidate; `None` without one.
     relay: Option<Relay>,
-    /// The session has had a relayed candidate. It gets no second one.
-    had_relay: bool,
     keys: SessionKeys,
     /// The last capture that wanted this session.
     mark: Mark,
@@ -144,7 +144,6 @@ impl Transport {
             dtls: None,
             names: None,
             relay: None,
-            had_relay: false,
             keys: SessionKeys::default(),
             mark: Mark::default(),
             remote: Remote::new(now, settings),

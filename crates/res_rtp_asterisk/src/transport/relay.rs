@@ -33,10 +33,10 @@ pub enum FromRelay {
 }
 
 impl Transport {
-    /// Takes an allocation that is ready, and adds the relayed candidate. Does nothing if the session has had one, and without DTLS: the
+    /// Takes an allocation that is ready, and adds the relayed candidate. Does nothing if the session has one, and without DTLS: the
     /// worker thread, which reads the allocation's socket, does not touch keys from SDP. Returns whether the socket has to be watched.
     pub fn take_relay(&mut self, now: Instant) -> bool {
-        let wants_one = self.dtls.is_some() && self.relay.is_none() && !self.had_relay;
+        let wants_one = self.wants_relay();
         let Some(ice) = self.ice.as_mut().filter(|_| wants_one) else { return false };
         let Some(link) = globals().and_then(|globals| globals.relays().take(now)) else { return false };
         let Some((relayed, mapped)) = link.addresses() else { return false };
@@ -44,9 +44,12 @@ impl Transport {
         let is_readable = mapped.is_ipv4() == relayed.is_ipv4();
         let related = if is_readable { mapped } else { candidates::unknown(relayed) };
         ice.add_gathered(Component::Rtp, CandidateKind::Relayed, relayed, Some(related));
-        self.had_relay = true;
         self.relay = Some(Relay { link: RefCell::new(link), relayed });
         true
+    }
+
+    fn wants_relay(&self) -> bool {
+        self.dtls.is_some() && self.relay.is_none()
     }
 
     /// Gives the allocation back.
@@ -81,11 +84,16 @@ impl Transport {
         }
     }
 
-    /// Runs the allocation's timers. Returns why it is lost.
+    /// Runs the allocation's timers. Returns why it is lost. ICE then uses another pair, and the next description has another
+    /// allocation; the caller must call [`Transport::drive`].
     pub fn drive_relay(&mut self, now: Instant) -> Option<Trouble> {
-        let link = self.relay.as_mut()?.link.get_mut();
+        let Relay { link, relayed } = self.relay.as_mut()?;
+        let link = link.get_mut();
         link.handle_timeout(now);
         let trouble = std::iter::from_fn(|| link.poll_event()).find_map(Result::err)?;
+        if let Some(ice) = &mut self.ice {
+            ice.remove_gathered(now, *relayed);
+        }
         self.relay = None;
         Some(trouble)
     }
@@ -105,6 +113,13 @@ impl Transport {
         Some(sent)
     }
 
+    /// Returns whether an address to send `component` from is ours: that of its socket, or the relayed one. A relayed address that is
+    /// gone is not, though a handshake may remember it, and nothing leaves by the socket in its name.
+    pub(super) fn is_own(&self, component: Component, source: SocketAddr) -> bool {
+        let is_relayed = self.relay.as_ref().is_some_and(|relay| relay.relayed == source);
+        is_relayed || source.port() == self.socket(component).local().port()
+    }
+
     /// Asks for a channel for a path that ICE has selected, if it begins at the relayed address.
     pub(super) fn bind_channel(&mut self, now: Instant, path: &Path) {
         if let Some(relay) = self.relay.as_mut().filter(|relay| relay.relayed == path.local) {
@@ -115,3 +130,7 @@ impl Transport {
 
 /// Distinguishes the socket from those of the components and of names.
 pub const TAG: Tag = 4;
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

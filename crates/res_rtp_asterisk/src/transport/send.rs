@@ -130,8 +130,11 @@ impl Transport {
 
     /// Puts one datagram on the wire. Returns whether it was sent.
     fn put(&self, component: Component, datagram: &[u8], (to, source): Route) -> bool {
-        let relayed = self.send_relayed(datagram, to, source);
-        relayed.unwrap_or_else(|| self.socket(component).send(datagram, to, source.map(|source| source.ip())).is_ok())
+        if let Some(sent) = self.send_relayed(datagram, to, source) {
+            return sent;
+        }
+        let is_ours = source.is_none_or(|source| self.is_own(component, source));
+        is_ours && self.socket(component).send(datagram, to, source.map(|source| source.ip())).is_ok()
     }
 
     /// Returns the route of media, even while the host has stopped media.
@@ -198,7 +201,7 @@ impl Transport {
     pub fn dtls_route(&self, component: Component) -> Option<Route> {
         let last = || {
             let path = self.dtls.as_ref()?.path(component)?;
-            Some((path.from, Some(path.to)))
+            self.is_own(component, path.to).then_some((path.from, Some(path.to)))
         };
         match self.ice.as_ref().filter(|ice| ice.is_active()) {
             // During a restart the pair before it may lead to another peer.
