@@ -17,6 +17,7 @@ pub struct Link {
     wire: Wire,
     stage: Stage,
     server: SocketAddr,
+    began: Instant,
     watched: Option<OneShot>,
     /// Errors of a UDP socket since it last received something.
     strikes: u32,
@@ -94,7 +95,7 @@ impl Link {
 
     fn begin(now: Instant, server: SocketAddr, credentials: Credentials, wire: Wire) -> Self {
         let stage = Stage::Connecting { credentials, until: now + PATIENCE };
-        let mut link = Self { wire, stage, server, watched: None, strikes: 0, broken: None };
+        let mut link = Self { wire, stage, server, began: now, watched: None, strikes: 0, broken: None };
         link.handle_timeout(now);
         link
     }
@@ -210,10 +211,10 @@ impl Link {
         }
     }
 
-    /// Returns when [`Self::handle_timeout`] is due next.
+    /// Returns when [`Self::handle_timeout`] is due next. A broken link has been due all the time: [`Self::poll_event`] tells why.
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.stage {
-            _ if self.broken.is_some() => None,
+            _ if self.broken.is_some() => Some(self.began),
             Stage::Connecting { until, .. } => Some(*until),
             Stage::Connected(allocation) => allocation.poll_timeout(),
         }
