@@ -371,7 +371,8 @@ impl IceSide {
     /// Passes candidates that came by themselves to the agent, and runs its timers and those of names. Returns whether the agent had
     /// something to do.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
-        if self.agent.selected(Component::Rtp).is_some() {
+        // During a restart the pair from before it says nothing about the names of the new generation.
+        if self.is_checking_told() && self.current_route(Component::Rtp).is_some() {
             // Checks have found the peer without the names.
             self.names.cancel();
         }

@@ -150,6 +150,54 @@ fn a_candidate_with_a_name_is_asked_for_and_reaches_nobody_until_there_is_an_ans
     assert_eq!(side.agent.remote_candidates(), []);
 }
 
+/// Exchanges datagrams with a peer at `address` that nominates, until the side has selected a pair.
+fn connect(side: &mut IceSide, now: Instant, address: SocketAddr) {
+    let credentials = Credentials { ufrag: "peer".into(), password: "a-password-of-22-letters".into() };
+    let mut config = Config::new(Role::Controlling, 1, credentials, [7; 32]);
+    config.components = 1;
+    let mut peer = Agent::new(config);
+    peer.add_local_candidate(Component::Rtp, address);
+    peer.set_remote_credentials(now, side.agent.local_credentials().clone());
+    side.agent.local_candidates().iter().for_each(|own| peer.add_remote_candidate(now, own.clone()));
+    peer.start(now);
+    let mut buffer = [0; ::ice::MAX_DATAGRAM];
+    for round in 0..20 {
+        let now = now + Duration::from_millis(50 * round);
+        while let Some(Transmit { path, len, .. }) = peer.poll_transmit(&mut buffer) {
+            let received = Received { len, from: path.local, to: path.remote };
+            // A check of the second component is of no use to this peer.
+            let _ = side.handle_stun(now, Component::Rtp, &received, &buffer[..len]);
+        }
+        while let Some(Transmit { path, len, .. }) = side.poll_transmit(&mut buffer) {
+            let path = Path { component: path.component, local: path.remote, remote: path.local };
+            let _ = peer.handle_stun(now, path, &buffer[..len]);
+        }
+        side.handle_timeout(now);
+        peer.handle_timeout(now);
+    }
+    assert_eq!(side.agent.selected(Component::Rtp).map(|path| path.remote), Some(address));
+}
+
+#[test]
+fn the_names_of_an_ice_restart_are_asked_for_though_the_pair_from_before_is_in_use() {
+    let (mut side, now) = (side(), Instant::now());
+    hears(&mut side, "peer");
+    side.start(now);
+    connect(&mut side, now, "127.0.0.1:40000".parse().unwrap());
+    let now = now + Duration::from_secs(2);
+    side.handle_trickled(now, signalled("late.local", None));
+    side.handle_timeout(now);
+    assert!(!side.is_looking_up(), "the peer has been found without the name");
+    hears(&mut side, "anew");
+    side.add_remote_candidate(now, signalled("phone.local", None));
+    side.handle_timeout(now);
+    assert!(side.is_looking_up(), "before the host starts");
+    side.start(now);
+    side.handle_timeout(now);
+    assert!(side.agent.selected(Component::Rtp).is_some() && side.is_looking_up());
+    assert!(side.poll_query(&mut [0; 128]).is_some());
+}
+
 #[test]
 fn half_of_the_credentials_is_no_ice() {
     let mut side = side();
