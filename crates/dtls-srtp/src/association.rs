@@ -11,7 +11,8 @@
 //!      ^                        |      |                   |
 //!      |  a stranger failed,    |      | Failed, Closed    | reject_keys
 //!      +--or stands still,------+      +----> Failed <-----+
-//!      |  Interrupted
+//!      |  Interrupted                           |
+//!      +-- handle_new_path, if it timed out ----+
 //!      +-- start_over, from every state
 //! ```
 
@@ -63,6 +64,8 @@ enum State {
     Connected { session: Option<Box<Session>> },
     /// There are keys, and OpenSSL's state is freed.
     Retired(Box<Retired>),
+    /// The peer did not answer in time. Another path may reach it.
+    TimedOut,
     /// There will be no keys until the association starts over.
     Failed,
 }
@@ -227,7 +230,8 @@ impl Association {
                 AssociationEvent::Interrupted(failure)
             }
             session::Event::Failed(failure) => {
-                self.state = State::Failed;
+                let is_late = matches!(failure, Failure::TimedOut { .. });
+                self.state = if is_late { State::TimedOut } else { State::Failed };
                 AssociationEvent::Failed(failure)
             }
             session::Event::Refused(failure) => {
@@ -256,6 +260,14 @@ impl Association {
         self.attempts.interruptions()
     }
 
+    /// Notes that there is a new path to the peer. A handshake that has timed out may begin again: browsers go on with theirs for as
+    /// long as their connection lasts. Other failures stay.
+    pub fn handle_new_path(&mut self) {
+        if matches!(self.state, State::TimedOut) {
+            self.start_over();
+        }
+    }
+
     /// Forgets the association, so that another one can begin. Keys that came from it stay in use.
     pub fn start_over(&mut self) {
         *self = Self::default();
@@ -272,7 +284,7 @@ impl Association {
             State::Idle => Phase::Idle,
             State::Handshaking { .. } => Phase::Handshaking,
             State::Connected { .. } | State::Retired(_) => Phase::Connected,
-            State::Failed => Phase::Failed,
+            State::TimedOut | State::Failed => Phase::Failed,
         }
     }
 
@@ -296,7 +308,7 @@ impl Association {
     /// Describes the progress in words, for a console.
     pub fn progress(&self, endpoint: &Endpoint) -> &'static str {
         match &self.state {
-            State::Failed => "failed",
+            State::TimedOut | State::Failed => "failed",
             State::Handshaking { session, .. } | State::Connected { session: Some(session) } => session.progress(),
             State::Connected { session: None } => "closed by the peer",
             State::Retired(_) => "connected",
@@ -392,7 +404,7 @@ impl Association {
                 session.handle_datagram(now, datagram);
             }
             State::Retired(retired) => retired.handle_datagram(datagram),
-            State::Idle | State::Connected { session: None } | State::Failed => return false,
+            State::Idle | State::Connected { session: None } | State::TimedOut | State::Failed => return false,
         }
         true
     }
@@ -409,14 +421,14 @@ impl Association {
     fn session(&self) -> Option<&Session> {
         match &self.state {
             State::Handshaking { session, .. } | State::Connected { session: Some(session) } => Some(session),
-            State::Idle | State::Connected { session: None } | State::Retired(_) | State::Failed => None,
+            _ => None,
         }
     }
 
     fn session_mut(&mut self) -> Option<&mut Session> {
         match &mut self.state {
             State::Handshaking { session, .. } | State::Connected { session: Some(session) } => Some(session),
-            State::Idle | State::Connected { session: None } | State::Retired(_) | State::Failed => None,
+            _ => None,
         }
     }
 }

@@ -58,7 +58,7 @@ impl Transport {
         selected
     }
 
-    fn handle_ice_event(&mut self, now: Instant, event: ::ice::Event) -> Note {
+    pub(super) fn handle_ice_event(&mut self, now: Instant, event: ::ice::Event) -> Note {
         use ::ice::Event;
         let text = match event {
             Event::Selected { component, path } => {
@@ -74,6 +74,9 @@ impl Transport {
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
                         self.doubt_connection(now, path.remote);
+                        if let Some(dtls) = &mut self.dtls {
+                            dtls.handle_new_path();
+                        }
                     }
                     Component::Rtcp => self.mux.handle_pair_selected(),
                 }

@@ -81,6 +81,14 @@ impl Dtls {
         self.associations.iter_mut().for_each(|(_, association)| association.start_over());
     }
 
+    /// Records that ICE has selected a pair for media. A handshake that has timed out may begin again, unless there are keys: then
+    /// SRTP shows whether the peer has them.
+    pub fn handle_new_path(&mut self) {
+        if !self.is_keyed() {
+            self.associations[Component::Rtp].handle_new_path();
+        }
+    }
+
     /// Records that the SRTP keys of component 1's handshake are installed.
     pub fn set_keyed(&mut self) {
         self.endpoint.set_keyed();

@@ -77,7 +77,10 @@ impl Transport {
     /// checked pair.
     pub(super) fn admit_new_connection(&mut self, received: &Received, datagram: &[u8]) {
         let is_hello = || ClientHello::parse(datagram).is_some();
-        if self.is_server_with_keys() && self.is_checked(Component::Rtp, received) && self.has_restarted() && is_hello()
+        if self.has_keys_as(Setup::Passive)
+            && self.is_checked(Component::Rtp, received)
+            && self.has_restarted()
+            && is_hello()
         {
             self.start_dtls_over();
         }
@@ -89,8 +92,8 @@ impl Transport {
             // The handshake was over before the peer's description had come.
             self.note_keyed_connection();
         }
-        let is_client = self.dtls.as_ref().is_some_and(|dtls| dtls.is_connected() && dtls.setup() == Setup::Active);
-        let is_doubtful = is_client && self.connection().is_some_and(|current| self.reconnect.may_be_another(&current));
+        let is_doubtful = self.has_keys_as(Setup::Active)
+            && self.connection().is_some_and(|current| self.reconnect.may_be_another(&current));
         self.reconnect.doubt = is_doubtful.then_some((remote, now + SRTP_ARRIVES));
     }
 
@@ -109,11 +112,10 @@ impl Transport {
         }
     }
 
-    fn is_server_with_keys(&self) -> bool {
+    /// Returns whether there are keys, we have this role, and no handshake for new keys is under way. One that was may have failed.
+    fn has_keys_as(&self, setup: Setup) -> bool {
         self.dtls.as_ref().is_some_and(|dtls| {
-            dtls.is_keyed()
-                && dtls.setup() == Setup::Passive
-                && matches!(dtls.phase(), Phase::Connected | Phase::Failed)
+            dtls.is_keyed() && dtls.setup() == setup && matches!(dtls.phase(), Phase::Connected | Phase::Failed)
         })
     }
 
@@ -131,7 +133,64 @@ const SRTP_ARRIVES: Duration = Duration::from_millis(200);
 
 #[cfg(test)]
 mod tests {
+    use ::ice::{Event, Path};
+    use dtls_srtp::{Fingerprint, HashFunction, PeerAddress};
+
     use super::*;
+    use crate::transport::testing::with_session;
+
+    /// We are the client, and the peer has not answered in time.
+    fn time_out(transport: &mut Transport, now: Instant) {
+        let fingerprint = vec!["AB"; 32].join(":");
+        let dtls = transport.dtls_mut().unwrap();
+        dtls.set_setup(Setup::Passive);
+        dtls.set_fingerprint(Fingerprint::parse(HashFunction::Sha256, &fingerprint).unwrap());
+        dtls.end_description(true);
+        dtls.activate();
+        dtls.begin_if_active(now, Component::Rtp);
+        let peer = PeerAddress::CheckedByIce;
+        dtls.handle_timeout(now + Duration::from_secs(31), ::ice::PerComponent::from_fn(|_| peer));
+        while dtls.poll_event(Component::Rtp, peer).is_some() {}
+        assert_eq!(dtls.phase(), Phase::Failed);
+    }
+
+    fn select(transport: &mut Transport, now: Instant) {
+        let (local, remote) = (transport.socket(Component::Rtp).local(), "127.0.0.1:9".parse().unwrap());
+        let path = Path { component: Component::Rtp, local, remote };
+        transport.handle_ice_event(now, Event::Selected { component: Component::Rtp, path });
+    }
+
+    #[test]
+    fn a_call_whose_handshake_timed_out_gets_keys_once_an_ice_restart_has_found_a_path() {
+        with_session(|session| {
+            session.with(|state| {
+                let (transport, now) = (state.transport_mut(), Instant::now());
+                time_out(transport, now);
+                select(transport, now);
+                assert_eq!(transport.dtls_mut().unwrap().phase(), Phase::Idle);
+            });
+        });
+    }
+
+    #[test]
+    fn a_second_new_connection_of_the_peer_is_noticed_though_the_handshake_with_the_first_came_to_nothing() {
+        with_session(|session| {
+            session.with(|state| {
+                let (transport, now) = (state.transport_mut(), Instant::now());
+                time_out(transport, now);
+                transport.dtls_mut().unwrap().set_keyed();
+                transport.reconnect.keyed = Some(connection("first", 1));
+                let ice = transport.ice_mut().unwrap();
+                ice.set_authentication(Some("third"), Some("a-password-of-22-letters"));
+                ice.start(now);
+                select(transport, now);
+                assert_eq!(transport.dtls_mut().unwrap().phase(), Phase::Failed, "SRTP may still come");
+                assert_eq!(transport.reconnect.poll_timeout(), Some(now + SRTP_ARRIVES));
+                assert!(transport.handle_doubt(now + SRTP_ARRIVES));
+                assert_eq!(transport.dtls_mut().unwrap().phase(), Phase::Idle);
+            });
+        });
+    }
 
     fn connection(ufrag: &str, tie_breaker: u64) -> Connection {
         let credentials = Credentials { ufrag: ufrag.into(), password: "a-password-of-22-letters".into() };
