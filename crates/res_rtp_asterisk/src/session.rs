@@ -53,7 +53,7 @@ pub struct Session {
     door: Door,
     /// A socket became readable while the door was shut. Only the worker thread uses this flag.
     put_off: AtomicBool,
-    /// Something came from the TURN server while the door was shut. Only the worker thread uses this flag.
+    /// Something came from the TURN server while the door was shut, or more than is taken at once. Only the worker thread uses this flag.
     relay_put_off: AtomicBool,
     /// The number of descriptions that the host has processed.
     descriptions: AtomicU32,
@@ -301,7 +301,7 @@ impl Session {
             self.apply(change, state, now, None);
             self.watch_names(state);
             if self.relay_put_off.swap(false, Ordering::Relaxed) {
-                state.take_from_relay(now);
+                self.take_from_relay(state, now);
             }
             self.watch_relay(state);
         });
@@ -314,9 +314,17 @@ impl Session {
             return self.relay_put_off.store(true, Ordering::Relaxed);
         };
         self.with_at(now, |state| {
-            state.take_from_relay(now);
+            self.take_from_relay(state, now);
             self.watch_relay(state);
         });
+    }
+
+    /// Takes in a part of what a TURN server has sent, and comes back for the rest once other sessions have had their turn.
+    fn take_from_relay(&self, state: &mut State, now: Instant) {
+        if state.take_from_relay(now) {
+            self.relay_put_off.store(true, Ordering::Relaxed);
+            self.worker.schedule(self.id, now);
+        }
     }
 
     /// Takes a relayed candidate, if one is ready, before the host prints our description.

@@ -82,21 +82,27 @@ impl State {
         self.transport.put_scratch(scratch);
     }
 
-    /// Reads what a TURN server relays. Media is kept for the channel, also for one that reads. Called by the worker thread.
-    pub fn take_from_relay(&mut self, now: Instant) {
+    /// Reads what a TURN server relays. Media is kept for the channel, also for one that reads. Called by the worker thread. Returns
+    /// whether more may wait, of which the socket does not tell: a connection's octets are cut into frames here.
+    pub fn take_from_relay(&mut self, now: Instant) -> bool {
         self.transport.relay_reported();
         let mut scratch = self.transport.take_scratch();
         let only_for_host = self.transport.is_keyed_by_host();
+        let mut is_empty = false;
         for _ in 0..BURST {
             match self.transport.receive_relayed(now, &mut scratch) {
                 FromRelay::Datagram(received) => self.take(now, Component::Rtp, &received, &mut scratch, only_for_host),
                 FromRelay::Handled => {}
-                FromRelay::Nothing => break,
+                FromRelay::Nothing => {
+                    is_empty = true;
+                    break;
+                }
             }
         }
         self.transport.put_scratch(scratch);
         // Nothing more is reported of a connection that the server has closed.
         self.drive_relay(now);
+        !is_empty
     }
 
     /// Handles the datagram at the beginning of `scratch`, and keeps it for the channel if it is media. `only_for_host`: so are

@@ -1,6 +1,8 @@
-use std::net::UdpSocket;
+use std::io::Write;
+use std::net::{TcpListener, UdpSocket};
 use std::time::Duration;
 
+use asterisk::worker::Task;
 use turn::Credentials;
 
 use super::*;
@@ -64,5 +66,30 @@ fn nothing_leaves_by_the_socket_in_the_name_of_a_relayed_address_that_is_lost() 
         let mut buffer = [0; 16];
         let (len, _) = peer.recv_from(&mut buffer).unwrap();
         assert_eq!(&buffer[..len], b"own", "nobody is shown our address");
+    });
+}
+
+/// A Binding indication (RFC 8489 §5), which the allocation takes in and does not answer.
+const FRAME: [u8; 20] = [0, 0x11, 0, 0, 0x21, 0x12, 0xa4, 0x42, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+/// They fit into one segment, and are more than are taken at once.
+const FRAMES: usize = 200;
+
+#[test]
+fn frames_that_came_at_once_do_not_wait_for_the_next_ones() {
+    with_session(|session| {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let link = Link::over_stream(Instant::now(), listener.local_addr().unwrap(), credentials(), None).unwrap();
+        session.with(|state| give(state.transport_mut(), link, "203.0.113.5:50000".parse().unwrap()));
+        let (mut server, _) = listener.accept().unwrap();
+        server.write_all(&FRAME.repeat(FRAMES)).unwrap();
+        session.handle_ready(Instant::now(), TAG);
+        // The worker thread has the rest.
+        std::thread::sleep(Duration::from_millis(500));
+        let left = session.with(|state| {
+            let receive = || state.transport_mut().receive_relayed(Instant::now(), &mut [0; 2048]);
+            std::iter::repeat_with(receive).take_while(|received| !matches!(received, FromRelay::Nothing)).count()
+        });
+        assert_eq!(left, Some(0), "of {FRAMES}");
     });
 }
