@@ -11,7 +11,7 @@ use crate::credentials::Keyed;
 use crate::message::{ROLE_CONFLICT, error_code};
 use crate::nominate::Phase;
 use crate::outgoing::{Outgoing, push_bounded};
-use crate::pair::PairId;
+use crate::pair::{PairId, State};
 use crate::random::Random;
 use crate::{Agent, Component, Error, Event, Path, Role};
 
@@ -95,6 +95,12 @@ impl Agent {
         self.fail(pair);
         if let Some(pair) = self.checklist.get_mut(pair) {
             (pair.checked_by_peer, pair.nominated_by_peer) = (false, false);
+        }
+        // An old success says little: a pair that is to take the place has to work now.
+        for other in self.checklist.iter_mut().filter(|other| other.component == component) {
+            if other.state == State::Succeeded {
+                (other.state, other.transaction) = (State::Waiting, None);
+            }
         }
         self.following[component].detour = None;
         self.events.push_back(Event::ConsentLost { component });

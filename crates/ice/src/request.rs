@@ -156,13 +156,10 @@ impl Agent {
         if let Some(transaction) = &mut pair.transaction {
             transaction.hurry(now, pause, rto);
         }
-        // After consent was lost, an old success says little; a new one makes the component usable again.
-        let has_failed = matches!(self.phases[pair.component], Phase::Failed);
         match pair.state {
             State::Succeeded if nominated => self.accept_nomination(now, id),
-            State::Succeeded if !has_failed => {}
-            State::InProgress => {}
-            State::Waiting | State::Frozen | State::Failed | State::Succeeded => {
+            State::Succeeded | State::InProgress => {}
+            State::Waiting | State::Frozen | State::Failed => {
                 pair.state = State::Waiting;
                 self.checklist.trigger(id);
             }
