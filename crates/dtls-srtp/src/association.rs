@@ -260,11 +260,13 @@ impl Association {
         self.attempts.interruptions()
     }
 
-    /// Notes that there is a new path to the peer. A handshake that has timed out may begin again: browsers go on with theirs for as
-    /// long as their connection lasts. Other failures stay.
-    pub fn handle_new_path(&mut self) {
-        if matches!(self.state, State::TimedOut) {
-            self.start_over();
+    /// Notes that there is a new path to the peer. A handshake gets its whole time again, and one that has timed out may begin again:
+    /// browsers go on with theirs for as long as their connection lasts. Other failures stay.
+    pub fn handle_new_path(&mut self, now: Instant) {
+        match &mut self.state {
+            State::TimedOut => self.start_over(),
+            State::Handshaking { session, .. } => session.handle_new_path(now),
+            _ => {}
         }
     }
 

@@ -213,6 +213,11 @@ impl Session {
         }
     }
 
+    /// Notes that the path to the peer is another one.
+    pub(crate) fn handle_new_path(&mut self, now: Instant) {
+        self.timers.path_changed(now);
+    }
+
     /// Sends the last flight again, before its time, if the peer has not answered it.
     pub(crate) fn repeat_flight(&mut self) {
         if matches!(self.state, State::Handshake) && libssl::is_flight_outstanding(self.stream.ssl()) {

@@ -40,6 +40,17 @@ impl Timers {
         self.give_up.get_or_insert(now + HANDSHAKE_LIFETIME);
     }
 
+    /// The path to the peer is another one: the handshake has its whole time again, and a flight that has long been on its way is sent
+    /// over it at once.
+    pub(crate) fn path_changed(&mut self, now: Instant) {
+        if let Some(give_up) = &mut self.give_up {
+            *give_up = now + HANDSHAKE_LIFETIME;
+        }
+        if let Some(flight) = self.flight.as_mut().filter(|flight| flight.interval >= LONG_INTERVAL) {
+            *flight = Flight { due: now, interval: FIRST_INTERVAL };
+        }
+    }
+
     /// The peer answered the flight, or nothing more will be sent.
     pub(crate) fn flight_answered(&mut self) {
         self.flight = None;
@@ -70,6 +81,8 @@ impl Timers {
 
 /// The time until the first retransmission.
 pub const FIRST_INTERVAL: Duration = Duration::from_millis(100);
+/// From this interval on a flight counts as one that the old path has lost.
+const LONG_INTERVAL: Duration = Duration::from_millis(800);
 /// The longest time between two retransmissions.
 pub const LONGEST_INTERVAL: Duration = Duration::from_secs(4);
 /// The time that a handshake may take, from the first flight to the keys.
@@ -95,5 +108,24 @@ mod tests {
         }
         assert_eq!(sent[..7], [100, 300, 700, 1500, 3100, 6300, 10300]);
         assert_eq!(timers.next(), None);
+    }
+
+    #[test]
+    fn a_new_path_gives_the_handshake_its_whole_time_again() {
+        let start = Instant::now();
+        let mut timers = Timers::default();
+        timers.flight_sent(start);
+        timers.path_changed(start);
+        assert_eq!(timers.next(), Some(start + FIRST_INTERVAL), "it has just been sent");
+        let late = start + Duration::from_secs(29);
+        while let Some(due) = timers.next().filter(|due| *due < late) {
+            timers.expire(due);
+        }
+        timers.path_changed(late);
+        assert_eq!((timers.next(), timers.expire(late)), (Some(late), Some(Due::Retransmission)));
+        assert_eq!(timers.give_up, Some(late + HANDSHAKE_LIFETIME));
+        timers.stop();
+        timers.path_changed(late);
+        assert_eq!(timers.next(), None, "there is no handshake");
     }
 }

@@ -226,7 +226,7 @@ fn a_browser_that_goes_on_after_our_time_is_over_gets_keys_over_the_next_path() 
     assert_eq!(event, Some(AssociationEvent::Failed(Failure::TimedOut { alert: None })));
     assert_eq!(call.receive(late, &lost[0]), Admission::Refused, "nothing has changed yet");
 
-    call.side.association.handle_new_path();
+    call.side.association.handle_new_path(late);
     assert_eq!(call.phase(), Phase::Idle);
     call.client = browser(&call.described);
     call.talk_from(late);
@@ -237,7 +237,7 @@ fn a_browser_that_goes_on_after_our_time_is_over_gets_keys_over_the_next_path() 
 fn a_handshake_that_failed_for_another_reason_is_not_repeated_over_the_next_path() {
     let mut call = Call::new(false, SIGNALLED, PeerAddress::CheckedByIce);
     call.talk();
-    call.side.association.handle_new_path();
+    call.side.association.handle_new_path(Instant::now());
     assert_eq!(call.phase(), Phase::Failed);
 }
 

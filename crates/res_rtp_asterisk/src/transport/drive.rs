@@ -74,11 +74,11 @@ impl Transport {
                         self.gone.handle_pair_selected();
                         self.remote.handle_selected(path.remote);
                         self.doubt_connection(now, path.remote);
-                        if let Some(dtls) = &mut self.dtls {
-                            dtls.handle_new_path();
-                        }
                     }
                     Component::Rtcp => self.mux.handle_pair_selected(),
+                }
+                if let Some(dtls) = &mut self.dtls {
+                    dtls.handle_new_path(now, component);
                 }
                 format!("ICE: component {} selected the pair {} to {}", component.id(), path.local, path.remote)
             }

@@ -81,11 +81,11 @@ impl Dtls {
         self.associations.iter_mut().for_each(|(_, association)| association.start_over());
     }
 
-    /// Records that ICE has selected a pair for media. A handshake that has timed out may begin again, unless there are keys: then
-    /// SRTP shows whether the peer has them.
-    pub fn handle_new_path(&mut self) {
-        if !self.is_keyed() {
-            self.associations[Component::Rtp].handle_new_path();
+    /// Records that ICE has selected a pair. A handshake that has timed out may begin again, unless there are keys for media: then SRTP
+    /// shows whether the peer has them.
+    pub fn handle_new_path(&mut self, now: Instant, component: Component) {
+        if component == Component::Rtcp || !self.is_keyed() {
+            self.associations[component].handle_new_path(now);
         }
     }
 
