@@ -12,8 +12,6 @@
 //!
 //! On a port that is not multiplexed, RTP may have any payload type; [`classify_unmultiplexed`] looks at lengths as well.
 
-use crate::rtcp::Compound;
-
 /// The protocol of a datagram, judged by its first two octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -56,7 +54,7 @@ pub enum Form {
 
 /// Classifies a datagram of a port for which nobody has agreed on multiplexing, though a peer may send its RTCP there all the same.
 /// RTP may have payload types 64 to 95 with the marker bit then (RFC 5761 §4 speaks of multiplexed ports), so RTCP is what has
-/// the lengths of RTCP too (RFC 3550 A.2).
+/// the length of an RTCP packet too (RFC 3550 A.2).
 pub fn classify_unmultiplexed(datagram: &[u8], form: Form) -> Class {
     match classify(datagram) {
         Class::Rtcp if !has_lengths_of_rtcp(datagram, form) => Class::Rtp,
@@ -66,12 +64,12 @@ pub fn classify_unmultiplexed(datagram: &[u8], form: Form) -> Class {
 
 fn has_lengths_of_rtcp(datagram: &[u8], form: Form) -> bool {
     match (form, datagram) {
-        (Form::Plain, _) => Compound::parse(datagram).is_ok(),
-        (Form::Protected, [_, _, high, low, ..]) => {
+        (form, [_, _, high, low, ..]) => {
             let words = usize::from(u16::from_be_bytes([*high, *low])) + 1;
-            words * 4 + SRTCP_INDEX <= datagram.len()
+            let index = if form == Form::Protected { SRTCP_INDEX } else { 0 };
+            words * 4 + index <= datagram.len()
         }
-        (Form::Protected, _) => false,
+        _ => false,
     }
 }
 
