@@ -220,10 +220,10 @@ impl Call {
 
     /// Returns how much it would be missed: the less, the earlier it is forgotten.
     fn rank(&self) -> u8 {
-        match (self.is_over || self.signalling.is_registration, self.sessions.is_empty(), self.answered) {
-            (true, true, _) => 0,
-            (false, true, None) => 1,
-            _ => 2,
+        match (self.sessions.is_empty(), self.is_over || self.signalling.is_registration) {
+            (true, true) => 0,
+            (true, false) => 1,
+            (false, _) => 2,
         }
     }
 
@@ -303,7 +303,8 @@ impl Call {
             0..=100 => false,
             101..=299 => {
                 self.describe(now, by, message);
-                if status >= 200 {
+                // A client that sends a response to its own request answers nothing.
+                if status >= 200 && Some(by) != self.signalling.offered_by {
                     self.answered.get_or_insert(now);
                 }
                 // A registration that is accepted is a story only if its page can make no call.
@@ -363,10 +364,11 @@ impl<'a> Connection<'a> {
     }
 }
 
-/// Forgets the oldest of those that are missed least: registrations and what is over, then calls that have come to nothing yet. So nobody who
-/// has shown no password pushes a call out.
+/// Forgets the oldest of those that are missed least: registrations and what is over, then calls without a session, which a client without a
+/// password may have sent. The youngest are spared: their session is about to be made.
 fn make_room(calls: &mut VecDeque<Call>) {
-    let least = calls.iter().enumerate().min_by_key(|(_, call)| call.rank()).map(|(place, _)| place);
+    let old = calls.len() - calls.len() / 10;
+    let least = calls.iter().enumerate().take(old).min_by_key(|(_, call)| call.rank()).map(|(place, _)| place);
     least.and_then(|place| calls.remove(place));
 }
 
@@ -506,14 +508,20 @@ mod tests {
     fn strangers_and_registrations_push_no_call_out() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite(""));
-        calls.handle(now, By::Host, &response(200));
-        calls.handle(now, By::Client, &invite("").replace("Call-ID: 7", "Call-ID: ringing"));
         calls.note_session(1);
         let register = invite("").replace("INVITE", "REGISTER");
-        for (number, message) in (0..2 * MOST_CALLS).zip([register, invite("")].iter().cycle()) {
-            calls.handle(now, By::Client, &message.replace("Call-ID: 7", &format!("Call-ID: stranger-{number}")));
-        }
-        assert!(calls.find("7").is_some() && calls.find("ringing").is_some());
+        let flood = || {
+            for (number, message) in (0..2 * MOST_CALLS).zip([&register, &invite("")].into_iter().cycle()) {
+                let of = |message: &str| message.replace("Call-ID: 7", &format!("Call-ID: stranger-{number}"));
+                calls.handle(now, By::Client, &of(message));
+                calls.handle(now, By::Client, &of(&response(200)));
+            }
+        };
+        flood();
+        assert!(calls.find("7").is_some());
+        calls.handle(now, By::Client, &invite("").replace("Call-ID: 7", "Call-ID: later"));
+        calls.handle(now, By::Client, &register.replace("Call-ID: 7", "Call-ID: next"));
+        assert!(calls.find("later").is_some(), "its session is about to be made");
         assert!(calls.find("stranger-0").is_none(), "the list has an end");
     }
 

@@ -156,15 +156,14 @@ impl Shared {
     }
 }
 
-/// Adds a call, in the place of the oldest if there are too many. Refused ones take the place of others that were refused, so that who has no
+/// Adds a call, in the place of the oldest of its kind if there are too many. Refused ones are a kind of their own, so that who has no
 /// password cannot have calls forgotten.
 fn keep(all: &mut VecDeque<Ended>, ended: Ended) {
-    let refused = all.iter().filter(|kept| kept.is_refused).count();
-    if ended.is_refused && refused == MOST_REFUSED {
-        let oldest = all.iter().position(|kept| kept.is_refused);
+    let most = if ended.is_refused { MOST_REFUSED } else { MOST_ENDED };
+    let is_alike = |kept: &Ended| kept.is_refused == ended.is_refused;
+    if all.iter().filter(|kept| is_alike(kept)).count() >= most {
+        let oldest = all.iter().position(is_alike);
         oldest.and_then(|place| all.remove(place));
-    } else if all.len() == MOST_ENDED {
-        all.pop_front();
     }
     all.push_back(ended);
 }
@@ -215,10 +214,10 @@ impl Log {
 
 static TROUBLE: RateLimit = RateLimit::new(Duration::from_secs(60), 1);
 
-/// Most calls that are kept.
+/// Most calls that are kept, beside those that were refused before there was a session.
 const MOST_ENDED: usize = 100;
 
-/// Most of them that were refused before there was a session.
+/// Most calls and registrations that were refused before there was a session.
 const MOST_REFUSED: usize = 25;
 
 /// Most calls that wait for the thread. A disk that does not answer costs lines, not memory.
@@ -242,9 +241,9 @@ mod tests {
         let mut all = VecDeque::new();
         (0..MOST_ENDED).for_each(|number| keep(&mut all, ended(number, false)));
         (0..1000).for_each(|number| keep(&mut all, ended(number, true)));
-        assert_eq!(all.iter().filter(|kept| kept.is_refused).count(), MOST_REFUSED);
-        assert_eq!((all.len(), all[0].line.as_str()), (MOST_ENDED, "25"));
-        assert_eq!(all.back().unwrap().line, "999");
+        assert_eq!((all.len(), all[0].line.as_str()), (MOST_ENDED + MOST_REFUSED, "0"));
+        keep(&mut all, ended(100, false));
+        assert_eq!((all[0].line.as_str(), all[99].line.as_str(), all[124].line.as_str()), ("1", "975", "100"));
     }
 
     #[test]
