@@ -34,7 +34,7 @@ impl<'a> Failed<'a> {
 /// Runs each test that failed once more, with nothing beside it: other tests, the browsers of four at once among them, can starve one on
 /// two cores. A test that passes now is reported as one that does not bear a busy machine. Returns the failures that stay.
 ///
-/// What fails more than `MAX_REPEATED` tests, or ends a program, is no matter of load and is not run again.
+/// More failures than `MAX_REPEATED`, and the end of a program, are no matter of load: then nothing is run again.
 pub fn alone(failed: &[Failed]) -> Result<(), Failure> {
     let count: usize = failed.iter().map(|failed| failed.tests.len()).sum();
     let is_a_matter_of_load = count <= MAX_REPEATED && failed.iter().all(|failed| !failed.tests.is_empty());
@@ -49,7 +49,7 @@ pub fn alone(failed: &[Failed]) -> Result<(), Failure> {
     }))
 }
 
-/// What proptest prints of the values that a test fails with.
+/// The words before the values that a test of proptest fails with.
 const OF_A_PROPERTY: &str = "minimal failing input:";
 
 /// So many tests are run again.
@@ -62,7 +62,7 @@ fn failing_tests(told: &[String]) -> Vec<String> {
     tests.into_iter().collect()
 }
 
-/// What libtest prints of the tests that failed: their output, and then their names once more.
+/// Returns the lines that libtest prints of the tests that failed: their output, and then their names once more.
 fn what_failing_tests_told(told: &[String]) -> &[String] {
     let start = told.iter().position(|line| line == "failures:").unwrap_or(told.len());
     &told[start..]
@@ -72,7 +72,7 @@ fn what_failing_tests_told(told: &[String]) -> &[String] {
 mod tests {
     use super::*;
 
-    /// What a program prints of which these tests failed.
+    /// The lines of a program of which these tests failed.
     fn told(failing: &[&str]) -> Vec<String> {
         let lines = failing.iter().map(|test| format!("test {test} ... FAILED"));
         lines.chain(["failures:".to_owned(), "    a gap of 80 ms".to_owned()]).collect()

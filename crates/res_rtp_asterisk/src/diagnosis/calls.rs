@@ -4,11 +4,9 @@
 //! A session belongs to the call whose INVITE the same thread has just read, because chan_sip makes the session on that thread (chan_pjsip
 //! does not); or to the call in whose description Asterisk names the session's port. No lock of a session is taken while the list is locked.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use ::story::event::By;
@@ -50,8 +48,7 @@ pub struct Call {
     answered: Option<Instant>,
     has_credentials: bool,
     is_over: bool,
-    /// The thread that reads the call's INVITE.
-    thread: Option<u64>,
+    reading: Option<Reading>,
 }
 
 /// The steps that follow from a message.
@@ -102,23 +99,24 @@ impl Calls {
             (None, _) => return Next::default(),
         };
         if by == By::Client {
-            let thread = this_thread();
-            calls.iter_mut().filter(|call| call.thread == Some(thread)).for_each(|call| call.thread = None);
+            let thread = asterisk::thread::id();
+            let is_ours = |call: &&mut Call| call.reading.is_some_and(|reading| reading.thread == thread);
+            calls.iter_mut().filter(is_ours).for_each(|call| call.reading = None);
         }
         let Some(call) = calls.get_mut(place) else { return Next::default() };
-        call.thread = (by == By::Client && message.method == "INVITE").then(this_thread);
+        call.reading = (by == By::Client && message.method == "INVITE").then(|| Reading::begin(now));
         call.handle(now, by, &message)
     }
 
     /// Notes that this thread has made a session, for the call whose INVITE it reads.
-    pub fn note_session(&self, id: Id) {
-        self.of_this_thread(|call| call.add(id));
+    pub fn note_session(&self, now: Instant, id: Id) {
+        self.of_this_thread(now, |call| call.add(id));
     }
 
     /// Notes that a session got no sockets: of the call whose INVITE this thread reads, or of any call that chan_pjsip has not answered,
     /// because chan_pjsip makes sessions on other threads.
     pub fn note_no_socket(&self, now: Instant, missing: NoSocket) {
-        let is_known = self.of_this_thread(|call| {
+        let is_known = self.of_this_thread(now, |call| {
             call.no_socket = Some(missing);
             call.timeline.note_here(now, Event::NoSocket(missing.why));
         });
@@ -162,10 +160,10 @@ impl Calls {
     }
 
     /// Changes the call whose INVITE this thread reads. Returns whether there is one.
-    fn of_this_thread(&self, change: impl FnOnce(&mut Call)) -> bool {
-        let thread = this_thread();
+    fn of_this_thread(&self, now: Instant, change: impl FnOnce(&mut Call)) -> bool {
         let mut calls = lock(&self.0);
-        calls.iter_mut().rev().find(|call| call.thread == Some(thread)).map(change).is_some()
+        let is_ours = |call: &&mut Call| call.reading.is_some_and(|reading| reading.is_ours(now));
+        calls.iter_mut().rev().find(is_ours).map(change).is_some()
     }
 }
 
@@ -205,7 +203,7 @@ impl Call {
             answered: None,
             has_credentials: false,
             is_over: false,
-            thread: None,
+            reading: None,
         }
     }
 
@@ -372,20 +370,26 @@ fn make_room(calls: &mut VecDeque<Call>) {
     least.and_then(|place| calls.remove(place));
 }
 
-/// Returns a number that no other thread has, nor gets later, as `pthread_t` would be.
-fn this_thread() -> u64 {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    thread_local! {
-        // Without a destructor, which could outlive the module.
-        static NUMBER: Cell<u64> = const { Cell::new(0) };
-    }
-    NUMBER.with(|number| {
-        if number.get() == 0 {
-            number.set(LAST.fetch_add(1, Ordering::Relaxed) + 1);
-        }
-        number.get()
-    })
+/// The reading of an INVITE by a thread.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    thread: libc::pid_t,
+    since: Instant,
 }
+
+impl Reading {
+    fn begin(now: Instant) -> Self {
+        Self { thread: asterisk::thread::id(), since: now }
+    }
+
+    /// Returns whether this thread is still at it. The system gives the number of a thread that has ended to another in the end.
+    fn is_ours(self, now: Instant) -> bool {
+        self.thread == asterisk::thread::id() && now.saturating_duration_since(self.since) < LONGEST_READING
+    }
+}
+
+/// The longest time in which the host makes the sessions of an INVITE that it has read.
+const LONGEST_READING: Duration = Duration::from_secs(10);
 
 /// Most calls and registrations that are kept.
 const MOST_CALLS: usize = 1000;
@@ -447,7 +451,7 @@ mod tests {
     fn what_the_first_attempt_left_does_not_end_the_second() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite("Authorization: x\r\n"));
-        calls.note_session(1);
+        calls.note_session(now, 1);
         assert!(calls.handle(now, By::Host, &response(488)).over.is_some());
         calls.handle(now, By::Client, &invite(""));
         assert!(matches!(calls.end_session(1), Ended::Unknown));
@@ -508,7 +512,7 @@ mod tests {
     fn strangers_and_registrations_push_no_call_out() {
         let (calls, now) = (Calls::default(), Instant::now());
         calls.handle(now, By::Client, &invite(""));
-        calls.note_session(1);
+        calls.note_session(now, 1);
         let register = invite("").replace("INVITE", "REGISTER");
         let flood = || {
             for (number, message) in (0..2 * MOST_CALLS).zip([&register, &invite("")].into_iter().cycle()) {
@@ -531,10 +535,13 @@ mod tests {
         let (calls, now) = (Calls::default(), Instant::now());
         std::thread::scope(|scope| {
             scope.spawn(|| calls.handle(now, By::Client, &invite(""))).join().unwrap();
-            // The system gives a new thread the number of one that has ended.
-            scope.spawn(|| calls.note_session(1)).join().unwrap();
+            // A new thread gets the `pthread_t` of one that has ended.
+            scope.spawn(|| calls.note_session(now, 1)).join().unwrap();
         });
         assert!(calls.find("7").unwrap().sessions.is_empty());
+        calls.handle(now, By::Client, &invite(""));
+        calls.note_session(now + LONGEST_READING, 2);
+        assert!(calls.find("7").unwrap().sessions.is_empty(), "its INVITE has long been read");
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Engine for Session {
         if is_trial {
             state.note_trial();
         } else {
-            globals.calls().note_session(id);
+            globals.calls().note_session(clock::now(), id);
         }
         Ok(Session::new(id, Arc::clone(worker), instance, state, dtmf_timeout))
     }
