@@ -11,17 +11,26 @@ use host_tests::{Host, Kind};
 use super::dtls::Dtls;
 use crate::session::Session;
 
-/// Runs `run` with a session on the loopback interface that has ICE and DTLS.
+/// Runs `run` with a session on the loopback interface that has ICE and DTLS. The module is unloaded also if `run` panics, for the next
+/// test.
 pub fn with_session(run: impl FnOnce(&Arc<Session>)) {
     let _host = Host::start(Kind::Newest);
     crate::load().expect("the small host takes the engine");
-    {
-        let instance = OwnInstance::<Session>::new(SocketAddr::from(([127, 0, 0, 1], 0))).expect("free ports");
-        let session = instance.session().expect("one engine has the name");
-        session.with(|state| state.transport_mut().set_dtls(dtls())).expect("a new session");
-        run(&session);
+    let _loaded = Loaded;
+    let instance = OwnInstance::<Session>::new(SocketAddr::from(([127, 0, 0, 1], 0))).expect("free ports");
+    let session = instance.session().expect("one engine has the name");
+    session.with(|state| state.transport_mut().set_dtls(dtls())).expect("a new session");
+    run(&session);
+}
+
+/// Unloads the module when the session is gone.
+struct Loaded;
+
+impl Drop for Loaded {
+    fn drop(&mut self) {
+        let unloaded = <crate::RtpModule as Module>::unload();
+        assert!(unloaded.is_ok() || std::thread::panicking(), "no session is left");
     }
-    <crate::RtpModule as Module>::unload().expect("no session is left");
 }
 
 fn dtls() -> Dtls {
