@@ -6,6 +6,7 @@ mod as_root {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use ice::CandidateKind;
     use openssl::asn1::Asn1Time;
     use openssl::bn::BigNum;
     use openssl::hash::MessageDigest;
@@ -18,6 +19,8 @@ mod as_root {
     use crate::relay::link::{FromServer, Link, Trouble};
     use crate::relay::servers::Servers;
     use crate::relay::settings::{Relays, Secret};
+    use crate::session::Session;
+    use crate::transport::testing::with_settings;
 
     /// A coturn with its own directory and ports. Ends with the test.
     struct Coturn {
@@ -216,6 +219,37 @@ mod as_root {
             Err(Trouble::Connection(error)) => assert!(error.to_string().contains("certificate"), "{error}"),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Waits until the session's next description has a relayed candidate, or none.
+    fn described(session: &Session, wanted: bool) -> Option<SocketAddr> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            if wanted {
+                session.take_relay();
+            }
+            let candidates = session.peek(|state| state.transport().offered_candidates()).unwrap();
+            let relayed = candidates.iter().find(|candidate| candidate.kind == CandidateKind::Relayed);
+            if relayed.is_some() == wanted {
+                return relayed.map(|candidate| candidate.addr);
+            }
+            assert!(Instant::now() < deadline, "a relayed candidate is wanted: {wanted}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    #[ignore = "needs coturn"]
+    fn a_call_whose_server_dies_is_described_with_an_address_of_the_next_server() {
+        let (first, second) = (Coturn::with_a_user(&[]), Coturn::with_a_user(&[]));
+        let server = |coturn: &Coturn| format!("turnaddr=turn:127.0.0.1:{}?transport=tcp\n", coturn.port);
+        let servers = [&first, &second].map(server).concat();
+        with_settings(&format!("{servers}turnusername=pbx\nturnpassword=word\nturnpool=1\n"), |session| {
+            let lost = described(session, true);
+            drop(first);
+            described(session, false);
+            assert_ne!(described(session, true), lost);
+        });
     }
 
     #[test]

@@ -31,7 +31,7 @@ mod silence;
 pub mod sockets;
 pub mod story;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod trial;
 pub mod watch;
 

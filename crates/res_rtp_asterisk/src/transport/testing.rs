@@ -1,4 +1,4 @@
-//! Shared by the tests of this folder: a session in the small host.
+//! Shared by tests: a session in the small host.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,7 +14,13 @@ use crate::session::Session;
 /// Runs `run` with a session on the loopback interface that has ICE and DTLS. The module is unloaded also if `run` panics, for the next
 /// test.
 pub fn with_session(run: impl FnOnce(&Arc<Session>)) {
-    let _host = Host::start(Kind::Newest);
+    with_settings("", run);
+}
+
+/// Like [`with_session`], with these settings in `rtp.conf`.
+pub fn with_settings(settings: &str, run: impl FnOnce(&Arc<Session>)) {
+    let host = Host::start(Kind::Newest);
+    host.configure("rtp.conf", &format!("[general]\n{settings}"));
     crate::load().expect("the small host takes the engine");
     let _loaded = Loaded;
     let instance = OwnInstance::<Session>::new(SocketAddr::from(([127, 0, 0, 1], 0))).expect("free ports");
