@@ -12,6 +12,8 @@
 //!
 //! On a port that is not multiplexed, RTP may have any payload type; [`classify_unmultiplexed`] looks at lengths as well.
 
+use crate::rtcp::packet_type;
+
 /// The protocol of a datagram, judged by its first two octets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -62,16 +64,24 @@ pub fn classify_unmultiplexed(datagram: &[u8], form: Form) -> Class {
     }
 }
 
+/// Whether the first packet fits, and what follows it agrees. A report that is whole is enough: some phones send a malformed
+/// SDES behind it. For other packets the next header has to be one of RTCP, as the numbers of RTP may begin at zero.
 fn has_lengths_of_rtcp(datagram: &[u8], form: Form) -> bool {
-    match (form, datagram) {
-        (form, [_, _, high, low, ..]) => {
-            let words = usize::from(u16::from_be_bytes([*high, *low])) + 1;
-            let index = if form == Form::Protected { SRTCP_INDEX } else { 0 };
-            words * 4 + index <= datagram.len()
-        }
-        _ => false,
+    let [_, packet_type, high, low, ..] = *datagram else { return false };
+    let len = (usize::from(u16::from_be_bytes([high, low])) + 1) * 4;
+    let Some(rest) = datagram.get(len..) else { return false };
+    let is_report = matches!(packet_type, packet_type::SENDER_REPORT | packet_type::RECEIVER_REPORT);
+    match form {
+        Form::Plain => rest.is_empty() || is_report && len >= REPORT || classify(rest) == Class::Rtcp,
+        Form::Protected => len >= SRTCP_CLEAR && rest.len() >= SRTCP_INDEX,
     }
 }
+
+/// Octets of a sender report without blocks (RFC 3550 §6.4.1). A receiver report with a block has more.
+const REPORT: usize = 28;
+
+/// Octets in front of what SRTCP encrypts (RFC 3711 §3.4).
+const SRTCP_CLEAR: usize = 8;
 
 /// Octets of the index behind an SRTCP packet (RFC 3711 §3.4). The length of the tag behind it is not known here.
 const SRTCP_INDEX: usize = 4;
@@ -115,6 +125,24 @@ mod tests {
             for form in [Form::Plain, Form::Protected] {
                 assert_eq!(classify_unmultiplexed(&packet, form), Class::Rtp, "payload type {payload_type}");
             }
+        }
+    }
+
+    #[test]
+    fn talk_whose_numbers_begin_at_zero_or_one_is_heard_from_its_first_packet_on() {
+        for (payload_type, number) in (64..=95).flat_map(|payload_type| [(payload_type, 0), (payload_type, 1)]) {
+            let mut packet = [0; 172];
+            packet[..4].copy_from_slice(&[0x80, 0x80 | payload_type, 0, number]);
+            assert_eq!(classify_unmultiplexed(&packet, Form::Plain), Class::Rtp, "payload type {payload_type}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_rtcp_however_what_follows_it_ends() {
+        let mut report = [7; 32];
+        report[..8].copy_from_slice(&[0x81, 201, 0, 7, 0, 0, 0, 7]);
+        for end in [&[][..], &[9], &[0x81, 202, 0, 99, 1, 2, 3, 4], &[0xFF; 40]] {
+            assert_eq!(classify_unmultiplexed(&[&report, end].concat(), Form::Plain), Class::Rtcp, "{end:?}");
         }
     }
 
