@@ -34,7 +34,8 @@
 //!
 //! The parser of descriptions is our own, since those that were looked at give back a description that they have printed
 //! anew. Left out: SIP over streams (a WebSocket message is one SIP message, RFC 7118 §5), descriptions in UPDATE, PRACK
-//! and responses to them (chan_sip sends and answers none), compressed bodies.
+//! and responses to them (chan_sip answers none, and sends UPDATE with a description with `directmedia = update` alone), compressed
+//! bodies.
 #![forbid(unsafe_code)]
 
 mod body;
