@@ -101,6 +101,13 @@ impl Checklist {
         }
     }
 
+    /// Has the component's pairs in states for which `wanted` returns true checked again, in their turn.
+    pub fn check_again(&mut self, component: Component, wanted: impl Fn(State) -> bool) {
+        for pair in self.pairs.iter_mut().filter(|pair| pair.component == component && wanted(pair.state)) {
+            (pair.state, pair.transaction) = (State::Waiting, None);
+        }
+    }
+
     /// §7.3.1.4: appends a pair to the queue of triggered checks.
     pub fn trigger(&mut self, id: PairId) {
         if !self.triggered.contains(&id) && self.get(id).is_some() {

@@ -97,11 +97,7 @@ impl Agent {
             (pair.checked_by_peer, pair.nominated_by_peer) = (false, false);
         }
         // An old success says little: a pair that is to take the place has to work now.
-        for other in self.checklist.iter_mut().filter(|other| other.component == component) {
-            if other.state == State::Succeeded {
-                (other.state, other.transaction) = (State::Waiting, None);
-            }
-        }
+        self.checklist.check_again(component, |state| state == State::Succeeded);
         self.following[component].detour = None;
         self.events.push_back(Event::ConsentLost { component });
     }

@@ -59,11 +59,7 @@ impl Agent {
 
     /// Has all pairs of the component checked again, and lets it fail if none of them works.
     fn check_again(&mut self, now: Instant, component: Component) {
-        for pair in self.checklist.iter_mut().filter(|pair| pair.component == component) {
-            if matches!(pair.state, State::Succeeded | State::Failed) {
-                (pair.state, pair.transaction) = (State::Waiting, None);
-            }
-        }
+        self.checklist.check_again(component, |state| matches!(state, State::Succeeded | State::Failed));
         if let Lifecycle::Checking { fail_at, .. } = &mut self.lifecycle {
             *fail_at = Some(now + self.config.failure_timeout);
         }
