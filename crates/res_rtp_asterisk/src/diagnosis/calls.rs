@@ -154,9 +154,10 @@ impl Calls {
     pub fn end_session(&self, id: Id) -> Ended {
         let mut calls = lock(&self.0);
         let Some(call) = calls.iter_mut().find(|call| call.sessions.contains(&id)) else { return Ended::Unknown };
-        let told = call.clone();
+        let was_over = std::mem::replace(&mut call.is_over, true);
+        let ended = if was_over { Ended::Told } else { Ended::Now(Box::new(call.clone())) };
         call.sessions.retain(|session| *session != id);
-        if std::mem::replace(&mut call.is_over, true) { Ended::Told } else { Ended::Now(Box::new(told)) }
+        ended
     }
 
     /// Changes the call whose INVITE this thread reads. Returns whether there is one.
@@ -514,14 +515,11 @@ mod tests {
         calls.handle(now, By::Client, &invite(""));
         calls.note_session(now, 1);
         let register = invite("").replace("INVITE", "REGISTER");
-        let flood = || {
-            for (number, message) in (0..2 * MOST_CALLS).zip([&register, &invite("")].into_iter().cycle()) {
-                let of = |message: &str| message.replace("Call-ID: 7", &format!("Call-ID: stranger-{number}"));
-                calls.handle(now, By::Client, &of(message));
-                calls.handle(now, By::Client, &of(&response(200)));
-            }
-        };
-        flood();
+        for (number, message) in (0..2 * MOST_CALLS).zip([&register, &invite("")].into_iter().cycle()) {
+            let of = |message: &str| message.replace("Call-ID: 7", &format!("Call-ID: stranger-{number}"));
+            calls.handle(now, By::Client, &of(message));
+            calls.handle(now, By::Client, &of(&response(200)));
+        }
         assert!(calls.find("7").is_some());
         calls.handle(now, By::Client, &invite("").replace("Call-ID: 7", "Call-ID: later"));
         calls.handle(now, By::Client, &register.replace("Call-ID: 7", "Call-ID: next"));
