@@ -118,6 +118,12 @@ impl Phone {
         Ok(phone)
     }
 
+    /// Checks that a browser cannot register with this account, and that the history tells why.
+    pub fn is_not_registered(lab: &Lab, browser: Browser, account: &str, told: &str) -> Result {
+        ensure(Self::registered(lab, browser, account).is_err(), || "it was registered".to_owned())?;
+        lab.until_told(told).map(drop)
+    }
+
     /// Opens a browser and registers it over ws with this library.
     pub fn of_library(lab: &Lab, library: Library, browser: Browser, account: &str) -> Result<Self> {
         let mut phone = Self::open(lab, browser, account)?.using(library);

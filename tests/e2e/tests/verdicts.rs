@@ -201,9 +201,7 @@ fn fails(name: &str, site: Site, told: &str) -> Result {
 /// A browser whose account has this fault cannot register.
 fn is_not_registered(name: &str, edit: Edit, told: &str) -> Result {
     let lab = Lab::start(name, &edited("sip.conf", edit))?;
-    let registered = Phone::registered(&lab, Browser::Chromium, "1001");
-    ensure(registered.is_err(), || "it was registered".to_owned())?;
-    lab.until_told(told).map(drop)
+    Phone::is_not_registered(&lab, Browser::Chromium, "1001", told)
 }
 
 fn edited(file: &'static str, edit: Edit) -> Site {

@@ -100,9 +100,7 @@ fn fails(name: &str, site: &Site, key: &str, cause: &str, place: &str) -> Result
 
 fn is_not_registered(name: &str, site: &Site, words: &str) -> Result {
     let lab = Lab::start(name, site)?;
-    let registered = Phone::registered(&lab, Browser::Chromium, "1001");
-    ensure(registered.is_err(), || "it was registered".to_owned())?;
-    lab.until_told(words).map(drop)
+    Phone::is_not_registered(&lab, Browser::Chromium, "1001", words)
 }
 
 fn edited(file: &'static str, edit: Edit) -> Site {
