@@ -110,6 +110,11 @@ impl Protection {
 }
 
 impl Site {
+    /// The usual site with an edit of one file.
+    pub fn edited(file: &'static str, edit: Edit) -> Self {
+        Self { edits: vec![(file, edit)], ..Self::default() }
+    }
+
     /// Writes the configuration into `home`, for a host with this driver.
     pub fn write(&self, driver: Driver, home: &Home, ports: &Ports) -> io::Result<()> {
         if let Some(samples) = &self.samples {

@@ -76,7 +76,7 @@ fn a_key_of_another_certificate() -> Result {
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn the_http_server_is_off() -> Result {
-    let site = edited("http.conf", |text| text.replace("enabled = yes", "enabled = no"));
+    let site = Site::edited("http.conf", |text| text.replace("enabled = yes", "enabled = no"));
     let words = ["set enabled = yes in [general] of http.conf"];
     fails("selftest-http", &site, &[("WebSocket: ", &words)], &["WebSocket over TLS: "])
 }
@@ -84,7 +84,7 @@ fn the_http_server_is_off() -> Result {
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn another_program_has_the_port_of_the_http_server() -> Result {
-    let site = edited("http.conf", |text| text.replace("\nbindaddr = 127.0.0.1", "\nbindaddr = 127.0.0.9"));
+    let site = Site::edited("http.conf", |text| text.replace("\nbindaddr = 127.0.0.1", "\nbindaddr = 127.0.0.9"));
     let lab = Lab::start("selftest-port", &site)?;
     // The file is put right, and the server is not told.
     let file = lab.asterisk().home().etc().join("http.conf");
@@ -166,7 +166,7 @@ fn there_is_no_srtp_module() -> Result {
 #[test]
 #[cfg_attr(not(asterisk), ignore = "ASTERISK_PREFIX names no Asterisk")]
 fn icesupport_is_off() -> Result {
-    let site = edited("rtp.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
+    let site = Site::edited("rtp.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
     fails("selftest-ice", &site, &[("ICE: ", &["set icesupport = yes in rtp.conf"])], &[])
 }
 
@@ -213,16 +213,12 @@ const NO_SERVERS: [&str; 2] = [
     "TURN server: not tried, rtp.conf has no turnaddr",
 ];
 
-fn edited(file: &'static str, edit: Edit) -> Site {
-    Site { edits: vec![(file, edit)], ..Site::default() }
-}
-
 fn without(module: &str) -> Site {
     let edit: Edit = match module {
         "res_srtp.so" => |text| format!("{text}noload = res_srtp.so\n"),
         _ => |text| format!("{text}noload = res_http_websocket.so\n"),
     };
-    edited("modules.conf", edit)
+    Site::edited("modules.conf", edit)
 }
 
 /// The samples of `/metrics` that count what sessions of RTP have.

@@ -65,26 +65,34 @@ fn an_expired_certificate() -> Result {
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn dtlsenable_is_missing() -> Result {
-    fails("verdict-dtlsenable", edited("sip.conf", |text| text.replace("dtlsenable = yes\n", "")), "dtlsenable = yes")
+    fails(
+        "verdict-dtlsenable",
+        Site::edited("sip.conf", |text| text.replace("dtlsenable = yes\n", "")),
+        "dtlsenable = yes",
+    )
 }
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn no_codec_in_common() -> Result {
-    fails("verdict-allow", edited("sip.conf", |text| text.replace("allow = ulaw,alaw", "allow = gsm")), "set allow")
+    fails(
+        "verdict-allow",
+        Site::edited("sip.conf", |text| text.replace("allow = ulaw,alaw", "allow = gsm")),
+        "set allow",
+    )
 }
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn icesupport_is_off_in_rtp_conf() -> Result {
-    let site = edited("rtp.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
+    let site = Site::edited("rtp.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
     fails("verdict-ice-rtp", site, "icesupport = yes in rtp.conf")
 }
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn icesupport_is_off_in_sip_conf() -> Result {
-    let site = edited("sip.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
+    let site = Site::edited("sip.conf", |text| text.replace("icesupport = yes", "icesupport = no"));
     fails("verdict-ice-sip", site, "icesupport = yes in [1001] of sip.conf")
 }
 
@@ -132,7 +140,7 @@ fn the_account_is_for_udp_alone() -> Result {
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn all_ports_are_in_use() -> Result {
-    let lab = Lab::start("verdict-ports", &edited("rtp.conf", two_ports))?;
+    let lab = Lab::start("verdict-ports", &Site::edited("rtp.conf", two_ports))?;
     let mut first = Phone::registered(&lab, Browser::Chromium, "1001")?;
     first.call("echo", RtcpMux::Require)?;
     let mut second = Phone::registered(&lab, Browser::Chromium, "1002")?;
@@ -169,14 +177,14 @@ fn no_file_descriptors_are_left() -> Result {
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn bindaddr_is_no_address_of_this_machine() -> Result {
-    let site = edited("sip.conf", |text| text.replace("udpbindaddr = 0.0.0.0", "udpbindaddr = 192.0.2.1"));
+    let site = Site::edited("sip.conf", |text| text.replace("udpbindaddr = 0.0.0.0", "udpbindaddr = 192.0.2.1"));
     fails("verdict-bindaddr", site, "192.0.2.1 is no address of this machine; correct bindaddr in sip.conf")
 }
 
 #[test]
 #[cfg_attr(not(eleven), ignore = "there is no Asterisk 11")]
 fn avpf_is_missing() -> Result {
-    let lab = Lab::start("verdict-avpf", &edited("sip.conf", |text| text.replace("avpf = yes", "avpf = no")))?;
+    let lab = Lab::start("verdict-avpf", &Site::edited("sip.conf", |text| text.replace("avpf = yes", "avpf = no")))?;
     let mut phone = Phone::registered(&lab, Browser::Chromium, "1001")?;
     phone.dial("echo", RtcpMux::Require)?;
     phone.until(&["accepted", "failed"], Duration::from_secs(20))?;
@@ -200,12 +208,8 @@ fn fails(name: &str, site: Site, told: &str) -> Result {
 
 /// A browser whose account has this fault cannot register.
 fn is_not_registered(name: &str, edit: Edit, told: &str) -> Result {
-    let lab = Lab::start(name, &edited("sip.conf", edit))?;
+    let lab = Lab::start(name, &Site::edited("sip.conf", edit))?;
     Phone::is_not_registered(&lab, Browser::Chromium, "1001", told)
-}
-
-fn edited(file: &'static str, edit: Edit) -> Site {
-    Site { edits: vec![(file, edit)], ..Site::default() }
 }
 
 /// Lets a process have no descriptor of this number or a higher one, beside those that it has.

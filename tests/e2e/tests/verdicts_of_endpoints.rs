@@ -28,7 +28,7 @@ fn media_encryption_is_missing() -> Result {
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk 22")]
 fn ice_support_is_missing() -> Result {
-    let site = edited("pjsip.conf", |text| {
+    let site = Site::edited("pjsip.conf", |text| {
         let single = "use_avpf = yes\nmedia_encryption = dtls\ndtls_verify = fingerprint\ndtls_setup = actpass\nrtcp_mux = yes\n";
         text.replace("webrtc = yes\n", single)
     });
@@ -54,28 +54,28 @@ fn an_expired_certificate() -> Result {
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk 22")]
 fn no_codec_in_common() -> Result {
-    let site = edited("pjsip.conf", |text| text.replace("allow = ulaw,alaw", "allow = gsm"));
+    let site = Site::edited("pjsip.conf", |text| text.replace("allow = ulaw,alaw", "allow = gsm"));
     fails("endpoint-allow", &site, "set allow", "no codec in common", "in [1001] of pjsip.conf")
 }
 
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk 22")]
 fn the_password_is_wrong() -> Result {
-    let site = edited("pjsip.conf", |text| text.replace("password = demo-1001", "password = other"));
+    let site = Site::edited("pjsip.conf", |text| text.replace("password = demo-1001", "password = other"));
     is_not_registered("endpoint-password", &site, "password in [1001] of pjsip.conf (type = auth)")
 }
 
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk 22")]
 fn the_endpoint_has_no_address_of_record() -> Result {
-    let site = edited("pjsip.conf", |text| text.replace("aors = 1001\n", ""));
+    let site = Site::edited("pjsip.conf", |text| text.replace("aors = 1001\n", ""));
     is_not_registered("endpoint-aors", &site, "set aors in [1001] of pjsip.conf")
 }
 
 #[test]
 #[cfg_attr(not(bundles), ignore = "ASTERISK_PREFIX names no Asterisk 22")]
 fn the_self_test_names_the_address_that_an_endpoint_is_bound_to() -> Result {
-    let site = edited("pjsip.conf", |text| {
+    let site = Site::edited("pjsip.conf", |text| {
         text.replace("webrtc = yes\n", "webrtc = yes\nmedia_address = 192.0.2.1\nbind_rtp_to_media_address = yes\n")
     });
     let lab = Lab::start("endpoint-selftest", &site)?;
@@ -101,8 +101,4 @@ fn fails(name: &str, site: &Site, key: &str, cause: &str, place: &str) -> Result
 fn is_not_registered(name: &str, site: &Site, words: &str) -> Result {
     let lab = Lab::start(name, site)?;
     Phone::is_not_registered(&lab, Browser::Chromium, "1001", words)
-}
-
-fn edited(file: &'static str, edit: Edit) -> Site {
-    Site { edits: vec![(file, edit)], ..Site::default() }
 }
